@@ -1,0 +1,41 @@
+"""Every exception of pitwatch, worded once.
+
+An error names the thing, what came, what was expected and what to do, in one line.
+`BadMessage` costs one message; `SettingError` stops the start (exit code 2); the others end one
+command with exit code 1.
+"""
+
+
+class PitwatchError(Exception):
+    """Whatever goes wrong and is understood; its text is fit for the operator."""
+
+
+class SettingError(PitwatchError):
+    """A setting is wrong: nothing has started."""
+
+    def __init__(self, what: str, *, got: object, expected: str, todo: str) -> None:
+        super().__init__(f"{what}: got {got!r}, expected {expected}; {todo}")
+
+
+class BadMessage(PitwatchError):
+    """One message from outside cannot be used. `kind` is a short word that is counted."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+class RecordingError(PitwatchError):
+    """A recorded experiment cannot be read or written."""
+
+
+class SourceError(PitwatchError):
+    """A file of volumes or cycler readings cannot be read."""
+
+
+class EngineUnreachable(PitwatchError):
+    """No engine answers at the given address."""
+
+
+class MissingSoftware(PitwatchError):
+    """A library or program that this task needs is not installed."""

@@ -1,0 +1,234 @@
+"""Frozen records that travel between the rooms. Arrays in them are read-only: threads share them.
+
+Times are UTC seconds of the data, never of this machine's clock. Lengths are in `length_unit`:
+"µm" where the voxel size is known, "voxel" where it is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Reason = Literal["reference", "periodic", "extra", "manual"]
+LengthUnit = Literal["µm", "voxel"]
+
+LEDGER_MISSING, LEDGER_RECEIVED, LEDGER_RECOVERED = 0, 1, 2
+
+INTERFACE_MAPS = (
+    "height",
+    "height_error",
+    "bottom",
+    "removal",
+    "removal_error",
+    "deposit_front",
+)
+CURRENT_MAPS = ("cumulative", "interval", "absolute", "running", "running_error")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ScanKey:
+    """Names one scan of one cell in one run of the acquisition."""
+
+    cell: str
+    run: str
+    scan: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScanStart:
+    """`header` of the slice stream. `voxel_size_um` is (z, y, x), or None where it is unknown."""
+
+    key: ScanKey
+    stream: str
+    msg_number: int
+    reason: Reason
+    request: str
+    axis: Literal["z", "y"]
+    volume_shape: tuple[int, int, int]
+    dtype: str
+    voxel_size_um: tuple[float, float, float] | None
+    start_time: float
+    stop_time: float
+    resend: str = ""
+
+    @property
+    def slice_count(self) -> int:
+        """Number of slices along `axis`."""
+        nz, ny, _ = self.volume_shape
+        return nz if self.axis == "z" else ny
+
+    @property
+    def slice_shape(self) -> tuple[int, int]:
+        """Shape of one slice: (ny, nx) for axis z, (nz, nx) for axis y."""
+        nz, ny, nx = self.volume_shape
+        return (ny, nx) if self.axis == "z" else (nz, nx)
+
+    @property
+    def length_unit(self) -> LengthUnit:
+        return "µm" if self.voxel_size_um else "voxel"
+
+    @property
+    def voxel_size(self) -> tuple[float, float, float]:
+        """(z, y, x) in `length_unit`."""
+        return self.voxel_size_um or (1.0, 1.0, 1.0)
+
+    @property
+    def time(self) -> float:
+        """Middle of the scan, UTC s: the instant its heights are taken to belong to."""
+        return 0.5 * (self.start_time + self.stop_time)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SliceFrame:
+    """One slice. `data` is a read-only view of the received buffer: (ny, nx), or (nz, nx) for axis y."""
+
+    cell: str
+    scan: int
+    stream: str
+    msg_number: int
+    frame: int
+    data: NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ScanEnd:
+    """`series_end` of the slice stream."""
+
+    cell: str
+    scan: int
+    stream: str
+    msg_number: int
+    slices: int
+
+
+@dataclass(frozen=True, slots=True)
+class CyclerReading:
+    """One reading of the cycler; NaN where the feed does not carry a quantity."""
+
+    cell: str
+    time: float
+    potential_V: float = float("nan")
+    current_mA: float = float("nan")
+    charge_mAh: float = float("nan")
+    cycle: float = float("nan")
+    step: float = float("nan")
+
+
+@dataclass(frozen=True, slots=True)
+class CyclerDocument:
+    """One bluesky document of the cycler's feed; `name` is start, descriptor, event, …"""
+
+    name: str
+    doc: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class BadInput:
+    """A message that could not be used: counted under `kind`, shown as `text`."""
+
+    feed: Literal["slices", "documents", "requests", "operator"]
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorRequest:
+    """An operator asks for an extra scan of a cell."""
+
+    cell: str
+    reason: str = "manual"
+    time: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRequest:
+    """Asks the acquisition for a scan."""
+
+    id: str
+    cell: str
+    reason: str
+    after_scan: int
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ScanReply:
+    """The acquisition's answer to a `ScanRequest`."""
+
+    id: str
+    status: Literal["accepted", "refused", "done"]
+    why: str = ""
+    scan: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, small and JSON-ready. `number` counts the events of a session."""
+
+    number: int
+    kind: str
+    cell: str
+    time: float
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Pit:
+    """One pit in one scan. Lengths in the scan's `length_unit`, after ASTM G46 / ISO 11463.
+
+    `id` stays the same from scan to scan; `parent` is the id of the pit that it split from or that
+    swallowed it (-1: none); `x`, `y` are the centroid of the opening; depths are below the plateau.
+    """
+
+    id: int
+    parent: int
+    first_scan: int
+    x: float
+    y: float
+    area: float
+    diameter: float
+    depth_max: float
+    depth_mean: float
+    volume: float
+    current_density_mA_cm2: float
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScanResult:
+    """All that is computed of one scan.
+
+    `maps` holds (ny, nx) float32 arrays by the names in `INTERFACE_MAPS` (in `length_unit`) and
+    `CURRENT_MAPS` (mA/cm²); NaN = not measurable; a map that has no meaning yet is absent.
+    `pit_labels` is (ny, nx) int32, the pit id of each pixel, 0 = none. `summary` holds the scalars of
+    `/entry/summary`; None = unknown. While the scan runs, `provisional` is true and only `height`
+    and `bottom` are there.
+    """
+
+    start: ScanStart
+    provisional: bool
+    complete: bool
+    ledger: NDArray[np.uint8]
+    maps: Mapping[str, NDArray[np.float32]]
+    pit_labels: NDArray[np.int32] | None
+    pits: tuple[Pit, ...]
+    summary: Mapping[str, Any]
+
+    @property
+    def key(self) -> ScanKey:
+        return self.start.key
+
+
+def map_units(name: str, length_unit: LengthUnit) -> str:
+    """Unit of the map `name` for a scan with this length unit."""
+    return "mA/cm2" if name in CURRENT_MAPS else length_unit
+
+
+def frozen(array: NDArray[Any]) -> NDArray[Any]:
+    """The same array, marked read-only so that threads may share it."""
+    array.setflags(write=False)
+    return array

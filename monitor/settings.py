@@ -1,0 +1,251 @@
+"""Settings: TOML in, frozen and validated data classes out. An unknown key is refused by name."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from monitor.errors import SettingError
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+LayerName = Literal["collector", "lithium", "electrolyte"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ExperimentSettings(_Section):
+    """What is recorded, and where."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "demo"
+    data_dir: Path = Path("runs")
+    record_slices: bool = True
+
+
+class FeedSettings(_Section):
+    """Where slices and cycler documents come from (ZeroMQ endpoints)."""
+
+    slices: tuple[str, ...] = ("tcp://127.0.0.1:5601",)
+    slices_pull: str = ""
+    documents: tuple[str, ...] = ("tcp://127.0.0.1:5578",)
+    document_codec: Literal["msgpack", "json"] = "msgpack"
+    receive_hwm: Annotated[int, Field(gt=0)] = 4000
+    reorder_memory_MB: Positive = 2048.0
+
+
+class RequestSettings(_Section):
+    """Who is asked for extra scans."""
+
+    backend: Literal["mailbox", "none"] = "mailbox"
+    endpoint: str = "tcp://127.0.0.1:5603"
+
+
+class ResultSettings(_Section):
+    """Where screens find the results. Both addresses are bound by the engine."""
+
+    status: str = "tcp://127.0.0.1:5610"
+    pull: str = "tcp://127.0.0.1:5611"
+    memory_MB: Positive = 2048.0
+
+
+class PitSettings(_Section):
+    """What counts as a pit."""
+
+    min_depth_um: Positive = 2.0
+    min_diameter_um: Positive = 5.0
+    significance: Positive = 5.0
+
+
+class OnsetSettings(_Section):
+    """When the monitor asks for an extra scan by itself."""
+
+    mode: Literal["off", "auto"] = "auto"
+    min_pits: Annotated[int, Field(ge=1)] = 1
+
+
+class ScheduleSettings(_Section):
+    """When scans are expected."""
+
+    period_s: Positive = 1800.0
+
+
+class GreyLevels(_Section):
+    """Fixes the grey level of layers; what is not given is found from the data."""
+
+    collector: float | None = None
+    lithium: float | None = None
+    electrolyte: float | None = None
+    noise: Positive | None = None
+
+    @property
+    def given(self) -> bool:
+        return None not in (self.lithium, self.electrolyte, self.noise)
+
+
+class CellSettings(_Section):
+    """One cell in the beam."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+    electrode_diameter_mm: Positive | None = None
+    electrode_area_cm2: Positive | None = None
+    foil_thickness_um: Positive = 135.0
+    capacity_mAh: Positive | None = None
+    layers: tuple[LayerName, ...] = ("collector", "lithium", "electrolyte")
+    stripping_current_sign: Literal[-1, 1] = -1
+    clock_offset_s: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+    keys: dict[Literal["potential_V", "current_mA", "charge_mAh", "cycle", "step"], str] = Field(
+        default_factory=lambda: {
+            "potential_V": "vmp_potential",
+            "current_mA": "vmp_current",
+            "charge_mAh": "vmp_charge",
+            "cycle": "vmp_cycle",
+            "step": "vmp_step",
+        }
+    )
+    grey_levels: GreyLevels = GreyLevels()
+
+    @model_validator(mode="after")
+    def _check(self) -> CellSettings:
+        if self.electrode_diameter_mm is not None and self.electrode_area_cm2 is not None:
+            raise ValueError("give electrode_diameter_mm or electrode_area_cm2, not both")
+        if self.layers not in LAYER_ORDERS:
+            raise ValueError(
+                "layers must be collector, lithium, electrolyte (or without collector), in the order "
+                "of growing slice index or exactly reversed"
+            )
+        return self
+
+    @property
+    def area_cm2(self) -> float:
+        """Area of the electrode that the cycler's current flows through."""
+        if self.electrode_area_cm2 is not None:
+            return self.electrode_area_cm2
+        return math.pi / 4.0 * ((self.electrode_diameter_mm or 5.0) / 10.0) ** 2
+
+    @property
+    def reversed_z(self) -> bool:
+        """True where the slice index grows from the electrolyte down to the lithium."""
+        return self.layers[0] == "electrolyte"
+
+    @property
+    def has_collector(self) -> bool:
+        return "collector" in self.layers
+
+
+LAYER_ORDERS: tuple[tuple[LayerName, ...], ...] = (
+    ("collector", "lithium", "electrolyte"),
+    ("electrolyte", "lithium", "collector"),
+    ("lithium", "electrolyte"),
+    ("electrolyte", "lithium"),
+)
+
+
+class SimulatorSettings(_Section):
+    """The simulated beamline; read by `demo` and `simulate` only."""
+
+    scenario: str = "paper-0.55"
+    scans: Annotated[int, Field(gt=0)] | None = None
+    speed: Positive = 600.0
+    size: Annotated[int, Field(ge=64)] = 384
+    seed: Annotated[int, Field(ge=0)] = 1
+    cnr: Positive = 3.0
+    slices: str = "tcp://127.0.0.1:5601"
+    resend: str = ""
+    requests: str = "tcp://127.0.0.1:5603"
+    documents_in: str = "tcp://127.0.0.1:5577"
+    documents_out: str = "tcp://127.0.0.1:5578"
+
+
+class Settings(_Section):
+    """Everything that can be set. Every key has a default."""
+
+    experiment: ExperimentSettings = ExperimentSettings()
+    feeds: FeedSettings = FeedSettings()
+    requests: RequestSettings = RequestSettings()
+    results: ResultSettings = ResultSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    pits: PitSettings = PitSettings()
+    onset: OnsetSettings = OnsetSettings()
+    cells: tuple[CellSettings, ...] = (CellSettings(name="A"),)
+    simulator: SimulatorSettings = SimulatorSettings()
+
+    @model_validator(mode="after")
+    def _check(self) -> Settings:
+        names = [cell.name for cell in self.cells]
+        if len(set(names)) != len(names):
+            raise ValueError(f"two cells have the same name: {', '.join(names)}")
+        if not names:
+            raise ValueError("at least one [[cells]] is needed")
+        return self
+
+    def cell(self, name: str) -> CellSettings | None:
+        """The settings of the cell `name`, or None where it is not configured."""
+        return next((cell for cell in self.cells if cell.name == name), None)
+
+
+def load(path: Path) -> Settings:
+    """Settings from a TOML file. Raises SettingError, one line, for whatever is wrong in it."""
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise SettingError(
+            "settings file", got=str(path), expected="a TOML file", todo="check the path"
+        ) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingError(
+            f"settings file {path}",
+            got=str(error),
+            expected="readable TOML",
+            todo="correct the file",
+        ) from None
+    return parse(table)
+
+
+def parse(table: dict[str, Any]) -> Settings:
+    """Settings from a nested dictionary. Raises SettingError for the first thing wrong in it."""
+    try:
+        return Settings.model_validate(table)
+    except ValidationError as error:
+        raise _worded(error) from None
+
+
+def as_table(settings: Settings) -> dict[str, Any]:
+    """The settings as a nested dictionary that TOML can hold: None is left out."""
+    return settings.model_dump(mode="json", exclude_none=True)
+
+
+def _worded(error: ValidationError) -> SettingError:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "settings"
+    if first["type"] == "extra_forbidden":
+        key = str(first["loc"][-1])
+        known = _known_keys(first["loc"][:-1])
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
+        hint = f"did you mean {near[0]!r}?" if near else "remove it"
+        return SettingError(where, got=key, expected="a known key", todo=hint)
+    expected = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return SettingError(where, got=first["input"], expected=expected, todo="correct the setting")
+
+
+def _known_keys(location: tuple[Any, ...]) -> list[str]:
+    section: Any = Settings
+    for part in location:
+        if isinstance(part, int):
+            continue
+        annotation = section.model_fields[part].annotation
+        section = next(
+            (t for t in (annotation, *getattr(annotation, "__args__", ())) if _is_section(t)), None
+        )
+        if section is None:
+            return []
+    return list(section.model_fields)
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, _Section)

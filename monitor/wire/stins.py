@@ -1,0 +1,303 @@
+"""Codec `stins` of the slice stream: JSON header frame + raw buffer frame.
+
+Encoders return the frames to send; `decode` returns a record that looks into the received buffer
+without copying it. `compression` is "none" or "bslz4": bitshuffle + LZ4 behind the 12-byte header
+of the HDF5 filter (big-endian u64 bytes, u32 block size); a buffer without that header is taken to
+have the filter's default blocks of 8 KiB.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import h5py
+import hdf5plugin
+import numpy as np
+from dectris.compression import decompress
+from numpy.typing import NDArray
+
+from monitor.errors import BadMessage
+from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
+
+SCHEMA = "operando-slices/1"
+DTYPES = {"uint8": np.dtype("u1"), "uint16": np.dtype("<u2"), "float32": np.dtype("<f4")}
+REASONS = ("reference", "periodic", "extra", "manual")
+MAX_VOXELS = 2**40
+MAX_SIDE = 2**17
+LZ4_MAX_RATIO = 256
+
+Frame = bytes | memoryview
+
+
+def encode_start(start: ScanStart) -> list[Frame]:
+    """Frames of a `header` message."""
+    voxel = start.voxel_size_um
+    return [
+        _json(
+            htype="header",
+            msg_number=start.msg_number,
+            filename="",
+            schema=SCHEMA,
+            stream=start.stream,
+            cell=start.key.cell,
+            run=start.key.run,
+            scan=start.key.scan,
+            reason=start.reason,
+            request=start.request,
+            axis=start.axis,
+            volume_shape=list(start.volume_shape),
+            type=start.dtype,
+            voxel_size_um=list(voxel) if voxel else None,
+            start_time=start.start_time,
+            stop_time=start.stop_time,
+            resend=start.resend,
+        )
+    ]
+
+
+def encode_slice(frame: SliceFrame, compression: str = "none") -> list[Frame]:
+    """Frames of an `image` message. `compression`: "none" (no copy is made) or "bslz4"."""
+    data = np.ascontiguousarray(frame.data)
+    if compression == "none":
+        buffer: Frame = memoryview(data).cast("B")
+    else:
+        buffer = _compress(data)
+    header = _json(
+        htype="image",
+        msg_number=frame.msg_number,
+        stream=frame.stream,
+        cell=frame.cell,
+        scan=frame.scan,
+        frame=frame.frame,
+        shape=list(data.shape),
+        type=data.dtype.name,
+        compression=compression,
+    )
+    return [header, buffer]
+
+
+def encode_end(end: ScanEnd) -> list[Frame]:
+    """Frames of a `series_end` message."""
+    return [
+        _json(
+            htype="series_end",
+            msg_number=end.msg_number,
+            stream=end.stream,
+            cell=end.cell,
+            scan=end.scan,
+            slices=end.slices,
+        )
+    ]
+
+
+def decode(frames: Sequence[Frame]) -> ScanStart | SliceFrame | ScanEnd:
+    """The record in a received message. Raises BadMessage for anything that it cannot be."""
+    header = _header(frames)
+    match header.get("htype"):
+        case "header":
+            return _start(header)
+        case "image":
+            return _slice(header, frames)
+        case "series_end":
+            return ScanEnd(
+                cell=_get(header, "cell", str),
+                scan=_count(header, "scan"),
+                stream=_get(header, "stream", str),
+                msg_number=_count(header, "msg_number"),
+                slices=_count(header, "slices"),
+            )
+    raise BadMessage(
+        "unknown_htype",
+        f"slices: htype {header.get('htype')!r} is unknown; expected header, image or series_end",
+    )
+
+
+def _json(**header: Any) -> bytes:
+    return json.dumps(header, separators=(",", ":")).encode()
+
+
+def _header(frames: Sequence[Frame]) -> dict[str, Any]:
+    if not frames:
+        raise BadMessage("not_json", "slices: a message without frames; dropped")
+    try:
+        header = json.loads(bytes(frames[0]))
+    except (ValueError, RecursionError):
+        raise BadMessage(
+            "not_json", f"slices: header frame of {len(frames[0])} bytes is not JSON; dropped"
+        ) from None
+    if not isinstance(header, dict):
+        raise BadMessage("not_json", "slices: header frame is JSON but not an object; dropped")
+    return header
+
+
+def _get(header: dict[str, Any], key: str, kind: type) -> Any:
+    value = header.get(key)
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise BadMessage(
+            "bad_header",
+            f"slices: {header.get('htype')} message: {key} is {_short(value)}, "
+            f"expected {kind.__name__}; dropped",
+        )
+    return value
+
+
+def _count(header: dict[str, Any], key: str) -> int:
+    value: int = _get(header, key, int)
+    if not 0 <= value < 2**62:
+        raise BadMessage(
+            "bad_header", f"slices: {key} is {_short(value)}, expected 0 or more; dropped"
+        )
+    return value
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _shape(header: dict[str, Any], key: str, length: int) -> tuple[int, ...]:
+    value = header.get(key)
+    if (
+        not isinstance(value, list)
+        or len(value) != length
+        or not all(type(side) is int and 0 < side <= MAX_SIDE for side in value)
+    ):
+        raise BadMessage(
+            "bad_shape",
+            f"slices: {key} is {_short(value)}, expected {length} sides of 1 to {MAX_SIDE}; dropped",
+        )
+    return tuple(value)
+
+
+def _dtype(header: dict[str, Any]) -> np.dtype[Any]:
+    try:
+        return DTYPES[header.get("type", "")]
+    except (KeyError, TypeError):
+        raise BadMessage(
+            "bad_type",
+            f"slices: type is {_short(header.get('type'))}, expected {', '.join(DTYPES)}; dropped",
+        ) from None
+
+
+def _start(header: dict[str, Any]) -> ScanStart:
+    shape = _shape(header, "volume_shape", 3)
+    if math.prod(shape) > MAX_VOXELS:
+        raise BadMessage(
+            "bad_shape", f"slices: a volume of {shape} voxels is beyond all limits; scan refused"
+        )
+    reason = header.get("reason", "periodic")
+    axis = header.get("axis", "z")
+    if reason not in REASONS or axis not in ("z", "y"):
+        raise BadMessage(
+            "bad_header",
+            f"slices: reason {_short(reason)} or axis {_short(axis)} is unknown; scan refused",
+        )
+    _dtype(header)
+    start, stop = _time(header, "start_time"), _time(header, "stop_time")
+    return ScanStart(
+        key=ScanKey(_get(header, "cell", str), str(header.get("run", "")), _count(header, "scan")),
+        stream=_get(header, "stream", str),
+        msg_number=_count(header, "msg_number"),
+        reason=reason,
+        request=str(header.get("request", "")),
+        axis=axis,
+        volume_shape=(shape[0], shape[1], shape[2]),
+        dtype=header["type"],
+        voxel_size_um=_voxel_size(header.get("voxel_size_um")),
+        start_time=start,
+        stop_time=stop,
+        resend=str(header.get("resend", "")),
+    )
+
+
+def _time(header: dict[str, Any], key: str) -> float:
+    value = header.get(key)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        raise BadMessage(
+            "bad_header", f"slices: {key} is {_short(value)}, expected UTC s; scan refused"
+        )
+    return float(value)
+
+
+def _voxel_size(value: Any) -> tuple[float, float, float] | None:
+    if value is None:
+        return None
+    if (
+        not isinstance(value, list)
+        or len(value) != 3
+        or not all(
+            isinstance(side, int | float) and math.isfinite(side) and side > 0 for side in value
+        )
+    ):
+        raise BadMessage(
+            "bad_voxel_size",
+            f"slices: voxel_size_um is {_short(value)}, expected three positive numbers, or null "
+            "where it is unknown; scan refused",
+        )
+    return (float(value[0]), float(value[1]), float(value[2]))
+
+
+def _slice(header: dict[str, Any], frames: Sequence[Frame]) -> SliceFrame:
+    shape = _shape(header, "shape", 2)
+    dtype = _dtype(header)
+    if len(frames) != 2:
+        raise BadMessage(
+            "bad_length", f"slices: an image message has {len(frames)} frames, expected 2; dropped"
+        )
+    return SliceFrame(
+        cell=_get(header, "cell", str),
+        scan=_count(header, "scan"),
+        stream=_get(header, "stream", str),
+        msg_number=_count(header, "msg_number"),
+        frame=_count(header, "frame"),
+        data=_pixels(frames[1], shape, dtype, header.get("compression", "none")),
+    )
+
+
+def _pixels(
+    buffer: Frame, shape: tuple[int, ...], dtype: np.dtype[Any], compression: Any
+) -> NDArray[Any]:
+    expected = math.prod(shape) * dtype.itemsize
+    if compression == "bslz4":
+        buffer = _decompress(bytes(buffer), expected, dtype.itemsize)
+    elif compression != "none":
+        raise BadMessage(
+            "bad_compression",
+            f"slices: compression {_short(compression)} is unknown; expected none or bslz4; dropped",
+        )
+    if len(buffer) != expected:
+        raise BadMessage(
+            "bad_length",
+            f"slices: buffer of {len(buffer)} bytes, expected {expected} for {shape} {dtype.name}; "
+            "dropped",
+        )
+    pixels = np.frombuffer(buffer, dtype).reshape(shape)
+    pixels.setflags(write=False)
+    return pixels
+
+
+def _compress(data: NDArray[Any]) -> bytes:
+    with h5py.File.in_memory() as file:
+        filters = hdf5plugin.Bitshuffle(cname="lz4")
+        dataset = file.create_dataset("slice", data=data, chunks=data.shape, **filters)
+        return dataset.id.read_direct_chunk((0,) * data.ndim)[1]
+
+
+def _decompress(buffer: bytes, expected: int, itemsize: int) -> bytes:
+    if expected > LZ4_MAX_RATIO * len(buffer):
+        raise BadMessage(
+            "bad_compression",
+            f"slices: bslz4 buffer of {len(buffer)} bytes cannot hold {expected}; dropped",
+        )
+    if len(buffer) < 12 or struct.unpack(">Q", buffer[:8])[0] != expected:
+        buffer = struct.pack(">QI", expected, 8192) + buffer
+    try:
+        return decompress(buffer, "bslz4", elem_size=itemsize)
+    except Exception as error:
+        raise BadMessage(
+            "bad_compression", f"slices: bslz4 buffer cannot be decompressed ({error}); dropped"
+        ) from None
