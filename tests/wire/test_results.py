@@ -1,0 +1,150 @@
+"""Requests, replies and status messages of the results wire."""
+
+import json
+
+import numpy as np
+import pytest
+
+from monitor.errors import BadMessage
+from monitor.records import Pit
+from monitor.wire import results
+
+REQUESTS = [
+    results.StateRequest(12, "abc", "s"),
+    results.MapRequest("A", 3, "removal", (0, 10, 5, 20), (600, 800), "t"),
+    results.MapRequest("A", None, "height"),
+    results.PitsRequest("A", 3),
+    results.SectionRequest("A", None, "y", 17),
+    results.SectionRequest("A", 2, "x", 4, (100, 200), "cut"),
+    results.CyclerRequest("B", 500),
+    results.ScanOrder("A", "manual", "1"),
+]
+
+
+@pytest.mark.parametrize("request_", REQUESTS, ids=lambda r: type(r).__name__)
+def test_requests_come_back_as_they_went(request_):
+    assert results.decode_request(results.encode_request(request_)) == request_
+
+
+def test_a_request_written_by_hand_is_read():
+    frame = b'{"type":"map","cell":"A","scan":null,"name":"height","window":null,"shape":[4,5]}'
+    assert results.decode_request([frame]) == results.MapRequest("A", None, "height", None, (4, 5))
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        b"",
+        b"\xff\x00",
+        b"[1]",
+        b"{}",
+        b'{"type":"volume"}',
+        b'{"type":["map"]}',
+        b'{"type":"map","cell":"A","scan":1}',
+        b'{"type":"map","cell":3,"scan":1,"name":"height"}',
+        b'{"type":"map","cell":"A","scan":"1","name":"height"}',
+        b'{"type":"map","cell":"A","scan":1,"name":"height","window":[0,1,2]}',
+        b'{"type":"map","cell":"A","scan":1,"name":"height","window":[-1,1,0,2]}',
+        b'{"type":"map","cell":"A","scan":1,"name":"height","shape":[0,5]}',
+        b'{"type":"section","cell":"A","scan":1,"axis":"z","index":3}',
+        b'{"type":"cycler","cell":"A","max_points":0}',
+        b'{"type":"state","since":true}',
+        b"[" * 100_000,
+    ],
+)
+def test_garbage_is_a_bad_message(frame):
+    with pytest.raises(BadMessage):
+        results.decode_request([frame])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int32", "uint8", "uint16"])
+def test_arrays_come_back_read_only(dtype):
+    array = np.arange(12).reshape(3, 4).astype(dtype)
+    header, back = results.decode_reply(results.encode_reply({"type": "map"}, array[:, ::2]))
+    assert header["shape"] == [3, 2]
+    assert header["dtype"] == dtype
+    np.testing.assert_array_equal(back, array[:, ::2])
+    assert not back.flags.writeable
+
+
+def test_a_reply_whose_buffer_does_not_fit_its_header_is_refused():
+    frames = results.encode_reply({"type": "map"}, np.zeros((3, 4), np.float32))
+    with pytest.raises(BadMessage, match="40 bytes, expected 48"):
+        results.decode_reply([frames[0], bytes(frames[1])[:40]])
+    with pytest.raises(BadMessage):
+        results.decode_reply([b'{"type":"map","shape":[-1],"dtype":"float32"}', b""])
+    with pytest.raises(BadMessage):
+        results.decode_reply([b'{"type":"map","shape":[1],"dtype":"object"}', b"12345678"])
+    with pytest.raises(BadMessage):
+        results.encode_reply({"type": "map"}, np.zeros(2, object))
+
+
+def test_status_messages_keep_their_data_and_never_hold_nan():
+    sent = results.Status("pit_onset", 7, 12.5, "A", {"pits": np.int64(3), "p": float("nan")})
+    frame = results.encode_status(sent)
+    assert b"NaN" not in frame
+    back = results.decode_status(frame)
+    assert (back.kind, back.version, back.time, back.cell) == ("pit_onset", 7, 12.5, "A")
+    assert back.data == {"pits": 3, "p": None}
+    with pytest.raises(BadMessage):
+        results.decode_status(b'{"version":1}')
+
+
+def test_plain_turns_records_into_json():
+    value = {"a": (np.float32(1.5), np.nan), "b": np.array([1, 2]), "c": {True, False}, "d": None}
+    text = json.loads(results.to_json(value))
+    assert text["a"] == [1.5, None]
+    assert text["b"] == [1, 2]
+    assert sorted(text["c"]) == [False, True]
+
+
+def test_windows_are_clipped_and_thinned_to_fit():
+    assert results.fit((100, 200), None, None) == (0, 100, 0, 200)
+    assert results.fit((100, 200), (90, 500, 0, 10), (5, 5)) == (90, 100, 0, 10)
+    with pytest.raises(BadMessage):
+        results.fit((100, 200), (100, 120, 0, 10), None)
+    assert results.thinning((100, 200), None) == 1
+    assert results.thinning((100, 200), (100, 200)) == 1
+    assert results.thinning((101, 200), (100, 200)) == 2
+    step = results.thinning((907, 8368), (300, 600))
+    assert len(range(0, 907, step)) <= 300
+    assert len(range(0, 8368, step)) <= 600
+    assert len(range(0, 8368, step - 1)) > 600
+
+
+def test_pit_columns_name_their_unit():
+    pit = Pit(4, -1, 2, 10.0, 20.0, 300.0, 19.5, 12.0, 6.0, 1800.0, 1.2, 1e-6)
+    columns = results.pit_columns([pit], "µm")
+    assert ",".join(columns) == (
+        "id,parent,first_scan,x_um,y_um,area_um2,diameter_um,depth_max_um,depth_mean_um,volume_um3,"
+        "current_density_mA_cm2,p_value"
+    )
+    assert columns["area_um2"] == [300.0]
+    voxels = results.pit_columns([pit], "voxel")
+    assert voxels["volume_voxel3"] == [1800.0]
+    assert not any("_um" in name for name in voxels)
+
+
+def test_a_row_stands_for_the_end_of_its_discharge():
+    def scan(discharge, step, charge, **more):
+        return {"discharge": discharge, "step": step, "charge_mAh": charge, **more}
+
+    rows = results.table_rows(
+        [
+            scan(None, "rest", None),
+            scan(1, "discharge", 0.3),
+            scan(1, "rest", 0.6, mean_current_mA_cm2=0.55, complete_um=5.0, closure=float("nan")),
+            scan(1, "charge", 0.4),
+            scan(1, "rest", 0.1),
+            scan(2, "discharge", 0.9, averaged_voxel=3.0),
+        ]
+    )
+    assert [row["discharge"] for row in rows] == [1, 2]
+    assert rows[0]["charge_mAh"] == 0.6
+    assert rows[0]["current_density_mA_cm2"] == 0.55
+    assert rows[0]["complete_um"] == 5.0
+    assert rows[0]["closure"] is None
+    assert "averaged_voxel" not in rows[0]
+    assert rows[1]["averaged_voxel"] == 3.0
+    assert next(iter(rows[0])) == "discharge"
+    assert len(rows[0]) == 10
