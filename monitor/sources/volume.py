@@ -1,0 +1,83 @@
+"""Volume files on disk → planes in the order z, one volume a scan, never a whole volume in memory.
+
+Read are HDF5 (`file.h5`, or `file.h5::/path/of/dataset`), TIFF with one page a plane, and TIFF
+stacks: a folder, or a quoted pattern such as `'folder/name_*.tiff'`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from monitor.errors import SourceError
+from monitor.sources.hdf5 import open_hdf5
+from monitor.sources.planes import Planes, to_wire, wire_dtype
+from monitor.sources.tiff import SUFFIXES, open_stack, open_tiff
+
+HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf", ".nx", ".nxs")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Volume:
+    """One volume in a file: its planes are read as they are asked for.
+
+    `shape` is (nz, ny, nx); `dtype` the wire type that the planes come in, `source_dtype` that of
+    the file; `voxel_size_um` is (z, y, x), None where the file does not say it.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    dtype: str
+    source_dtype: str
+    voxel_size_um: tuple[float, float, float] | None
+    _planes: Planes
+
+    def slices(self) -> Iterator[NDArray[Any]]:
+        """Planes (ny, nx) of `dtype` in the order z. Raises SourceError, which names the slice."""
+        sent = 0
+        for index, plane in enumerate(self._planes.read()):
+            yield to_wire(plane, self.dtype, self.name, index)
+            sent += 1
+        if sent != self.shape[0]:
+            raise SourceError(f"{self.name}: gave {sent} slices, expected {self.shape[0]}")
+
+
+def open_volumes(paths: Sequence[str | Path]) -> list[Volume]:
+    """The volumes in these files, folders or patterns, one a scan, in the order given."""
+    if not paths:
+        raise SourceError("volumes: got none, expected at least one file; name it")
+    return [_open(str(path)) for path in paths]
+
+
+def _open(given: str) -> Volume:
+    text, _, dataset = given.partition("::")
+    path = Path(text)
+    if "*" in path.name:
+        planes = open_stack(_found(path.parent, path.name, given), given)
+    elif path.is_dir():
+        planes = open_stack(_found(path, "*", given), given)
+    elif not path.exists():
+        raise SourceError(f"{path}: does not exist, expected a volume file; check the path")
+    elif path.suffix.lower() in SUFFIXES:
+        planes = open_tiff(path)
+    elif path.suffix.lower() in HDF5_SUFFIXES or dataset:
+        planes = open_hdf5(path, dataset or None)
+    else:
+        raise SourceError(
+            f"{path}: type {path.suffix or '(none)'} is not known, expected HDF5 "
+            f"({', '.join(HDF5_SUFFIXES)}) or TIFF ({', '.join(SUFFIXES)})"
+        )
+    dtype = wire_dtype(planes.dtype, given)
+    name = path.name + (f"::{dataset}" if dataset else "")
+    return Volume(name, planes.shape, dtype, planes.dtype.name, planes.voxel_size_um, planes)
+
+
+def _found(folder: Path, pattern: str, given: str) -> list[Path]:
+    files = [file for file in folder.glob(pattern) if file.suffix.lower() in SUFFIXES]
+    if not files:
+        raise SourceError(f"{given}: no TIFF file there ({', '.join(SUFFIXES)}); check the path")
+    return files
