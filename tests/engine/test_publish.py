@@ -1,0 +1,285 @@
+"""The publisher over real sockets: what a screen written from the contract alone would see."""
+
+import json
+import threading
+import time
+
+import numpy as np
+import pytest
+import zmq
+
+from monitor.engine.publish import Publisher
+from monitor.engine.store import MAX_READINGS, Readings
+from monitor.errors import PitwatchError, SettingError
+from monitor.records import CyclerReading, Event, ScanRequest
+from monitor.settings import parse
+from tests.gui.synthetic import PERIOD_S, T0, Cell
+
+ANY_PORT = {"status": "tcp://127.0.0.1:*", "pull": "tcp://127.0.0.1:*"}
+FEEDS = {"slices": {"messages": 10, "bad": {"not_json": 1}}, "documents": {"messages": 3}}
+
+
+class Screen:
+    """Sends JSON, waits for the reply."""
+
+    def __init__(self, publisher):
+        self.context = zmq.Context()
+        self.dealer = self.context.socket(zmq.DEALER)
+        self.dealer.connect(publisher.pull_address)
+        self.sub = self.context.socket(zmq.SUB)
+        self.sub.subscribe(b"")
+        self.sub.connect(publisher.status_address)
+
+    def ask(self, **request):
+        self.dealer.send_json(request)
+        assert self.dealer.poll(5000), f"no answer to {request}"
+        header, *buffers = self.dealer.recv_multipart()
+        header = json.loads(header)
+        if not buffers:
+            return header
+        return header, np.frombuffer(buffers[0], header["dtype"]).reshape(header["shape"])
+
+    def status(self, kind, until=5.0):
+        """Status messages up to the first of this kind."""
+        seen, end = [], time.monotonic() + until
+        while time.monotonic() < end:
+            if self.sub.poll(100):
+                seen.append(json.loads(self.sub.recv()))
+                if seen[-1]["type"] == kind:
+                    return seen
+        raise AssertionError(f"no {kind} among {[s['type'] for s in seen]}")
+
+    def close(self):
+        self.context.destroy(linger=0)
+
+
+@pytest.fixture
+def bench(request):
+    """make(settings..., callbacks...) → (publisher, screen); all is closed at the end."""
+    made = []
+
+    def make(table=None, **calls):
+        table = {"results": ANY_PORT | (table or {}).get("results", {})} | {
+            key: value for key, value in (table or {}).items() if key != "results"
+        }
+        calls = {"section": None, "on_operator": lambda r: None, "stored_map": None} | calls
+        publisher = Publisher(parse(table), **calls)
+        screen = Screen(publisher)
+        made.extend([screen, publisher])
+        return publisher, screen
+
+    yield make
+    for thing in made:
+        thing.close()
+
+
+def update(publisher, *outputs, running=None, cycler=None):
+    publisher.update(outputs, feeds=FEEDS, running=running or {"A": None}, cycler=cycler or {})
+
+
+def test_the_state_holds_scans_feeds_and_table(bench):
+    publisher, screen = bench()
+    cell = Cell()
+    for scan in range(3):
+        update(publisher, cell.result(scan), cycler={"A": CyclerReading("A", T0 + scan, 2.3)})
+    state = screen.ask(type="state", since=-1, tag="x")
+    assert state["tag"] == "x"
+    assert state["feeds"] == FEEDS
+    assert state["experiment"]["name"] == "demo"
+    shown = state["cells"]["A"]
+    assert [scan["scan"] for scan in shown["scans"]] == [0, 1, 2]
+    assert shown["scans"][1]["shape"] == [120, 160]
+    assert "cumulative" in shown["scans"][1]["maps"]
+    assert shown["scans"][1]["pit_count"] == len(cell.result(1).pits) > 0
+    assert shown["table"][0]["charge_mAh_cm2"] == pytest.approx(0.55)
+    assert shown["cycler"]["potential_V"] == 2.3
+    assert shown["cycler"]["current_mA"] is None
+    assert shown["cycler_points"] == 3
+    assert shown["next_scan_time"] == T0 + 3 * PERIOD_S
+    assert shown["time"] == cell.start(2).stop_time
+
+
+def test_an_unchanged_state_says_so_and_carries_only_what_moves(bench):
+    publisher, screen = bench()
+    update(publisher, Cell().result(0))
+    first = screen.ask(type="state", since=-1)
+    running = {
+        "A": {"scan": 1, "received": 5, "slices": 60, "reason": "periodic", "start_time": T0}
+    }
+    update(publisher, running=running)
+    second = screen.ask(type="state", since=first["version"], engine=first["engine"])
+    assert second["unchanged"] is True
+    assert second["cells"]["A"]["running"]["received"] == 5
+    assert "scans" not in second["cells"]["A"]
+    other = screen.ask(type="state", since=first["version"], engine="another")
+    assert "unchanged" not in other
+    update(publisher, Event(1, "gap", "A", T0, {"frames": 3}))
+    third = screen.ask(type="state", since=second["version"], engine=first["engine"])
+    assert [event["type"] for event in third["events"]] == ["gap"]
+    assert third["version"] > second["version"]
+
+
+def test_status_versions_grow_by_one_and_the_heart_beats(bench):
+    publisher, screen = bench()
+    screen.status("heartbeat")
+    for n in range(50):
+        update(publisher, Event(n, "scan_progress", "A", T0 + n, {"received": n}))
+    update(publisher, Cell().result(0), Event(50, "scan_complete", "A", T0, {"scan": 0}))
+    seen = screen.status("scan_complete")
+    versions = [message["version"] for message in seen]
+    assert versions == list(range(versions[0], versions[0] + len(versions)))
+    assert [m["received"] for m in seen if m["type"] == "scan_progress"] == list(range(50))
+    assert screen.status("heartbeat")[-1]["feeds"] == FEEDS
+
+
+def test_maps_are_cut_and_thinned(bench):
+    publisher, screen = bench()
+    result = Cell().result(2)
+    update(publisher, result)
+    header, whole = screen.ask(type="map", cell="A", scan=2, name="height")
+    np.testing.assert_array_equal(whole, result.maps["height"])
+    assert (header["units"], header["step"], header["window"]) == ("µm", 1, [0, 120, 0, 160])
+    header, part = screen.ask(
+        type="map", cell="A", scan=2, name="height", window=[10, 110, 20, 500], shape=[30, 50]
+    )
+    assert (header["step"], header["window"]) == (4, [10, 110, 20, 160])
+    np.testing.assert_array_equal(part, result.maps["height"][10:110:4, 20:160:4])
+    header, labels = screen.ask(type="map", cell="A", scan=None, name="pit_labels")
+    assert header["dtype"] == "int32"
+    np.testing.assert_array_equal(labels, result.pit_labels)
+    header, _ = screen.ask(type="map", cell="A", scan=2, name="cumulative")
+    assert header["units"] == "mA/cm2"
+
+
+def test_a_provisional_result_is_replaced(bench):
+    publisher, screen = bench()
+    cell = Cell()
+    update(publisher, cell.result(1, provisional=True))
+    assert screen.ask(type="map", cell="A", scan=None, name="height")[0]["provisional"] is True
+    assert "no map removal" in screen.ask(type="map", cell="A", scan=1, name="removal")["why"]
+    update(publisher, cell.result(1))
+    assert screen.ask(type="map", cell="A", scan=1, name="removal")[0]["provisional"] is False
+    state = screen.ask(type="state", since=-1)
+    assert len(state["cells"]["A"]["scans"]) == 1
+
+
+def test_old_maps_leave_memory_and_are_read_from_disk(bench):
+    cell = Cell()
+    results = {scan: cell.result(scan) for scan in range(4)}
+    asked = []
+
+    def stored(name, scan, which):
+        asked.append((name, scan, which))
+        return results[scan].maps[which] if scan else None
+
+    one = sum(array.nbytes for array in results[1].maps.values()) + results[1].pit_labels.nbytes
+    table = {"results": {"memory_MB": 2.2 * one / 1e6}}
+    publisher, screen = bench(table, stored_map=stored)
+    update(publisher, *results.values())
+    for scan in (3, 2):
+        screen.ask(type="map", cell="A", scan=scan, name="removal")
+    assert asked == []
+    _, back = screen.ask(type="map", cell="A", scan=1, name="removal")
+    assert asked == [("A", 1, "removal")]
+    np.testing.assert_array_equal(back, results[1].maps["removal"])
+    assert "not on disk" in screen.ask(type="map", cell="A", scan=0, name="removal")["why"]
+
+
+def test_pits_sections_and_readings_are_served(bench):
+    cell = Cell()
+    cuts = {5: cell.section(1, "y", 5)}
+    publisher, screen = bench(section=lambda name, scan, axis, index: cuts[index])
+    readings = [CyclerReading("A", T0 + n, 2.0 + n) for n in range(10)]
+    for reading in readings:
+        update(publisher, cycler={"A": reading})
+        update(publisher, cycler={"A": reading})
+    result = cell.result(1)
+    update(publisher, result)
+    columns = screen.ask(type="pits", cell="A", scan=1)["columns"]
+    assert columns["depth_max_um"] == pytest.approx([pit.depth_max for pit in result.pits])
+    header, cut = screen.ask(type="section", cell="A", scan=None, axis="y", index=5)
+    assert header["dtype"] == "uint16"
+    np.testing.assert_array_equal(cut, cuts[5])
+    assert screen.ask(type="section", cell="A", scan=None, axis="y", index=6)["type"] == "error"
+    columns = screen.ask(type="cycler", cell="A", max_points=100)["columns"]
+    assert columns["time"] == [reading.time for reading in readings]
+    thinned = screen.ask(type="cycler", cell="A", max_points=4)["columns"]["time"]
+    assert len(thinned) == 4
+    assert thinned[-1] == readings[-1].time
+
+
+def test_what_cannot_be_answered_gets_a_reason(bench):
+    _, screen = bench()
+    assert screen.ask(type="volume", tag="t")["type"] == "error"
+    assert "there is A" in screen.ask(type="map", cell="Z", scan=0, name="height", tag="t")["why"]
+    assert "any scan" in screen.ask(type="map", cell="A", scan=None, name="height")["why"]
+    no_slices = screen.ask(type="section", cell="A", scan=0, axis="y", index=1)
+    assert "not recorded" in no_slices["why"]
+    screen.dealer.send_multipart([b"\xff", b"x", b"y"])
+    assert screen.dealer.poll(5000)
+    assert json.loads(screen.dealer.recv())["type"] == "error"
+
+
+def test_an_operator_request_reaches_the_engine(bench):
+    asked, arrived = [], threading.Event()
+
+    def take(order):
+        asked.append(order)
+        arrived.set()
+
+    publisher, screen = bench(on_operator=take)
+    update(publisher, Cell().result(2))
+    reply = screen.ask(type="request_scan", cell="A", reason="manual")
+    assert reply["status"] == "sent"
+    assert arrived.wait(5)
+    assert (asked[0].cell, asked[0].reason) == ("A", "manual")
+    assert asked[0].time == Cell().start(2).stop_time
+    refused = screen.ask(type="request_scan", cell="Q")
+    assert refused["status"] == "refused"
+    assert len(asked) == 1
+
+
+def test_without_an_acquisition_an_extra_scan_is_refused(bench):
+    _, screen = bench({"requests": {"backend": "none"}})
+    reply = screen.ask(type="request_scan", cell="A")
+    assert reply["status"] == "refused"
+    assert "requests.backend" in reply["why"]
+
+
+def test_the_fate_of_a_request_is_followed_to_its_scan(bench):
+    publisher, screen = bench()
+    update(publisher, ScanRequest("r1", "A", "pit_onset", 1, {"pits": 2}))
+    update(publisher, Event(1, "scan_reply", "A", T0, {"id": "r1", "status": "accepted"}))
+
+    def fate():
+        return screen.ask(type="state", since=-1)["cells"]["A"]["requests"][0]
+
+    assert fate()["status"] == "accepted"
+    update(publisher, Cell().result(2, reason="extra", request="r1"))
+    assert fate() == {
+        "id": "r1", "reason": "pit_onset", "status": "done", "why": "", "scan": 2, "after_scan": 1
+    }  # fmt: skip
+
+
+def test_an_address_in_use_is_one_clear_line(bench):
+    publisher, _ = bench()
+    with pytest.raises(PitwatchError, match=r"results\.pull: tcp.* is in use; stop") as caught:
+        bench({"results": {"pull": publisher.pull_address}})
+    assert "\n" not in str(caught.value)
+
+
+def test_other_machines_are_not_served_unasked(bench):
+    with pytest.raises(SettingError, match="ssh tunnel"):
+        bench({"results": {"pull": "tcp://0.0.0.0:5611"}})
+
+
+def test_readings_stay_bounded_and_keep_their_span():
+    readings = Readings()
+    for n in range(MAX_READINGS + 10):
+        readings.add(CyclerReading("A", float(n)))
+    readings.add(CyclerReading("A", 3.0))
+    assert readings.count == MAX_READINGS // 2 + 10
+    times = readings.columns(1000)["time"]
+    assert len(times) <= 1000
+    assert times[-1] == MAX_READINGS + 9
+    assert times == sorted(times)
