@@ -84,7 +84,7 @@ class ScanStart:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SliceFrame:
-    """One slice. `data` is a read-only view of the received buffer: (ny, nx), or (nz, nx) for axis y."""
+    """One slice. `data` is a read-only view of the received buffer: (ny, nx); (nz, nx) for axis y."""
 
     cell: str
     scan: int
@@ -133,6 +133,13 @@ class BadInput:
     feed: Literal["slices", "documents", "requests", "operator"]
     kind: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeedQuiet:
+    """No slice has come for a while: what a finished stream still lacks will not come by itself."""
+
+    feed: Literal["slices"] = "slices"
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +211,8 @@ class ScanResult:
 
     `maps` holds (ny, nx) float32 arrays by the names in `INTERFACE_MAPS` (in `length_unit`) and
     `CURRENT_MAPS` (mA/cm²); NaN = not measurable; a map that has no meaning yet is absent.
-    `pit_labels` is (ny, nx) int32, the pit id of each pixel, 0 = none. `summary` holds the scalars of
-    `/entry/summary`; None = unknown. While the scan runs, `provisional` is true and only `height`
+    `pit_labels` is (ny, nx) int32, the pit id of each pixel, 0 = none. `summary` holds the scalars
+    of `/entry/summary`; None = unknown. While the scan runs, `provisional` is true and only `height`
     and `bottom` are there.
     """
 
@@ -221,6 +228,22 @@ class ScanResult:
     @property
     def key(self) -> ScanKey:
         return self.start.key
+
+
+Record = (
+    ScanStart
+    | SliceFrame
+    | ScanEnd
+    | CyclerDocument
+    | ScanReply
+    | OperatorRequest
+    | FeedQuiet
+    | BadInput
+)
+"""What goes into a session."""
+
+Output = Event | ScanResult | ScanRequest
+"""What comes out of a session."""
 
 
 def map_units(name: str, length_unit: LengthUnit) -> str:

@@ -36,7 +36,8 @@ class FeedSettings(_Section):
     documents: tuple[str, ...] = ("tcp://127.0.0.1:5578",)
     document_codec: Literal["msgpack", "json"] = "msgpack"
     receive_hwm: Annotated[int, Field(gt=0)] = 4000
-    reorder_memory_MB: Positive = 2048.0
+    reorder_memory_MB: Positive = 1024.0
+    quiet_s: Positive = 1.0
 
 
 class RequestSettings(_Section):
@@ -116,8 +117,8 @@ class CellSettings(_Section):
             raise ValueError("give electrode_diameter_mm or electrode_area_cm2, not both")
         if self.layers not in LAYER_ORDERS:
             raise ValueError(
-                "layers must be collector, lithium, electrolyte (or without collector), in the order "
-                "of growing slice index or exactly reversed"
+                "layers must be collector, lithium, electrolyte (or without collector), in the "
+                "order of growing slice index or exactly reversed"
             )
         return self
 

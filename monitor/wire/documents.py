@@ -72,8 +72,8 @@ def _object_hook(obj: dict[Any, Any]) -> Any:
 def _pickled(name: str) -> BadMessage:
     return BadMessage(
         "pickled",
-        f"documents: payload of {name[:20]!r} is a pickle, which is refused because loading it runs "
-        "code; set the publisher's serializer to msgpack or JSON",
+        f"documents: payload of {name[:20]!r} is a pickle, refused because loading it runs code; "
+        "set the publisher's serializer to msgpack or JSON",
     )
 
 

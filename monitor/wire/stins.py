@@ -168,7 +168,7 @@ def _shape(header: dict[str, Any], key: str, length: int) -> tuple[int, ...]:
     ):
         raise BadMessage(
             "bad_shape",
-            f"slices: {key} is {_short(value)}, expected {length} sides of 1 to {MAX_SIDE}; dropped",
+            f"slices: {key} is {_short(value)}, not {length} sides of 1 to {MAX_SIDE}; dropped",
         )
     return tuple(value)
 
@@ -267,7 +267,7 @@ def _pixels(
     elif compression != "none":
         raise BadMessage(
             "bad_compression",
-            f"slices: compression {_short(compression)} is unknown; expected none or bslz4; dropped",
+            f"slices: compression {_short(compression)} is unknown, not none or bslz4; dropped",
         )
     if len(buffer) != expected:
         raise BadMessage(
@@ -284,7 +284,8 @@ def _compress(data: NDArray[Any]) -> bytes:
     with h5py.File.in_memory() as file:
         filters = hdf5plugin.Bitshuffle(cname="lz4")
         dataset = file.create_dataset("slice", data=data, chunks=data.shape, **filters)
-        return dataset.id.read_direct_chunk((0,) * data.ndim)[1]
+        chunk: bytes = dataset.id.read_direct_chunk((0,) * data.ndim)[1]
+        return chunk
 
 
 def _decompress(buffer: bytes, expected: int, itemsize: int) -> bytes:
@@ -296,7 +297,8 @@ def _decompress(buffer: bytes, expected: int, itemsize: int) -> bytes:
     if len(buffer) < 12 or struct.unpack(">Q", buffer[:8])[0] != expected:
         buffer = struct.pack(">QI", expected, 8192) + buffer
     try:
-        return decompress(buffer, "bslz4", elem_size=itemsize)
+        pixels: bytes = decompress(buffer, "bslz4", elem_size=itemsize)
+        return pixels
     except Exception as error:
         raise BadMessage(
             "bad_compression", f"slices: bslz4 buffer cannot be decompressed ({error}); dropped"

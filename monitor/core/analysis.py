@@ -1,0 +1,313 @@
+"""Heights and charge of a cell, scan after scan → removal, current density, pits, summary."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core.areal import areal
+from monitor.core.calibrate import Levels
+from monitor.core.current import Running, absolute_current, local_current, removal
+from monitor.core.cycler import CyclerHistory
+from monitor.core.pits import PitMap, find_pits, pit_summary
+from monitor.core.plateau import Plateau, complete
+from monitor.core.surfaces import Heights
+from monitor.faraday import thickness_um
+from monitor.records import ScanResult, ScanStart, frozen
+from monitor.settings import CellSettings, PitSettings
+
+TILE_UM = 50.0
+BIN_UM = 0.05
+SMOOTHING_UM = 0.4
+VOXEL_BIN = 0.07
+VOXEL_SMOOTHING = 0.56
+TILES_A_SIDE = 4
+
+Map = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """One finished scan: where and when, which slices came, and the heights they gave."""
+
+    start: ScanStart
+    ledger: NDArray[np.uint8]
+    levels: Levels | None
+    heights: Heights
+
+
+class CellAnalysis:
+    """What is known of one cell so far: its reference scan, the previous scan, its pits."""
+
+    def __init__(self, cell: CellSettings, pits: PitSettings, history: CyclerHistory) -> None:
+        self._cell = cell
+        self._pit_settings = pits
+        self._history = history
+        self._reference: Measured | None = None
+        self._previous: Measured | None = None
+        self._pit_map: PitMap | None = None
+        self._running = Running()
+
+    def finish(self, scan: Measured) -> ScanResult:
+        """All maps, pits and numbers of a scan whose slices have come."""
+        heights = scan.heights
+        maps: dict[str, Map] = {
+            "height": heights.height,
+            "height_error": heights.error,
+            "bottom": heights.bottom,
+        }
+        summary = self._electrochemistry(scan) | self._quality(scan)
+        summary |= areal(heights.height, scan.start.voxel_size[1:])
+        if self._reference is None and np.isfinite(heights.height).any():
+            self._reference = self._previous = scan
+        reference = self._reference
+        labels = None
+        pits: tuple[Any, ...] = ()
+        if reference is not None and _same_grid(reference.start, scan.start):
+            maps |= self._removal(reference, scan)
+            maps |= self._currents(reference, scan, maps["removal"])
+            summary |= self._thickness(reference, scan, maps)
+            found = self._pits(scan, maps, summary)
+            if found is not None:
+                labels, pits = found.labels, found.pits
+            self._previous = scan
+        return ScanResult(
+            start=scan.start,
+            provisional=False,
+            complete=bool(scan.ledger.all()),
+            ledger=scan.ledger,
+            maps={name: frozen(values) for name, values in maps.items()},
+            pit_labels=labels,
+            pits=pits,
+            summary=_plain(summary, scan.start.length_unit),
+        )
+
+    def _removal(self, reference: Measured, scan: Measured) -> dict[str, Map]:
+        before, now = reference.heights, scan.heights
+        lost, error = removal(before.height, before.error, now.height, now.error)
+        return {"removal": lost, "removal_error": error}
+
+    def _currents(self, reference: Measured, scan: Measured, lost: Map) -> dict[str, Map]:
+        """Current-density maps, as far as a cycler is there and time has passed."""
+        previous = self._previous or reference
+        charge, hours = self._charge_and_hours(reference.start.time, scan.start.time)
+        maps: dict[str, Map | None] = {}
+        if charge is not None and hours > 0:
+            maps["cumulative"] = local_current(lost, charge, hours)
+        if hours > 0 and scan.start.voxel_size_um:
+            maps["absolute"] = absolute_current(lost, hours)
+        step_charge, step_hours = self._charge_and_hours(previous.start.time, scan.start.time)
+        if step_charge is not None and step_hours > 0:
+            step, _ = removal(
+                previous.heights.height,
+                previous.heights.error,
+                scan.heights.height,
+                scan.heights.error,
+            )
+            maps["interval"] = local_current(step, step_charge, step_hours)
+        if scan.start.voxel_size_um:
+            elapsed = (scan.start.time - previous.start.time) / 3600.0
+            mean = (
+                step_charge / elapsed if step_charge is not None and elapsed > 0 else float("nan")
+            )
+            maps["running"], maps["running_error"] = self._running.update(
+                scan.heights.height, scan.heights.error, scan.start.time, mean
+            )
+        return {name: values for name, values in maps.items() if values is not None}
+
+    def _charge_and_hours(self, since: float, until: float) -> tuple[float | None, float]:
+        """Net charge stripped (mAh/cm²) and the hours in which current flowed, between two times."""
+        q0, q1 = self._history.charge_at(since), self._history.charge_at(until)
+        t0, t1 = self._history.active_hours_at(since), self._history.active_hours_at(until)
+        if q0 is None or q1 is None or t0 is None or t1 is None:
+            return None, max(0.0, (until - since) / 3600.0)
+        return (q1 - q0) / self._cell.area_cm2, t1 - t0
+
+    def _electrochemistry(self, scan: Measured) -> dict[str, Any]:
+        history, time, area = self._history, scan.start.time, self._cell.area_cm2
+        since = (self._reference or scan).start.time
+        charge, hours = self._charge_and_hours(since, time)
+        current = history.current_at(time)
+        discharge = history.discharge_at(time)
+        total = history.charge_at(time)
+        capacity = self._cell.capacity_mAh
+        known = charge is not None
+        during = self._during_discharge(discharge, time)
+        return {
+            "time": time,
+            "reason": scan.start.reason,
+            "request": scan.start.request,
+            "charge_mAh_cm2": charge,
+            "charge_mAh": charge * area if charge is not None else None,
+            "current_mA_cm2": current / area if current is not None else None,
+            "mean_current_mA_cm2": charge / hours if charge is not None and hours > 0 else None,
+            "soc": 1.0 - total / capacity if total is not None and capacity else None,
+            "step": history.step_at(time) if known else None,
+            "discharge": discharge,
+            "discharge_charge_mAh_cm2": during[0],
+            "discharge_current_mA_cm2": during[1],
+        }
+
+    def _during_discharge(
+        self, discharge: int | None, time: float
+    ) -> tuple[float | None, float | None]:
+        """Charge stripped since the last discharge began (mAh/cm²), and the mean current meanwhile."""
+        if discharge is None:
+            return None, None
+        charge, hours = self._charge_and_hours(self._history.discharge_start(discharge), time)
+        return charge, charge / hours if charge is not None and hours > 0 else None
+
+    def _quality(self, scan: Measured) -> dict[str, Any]:
+        levels = scan.levels
+        return {
+            "noise_um": scan.heights.noise,
+            "valid_fraction": float(np.isfinite(scan.heights.height).mean()),
+            "cnr": levels.cnr(self._cell.reversed_z) if levels else None,
+            "slices_missing": int((scan.ledger == 0).sum()),
+        }
+
+    def _thickness(
+        self, reference: Measured, scan: Measured, maps: Mapping[str, Map]
+    ) -> dict[str, Any]:
+        """The table row: coulometry, Averaged, Complete and closure (Tonin et al., Table 1)."""
+        lost = maps["removal"]
+        in_um = scan.start.voxel_size_um is not None
+        averaged, averaged_error = mean_over_tiles(lost, _tile(scan.start))
+        plateau = self._plateau(scan.start, lost)
+        charge, _ = self._charge_and_hours(reference.start.time, scan.start.time)
+        coulometry = thickness_um(charge) if charge is not None and in_um else None
+        closure = averaged / coulometry if coulometry and abs(coulometry) > 1e-6 else None
+        summary = {
+            "coulometry_um": coulometry,
+            "averaged_um": averaged,
+            "averaged_error_um": averaged_error,
+            "complete_um": plateau.value,
+            "complete_error_um": plateau.error,
+            "complete_low_um": plateau.low,
+            "complete_high_um": plateau.high,
+            "complete_separated": plateau.separated,
+            "closure": closure,
+        }
+        cumulative = maps.get("cumulative")
+        if cumulative is not None and np.isfinite(cumulative).any():
+            quantiles = np.nanpercentile(cumulative, (1, 50, 99))
+            summary |= dict(zip(("j_p1", "j_p50", "j_p99"), map(float, quantiles), strict=True))
+        return summary
+
+    @staticmethod
+    def _plateau(start: ScanStart, lost: Map) -> Plateau:
+        in_um = start.voxel_size_um is not None
+        return complete(
+            lost,
+            bin_width=BIN_UM if in_um else VOXEL_BIN,
+            sigma=SMOOTHING_UM if in_um else VOXEL_SMOOTHING,
+            tile_px=_tile(start),
+        )
+
+    def _pits(
+        self, scan: Measured, maps: Mapping[str, Map], summary: dict[str, Any]
+    ) -> PitMap | None:
+        """Pits below the plateau; adds their statistics to `summary`."""
+        plateau = summary["complete_um"]
+        if not math.isfinite(plateau):
+            return None
+        voxel = scan.start.voxel_size
+        found = find_pits(
+            maps["removal"],
+            maps["removal_error"],
+            plateau,
+            voxel_yx=voxel[1:],
+            settings=self._pit_settings,
+            length_unit=scan.start.length_unit,
+            scan=scan.start.key.scan,
+            previous=self._pit_map,
+            current=maps.get("cumulative"),
+        )
+        self._pit_map = found
+        area = float(np.isfinite(maps["removal"]).sum()) * voxel[1] * voxel[2]
+        statistics = pit_summary(
+            found,
+            area,
+            summary["averaged_um"],
+            plateau_value=plateau,
+            length_unit=scan.start.length_unit,
+            averaged_error=summary["averaged_error_um"],
+        )
+        lengths = {
+            "pit_depth_max", "pit_depth_mean", "pit_depth_ten", "pit_diameter_median",
+        }  # fmt: skip
+        summary.update({k + "_um" if k in lengths else k: v for k, v in statistics.items()})
+        return found
+
+
+def provisional(start: ScanStart, ledger: NDArray[np.uint8], heights: Heights) -> ScanResult:
+    """The heights of a scan that is still running."""
+    return ScanResult(
+        start=start,
+        provisional=True,
+        complete=False,
+        ledger=frozen(ledger.copy()),
+        maps={"height": heights.height, "bottom": heights.bottom},
+        pit_labels=None,
+        pits=(),
+        summary={},
+    )
+
+
+def mean_over_tiles(values: Map, tile_px: tuple[int, int]) -> tuple[float, float]:
+    """Mean over the valid pixels and its standard error, from the scatter of the means of tiles.
+
+    `values`: (ny, nx), NaN left out. The error says how well the field stands for the electrode; the
+    noise of single pixels is averaged away in it.
+    """
+    valid = np.isfinite(values)
+    if not valid.any():
+        return float("nan"), float("nan")
+    filled = np.where(valid, values, 0).astype(np.float64)
+    rows = np.arange(0, values.shape[0], tile_px[0])
+    columns = np.arange(0, values.shape[1], tile_px[1])
+    totals = np.add.reduceat(np.add.reduceat(filled, rows, axis=0), columns, axis=1)
+    counts = np.add.reduceat(np.add.reduceat(valid.astype(np.int64), rows, axis=0), columns, axis=1)
+    mean = float(totals.sum() / counts.sum())
+    whole = counts > 0.5 * tile_px[0] * tile_px[1]
+    if whole.sum() < 2:
+        return mean, float("nan")
+    means = totals[whole] / counts[whole]
+    return mean, float(np.std(means, ddof=1) / math.sqrt(means.size))
+
+
+def _tile(start: ScanStart) -> tuple[int, int]:
+    """Side of a tile in pixels: 50 µm, or a quarter of a field too small for that."""
+    _, ny, nx = start.volume_shape
+    _, dy, dx = start.voxel_size
+    side_y, side_x = ny // TILES_A_SIDE, nx // TILES_A_SIDE
+    if start.voxel_size_um:
+        side_y, side_x = min(side_y, round(TILE_UM / dy)), min(side_x, round(TILE_UM / dx))
+    return max(1, side_y), max(1, side_x)
+
+
+def _same_grid(one: ScanStart, other: ScanStart) -> bool:
+    """Whether the maps of two scans lie on each other pixel by pixel."""
+    return (
+        one.volume_shape[1:] == other.volume_shape[1:] and one.voxel_size_um == other.voxel_size_um
+    )
+
+
+def _plain(summary: dict[str, Any], length_unit: str) -> dict[str, Any]:
+    """JSON-ready: no NaN, and lengths under `_voxel` names where the voxel size is unknown."""
+    plain: dict[str, Any] = {}
+    for key, value in summary.items():
+        if isinstance(value, float | np.floating):
+            value = float(value) if math.isfinite(value) else None
+        plain[key] = value
+        if length_unit == "voxel" and key.endswith("_um"):
+            plain[key.removesuffix("_um") + "_voxel"] = value
+            plain[key] = None
+        elif key in ("Sa", "Sq", "Sz"):
+            plain[f"{key}_{'um' if length_unit == 'µm' else 'voxel'}"] = plain.pop(key)
+    return plain

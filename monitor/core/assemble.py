@@ -1,0 +1,106 @@
+"""Slices of one scan, in any order, → the ledger, and runs of consecutive slices for the kernels."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core import kernels
+from monitor.records import LEDGER_RECEIVED, ScanStart, SliceFrame
+
+Run = tuple[int, tuple[NDArray[np.generic], ...]]
+
+
+class Arrival(Enum):
+    """What a slice that came turned out to be."""
+
+    NEW = "new"
+    REPEAT = "repeat"
+    LATE = "late"
+
+
+class Assembly:
+    """The slices of one scan along its axis.
+
+    Slices wait until those before them have come, so that each column is walked in order; when more
+    than `memory_bytes` would wait, the gap is given up: it stays in the ledger as a hole, and a slice
+    that comes for it later is `LATE` (recorded, but no longer part of the map).
+    """
+
+    def __init__(self, start: ScanStart, memory_bytes: int) -> None:
+        self.start = start
+        self.ledger = np.zeros(start.slice_count, np.uint8)
+        self.late = 0
+        self._memory_bytes = memory_bytes
+        self._waiting: dict[int, NDArray[np.generic]] = {}
+        self._waiting_bytes = 0
+        self._next = 0
+        self._contiguous = 0
+
+    @property
+    def received(self) -> int:
+        return int(np.count_nonzero(self.ledger))
+
+    @property
+    def contiguous(self) -> int:
+        """Number of slices that have come without a gap from the first one on."""
+        while self._contiguous < len(self.ledger) and self.ledger[self._contiguous]:
+            self._contiguous += 1
+        return self._contiguous
+
+    @property
+    def missing(self) -> int:
+        """Slices that the maps were made without: never came, or came too late."""
+        return len(self.ledger) - self.received
+
+    @property
+    def full(self) -> bool:
+        """True where more waits than memory is meant for."""
+        return self._waiting_bytes > self._memory_bytes
+
+    def add(self, frame: SliceFrame) -> Arrival:
+        """Take one slice. Its index, shape and type have been checked."""
+        if self.ledger[frame.frame]:
+            return Arrival.REPEAT
+        if frame.frame < self._next:
+            self.late += 1
+            return Arrival.LATE
+        self.ledger[frame.frame] = LEDGER_RECEIVED
+        self._waiting[frame.frame] = frame.data
+        self._waiting_bytes += frame.data.nbytes
+        return Arrival.NEW
+
+    def runs(self, *, last: bool = False) -> list[Run]:
+        """Runs of consecutive slices that may go to the kernels now, whole slabs only; with `last`,
+        everything that waits, holes skipped."""
+        runs: list[Run] = []
+        while run := self._take_run(whole_slabs=not last):
+            runs.append(run)
+        while self._waiting and (last or self.full):
+            self._next = min(self._waiting)
+            run = self._take_run(whole_slabs=False)
+            if run:
+                runs.append(run)
+        return runs
+
+    def vertical(self) -> list[tuple[int, NDArray[np.generic]]]:
+        """For axis y: all slices that wait, in order; each holds whole columns."""
+        taken = sorted(self._waiting.items())
+        self._waiting.clear()
+        self._waiting_bytes = 0
+        return taken
+
+    def _take_run(self, *, whole_slabs: bool) -> Run | None:
+        first = end = self._next
+        while end in self._waiting:
+            end += 1
+        if whole_slabs and end < len(self.ledger):
+            end -= (end - first) % kernels.SLAB
+        if end == first:
+            return None
+        slices = tuple(self._waiting.pop(z) for z in range(first, end))
+        self._waiting_bytes -= sum(image.nbytes for image in slices)
+        self._next = end
+        return first, slices

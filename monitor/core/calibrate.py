@@ -1,0 +1,257 @@
+"""Grey level and noise of each layer, found from the data of the scan itself.
+
+A grid of columns is sampled as slices come. Blocks of neighbouring columns are averaged, each block's
+profile along z is cut into three flat segments by least squares, and the levels are the medians over
+the blocks of the segments' means, the voxels near the cuts (blur, fringe) left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core import kernels
+from monitor.records import ScanStart
+from monitor.settings import CellSettings, GreyLevels
+
+GRID = 64
+BLOCK = 4
+MARGIN = 4
+LEAST_SEGMENT = 4
+LEAST_SEEN = 12
+MAX_BINS = 160
+MIN_CNR = 0.3
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Grey levels in the order of growing slice index, and the noise of one voxel (standard
+    deviation). A level is None where the cell has no such layer."""
+
+    first: float | None
+    second: float
+    third: float | None
+    noise: float
+
+    @property
+    def lithium(self) -> float:
+        return self.second
+
+    def cnr(self, reversed_z: bool) -> float:
+        """Contrast of electrolyte to lithium over the noise of one voxel."""
+        electrolyte = self.first if reversed_z else self.third
+        if electrolyte is None:
+            return float("nan")
+        return abs(electrolyte - self.second) / self.noise
+
+    def model(self) -> NDArray[np.float32]:
+        """The kernels' `model`: equal-variance Gaussian log-likelihood ratios of adjacent layers."""
+        return np.array(
+            [
+                *_ratio(self.first, self.second, self.noise),
+                *_ratio(self.second, self.third, self.noise),
+            ],
+            np.float32,
+        )
+
+
+def _ratio(below: float | None, above: float | None, noise: float) -> tuple[float, float, float]:
+    """Gain, offset and limit of log p(grey | above) − log p(grey | below)."""
+    if below is None or above is None:
+        return (0.0, 0.0, 0.0)
+    contrast = (above - below) / noise
+    gain = contrast / noise
+    return (gain, -gain * 0.5 * (below + above), 0.5 * contrast**2 + 4.0 * abs(contrast))
+
+
+class Calibration:
+    """Samples one scan's columns and says its grey levels as soon as all layers have been seen."""
+
+    def __init__(self, start: ScanStart, cell: CellSettings) -> None:
+        nz, ny, nx = start.volume_shape
+        self._cell = cell
+        self._axis = start.axis
+        self._voxel_um = start.voxel_size_um[0] if start.voxel_size_um else None
+        self._rows = _grid(ny)
+        self._columns = _grid(nx)
+        self._profiles = np.full((nz, len(self._rows), len(self._columns)), np.nan, np.float32)
+
+    def sample(self, frame: int, data: NDArray[np.generic]) -> None:
+        """Take the sampled columns of one slice. `data`: (ny, nx), or (nz, nx) for axis y."""
+        if self._axis == "z":
+            self._profiles[frame] = data[self._rows[:, None], self._columns]
+        else:
+            row = np.searchsorted(self._rows, frame)
+            if row < len(self._rows) and self._rows[row] == frame:
+                self._profiles[:, row] = data[:, self._columns]
+
+    def levels(self, count: int) -> Levels | None:
+        """The levels by the first `count` slices, or None while a layer is not seen well enough.
+
+        Only slices up to `count` matter, whenever the others came: the order of arrival changes
+        nothing.
+        """
+        fixed = _fixed(self._cell)
+        if fixed is not None:
+            return fixed
+        blocks = self._blocks(count)
+        if blocks is None:
+            return None
+        profiles, columns = blocks
+        cuts = _cuts(profiles, segments=len(self._cell.layers))
+        return self._judge(profiles, columns, cuts)
+
+    def guess(self, count: int) -> Levels | None:
+        """Levels for the first `count` slices that cannot wait until the third layer is seen: it is assumed six times
+        the noise brighter than lithium. Harmless, since such slices hold none of it."""
+        blocks = self._blocks(count)
+        if blocks is None or not self._cell.has_collector:
+            return None
+        profiles, columns = blocks
+        bounds = _bounds(_cuts(profiles, segments=2), profiles.shape[1])
+        inside, means = _segment_means(profiles, bounds)
+        noise = max(_noise(columns, inside, means), 1e-6)
+        first, second = (float(v) for v in np.nanmedian(means, axis=0))
+        return Levels(first, second, second + 6.0 * noise, noise)
+
+    def _blocks(self, count: int) -> tuple[NDArray[np.float64], NDArray[np.float32]] | None:
+        """Mean profile of each block over the slices seen (n, nz), and its columns (n, BLOCK², nz)."""
+        if self._axis == "y":
+            rows = ~np.isnan(self._profiles[0, :, 0]) & (self._rows < count)
+            profiles = self._profiles[:, rows]
+        else:
+            profiles = self._profiles[:count]
+        z = np.flatnonzero(~np.isnan(profiles[:, :1, 0]).all(axis=1))
+        ny, nx = profiles.shape[1] // BLOCK, profiles.shape[2] // BLOCK
+        if len(z) < 3 * LEAST_SEGMENT or ny == 0 or nx == 0:
+            return None
+        seen = profiles[z][:, : ny * BLOCK, : nx * BLOCK]
+        split = seen.reshape(len(z), ny, BLOCK, nx, BLOCK).transpose(1, 3, 2, 4, 0)
+        columns = split.reshape(ny * nx, BLOCK * BLOCK, len(z))
+        return columns.mean(axis=1, dtype=np.float64), columns
+
+    def _judge(
+        self,
+        profiles: NDArray[np.float64],
+        columns: NDArray[np.float32],
+        cuts: NDArray[np.int64],
+    ) -> Levels | None:
+        """Levels from the segments, or None where they are not the layers that the cell has."""
+        bounds = _bounds(cuts, profiles.shape[1])
+        if not self._seen(np.diff(bounds, axis=1)):
+            return None
+        inside, means = _segment_means(profiles, bounds)
+        level = [float(np.nanmedian(means[:, s])) for s in range(means.shape[1])]
+        noise = _noise(columns, inside, means)
+        if not np.isfinite([*level, noise]).all() or noise <= 0:
+            return None
+        first, second, third = level if len(level) == 3 else self._padded(level)
+        if not self._plausible(first, second, third, noise):
+            return None
+        return Levels(first, second, third, noise)
+
+    def _seen(self, lengths: NDArray[np.int64]) -> bool:
+        """Whether the last layer has come up, and lithium is as thick as a foil can be."""
+        if self._cell.has_collector:
+            foil = self._cell.foil_thickness_um / self._voxel_um if self._voxel_um else 0.0
+            enough = (lengths[:, -1] >= LEAST_SEEN) & (lengths[:, 1] >= max(8.0, 0.3 * foil))
+        else:
+            enough = lengths[:, -1] >= LEAST_SEEN
+        return bool(enough.mean() >= 0.8)
+
+    def _padded(self, level: list[float]) -> tuple[float | None, float, float | None]:
+        if self._cell.reversed_z:
+            return level[0], level[1], None
+        return None, level[0], level[1]
+
+    @staticmethod
+    def _plausible(first: float | None, second: float, third: float | None, noise: float) -> bool:
+        """Lithium is darker than both its neighbours, by more than the levels' own uncertainty."""
+        least = MIN_CNR * noise
+        return all(other is None or other - second > least for other in (first, third))
+
+
+def _grid(length: int) -> NDArray[np.int64]:
+    count = min(GRID, length)
+    return ((np.arange(count) + 0.5) * (length / count)).astype(np.int64)
+
+
+def _fixed(cell: CellSettings) -> Levels | None:
+    grey: GreyLevels = cell.grey_levels
+    if grey.lithium is None or grey.electrolyte is None or grey.noise is None:
+        return None
+    if cell.has_collector and grey.collector is None:
+        return None
+    below, above = grey.collector, grey.electrolyte
+    if cell.reversed_z:
+        return Levels(above, grey.lithium, below, grey.noise)
+    return Levels(below, grey.lithium, above, grey.noise)
+
+
+def _cuts(profiles: NDArray[np.float64], *, segments: int) -> NDArray[np.int64]:
+    """(n, segments − 1) first indices of the later segments, found on profiles binned along z."""
+    n, nz = profiles.shape
+    step = max(1, -(-nz // MAX_BINS))
+    whole = nz // step
+    binned = profiles[:, : whole * step].reshape(n, whole, step).mean(axis=2)
+    least = max(1, LEAST_SEGMENT // step)
+    if segments == 2:
+        return step * _one_cut(binned, least)
+    cuts = np.zeros((n, 2), np.int64)
+    kernels.three_segments(np.ascontiguousarray(binned), least, cuts)
+    return step * cuts
+
+
+def _one_cut(profiles: NDArray[np.float64], least: int) -> NDArray[np.int64]:
+    nz = profiles.shape[1]
+    sums = np.cumsum(profiles, axis=1)
+    length = np.arange(1, nz)
+    rest = sums[:, -1:] - sums[:, :-1]
+    gain = sums[:, :-1] ** 2 / length + rest**2 / (nz - length)
+    gain[:, : least - 1] = -np.inf
+    gain[:, nz - least :] = -np.inf
+    return (np.argmax(gain, axis=1) + 1)[:, None]
+
+
+def _bounds(cuts: NDArray[np.int64], nz: int) -> NDArray[np.int64]:
+    """(n, segments + 1): where each segment begins, and where the last one ends."""
+    return np.column_stack([np.zeros(len(cuts), np.int64), cuts, np.full(len(cuts), nz)])
+
+
+def _segment_means(
+    profiles: NDArray[np.float64], bounds: NDArray[np.int64]
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Masks (n, segments, nz) of each segment's inner voxels, and the means over them (n, segments).
+
+    The margin is halved where a segment is too short for it; the scan's own ends need none.
+    """
+    nz = profiles.shape[1]
+    z = np.arange(nz)
+    low, high = bounds[:, :-1], bounds[:, 1:]
+    margin = np.minimum(MARGIN, (high - low) // 4)
+    low = low + np.where(low > 0, margin, 0)
+    high = high - np.where(high < nz, margin, 0)
+    inside = (z >= low[:, :, None]) & (z < high[:, :, None])
+    count = inside.sum(axis=2)
+    with np.errstate(invalid="ignore"):
+        means = (profiles[:, None, :] * inside).sum(axis=2) / np.where(count, count, np.nan)
+    return inside, means
+
+
+def _noise(
+    columns: NDArray[np.float32], inside: NDArray[np.bool_], means: NDArray[np.float64]
+) -> float:
+    """Robust standard deviation of single voxels about their segment's mean, in the darkest segment
+    and the one that follows or precedes it with the weaker contrast: lithium and electrolyte."""
+    few = max(1, len(columns) // 64)
+    columns, inside, means = columns[::few], inside[::few], means[::few]
+    order = np.argsort(np.nanmedian(means, axis=0))
+    deviations = []
+    for segment in order[:2]:
+        kept = columns - means[:, None, None, segment].astype(np.float32)
+        mask = np.broadcast_to(inside[:, None, segment, :], kept.shape)
+        deviations.append(kept[mask])
+    values = np.concatenate(deviations)
+    return 1.4826 * float(np.median(np.abs(values))) if values.size else float("nan")

@@ -1,0 +1,229 @@
+"""Documents of the cycler → readings → charge, current, state of charge and step at a time."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from monitor.errors import BadMessage
+from monitor.faraday import COULOMB_PER_MAH
+from monitor.records import CyclerDocument, CyclerReading
+from monitor.settings import CellSettings, Settings
+
+REST_CURRENT_MA = 1e-4
+DOCUMENT_NAMES = {
+    "start", "descriptor", "event", "event_page", "stop",
+    "resource", "datum", "datum_page", "stream_resource", "stream_datum", "bulk_events",
+}  # fmt: skip
+
+
+class Documents:
+    """Follows runs, so that an event is known to belong to a cell."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._run_cell: dict[str, str] = {}
+        self._descriptor_run: dict[str, str] = {}
+
+    def readings(self, document: CyclerDocument) -> list[CyclerReading]:
+        """The readings in one document; none in those that only describe.
+
+        Raises BadMessage for a document that lacks what bluesky's event model requires, or whose run
+        is unknown (its start document was missed).
+        """
+        name, doc = document.name, document.doc
+        if name not in DOCUMENT_NAMES:
+            raise BadMessage(
+                "unknown_document", f"documents: name {name[:40]!r} is unknown; dropped"
+            )
+        try:
+            if name == "start":
+                self._start(doc)
+            elif name == "descriptor":
+                self._descriptor_run[str(doc["uid"])] = str(doc["run_start"])
+            elif name == "event":
+                return self._event(doc, doc["data"], doc["timestamps"], doc["time"])
+            elif name == "event_page":
+                return self._page(doc)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise BadMessage(
+                "bad_document", f"documents: {name} document lacks or mangles {error}; dropped"
+            ) from None
+        return []
+
+    def _start(self, doc: Mapping[str, Any]) -> None:
+        cell = doc.get("cell")
+        if cell is None:
+            return
+        if self._settings.cell(str(cell)) is None:
+            raise BadMessage(
+                "unknown_cell",
+                f"documents: run of cell {str(cell)[:40]!r}, which is not in the settings; ignored",
+            )
+        self._run_cell[str(doc["uid"])] = str(cell)
+
+    def _page(self, doc: Mapping[str, Any]) -> list[CyclerReading]:
+        readings = []
+        for i, when in enumerate(doc["time"]):
+            data = {key: column[i] for key, column in doc["data"].items()}
+            stamps = {key: column[i] for key, column in doc["timestamps"].items()}
+            readings += self._event(doc, data, stamps, when)
+        return readings
+
+    def _event(
+        self,
+        doc: Mapping[str, Any],
+        data: Mapping[str, Any],
+        stamps: Mapping[str, Any],
+        when: float,
+    ) -> list[CyclerReading]:
+        run = self._descriptor_run.get(str(doc["descriptor"]))
+        if run is None:
+            raise BadMessage(
+                "unknown_run", "documents: event of a run whose start was not seen; dropped"
+            )
+        name = self._run_cell.get(run)
+        cell = self._settings.cell(name) if name else None
+        if cell is None:
+            return []
+        values = {quantity: float(data[key]) for quantity, key in cell.keys.items() if key in data}
+        if not values:
+            return []
+        time = next(float(stamps[k]) for k in cell.keys.values() if k in data) if stamps else when
+        if not math.isfinite(time):
+            raise BadMessage(
+                "bad_document", "documents: event with a time that is no number; dropped"
+            )
+        return [CyclerReading(cell.name, time + cell.clock_offset_s, **values)]
+
+
+@dataclass
+class CyclerHistory:
+    """The readings of one cell in order of time, and what follows from them.
+
+    Charge and current are counted positive while lithium is stripped.
+    """
+
+    cell: CellSettings
+    times: list[float] = field(default_factory=list)
+    stripped_mAh: list[float] = field(default_factory=list)
+    active_s: list[float] = field(default_factory=list)
+    currents_mA: list[float] = field(default_factory=list)
+    last: CyclerReading | None = None
+    _discharges: list[float] = field(default_factory=list)
+    _step: str | None = None
+
+    def add(self, reading: CyclerReading) -> None:
+        """Raises BadMessage for a reading that is not later than the one before."""
+        if self.times and reading.time <= self.times[-1]:
+            raise BadMessage(
+                "out_of_order",
+                f"documents: cell {self.cell.name}: reading of t = {reading.time:.3f} s came after "
+                f"{self.times[-1]:.3f} s; not used",
+            )
+        sign = self.cell.stripping_current_sign
+        current = self._current(reading) * sign
+        charge = self._charge(reading, current)
+        self.active_s.append(self._active(reading.time, charge, current))
+        self.stripped_mAh.append(charge)
+        self.times.append(reading.time)
+        self.currents_mA.append(current)
+        self.last = reading
+        step = _step_of(current)
+        if step == "discharge" and step != self._step:
+            self._discharges.append(reading.time)
+        if step != "rest":
+            self._step = step
+
+    def _current(self, reading: CyclerReading) -> float:
+        """The measured current; where there is none, charge over time since the last reading."""
+        if math.isfinite(reading.current_mA):
+            return reading.current_mA
+        last = self.last
+        if last is None or not math.isfinite(reading.charge_mAh - last.charge_mAh):
+            return 0.0
+        hours = (reading.time - last.time) / 3600.0
+        return (reading.charge_mAh - last.charge_mAh) / hours
+
+    def _charge(self, reading: CyclerReading, current: float) -> float:
+        """Stripped charge so far: from the cycler's own counter, else the integral of the current.
+
+        A counter that jumps (it is reset at each step by some techniques) is taken up again from the
+        integral.
+        """
+        last = self.last
+        if last is None:
+            return 0.0
+        seconds = reading.time - last.time
+        before = self.currents_mA[-1]
+        integral = 0.5 * (current + before) * seconds / COULOMB_PER_MAH / 1000.0
+        counted = (reading.charge_mAh - last.charge_mAh) * self.cell.stripping_current_sign
+        largest = max(abs(current), abs(before)) * seconds / COULOMB_PER_MAH / 1000.0
+        if math.isfinite(counted) and abs(counted) <= 1.5 * largest + 1e-9:
+            return self.stripped_mAh[-1] + counted
+        return self.stripped_mAh[-1] + integral
+
+    def _active(self, time: float, charge_mAh: float, current_mA: float) -> float:
+        """Seconds since the first reading in which current flowed; a step within an interval counts
+        by the charge that it brought."""
+        if not self.times:
+            return 0.0
+        seconds = time - self.times[-1]
+        largest = max(abs(current_mA), abs(self.currents_mA[-1]))
+        if largest < REST_CURRENT_MA:
+            return self.active_s[-1]
+        full = largest * seconds / COULOMB_PER_MAH / 1000.0
+        share = min(1.0, abs(charge_mAh - self.stripped_mAh[-1]) / full)
+        return self.active_s[-1] + share * seconds
+
+    def charge_at(self, time: float) -> float | None:
+        """Net charge stripped by `time` since the first reading, mAh. None without readings."""
+        return self._at(time, self.stripped_mAh, self._rate_mAh_s())
+
+    def active_hours_at(self, time: float) -> float | None:
+        """Hours in which current flowed, by `time`, since the first reading. None without readings."""
+        flows = bool(self.times) and abs(self.currents_mA[-1]) >= REST_CURRENT_MA
+        seconds = self._at(time, self.active_s, 1.0 if flows else 0.0)
+        return None if seconds is None else seconds / 3600.0
+
+    def _rate_mAh_s(self) -> float:
+        return self.currents_mA[-1] / COULOMB_PER_MAH / 1000.0 if self.times else 0.0
+
+    def _at(self, time: float, values: list[float], rate: float) -> float | None:
+        """Linear between readings, by `rate` beyond the last one."""
+        if not self.times:
+            return None
+        after = bisect_right(self.times, time)
+        if after == 0:
+            return values[0]
+        if after == len(self.times):
+            return values[-1] + rate * (time - self.times[-1])
+        t0, t1 = self.times[after - 1], self.times[after]
+        return values[after - 1] + (values[after] - values[after - 1]) * (time - t0) / (t1 - t0)
+
+    def current_at(self, time: float) -> float | None:
+        """Current at `time`, mA, positive while lithium is stripped. None without readings."""
+        if not self.times:
+            return None
+        return self.currents_mA[max(0, bisect_right(self.times, time) - 1)]
+
+    def step_at(self, time: float) -> str | None:
+        current = self.current_at(time)
+        return None if current is None else _step_of(current)
+
+    def discharge_at(self, time: float) -> int | None:
+        """Number of the discharge that was last begun by `time`, from 1; None before the first."""
+        return bisect_right(self._discharges, time) or None
+
+    def discharge_start(self, number: int) -> float:
+        """When discharge `number` began, UTC s."""
+        return self._discharges[number - 1]
+
+
+def _step_of(current_mA: float) -> str:
+    if abs(current_mA) < REST_CURRENT_MA:
+        return "rest"
+    return "discharge" if current_mA > 0 else "charge"

@@ -1,0 +1,138 @@
+"""One scan while its slices come: assembled, calibrated, and followed by the kernels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from monitor.core import kernels
+from monitor.core.analysis import Measured
+from monitor.core.assemble import Arrival, Assembly
+from monitor.core.calibrate import Calibration, Levels
+from monitor.core.surfaces import Heights, Surfaces
+from monitor.errors import BadMessage
+from monitor.records import ScanStart, SliceFrame, frozen
+from monitor.settings import CellSettings
+
+CALIBRATE_EVERY = 16
+
+
+class RunningScan:
+    """Takes slices in any order and leads them to the kernels as soon as they may go.
+
+    Slices wait in memory until the grey levels are known, which is when the last layer has come up. If
+    that would be more than `memory_bytes`, those of the previous scan (or a guess that holds for the
+    layers seen) are used.
+    """
+
+    def __init__(
+        self, start: ScanStart, cell: CellSettings, former: Levels | None, memory_bytes: int
+    ) -> None:
+        self.start = start
+        self.streams = {start.stream}
+        self.ended = False
+        self.levels: Levels | None = None
+        self.used = 0
+        self.shown = 0
+        self._former = former
+        self._cell = cell
+        self._assembly = Assembly(start, memory_bytes)
+        self._calibration: Calibration | None = None
+        self._surfaces: Surfaces | None = None
+        self._checked = 0
+        self._final_levels = False
+
+    @property
+    def ledger(self) -> np.ndarray:
+        return self._assembly.ledger
+
+    @property
+    def received(self) -> int:
+        return self._assembly.received
+
+    @property
+    def whole(self) -> bool:
+        return self.received == self.start.slice_count
+
+    def check(self, frame: SliceFrame) -> None:
+        """Raises BadMessage where the slice cannot be one of this scan's."""
+        start = self.start
+        what = f"slices: cell {frame.cell} scan {frame.scan}"
+        if frame.frame >= start.slice_count:
+            raise BadMessage(
+                "bad_index",
+                f"{what}: slice index {frame.frame}, expected 0 to {start.slice_count - 1}; dropped",
+            )
+        if frame.data.shape != start.slice_shape:
+            raise BadMessage(
+                "bad_shape",
+                f"{what}: slice of {frame.data.shape}, expected {start.slice_shape}; dropped",
+            )
+        if frame.data.dtype.name != start.dtype:
+            raise BadMessage(
+                "bad_type",
+                f"{what}: slice of {frame.data.dtype.name}, expected {start.dtype}; dropped",
+            )
+        if start.dtype == "float32" and kernels.any_not_finite(frame.data.view(np.uint32).ravel()):
+            raise BadMessage(
+                "not_finite", f"{what}: slice {frame.frame} holds NaN or infinity; dropped"
+            )
+
+    def add(self, frame: SliceFrame) -> Arrival:
+        """Take one slice that `check` let pass."""
+        arrival = self._assembly.add(frame)
+        if arrival is Arrival.NEW:
+            if self._calibration is None:
+                self._calibration = Calibration(self.start, self._cell)
+                self._surfaces = Surfaces(self.start, self._cell)
+            self._calibration.sample(frame.frame, frame.data)
+            self._calibrate()
+            self._pass_on(last=False)
+        return arrival
+
+    def heights(self) -> Heights | None:
+        """Heights by the slices used so far; None while no grey levels are known."""
+        if self._surfaces is None or self.levels is None:
+            return None
+        return self._surfaces.heights(self.ledger)
+
+    def finish(self) -> Measured | None:
+        """The scan as measured with all that came; None where nothing could be measured."""
+        if self._calibration is None or self._surfaces is None:
+            return None
+        if self.levels is None or not self._final_levels:
+            found = self._calibration.levels(self.start.slice_count) or self._former
+            self._use(found or self.levels)
+        self._pass_on(last=True)
+        ledger = frozen(self.ledger.copy())
+        return Measured(self.start, ledger, self.levels, self._surfaces.heights(ledger))
+
+    def _calibrate(self) -> None:
+        """Look for the levels each time 16 more slices have come without a gap."""
+        assert self._calibration is not None
+        while (
+            not self._final_levels and self._checked + CALIBRATE_EVERY <= self._assembly.contiguous
+        ):
+            self._checked += CALIBRATE_EVERY
+            found = self._calibration.levels(self._checked)
+            if found is not None:
+                self._use(found)
+                self._final_levels = True
+        if self.levels is None and self._assembly.full:
+            self._use(self._former or self._calibration.guess(self._assembly.contiguous))
+
+    def _use(self, levels: Levels | None) -> None:
+        if levels is not None and self._surfaces is not None:
+            self.levels = levels
+            self._surfaces.set_levels(levels)
+
+    def _pass_on(self, *, last: bool) -> None:
+        if self._surfaces is None or (self.levels is None and not last):
+            return
+        if self.start.axis == "y":
+            for row, image in self._assembly.vertical():
+                self._surfaces.add_vertical(row, image)
+                self.used += 1
+            return
+        for first, slices in self._assembly.runs(last=last):
+            self._surfaces.add(first, slices)
+            self.used += len(slices)

@@ -1,0 +1,358 @@
+"""One record in, events out: the whole way of the data, read top to bottom.
+
+The session reads no clock and touches no socket or file. The same records in the same order give the
+same events and maps, bit by bit.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from monitor.core.analysis import CellAnalysis, Measured, provisional
+from monitor.core.assemble import Arrival
+from monitor.core.calibrate import Levels
+from monitor.core.cycler import CyclerHistory, Documents
+from monitor.core.onset import OnsetWatch, request_id
+from monitor.core.scan import RunningScan
+from monitor.core.streams import StreamCounter
+from monitor.errors import BadMessage
+from monitor.records import (
+    BadInput,
+    CyclerDocument,
+    CyclerReading,
+    Event,
+    FeedQuiet,
+    OperatorRequest,
+    Output,
+    Record,
+    ScanEnd,
+    ScanKey,
+    ScanReply,
+    ScanRequest,
+    ScanResult,
+    ScanStart,
+    SliceFrame,
+)
+from monitor.settings import CellSettings, Settings
+
+PROGRESS_STEPS = 20
+PROVISIONAL_STEPS = 5
+MAX_OPEN_SCANS = 4
+
+
+class _Cell:
+    """All that the session remembers of one cell."""
+
+    def __init__(self, cell: CellSettings, settings: Settings) -> None:
+        self.settings = cell
+        self.history = CyclerHistory(cell)
+        self.analysis = CellAnalysis(cell, settings.pits, self.history)
+        self.onset = OnsetWatch(settings.onset, settings.experiment.name)
+        self.open: dict[ScanKey, RunningScan] = {}
+        self.done: set[ScanKey] = set()
+        self.levels: Levels | None = None
+        self.last_scan = -1
+        self.asked = 0
+
+
+class Session:
+    """Everything between the wire and the results."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._cells = {cell.name: _Cell(cell, settings) for cell in settings.cells}
+        self._documents = Documents(settings)
+        self._streams: dict[str, StreamCounter] = {}
+        self._bad: dict[str, Counter[str]] = {"slices": Counter(), "documents": Counter()}
+        self._counts: Counter[str] = Counter()
+        self._time = 0.0
+        self._number = 0
+        self._out: list[Output] = []
+
+    def feed(self, record: Record) -> tuple[Output, ...]:
+        """Take one record; returns what follows from it, in order."""
+        self._out = []
+        try:
+            match record:
+                case SliceFrame():
+                    self._slice(record)
+                case ScanStart():
+                    self._start(record)
+                case ScanEnd():
+                    self._end(record)
+                case CyclerDocument():
+                    self._document(record)
+                case ScanReply():
+                    self._reply(record)
+                case OperatorRequest():
+                    self._operator(record)
+                case FeedQuiet():
+                    self._quiet()
+                case BadInput():
+                    self._refuse(record.feed, BadMessage(record.kind, record.text))
+        except BadMessage as error:
+            feed = "documents" if isinstance(record, CyclerDocument) else "slices"
+            self._refuse(feed, error)
+        return tuple(self._out)
+
+    @property
+    def feeds(self) -> dict[str, dict[str, Any]]:
+        """Counters of the feeds, JSON-ready."""
+        streams = self._streams.values()
+        return {
+            "slices": {
+                "messages": self._counts["slices"],
+                "bytes": self._counts["bytes"],
+                "gaps": sum(stream.lost for stream in streams),
+                "repeats": self._counts["repeats"],
+                "late": self._counts["late"],
+                "bad": dict(self._bad["slices"]),
+            },
+            "documents": {
+                "messages": self._counts["documents"],
+                "readings": self._counts["readings"],
+                "bad": dict(self._bad["documents"]),
+            },
+        }
+
+    @property
+    def running(self) -> dict[str, dict[str, Any] | None]:
+        """The scan that each cell is in the middle of, JSON-ready."""
+        return {name: self._progress(cell) for name, cell in self._cells.items()}
+
+    @property
+    def cycler(self) -> dict[str, CyclerReading]:
+        """The last reading of each cell that has one."""
+        return {n: c.history.last for n, c in self._cells.items() if c.history.last is not None}
+
+    @property
+    def waiting(self) -> bool:
+        """True while a scan has ended with slices still on their way."""
+        return any(scan.ended for cell in self._cells.values() for scan in cell.open.values())
+
+    # --- slices ---------------------------------------------------------------------------------
+
+    def _start(self, start: ScanStart) -> None:
+        self._count(start.stream, start.msg_number)
+        cell = self._cells.get(start.key.cell)
+        if cell is None:
+            raise BadMessage(
+                "unknown_cell",
+                f"slices: cell {start.key.cell[:40]!r} is not in the settings; scan refused",
+            )
+        if start.key in cell.done:
+            self._counts["repeats"] += 1
+            return
+        self._time = max(self._time, start.start_time)
+        known = cell.open.get(start.key)
+        if known is not None:
+            _same_volume(known.start, start)
+            known.streams.add(start.stream)
+            return
+        while len(cell.open) >= MAX_OPEN_SCANS:
+            self._finish(cell, next(iter(cell.open.values())))
+        memory = int(self._settings.feeds.reorder_memory_MB * 1e6)
+        cell.open[start.key] = RunningScan(start, cell.settings, cell.levels, memory)
+        self._event(
+            "scan_started",
+            start.key.cell,
+            scan=start.key.scan,
+            reason=start.reason,
+            request=start.request,
+            slices=start.slice_count,
+        )
+
+    def _slice(self, frame: SliceFrame) -> None:
+        self._counts["bytes"] += frame.data.nbytes
+        self._count(frame.stream, frame.msg_number)
+        cell = self._cells.get(frame.cell)
+        scan = self._find(cell, frame.stream, frame.scan)
+        if cell is None or scan is None:
+            if cell is not None and any(key.scan == frame.scan for key in cell.done):
+                self._counts["late"] += 1
+                return
+            raise BadMessage(
+                "unknown_scan",
+                f"slices: slice of cell {frame.cell[:40]!r} scan {frame.scan}, which has no start; "
+                "dropped",
+            )
+        scan.check(frame)
+        arrival = scan.add(frame)
+        if arrival is Arrival.REPEAT:
+            self._counts["repeats"] += 1
+        elif arrival is Arrival.LATE:
+            self._counts["late"] += 1
+        elif scan.whole:
+            self._finish(cell, scan)
+        else:
+            self._show(scan)
+
+    def _end(self, end: ScanEnd) -> None:
+        self._count(end.stream, end.msg_number)
+        cell = self._cells.get(end.cell)
+        scan = self._find(cell, end.stream, end.scan)
+        if cell is None or scan is None:
+            if cell is not None and any(key.scan == end.scan for key in cell.done):
+                return
+            raise BadMessage(
+                "end_without_start",
+                f"slices: end of cell {end.cell[:40]!r} scan {end.scan}, which has no start; ignored",
+            )
+        scan.ended = True
+        if not self._streams[end.stream].missing:
+            self._finish(cell, scan)
+
+    def _quiet(self) -> None:
+        """Nothing more comes by itself: ended scans are finished with the holes they have."""
+        for cell in self._cells.values():
+            for scan in [scan for scan in cell.open.values() if scan.ended]:
+                self._finish(cell, scan)
+
+    def _finish(self, cell: _Cell, scan: RunningScan) -> None:
+        """Maps, pits and verdict of one scan, and before it of any older one of the cell."""
+        for key, older in list(cell.open.items()):
+            del cell.open[key]
+            cell.done.add(key)
+            measured = older.finish()
+            if measured is not None:
+                self._conclude(cell, measured)
+            if older is scan:
+                return
+
+    def _conclude(self, cell: _Cell, measured: Measured) -> None:
+        name, key = cell.settings.name, measured.start.key
+        cell.levels = measured.levels or cell.levels
+        cell.last_scan = key.scan
+        result = cell.analysis.finish(measured)
+        verdict = cell.onset.judge(result)
+        self._out.append(result)
+        self._event(
+            "scan_complete", name, scan=key.scan, complete=result.complete, **_brief(result)
+        )
+        if measured.levels is None:
+            self._event(
+                "alarm",
+                name,
+                scan=key.scan,
+                text="grey levels were not found: no heights in this scan; check `layers`, or set "
+                "`grey_levels` of this cell",
+            )
+        if not result.complete:
+            missing = [int(z) for z in (measured.ledger == 0).nonzero()[0]]
+            text = f"{len(missing)} slices of {len(measured.ledger)} are missing"
+            self._event("alarm", name, scan=key.scan, text=text, missing=missing[:100])
+        if verdict.onset:
+            self._event("pit_onset", name, scan=key.scan, why=verdict.why)
+        if verdict.request is not None:
+            self._ask(verdict.request)
+
+    def _show(self, scan: RunningScan) -> None:
+        """Progress now and then, and a provisional map a few times a scan."""
+        total, received = scan.start.slice_count, scan.received
+        if received % max(1, total // PROGRESS_STEPS) == 0:
+            key = scan.start.key
+            self._event("scan_progress", key.cell, scan=key.scan, received=received, slices=total)
+        part = scan.used * PROVISIONAL_STEPS // total
+        if part > scan.shown:
+            scan.shown = part
+            heights = scan.heights()
+            if heights is not None:
+                self._out.append(provisional(scan.start, scan.ledger, heights))
+
+    @staticmethod
+    def _find(cell: _Cell | None, stream: str, number: int) -> RunningScan | None:
+        """The open scan that a slice or an end names: it says stream and number, not the run."""
+        if cell is None:
+            return None
+        for scan in reversed(cell.open.values()):
+            if scan.start.key.scan == number and stream in scan.streams:
+                return scan
+        return None
+
+    def _count(self, stream: str, msg_number: int) -> None:
+        """Message numbers tell at once when something was lost on the way."""
+        self._counts["slices"] += 1
+        counter = self._streams.setdefault(stream, StreamCounter())
+        lost = counter.take(msg_number)
+        if lost:
+            self._event(
+                "gap", "", stream=stream[:40], lost=lost, total=counter.lost, before=msg_number
+            )
+
+    # --- cycler, requests, operator ---------------------------------------------------------------
+
+    def _document(self, document: CyclerDocument) -> None:
+        self._counts["documents"] += 1
+        for reading in self._documents.readings(document):
+            self._time = max(self._time, reading.time)
+            self._counts["readings"] += 1
+            self._cells[reading.cell].history.add(reading)
+
+    def _operator(self, wish: OperatorRequest) -> None:
+        cell = self._cells.get(wish.cell)
+        if cell is None:
+            raise BadMessage("unknown_cell", f"operator: cell {wish.cell[:40]!r} is not there")
+        cell.asked += 1
+        identity = request_id(
+            self._settings.experiment.name, wish.cell, cell.last_scan, wish.reason, cell.asked
+        )
+        evidence = {"asked_by": "operator"}
+        self._ask(ScanRequest(identity, wish.cell, wish.reason, cell.last_scan, evidence))
+
+    def _ask(self, request: ScanRequest) -> None:
+        self._out.append(request)
+        data = asdict(request)
+        self._event("scan_request", data.pop("cell"), **data)
+
+    def _reply(self, reply: ScanReply) -> None:
+        self._event("scan_reply", "", **asdict(reply))
+
+    # --- words ------------------------------------------------------------------------------------
+
+    def _refuse(self, feed: str, error: BadMessage) -> None:
+        """Count a message that cannot be used; say so at the 1st, 2nd, 4th, 8th … of a kind."""
+        counter = self._bad.setdefault(feed, Counter())
+        counter[error.kind] += 1
+        count = counter[error.kind]
+        if count & (count - 1) == 0:
+            self._event(
+                "bad_message", "", feed=feed, bad_kind=error.kind, count=count, text=str(error)
+            )
+
+    def _event(self, kind: str, cell: str, **data: Any) -> None:
+        self._number += 1
+        self._out.append(Event(self._number, kind, cell, self._time, data))
+
+    @staticmethod
+    def _progress(cell: _Cell) -> dict[str, Any] | None:
+        if not cell.open:
+            return None
+        scan = next(reversed(cell.open.values()))
+        return {
+            "scan": scan.start.key.scan,
+            "reason": scan.start.reason,
+            "start_time": scan.start.start_time,
+            "received": scan.received,
+            "slices": scan.start.slice_count,
+        }
+
+
+def _same_volume(known: ScanStart, start: ScanStart) -> None:
+    if (known.volume_shape, known.dtype, known.axis) != (
+        start.volume_shape,
+        start.dtype,
+        start.axis,
+    ):
+        raise BadMessage(
+            "shape_changed",
+            f"slices: cell {start.key.cell} scan {start.key.scan}: volume {start.volume_shape} "
+            f"{start.dtype}, but it began as {known.volume_shape} {known.dtype}; header ignored",
+        )
+
+
+def _brief(result: ScanResult) -> Mapping[str, Any]:
+    names = ("averaged_um", "complete_um", "coulometry_um", "closure", "pit_count", "soc")
+    return {name: result.summary.get(name) for name in names}
