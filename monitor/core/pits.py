@@ -1,0 +1,250 @@
+"""Removal → pits: found against noise, split where they touch, linked to the previous scan's.
+
+A pit is a connected region that lies below the plateau by more than its noise and a least depth.
+A pit that the border of the field cuts counts, with the part that is seen.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_ndtr
+
+from monitor.core import pit_kernels
+from monitor.core.pit_links import PitMap, link
+from monitor.records import LengthUnit, Pit, frozen
+from monitor.settings import PitSettings
+
+Map = NDArray[np.float32]
+
+SMOOTHING_PX = 1.5
+MIN_KERNEL_WEIGHT = 0.3
+MIN_DEPTH_VOXEL = 1.0
+MIN_DIAMETER_PX = 7.0
+OUTLINE = 0.5
+SIGNIFICANT_SHARE = 0.5
+PROMINENCE_SIGMA = 5.0
+PROMINENCE_SHARE = 0.04
+PROMINENCE_FAITH = 0.5
+PEAK_FIT_SHARE = 0.6
+PEAK_FIT_PX = (3.0, 6.0)
+NOISE_SAMPLE = 65536
+MIN_NOISE_SAMPLE = 100
+NORMAL_QUARTILE = 0.6745
+
+
+def find_pits(
+    removal: Map,
+    removal_error: Map,
+    plateau_value: float,
+    *,
+    voxel_yx: tuple[float, float],
+    settings: PitSettings,
+    length_unit: LengthUnit,
+    scan: int,
+    previous: PitMap | None = None,
+    current: Map | None = None,
+) -> PitMap:
+    """Pits of a removal map.
+
+    `removal`, `removal_error`: (ny, nx) float32 in `length_unit`, NaN = not measurable;
+    `plateau_value` and `voxel_yx` in the same unit; `current`: (ny, nx) mA/cm² to be averaged
+    over each pit.
+
+    Depth = removal − plateau, smoothed with a Gaussian of 1.5 px. In a pit the depth exceeds
+    `settings.significance` × the noise of the smoothed map and `min_depth_um`, over at least half
+    of the area that `min_diameter_um` stands for; it reaches outwards to half of these limits, so
+    that its opening is not cut short. In voxel units the settings in µm have no meaning: one voxel
+    is the least depth and 7 px are the least diameter. `previous` gives the ids; a pit map of
+    another shape passes on only its `next_id`.
+    """
+    depth = np.subtract(removal, plateau_value, dtype=np.float32)
+    smoothed, noise = _smoothed(depth, removal_error)
+    in_um = length_unit == "µm"
+    limit = settings.min_depth_um if in_um else MIN_DEPTH_VOXEL
+    former = _same_shape(previous, depth.shape)
+    labels, peaks = _split(smoothed, noise, settings.significance, limit, former.labels)
+    pixel_area = voxel_yx[0] * voxel_yx[1]
+    min_diameter = settings.min_diameter_um if in_um else MIN_DIAMETER_PX * math.sqrt(pixel_area)
+    significant = smoothed > np.maximum(limit, settings.significance * noise)
+    labels, peaks = _keep(labels, peaks, significant, math.pi / 4.0 * min_diameter**2 / pixel_area)
+    measured = _measure(depth, smoothed, noise, labels, peaks, voxel_yx, current)
+    return link(labels, peaks, measured, scan=scan, previous=former, noise=_median_of_finite(noise))
+
+
+def pit_summary(
+    pit_map: PitMap,
+    area_total: float,
+    averaged: float,
+    *,
+    plateau_value: float,
+    length_unit: LengthUnit,
+    averaged_error: float = 0.0,
+) -> dict[str, float | int | None]:
+    """Pit statistics after ASTM G46 / ISO 11463; lengths in the unit of the map, None = unknown.
+
+    `area_total`: measured area of the field, `averaged`: mean penetration of the whole of it. Keys:
+    `pit_count`; `pit_density_mm2` (pits per mm², None in voxel units); `pitting_factor` (deepest
+    penetration from the original surface, plateau + depth, ÷ mean penetration; None unless the
+    mean is 3 errors above zero); `pit_depth_max`, `pit_depth_mean`, `pit_depth_ten` (of the ten
+    deepest); `pit_area_fraction` (opening); `pit_diameter_median`.
+    """
+    pits = pit_map.pits
+    depths = np.sort([pit.depth_max for pit in pits])[::-1]
+    density = len(pits) / area_total * 1e6 if length_unit == "µm" and area_total > 0.0 else None
+    significant = averaged > max(0.0, 3.0 * averaged_error)
+    deepest = float(depths[0]) if pits else None
+    return {
+        "pit_count": len(pits),
+        "pit_density_mm2": density,
+        "pitting_factor": (
+            (plateau_value + deepest) / averaged if deepest is not None and significant else None
+        ),
+        "pit_depth_max": deepest,
+        "pit_depth_mean": float(depths.mean()) if pits else None,
+        "pit_depth_ten": float(depths[:10].mean()) if pits else None,
+        "pit_area_fraction": sum(p.area for p in pits) / area_total if area_total > 0.0 else None,
+        "pit_diameter_median": float(np.median([p.diameter for p in pits])) if pits else None,
+    }
+
+
+def _smoothed(depth: Map, error: Map) -> tuple[Map, Map]:
+    """Smoothed depth and its noise, raised to what the unpitted surface really shows.
+
+    White noise is averaged down by the kernel as Σg² says. Noise that neighbours share is not; so
+    the scatter of the smoothed map on the side above the plateau, where no pit can reach, must
+    agree: its median against the normal quartile gives the factor (never below 1).
+    """
+    reach = math.ceil(3.0 * SMOOTHING_PX)
+    taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / SMOOTHING_PX) ** 2)
+    taps /= taps.sum()
+    smoothed, noise = pit_kernels.smooth(
+        depth,
+        frozen(np.ascontiguousarray(error, np.float32)[...]),
+        taps.astype(np.float32),
+        MIN_KERNEL_WEIGHT,
+    )
+    stride = max(1, math.isqrt(depth.size // NOISE_SAMPLE))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = smoothed[::stride, ::stride] / noise[::stride, ::stride]
+    above = -ratio[np.isfinite(ratio) & (ratio < 0.0)]
+    if above.size >= MIN_NOISE_SAMPLE:
+        noise *= np.float32(max(1.0, float(np.median(above)) / NORMAL_QUARTILE))
+    return smoothed, noise
+
+
+def _same_shape(previous: PitMap | None, shape: tuple[int, ...]) -> PitMap:
+    """The previous pits; an empty map where there are none to compare with."""
+    if previous is not None and previous.labels.shape == shape:
+        return previous
+    return PitMap(np.zeros(shape, np.int32), (), previous.next_id if previous else 1)
+
+
+def _median_of_finite(noise: Map) -> float:
+    sample = noise[::4, ::4]
+    sample = sample[np.isfinite(sample)]
+    return float(np.median(sample)) if sample.size else math.nan
+
+
+def _split(
+    smoothed: Map, noise: Map, significance: float, min_depth: float, former: NDArray[np.int32]
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Watershed of all that lies deeper than the outline: labels 1…n, and flat index of each peak.
+
+    A basin stays a pit of its own if its peak is above the saddle to a deeper one by 5 × the
+    noise and by 4 % of its own depth.
+    """
+    padded, tops, depth = pit_kernels.catchments(
+        smoothed, noise, OUTLINE * significance, OUTLINE * min_depth
+    )
+    pairs, heights = pit_kernels.saddles(padded, depth)
+    peak = _with_background(smoothed.ravel()[tops])
+    need = np.maximum(
+        PROMINENCE_SIGMA * _with_background(noise.ravel()[tops]), PROMINENCE_SHARE * peak
+    )
+    order = pit_kernels.deepest_first(heights)
+    into = pit_kernels.merged(
+        pairs, heights, order, peak, need, _with_background(former.ravel()[tops]), PROMINENCE_FAITH
+    )
+    stays = into == np.arange(into.size)
+    number = (np.cumsum(stays) - 1).astype(np.int32)
+    return number[into][padded[1:-1, 1:-1]], tops[stays[1:]]
+
+
+def _with_background(values: NDArray[Any]) -> NDArray[Any]:
+    return np.concatenate((np.zeros(1, values.dtype), values))
+
+
+def _keep(
+    labels: NDArray[np.int32],
+    peaks: NDArray[np.int64],
+    significant: NDArray[np.bool_],
+    min_pixels: float,
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """The basins that are wide enough and half significant at least of that, numbered afresh.
+
+    A single wild value is smeared by the smoothing and may be deep; it is not wide.
+    """
+    count = len(peaks) + 1
+    sizes = np.bincount(labels.ravel(), minlength=count)[1:]
+    deep = np.bincount(labels[significant], minlength=count)[1:]
+    kept = (sizes >= min_pixels) & (deep >= SIGNIFICANT_SHARE * min_pixels)
+    renumbered = np.zeros(len(peaks) + 1, np.int32)
+    renumbered[1:][kept] = np.arange(1, int(kept.sum()) + 1, dtype=np.int32)
+    return renumbered[labels], peaks[kept]
+
+
+def _measure(
+    depth: Map,
+    smoothed: Map,
+    noise: Map,
+    labels: NDArray[np.int32],
+    peaks: NDArray[np.int64],
+    voxel_yx: tuple[float, float],
+    current: Map | None,
+) -> list[Pit]:
+    """One `Pit` a label, with id, parent and first scan still open (0, -1, 0)."""
+    count = len(peaks)
+    densities = current if current is not None else np.full_like(depth, np.nan)
+    densities = frozen(np.ascontiguousarray(densities, np.float32)[...])
+    sums = pit_kernels.sums_per_label(labels, depth, smoothed, densities, count)[1:]
+    pixels = sums[:, 0]
+    radius = np.clip(PEAK_FIT_SHARE * np.sqrt(pixels / math.pi), *PEAK_FIT_PX)
+    deepest = pit_kernels.peak_depths(depth, labels, peaks, radius, smoothed)
+    p_values = _p_values(smoothed.ravel()[peaks], noise.ravel()[peaks], np.isfinite(noise).sum())
+    pixel_area = voxel_yx[0] * voxel_yx[1]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        currents = sums[:, 4] / sums[:, 5]
+    areas = pixels * pixel_area
+    return [
+        Pit(
+            id=0,
+            parent=-1,
+            first_scan=0,
+            x=(sums[k, 2] / pixels[k] + 0.5) * voxel_yx[1],
+            y=(sums[k, 1] / pixels[k] + 0.5) * voxel_yx[0],
+            area=float(areas[k]),
+            diameter=2.0 * math.sqrt(areas[k] / math.pi),
+            depth_max=float(deepest[k]),
+            depth_mean=float(sums[k, 3] / pixels[k]),
+            volume=float(sums[k, 3] * pixel_area),
+            current_density_mA_cm2=float(currents[k]),
+            p_value=float(p_values[k]),
+        )
+        for k in range(count)
+    ]
+
+
+def _p_values(depth: Map, noise: Map, pixels: int) -> NDArray[np.float64]:
+    """Chance that noise alone is as deep anywhere in the field: p = 1 − (1 − Φ(−z))^N.
+
+    z = smoothed depth ÷ its noise at the deepest pixel; N = pixels ÷ 4πσ², the number of
+    independent places under a Gaussian of σ px (Šidák's correction).
+    """
+    places = max(1.0, float(pixels) / (4.0 * math.pi * SMOOTHING_PX**2))
+    z = depth.astype(np.float64) / noise
+    p: NDArray[np.float64] = -np.expm1(places * log_ndtr(z))
+    return p
