@@ -1,0 +1,260 @@
+"""Files as live feeds: volumes as scans over the slice stream, a cycler file as documents.
+
+All times are those of the data. With a cycler file they lie on its own axis; without one the first
+scan begins at the moment of publishing and the next follow at `scan_interval_s`.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from monitor.errors import SettingError, SourceError
+from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
+from monitor.settings import SimulatorSettings
+from monitor.sources.eclab import CyclerTable, read_cycler
+from monitor.sources.readings import ReadingFeed
+from monitor.sources.slice_socket import SliceSocket
+from monitor.sources.timeline import (
+    DEFAULT_INTERVAL_S,
+    CyclerTime,
+    ScanWindow,
+    reading_times,
+    scan_windows,
+)
+from monitor.sources.volume import Volume
+from monitor.wire import stins
+from monitor.wire.documents import Codec
+
+SETTLE_S = 1.0
+"""Time for subscribers and the proxy to find each other: PUB sockets drop before that."""
+READINGS_LEAD_S = 0.1
+"""Readings go through a proxy: this long before the end of their scan they are sent."""
+PROXY_DRAIN_S = 0.5
+"""The proxy is given this long to pass the last documents on."""
+TICK_S = 0.1
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is done, the slices sent so far, and the slices in all."""
+
+_DEFAULTS = SimulatorSettings()
+
+
+def publish(
+    volumes: Sequence[Volume],
+    *,
+    cell: str = "A",
+    voxel_um: float | None = None,
+    endpoint: str = _DEFAULTS.slices,
+    cycler: Path | None = None,
+    cycler_time: CyclerTime = "own",
+    period_s: float = 0.0,
+    scan_interval_s: float | None = None,
+    documents_in: str = _DEFAULTS.documents_in,
+    documents_out: str = _DEFAULTS.documents_out,
+    document_codec: Codec = "msgpack",
+    compression: str = "none",
+    subscriber_wait_s: float = 30.0,
+    stop: threading.Event | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Streams each volume as one scan of `cell` (scan 0 is the reference), and readings between.
+
+    Scans begin `period_s` of wall time apart (0: as fast as they are taken). `scan_interval_s` is
+    the time of the data between two scans: by default the period, or 1800 s where the period is 0;
+    `cycler_time="scaled"` spreads the scans over the whole cycler file instead. Readings keep the
+    times of their file; all of them are sent, in time order with the slices. `voxel_um` overrides
+    the files; where neither says a voxel size, it is sent as unknown.
+
+    Nothing is dropped: a slow subscriber is waited for, until `stop` is set. Raises SettingError,
+    SourceError, MissingSoftware, or EngineUnreachable where nobody subscribes in time.
+    """
+    _check(volumes, voxel_um, period_s, scan_interval_s)
+    stop = stop or threading.Event()
+    say = progress or (lambda _text, _sent, _total: None)
+    now = time.time()
+    table = read_cycler(cycler) if cycler else None
+    if table is not None:
+        if not len(table):
+            raise SourceError(f"{cycler}: holds no reading; expected a file with data lines")
+        say(_about(table), 0, 0)
+    times = reading_times(table, now) if table is not None else np.empty(0)
+    interval_s = scan_interval_s or period_s or DEFAULT_INTERVAL_S
+    windows = scan_windows(len(volumes), times, cycler_time, interval_s, now)
+    with ExitStack() as stack:
+        readings = None
+        if table is not None and cycler is not None:
+            readings = stack.enter_context(
+                ReadingFeed(
+                    table,
+                    times,
+                    cell=cell,
+                    source=cycler.name,
+                    documents_in=documents_in,
+                    documents_out=documents_out,
+                    codec=document_codec,
+                )
+            )
+        slices = stack.enter_context(
+            SliceSocket(endpoint, max(_slice_bytes(volume) for volume in volumes), stop)
+        )
+        slices.wait_for_subscriber(subscriber_wait_s)
+        stop.wait(SETTLE_S)
+        job = _Publication(
+            slices=slices,
+            readings=readings,
+            cell=cell,
+            run=readings.uid if readings else str(uuid.uuid4()),
+            voxel_um=voxel_um,
+            compression=compression,
+            stop=stop,
+            say=say,
+            total=sum(volume.shape[0] for volume in volumes),
+        )
+        job.all_scans(volumes, windows, period_s, subscriber_wait_s)
+
+
+@dataclass(slots=True)
+class _Publication:
+    """One call of `publish`, with its sockets open."""
+
+    slices: SliceSocket
+    readings: ReadingFeed | None
+    cell: str
+    run: str
+    voxel_um: float | None
+    compression: str
+    stop: threading.Event
+    say: Progress
+    total: int
+    stream: str = ""
+    messages: int = 0
+    sent: int = 0
+
+    def all_scans(
+        self,
+        volumes: Sequence[Volume],
+        windows: Sequence[ScanWindow],
+        period_s: float,
+        subscriber_wait_s: float,
+    ) -> None:
+        """Every volume in its window, then the readings that are left."""
+        self.stream = str(uuid.uuid4())
+        exit_status: Literal["success", "abort", "fail"] = "fail"
+        if self.readings:
+            self.readings.open()
+        began = time.monotonic()
+        try:
+            for index, (volume, window) in enumerate(zip(volumes, windows, strict=True)):
+                if index:
+                    self._pause(began + index * period_s, windows[index - 1], window, period_s)
+                    self.slices.wait_for_subscriber(subscriber_wait_s)
+                self._scan(index, volume, window)
+            self._read_until(math.inf)
+            exit_status = "abort" if self.stop.is_set() else "success"
+        finally:
+            if self.readings:
+                self.readings.finish(exit_status)
+                time.sleep(PROXY_DRAIN_S)
+
+    def _pause(self, until: float, before: ScanWindow, after: ScanWindow, period_s: float) -> None:
+        """Waits for the next scan; the readings meanwhile come in step with the wall clock."""
+        while (left_s := until - time.monotonic()) > 0 and not self.stop.is_set():
+            part = 1.0 - left_s / period_s
+            self._read_until(before.start + part * (after.start - before.start))
+            self.stop.wait(min(TICK_S, left_s))
+
+    def _scan(self, index: int, volume: Volume, window: ScanWindow) -> None:
+        if self.stop.is_set():
+            return
+        self._read_until(window.start)
+        self._send(stins.encode_start(self._start(index, volume, window)))
+        count = volume.shape[0]
+        try:
+            for frame, plane in enumerate(volume.slices()):
+                self._read_until(window.at(frame / count))
+                record = SliceFrame(self.cell, index, self.stream, self.messages, frame, plane)
+                if not self._send(stins.encode_slice(record, self.compression)):
+                    return
+                self.sent += 1
+                self.say(f"scan {index}: {volume.name}", self.sent, self.total)
+            if self._read_until(window.stop):
+                self.stop.wait(READINGS_LEAD_S)
+        finally:
+            # Also after an unreadable slice: the scan is then closed with its hole on record.
+            self._send(
+                stins.encode_end(ScanEnd(self.cell, index, self.stream, self.messages, count))
+            )
+
+    def _start(self, index: int, volume: Volume, window: ScanWindow) -> ScanStart:
+        voxel = (self.voxel_um,) * 3 if self.voxel_um else volume.voxel_size_um
+        return ScanStart(
+            key=ScanKey(self.cell, self.run, index),
+            stream=self.stream,
+            msg_number=self.messages,
+            reason="periodic" if index else "reference",
+            request="",
+            axis="z",
+            volume_shape=volume.shape,
+            dtype=volume.dtype,
+            voxel_size_um=voxel,
+            start_time=window.start,
+            stop_time=window.stop,
+        )
+
+    def _send(self, frames: list[stins.Frame]) -> bool:
+        done = self.slices.send(frames)
+        self.messages += done
+        return done
+
+    def _read_until(self, instant: float) -> int:
+        return self.readings.until(instant, self.stop) if self.readings else 0
+
+
+def _check(
+    volumes: Sequence[Volume],
+    voxel_um: float | None,
+    period_s: float,
+    scan_interval_s: float | None,
+) -> None:
+    for name, value, least in (
+        ("voxel size", voxel_um, "above 0 µm"),
+        ("scan interval", scan_interval_s, "above 0 s"),
+    ):
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise SettingError(name, got=value, expected=f"a number {least}", todo="correct it")
+    if not (math.isfinite(period_s) and period_s >= 0):
+        raise SettingError("period", got=period_s, expected="0 s or more", todo="correct it")
+    if not volumes:
+        raise SourceError("volumes: got none, expected at least one; name a file")
+    first = volumes[0]
+    for volume in volumes[1:]:
+        if volume.shape[1:] != first.shape[1:]:
+            raise SourceError(
+                f"{volume.name}: slices are {volume.shape[1:]}, those of {first.name} are "
+                f"{first.shape[1:]}; scans of one cell must have slices of one shape"
+            )
+
+
+def _slice_bytes(volume: Volume) -> int:
+    return int(np.dtype(volume.dtype).itemsize * volume.shape[1] * volume.shape[2])
+
+
+def _about(table: CyclerTable) -> str:
+    if table.start_time is None:
+        origin = "without a start time: its first reading is taken as now"
+    elif table.start_time_assumed_utc:
+        origin = "start time without a zone: taken as UTC"
+    else:
+        origin = "start time in the zone given"
+    skipped = f"; {table.skipped_lines} lines skipped" if table.skipped_lines else ""
+    return f"cycler: {len(table)} readings, {origin}{skipped}"

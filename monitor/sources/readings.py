@@ -1,0 +1,125 @@
+"""Cycler readings as bluesky documents, through a stock Publisher and a stock Proxy."""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import numpy as np
+from bluesky.callbacks.zmq import Publisher
+from event_model import compose_run
+from numpy.typing import NDArray
+
+from monitor.sources.cycler_table import CyclerTable
+from monitor.sources.proxy import ProxyProcess
+from monitor.wire.documents import Codec, serializer
+
+UNITS = {
+    "vmp_potential": "V",
+    "vmp_current": "mA",
+    "vmp_charge": "mA.h",
+    "vmp_cycle": "",
+    "vmp_step": "",
+}
+LINGER_MS = 2000
+BURST = 50
+BURST_PAUSE_S = 0.025
+"""A bluesky Proxy drops what is beyond 1000 waiting messages: readings go at 2000/s at most."""
+
+
+class ReadingFeed:
+    """Publishes the readings of a table in time order, as one bluesky run of a cell."""
+
+    def __init__(
+        self,
+        table: CyclerTable,
+        times: NDArray[np.float64],
+        *,
+        cell: str,
+        source: str,
+        documents_in: str,
+        documents_out: str,
+        codec: Codec,
+    ) -> None:
+        self._order = np.argsort(times, kind="stable")
+        self._times = times
+        self._columns = {
+            "vmp_potential": table.potential_V,
+            "vmp_current": table.current_mA,
+            "vmp_charge": table.charge_mAh,
+            "vmp_cycle": table.cycle,
+            "vmp_step": table.step,
+        }
+        self._sent = 0
+        first = float(times.min())
+        self._run = compose_run(
+            time=first, metadata={"cell": cell, "plan_name": "publish", "cycler_file": source}
+        )
+        self._stream = self._run.compose_descriptor(
+            name="primary",
+            time=first,
+            data_keys={
+                key: {"source": source, "dtype": "number", "shape": [], "units": units}
+                for key, units in UNITS.items()
+            },
+        )
+        self._proxy = ProxyProcess(documents_in, documents_out)
+        self._publisher = Publisher(
+            documents_in.removeprefix("tcp://"), serializer=serializer(codec)
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._publisher.close()
+        self._proxy.close()
+
+    @property
+    def uid(self) -> str:
+        """The run's uid."""
+        return str(self._run.start_doc["uid"])
+
+    @property
+    def left(self) -> int:
+        """How many readings have not been published yet."""
+        return self._times.size - self._sent
+
+    def open(self) -> None:
+        """Publishes the run's start and descriptor."""
+        self._publisher("start", self._run.start_doc)
+        self._publisher("descriptor", self._stream.descriptor_doc)
+
+    def until(self, time: float, stop: threading.Event) -> int:
+        """Publishes the readings up to `time` that were not published yet; says how many."""
+        count = 0
+        while self.left and not stop.is_set():
+            index = self._order[self._sent]
+            if self._times[index] > time:
+                break
+            self._publisher("event", self._event(index))
+            self._sent += 1
+            count += 1
+            if count % BURST == 0:
+                stop.wait(BURST_PAUSE_S)
+        return count
+
+    def finish(self, exit_status: Literal["success", "abort", "fail"]) -> None:
+        """Publishes the run's stop document."""
+        last = float(self._times[self._order[max(0, self._sent - 1)]])
+        self._publisher("stop", self._run.compose_stop(exit_status=exit_status, time=last))
+
+    def _event(self, index: int) -> dict[str, Any]:
+        time = float(self._times[index])
+        data = {key: float(column[index]) for key, column in self._columns.items()}
+        return dict(
+            self._stream.compose_event(
+                data=data, timestamps=dict.fromkeys(data, time), time=time, validate=False
+            )
+        )
