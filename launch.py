@@ -1,0 +1,266 @@
+"""The command line of pitwatch. `python launch.py` alone is the demo."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from monitor import settings as settings_file
+from monitor.errors import MissingSoftware, PitwatchError, SettingError
+from monitor.processes import has_display, stop_on_signal
+from monitor.settings import Settings
+
+PROGRAM = Path(__file__).resolve()
+SIMULATED = PROGRAM.parent / "config" / "simulated.toml"
+HEADLESS_SPEED = 20000.0
+
+app = typer.Typer(
+    add_completion=False,
+    help="Real-time operando monitor for lithium-metal electrodes.",
+    pretty_exceptions_enable=False,
+)
+say = Console(stderr=True, highlight=False)
+
+Config = Annotated[Path, typer.Option("--config", help="Settings, a TOML file.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Folder for what is written.")]
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Whatever is understood ends in one line: exit code 2 for a wrong setting, else 1."""
+    try:
+        yield
+    except SettingError as error:
+        say.print(f"[red]setting:[/red] {error}", soft_wrap=True)
+        raise typer.Exit(2) from None
+    except PitwatchError as error:
+        say.print(f"[red]error:[/red] {error}", soft_wrap=True)
+        raise typer.Exit(1) from None
+
+
+@app.callback(invoke_without_command=True)
+def main(context: typer.Context) -> None:
+    """Real-time operando monitor for lithium-metal electrodes; without a command: the demo."""
+    if context.invoked_subcommand is None:
+        demo()
+
+
+@app.command()
+def demo(
+    headless: Annotated[bool, typer.Option(help="Run through without a screen.")] = False,
+    scenario: Annotated[
+        str, typer.Option(help="paper-0.55, paper-0.23, second-cycle or two-cells.")
+    ] = "paper-0.55",
+    scans: Annotated[int | None, typer.Option(min=1, help="Stop after this many scans.")] = None,
+    speed: Annotated[
+        float | None, typer.Option(min=0.001, help="Seconds of cell time in a second.")
+    ] = None,
+    out: Out = None,
+) -> None:
+    """Simulated beamline, engine and screen; without a display it runs through and reports."""
+    with one_line_errors():
+        from monitor.demo import on_free_addresses, run_demo
+        from simulators.scenarios import settings_for
+
+        if not headless and not has_display():
+            say.print("no display here: running through without a screen")
+            headless = True
+        base = settings_for(scenario, settings_file.load(SIMULATED))
+        table = settings_file.as_table(base)
+        table["simulator"] |= {"scenario": scenario}
+        if scans is not None:
+            table["simulator"]["scans"] = scans
+        if speed is not None or headless:
+            table["simulator"]["speed"] = speed or HEADLESS_SPEED
+        if out is not None:
+            table["experiment"]["data_dir"] = str(out)
+        settings = on_free_addresses(settings_file.parse(table))
+        recording = run_demo(settings, PROGRAM, None if headless else _screen)
+        if headless:
+            _report(recording, as_json=False, out=None)
+        else:
+            say.print(f"recorded in {recording}", soft_wrap=True)
+
+
+@app.command()
+def monitor(config: Config) -> None:
+    """Engine and screen on real feeds."""
+    with one_line_errors():
+        from monitor.demo import run_monitor
+
+        run_monitor(settings_file.load(config), config, PROGRAM, _screen)
+
+
+@app.command()
+def engine(config: Config, out: Out = None) -> None:
+    """The engine alone: it computes, records, and serves any number of screens."""
+    with one_line_errors():
+        from monitor.engine.record import Recorder
+        from monitor.engine.run import Engine
+        from monitor.engine.subscribe import LiveFeeds
+        from monitor.engine.warm import warm_up
+
+        settings = settings_file.load(config)
+        with stop_on_signal() as stop:
+            recorder = Recorder(settings, out)
+            feeds = LiveFeeds(settings.feeds)
+            running = Engine(settings, feeds, recorder=recorder)
+            try:
+                say.print(f"recording into {recorder.folder}", soft_wrap=True)
+                warm_up()
+                say.print(f"ready; screens connect to {running.pull_address}", soft_wrap=True)
+                running.run(stop)
+            finally:
+                running.close()
+
+
+@app.command()
+def gui(
+    connect: Annotated[
+        str, typer.Option(help="The engine's `results.pull` address.")
+    ] = Settings().results.pull,
+    cell: Annotated[str | None, typer.Option(help="The cell to show first.")] = None,
+) -> None:
+    """A screen alone, for an engine that runs."""
+    with one_line_errors():
+        if not has_display():
+            raise MissingSoftware(
+                "no display: DISPLAY and WAYLAND_DISPLAY are not set; start from a desktop session, "
+                "or set QT_QPA_PLATFORM=offscreen"
+            )
+        _exit(_screen(connect, None, cell))
+
+
+@app.command()
+def simulate(config: Config) -> None:
+    """Only the simulated detector and cycler, under a bluesky RunEngine."""
+    with one_line_errors():
+        from simulators.run import simulate as run
+
+        with stop_on_signal() as stop:
+            run(settings_file.load(config), stop=stop, progress=lambda text: say.print(text))
+
+
+@app.command()
+def publish(
+    volumes: Annotated[list[Path], typer.Argument(help="HDF5, nabu, TIFF file or stack.")],
+    cell: Annotated[str, typer.Option(help="Name of the cell.")] = "A",
+    voxel_um: Annotated[
+        float | None, typer.Option("--voxel-um", help="Voxel size; else as the file says.")
+    ] = None,
+    endpoint: Annotated[
+        str, typer.Option(help="Address to publish slices at.")
+    ] = Settings().simulator.slices,
+    cycler: Annotated[Path | None, typer.Option(help="EC-Lab .mpt or .mpr file.")] = None,
+    cycler_time: Annotated[
+        str, typer.Option(help="own: times of the file; scaled: spread over the scans.")
+    ] = "own",
+    period: Annotated[float, typer.Option(help="Seconds between scans; 0: no pause.")] = 0.0,
+) -> None:
+    """Stream real volumes and an EC-Lab file as live feeds."""
+    with one_line_errors():
+        from rich.progress import Progress
+
+        from monitor.sources.publish import publish as run
+        from monitor.sources.volume import open_volumes
+
+        if cycler_time not in ("own", "scaled"):
+            raise SettingError(
+                "--cycler-time", got=cycler_time, expected="own or scaled", todo="correct it"
+            )
+        with stop_on_signal() as stop, Progress(console=say) as progress:
+            bar = progress.add_task("waiting for a monitor", total=None)
+            run(
+                open_volumes(volumes),
+                cell=cell,
+                voxel_um=voxel_um,
+                endpoint=endpoint,
+                cycler=cycler,
+                cycler_time="scaled" if cycler_time == "scaled" else "own",
+                period_s=period,
+                stop=stop,
+                progress=lambda text, done, total: progress.update(
+                    bar, description=text, completed=done, total=total
+                ),
+            )
+
+
+@app.command()
+def replay(
+    experiment: Annotated[Path, typer.Argument(help="Folder of a recorded experiment.")],
+    speed: Annotated[
+        float | None, typer.Option(min=0.001, help="Seconds of cell time in a second.")
+    ] = None,
+    first: Annotated[int | None, typer.Option("--from", min=0, help="First scan.")] = None,
+    last: Annotated[int | None, typer.Option("--to", min=0, help="Last scan.")] = None,
+    screen: Annotated[bool, typer.Option("--screen/--headless", help="With a screen.")] = True,
+    out: Out = None,
+) -> None:
+    """Recorded messages through the same code path as live ones."""
+    with one_line_errors():
+        from monitor.replay import run_replay
+
+        if screen and not has_display():
+            say.print("no display here: replaying without a screen")
+            screen = False
+        run_replay(
+            experiment,
+            speed=speed,
+            first=first,
+            last=last,
+            out=out,
+            screen=_screen if screen else None,
+            say=lambda text: say.print(text, soft_wrap=True),
+        )
+
+
+@app.command()
+def report(
+    experiment: Annotated[Path, typer.Argument(help="Folder of a recorded experiment.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    out: Out = None,
+) -> None:
+    """The table and the figures of the paper for a recorded experiment."""
+    with one_line_errors():
+        _report(experiment, as_json=as_json, out=out)
+
+
+@app.command()
+def doctor() -> None:
+    """Check what this machine has, and say what to install."""
+    from monitor.doctor import examine
+
+    _exit(examine(Console(highlight=False)))
+
+
+def _screen(pull: str, status: str | None = None, cell: str | None = None) -> int:
+    from monitor.gui.app import run
+
+    return run(pull, status, cell=cell)
+
+
+def _report(experiment: Path, *, as_json: bool, out: Path | None) -> None:
+    from monitor.report.build import report as build
+
+    result = build(experiment, out=out, as_json=as_json)
+    if as_json:
+        print(json.dumps(result))
+
+
+def _exit(code: int) -> None:
+    if code:
+        raise typer.Exit(code)
+
+
+if __name__ == "__main__":
+    # several threads in one process and two cores: BLAS must not add its own
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    sys.exit(app())

@@ -1,0 +1,143 @@
+"""Several programs of ours joined to one: the demo, and engine + screen on real feeds."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from monitor.errors import PitwatchError
+from monitor.processes import Children, free_addresses, is_free
+from monitor.settings import Settings, as_table
+from monitor.watch import Watcher
+
+START_S = 180.0
+SETTLE_S = 60.0
+ADDRESSES = (
+    ("simulator", "slices"),
+    ("simulator", "requests"),
+    ("simulator", "documents_in"),
+    ("simulator", "documents_out"),
+    ("results", "status"),
+    ("results", "pull"),
+)
+
+Screen = Callable[[str, str], int]
+
+
+def on_free_addresses(settings: Settings) -> Settings:
+    """The settings as they are where all addresses are free, else with others that are."""
+    table = as_table(settings)
+    if not all(is_free(table[section][key]) for section, key in ADDRESSES):
+        found = free_addresses(len(ADDRESSES))
+        for (section, key), address in zip(ADDRESSES, found, strict=True):
+            table[section][key] = address
+    table["feeds"]["slices"] = [table["simulator"]["slices"]]
+    table["feeds"]["documents"] = [table["simulator"]["documents_out"]]
+    table["requests"]["endpoint"] = table["simulator"]["requests"]
+    return Settings.model_validate(table)
+
+
+def run_demo(settings: Settings, program: Path, screen: Screen | None) -> Path:
+    """Simulators and engine, with `screen` in this process, or without one until all scans are done.
+
+    Returns the folder of the recording. Raises PitwatchError where a part of it failed.
+    """
+    children = Children(program)
+    with tempfile.TemporaryDirectory(prefix="pitwatch-") as folder:
+        config = Path(folder) / "demo.toml"
+        config.write_bytes(tomli_w.dumps(as_table(settings)).encode())
+        try:
+            children.start("engine", ["engine", "--config", str(config)], quiet=True)
+            children.start("simulator", ["simulate", "--config", str(config)], quiet=True)
+            if screen is not None:
+                code = screen(settings.results.pull, settings.results.status)
+                if code:
+                    raise PitwatchError(f"the screen ended with code {code}")
+                recording = _recording(settings, children)
+            else:
+                recording = _follow(settings, children)
+            children.stop("simulator")
+            _finish(children)
+        finally:
+            children.stop_all()
+    return recording
+
+
+def run_monitor(settings: Settings, config: Path, program: Path, screen: Screen) -> None:
+    """Engine on the feeds of `config`, and `screen` in this process."""
+    children = Children(program)
+    try:
+        children.start("engine", ["engine", "--config", str(config)])
+        code = screen(settings.results.pull, settings.results.status)
+        _finish(children)
+        if code:
+            raise PitwatchError(f"the screen ended with code {code}")
+    finally:
+        children.stop_all()
+
+
+def _finish(children: Children) -> None:
+    code = children.stop("engine")
+    if code:
+        raise PitwatchError(f"the engine ended with code {code}; what it said stands above")
+
+
+def _recording(settings: Settings, children: Children) -> Path:
+    watcher = Watcher(settings.results.pull)
+    try:
+        state = watcher.until(bool, START_S, lambda: children.alive("engine"))
+    finally:
+        watcher.close()
+    return Path(state["experiment"]["folder"])
+
+
+def _follow(settings: Settings, children: Children) -> Path:
+    """Show how far the scans are until the simulator has sent all and the engine has done all."""
+    watcher = Watcher(settings.results.pull)
+    seen: dict[str, Any] = {}
+
+    def moved(state: dict[str, Any]) -> bool:
+        for name, cell in state["cells"].items():
+            progress.update(bars[name], **_bar(cell))
+        seen.update(state)
+        return not children.alive("simulator")
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    try:
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            bars = {
+                cell.name: progress.add_task(f"cell {cell.name}: starting", total=None)
+                for cell in settings.cells
+            }
+            alive = lambda: children.alive("engine")  # noqa: E731
+            watcher.until(lambda _: True, START_S, alive)
+            watcher.until(moved, 24 * 3600.0, alive)
+            if children.wait("simulator"):
+                raise PitwatchError("the simulators failed; what they said stands above")
+            watcher.until(_idle, SETTLE_S, alive)
+        return Path(seen["experiment"]["folder"])
+    finally:
+        watcher.close()
+
+
+def _bar(cell: dict[str, Any]) -> dict[str, Any]:
+    done = [scan for scan in cell["scans"] if not scan["provisional"]]
+    running = cell["running"]
+    if running:
+        text = f"scan {running['scan']} ({running['reason']})"
+        position = {"completed": running["received"], "total": running["slices"]}
+    else:
+        text, position = "between scans", {"completed": 0, "total": 1}
+    pits = done[-1].get("pit_count") if done else None
+    text += f", {len(done)} done, {pits or 0} pits"
+    return {"description": f"{text}", **position}
+
+
+def _idle(state: dict[str, Any]) -> bool:
+    return all(cell["running"] is None for cell in state["cells"].values())

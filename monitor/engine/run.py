@@ -1,0 +1,131 @@
+"""The engine: one thread takes messages in and computes; recorder and publisher have their own."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+from monitor.core.session import Session
+from monitor.engine.publish import Publisher
+from monitor.engine.record import Recorder
+from monitor.engine.request import Requester
+from monitor.engine.subscribe import Received
+from monitor.records import (
+    BadInput,
+    CyclerDocument,
+    FeedQuiet,
+    OperatorRequest,
+    Output,
+    ScanRequest,
+    SliceFrame,
+)
+from monitor.settings import Settings
+
+POLL_MS = 50
+SHOW_EVERY_S = 0.05
+MAX_WISHES = 100
+
+
+class Source(Protocol):
+    """Where messages come from: live sockets, or a recording."""
+
+    def take(self, timeout_ms: int) -> Iterator[Received]:
+        """What has come; waits up to `timeout_ms` where nothing has."""
+
+    def close(self) -> None: ...
+
+
+class Engine:
+    """Joins source, session, recorder, publisher and requester. Owns no data of its own."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        source: Source,
+        *,
+        mode: str = "live",
+        recorder: Recorder | None = None,
+        on_output: Callable[[Output], None] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._source = source
+        self._recorder = recorder
+        self._on_output = on_output
+        self._wishes: deque[OperatorRequest] = deque(maxlen=MAX_WISHES)
+        self._session = Session(settings)
+        self._requester = Requester(settings.requests)
+        self._publisher = Publisher(
+            settings,
+            section=recorder.section if recorder else None,
+            on_operator=self._wishes.append,
+            stored_map=recorder.stored_map if recorder else None,
+            mode=mode,
+        )
+        self._last_slice = time.monotonic()
+        self._last_shown = 0.0
+
+    @property
+    def pull_address(self) -> str:
+        return self._publisher.pull_address
+
+    @property
+    def status_address(self) -> str:
+        return self._publisher.status_address
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set. No message, however bad, ends it."""
+        while not stop.is_set():
+            for received in self._source.take(POLL_MS):
+                self._handle(received)
+            for reply in self._requester.poll():
+                self._handle(Received("replies", None, reply))
+            while self._wishes:
+                self._handle(Received("operator", None, self._wishes.popleft()))
+            self._look_for_quiet()
+            self._show(())
+
+    def close(self) -> None:
+        """Let everything under way be written and sent, then free files and addresses."""
+        self._source.close()
+        if self._recorder is not None:
+            self._recorder.close()
+        self._show((), force=True)
+        self._publisher.close()
+        self._requester.close()
+
+    def _handle(self, received: Received) -> None:
+        record = received.record
+        outputs = self._session.feed(record)
+        if self._recorder is not None:
+            self._recorder.write(received.feed, received.frames, record, outputs)
+        for output in outputs:
+            if isinstance(output, ScanRequest):
+                self._requester.send(output)
+            if self._on_output is not None:
+                self._on_output(output)
+        if isinstance(record, SliceFrame):
+            self._last_slice = time.monotonic()
+        self._show(outputs, force=isinstance(record, CyclerDocument | BadInput))
+
+    def _show(self, outputs: tuple[Output, ...], *, force: bool = False) -> None:
+        """Hand on what is new; counters alone at most twenty times a second."""
+        now = time.monotonic()
+        if not (outputs or force) and now - self._last_shown < SHOW_EVERY_S:
+            return
+        self._last_shown = now
+        self._publisher.update(
+            outputs,
+            feeds=self._session.feeds,
+            running=self._session.running,
+            cycler=self._session.cycler,
+            recorder=self._recorder.status if self._recorder else None,
+        )
+
+    def _look_for_quiet(self) -> None:
+        quiet = time.monotonic() - self._last_slice > self._settings.feeds.quiet_s
+        if quiet and self._session.waiting:
+            self._handle(Received("slices", None, FeedQuiet()))
+

@@ -1,0 +1,127 @@
+"""The sockets that slices and cycler documents come in by; bytes become records here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import zmq
+
+from monitor.errors import BadMessage, SettingError
+from monitor.records import BadInput, Record
+from monitor.settings import FeedSettings
+from monitor.wire import documents, stins
+from monitor.wire.stins import Frame
+
+AT_ONCE = 64
+RECONNECT_MS = 100
+MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One message: its feed, its frames as they came (None where it has none), what it says."""
+
+    feed: str
+    frames: Sequence[Frame] | None
+    record: Record
+
+
+class LiveFeeds:
+    """Slices from any number of PUB or PUSH producers, documents from any number of proxies.
+
+    Buffers are never copied: the frames of a message live as long as the arrays that look into them.
+    """
+
+    def __init__(self, settings: FeedSettings) -> None:
+        """Raises SettingError where an address cannot be connected to, or bound."""
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._poller = zmq.Poller()
+        self._slices: list[zmq.Socket[bytes]] = []
+        self._documents: list[zmq.Socket[bytes]] = []
+        try:
+            self._open(settings)
+        except SettingError:
+            self.close()
+            raise
+
+    def _open(self, settings: FeedSettings) -> None:
+        subscriber = self._socket(zmq.SUB, settings.receive_hwm)
+        for address in settings.slices:
+            _connect(subscriber, "feeds.slices", address)
+        self._slices.append(subscriber)
+        if settings.slices_pull:
+            pull = self._socket(zmq.PULL, settings.receive_hwm)
+            _bind(pull, "feeds.slices_pull", settings.slices_pull)
+            self._slices.append(pull)
+        reader = self._socket(zmq.SUB, 100_000)
+        reader.setsockopt(zmq.MAXMSGSIZE, MAX_DOCUMENT_BYTES)
+        for address in settings.documents:
+            _connect(reader, "feeds.documents", address)
+        self._documents.append(reader)
+
+    def _socket(self, kind: int, hwm: int) -> zmq.Socket[bytes]:
+        made = self._context.socket(kind)
+        made.setsockopt(zmq.RCVHWM, hwm)
+        made.setsockopt(zmq.LINGER, 0)
+        made.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
+        if kind == zmq.SUB:
+            made.setsockopt(zmq.SUBSCRIBE, b"")
+        self._poller.register(made, zmq.POLLIN)
+        return made
+
+    def take(self, timeout_ms: int) -> Iterator[Received]:
+        """What has come, documents first; waits up to `timeout_ms` where nothing has."""
+        ready = dict(self._poller.poll(timeout_ms))
+        for source in self._documents:
+            if source in ready:
+                yield from self._drain(source, "documents")
+        for source in self._slices:
+            if source in ready:
+                yield from self._drain(source, "slices")
+
+    def close(self) -> None:
+        self._context.destroy(linger=0)
+
+    @staticmethod
+    def _drain(source: zmq.Socket[bytes], feed: str) -> Iterator[Received]:
+        for _ in range(AT_ONCE):
+            try:
+                parts = source.recv_multipart(zmq.DONTWAIT, copy=False)
+            except zmq.Again:
+                return
+            yield _decoded(feed, [part.buffer for part in parts])
+
+
+def _decoded(feed: str, frames: list[Frame]) -> Received:
+    try:
+        if feed == "slices":
+            return Received(feed, frames, stins.decode(frames))
+        return Received(feed, frames, documents.decode(b"".join(frames)))
+    except BadMessage as error:
+        kind = "slices" if feed == "slices" else "documents"
+        return Received(feed, frames, BadInput(kind, error.kind, str(error)))
+
+
+def _connect(source: zmq.Socket[bytes], setting: str, address: str) -> None:
+    try:
+        source.connect(address)
+    except zmq.ZMQError as error:
+        raise SettingError(
+            setting,
+            got=address,
+            expected="an address such as tcp://127.0.0.1:5601",
+            todo=f"correct the setting ({error.strerror})",
+        ) from None
+
+
+def _bind(source: zmq.Socket[bytes], setting: str, address: str) -> None:
+    try:
+        source.bind(address)
+    except zmq.ZMQError as error:
+        raise SettingError(
+            setting,
+            got=address,
+            expected="a free address of this machine",
+            todo=f"set another port, or stop what uses it ({error.strerror})",
+        ) from None

@@ -1,0 +1,30 @@
+"""Compile every kernel before the first real slice needs it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from monitor.core.session import Session
+from monitor.records import ScanKey, ScanStart, SliceFrame
+from monitor.settings import CellSettings, Settings
+
+SIDE = 64
+SLICES = 48
+
+
+def warm_up(dtype: str = "uint16") -> None:
+    """Run two tiny scans through a session of its own. Seconds at the first start on a machine,
+    then the compiled code is read from numba's cache."""
+    session = Session(Settings(cells=(CellSettings(name="A", foil_thickness_um=20.0),)))
+    noise = np.random.default_rng(0)
+    for scan in range(2):
+        start = ScanStart(
+            ScanKey("A", "", scan), "warm", 0, "periodic", "", "z", (SLICES, SIDE, SIDE), dtype,
+            (1.0, 1.0, 1.0), 1800.0 * scan, 1800.0 * scan + 60.0,
+        )  # fmt: skip
+        session.feed(start)
+        for z in range(SLICES):
+            level = 200 if z < 8 else 60 if z < 30 - 3 * scan else 120
+            image = noise.normal(level, 10, (SIDE, SIDE)).clip(0, 255).astype(dtype)
+            image.setflags(write=False)
+            session.feed(SliceFrame("A", scan, "warm", 0, z, image))

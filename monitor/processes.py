@@ -1,0 +1,105 @@
+"""Child processes of one command: started together, watched, and always stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+
+STOP_S = 20.0
+
+
+class Children:
+    """Programs of ours that run beside this one: `launch.py` with other arguments."""
+
+    def __init__(self, program: Path) -> None:
+        self._program = program
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+
+    def start(self, name: str, arguments: Sequence[str], *, quiet: bool = False) -> None:
+        """Start `launch.py` with these arguments, under a name to ask for it by."""
+        command = [sys.executable, str(self._program), *arguments]
+        stream = subprocess.DEVNULL if quiet else None
+        self._running[name] = subprocess.Popen(command, stdout=stream)
+
+    def alive(self, name: str) -> bool:
+        return self._running[name].poll() is None
+
+    def wait(self, name: str, timeout_s: float | None = None) -> int:
+        """Exit code of the child once it has ended. Raises subprocess.TimeoutExpired."""
+        return self._running[name].wait(timeout_s)
+
+    def stop(self, name: str) -> int:
+        """Ask a child to end, insist after 20 s; returns its exit code."""
+        child = self._running[name]
+        if child.poll() is None:
+            child.send_signal(signal.SIGTERM)
+            try:
+                child.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                child.kill()
+        return child.wait()
+
+    def stop_all(self) -> None:
+        """End what still runs, the last started first."""
+        for name in reversed(list(self._running)):
+            with contextlib.suppress(KeyboardInterrupt):
+                self.stop(name)
+
+
+@contextlib.contextmanager
+def stop_on_signal() -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set; a second SIGINT interrupts as usual."""
+    stop = threading.Event()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if stop.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def free_addresses(count: int) -> list[str]:
+    """`count` loopback addresses that nothing listens on at this moment."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [f"tcp://127.0.0.1:{one.getsockname()[1]}" for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def is_free(address: str) -> bool:
+    """Whether a loopback TCP address can be listened on now."""
+    host, _, port = address.removeprefix("tcp://").rpartition(":")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, int(port)))
+        except (OSError, ValueError):
+            return False
+    return True
+
+
+def has_display() -> bool:
+    """Whether a window can be opened here: a display server, or Qt told to do without."""
+    if os.environ.get("QT_QPA_PLATFORM"):
+        return True
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,0 +1,68 @@
+"""A blocking look at an engine, for programs that wait for something to happen in it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import zmq
+
+from monitor.errors import EngineUnreachable
+from monitor.wire import results
+
+POLL_S = 0.2
+
+
+class Watcher:
+    """Asks an engine for its state, one question at a time."""
+
+    def __init__(self, pull: str) -> None:
+        self._address = pull
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.connect(pull)
+
+    def ask(self, request: results.Request, timeout_s: float = 10.0) -> tuple[dict[str, Any], Any]:
+        """Header and array of the reply. Raises EngineUnreachable where none comes in time."""
+        self._socket.send_multipart(results.encode_request(request))
+        if not self._socket.poll(int(timeout_s * 1000)):
+            raise EngineUnreachable(
+                f"no engine answers at {self._address} within {timeout_s:g} s; start one with "
+                "`launch.py engine --config FILE`, or check the address"
+            )
+        return results.decode_reply(self._socket.recv_multipart())
+
+    def state(self, timeout_s: float = 10.0) -> dict[str, Any]:
+        """The whole small state of the engine."""
+        return self.ask(results.StateRequest(), timeout_s)[0]
+
+    def until(
+        self, met: Callable[[dict[str, Any]], bool], timeout_s: float, alive: Callable[[], bool]
+    ) -> dict[str, Any]:
+        """The first state for which `met` holds. Raises EngineUnreachable after `timeout_s`, or as
+        soon as `alive` says that the engine's process has ended."""
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end and alive():
+            try:
+                state = self.state(timeout_s=1.0)
+            except EngineUnreachable:
+                self._reconnect()
+                continue
+            if met(state):
+                return state
+            time.sleep(POLL_S)
+        raise EngineUnreachable(
+            f"the engine at {self._address} ended, or did not get there within {timeout_s:g} s"
+        )
+
+    def _reconnect(self) -> None:
+        """Start afresh: a late answer must not be taken for that of the next question."""
+        self._socket.close(0)
+        self._socket = self._context.socket(zmq.DEALER)
+        self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.connect(self._address)
+
+    def close(self) -> None:
+        self._context.destroy(linger=0)
