@@ -17,6 +17,7 @@ from monitor.sources.planes import Planes
 
 NABU_DATA = re.compile(r"/[^/]+/reconstruction/results/data")
 OWN_DATA = "/entry/reconstruction/data"
+OWN_LEDGER = "/entry/ledger/received"
 SLAB_BYTES = 2**28
 UM_PER_CM = 1.0e4
 
@@ -29,9 +30,10 @@ def open_hdf5(path: Path, dataset: str | None) -> Planes:
     """
     try:
         with h5py.File(path, "r") as file:
-            name = dataset or _only_volume(file, path)
+            name = "/" + dataset.strip("/") if dataset else _only_volume(file, path)
             data = _dataset(file, name, path)
             _check_chunk_files(data, path)
+            _check_ledger(file, name, path)
             nz, ny, nx = data.shape
             voxel = _voxel_size_um(file, name)
             return Planes((nz, ny, nx), data.dtype, voxel, lambda: _planes(path, name))
@@ -99,6 +101,16 @@ def _check_chunk_files(data: h5py.Dataset, path: Path) -> None:
         )
 
 
+def _check_ledger(file: h5py.File, name: str, path: Path) -> None:
+    ledger = file.get(OWN_LEDGER) if name == OWN_DATA else None
+    if ledger is not None and not np.all(ledger[()]):
+        missing = np.flatnonzero(ledger[()] == 0)
+        raise SourceError(
+            f"{path}: {missing.size} slices of this recorded scan never came, the first is "
+            f"{missing[0]}; choose a complete scan"
+        )
+
+
 def _planes(path: Path, name: str) -> Iterator[NDArray[Any]]:
     with h5py.File(path, "r") as file:
         data = file[name]
@@ -119,8 +131,8 @@ def _voxel_size_um(file: h5py.File, name: str) -> tuple[float, float, float] | N
         for key in ("voxel_size_cm", "pixel_size_cm"):
             if options + key in file:
                 return voxel_size_from_cm(file[options + key][()])
-    if "voxel_size_um" in file[name].attrs:
-        return _three(np.asarray(file[name].attrs["voxel_size_um"], float))
+    if name == OWN_DATA and file["entry"].attrs.get("length_unit") == "µm":
+        return _three(np.asarray(file["entry"].attrs["voxel_size"], float))
     return None
 
 

@@ -38,7 +38,7 @@ from monitor.wire.documents import Codec
 SETTLE_S = 1.0
 """Time for subscribers and the proxy to find each other: PUB sockets drop before that."""
 READINGS_LEAD_S = 0.1
-"""Readings go through a proxy: this long before the end of their scan they are sent."""
+"""Readings go through a proxy: they are sent this long before the last slice of their scan."""
 PROXY_DRAIN_S = 0.5
 """The proxy is given this long to pass the last documents on."""
 TICK_S = 0.1
@@ -176,19 +176,20 @@ class _Publication:
     def _scan(self, index: int, volume: Volume, window: ScanWindow) -> None:
         if self.stop.is_set():
             return
-        self._read_until(window.start)
+        brought = self._read_until(window.start)
         self._send(stins.encode_start(self._start(index, volume, window)))
         count = volume.shape[0]
         try:
             for frame, plane in enumerate(volume.slices()):
-                self._read_until(window.at(frame / count))
+                last = frame == count - 1
+                brought += self._read_until(window.stop if last else window.at(frame / count))
+                if last and brought:
+                    self.stop.wait(READINGS_LEAD_S)
                 record = SliceFrame(self.cell, index, self.stream, self.messages, frame, plane)
                 if not self._send(stins.encode_slice(record, self.compression)):
                     return
                 self.sent += 1
                 self.say(f"scan {index}: {volume.name}", self.sent, self.total)
-            if self._read_until(window.stop):
-                self.stop.wait(READINGS_LEAD_S)
         finally:
             # Also after an unreadable slice: the scan is then closed with its hole on record.
             self._send(

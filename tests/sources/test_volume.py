@@ -11,6 +11,8 @@ import pytest
 import tifffile
 
 from monitor.errors import SourceError
+from monitor.recording.scan_file import ScanFile
+from monitor.records import ScanKey, ScanStart, SliceFrame
 from monitor.sources.volume import Volume, open_volumes
 from tests.sources.samples import sample
 
@@ -114,11 +116,47 @@ def test_several_datasets_must_be_told_apart(tmp_path: Path, data: Any) -> None:
     np.testing.assert_array_equal(whole(named), 2 * data)
 
 
-def test_a_recording_is_a_source(tmp_path: Path, data: Any) -> None:
-    with h5py.File(tmp_path / "scan_0000.h5", "w") as file:
-        file["entry/reconstruction/data"] = data
-        file["entry/else/cube"] = data
-    np.testing.assert_array_equal(whole(only(tmp_path / "scan_0000.h5")), data)
+@pytest.mark.parametrize(
+    ("voxel", "unit", "expected"),
+    [((3.0, 2.0, 1.0), "µm", (3.0, 2.0, 1.0)), ((1.0, 1.0, 1.0), "voxel", None)],
+)
+def test_a_recording_is_a_source(
+    tmp_path: Path, data: Any, voxel: Any, unit: str, expected: Any
+) -> None:
+    path = record(tmp_path / "scan_0000.h5", data, voxel if unit == "µm" else None)
+    volume = only(path)
+    assert volume.voxel_size_um == expected
+    np.testing.assert_array_equal(whole(volume), data)
+
+
+def test_a_recording_with_a_hole_is_refused(tmp_path: Path, data: Any) -> None:
+    path = record(tmp_path / "scan_0000.h5", data, None, lost=2)
+    with pytest.raises(SourceError, match="1 slices of this recorded scan never came"):
+        only(path)
+
+
+def record(path: Path, data: Any, voxel: Any, lost: int | None = None) -> Path:
+    """A scan's file as the recorder leaves it."""
+    start = ScanStart(
+        key=ScanKey("A", "", 0),
+        stream="s",
+        msg_number=0,
+        reason="reference",
+        request="",
+        axis="z",
+        volume_shape=data.shape,
+        dtype="float32",
+        voxel_size_um=voxel,
+        start_time=0.0,
+        stop_time=1.0,
+    )
+    file = ScanFile(path, start, keep_slices=True)
+    for index, plane in enumerate(data):
+        if index != lost:
+            file.add(SliceFrame("A", 0, "s", index + 1, index, plane))
+    file.flush()
+    file.close()
+    return file.part.rename(path)
 
 
 @pytest.mark.parametrize("compression", [None, "zlib"])
