@@ -7,6 +7,7 @@ which ends with the one that started it: when its standard input closes.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -91,6 +92,8 @@ def _host_port(address: str) -> tuple[str, int]:
 
 def main(address_in: str, address_out: str) -> None:
     """Runs the Proxy until standard input closes."""
+    # Ctrl-C reaches the whole group: the parent still has its last documents to send through here.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     from bluesky.callbacks.zmq import Proxy
 
     def leave_with_parent() -> None:
