@@ -44,7 +44,7 @@ def on_free_addresses(settings: Settings) -> Settings:
 
 
 def run_demo(settings: Settings, program: Path, screen: Screen | None) -> Path:
-    """Simulators and engine, with `screen` in this process, or without one until all scans are done.
+    """Simulators and engine, with `screen` in this process; without one, until all scans are done.
 
     Returns the folder of the recording. Raises PitwatchError where a part of it failed.
     """
@@ -54,6 +54,8 @@ def run_demo(settings: Settings, program: Path, screen: Screen | None) -> Path:
         config.write_bytes(tomli_w.dumps(as_table(settings)).encode())
         try:
             children.start("engine", ["engine", "--config", str(config)], quiet=True)
+            if screen is None:
+                _until_ready(settings, children)
             children.start("simulator", ["simulate", "--config", str(config)], quiet=True)
             if screen is not None:
                 code = screen(settings.results.pull, settings.results.status)
@@ -88,13 +90,23 @@ def _finish(children: Children) -> None:
         raise PitwatchError(f"the engine ended with code {code}; what it said stands above")
 
 
+def _until_ready(settings: Settings, children: Children) -> None:
+    """Wait until the engine takes messages: the first start on a machine compiles the kernels."""
+    watcher = Watcher(settings.results.pull)
+    try:
+        with Console(stderr=True).status("compiling kernels (once on this machine)"):
+            watcher.until(lambda s: bool(s["feeds"]), START_S, lambda: children.alive("engine"))
+    finally:
+        watcher.close()
+
+
 def _recording(settings: Settings, children: Children) -> Path:
     watcher = Watcher(settings.results.pull)
     try:
         state = watcher.until(bool, START_S, lambda: children.alive("engine"))
     finally:
         watcher.close()
-    return Path(state["experiment"]["folder"])
+    return Path(state["recorder"]["folder"])
 
 
 def _follow(settings: Settings, children: Children) -> Path:
@@ -115,13 +127,16 @@ def _follow(settings: Settings, children: Children) -> Path:
                 cell.name: progress.add_task(f"cell {cell.name}: starting", total=None)
                 for cell in settings.cells
             }
-            alive = lambda: children.alive("engine")  # noqa: E731
+
+            def alive() -> bool:
+                return children.alive("engine")
+
             watcher.until(lambda _: True, START_S, alive)
             watcher.until(moved, 24 * 3600.0, alive)
             if children.wait("simulator"):
                 raise PitwatchError("the simulators failed; what they said stands above")
             watcher.until(_idle, SETTLE_S, alive)
-        return Path(seen["experiment"]["folder"])
+        return Path(seen["recorder"]["folder"])
     finally:
         watcher.close()
 

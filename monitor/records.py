@@ -84,7 +84,7 @@ class ScanStart:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SliceFrame:
-    """One slice. `data` is a read-only view of the received buffer: (ny, nx); (nz, nx) for axis y."""
+    """One slice. `data`: read-only view of the received buffer, (ny, nx); (nz, nx) for axis y."""
 
     cell: str
     scan: int
@@ -212,8 +212,8 @@ class ScanResult:
     `maps` holds (ny, nx) float32 arrays by the names in `INTERFACE_MAPS` (in `length_unit`) and
     `CURRENT_MAPS` (mA/cm²); NaN = not measurable; a map that has no meaning yet is absent.
     `pit_labels` is (ny, nx) int32, the pit id of each pixel, 0 = none. `summary` holds the scalars
-    of `/entry/summary`; None = unknown. While the scan runs, `provisional` is true and only `height`
-    and `bottom` are there.
+    of `/entry/summary`; None = unknown. While the scan runs, `provisional` is true and only
+    `height` and `bottom` are there.
     """
 
     start: ScanStart

@@ -14,6 +14,15 @@ from monitor.errors import SettingError
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 LayerName = Literal["collector", "lithium", "electrolyte"]
+Quantity = Literal["potential_V", "current_mA", "charge_mAh", "cycle", "step"]
+
+DEFAULT_KEYS: dict[Quantity, str] = {
+    "potential_V": "vmp_potential",
+    "current_mA": "vmp_current",
+    "charge_mAh": "vmp_charge",
+    "cycle": "vmp_cycle",
+    "step": "vmp_step",
+}
 
 
 class _Section(BaseModel):
@@ -100,15 +109,7 @@ class CellSettings(_Section):
     layers: tuple[LayerName, ...] = ("collector", "lithium", "electrolyte")
     stripping_current_sign: Literal[-1, 1] = -1
     clock_offset_s: Annotated[float, Field(allow_inf_nan=False)] = 0.0
-    keys: dict[Literal["potential_V", "current_mA", "charge_mAh", "cycle", "step"], str] = Field(
-        default_factory=lambda: {
-            "potential_V": "vmp_potential",
-            "current_mA": "vmp_current",
-            "charge_mAh": "vmp_charge",
-            "cycle": "vmp_cycle",
-            "step": "vmp_step",
-        }
-    )
+    keys: dict[Quantity, str] = Field(default_factory=DEFAULT_KEYS.copy)
     grey_levels: GreyLevels = GreyLevels()
 
     @model_validator(mode="after")

@@ -14,7 +14,8 @@ from monitor.core.areal import areal
 from monitor.core.calibrate import Levels
 from monitor.core.current import Running, absolute_current, local_current, removal
 from monitor.core.cycler import CyclerHistory
-from monitor.core.pits import PitMap, find_pits, pit_summary
+from monitor.core.pit_links import PitMap
+from monitor.core.pits import find_pits, pit_summary
 from monitor.core.plateau import Plateau, complete
 from monitor.core.surfaces import Heights
 from monitor.faraday import thickness_um
@@ -121,7 +122,7 @@ class CellAnalysis:
         return {name: values for name, values in maps.items() if values is not None}
 
     def _charge_and_hours(self, since: float, until: float) -> tuple[float | None, float]:
-        """Net charge stripped (mAh/cm²) and the hours in which current flowed, between two times."""
+        """Net charge stripped between two times (mAh/cm²), and the hours with current in them."""
         q0, q1 = self._history.charge_at(since), self._history.charge_at(until)
         t0, t1 = self._history.active_hours_at(since), self._history.active_hours_at(until)
         if q0 is None or q1 is None or t0 is None or t1 is None:
@@ -156,7 +157,7 @@ class CellAnalysis:
     def _during_discharge(
         self, discharge: int | None, time: float
     ) -> tuple[float | None, float | None]:
-        """Charge stripped since the last discharge began (mAh/cm²), and the mean current meanwhile."""
+        """Charge stripped since the last discharge began (mAh/cm²), and its mean current."""
         if discharge is None:
             return None, None
         charge, hours = self._charge_and_hours(self._history.discharge_start(discharge), time)
@@ -262,8 +263,8 @@ def provisional(start: ScanStart, ledger: NDArray[np.uint8], heights: Heights) -
 def mean_over_tiles(values: Map, tile_px: tuple[int, int]) -> tuple[float, float]:
     """Mean over the valid pixels and its standard error, from the scatter of the means of tiles.
 
-    `values`: (ny, nx), NaN left out. The error says how well the field stands for the electrode; the
-    noise of single pixels is averaged away in it.
+    `values`: (ny, nx), NaN left out. The error says how well the field stands for the electrode;
+    the noise of single pixels is averaged away in it.
     """
     valid = np.isfinite(values)
     if not valid.any():

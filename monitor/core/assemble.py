@@ -1,4 +1,4 @@
-"""Slices of one scan, in any order, → the ledger, and runs of consecutive slices for the kernels."""
+"""Slices of one scan, in any order → the ledger, and runs of consecutive slices for kernels."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Arrival(Enum):
 class Assembly:
     """The slices of one scan along its axis.
 
-    Slices wait until those before them have come, so that each column is walked in order; when more
-    than `memory_bytes` would wait, the gap is given up: it stays in the ledger as a hole, and a slice
-    that comes for it later is `LATE` (recorded, but no longer part of the map).
+    Slices wait until those before them have come, so that each column is walked in order; when
+    more than `memory_bytes` would wait, the gap is given up: it stays in the ledger as a hole, and
+    a slice that comes for it later is `LATE` (recorded, but no longer part of the map).
     """
 
     def __init__(self, start: ScanStart, memory_bytes: int) -> None:

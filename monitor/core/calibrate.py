@@ -1,8 +1,8 @@
 """Grey level and noise of each layer, found from the data of the scan itself.
 
-A grid of columns is sampled as slices come. Blocks of neighbouring columns are averaged, each block's
-profile along z is cut into three flat segments by least squares, and the levels are the medians over
-the blocks of the segments' means, the voxels near the cuts (blur, fringe) left out.
+A grid of columns is sampled as slices come. Blocks of neighbouring columns are averaged, each
+block's profile along z is cut into three flat segments by least squares, and the levels are the
+medians over the blocks of the segments' means, the voxels near the cuts (blur, fringe) left out.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Levels:
         return abs(electrolyte - self.second) / self.noise
 
     def model(self) -> NDArray[np.float32]:
-        """The kernels' `model`: equal-variance Gaussian log-likelihood ratios of adjacent layers."""
+        """The kernels' `model`: equal-variance Gaussian log-likelihood ratios of two layers."""
         return np.array(
             [
                 *_ratio(self.first, self.second, self.noise),
@@ -104,8 +104,11 @@ class Calibration:
         return self._judge(profiles, columns, cuts)
 
     def guess(self, count: int) -> Levels | None:
-        """Levels for the first `count` slices that cannot wait until the third layer is seen: it is assumed six times
-        the noise brighter than lithium. Harmless, since such slices hold none of it."""
+        """Levels for the first `count` slices that cannot wait until the third layer is seen.
+
+        It is assumed six times the noise brighter than lithium: harmless, since such slices hold
+        none of it.
+        """
         blocks = self._blocks(count)
         if blocks is None or not self._cell.has_collector:
             return None
@@ -117,7 +120,7 @@ class Calibration:
         return Levels(first, second, second + 6.0 * noise, noise)
 
     def _blocks(self, count: int) -> tuple[NDArray[np.float64], NDArray[np.float32]] | None:
-        """Mean profile of each block over the slices seen (n, nz), and its columns (n, BLOCK², nz)."""
+        """Mean profile of each block over the slices seen (n, nz); its columns (n, BLOCK², nz)."""
         if self._axis == "y":
             rows = ~np.isnan(self._profiles[0, :, 0]) & (self._rows < count)
             profiles = self._profiles[:, rows]
@@ -198,10 +201,12 @@ def _cuts(profiles: NDArray[np.float64], *, segments: int) -> NDArray[np.int64]:
     binned = profiles[:, : whole * step].reshape(n, whole, step).mean(axis=2)
     least = max(1, LEAST_SEGMENT // step)
     if segments == 2:
-        return step * _one_cut(binned, least)
-    cuts = np.zeros((n, 2), np.int64)
-    kernels.three_segments(np.ascontiguousarray(binned), least, cuts)
-    return step * cuts
+        cuts = _one_cut(binned, least)
+    else:
+        cuts = np.zeros((n, 2), np.int64)
+        kernels.three_segments(np.ascontiguousarray(binned), least, cuts)
+    cuts *= step
+    return cuts
 
 
 def _one_cut(profiles: NDArray[np.float64], least: int) -> NDArray[np.int64]:
@@ -212,7 +217,8 @@ def _one_cut(profiles: NDArray[np.float64], least: int) -> NDArray[np.int64]:
     gain = sums[:, :-1] ** 2 / length + rest**2 / (nz - length)
     gain[:, : least - 1] = -np.inf
     gain[:, nz - least :] = -np.inf
-    return (np.argmax(gain, axis=1) + 1)[:, None]
+    cut: NDArray[np.int64] = (np.argmax(gain, axis=1) + 1)[:, None]
+    return cut
 
 
 def _bounds(cuts: NDArray[np.int64], nz: int) -> NDArray[np.int64]:
@@ -223,7 +229,7 @@ def _bounds(cuts: NDArray[np.int64], nz: int) -> NDArray[np.int64]:
 def _segment_means(
     profiles: NDArray[np.float64], bounds: NDArray[np.int64]
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Masks (n, segments, nz) of each segment's inner voxels, and the means over them (n, segments).
+    """Masks (n, segments, nz) of the segments' inner voxels, and their means (n, segments).
 
     The margin is halved where a segment is too short for it; the scan's own ends need none.
     """

@@ -31,8 +31,8 @@ class Documents:
     def readings(self, document: CyclerDocument) -> list[CyclerReading]:
         """The readings in one document; none in those that only describe.
 
-        Raises BadMessage for a document that lacks what bluesky's event model requires, or whose run
-        is unknown (its start document was missed).
+        Raises BadMessage for a document that lacks what bluesky's event model requires, or whose
+        run is unknown (its start document was missed).
         """
         name, doc = document.name, document.doc
         if name not in DOCUMENT_NAMES:
@@ -151,8 +151,8 @@ class CyclerHistory:
     def _charge(self, reading: CyclerReading, current: float) -> float:
         """Stripped charge so far: from the cycler's own counter, else the integral of the current.
 
-        A counter that jumps (it is reset at each step by some techniques) is taken up again from the
-        integral.
+        A counter that jumps (it is reset at each step by some techniques) is taken up again from
+        the integral.
         """
         last = self.last
         if last is None:
@@ -184,7 +184,7 @@ class CyclerHistory:
         return self._at(time, self.stripped_mAh, self._rate_mAh_s())
 
     def active_hours_at(self, time: float) -> float | None:
-        """Hours in which current flowed, by `time`, since the first reading. None without readings."""
+        """Hours in which current flowed by `time`, since the first reading; None without any."""
         flows = bool(self.times) and abs(self.currents_mA[-1]) >= REST_CURRENT_MA
         seconds = self._at(time, self.active_s, 1.0 if flows else 0.0)
         return None if seconds is None else seconds / 3600.0

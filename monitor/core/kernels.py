@@ -1,10 +1,10 @@
 """The loops over voxels: arrays in, arrays out.
 
 A column of the volume is an ordered stack of three layers; along growing slice index they are named
-first, second and third. The two edges between them are the joint maximum-likelihood change points of
-a left-to-right hidden Markov chain (Viterbi 1967; with two layers it is the cumulative sum of
-log-likelihood ratios of Page 1954), found in one pass with seven floats a pixel. Positions are slice
-indices at which the mid-level is crossed, linear between the two voxels around the change.
+first, second and third. The two edges between them are the joint maximum-likelihood change points
+of a left-to-right hidden Markov chain (Viterbi 1967; with two layers it is the cumulative sum of
+log-likelihood ratios of Page 1954), found in one pass with seven floats a pixel. Positions are
+slice indices at which the mid-level is crossed, linear between the two voxels around the change.
 
 `state` is (ny, 7, nx) float32, planes named below. `model` is (6,) float32: gain, offset and limit
 of the log-likelihood ratio second : first, then of third : second. Kernels change `state` in place.
@@ -115,7 +115,7 @@ def both_edges_one(r0, z, model, state):
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def second_edge(r0, r1, r2, r3, z, model, state):
-    """As `both_edges` for a row whose first edge is settled: a third of the memory, thrice as fast."""
+    """As `both_edges` where the first edge is settled: a third of the memory, thrice as fast."""
     m = (model[0], model[1], model[2], model[3], model[4], model[5])
     b, h, rb = state[1], state[4], state[6]
     for x in range(r0.shape[0]):
@@ -132,7 +132,7 @@ def second_edge(r0, r1, r2, r3, z, model, state):
 def settle(state):
     """True when the first edge of every column of a row is beyond doubt; then it is kept.
 
-    `state` (7, nx): columns that had already entered the third layer keep the edge they entered with.
+    `state` (7, nx): columns that have entered the third layer keep the edge they entered with.
     """
     a, b, f, g = state[0], state[1], state[2], state[3]
     for x in range(a.shape[0]):
@@ -185,7 +185,7 @@ def advance_column_slice(image, model, state):
 
 @njit(nogil=True, cache=True)
 def any_not_finite(bits):
-    """True where any float32 of an image is NaN or infinite: `bits` (n,) uint32, all exponent bits set."""
+    """True where any float32 is NaN or infinite (all exponent bits set): `bits` (n,) uint32."""
     found = np.uint32(0)
     for i in range(bits.shape[0]):
         found |= np.uint32((bits[i] & np.uint32(0x7F800000)) == np.uint32(0x7F800000))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from monitor.records import ScanRequest, ScanResult
@@ -11,7 +12,7 @@ from monitor.settings import OnsetSettings
 
 @dataclass(frozen=True)
 class Verdict:
-    """What follows from one scan: whether pitting has begun with it, and the request if one is due."""
+    """What follows from one scan: whether pitting begins with it, and the request if one is due."""
 
     onset: bool
     why: str
@@ -49,7 +50,9 @@ class OnsetWatch:
         }
         return Verdict(True, why, self.request(result, "pit_onset", evidence))
 
-    def request(self, result: ScanResult, reason: str, evidence: dict[str, object]) -> ScanRequest:
+    def request(
+        self, result: ScanResult, reason: str, evidence: Mapping[str, object]
+    ) -> ScanRequest:
         key = result.key
         return ScanRequest(
             id=request_id(self._experiment, key.cell, key.run, key.scan, reason),

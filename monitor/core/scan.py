@@ -19,9 +19,9 @@ CALIBRATE_EVERY = 16
 class RunningScan:
     """Takes slices in any order and leads them to the kernels as soon as they may go.
 
-    Slices wait in memory until the grey levels are known, which is when the last layer has come up. If
-    that would be more than `memory_bytes`, those of the previous scan (or a guess that holds for the
-    layers seen) are used.
+    Slices wait in memory until the grey levels are known, which is when the last layer has come up.
+    If that would be more than `memory_bytes`, those of the previous scan (or a guess that holds for
+    the layers seen) are used.
     """
 
     def __init__(
@@ -60,7 +60,8 @@ class RunningScan:
         if frame.frame >= start.slice_count:
             raise BadMessage(
                 "bad_index",
-                f"{what}: slice index {frame.frame}, expected 0 to {start.slice_count - 1}; dropped",
+                f"{what}: slice index {frame.frame}, expected 0 to {start.slice_count - 1}; "
+                "dropped",
             )
         if frame.data.shape != start.slice_shape:
             raise BadMessage(

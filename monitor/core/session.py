@@ -1,7 +1,7 @@
 """One record in, events out: the whole way of the data, read top to bottom.
 
-The session reads no clock and touches no socket or file. The same records in the same order give the
-same events and maps, bit by bit.
+The session reads no clock and touches no socket or file. The same records in the same order give
+the same events and maps, bit by bit.
 """
 
 from __future__ import annotations
@@ -159,6 +159,7 @@ class Session:
         self._event(
             "scan_started",
             start.key.cell,
+            at=start.start_time,
             scan=start.key.scan,
             reason=start.reason,
             request=start.request,
@@ -199,7 +200,8 @@ class Session:
                 return
             raise BadMessage(
                 "end_without_start",
-                f"slices: end of cell {end.cell[:40]!r} scan {end.scan}, which has no start; ignored",
+                f"slices: end of cell {end.cell[:40]!r} scan {end.scan}, which has no start; "
+                "ignored",
             )
         scan.ended = True
         if not self._streams[end.stream].missing:
@@ -223,19 +225,21 @@ class Session:
                 return
 
     def _conclude(self, cell: _Cell, measured: Measured) -> None:
-        name, key = cell.settings.name, measured.start.key
+        name, key, at = cell.settings.name, measured.start.key, measured.start.stop_time
+        self._time = max(self._time, at)
         cell.levels = measured.levels or cell.levels
         cell.last_scan = key.scan
         result = cell.analysis.finish(measured)
         verdict = cell.onset.judge(result)
         self._out.append(result)
         self._event(
-            "scan_complete", name, scan=key.scan, complete=result.complete, **_brief(result)
+            "scan_complete", name, at=at, scan=key.scan, complete=result.complete, **_brief(result)
         )
         if measured.levels is None:
             self._event(
                 "alarm",
                 name,
+                at=at,
                 scan=key.scan,
                 text="grey levels were not found: no heights in this scan; check `layers`, or set "
                 "`grey_levels` of this cell",
@@ -243,9 +247,9 @@ class Session:
         if not result.complete:
             missing = [int(z) for z in (measured.ledger == 0).nonzero()[0]]
             text = f"{len(missing)} slices of {len(measured.ledger)} are missing"
-            self._event("alarm", name, scan=key.scan, text=text, missing=missing[:100])
+            self._event("alarm", name, at=at, scan=key.scan, text=text, missing=missing[:100])
         if verdict.onset:
-            self._event("pit_onset", name, scan=key.scan, why=verdict.why)
+            self._event("pit_onset", name, at=at, scan=key.scan, why=verdict.why)
         if verdict.request is not None:
             self._ask(verdict.request)
 
@@ -254,7 +258,11 @@ class Session:
         total, received = scan.start.slice_count, scan.received
         if received % max(1, total // PROGRESS_STEPS) == 0:
             key = scan.start.key
-            self._event("scan_progress", key.cell, scan=key.scan, received=received, slices=total)
+            duration = scan.start.stop_time - scan.start.start_time
+            at = scan.start.start_time + duration * received / total
+            self._event(
+                "scan_progress", key.cell, at=at, scan=key.scan, received=received, slices=total
+            )
         part = scan.used * PROVISIONAL_STEPS // total
         if part > scan.shown:
             scan.shown = part
@@ -322,9 +330,11 @@ class Session:
                 "bad_message", "", feed=feed, bad_kind=error.kind, count=count, text=str(error)
             )
 
-    def _event(self, kind: str, cell: str, **data: Any) -> None:
+    def _event(self, kind: str, cell: str, *, at: float | None = None, **data: Any) -> None:
+        """An event at `at` of the data's time, or at the latest time that has been heard of."""
         self._number += 1
-        self._out.append(Event(self._number, kind, cell, self._time, data))
+        time = self._time if at is None else at
+        self._out.append(Event(self._number, kind, cell, time, data))
 
     @staticmethod
     def _progress(cell: _Cell) -> dict[str, Any] | None:

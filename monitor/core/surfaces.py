@@ -88,7 +88,7 @@ class Surfaces:
         return Heights(frozen(height), frozen(error), frozen(bottom), noise)
 
     def _edges(self) -> tuple[Map, Map]:
-        """Positions along the slice index of the two edges of the lithium, voxel centres at 0, 1, …"""
+        """Positions of the lithium's two edges along the slice index, voxel centres at 0, 1, …"""
         nz = self._start.volume_shape[0]
         first, second = self._state[:, kernels.EDGE_1_OF_2] - 1, self._state[:, kernels.EDGE_2] - 1
         if self._cell.layers == ("lithium", "electrolyte"):
@@ -107,7 +107,7 @@ class Surfaces:
         """Columns in which every layer is there, with the grey level that it should have."""
         evidence1 = self._state[:, kernels.EVIDENCE_1]
         evidence2 = self._state[:, kernels.EVIDENCE_2]
-        valid = (upper - lower > MIN_VOXELS) & (evidence1 >= MIN_EVIDENCE)
+        valid: NDArray[np.bool_] = (upper - lower > MIN_VOXELS) & (evidence1 >= MIN_EVIDENCE)
         if self._cell.layers == ("electrolyte", "lithium"):
             return valid
         levels = self._levels
@@ -115,7 +115,8 @@ class Surfaces:
             return np.zeros(lower.shape, np.bool_)
         expected = 0.5 * ((levels.third - levels.second) / levels.noise) ** 2
         depth = np.maximum(self._start.volume_shape[0] - 0.5 - upper, 1)
-        return valid & (evidence2 >= np.maximum(MIN_EVIDENCE, MIN_SHARE * expected * depth))
+        valid &= evidence2 >= np.maximum(MIN_EVIDENCE, MIN_SHARE * expected * depth)
+        return valid
 
 
 def scatter(height: Map) -> float:

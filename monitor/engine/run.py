@@ -100,7 +100,7 @@ class Engine:
         record = received.record
         outputs = self._session.feed(record)
         if self._recorder is not None:
-            self._recorder.write(received.feed, received.frames, record, outputs)
+            self._recorder.write(received.feed, received.frames or (), record, outputs)
         for output in outputs:
             if isinstance(output, ScanRequest):
                 self._requester.send(output)
@@ -128,4 +128,3 @@ class Engine:
         quiet = time.monotonic() - self._last_slice > self._settings.feeds.quiet_s
         if quiet and self._session.waiting:
             self._handle(Received("slices", None, FeedQuiet()))
-

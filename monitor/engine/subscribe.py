@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import zmq
 
@@ -12,6 +13,8 @@ from monitor.records import BadInput, Record
 from monitor.settings import FeedSettings
 from monitor.wire import documents, stins
 from monitor.wire.stins import Frame
+
+Feed = Literal["slices", "documents"]
 
 AT_ONCE = 64
 RECONNECT_MS = 100
@@ -30,7 +33,8 @@ class Received:
 class LiveFeeds:
     """Slices from any number of PUB or PUSH producers, documents from any number of proxies.
 
-    Buffers are never copied: the frames of a message live as long as the arrays that look into them.
+    Buffers are never copied: the frames of a message live as long as the arrays that look into
+    them.
     """
 
     def __init__(self, settings: FeedSettings) -> None:
@@ -84,7 +88,7 @@ class LiveFeeds:
         self._context.destroy(linger=0)
 
     @staticmethod
-    def _drain(source: zmq.Socket[bytes], feed: str) -> Iterator[Received]:
+    def _drain(source: zmq.Socket[bytes], feed: Feed) -> Iterator[Received]:
         for _ in range(AT_ONCE):
             try:
                 parts = source.recv_multipart(zmq.DONTWAIT, copy=False)
@@ -93,14 +97,13 @@ class LiveFeeds:
             yield _decoded(feed, [part.buffer for part in parts])
 
 
-def _decoded(feed: str, frames: list[Frame]) -> Received:
+def _decoded(feed: Feed, frames: list[Frame]) -> Received:
     try:
         if feed == "slices":
             return Received(feed, frames, stins.decode(frames))
         return Received(feed, frames, documents.decode(b"".join(frames)))
     except BadMessage as error:
-        kind = "slices" if feed == "slices" else "documents"
-        return Received(feed, frames, BadInput(kind, error.kind, str(error)))
+        return Received(feed, frames, BadInput(feed, error.kind, str(error)))
 
 
 def _connect(source: zmq.Socket[bytes], setting: str, address: str) -> None:

@@ -63,7 +63,7 @@ def encode_slice(frame: SliceFrame, compression: str = "none") -> list[Frame]:
     """Frames of an `image` message. `compression`: "none" (no copy is made) or "bslz4"."""
     data = np.ascontiguousarray(frame.data)
     if compression == "none":
-        buffer: Frame = memoryview(data).cast("B")
+        buffer: Frame = memoryview(data.view(np.uint8).reshape(-1))
     else:
         buffer = _compress(data)
     header = _json(
@@ -175,7 +175,8 @@ def _shape(header: dict[str, Any], key: str, length: int) -> tuple[int, ...]:
 
 def _dtype(header: dict[str, Any]) -> np.dtype[Any]:
     try:
-        return DTYPES[header.get("type", "")]
+        dtype: np.dtype[Any] = DTYPES[header.get("type", "")]
+        return dtype
     except (KeyError, TypeError):
         raise BadMessage(
             "bad_type",
@@ -276,6 +277,8 @@ def _pixels(
             "dropped",
         )
     pixels = np.frombuffer(buffer, dtype).reshape(shape)
+    if not pixels.flags.aligned:  # only messages of a few kB arrive at odd addresses
+        pixels = pixels.copy()
     pixels.setflags(write=False)
     return pixels
 
