@@ -112,7 +112,7 @@ class Running:
     than 3 standard deviations off the prediction means that the pixel has changed its pace, as
     when a pit breaks open: the variance of r is then raised by the discrepancy, so that the
     estimate follows at once. (Bar-Shalom, Li & Kirubarajan, Estimation with Applications to
-    Tracking and Navigation, 2001: §5.2 the filter, §11.2 the raised noise at a manoeuvre.)
+    Tracking and Navigation, 2001: ch. 5 the filter, ch. 11 the raised noise at a manoeuvre.)
     """
 
     def __init__(self) -> None:

@@ -100,7 +100,7 @@ def catchments(
     labels = np.zeros(depth.size, np.int32)
     peaks = np.empty(depth.size // 2, np.int64)
     count = 0
-    for p in range(width, depth.size - width):
+    for p in range(width + 1, depth.size - width - 1):
         deepest = depth[p]
         if deepest == -np.inf:
             continue
@@ -114,7 +114,7 @@ def catchments(
             peaks[count] = (p // width - 1) * nx + p % width - 1
             count += 1
             labels[p] = count
-    for p in range(width, depth.size - width):
+    for p in range(width + 1, depth.size - width - 1):
         top = p
         while labels[top] == 0 and towards[top] != 0:
             top = towards[top]

@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+
+from monitor.core.areal import PARAMETERS, areal
+
+
+def wave(amplitude=2.0, n=256, periods=4):
+    x = np.arange(n)
+    return np.broadcast_to(amplitude * np.cos(2 * np.pi * periods * (x + 0.5) / n), (n, n)).copy()
+
+
+def test_sinusoid():
+    found = areal(wave(), 1.0)
+    assert found["Sq"] == pytest.approx(2.0 / np.sqrt(2.0), rel=1e-3)
+    assert found["Sa"] == pytest.approx(2.0 * 2.0 / np.pi, rel=2e-3)
+    assert found["Sz"] == pytest.approx(4.0, rel=2e-3)
+    assert found["Ssk"] == pytest.approx(0.0, abs=1e-3)
+    assert found["Sku"] == pytest.approx(1.5, rel=2e-3)
+
+
+def test_a_plane_is_taken_out_even_through_holes():
+    y, x = np.mgrid[:256, :256]
+    tilted = wave() + 0.3 * x - 0.7 * y + 40.0
+    tilted[30:60, 100:200] = np.nan
+    level = wave()
+    level[30:60, 100:200] = np.nan
+    found, expected = areal(tilted, 1.0), areal(level, 1.0)
+    assert found == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+def test_skewness_of_pits_is_negative():
+    rng = np.random.default_rng(0)
+    z = rng.exponential(1.0, (300, 300))
+    found = areal(-z, 1.0)
+    assert found["Ssk"] == pytest.approx(-2.0, abs=0.15)
+    assert found["Sku"] == pytest.approx(9.0, abs=1.0)
+
+
+def test_developed_area_of_a_roof():
+    x = np.arange(201)
+    roof = np.broadcast_to(0.75 * np.abs(x - 100.0) * 0.5, (101, 201)).copy()
+    assert areal(roof, (2.0, 0.5))["Sdr"] == pytest.approx(0.25, rel=1e-6)
+
+
+def test_units_scale():
+    one, other = areal(wave(), 1.0), areal(3.0 * wave(), 3.0)
+    for name in ("Sa", "Sq", "Sz"):
+        assert other[name] == pytest.approx(3.0 * one[name])
+    for name in ("Sku", "Sdr"):
+        assert other[name] == pytest.approx(one[name])
+
+
+def test_nothing_to_measure():
+    assert all(np.isnan(v) for v in areal(np.full((50, 50), np.nan), 1.0).values())
+    flat = areal(np.full((50, 50), 125.0, np.float32), 1.0)
+    assert tuple(flat) == PARAMETERS
+    assert flat["Sq"] == pytest.approx(0.0, abs=1e-9)
+    assert np.isnan(flat["Ssk"])

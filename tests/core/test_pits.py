@@ -1,0 +1,329 @@
+import numpy as np
+import pytest
+from scipy.ndimage import correlate1d
+from scipy.special import ndtr
+from skimage.measure import label
+from skimage.morphology import h_maxima
+from skimage.segmentation import watershed
+
+from monitor.core import pit_kernels, pits
+from monitor.core.pits import find_pits, pit_summary
+from monitor.settings import PitSettings
+from tests.core.pit_fields import VOXEL_UM, craters, noisy, scattered
+
+NOISE_UM = 0.9
+
+
+def find(removal, plateau, *, noise=NOISE_UM, seed=0, unit="µm", voxel=VOXEL_UM, **more):
+    values, error = noisy(removal, noise, seed)
+    return find_pits(
+        values,
+        error,
+        plateau,
+        voxel_yx=(voxel, voxel),
+        settings=PitSettings(),
+        length_unit=unit,
+        scan=more.pop("scan", 1),
+        **more,
+    )
+
+
+def peak_places_um(found):
+    rows, columns = np.unravel_index([found.peaks[p.id] for p in found.pits], found.labels.shape)
+    return (np.stack((rows, columns), axis=1) + 0.5) * VOXEL_UM
+
+
+def matched(found, field):
+    """Index of the true pit within a third of its diameter from each found peak, -1 = none."""
+    distances = np.hypot(*(peak_places_um(found)[:, None] - field.centres[None]).T).T
+    nearest = distances.argmin(axis=1)
+    close = distances.min(axis=1) < field.diameters[nearest] / 3
+    return np.where(close, nearest, -1)
+
+
+def one_crater(diameter=32.0, depth=28.0, n=96, at=None):
+    centre = at or (n * VOXEL_UM / 2, n * VOXEL_UM / 2)
+    return craters((n, n), [centre], [diameter], [depth])
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_merged_pits_are_told_apart(seed):
+    field = scattered(n=384, per_mm2=1300, apart=16.0, seed=seed)
+    found = find(field.removal, 5.0)
+    truth = matched(found, field)
+    assert (truth >= 0).all(), "none is invented"
+    assert len(set(truth)) == len(truth), "none is counted twice"
+    assert len(truth) >= 0.98 * len(field.centres)
+
+
+def test_pits_at_random_places_are_told_apart_as_far_as_they_can_be():
+    field = scattered(n=384, per_mm2=1300, seed=2)
+    found = find(field.removal, 5.0)
+    truth = matched(found, field)
+    assert (truth >= 0).mean() > 0.98
+    assert 0.7 * len(field.centres) < len(truth) <= len(field.centres)
+
+
+def test_few_small_pits_are_all_found_with_their_sizes():
+    field = scattered(
+        n=512, per_mm2=150, diameter=(10, 20), depth=(8, 12), plateau=15.6, apart=25.0, seed=1
+    )
+    found = find(field.removal, 15.6)
+    truth = matched(found, field)
+    assert sorted(truth) == list(range(len(field.centres)))
+    depths = np.array([pit.depth_max for pit in found.pits])
+    diameters = np.array([pit.diameter for pit in found.pits])
+    assert abs(np.median(depths - field.depths[truth])) < 0.2
+    assert np.std(depths - field.depths[truth]) < 0.5
+    assert abs(np.median(diameters - field.diameters[truth])) < 1.0
+
+
+def test_deepest_point_is_neither_flattened_nor_exaggerated():
+    errors = [find(5.0 + one_crater(), 5.0, seed=s).pits[0].depth_max - 28.0 for s in range(40)]
+    assert abs(np.mean(errors)) < 0.1
+    assert np.std(errors) < 0.3
+
+
+def test_measures_of_one_pit():
+    depth = one_crater(diameter=30.0, depth=20.0, at=(30.0, 40.0), n=128)
+    current = np.where(depth > 0, 2.0, 0.1).astype(np.float32)
+    (pit,) = find(5.0 + depth, 5.0, noise=0.1, current=current, scan=7).pits
+    assert (pit.id, pit.parent, pit.first_scan) == (1, -1, 7)
+    assert (pit.y, pit.x) == pytest.approx((30.0, 40.0), abs=0.2)
+    assert pit.diameter == pytest.approx(30.0, abs=1.0)
+    assert pit.area == pytest.approx(np.pi / 4 * pit.diameter**2)
+    assert pit.volume == pytest.approx(depth.sum() * VOXEL_UM**2, rel=0.02)
+    assert pit.depth_mean == pytest.approx(pit.volume / pit.area)
+    assert pit.current_density_mA_cm2 == pytest.approx(2.0, abs=0.15)
+    assert pit.p_value < 1e-30
+
+
+def test_a_pit_cut_by_the_border_counts():
+    found = find(5.0 + one_crater(at=(0.0, 30.0)), 5.0)
+    assert len(found.pits) == 1
+    assert found.pits[0].area == pytest.approx(np.pi / 8 * 32.0**2, rel=0.06)
+
+
+def test_holes_in_a_pit_belong_to_it():
+    removal = 5.0 + one_crater()
+    removal[48, 40:56] = np.nan
+    removal[:, 90:] = np.nan
+    found = find(removal, 5.0)
+    assert len(found.pits) == 1
+    assert (found.labels[48, 42:54] == found.pits[0].id).all()
+    assert not found.labels[:, 93:].any()
+
+
+@pytest.mark.parametrize("unit", ["µm", "voxel"])
+def test_noise_alone_has_no_pits(unit):
+    flat = np.full((128, 128), 16.0)
+    assert sum(len(find(flat, 16.0, seed=s, unit=unit, voxel=1.0).pits) for s in range(100)) == 0
+
+
+def test_noise_that_neighbours_share_has_no_pits():
+    rng = np.random.default_rng(0)
+    for _ in range(10):
+        coarse = np.repeat(np.repeat(rng.normal(0, NOISE_UM, (32, 32)), 4, 0), 4, 1)
+        error = np.full(coarse.shape, NOISE_UM, np.float32)
+        found = find_pits(
+            coarse.astype(np.float32),
+            error,
+            0.0,
+            voxel_yx=(VOXEL_UM, VOXEL_UM),
+            settings=PitSettings(min_depth_um=0.1),
+            length_unit="µm",
+            scan=1,
+        )
+        assert found.pits == ()
+
+
+def test_single_wild_values_are_no_pits():
+    removal = np.full((128, 128), 5.0)
+    removal[np.random.default_rng(0).random(removal.shape) < 5e-4] = 25.0
+    assert find(removal, 5.0).pits == ()
+
+
+def test_shallow_and_narrow_ones_are_left_out_in_um():
+    assert find(5.0 + one_crater(diameter=30.0, depth=1.5), 5.0, noise=0.1).pits == ()
+    assert find(5.0 + one_crater(diameter=3.5, depth=8.0), 5.0, noise=0.1).pits == ()
+
+
+def test_nothing_measured_gives_no_pits():
+    found = find(np.full((64, 64), np.nan), 5.0)
+    assert found.pits == ()
+    assert not found.labels.any()
+    assert np.isnan(found.noise)
+
+
+def test_p_value_counts_the_places_where_noise_could_be_as_deep():
+    depth, noise = np.array([1.0], np.float32), np.array([0.25], np.float32)
+    places = 10_000 / (4 * np.pi * pits.SMOOTHING_PX**2)
+    (p,) = pits._p_values(depth, noise, 10_000)
+    assert p == pytest.approx(1.0 - ndtr(4.0) ** places, rel=1e-6)
+
+
+def test_ids_stay_through_growth_and_noise():
+    field = scattered(n=256, per_mm2=1000, apart=14.0, seed=4)
+    previous, first = None, {}
+    for scan, share in enumerate((0.3, 0.5, 0.7, 0.9, 1.0)):
+        depths = share * field.depths
+        map_ = craters((256, 256), field.centres, np.sqrt(share) * field.diameters, depths)
+        found = find(5.0 + map_, 5.0, seed=scan, previous=previous, scan=scan)
+        for pit, true in zip(found.pits, matched(found, field), strict=True):
+            assert first.setdefault(pit.id, true) == true, "an id changed its pit"
+        previous = found
+    assert found.next_id - 1 <= 1.05 * len(field.centres)
+    assert sum(pit.first_scan == 0 for pit in found.pits) >= 0.9 * len(field.centres)
+
+
+def twins(apart_um, depth=25.0):
+    middle = 48 * VOXEL_UM
+    centres = [(middle, middle - apart_um / 2), (middle, middle + apart_um / 2)]
+    return 5.0 + craters((96, 96), centres, [24.0, 26.0], [depth, depth + 1])
+
+
+def test_a_swallowed_pit_names_its_swallower_and_comes_back_under_its_id():
+    apart = find(twins(26.0), 5.0, noise=0.1, scan=0)
+    merged = find(twins(26.0) * 0 + 5 + one_crater(50.0, 30.0), 5.0, previous=apart, scan=1)
+    again = find(twins(26.0), 5.0, noise=0.1, previous=merged, scan=2)
+
+    assert {pit.id for pit in apart.pits} == {1, 2}
+    (survivor,) = merged.pits
+    (swallowed,) = merged.swallowed
+    assert {survivor.id, swallowed.id} == {1, 2}
+    assert swallowed.parent == survivor.id
+    assert merged.hidden == merged.swallowed
+    back = {pit.id: pit for pit in again.pits}
+    assert set(back) == {1, 2}
+    assert back[swallowed.id].parent == survivor.id
+    assert back[swallowed.id].first_scan == 0
+    assert again.hidden == ()
+
+
+def test_a_pit_that_splits_is_the_parent_of_the_new_one():
+    one = find(5.0 + one_crater(50.0, 30.0), 5.0, noise=0.1, scan=3)
+    two = find(twins(26.0), 5.0, noise=0.1, previous=one, scan=4)
+    old, new = sorted(two.pits, key=lambda pit: pit.id)
+    assert (old.id, old.parent, old.first_scan) == (1, -1, 3)
+    assert (new.id, new.parent, new.first_scan) == (2, 1, 4)
+
+
+def test_a_pit_that_vanishes_keeps_its_id_for_its_return():
+    there, gone = 5.0 + one_crater(), np.full((96, 96), 5.0)
+    first = find(there, 5.0, scan=0)
+    second = find(gone, 5.0, previous=first, scan=1)
+    third = find(there, 5.0, previous=second, scan=2, seed=1)
+    assert second.pits == second.swallowed == ()
+    assert second.hidden[0].parent == -1
+    assert [(pit.id, pit.first_scan) for pit in third.pits] == [(1, 0)]
+
+
+def test_another_shape_carries_on_the_numbering_only():
+    first = find(5.0 + one_crater(), 5.0, scan=0)
+    second = find(5.0 + one_crater(n=80), 5.0, previous=first, scan=1)
+    assert [pit.id for pit in second.pits] == [2]
+
+
+def test_deterministic_and_read_only():
+    field = scattered(n=192, seed=3)
+    current = np.ones_like(field.removal)
+    one, other = (find(field.removal, 5.0, current=current) for _ in range(2))
+    assert one.labels.tobytes() == other.labels.tobytes()
+    assert one.pits == other.pits != ()
+    assert not one.labels.flags.writeable
+
+
+def test_summary():
+    centres = [(20.0, 20.0), (20.0, 60.0), (50.0, 40.0)]
+    depth = craters((128, 128), centres, [20.0, 22.0, 24.0], [10.0, 15.0, 20.0])
+    found = find(4.0 + depth, 4.0, noise=0.1)
+    area = (128 * VOXEL_UM) ** 2
+    averaged = float((4.0 + depth).mean())
+
+    summary = pit_summary(found, area, averaged, plateau_value=4.0, length_unit="µm")
+
+    assert summary["pit_count"] == 3
+    assert summary["pit_density_mm2"] == pytest.approx(3 / (area * 1e-6))
+    assert summary["pit_depth_max"] == pytest.approx(20.0, abs=0.2)
+    assert summary["pit_depth_mean"] == summary["pit_depth_ten"] == pytest.approx(15.0, abs=0.2)
+    assert summary["pitting_factor"] == pytest.approx(24.0 / averaged, rel=0.01)
+    assert summary["pit_area_fraction"] == pytest.approx((depth > 0).mean(), rel=0.1)
+    assert summary["pit_diameter_median"] == pytest.approx(22.0, abs=1.0)
+
+
+def test_summary_without_pits_or_units():
+    empty = find(np.full((64, 64), 5.0), 5.0)
+    summary = pit_summary(
+        empty, 4096.0, 0.1, plateau_value=0.0, length_unit="voxel", averaged_error=0.2
+    )
+    assert summary["pit_count"] == 0
+    assert summary["pit_area_fraction"] == 0.0
+    for name in ("pit_density_mm2", "pitting_factor", "pit_depth_max", "pit_diameter_median"):
+        assert summary[name] is None
+
+
+def test_splitting_agrees_with_scikit_image():
+    field = scattered(n=128, per_mm2=1300, apart=10.0, seed=6)
+    depth, error = noisy(field.depth, 0.5)
+    taps = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2).astype(np.float32)
+    smoothed, noise = pit_kernels.smooth(depth, error, taps / taps.sum(), 0.3)
+    flat = np.full_like(noise, 0.4)
+
+    labels, _ = pits._split(smoothed, flat, 5.0, 2.0, np.zeros((128, 128), np.int32))
+
+    prominent = label(h_maxima(smoothed.astype(float), 5.0 * 0.4))
+    peer = watershed(-smoothed, prominent, mask=smoothed > 1.0, connectivity=2)
+    lone = np.unique(labels[(peer == 0) & (labels > 0)])
+    for number in lone:
+        labels[labels == number] = 0
+    pairs, pixels = np.unique(np.stack((labels.ravel(), peer.ravel())), axis=1, return_counts=True)
+    main = {
+        a: b for (a, b), _ in sorted(zip(pairs.T.tolist(), pixels, strict=True), key=lambda p: p[1])
+    }
+    agreed = sum(n for (a, b), n in zip(pairs.T.tolist(), pixels, strict=True) if main[a] == b)
+    assert len(set(main.values())) == len(main) == prominent.max() + 1
+    assert agreed / labels.size > 0.99
+
+
+def test_smoothing_against_scipy_and_its_noise_against_many_maps():
+    taps = np.array([0.25, 0.5, 0.25], np.float32)
+    rng = np.random.default_rng(0)
+    values = rng.normal(0, 1, (2000, 12, 12)).astype(np.float32)
+    values[:, 5, 6] = np.nan
+    error = np.ones((12, 12), np.float32)
+    maps = np.stack([pit_kernels.smooth(v, error, taps, 0.3)[0] for v in values])
+    predicted = pit_kernels.smooth(values[0], error, taps, 0.3)[1]
+    np.testing.assert_allclose(maps.std(axis=0), predicted, rtol=0.1)
+
+    seen = np.isfinite(values[0]).astype(float)
+    both = [np.nan_to_num(values[0]).astype(float), seen]
+    for axis in (0, 1):
+        both = [correlate1d(b, taps.astype(float), axis=axis, mode="constant") for b in both]
+    np.testing.assert_allclose(maps[0], both[0] / both[1], rtol=1e-4, atol=1e-5)
+
+
+def test_kernels_compiled_and_in_python_agree():
+    depth, error = noisy(one_crater(12.0, 10.0, n=24), 0.5)
+    depth[3, 4] = np.nan
+    taps = np.array([0.25, 0.5, 0.25], np.float32)
+    smoothed, noise = both(pit_kernels.smooth, depth, error, taps, 0.3)
+    labels, tops, padded = both(pit_kernels.catchments, smoothed, noise, 1.0, 0.2)
+    pairs, heights = both(pit_kernels.saddles, labels, padded)
+    order = both(pit_kernels.deepest_first, heights)
+    assert (np.diff(heights[order]) <= np.ptp(heights) / pit_kernels.LEVELS).all()
+    peak = np.concatenate(([0], smoothed.ravel()[tops])).astype(np.float32)
+    former = np.zeros(peak.size, np.int32)
+    both(pit_kernels.merged, pairs, heights, order, peak, 0.3 + 0 * peak, former, 0.5)
+    own = np.ascontiguousarray(labels[1:-1, 1:-1])
+    both(pit_kernels.sums_per_label, own, depth, smoothed, depth, len(tops))
+    both(pit_kernels.peak_depths, depth, own, tops, np.full(len(tops), 3.0), smoothed)
+
+
+def both(kernel, *arguments):
+    compiled, plain = kernel(*arguments), kernel.py_func(*arguments)
+    pairs = (
+        zip(compiled, plain, strict=True) if isinstance(compiled, tuple) else [(compiled, plain)]
+    )
+    for one, other in pairs:
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    return compiled
