@@ -1,0 +1,187 @@
+"""Recording off the compute thread: a queue bounded in bytes, one thread that does all HDF5."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from monitor.errors import RecordingError
+from monitor.recording.write import ExperimentWriter, Message, create_experiment
+from monitor.records import Output, Record, ScanEnd, ScanStart, SliceFrame
+from monitor.settings import Settings
+
+QUEUE_BYTES = 2 * 2**30
+FLUSH_S = 1.0
+ANSWER_S = 5.0
+
+
+class Recorder:
+    """Records everything that the session took and made of it. Raises RecordingError at the start.
+
+    `write` is called from one thread, the compute thread; it waits while more than `queue_bytes`
+    are not yet written, and never raises. `section` and `stored_map` may be called from any thread.
+    """
+
+    def __init__(
+        self, settings: Settings, out_dir: Path | None = None, *, queue_bytes: int = QUEUE_BYTES
+    ) -> None:
+        self.folder = create_experiment(settings, out_dir or settings.experiment.data_dir)
+        self._writer = ExperimentWriter(settings, self.folder)
+        self._limit = queue_bytes
+        self._change = threading.Condition()
+        self._messages: deque[Message] = deque()
+        self._asked: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+        self._queued_bytes = 0
+        self._waits = 0
+        self._closing = False
+        self._alarm = ""
+        self._counts: Counter[str] = Counter()
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._thread.start()
+
+    def write(
+        self,
+        feed: str,
+        frames: Sequence[bytes | memoryview],
+        record: Record,
+        outputs: tuple[Output, ...],
+    ) -> None:
+        """Queues one message. `frames` is the message as it came (its first frame, the header, is
+        kept for slices), or empty, and then the header is made from the record."""
+        header = None
+        if frames and isinstance(record, ScanStart | SliceFrame | ScanEnd):
+            header = frames[0]
+        message = Message(feed, time.time(), header, record, tuple(outputs))
+        size = message.nbytes
+        with self._change:
+            if self._closing:
+                return
+            if self._queued_bytes and self._queued_bytes + size > self._limit:
+                self._waits += 1
+                self._change.wait_for(
+                    lambda: not self._queued_bytes or self._queued_bytes + size <= self._limit
+                )
+            self._messages.append(message)
+            self._queued_bytes += size
+            self._change.notify_all()
+
+    def section(self, cell: str, scan: int | None, axis: str, index: int) -> NDArray[Any]:
+        """Vertical cut of a scan (None: the running or the last one), also while it runs: (nz, nx)
+        for axis y, (nz, ny) for axis x; slices that have not come are 0. Raises RecordingError."""
+        plane: NDArray[Any] = self._ask(lambda: self._writer.section(cell, scan, axis, index))
+        return plane
+
+    def stored_map(self, cell: str, scan: int, name: str) -> NDArray[Any] | None:
+        """A map of a finished scan from its file; None where it has none. Raises RecordingError."""
+        found: NDArray[Any] | None = self._ask(lambda: self._writer.stored_map(cell, scan, name))
+        return found
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """What waits, what was written, and what went wrong; JSON-ready."""
+        with self._change:
+            return {
+                "folder": str(self.folder),
+                "queued_bytes": self._queued_bytes,
+                "queue_limit_bytes": self._limit,
+                "waits": self._waits,
+                "alarm": self._alarm,
+                "failures": self._counts["failures"],
+                "messages": self._counts["messages"],
+                "slices": self._counts["slices"],
+                "scans": self._writer.scans_written,
+            }
+
+    def drain(self, timeout_s: float = 60.0) -> bool:
+        """Waits until all that was queued is written and flushed; False where time ran out."""
+        with self._change:
+            done = self._change.wait_for(lambda: not self._queued_bytes, timeout_s)
+        if done:
+            self._ask(lambda: self._note(self._writer.flush()))
+        return done
+
+    def close(self) -> None:
+        """Writes all that is queued, and ends the recording."""
+        with self._change:
+            self._closing = True
+            self._change.notify_all()
+        self._thread.join()
+
+    def _ask(self, question: Callable[[], Any]) -> Any:
+        """Has the writer's thread answer, before it goes on with the queue."""
+        answer: Future[Any] = Future()
+        with self._change:
+            if not self._thread.is_alive():
+                raise RecordingError("the recording has ended")
+            self._asked.append((question, answer))
+            self._change.notify_all()
+        try:
+            return answer.result(ANSWER_S)
+        except TimeoutError:
+            answer.cancel()
+            raise RecordingError("the disk is too busy to read from the recording now") from None
+
+    # --- the writer's thread ---------------------------------------------------------------------
+
+    def _run(self) -> None:
+        flushed = time.monotonic()
+        while self._step():
+            if time.monotonic() - flushed >= FLUSH_S:
+                self._note(self._writer.flush())
+                flushed = time.monotonic()
+        self._note(self._writer.close())
+        self._answer_all()
+
+    def _step(self) -> bool:
+        """Answers what is asked and writes one message; False when all is done."""
+        with self._change:
+            self._change.wait_for(
+                lambda: self._messages or self._asked or self._closing, timeout=FLUSH_S
+            )
+            message = self._messages[0] if self._messages else None
+            closing = self._closing
+        self._answer_all()
+        if message is None:
+            return not closing
+        errors = self._writer.take(message)
+        with self._change:
+            self._messages.popleft()
+            self._queued_bytes -= message.nbytes
+            self._counts["messages"] += 1
+            self._counts["slices"] += isinstance(message.record, SliceFrame)
+            self._change.notify_all()
+        self._note(errors)
+        return True
+
+    def _answer_all(self) -> None:
+        while True:
+            with self._change:
+                if not self._asked:
+                    return
+                question, answer = self._asked.popleft()
+            if not answer.set_running_or_notify_cancel():
+                continue
+            try:
+                answer.set_result(question())
+            except RecordingError as error:
+                answer.set_exception(error)
+            except Exception as error:
+                answer.set_exception(RecordingError(f"the recording cannot be read: {error}"))
+
+    def _note(self, errors: list[OSError]) -> None:
+        if not errors:
+            return
+        with self._change:
+            self._counts["failures"] += len(errors)
+            why = errors[-1].strerror or str(errors[-1]).splitlines()[0]
+            self._alarm = (
+                f"recording to {self.folder} fails ({why}): {self._counts['failures']} pieces are "
+                "not recorded so far; free some space or mend the disk, recording goes on trying"
+            )

@@ -1,0 +1,87 @@
+"""Compressed planes into an HDF5 dataset, without holding the GIL while they are compressed.
+
+h5py keeps the GIL for the whole of a compressed write, which stops the thread that receives slices.
+So a chunk is compressed by the filter's own library, called through ctypes (which lets the GIL go),
+and handed to HDF5 as it is.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import h5py
+import hdf5plugin
+import numpy as np
+from numpy.typing import NDArray
+
+_BLOCK_BYTES = 8192
+_HEADER = struct.Struct(">QI")
+
+
+def write_plane(
+    dataset: h5py.Dataset, plane: NDArray[Any], offset: tuple[int, ...], axis: int
+) -> None:
+    """Writes `plane` (rows, columns) at `offset`; its rows run along `axis` of the dataset.
+
+    The dataset's chunks are (rows of a chunk, columns) in that plane, 1 in other directions.
+    """
+    rows = dataset.chunks[axis]
+    for first in range(0, plane.shape[0], rows):
+        at = list(offset)
+        at[axis] = first
+        block = plane[first : first + rows]
+        if _compressor() is None:
+            _write_slowly(dataset, block, at, axis)
+            continue
+        if len(block) < rows:
+            block = np.concatenate(
+                [block, np.zeros((rows - len(block), block.shape[1]), block.dtype)]
+            )
+        dataset.id.write_direct_chunk(tuple(at), compressed(block))
+
+
+def compressed(block: NDArray[Any]) -> bytes:
+    """The block as HDF5's bitshuffle filter stores it: 12-byte header + bitshuffle + LZ4."""
+    compress = _compressor()
+    if compress is None:
+        raise RuntimeError("hdf5plugin has no bitshuffle library of its own here")
+    data = np.ascontiguousarray(block)
+    elements = _BLOCK_BYTES // data.itemsize
+    bound = _library().bshuf_compress_lz4_bound(data.size, data.itemsize, elements)
+    out = np.empty(_HEADER.size + bound, np.uint8)
+    out[: _HEADER.size] = list(_HEADER.pack(data.nbytes, _BLOCK_BYTES))
+    into = out.ctypes.data + _HEADER.size
+    size = compress(data.ctypes.data, into, data.size, data.itemsize, elements)
+    if size < 0:
+        raise OSError(f"bitshuffle refused a block of {data.shape} {data.dtype} (code {size})")
+    return out[: _HEADER.size + size].tobytes()
+
+
+def _write_slowly(dataset: h5py.Dataset, block: NDArray[Any], at: list[int], axis: int) -> None:
+    where: list[Any] = list(at)
+    where[axis] = slice(at[axis], at[axis] + len(block))
+    where[-1] = slice(None)
+    dataset[tuple(where)] = block
+
+
+@cache
+def _library() -> Any:
+    return ctypes.CDLL(str(next(Path(hdf5plugin.PLUGIN_PATH).glob("*h5bshuf*"))))
+
+
+@cache
+def _compressor() -> Any:
+    """bshuf_compress_lz4 of the plugin that hdf5plugin brings; None where it exports none."""
+    try:
+        library = _library()
+        compress, bound = library.bshuf_compress_lz4, library.bshuf_compress_lz4_bound
+    except (OSError, AttributeError, StopIteration):
+        return None
+    sizes = [ctypes.c_size_t] * 3
+    compress.restype, compress.argtypes = ctypes.c_int64, [ctypes.c_void_p, ctypes.c_void_p, *sizes]
+    bound.restype, bound.argtypes = ctypes.c_size_t, sizes
+    return compress

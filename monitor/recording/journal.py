@@ -1,0 +1,158 @@
+"""Records ↔ lines of `journal.jsonl`: every message in the order in which the session took it.
+
+A line of a slice holds its JSON header as it came; the pixels are in the scan's file. `frame` says
+in which file, and whether they were kept: "kept" (of a repeat, those that came first), "none"
+(a slice that fits no running scan) or "not_finite".
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.errors import RecordingError
+from monitor.records import (
+    BadInput,
+    CyclerDocument,
+    FeedQuiet,
+    OperatorRequest,
+    Record,
+    ScanEnd,
+    ScanReply,
+    ScanStart,
+    SliceFrame,
+)
+from monitor.wire import stins
+
+MAX_WAITING_BYTES = 2**26
+NAMES: dict[str, type[Any]] = {
+    "bad": BadInput,
+    "reply": ScanReply,
+    "operator": OperatorRequest,
+    "quiet": FeedQuiet,
+}
+
+
+class JournalWriter:
+    """Appends lines. What the disk refuses waits in memory, up to a bound, and is tried again."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._waiting = bytearray()
+        self._number = 0
+
+    def append(self, entry: Mapping[str, Any]) -> None:
+        """Numbers the line, keeps it for the next `flush`. Raises OSError when too much waits."""
+        line = json.dumps({"n": self._number, **entry}, separators=(",", ":"), default=_tagged)
+        if len(self._waiting) > MAX_WAITING_BYTES:
+            raise OSError("too many lines of the journal wait for the disk")
+        self._waiting += line.encode() + b"\n"
+        self._number += 1
+
+    def flush(self) -> None:
+        """Hands all lines to the system. Raises OSError; nothing is lost by that."""
+        while self._waiting:
+            written = os.write(self._file, self._waiting)
+            del self._waiting[:written]
+
+    def close(self) -> None:
+        """Flushes and closes."""
+        try:
+            self.flush()
+        finally:
+            os.close(self._file)
+
+
+def slice_header(frames: Sequence[bytes | memoryview], record: Record) -> dict[str, Any]:
+    """The JSON header of a slice-stream message, as it came (or as we would send it)."""
+    if not frames:
+        match record:
+            case ScanStart():
+                frames = stins.encode_start(record)
+            case ScanEnd():
+                frames = stins.encode_end(record)
+            case SliceFrame():
+                frames = stins.encode_slice(record)
+    header: dict[str, Any] = json.loads(bytes(frames[0]))
+    return header
+
+
+def entry_of(
+    record: Record, header: Mapping[str, Any] | None, frame: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What a line says of a record; `header` and `frame` for messages of the slice stream."""
+    if header is not None:
+        return {"header": header, "frame": frame}
+    if isinstance(record, CyclerDocument):
+        return {"name": record.name, "doc": record.doc}
+    name = next(name for name, kind in NAMES.items() if isinstance(record, kind))
+    return {name: asdict(record)}
+
+
+def record_of(entry: Mapping[str, Any]) -> Record:
+    """The record in a line, except of a slice's `image` message, whose pixels are elsewhere."""
+    if "header" in entry:
+        return stins.decode([json.dumps(entry["header"]).encode()])
+    if "doc" in entry:
+        return CyclerDocument(entry["name"], entry["doc"])
+    for name, kind in NAMES.items():
+        if name in entry:
+            record: Record = kind(**entry[name])
+            return record
+    raise RecordingError(f"journal: line {entry.get('n')} holds no message that is known")
+
+
+def slice_of(header: Mapping[str, Any], pixels: NDArray[Any]) -> SliceFrame:
+    """The slice in an `image` message whose pixels are given."""
+    return SliceFrame(
+        cell=header["cell"],
+        scan=header["scan"],
+        stream=header["stream"],
+        msg_number=header["msg_number"],
+        frame=header["frame"],
+        data=pixels,
+    )
+
+
+def lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a journal. A last line that a crash cut short is left out.
+
+    Raises RecordingError where there is no journal, or a line within it is damaged.
+    """
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if not line.endswith(b"\n"):
+                    return
+                try:
+                    yield json.loads(line, object_hook=_untagged)
+                except ValueError:
+                    raise RecordingError(f"{path}: line {number} is damaged") from None
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _tagged(value: Any) -> Any:
+    """What JSON cannot say: arrays and bytes of a bluesky document."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return {"__array__": value.tolist(), "dtype": value.dtype.str}
+    if isinstance(value, bytes):
+        return {"__bytes__": value.hex()}
+    return str(value)
+
+
+def _untagged(found: dict[str, Any]) -> Any:
+    if "__array__" in found:
+        return np.array(found["__array__"], found["dtype"])
+    if "__bytes__" in found:
+        return bytes.fromhex(found["__bytes__"])
+    return found

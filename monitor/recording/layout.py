@@ -1,0 +1,188 @@
+"""Names, units and chunks of a recorded experiment: what `write` and `read` must agree on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import hdf5plugin
+
+from monitor.records import CURRENT_MAPS, INTERFACE_MAPS, LengthUnit
+from monitor.wire.results import pit_columns
+
+FORMAT = 1
+SETTINGS_FILE = "experiment.toml"
+JOURNAL_FILE = "journal.jsonl"
+EVENTS_FILE = "events.jsonl"
+CYCLER_FILE = "cycler.h5"
+PART = ".part"
+
+HDF5_VERSION = ("v110", "v110")
+"""Oldest file format that a reader may follow while it grows (SWMR)."""
+
+SLICES = "entry/reconstruction/data"
+MAP_GROUPS: dict[str, str] = {
+    **dict.fromkeys(INTERFACE_MAPS, "entry/interface"),
+    **dict.fromkeys(CURRENT_MAPS, "entry/current_density"),
+}
+PIT_LABELS = "pit_labels"
+
+CYCLER_COLUMNS = {
+    "time": "s",
+    "potential_V": "V",
+    "current_mA": "mA",
+    "charge_mAh": "mAh",
+    "cycle": "1",
+    "step": "1",
+}
+
+TEXTS = frozenset({"step", "reason", "request"})
+COUNTS = frozenset({"discharge", "pit_count", "slices_missing"})
+FLAGS = frozenset({"complete_separated"})
+TEXT_BYTES = 128
+
+_LENGTHS = (
+    "averaged",
+    "averaged_error",
+    "complete",
+    "complete_error",
+    "complete_low",
+    "complete_high",
+    "pit_depth_max",
+    "pit_depth_mean",
+    "pit_depth_ten",
+    "pit_diameter_median",
+    "Sa",
+    "Sq",
+    "Sz",
+    "noise",
+)
+_OTHERS = (
+    "charge_mAh_cm2",
+    "charge_mAh",
+    "current_mA_cm2",
+    "mean_current_mA_cm2",
+    "soc",
+    "step",
+    "discharge",
+    "coulometry_um",
+    "complete_separated",
+    "closure",
+    "pit_count",
+    "pit_density_mm2",
+    "pitting_factor",
+    "pit_area_fraction",
+    "j_p1",
+    "j_p50",
+    "j_p99",
+    "Ssk",
+    "Sku",
+    "valid_fraction",
+    "cnr",
+    "slices_missing",
+    "time",
+    "reason",
+    "request",
+)
+
+_SUFFIX_UNITS = {
+    "_mAh_cm2": "mAh/cm2",
+    "_mA_cm2": "mA/cm2",
+    "_mAh": "mAh",
+    "_mm2": "1/mm2",
+    "_um": "µm",
+    "_um2": "µm2",
+    "_um3": "µm3",
+    "_voxel": "voxel",
+    "_voxel2": "voxel2",
+    "_voxel3": "voxel3",
+}
+_NAME_UNITS = {"j_p1": "mA/cm2", "j_p50": "mA/cm2", "j_p99": "mA/cm2", "time": "s"}
+
+
+def scan_name(number: int) -> str:
+    """File name of a scan."""
+    return f"scan_{number:04d}.h5"
+
+
+def master_name(cell: str) -> str:
+    """File name of a cell's NeXus master."""
+    return f"{cell}.nxs"
+
+
+def iso_time(seconds: float) -> str:
+    """UTC seconds as ISO 8601."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+def compression() -> dict[str, Any]:
+    """Keywords for `create_dataset`: bitshuffle + LZ4."""
+    return dict(hdf5plugin.Bitshuffle(cname="lz4"))
+
+
+def units_of(key: str) -> str:
+    """Unit of a summary scalar or pit column, told by its name; "" for text, "1" for a number."""
+    if key in TEXTS:
+        return ""
+    if key in _NAME_UNITS:
+        return _NAME_UNITS[key]
+    for suffix in sorted(_SUFFIX_UNITS, key=len, reverse=True):
+        if key.endswith(suffix):
+            return _SUFFIX_UNITS[suffix]
+    return "1"
+
+
+def summary_keys(length_unit: LengthUnit) -> tuple[str, ...]:
+    """Scalars of every scan under `/entry/summary`; in voxels too where no voxel size is known."""
+    lengths = tuple(f"{name}_um" for name in _LENGTHS)
+    if length_unit == "voxel":
+        lengths += tuple(f"{name}_voxel" for name in _LENGTHS)
+    return _OTHERS + lengths
+
+
+def pit_names(length_unit: LengthUnit) -> tuple[str, ...]:
+    """Columns under `/entry/pits`; in voxels too where no voxel size is known."""
+    units: tuple[LengthUnit, ...] = ("µm",) if length_unit == "µm" else ("µm", "voxel")
+    return tuple(dict.fromkeys(name for unit in units for name in pit_columns((), unit)))
+
+
+def stored_scalar(key: str, value: Any) -> float | bytes:
+    """The value as it stands in the file: None is NaN for a number, "" for text."""
+    if key in TEXTS or isinstance(value, str):
+        return str(value or "").encode()[:TEXT_BYTES]
+    return float("nan") if value is None else float(value)
+
+
+def read_scalar(key: str, value: Any) -> Any:
+    """What `stored_scalar` was given: NaN and "" are None again."""
+    if isinstance(value, bytes):
+        return value.decode() or None
+    number = float(value)
+    if number != number:
+        return None
+    if key in FLAGS:
+        return bool(number)
+    return int(number) if key in COUNTS else number
+
+
+def is_scalar(value: Any) -> bool:
+    """True for what `/entry/summary` can hold."""
+    return value is None or isinstance(value, str | int | float) or hasattr(value, "__float__")
+
+
+def chunk_rows(rows: int, row_bytes: int, target_bytes: int = 2**19) -> int:
+    """Rows of a plane that make one chunk of about `target_bytes`.
+
+    A vertical section reads one chunk of each slice: smaller chunks make it quick, larger ones make
+    fewer of them to keep track of.
+    """
+    return max(1, min(rows, target_bytes // max(1, row_bytes)))
+
+
+def scalars(summary: Mapping[str, Any], length_unit: LengthUnit) -> dict[str, float | bytes]:
+    """`summary` as it goes into the file: all known keys, then whatever else is a scalar."""
+    keys = dict.fromkeys((*summary_keys(length_unit), *summary))
+    return {
+        key: stored_scalar(key, summary.get(key)) for key in keys if is_scalar(summary.get(key))
+    }

@@ -1,0 +1,52 @@
+"""What grows during a whole experiment, cell by cell: events and the cycler's readings."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from monitor.recording import layout
+from monitor.records import CyclerReading
+from monitor.wire.results import plain
+
+
+def append_event(path: Path, event: Mapping[str, Any]) -> None:
+    """One line, on the disk when this returns. Raises OSError."""
+    line = json.dumps(plain(event), separators=(",", ":"), allow_nan=False).encode() + b"\n"
+    with path.open("ab", buffering=0) as file:
+        file.write(line)
+        os.fsync(file.fileno())
+
+
+def append_readings(path: Path, readings: Sequence[CyclerReading]) -> None:
+    """Appends to `cycler.h5`, making it at first. Raises OSError.
+
+    The file is open for some milliseconds only, in SWMR mode: at any other time it opens with plain
+    h5py, and a reader that has it open meanwhile sees whole rows.
+    """
+    if not path.exists():
+        _create(path)
+    with h5py.File(path, "r+", libver=layout.HDF5_VERSION, locking=False) as file:
+        columns = {name: file[name] for name in layout.CYCLER_COLUMNS}
+        file.swmr_mode = True
+        for name, column in columns.items():
+            length = len(column)
+            column.resize((length + len(readings),))
+            column[length:] = [getattr(reading, name) for reading in readings]
+        file.flush()
+
+
+def _create(path: Path) -> None:
+    part = path.with_name(path.name + layout.PART)
+    with h5py.File(part, "w", libver=layout.HDF5_VERSION, locking=False) as file:
+        file.attrs["NX_class"] = "NXroot"
+        for name, units in layout.CYCLER_COLUMNS.items():
+            column = file.create_dataset(name, (0,), np.float64, maxshape=(None,), chunks=(1024,))
+            column.attrs["units"] = units
+    part.replace(path)

@@ -1,0 +1,303 @@
+"""One scan's file: `scan_NNNN.h5.part` while it grows, `scan_NNNN.h5` when it is whole.
+
+Everything is laid out before the first slice, and the file then grows in SWMR mode: what was
+flushed stays readable, from another process or after this one was killed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.recording import layout
+from monitor.recording.chunks import write_plane
+from monitor.records import (
+    LEDGER_RECEIVED,
+    ScanResult,
+    ScanStart,
+    SliceFrame,
+    map_units,
+)
+from monitor.wire.results import PIT_FIELDS, pit_columns
+
+FLUSH_EVERY_SLICES = 32
+
+
+class ScanFile:
+    """Writes the file of one scan, made at the first need, so that a full disk costs a try."""
+
+    def __init__(self, path: Path, start: ScanStart, *, keep_slices: bool) -> None:
+        self.path = path
+        self.start = start
+        self.finished = False
+        self._keep_slices = keep_slices
+        self._file: h5py.File | None = None
+        self._received = np.zeros(start.slice_count, np.uint8)
+        self._order = np.full(start.slice_count, -1, np.int64)
+        self.unflushed = 0
+
+    @property
+    def part(self) -> Path:
+        return self.path.with_name(self.path.name + layout.PART)
+
+    def fits(self, frame: SliceFrame) -> bool:
+        """True for what can be a slice of this scan."""
+        return (
+            0 <= frame.frame < self.start.slice_count
+            and frame.data.shape == self.start.slice_shape
+            and frame.data.dtype.name == self.start.dtype
+        )
+
+    def add(self, frame: SliceFrame) -> bool:
+        """Stores a slice that fits; False for a repeat: the first to come wins. Raises OSError."""
+        if self._order[frame.frame] >= 0:
+            return False
+        file = self._open()
+        if self._keep_slices:
+            _, number, rows_axis = self._place(frame.frame)
+            write_plane(file[layout.SLICES], frame.data, number, rows_axis)
+        self._received[frame.frame] = LEDGER_RECEIVED
+        self._order[frame.frame] = int(self._order.max()) + 1
+        self.unflushed += 1
+        if self.unflushed >= FLUSH_EVERY_SLICES:
+            self.flush()
+        return True
+
+    def flush(self) -> None:
+        """Makes what was stored so far readable for others."""
+        file = self._open()
+        file["entry/ledger/received"][...] = self._received
+        file["entry/ledger/order"][...] = self._order
+        file.flush()
+        self.unflushed = 0
+
+    def finish(self, result: ScanResult) -> None:
+        """Writes the results and gives the file its final name. May be called again with others."""
+        if self.finished:
+            shutil.copyfile(self.path, self.part)
+            self._file = h5py.File(self.part, "r+", libver=layout.HDF5_VERSION, locking=False)
+        file = self._open()
+        self._received = result.ledger
+        _write_maps(file, result)
+        _write_pits(file, result)
+        extras = _write_summary(file, result)
+        file["entry/ledger/complete"][()] = np.uint8(result.complete)
+        self.flush()
+        self.close()
+        if extras:
+            self._append(extras)
+        with self.part.open("rb") as whole:
+            os.fsync(whole.fileno())
+        self.part.replace(self.path)
+        self.finished = True
+
+    def section(self, axis: str, index: int) -> NDArray[Any] | None:
+        """Vertical cut through the slices that have come; None before the first one."""
+        return None if self._file is None else cut(self._file[layout.SLICES], axis, index)
+
+    def close(self) -> None:
+        """Closes the file; one that was not finished stays a readable `.part`."""
+        if self.unflushed:
+            self.flush()
+        if self._file is not None:
+            file, self._file = self._file, None
+            file.close()
+
+    def _place(self, index: int) -> tuple[int, tuple[int, int, int], int]:
+        return (0, (index, 0, 0), 1) if self.start.axis == "z" else (1, (0, index, 0), 0)
+
+    def _open(self) -> h5py.File:
+        if self._file is None:
+            file = h5py.File(self.part, "w", libver=layout.HDF5_VERSION, locking=False)
+            try:
+                lay_out(file, self.start, keep_slices=self._keep_slices)
+                file.swmr_mode = True
+            except BaseException:
+                file.close()
+                raise
+            self._file = file
+        return self._file
+
+    def _append(self, extras: dict[str, float | bytes]) -> None:
+        with h5py.File(self.part, "r+", libver=layout.HDF5_VERSION, locking=False) as file:
+            for key, value in extras.items():
+                _scalar(file["entry/summary"], key, value)
+
+
+def cut(volume: h5py.Dataset, axis: str, index: int) -> NDArray[Any]:
+    """Section (nz, nx) at y = index, or (nz, ny) at x = index, read slice by slice: h5py holds the
+    GIL during each read."""
+    nz, ny, nx = volume.shape
+    size, other = (ny, nx) if axis == "y" else (nx, ny)
+    if not 0 <= index < size:
+        raise IndexError(f"section {axis} = {index} of a volume with {size}")
+    if volume.chunks[1] == 1:
+        whole = volume[:, index, :] if axis == "y" else volume[:, :, index]
+        return np.asarray(whole)
+    out = np.empty((nz, other), volume.dtype)
+    for z in range(nz):
+        out[z] = volume[z, index, :] if axis == "y" else volume[z, :, index]
+    return out
+
+
+def lay_out(file: h5py.File, start: ScanStart, *, keep_slices: bool) -> None:
+    """Makes every group and dataset of a scan's file, empty."""
+    entry = _group(file, "entry", "NXentry")
+    file.attrs["default"] = "entry"
+    entry.attrs["default"] = "interface"
+    _header(entry, start)
+    _texts(entry, start, tomography=keep_slices)
+    if keep_slices:
+        _slices(entry, start)
+    _ledger(entry, start)
+    _maps(entry, start)
+    _pits(entry, start)
+    summary = _group(entry, "summary", "NXcollection")
+    for key in layout.summary_keys(start.length_unit):
+        _scalar(summary, key, layout.stored_scalar(key, None))
+
+
+def _group(parent: h5py.Group, name: str, kind: str) -> h5py.Group:
+    group = parent.create_group(name)
+    group.attrs["NX_class"] = kind
+    return group
+
+
+def _header(entry: h5py.Group, start: ScanStart) -> None:
+    """The facts of the scan's `header` message, as attributes."""
+    key = start.key
+    entry.attrs.update(
+        {
+            "cell": key.cell,
+            "run": key.run,
+            "scan": key.scan,
+            "stream": start.stream,
+            "msg_number": start.msg_number,
+            "reason": start.reason,
+            "request": start.request,
+            "axis": start.axis,
+            "volume_shape": start.volume_shape,
+            "type": start.dtype,
+            "length_unit": start.length_unit,
+            "voxel_size": start.voxel_size,
+            "start_time_s": start.start_time,
+            "stop_time_s": start.stop_time,
+            "resend": start.resend,
+        }
+    )
+
+
+def _texts(entry: h5py.Group, start: ScanStart, *, tomography: bool) -> None:
+    texts = {
+        "title": f"cell {start.key.cell}, scan {start.key.scan}",
+        "start_time": layout.iso_time(start.start_time),
+        "end_time": layout.iso_time(start.stop_time),
+    }
+    if tomography:
+        texts["definition"] = "NXtomoproc"
+    for name, text in texts.items():
+        entry.create_dataset(name, data=text).attrs["units"] = ""
+    sample = _group(entry, "sample", "NXsample")
+    sample.create_dataset("name", data=start.key.cell).attrs["units"] = ""
+
+
+def _slices(entry: h5py.Group, start: ScanStart) -> None:
+    group = _group(entry, "reconstruction", "NXdata")
+    dtype = np.dtype(start.dtype)
+    rows, columns = start.slice_shape
+    rows = layout.chunk_rows(rows, columns * dtype.itemsize)
+    chunks = (1, rows, columns) if start.axis == "z" else (rows, 1, columns)
+    data = group.create_dataset(
+        "data", start.volume_shape, dtype, chunks=chunks, **layout.compression()
+    )
+    data.attrs["units"] = "1"
+    group.attrs["signal"] = "data"
+    group.attrs["axes"] = ["z", "y", "x"]
+    for axis in range(3):
+        _axis(group, "zyx"[axis], start, axis)
+
+
+def _axis(group: h5py.Group, name: str, start: ScanStart, axis: int) -> None:
+    positions = np.arange(start.volume_shape[axis]) * start.voxel_size[axis]
+    group.create_dataset(name, data=positions).attrs["units"] = start.length_unit
+
+
+def _ledger(entry: h5py.Group, start: ScanStart) -> None:
+    """`order`: the how-many-th of the scan's slices to come, -1 = missing."""
+    ledger = _group(entry, "ledger", "NXcollection")
+    ledger.create_dataset("received", data=np.zeros(start.slice_count, np.uint8))
+    ledger.create_dataset("order", data=np.full(start.slice_count, -1, np.int64))
+    ledger.create_dataset("complete", data=np.uint8(0))
+    for name in ledger:
+        ledger[name].attrs["units"] = "1"
+
+
+def _maps(entry: h5py.Group, start: ScanStart) -> None:
+    shape = start.volume_shape[1:]
+    for path, signal in (("interface", "height"), ("current_density", "cumulative")):
+        group = _group(entry, path, "NXdata")
+        group.attrs["signal"] = signal
+        group.attrs["axes"] = ["y", "x"]
+        _axis(group, "y", start, 1)
+        _axis(group, "x", start, 2)
+    chunks = (layout.chunk_rows(shape[0], shape[1] * 4), shape[1])
+    for name, where in layout.MAP_GROUPS.items():
+        dataset = entry[f"/{where}"].create_dataset(
+            name, shape, np.float32, chunks=chunks, fillvalue=np.nan, **layout.compression()
+        )
+        dataset.attrs["units"] = map_units(name, start.length_unit)
+    labels = entry["interface"].create_dataset(
+        layout.PIT_LABELS, shape, np.int32, chunks=chunks, **layout.compression()
+    )
+    labels.attrs["units"] = "1"
+
+
+def _pits(entry: h5py.Group, start: ScanStart) -> None:
+    group = _group(entry, "pits", "NXcollection")
+    for name in layout.pit_names(start.length_unit):
+        dtype = np.int64 if name in PIT_FIELDS else np.float64
+        column = group.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(1024,))
+        column.attrs["units"] = layout.units_of(name)
+
+
+def _scalar(group: h5py.Group, key: str, value: float | bytes) -> None:
+    if isinstance(value, bytes):
+        text = h5py.string_dtype("utf-8", layout.TEXT_BYTES)
+        dataset = group.create_dataset(key, data=value, dtype=text)
+    else:
+        dataset = group.create_dataset(key, data=np.float64(value))
+    dataset.attrs["units"] = layout.units_of(key)
+
+
+def _write_maps(file: h5py.File, result: ScanResult) -> None:
+    for name, where in layout.MAP_GROUPS.items():
+        if name in result.maps:
+            write_plane(file[f"{where}/{name}"], np.asarray(result.maps[name], "<f4"), (0, 0), 0)
+    if result.pit_labels is not None:
+        labels = np.asarray(result.pit_labels, "<i4")
+        write_plane(file[f"entry/interface/{layout.PIT_LABELS}"], labels, (0, 0), 0)
+
+
+def _write_pits(file: h5py.File, result: ScanResult) -> None:
+    columns = pit_columns(result.pits, result.start.length_unit)
+    for name, dataset in file["entry/pits"].items():
+        dataset.resize((len(result.pits),))
+        dataset[...] = columns.get(name, np.full(len(result.pits), np.nan))
+
+
+def _write_summary(file: h5py.File, result: ScanResult) -> dict[str, float | bytes]:
+    """Writes the scalars that are laid out; returns the others."""
+    group = file["entry/summary"]
+    extras = {}
+    for key, value in layout.scalars(result.summary, result.start.length_unit).items():
+        if key in group:
+            group[key][()] = value
+        else:
+            extras[key] = value
+    return extras

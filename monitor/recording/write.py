@@ -1,0 +1,347 @@
+"""Writes a recorded experiment. One thread at a time: `engine.record` gives it its own."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tomli_w
+from numpy.typing import NDArray
+
+from monitor.core.cycler import Documents
+from monitor.errors import BadMessage, RecordingError
+from monitor.recording import layout, read
+from monitor.recording.journal import JournalWriter, entry_of, slice_header
+from monitor.recording.logs import append_event, append_readings
+from monitor.recording.master import write_master
+from monitor.recording.scan_file import ScanFile
+from monitor.records import (
+    CyclerDocument,
+    CyclerReading,
+    Event,
+    Output,
+    Record,
+    ScanEnd,
+    ScanKey,
+    ScanRequest,
+    ScanResult,
+    ScanStart,
+    SliceFrame,
+)
+from monitor.settings import Settings, as_table
+
+LEAST_FREE_BYTES = 2**26
+PACKAGES = ("pitwatch", "numpy", "numba", "h5py", "hdf5plugin", "pyzmq")
+PREVIEWS = frozenset({"scan_progress", "heartbeat", "maps"})
+MAX_OPEN_SCANS = 8
+MAX_READINGS_WAITING = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message, and what the session made of it. `at`: when it came, by this machine's clock."""
+
+    feed: str
+    at: float
+    header: bytes | memoryview | None
+    record: Record
+    outputs: tuple[Output, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """About what it keeps in memory."""
+        size = self.record.data.nbytes if isinstance(self.record, SliceFrame) else 0
+        for output in self.outputs:
+            if isinstance(output, ScanResult) and not output.provisional:
+                size += sum(values.nbytes for values in output.maps.values())
+        return size + 1024
+
+
+@dataclass
+class _Cell:
+    folder: Path
+    open: dict[ScanKey, ScanFile] = field(default_factory=dict)
+    streams: dict[ScanKey, set[str]] = field(default_factory=dict)
+    done: dict[ScanKey, ScanFile] = field(default_factory=dict)
+    readings: list[CyclerReading] = field(default_factory=list)
+    last_time: float = float("-inf")
+
+
+def create_experiment(settings: Settings, data_dir: Path) -> Path:
+    """Makes the folder `<data_dir>/<experiment>`, or `<experiment>-2`, `-3` … where it is taken.
+
+    Raises RecordingError where nothing can be written there.
+    """
+    name = settings.experiment.name
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(data_dir).free
+        if free < LEAST_FREE_BYTES:
+            raise RecordingError(
+                f"experiment.data_dir {data_dir}: {free / 1e6:.0f} MB are free, at least "
+                f"{LEAST_FREE_BYTES / 1e6:.0f} MB are needed; free some or choose another folder"
+            )
+        folder = _new_folder(data_dir, name)
+        _write_settings(folder, settings)
+    except OSError as error:
+        raise RecordingError(
+            f"experiment.data_dir {data_dir}: cannot be written ({error.strerror or error}); "
+            "choose another folder, or change its permissions"
+        ) from None
+    return folder
+
+
+def _new_folder(data_dir: Path, name: str) -> Path:
+    for number in range(1, 10_000):
+        folder = data_dir / (name if number == 1 else f"{name}-{number}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise FileExistsError(f"{name}-9999 exists already")
+
+
+def _write_settings(folder: Path, settings: Settings) -> None:
+    table = {
+        "format": layout.FORMAT,
+        "created": layout.iso_time(time.time()),
+        "versions": {"python": platform.python_version()} | {p: _version(p) for p in PACKAGES},
+        "settings": as_table(settings),
+    }
+    target = folder / layout.SETTINGS_FILE
+    part = target.with_name(target.name + layout.PART)
+    with part.open("wb") as file:
+        tomli_w.dump(table, file)
+        file.flush()
+        os.fsync(file.fileno())
+    part.replace(target)
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+class ExperimentWriter:
+    """Takes the messages of an experiment in order; what fails is returned, and it goes on."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        self.folder = folder
+        self.scans_written = 0
+        self._settings = settings
+        self._documents = Documents(settings)
+        self._journal = JournalWriter(folder / layout.JOURNAL_FILE)
+        self._cells = {cell.name: _Cell(folder / cell.name) for cell in settings.cells}
+        for cell in self._cells.values():
+            cell.folder.mkdir(exist_ok=True)
+
+    def take(self, message: Message) -> list[OSError]:
+        """Stores one message everywhere that it belongs; returns what did not succeed."""
+        errors: list[OSError] = []
+        _attempt(errors, lambda: self._log(message))
+        for output in message.outputs:
+            match output:
+                case ScanResult() if not output.provisional:
+                    _attempt(errors, lambda result=output: self._finish(result))
+                case Event() if output.kind not in PREVIEWS:
+                    _attempt(errors, lambda event=output: self._event(asdict(event), event.cell))
+                case ScanRequest() if not _told(output, message.outputs):
+                    request = {"kind": "scan_request", "cell": output.cell, "data": asdict(output)}
+                    _attempt(errors, lambda line=request: self._event(line, line["cell"]))
+        return errors
+
+    def flush(self) -> list[OSError]:
+        """Hands running scans, the journal and the cycler's readings to the system."""
+        errors: list[OSError] = []
+        for cell in self._cells.values():
+            for scan in cell.open.values():
+                if scan.unflushed:
+                    _attempt(errors, scan.flush)
+        _attempt(errors, self._journal.flush)
+        for cell in self._cells.values():
+            if cell.readings:
+                _attempt(errors, lambda cell=cell: self._write_readings(cell))
+        return errors
+
+    def close(self) -> list[OSError]:
+        """Ends the recording; a scan that was not finished stays a readable `.part`."""
+        errors = self.flush()
+        for cell in self._cells.values():
+            for scan in cell.open.values():
+                _attempt(errors, scan.close)
+        _attempt(errors, self._journal.close)
+        return errors
+
+    def section(self, name: str, number: int | None, axis: str, index: int) -> NDArray[Any]:
+        """Vertical cut of the running or a finished scan. Raises RecordingError."""
+        if not self._settings.experiment.record_slices:
+            raise RecordingError("slices are not recorded: there is no cross-section")
+        scan = self._scan(name, number)
+        if scan is None:
+            which = "it has no scan yet" if number is None else f"scan {number} is not recorded"
+            raise RecordingError(f"no cross-section of cell {name}: {which}")
+        try:
+            if scan.finished:
+                return read.Scan(scan.path).section(axis, index)
+            plane = scan.section(axis, index)
+        except IndexError as error:
+            raise RecordingError(f"no cross-section of cell {name}: {error}") from None
+        if plane is None:
+            raise RecordingError(f"no cross-section of cell {name}: no slice has come yet")
+        return plane
+
+    def stored_map(self, name: str, number: int, map_name: str) -> NDArray[Any] | None:
+        """A map of a finished scan; None where there is none."""
+        scan = self._scan(name, number)
+        if scan is None or not scan.finished:
+            return None
+        return read.Scan(scan.path).map(map_name)
+
+    # --- journal and slices ---------------------------------------------------------------------
+
+    def _log(self, message: Message) -> None:
+        record = message.record
+        header: dict[str, Any] | None = None
+        frame: Mapping[str, Any] = {}
+        failure: OSError | None = None
+        if isinstance(record, ScanStart | SliceFrame | ScanEnd):
+            header = slice_header([message.header] if message.header is not None else [], record)
+            try:
+                frame = self._slice_stream(record)
+            except OSError as error:
+                frame, failure = {"pixels": "none"}, error
+        elif isinstance(record, CyclerDocument):
+            self._read(record)
+        entry = entry_of(record, header, frame)
+        self._journal.append({"at": message.at, "feed": message.feed, **entry})
+        if failure is not None:
+            raise failure
+
+    def _slice_stream(self, record: ScanStart | SliceFrame | ScanEnd) -> Mapping[str, Any]:
+        if isinstance(record, ScanStart):
+            return self._start(record)
+        if isinstance(record, ScanEnd):
+            return {}
+        scan = self._running(record.cell, record.stream, record.scan)
+        if scan is None or not scan.fits(record):
+            return {"pixels": "none"}
+        if record.data.dtype.kind == "f" and not np.isfinite(record.data).all():
+            return {"pixels": "not_finite"}
+        scan.add(record)
+        return {"pixels": "kept", "file": scan.path.name}
+
+    def _start(self, start: ScanStart) -> Mapping[str, Any]:
+        cell = self._cells.get(start.key.cell)
+        if cell is None or start.key in cell.done:
+            return {}
+        if start.key not in cell.open:
+            while len(cell.open) >= MAX_OPEN_SCANS:
+                self._forget(cell, next(iter(cell.open))).close()
+            path = self._free_path(cell, start.key.scan)
+            keep = self._settings.experiment.record_slices
+            cell.open[start.key] = ScanFile(path, start, keep_slices=keep)
+        elif not _same_volume(cell.open[start.key].start, start):
+            return {}
+        cell.streams.setdefault(start.key, set()).add(start.stream)
+        return {"file": cell.open[start.key].path.name}
+
+    def _free_path(self, cell: _Cell, number: int) -> Path:
+        """Another run may count its scans from 0 again: then the next free number is taken."""
+        taken = {scan.path for scan in (*cell.open.values(), *cell.done.values())}
+        while (path := cell.folder / layout.scan_name(number)) in taken or path.exists():
+            number += 1
+        return path
+
+    def _running(self, name: str, stream: str, number: int) -> ScanFile | None:
+        """The open scan that a slice names; the newest, as in the session."""
+        cell = self._cells.get(name)
+        if cell is None:
+            return None
+        for key in reversed(cell.open):
+            if key.scan == number and stream in cell.streams[key]:
+                return cell.open[key]
+        return None
+
+    def _scan(self, name: str, number: int | None) -> ScanFile | None:
+        cell = self._cells.get(name)
+        if cell is None:
+            return None
+        scans = [*cell.done.values(), *cell.open.values()]
+        fitting = [scan for scan in scans if number is None or scan.start.key.scan == number]
+        return fitting[-1] if fitting else None
+
+    # --- results ----------------------------------------------------------------------------------
+
+    def _finish(self, result: ScanResult) -> None:
+        cell = self._cells[result.key.cell]
+        scan = cell.open.get(result.key) or cell.done.get(result.key)
+        if scan is None:
+            path = self._free_path(cell, result.key.scan)
+            keep = self._settings.experiment.record_slices
+            scan = ScanFile(path, result.start, keep_slices=keep)
+        scan.finish(result)
+        if result.key in cell.open:
+            self._forget(cell, result.key)
+        cell.done[result.key] = scan
+        self.scans_written += 1
+        self._journal.flush()
+        write_master(cell.folder, result.key.cell)
+
+    @staticmethod
+    def _forget(cell: _Cell, key: ScanKey) -> ScanFile:
+        cell.streams.pop(key, None)
+        return cell.open.pop(key)
+
+    def _event(self, line: dict[str, Any], cell: str) -> None:
+        folder = self._cells[cell].folder if cell in self._cells else self.folder
+        append_event(folder / layout.EVENTS_FILE, line)
+
+    # --- cycler -----------------------------------------------------------------------------------
+
+    def _read(self, document: CyclerDocument) -> None:
+        """Keeps the readings in a document; those that go back in time are in the journal only."""
+        try:
+            readings = self._documents.readings(document)
+        except BadMessage:
+            return
+        for reading in readings:
+            cell = self._cells[reading.cell]
+            if reading.time > cell.last_time and len(cell.readings) < MAX_READINGS_WAITING:
+                cell.last_time = reading.time
+                cell.readings.append(reading)
+
+    @staticmethod
+    def _write_readings(cell: _Cell) -> None:
+        append_readings(cell.folder / layout.CYCLER_FILE, cell.readings)
+        cell.readings.clear()
+
+
+def _same_volume(one: ScanStart, other: ScanStart) -> bool:
+    return (one.volume_shape, one.dtype, one.axis) == (other.volume_shape, other.dtype, other.axis)
+
+
+def _told(request: ScanRequest, outputs: Sequence[Output]) -> bool:
+    """True where an event says the same."""
+    return any(
+        isinstance(o, Event) and o.kind == "scan_request" and o.data.get("id") == request.id
+        for o in outputs
+    )
+
+
+def _attempt(errors: list[OSError], action: Any) -> None:
+    """Runs one step of writing; whatever it raises costs that step only."""
+    try:
+        action()
+    except Exception as error:
+        errors.append(error if isinstance(error, OSError) else OSError(repr(error)))
