@@ -66,6 +66,7 @@ class Session:
         self._cells = {cell.name: _Cell(cell, settings) for cell in settings.cells}
         self._documents = Documents(settings)
         self._streams: dict[str, StreamCounter] = {}
+        self._asked: dict[str, str] = {}
         self._bad: dict[str, Counter[str]] = {"slices": Counter(), "documents": Counter()}
         self._counts: Counter[str] = Counter()
         self._time = 0.0
@@ -136,7 +137,7 @@ class Session:
     # --- slices ---------------------------------------------------------------------------------
 
     def _start(self, start: ScanStart) -> None:
-        self._count(start.stream, start.msg_number)
+        self._count(start.key.cell, start.stream, start.msg_number)
         cell = self._cells.get(start.key.cell)
         if cell is None:
             raise BadMessage(
@@ -168,7 +169,7 @@ class Session:
 
     def _slice(self, frame: SliceFrame) -> None:
         self._counts["bytes"] += frame.data.nbytes
-        self._count(frame.stream, frame.msg_number)
+        self._count(frame.cell, frame.stream, frame.msg_number)
         cell = self._cells.get(frame.cell)
         scan = self._find(cell, frame.stream, frame.scan)
         if cell is None or scan is None:
@@ -192,7 +193,7 @@ class Session:
             self._show(scan)
 
     def _end(self, end: ScanEnd) -> None:
-        self._count(end.stream, end.msg_number)
+        self._count(end.cell, end.stream, end.msg_number)
         cell = self._cells.get(end.cell)
         scan = self._find(cell, end.stream, end.scan)
         if cell is None or scan is None:
@@ -280,14 +281,19 @@ class Session:
                 return scan
         return None
 
-    def _count(self, stream: str, msg_number: int) -> None:
+    def _count(self, cell: str, stream: str, msg_number: int) -> None:
         """Message numbers tell at once when something was lost on the way."""
         self._counts["slices"] += 1
         counter = self._streams.setdefault(stream, StreamCounter())
         lost = counter.take(msg_number)
         if lost:
             self._event(
-                "gap", "", stream=stream[:40], lost=lost, total=counter.lost, before=msg_number
+                "gap",
+                cell if cell in self._cells else "",
+                stream=stream[:40],
+                lost=lost,
+                total=counter.lost,
+                before=msg_number,
             )
 
     # --- cycler, requests, operator ---------------------------------------------------------------
@@ -311,12 +317,13 @@ class Session:
         self._ask(ScanRequest(identity, wish.cell, wish.reason, cell.last_scan, evidence))
 
     def _ask(self, request: ScanRequest) -> None:
+        self._asked[request.id] = request.cell
         self._out.append(request)
         data = asdict(request)
         self._event("scan_request", data.pop("cell"), **data)
 
     def _reply(self, reply: ScanReply) -> None:
-        self._event("scan_reply", "", **asdict(reply))
+        self._event("scan_reply", self._asked.get(reply.id, ""), **asdict(reply))
 
     # --- words ------------------------------------------------------------------------------------
 

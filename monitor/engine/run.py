@@ -6,10 +6,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Literal, Protocol
 
 from monitor.core.session import Session
-from monitor.engine.publish import Publisher
+from monitor.engine.publish import Publisher, Section
 from monitor.engine.record import Recorder
 from monitor.engine.request import Requester
 from monitor.engine.subscribe import Received
@@ -39,15 +39,19 @@ class Source(Protocol):
 
 
 class Engine:
-    """Joins source, session, recorder, publisher and requester. Owns no data of its own."""
+    """Joins source, session, recorder, publisher and requester. Owns no data of its own.
+
+    A replay asks nobody and waits for nothing: replies and silences come out of the recording.
+    """
 
     def __init__(
         self,
         settings: Settings,
         source: Source,
         *,
-        mode: str = "live",
+        mode: Literal["live", "replay"] = "live",
         recorder: Recorder | None = None,
+        section: Section | None = None,
         on_output: Callable[[Output], None] | None = None,
     ) -> None:
         self._settings = settings
@@ -56,10 +60,10 @@ class Engine:
         self._on_output = on_output
         self._wishes: deque[OperatorRequest] = deque(maxlen=MAX_WISHES)
         self._session = Session(settings)
-        self._requester = Requester(settings.requests)
+        self._requester = Requester(settings.requests) if mode == "live" else None
         self._publisher = Publisher(
             settings,
-            section=recorder.section if recorder else None,
+            section=recorder.section if recorder else section,
             on_operator=self._wishes.append,
             stored_map=recorder.stored_map if recorder else None,
             mode=mode,
@@ -80,11 +84,8 @@ class Engine:
         while not stop.is_set():
             for received in self._source.take(POLL_MS):
                 self._handle(received)
-            for reply in self._requester.poll():
-                self._handle(Received("replies", None, reply))
-            while self._wishes:
-                self._handle(Received("operator", None, self._wishes.popleft()))
-            self._look_for_quiet()
+            if self._requester is not None:
+                self._beside(self._requester)
             self._show(())
 
     def close(self) -> None:
@@ -94,7 +95,18 @@ class Engine:
             self._recorder.close()
         self._show((), force=True)
         self._publisher.close()
-        self._requester.close()
+        if self._requester is not None:
+            self._requester.close()
+
+    def _beside(self, requester: Requester) -> None:
+        """What comes by other ways than the feeds: replies, the operator's wishes, silence."""
+        for reply in requester.poll():
+            self._handle(Received("replies", None, reply))
+        while self._wishes:
+            self._handle(Received("operator", None, self._wishes.popleft()))
+        quiet = time.monotonic() - self._last_slice > self._settings.feeds.quiet_s
+        if quiet and self._session.waiting:
+            self._handle(Received("slices", None, FeedQuiet()))
 
     def _handle(self, received: Received) -> None:
         record = received.record
@@ -102,7 +114,7 @@ class Engine:
         if self._recorder is not None:
             self._recorder.write(received.feed, received.frames or (), record, outputs)
         for output in outputs:
-            if isinstance(output, ScanRequest):
+            if isinstance(output, ScanRequest) and self._requester is not None:
                 self._requester.send(output)
             if self._on_output is not None:
                 self._on_output(output)
@@ -123,8 +135,3 @@ class Engine:
             cycler=self._session.cycler,
             recorder=self._recorder.status if self._recorder else None,
         )
-
-    def _look_for_quiet(self) -> None:
-        quiet = time.monotonic() - self._last_slice > self._settings.feeds.quiet_s
-        if quiet and self._session.waiting:
-            self._handle(Received("slices", None, FeedQuiet()))

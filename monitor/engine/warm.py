@@ -9,7 +9,8 @@ from monitor.records import ScanKey, ScanStart, SliceFrame
 from monitor.settings import CellSettings, Settings
 
 SIDE = 64
-SLICES = 48
+SLICES = 53
+"""Whole slabs, a group of four and a single slice: each has a kernel of its own."""
 
 
 def warm_up(dtype: str = "uint16") -> None:

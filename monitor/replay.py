@@ -1,0 +1,193 @@
+"""A recording watched again: its messages go through the same engine as live ones."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from monitor.demo import Screen
+from monitor.engine.record import Recorder
+from monitor.engine.run import Engine
+from monitor.engine.subscribe import Received
+from monitor.errors import RecordingError
+from monitor.processes import free_addresses, is_free, stop_on_signal
+from monitor.recording.read import Experiment, open_experiment
+from monitor.records import CyclerDocument, Output, ScanEnd, ScanResult, ScanStart
+from monitor.settings import Settings, as_table, parse
+from monitor.sources.replay import replay_records
+
+SLICES_AT_ONCE = 64
+STEP_S = 0.05
+
+
+class ReplaySource:
+    """The messages of a recording, as fast as they are taken or at `speed` × cell time."""
+
+    def __init__(
+        self, experiment: Experiment, first: int | None, last: int | None, speed: float | None
+    ) -> None:
+        self.done = threading.Event()
+        self._records = replay_records(experiment, first, last)
+        self._speed = speed
+        self._begun: tuple[float, float] | None = None
+        self._due = 0.0
+        self._held: Received | None = None
+
+    def take(self, timeout_ms: int) -> Iterator[Received]:
+        """The next messages that are due; waits up to `timeout_ms` where none is."""
+        for _ in range(SLICES_AT_ONCE):
+            message = self._held or self._next()
+            self._held = None
+            if message is None:
+                self.done.set()
+                time.sleep(timeout_ms / 1000.0)
+                return
+            if self._early(message):
+                self._held = message
+                time.sleep(STEP_S)
+                return
+            yield message
+
+    def close(self) -> None:
+        """Nothing to free: files close with the iterator."""
+
+    def _next(self) -> Received | None:
+        found = next(self._records, None)
+        return None if found is None else Received(found[0], None, found[1])
+
+    def _early(self, message: Received) -> bool:
+        """Whether the time of the data, at the speed that was asked for, has not come yet."""
+        if self._speed is None:
+            return False
+        when = _time_of(message)
+        now = time.monotonic()
+        if when is not None:
+            self._begun = self._begun or (when, now)
+            self._due = max(self._due, self._begun[1] + (when - self._begun[0]) / self._speed)
+        return now < self._due
+
+
+def _time_of(message: Received) -> float | None:
+    """UTC s of the data at which a message belongs; None for those that belong to the one before."""
+    match message.record:
+        case ScanStart(start_time=when):
+            return when
+        case CyclerDocument(name="event", doc=doc):
+            when = doc.get("time")
+            return float(when) if isinstance(when, int | float) else None
+        case ScanEnd():
+            return None
+    return None
+
+
+def run_replay(
+    path: Path,
+    *,
+    speed: float | None,
+    first: int | None,
+    last: int | None,
+    out: Path | None,
+    screen: Screen | None,
+    say: Callable[[str], None],
+) -> None:
+    """Replay the experiment in `path`; record it again where `out` is given.
+
+    Without a screen it ends with the last message; with one, when the screen is closed.
+    """
+    experiment = open_experiment(path)
+    settings = replay_settings(experiment.settings)
+    source = ReplaySource(experiment, first, last, speed)
+    recorder = Recorder(settings, out) if out is not None else None
+
+    def tell(output: Output) -> None:
+        if isinstance(output, ScanResult) and not output.provisional:
+            say(_line(output))
+
+    engine = Engine(
+        settings,
+        source,
+        mode="replay",
+        recorder=recorder,
+        section=_sections(experiment),
+        on_output=tell,
+    )
+    try:
+        with stop_on_signal() as stop:
+            if screen is None:
+                _until_done(engine, source, stop)
+            else:
+                _beside_screen(engine, stop, screen)
+    finally:
+        engine.close()
+    if recorder is not None:
+        say(f"recorded in {recorder.folder}")
+
+
+def replay_settings(settings: Settings) -> Settings:
+    """The settings of a recording for watching it: nobody is asked, addresses are free ones."""
+    table = as_table(settings)
+    table["requests"]["backend"] = "none"
+    addresses = [table["results"][key] for key in ("status", "pull")]
+    if not all(is_free(address) for address in addresses):
+        table["results"]["status"], table["results"]["pull"] = free_addresses(2)
+    return parse(table)
+
+
+def _until_done(engine: Engine, source: ReplaySource, stop: threading.Event) -> None:
+    failure: list[Exception] = []
+
+    def work() -> None:
+        try:
+            engine.run(stop)
+        except Exception as error:
+            failure.append(error)
+            source.done.set()
+
+    thread = threading.Thread(target=work, name="replay")
+    thread.start()
+    while not (stop.is_set() or source.done.wait(0.1)):
+        pass
+    stop.set()
+    thread.join()
+    if failure:
+        raise failure[0]
+
+
+def _beside_screen(engine: Engine, stop: threading.Event, screen: Screen) -> None:
+    thread = threading.Thread(target=engine.run, args=(stop,), name="replay")
+    thread.start()
+    try:
+        screen(engine.pull_address, engine.status_address)
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _sections(experiment: Experiment) -> Callable[[str, int | None, str, int], NDArray[Any]]:
+    def section(cell: str, scan: int | None, axis: str, index: int) -> NDArray[Any]:
+        scans = experiment.cells[cell].scans if cell in experiment.cells else []
+        for found in scans:
+            if scan is None or found.number == scan:
+                return found.section(axis, index)
+        raise RecordingError(f"no cross-section of cell {cell}: scan {scan} is not recorded")
+
+    return section
+
+
+def _line(result: ScanResult) -> str:
+    summary = result.summary
+    unit = "µm" if result.start.length_unit == "µm" else "voxel"
+    suffix = "um" if unit == "µm" else "voxel"
+    averaged, plateau = summary.get(f"averaged_{suffix}"), summary.get(f"complete_{suffix}")
+    numbers = " ".join(
+        f"{name} {value:.2f} {unit}"
+        for name, value in (("averaged", averaged), ("complete", plateau))
+        if value is not None
+    )
+    key = result.key
+    return f"cell {key.cell} scan {key.scan}: {numbers}, {len(result.pits)} pits"
