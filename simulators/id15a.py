@@ -68,7 +68,7 @@ class SlicePublisher:
     def __init__(self, endpoint: str) -> None:
         """Binds. Raises SettingError where the address cannot be had."""
         self._lock = threading.Lock()
-        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.XPUB)
+        self._socket = zmq.Context.instance().socket(zmq.XPUB)
         self._socket.sndhwm = QUEUED_MESSAGES
         self._socket.setsockopt(zmq.XPUB_NODROP, 1)
         try:

@@ -128,9 +128,9 @@ def _wait(beamline: Acquisition, until: float, next_scan: float) -> Plan:
     time, pace, mailbox = beamline.time, beamline.pace, beamline.mailbox
     while not beamline.stop.is_set():
         mailbox.poll()
-        time.reach(min(pace.time(), until))
-        if mailbox.waiting and time.now + beamline.scan_s <= next_scan and time.now < until:
+        if mailbox.waiting and time.now + beamline.scan_s <= next_scan:
             return mailbox.next()
+        time.reach(min(pace.time(), until))
         if time.now >= until:
             break
         yield from bps.checkpoint()

@@ -1,0 +1,200 @@
+"""The whole simulated beamline over real sockets, small and fast."""
+
+import itertools
+import threading
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+import zmq
+from dranspose.data.stream1 import Stream1Data, Stream1End, Stream1Packet, Stream1Start
+from event_model import DocumentNames, schema_validators
+
+from monitor.engine.request import Requester
+from monitor.errors import SettingError
+from monitor.records import (
+    CyclerDocument,
+    ScanEnd,
+    ScanReply,
+    ScanRequest,
+    ScanStart,
+    SliceFrame,
+)
+from monitor.settings import RequestSettings
+from simulators.run import FIRST_MOMENT, simulate
+
+
+@pytest.fixture(scope="module")
+def plain_run(capture, quick_settings):
+    return capture(quick_settings("paper-0.55", scans=2, seed=5))
+
+
+def test_every_message_is_a_stins_packet_and_every_document_fits_its_schema(plain_run):
+    kinds = Counter(type(Stream1Packet.validate_json(header)) for header, _ in plain_run.slices)
+    assert kinds == {Stream1Start: 2, Stream1Data: 500, Stream1End: 2}
+    records = [record for _, record in plain_run.slices]
+    assert [record.msg_number for record in records] == list(range(504))
+    assert len({record.stream for record in records}) == 1
+    for name, document in plain_run.documents:
+        schema_validators[DocumentNames[name]].validate(document)
+    assert [name for name, _ in plain_run.documents if name in ("start", "stop")] == [
+        "start",
+        "stop",
+    ]
+
+
+def test_scans_and_readings_are_stamped_with_cell_time(plain_run):
+    reference, periodic = plain_run.records(ScanStart)
+    start = plain_run.documents[0][1]
+    assert (start["cell"], start["scenario"]) == ("A", "paper-0.55")
+    assert start["area_cm2"] == pytest.approx(0.19635, rel=1e-4)
+    assert (reference.reason, periodic.reason) == ("reference", "periodic")
+    assert reference.key.run == start["uid"]
+    assert [s.start_time for s in (reference, periodic)] == [FIRST_MOMENT, FIRST_MOMENT + 1800]
+    assert periodic.volume_shape == (250, 64, 64)
+    readings = [
+        doc for name, doc in plain_run.documents if name == "event" and "vmp_current" in doc["data"]
+    ]
+    stamps = np.array([doc["timestamps"]["vmp_current"] for doc in readings])
+    np.testing.assert_allclose(np.diff(stamps), 60.0)
+    assert all(doc["time"] == doc["timestamps"]["vmp_charge"] for doc in readings)
+    stop = plain_run.documents[-1][1]
+    assert FIRST_MOMENT + 2000 <= stop["time"] < FIRST_MOMENT + 2200
+
+
+def test_current_begins_after_the_reference_and_is_negative(plain_run):
+    reference = plain_run.records(ScanStart)[0]
+    rows = [
+        (doc["time"], doc["data"])
+        for name, doc in plain_run.documents
+        if name == "event" and "vmp_current" in doc["data"]
+    ]
+    assert all(row["vmp_current"] == 0.0 for t, row in rows if t <= reference.stop_time)
+    assert rows[-1][1]["vmp_current"] == pytest.approx(-0.55 * 0.19635, rel=1e-4)
+    assert rows[-1][1]["vmp_step"] == 1
+    hours = (rows[-1][0] - reference.stop_time - 60.0) / 3600
+    assert rows[-1][1]["vmp_charge"] == pytest.approx(-0.55 * 0.19635 * hours, rel=1e-4)
+    assert all(1.5 < row["vmp_potential"] < 3.0 for _, row in rows)
+
+
+def test_a_request_during_a_scan_waits_and_is_answered(capture, quick_settings):
+    settings = quick_settings("paper-0.55", scans=3, speed=4000.0)
+    requester = Requester(RequestSettings(endpoint=settings.simulator.requests))
+    replies = []
+
+    def ask(record):
+        if isinstance(record, SliceFrame) and (record.scan, record.frame) == (1, 10):
+            for id_, reason in (("r1", "pit_onset"), ("r2", "manual")):
+                requester.send(ScanRequest(id_, "A", reason, 0, {}))
+            requester.send(ScanRequest("r3", "Z", "manual", 0, {}))
+        replies.extend(requester.poll())
+
+    got = capture(settings, ask)
+    replies.extend(requester.poll())
+    requester.close()
+    scans = [(s.key.scan, s.reason, s.request) for s in got.records(ScanStart)]
+    assert scans == [
+        (0, "reference", ""),
+        (1, "periodic", ""),
+        (2, "extra", "r1"),
+        (3, "manual", "r2"),
+        (4, "periodic", ""),
+    ]
+    periodic = [s.start_time for s in got.records(ScanStart) if s.reason == "periodic"]
+    assert periodic == [FIRST_MOMENT + 1800, FIRST_MOMENT + 3600]
+    assert [(r.status, r.scan) for r in replies if r.id == "r1"] == [
+        ("accepted", None),
+        ("done", 2),
+    ]
+    assert [(r.status, r.scan) for r in replies if r.id == "r2"] == [
+        ("accepted", None),
+        ("done", 3),
+    ]
+    (refused,) = (r for r in replies if r.id == "r3")
+    assert isinstance(refused, ScanReply)
+    assert (refused.status, "cell 'Z'" in refused.why) == ("refused", True)
+
+
+def test_the_last_scan_sees_the_whole_charge(capture, quick_settings):
+    settings = quick_settings("paper-0.55", speed=1e6)
+    got = capture(settings)
+    starts = got.records(ScanStart)
+    assert len(starts) == len(got.records(ScanEnd)) == 13
+    charges = [
+        (doc["time"], doc["data"]["vmp_charge"], doc["data"]["vmp_current"])
+        for name, doc in got.documents
+        if name == "event" and "vmp_charge" in doc["data"]
+    ]
+    at_rest = [row for row in charges if row[0] >= starts[-1].start_time]
+    assert all(current == 0.0 for *_, current in at_rest)
+    assert at_rest[0][1] == pytest.approx(-0.60, rel=1e-9)
+    assert starts[-2].start_time < charges[-1][0] - 1000
+
+
+def test_two_cells_take_turns_in_runs_of_their_own(capture, quick_settings):
+    got = capture(quick_settings("two-cells", scans=2))
+    starts = got.records(ScanStart)
+    assert [(s.key.cell, s.start_time - FIRST_MOMENT) for s in starts] == [
+        ("A", 0.0), ("B", 900.0), ("A", 1800.0), ("B", 2700.0),
+    ]  # fmt: skip
+    runs = {doc["cell"]: doc["uid"] for name, doc in got.documents if name == "start"}
+    assert {s.key.cell: s.key.run for s in starts} == runs
+    for cell in "AB":
+        numbers = [r.msg_number for r in got.records(SliceFrame) if r.cell == cell]
+        assert all(b > a for a, b in itertools.pairwise(numbers))
+    stops = [doc["exit_status"] for name, doc in got.documents if name == "stop"]
+    assert stops == ["success", "success"]
+
+
+def test_it_stops_when_told_and_closes_its_runs(quick_settings, monkeypatch):
+    settings = quick_settings("paper-0.23", speed=600.0)
+    monkeypatch.setattr("simulators.run.SUBSCRIBER_PATIENCE_S", 0.1)
+    context = zmq.Context()
+    docs = context.socket(zmq.SUB)
+    docs.subscribe(b"")
+    docs.connect(settings.simulator.documents_out)
+    stop, lines = threading.Event(), []
+    beamline = threading.Thread(
+        target=simulate, args=(settings,), kwargs={"stop": stop, "progress": lines.append}
+    )
+    beamline.start()
+    deadline = time.monotonic() + 10.0
+    while len(lines) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    stop.set()
+    beamline.join(10.0)
+    assert not beamline.is_alive()
+    assert lines == [
+        "nobody has subscribed to the slices; beginning all the same",
+        "cell A: scan 0 (reference)",
+    ]
+    names = []
+    while docs.poll(100):
+        names.append(docs.recv().split(b" ", 2)[1])
+    assert (names[0], names[-1]) == (b"start", b"stop")
+    docs.close(0)
+    context.term()
+
+
+@pytest.mark.parametrize("end", ["slices", "requests", "documents_out"])
+def test_an_address_in_use_stops_the_start(quick_settings, end):
+    context = zmq.Context()
+    taken = context.socket(zmq.REP)
+    port = taken.bind_to_random_port("tcp://127.0.0.1")
+    settings = quick_settings("paper-0.55", **{end: f"tcp://127.0.0.1:{port}"})
+    with pytest.raises(SettingError, match=end):
+        simulate(settings, progress=lambda text: None)
+    taken.close(0)
+    context.term()
+
+
+def test_too_few_cells_for_the_scenario_stop_the_start(quick_settings):
+    settings = quick_settings("two-cells")
+    with pytest.raises(SettingError, match="expected 2 cells"):
+        simulate(settings.model_copy(update={"cells": settings.cells[:1]}))
+
+
+def test_documents_carry_no_name_that_the_reader_does_not_know(plain_run):
+    assert {name for name, _ in plain_run.documents} == {"start", "descriptor", "event", "stop"}
+    assert CyclerDocument(*plain_run.documents[0]).name == "start"
