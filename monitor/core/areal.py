@@ -5,10 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
+
+from monitor.records import frozen
 
 PARAMETERS = ("Sa", "Sq", "Sz", "Ssk", "Sku", "Sdr")
 MIN_PIXELS = 16
+FLAT_SHARE = 1e-6
+"""Rounding of float32: a surface flatter than this share of its height has no shape."""
 
 
 def areal(height: NDArray[Any], step: float | tuple[float, float]) -> dict[str, float]:
@@ -20,59 +25,94 @@ def areal(height: NDArray[Any], step: float | tuple[float, float]) -> dict[str, 
     of the flat one) as a ratio. Sz and Sdr take measuring noise at face value: they are upper
     bounds. All NaN with fewer than 16 pixels; Ssk and Sku NaN for a perfect plane.
     """
-    valid = np.isfinite(height)
-    count = int(valid.sum())
+    step_y, step_x = (step, step) if isinstance(step, int | float) else step
+    values = frozen(np.ascontiguousarray(height, np.float32)[...])
+    normal, right = plane_sums(values)
+    count = int(normal[0, 0])
     if count < MIN_PIXELS:
         return dict.fromkeys(PARAMETERS, float("nan"))
-    step_y, step_x = (step, step) if isinstance(step, int | float) else step
-    z = _levelled(height, valid)
-    square = z * z
-    mean_square = float(square.sum()) / count
-    cube, fourth = float((square * z).sum()) / count, float((square * square).sum()) / count
-    flat = mean_square <= 1e-12 * max(1.0, float(np.abs(height[valid]).max())) ** 2
+    offset, slope_y, slope_x = np.linalg.lstsq(normal, right, rcond=None)[0]
+    absolute, square, cube, fourth, lowest, highest, excess = texture_sums(
+        values, offset, slope_y, slope_x, float(step_y), float(step_x)
+    )
+    mean_square = square / count
+    flat = mean_square <= FLAT_SHARE**2 * max(1.0, float(np.nanmax(np.abs(values)))) ** 2
     return {
-        "Sa": float(np.abs(z).sum()) / count,
+        "Sa": absolute / count,
         "Sq": mean_square**0.5,
-        "Sz": float(z.max(where=valid, initial=-np.inf) - z.min(where=valid, initial=np.inf)),
-        "Ssk": float("nan") if flat else cube / mean_square**1.5,
-        "Sku": float("nan") if flat else fourth / mean_square**2,
-        "Sdr": _developed_excess(z, valid, float(step_y), float(step_x)),
+        "Sz": highest - lowest,
+        "Ssk": float("nan") if flat else cube / count / mean_square**1.5,
+        "Sku": float("nan") if flat else fourth / count / mean_square**2,
+        "Sdr": excess,
     }
 
 
-def _levelled(height: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Height less its least-squares plane over the valid pixels; 0 where there is none."""
+@njit(nogil=True, cache=True)
+def plane_sums(
+    height: NDArray[np.float32],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # pragma: no cover
+    """Normal equations of the plane 1, y, x through the valid pixels, y and x from −1 to 1."""
     ny, nx = height.shape
-    y = np.linspace(-1.0, 1.0, ny)
-    x = np.linspace(-1.0, 1.0, nx)
-    z = np.where(valid, height, 0.0).astype(np.float64)
-    weights = valid.astype(np.float64)
-    row, column = weights.sum(axis=1), weights.sum(axis=0)
-    n, sy, sx = row.sum(), row @ y, column @ x
-    normal = np.array(
-        [
-            [n, sy, sx],
-            [sy, row @ (y * y), y @ weights @ x],
-            [sx, y @ weights @ x, column @ (x * x)],
-        ]
-    )
-    right = np.array([z.sum(), z.sum(axis=1) @ y, z.sum(axis=0) @ x])
-    offset, slope_y, slope_x = np.linalg.lstsq(normal, right, rcond=None)[0]
-    z -= offset + slope_y * y[:, None] + slope_x * x[None, :]
-    z[~valid] = 0.0
-    return z
+    normal, right = np.zeros((3, 3)), np.zeros(3)
+    for i in range(ny):
+        y = 2.0 * i / max(1, ny - 1) - 1.0
+        n, sx, sxx, sz, sxz = 0.0, 0.0, 0.0, 0.0, 0.0
+        for j in range(nx):
+            z = float(height[i, j])
+            if np.isfinite(z):
+                x = 2.0 * j / max(1, nx - 1) - 1.0
+                n += 1.0
+                sx += x
+                sxx += x * x
+                sz += z
+                sxz += x * z
+        normal += np.array([[n, n * y, sx], [n * y, n * y * y, sx * y], [sx, sx * y, sxx]])
+        right += np.array([sz, sz * y, sxz])
+    return normal, right
 
 
-def _developed_excess(
-    z: NDArray[np.float64], valid: NDArray[np.bool_], step_y: float, step_x: float
-) -> float:
-    """Sdr over the cells of four valid pixels, each split in two triangles; NaN without a cell."""
-    corners = valid[:-1, :-1] & valid[1:, :-1] & valid[:-1, 1:] & valid[1:, 1:]
-    cells = int(corners.sum())
-    if cells == 0:
-        return float("nan")
-    along_x = np.diff(z, axis=1) / step_x
-    along_y = np.diff(z, axis=0) / step_y
-    upper = np.sqrt(1.0 + along_x[:-1] ** 2 + along_y[:, :-1] ** 2)
-    lower = np.sqrt(1.0 + along_x[1:] ** 2 + along_y[:, 1:] ** 2)
-    return float((0.5 * (upper + lower) - 1.0).sum(where=corners)) / cells
+@njit(nogil=True, cache=True)
+def texture_sums(
+    height: NDArray[np.float32],
+    offset: float,
+    slope_y: float,
+    slope_x: float,
+    step_y: float,
+    step_x: float,
+) -> tuple[float, float, float, float, float, float, float]:  # pragma: no cover
+    """Of the height above the plane: Σ|z|, Σz², Σz³, Σz⁴, lowest, highest, and developed excess.
+
+    The excess is over the cells of four valid pixels, each split in two triangles; NaN without
+    a cell.
+    """
+    ny, nx = height.shape
+    row, before = np.empty(nx), np.full(nx, np.nan)
+    absolute, square, cube, fourth = 0.0, 0.0, 0.0, 0.0
+    lowest, highest = np.inf, -np.inf
+    area, cells = 0.0, 0
+    for i in range(ny):
+        level = offset + slope_y * (2.0 * i / max(1, ny - 1) - 1.0)
+        for j in range(nx):
+            z = height[i, j] - level - slope_x * (2.0 * j / max(1, nx - 1) - 1.0)
+            row[j] = z
+            if np.isfinite(z):
+                absolute += abs(z)
+                square += z * z
+                cube += z * z * z
+                fourth += z * z * z * z
+                lowest, highest = min(lowest, z), max(highest, z)
+        for j in range(nx - 1):
+            along_y = (row[j] - before[j]) / step_y
+            along_y_next = (row[j + 1] - before[j + 1]) / step_y
+            along_x = (row[j + 1] - row[j]) / step_x
+            along_x_before = (before[j + 1] - before[j]) / step_x
+            cell = 0.5 * (
+                np.sqrt(1.0 + along_x_before * along_x_before + along_y * along_y)
+                + np.sqrt(1.0 + along_x * along_x + along_y_next * along_y_next)
+            )
+            if np.isfinite(cell):
+                area += cell
+                cells += 1
+        row, before = before, row
+    excess = area / cells - 1.0 if cells else np.nan
+    return absolute, square, cube, fourth, lowest, highest, excess
