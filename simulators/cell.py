@@ -16,33 +16,16 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 from scipy.optimize import brentq
-from scipy.spatial import cKDTree
 
 from monitor import faraday
+from simulators.foil import FieldOfView, grain_boundaries_um, pristine_um
 
 PIT_CURVE = 2.3  # excess = depth (1 - (r/R)^PIT_CURVE): a round bottom and a steep rim
 RADIUS_GROWTH, DEPTH_GROWTH = 0.4, 0.5
 LONGEST_GROWTH = 2.0
 PITTING_ORDER = 1.3  # pitted volume grows as (progress since onset)^PITTING_ORDER
 PITTED_SHARE_LIMIT = 0.98
-
-
-@dataclass(frozen=True, slots=True)
-class FieldOfView:
-    """The piece of electrode that is looked at, pristine."""
-
-    size: int = 384
-    voxel_um: float = 0.717
-    foil_um: float = 125.0
-    roughness_um: float = 0.2
-    grain_um: float = 70.0
-    field_share: float = 1.0
-
-    @property
-    def side_um(self) -> float:
-        return self.size * self.voxel_um
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +102,8 @@ class Cell:
         self._rng = np.random.default_rng(seed)
         self._plating = plating or Plating()
         self._stripping = stripping
-        self._pristine = _foil(field, self._rng)
-        self._boundary = _grain_boundaries(field, self._rng, margin_um=_reach_um(stripping))
+        self._pristine = pristine_um(field, self._rng)
+        self._boundary = grain_boundaries_um(field, self._rng, margin_um=_reach_um(stripping))
         self._mean_um = float(self._pristine.mean())
         self._excess = np.zeros_like(self._pristine)
         self._plateau = 0.0
@@ -281,26 +264,6 @@ class Cell:
 def _reach_um(stripping: Stripping) -> float:
     """How far outside the field a pit may sit and still reach into it."""
     return 0.5 * stripping.width_um[1]
-
-
-def _foil(field: FieldOfView, rng: np.random.Generator) -> NDArray[np.float64]:
-    """(size, size) float64 µm: a flat foil with a smooth roughness of the given rms."""
-    waves = gaussian_filter(rng.normal(size=(field.size, field.size)), 4.0, mode="wrap")
-    return field.foil_um + field.roughness_um * (waves - waves.mean()) / waves.std()
-
-
-def _grain_boundaries(
-    field: FieldOfView, rng: np.random.Generator, margin_um: float
-) -> NDArray[np.float64]:
-    """(n, 2) float64 µm: points (y, x) on the boundaries of Voronoi grains, margin included."""
-    low, high = -margin_um - field.grain_um, field.side_um + margin_um + field.grain_um
-    count = max(4, round(((high - low) / field.grain_um) ** 2))
-    seeds = rng.uniform(low, high, (count, 2))
-    axis = np.arange(-margin_um, field.side_um + margin_um, max(1.0, field.side_um / 400.0))
-    points = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
-    distance, _ = cKDTree(seeds).query(points, k=2)
-    edge = distance[:, 1] - distance[:, 0]
-    return points[edge <= max(2.0, float(np.quantile(edge, 0.01)))]
 
 
 @njit(nogil=True, cache=True)

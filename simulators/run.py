@@ -17,7 +17,8 @@ from monitor.errors import SettingError
 from monitor.settings import CellSettings, Settings
 from monitor.wire import documents
 from simulators import scenarios
-from simulators.cell import Cell, FieldOfView
+from simulators.cell import Cell
+from simulators.foil import FieldOfView
 from simulators.id15a import Sample, SlicePublisher, Tomograph
 from simulators.mailbox import Mailbox
 from simulators.plans import READING_S, Acquisition, Pace, Station, acquire

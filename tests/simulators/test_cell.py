@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter1d
 
 from monitor import faraday
-from simulators.cell import Cell, FieldOfView, Stripping
+from simulators.cell import Cell, Stripping
+from simulators.foil import FieldOfView
 from simulators.scenarios import SCENARIOS, CellScenario
 
 PITTING = SCENARIOS["paper-0.55"].cells[0].first_stripping
