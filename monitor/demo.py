@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from monitor.settings import Settings, as_table
 from monitor.watch import Watcher
 
 START_S = 180.0
-SETTLE_S = 60.0
+SETTLE_S = 600.0
+QUIET_S = 2.0
 ADDRESSES = (
     ("simulator", "slices"),
     ("simulator", "requests"),
@@ -135,7 +137,7 @@ def _follow(settings: Settings, children: Children) -> Path:
             watcher.until(moved, 24 * 3600.0, alive)
             if children.wait("simulator"):
                 raise PitwatchError("the simulators failed; what they said stands above")
-            watcher.until(_idle, SETTLE_S, alive)
+            watcher.until(_Idle(), SETTLE_S, alive)
         return Path(seen["recorder"]["folder"])
     finally:
         watcher.close()
@@ -154,5 +156,16 @@ def _bar(cell: dict[str, Any]) -> dict[str, Any]:
     return {"description": f"{text}", **position}
 
 
-def _idle(state: dict[str, Any]) -> bool:
-    return all(cell["running"] is None for cell in state["cells"].values())
+class _Idle:
+    """True once no scan runs and no slice has come for a while."""
+
+    def __init__(self) -> None:
+        self._messages = -1
+        self._since = 0.0
+
+    def __call__(self, state: dict[str, Any]) -> bool:
+        messages = state["feeds"]["slices"]["messages"]
+        running = any(cell["running"] for cell in state["cells"].values())
+        if running or messages != self._messages:
+            self._messages, self._since = messages, time.monotonic()
+        return time.monotonic() - self._since > QUIET_S

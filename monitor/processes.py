@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
-STOP_S = 20.0
+STOP_S = 300.0
 
 
 class Children:
@@ -37,7 +37,7 @@ class Children:
         return self._running[name].wait(timeout_s)
 
     def stop(self, name: str) -> int:
-        """Ask a child to end, insist after 20 s; returns its exit code."""
+        """Ask a child to end, insist after five minutes: a recording may have much to write; returns its exit code."""
         child = self._running[name]
         if child.poll() is None:
             child.send_signal(signal.SIGTERM)
