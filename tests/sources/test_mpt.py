@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from tests.sources.mpt_files import CURRENT_MA, mpt_text
 START = datetime(2024, 1, 10, 11, 2, 29, 886000, tzinfo=UTC).timestamp()
 
 
-def parsed(data: bytes, tz: ZoneInfo | None = None) -> CyclerTable:
+def parsed(data: bytes, tz: tzinfo | None = None) -> CyclerTable:
     parser = MptParser("test.mpt", tz)
     parser.feed(data)
     return parser.close()
@@ -41,10 +40,10 @@ def test_every_way_of_writing_gives_the_same_readings(
 
 
 def test_start_time_is_utc_unless_a_zone_is_named() -> None:
-    assumed, told = parsed(mpt_text()), parsed(mpt_text(), ZoneInfo("Europe/Paris"))
+    assumed, told = parsed(mpt_text()), parsed(mpt_text(), timezone(timedelta(hours=1)))
     assert assumed.start_time_assumed_utc and not told.start_time_assumed_utc
     assert assumed.start_time is not None and told.start_time is not None
-    assert assumed.start_time - told.start_time == pytest.approx(3600.0)  # winter: UTC+1
+    assert assumed.start_time - told.start_time == pytest.approx(3600.0)
 
 
 @pytest.mark.parametrize(
