@@ -231,6 +231,8 @@ def _worded(error: ValidationError) -> SettingError:
         near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
         hint = f"did you mean {near[0]!r}?" if near else "remove it"
         return SettingError(where, got=key, expected="a known key", todo=hint)
+    if first["type"] == "missing":
+        return SettingError(where, got=None, expected="a value", todo="add the setting")
     expected = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
     return SettingError(where, got=first["input"], expected=expected, todo="correct the setting")
 

@@ -16,13 +16,14 @@ from monitor.core import kernels
 from monitor.records import ScanStart
 from monitor.settings import CellSettings, GreyLevels
 
-GRID = 64
+GRID = 32
 BLOCK = 4
 MARGIN = 4
 LEAST_SEGMENT = 4
 LEAST_SEEN = 12
 MAX_BINS = 160
 MIN_CNR = 0.3
+NEAR, FAR = 3.0, 6.0
 
 
 @dataclass(frozen=True)
@@ -71,21 +72,29 @@ class Calibration:
 
     def __init__(self, start: ScanStart, cell: CellSettings) -> None:
         nz, ny, nx = start.volume_shape
+        self._start = start
         self._cell = cell
         self._axis = start.axis
         self._voxel_um = start.voxel_size_um[0] if start.voxel_size_um else None
         self._rows = _grid(ny)
         self._columns = _grid(nx)
-        self._profiles = np.full((nz, len(self._rows), len(self._columns)), np.nan, np.float32)
+        self._places = self._rows[:, None] * nx + self._columns
+        self._means = np.zeros(nz)
+        # zeros: pages of memory are taken as slices come, not because a header names them
+        self._profiles = np.zeros((nz, len(self._rows), len(self._columns)), np.float32)
+        self._came = np.zeros(nz if start.axis == "z" else len(self._rows), np.bool_)
 
     def sample(self, frame: int, data: NDArray[np.generic]) -> None:
         """Take the sampled columns of one slice. `data`: (ny, nx), or (nz, nx) for axis y."""
         if self._axis == "z":
-            self._profiles[frame] = data[self._rows[:, None], self._columns]
+            self._profiles[frame] = data.reshape(-1)[self._places]
+            self._means[frame] = self._profiles[frame].mean()
+            self._came[frame] = True
         else:
             row = np.searchsorted(self._rows, frame)
             if row < len(self._rows) and self._rows[row] == frame:
                 self._profiles[:, row] = data[:, self._columns]
+                self._came[row] = True
 
     def levels(self, count: int) -> Levels | None:
         """The levels by the first `count` slices, or None while a layer is not seen well enough.
@@ -96,6 +105,8 @@ class Calibration:
         fixed = _fixed(self._cell)
         if fixed is not None:
             return fixed
+        if not self._worth_looking(count):
+            return None
         blocks = self._blocks(count)
         if blocks is None:
             return None
@@ -103,36 +114,51 @@ class Calibration:
         cuts = _cuts(profiles, segments=len(self._cell.layers))
         return self._judge(profiles, columns, cuts)
 
-    def guess(self, count: int) -> Levels | None:
-        """Levels for the first `count` slices that cannot wait until the third layer is seen.
+    def _worth_looking(self, count: int) -> bool:
+        """False where the mean of the whole field already says that the last layer has not come up,
+        which spares the blocks while a scan runs."""
+        if self._axis == "y" or count >= self._start.slice_count:
+            return True
+        profile = self._means[:count][self._came[:count]][None]
+        segments = len(self._cell.layers)
+        if profile.shape[1] < segments * LEAST_SEGMENT:
+            return False
+        cuts = _cuts(profile, segments=segments)
+        return self._seen(np.diff(_bounds(cuts, profile.shape[1]), axis=1))
 
-        It is assumed six times the noise brighter than lithium: harmless, since such slices hold
-        none of it.
+    def guess(self) -> Levels | None:
+        """Levels by all that came, for slices that cannot wait until the last layer is seen.
+
+        None while fewer than 12 slices have come. A layer that has not come up is put where it does
+        least harm: the next one soon to be met is assumed near, the one after it far away.
         """
-        blocks = self._blocks(count)
-        if blocks is None or not self._cell.has_collector:
+        blocks = self._blocks(self._start.slice_count)
+        if blocks is None:
             return None
         profiles, columns = blocks
         bounds = _bounds(_cuts(profiles, segments=2), profiles.shape[1])
         inside, means = _segment_means(profiles, bounds)
         noise = max(_noise(columns, inside, means), 1e-6)
         first, second = (float(v) for v in np.nanmedian(means, axis=0))
-        return Levels(first, second, second + 6.0 * noise, noise)
+        if self._cell.layers[0] == "lithium":
+            return Levels(None, first, first + FAR * noise, noise)
+        if first - second <= MIN_CNR * noise:
+            second = first - NEAR * noise
+        third = second + FAR * noise if self._cell.has_collector else None
+        return Levels(first, second, third, noise)
 
     def _blocks(self, count: int) -> tuple[NDArray[np.float64], NDArray[np.float32]] | None:
         """Mean profile of each block over the slices seen (n, nz); its columns (n, BLOCK², nz)."""
         if self._axis == "y":
-            rows = ~np.isnan(self._profiles[0, :, 0]) & (self._rows < count)
-            profiles = self._profiles[:, rows]
+            seen = self._profiles[:, self._came & (self._rows < count)]
         else:
-            profiles = self._profiles[:count]
-        z = np.flatnonzero(~np.isnan(profiles[:, :1, 0]).all(axis=1))
-        ny, nx = profiles.shape[1] // BLOCK, profiles.shape[2] // BLOCK
-        if len(z) < 3 * LEAST_SEGMENT or ny == 0 or nx == 0:
+            seen = self._profiles[:count][self._came[:count]]
+        nz, ny, nx = len(seen), seen.shape[1] // BLOCK, seen.shape[2] // BLOCK
+        if nz < 3 * LEAST_SEGMENT or ny == 0 or nx == 0:
             return None
-        seen = profiles[z][:, : ny * BLOCK, : nx * BLOCK]
-        split = seen.reshape(len(z), ny, BLOCK, nx, BLOCK).transpose(1, 3, 2, 4, 0)
-        columns = split.reshape(ny * nx, BLOCK * BLOCK, len(z))
+        seen = seen[:, : ny * BLOCK, : nx * BLOCK]
+        split = seen.reshape(nz, ny, BLOCK, nx, BLOCK).transpose(1, 3, 2, 4, 0)
+        columns = split.reshape(ny * nx, BLOCK * BLOCK, nz)
         return columns.mean(axis=1, dtype=np.float64), columns
 
     def _judge(

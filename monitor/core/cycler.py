@@ -48,7 +48,7 @@ class Documents:
                 return self._event(doc, doc["data"], doc["timestamps"], doc["time"])
             elif name == "event_page":
                 return self._page(doc)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
             raise BadMessage(
                 "bad_document", f"documents: {name} document lacks or mangles {error}; dropped"
             ) from None

@@ -129,6 +129,18 @@ def second_edge(r0, r1, r2, r3, z, model, state):
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
+def second_edge_one(r0, z, model, state):
+    """As `second_edge`, by one slice."""
+    m = (model[0], model[1], model[2], model[3], model[4], model[5])
+    b, h, rb = state[1], state[4], state[6]
+    for x in range(r0.shape[0]):
+        s = (b[x], rb[x], h[x], ZERO, ONE)
+        s = _second(np.float32(r0[x]), z, m, s)
+        b[x], rb[x] = s[0], s[1]
+        h[x] = _crossing(s[2], s[3], s[4])
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
 def settle(state):
     """True when the first edge of every column of a row is beyond doubt; then it is kept.
 
@@ -169,7 +181,10 @@ def advance(slab, z0, model, state, settled):
 def advance_one(image, z0, model, state, settled):
     """As `advance`, by a single slice (ny, nx)."""
     for y in prange(state.shape[0]):
-        both_edges_one(image[y], np.float32(z0), model, state[y])
+        if settled[y]:
+            second_edge_one(image[y], np.float32(z0), model, state[y])
+        else:
+            both_edges_one(image[y], np.float32(z0), model, state[y])
 
 
 @njit(nogil=True, error_model="numpy", cache=True)

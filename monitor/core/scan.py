@@ -40,6 +40,7 @@ class RunningScan:
         self._surfaces: Surfaces | None = None
         self._checked = 0
         self._final_levels = False
+        self._makeshift = 0
 
     @property
     def ledger(self) -> np.ndarray:
@@ -118,8 +119,16 @@ class RunningScan:
             if found is not None:
                 self._use(found)
                 self._final_levels = True
-        if self.levels is None and self._assembly.full:
-            self._use(self._former or self._calibration.guess(self._assembly.contiguous))
+        if not self._final_levels and (self._assembly.full or self._makeshift):
+            self._make_do(self._calibration)
+
+    def _make_do(self, calibration: Calibration) -> None:
+        """Memory is short: from here on slices go by the best levels known, improved every 16."""
+        if self.levels is not None and self.received < self._makeshift:
+            return
+        self._makeshift = self.received + CALIBRATE_EVERY
+        known = calibration.levels(self.start.slice_count)
+        self._use(known or self._former or calibration.guess())
 
     def _use(self, levels: Levels | None) -> None:
         if levels is not None and self._surfaces is not None:

@@ -95,8 +95,7 @@ class Session:
                 case BadInput():
                     self._refuse(record.feed, BadMessage(record.kind, record.text))
         except BadMessage as error:
-            feed = "documents" if isinstance(record, CyclerDocument) else "slices"
-            self._refuse(feed, error)
+            self._refuse(_feed_of(record), error)
         return tuple(self._out)
 
     @property
@@ -222,6 +221,8 @@ class Session:
             measured = older.finish()
             if measured is not None:
                 self._conclude(cell, measured)
+            else:
+                self._event("alarm", key.cell, scan=key.scan, text="no slice of this scan came")
             if older is scan:
                 return
 
@@ -303,7 +304,10 @@ class Session:
         for reading in self._documents.readings(document):
             self._time = max(self._time, reading.time)
             self._counts["readings"] += 1
-            self._cells[reading.cell].history.add(reading)
+            try:
+                self._cells[reading.cell].history.add(reading)
+            except BadMessage as error:  # of a page of readings, the others are still good
+                self._refuse("documents", error)
 
     def _operator(self, wish: OperatorRequest) -> None:
         cell = self._cells.get(wish.cell)
@@ -355,6 +359,15 @@ class Session:
             "received": scan.received,
             "slices": scan.start.slice_count,
         }
+
+
+def _feed_of(record: Record) -> str:
+    match record:
+        case CyclerDocument():
+            return "documents"
+        case OperatorRequest():
+            return "operator"
+    return "slices"
 
 
 def _same_volume(known: ScanStart, start: ScanStart) -> None:

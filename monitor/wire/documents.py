@@ -64,8 +64,17 @@ def _payload(payload: bytes, name: str) -> Any:
 
 
 def _object_hook(obj: dict[Any, Any]) -> Any:
-    if b"nd" in obj and obj.get(b"kind") == b"O":
+    """Arrays of plain numbers and texts only: msgpack_numpy unpickles an array of objects, or takes
+    the sender's bytes for pointers to them."""
+    if b"nd" not in obj:
+        return msgpack_numpy.decode(obj)
+    if obj.get(b"kind") == b"O":
         raise _pickled("array of objects")
+    kind = obj.get(b"type")
+    if not isinstance(kind, str) or np.dtype(kind).kind not in "biufcSUmM":
+        raise BadMessage(
+            "bad_document", "documents: an array of neither numbers nor text; dropped"
+        )
     return msgpack_numpy.decode(obj)
 
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import json
 import math
+import reprlib
 import struct
+import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import h5py
 import hdf5plugin
@@ -24,11 +26,17 @@ from monitor.errors import BadMessage
 from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
 
 SCHEMA = "operando-slices/1"
-DTYPES = {"uint8": np.dtype("u1"), "uint16": np.dtype("<u2"), "float32": np.dtype("<f4")}
+DTYPES: dict[str, np.dtype[Any]] = {
+    "uint8": np.dtype("u1"),
+    "uint16": np.dtype("<u2"),
+    "float32": np.dtype("<f4"),
+}
 REASONS = ("reference", "periodic", "extra", "manual")
 MAX_VOXELS = 2**40
 MAX_SIDE = 2**17
 LZ4_MAX_RATIO = 256
+MAX_NAME = 250
+MAX_SHOWN = 80
 
 Frame = bytes | memoryview
 
@@ -61,9 +69,9 @@ def encode_start(start: ScanStart) -> list[Frame]:
 
 def encode_slice(frame: SliceFrame, compression: str = "none") -> list[Frame]:
     """Frames of an `image` message. `compression`: "none" (no copy is made) or "bslz4"."""
-    data = np.ascontiguousarray(frame.data)
+    data = np.ascontiguousarray(frame.data, DTYPES[frame.data.dtype.name])
     if compression == "none":
-        buffer: Frame = memoryview(data.view(np.uint8).reshape(-1))
+        buffer: Frame = data.data.cast("B")
     else:
         buffer = _compress(data)
     header = _json(
@@ -104,15 +112,16 @@ def decode(frames: Sequence[Frame]) -> ScanStart | SliceFrame | ScanEnd:
             return _slice(header, frames)
         case "series_end":
             return ScanEnd(
-                cell=_get(header, "cell", str),
+                cell=_text(header, "cell"),
                 scan=_count(header, "scan"),
-                stream=_get(header, "stream", str),
+                stream=_text(header, "stream"),
                 msg_number=_count(header, "msg_number"),
                 slices=_count(header, "slices"),
             )
     raise BadMessage(
         "unknown_htype",
-        f"slices: htype {header.get('htype')!r} is unknown; expected header, image or series_end",
+        f"slices: htype {_short(header.get('htype'))} is unknown, not header, image or series_end; "
+        "dropped",
     )
 
 
@@ -154,9 +163,27 @@ def _count(header: dict[str, Any], key: str) -> int:
     return value
 
 
+def _text(header: dict[str, Any], key: str, default: str | None = None) -> str:
+    """A name that can be printed, and written into any file."""
+    value: str = _get(header, key, str) if default is None or key in header else default
+    if len(value) > MAX_NAME or not value.isprintable():
+        raise BadMessage(
+            "bad_header",
+            f"slices: {key} is {_short(value)}, expected up to {MAX_NAME} printable characters; "
+            "dropped",
+        )
+    return value
+
+
 def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return reprlib.repr(value)[:MAX_SHOWN]
+
+
+def _is_finite(value: object) -> TypeGuard[float]:
+    """Whether this is a number that float64 can hold."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) < sys.float_info.max
 
 
 def _shape(header: dict[str, Any], key: str, length: int) -> tuple[int, ...]:
@@ -175,8 +202,7 @@ def _shape(header: dict[str, Any], key: str, length: int) -> tuple[int, ...]:
 
 def _dtype(header: dict[str, Any]) -> np.dtype[Any]:
     try:
-        dtype: np.dtype[Any] = DTYPES[header.get("type", "")]
-        return dtype
+        return DTYPES[header.get("type", "")]
     except (KeyError, TypeError):
         raise BadMessage(
             "bad_type",
@@ -200,24 +226,24 @@ def _start(header: dict[str, Any]) -> ScanStart:
     _dtype(header)
     start, stop = _time(header, "start_time"), _time(header, "stop_time")
     return ScanStart(
-        key=ScanKey(_get(header, "cell", str), str(header.get("run", "")), _count(header, "scan")),
-        stream=_get(header, "stream", str),
+        key=ScanKey(_text(header, "cell"), _text(header, "run", ""), _count(header, "scan")),
+        stream=_text(header, "stream"),
         msg_number=_count(header, "msg_number"),
         reason=reason,
-        request=str(header.get("request", "")),
+        request=_text(header, "request", ""),
         axis=axis,
         volume_shape=(shape[0], shape[1], shape[2]),
         dtype=header["type"],
         voxel_size_um=_voxel_size(header.get("voxel_size_um")),
         start_time=start,
         stop_time=stop,
-        resend=str(header.get("resend", "")),
+        resend=_text(header, "resend", ""),
     )
 
 
 def _time(header: dict[str, Any], key: str) -> float:
     value = header.get(key)
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+    if not _is_finite(value):
         raise BadMessage(
             "bad_header", f"slices: {key} is {_short(value)}, expected UTC s; scan refused"
         )
@@ -230,9 +256,7 @@ def _voxel_size(value: Any) -> tuple[float, float, float] | None:
     if (
         not isinstance(value, list)
         or len(value) != 3
-        or not all(
-            isinstance(side, int | float) and math.isfinite(side) and side > 0 for side in value
-        )
+        or not all(_is_finite(side) and side > 0 for side in value)
     ):
         raise BadMessage(
             "bad_voxel_size",
@@ -250,9 +274,9 @@ def _slice(header: dict[str, Any], frames: Sequence[Frame]) -> SliceFrame:
             "bad_length", f"slices: an image message has {len(frames)} frames, expected 2; dropped"
         )
     return SliceFrame(
-        cell=_get(header, "cell", str),
+        cell=_text(header, "cell"),
         scan=_count(header, "scan"),
-        stream=_get(header, "stream", str),
+        stream=_text(header, "stream"),
         msg_number=_count(header, "msg_number"),
         frame=_count(header, "frame"),
         data=_pixels(frames[1], shape, dtype, header.get("compression", "none")),
