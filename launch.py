@@ -133,8 +133,8 @@ def gui(
     with one_line_errors():
         if not has_display():
             raise MissingSoftware(
-                "no display: DISPLAY and WAYLAND_DISPLAY are not set; start from a desktop session, "
-                "or set QT_QPA_PLATFORM=offscreen"
+                "no display: DISPLAY and WAYLAND_DISPLAY are not set; start from a desktop "
+                "session, or set QT_QPA_PLATFORM=offscreen"
             )
         _exit(_screen(connect, None, cell))
 
@@ -164,6 +164,9 @@ def publish(
         str, typer.Option(help="own: times of the file; scaled: spread over the scans.")
     ] = "own",
     period: Annotated[float, typer.Option(help="Seconds between scans; 0: no pause.")] = 0.0,
+    scan_interval: Annotated[
+        float | None, typer.Option(min=0.001, help="Seconds of the data's time between scans.")
+    ] = None,
 ) -> None:
     """Stream real volumes and an EC-Lab file as live feeds."""
     with one_line_errors():
@@ -178,6 +181,13 @@ def publish(
             )
         with stop_on_signal() as stop, Progress(console=say) as progress:
             bar = progress.add_task("waiting for a monitor", total=None)
+
+            def tell(text: str, sent: int, total: int) -> None:
+                if total:
+                    progress.update(bar, description=text, completed=sent, total=total)
+                else:
+                    progress.console.print(text, soft_wrap=True)
+
             run(
                 open_volumes(volumes),
                 cell=cell,
@@ -186,10 +196,9 @@ def publish(
                 cycler=cycler,
                 cycler_time="scaled" if cycler_time == "scaled" else "own",
                 period_s=period,
+                scan_interval_s=scan_interval,
                 stop=stop,
-                progress=lambda text, done, total: progress.update(
-                    bar, description=text, completed=done, total=total
-                ),
+                progress=tell,
             )
 
 

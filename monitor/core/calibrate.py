@@ -16,8 +16,9 @@ from monitor.core import kernels
 from monitor.records import ScanStart
 from monitor.settings import CellSettings, GreyLevels
 
-GRID = 32
+GRID = 64
 BLOCK = 4
+PITCH = 2
 MARGIN = 4
 LEAST_SEGMENT = 4
 LEAST_SEEN = 12
@@ -124,7 +125,8 @@ class Calibration:
         if profile.shape[1] < segments * LEAST_SEGMENT:
             return False
         cuts = _cuts(profile, segments=segments)
-        return self._seen(np.diff(_bounds(cuts, profile.shape[1]), axis=1))
+        lengths = np.diff(_bounds(cuts, profile.shape[1]), axis=1)
+        return self._seen(lengths) and bool((lengths[:, -1] >= 2 * LEAST_SEEN).all())
 
     def guess(self) -> Levels | None:
         """Levels by all that came, for slices that cannot wait until the last layer is seen.
@@ -203,8 +205,15 @@ class Calibration:
 
 
 def _grid(length: int) -> NDArray[np.int64]:
-    count = min(GRID, length)
-    return ((np.arange(count) + 0.5) * (length / count)).astype(np.int64)
+    """Places sampled along a side: groups of BLOCK, two pixels apart, spread evenly.
+
+    A block is so narrow that a pit's wall crosses it within a few voxels.
+    """
+    if length < GRID * PITCH:
+        return np.arange(min(GRID, length))
+    groups = ((np.arange(GRID // BLOCK) + 0.5) * (length * BLOCK / GRID)).astype(np.int64)
+    offsets = PITCH * (np.arange(BLOCK) - BLOCK // 2)
+    return (groups[:, None] + offsets).ravel()
 
 
 def _fixed(cell: CellSettings) -> Levels | None:
