@@ -266,9 +266,15 @@ _VOXEL_KEYS = ("averaged_voxel", "averaged_error_voxel", "complete_voxel", "comp
 def table_rows(scan_summaries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One row per discharge, after Table 1 of the paper, from summaries of final scans in order.
 
-    A row stands for the last scan of its discharge before charging begins. Unknown numbers are
-    None; keys in voxels are there only where the voxel size is unknown.
+    Unknown numbers are None; keys in voxels are there only where the voxel size is unknown.
     """
+    return [_row(number, end) for number, end in ends_of_discharges(scan_summaries).items()]
+
+
+def ends_of_discharges(
+    scan_summaries: Iterable[Mapping[str, Any]],
+) -> dict[int, Mapping[str, Any]]:
+    """For each discharge the summary of its last scan before charging begins."""
     last: dict[int, Mapping[str, Any]] = {}
     charged: set[int] = set()
     for summary in scan_summaries:
@@ -279,7 +285,7 @@ def table_rows(scan_summaries: Iterable[Mapping[str, Any]]) -> list[dict[str, An
             charged.add(int(number))
         if int(number) not in charged:
             last[int(number)] = summary
-    return [_row(number, last[number]) for number in sorted(last)]
+    return dict(sorted(last.items()))
 
 
 def _row(number: int, summary: Mapping[str, Any]) -> dict[str, Any]:

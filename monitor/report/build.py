@@ -1,0 +1,79 @@
+"""`report`: table and figures of a recorded experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+from rich.console import Console
+
+from monitor.errors import RecordingError
+from monitor.recording.read import Experiment, open_experiment
+from monitor.report import figures
+from monitor.report.table import as_text, numbers
+from monitor.report.views import NoFigure, Shown, all_scans
+
+OF_A_CELL: dict[str, Callable[[list[Shown]], Figure]] = {
+    "cross_sections": figures.cross_sections,
+    "height_maps": figures.height_maps,
+    "current_density": figures.current_maps,
+    "two_discharges": figures.two_discharges,
+}
+
+
+def report(
+    experiment_path: Path,
+    *,
+    out: Path | None = None,
+    as_json: bool = False,
+    console: Console | None = None,
+) -> dict[str, Any]:
+    """The numbers of `report --json`. Figures go to `out` (by default `report/` in the recording).
+
+    Without `as_json` the table is printed, and where each figure is or why it is not; with it
+    nothing is printed, and figures are made only where `out` is given. Raises RecordingError.
+    """
+    experiment = open_experiment(Path(experiment_path))
+    found = numbers(experiment)
+    say = console or Console(highlight=False, quiet=as_json)
+    for name, cell in found["cells"].items():
+        if cell["table"]:
+            say.print(as_text(name, cell))
+        else:
+            scans = len(cell["scans"])
+            say.print(f"Cell {name}: {scans} scans, none of them in a discharge: no table")
+    if out is not None or not as_json:
+        for name, done in draw(experiment, out or experiment.path / "report").items():
+            say.print(f"{name}: {done}", soft_wrap=True)
+    return found
+
+
+def draw(experiment: Experiment, out: Path) -> dict[str, str]:
+    """Writes all figures as PNG; for each its path, or why there is none. Raises RecordingError."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecordingError(f"{out}: cannot be written ({error.strerror})") from None
+    told: dict[str, str] = {}
+    cells: dict[str, list[Shown]] = {}
+    for name, cell in experiment.cells.items():
+        settings = experiment.settings.cell(name)
+        if settings is None:
+            continue
+        scans = cells[name] = all_scans(cell, settings)
+        for what, make in OF_A_CELL.items():
+            told[f"{name} {what}"] = _save(out / f"{name}_{what}.png", make, scans)
+    told["relief"] = _save(out / "relief.png", figures.relief, cells)
+    return told
+
+
+def _save(path: Path, make: Callable[[Any], Figure], of: Any) -> str:
+    try:
+        make(of).savefig(path)
+    except NoFigure as reason:
+        return f"not drawn: {reason}"
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be written ({error.strerror or error})") from None
+    return str(path)

@@ -1,0 +1,80 @@
+"""The numbers of a recording: the object that `report --json` prints, and the paper's table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from monitor.recording.read import Cell, Experiment
+from monitor.wire.results import plain, table_rows
+
+
+def numbers(experiment: Experiment) -> dict[str, Any]:
+    """Table rows and summaries of every cell, JSON-ready; what is not known is None."""
+    cells = {}
+    for name, cell in experiment.cells.items():
+        scans = summaries(cell)
+        cells[name] = {"table": table_rows(scans), "scans": scans}
+    found: dict[str, Any] = plain({"experiment": experiment.name, "cells": cells})
+    return found
+
+
+def summaries(cell: Cell) -> list[dict[str, Any]]:
+    """One dictionary a scan, in order: its number, reason, whether it is complete, its summary."""
+    return [
+        {
+            **scan.summary(),
+            "scan": scan.number,
+            "reason": scan.header["reason"],
+            "complete": scan.complete,
+        }
+        for scan in cell.scans
+    ]
+
+
+def as_text(name: str, cell: Mapping[str, Any]) -> Table:
+    """The paper's Table 1 for one cell, with the closure beside it."""
+    rows = cell["table"]
+    unit = "voxel" if any("averaged_voxel" in row for row in rows) else "um"
+    shown = "voxel" if unit == "voxel" else "µm"
+    table = Table(
+        title=f"Cell {name}: thickness reduction at the end of each discharge",
+        box=SIMPLE_HEAD,
+        collapse_padding=True,
+        pad_edge=False,
+    )
+    for title in (
+        "\n#",
+        "Current\nmA/cm²",
+        "Charge\nmAh",
+        "\nmAh/cm²",
+        "Coulometry\nµm",
+        f"Averaged\n{shown}",
+        f"Complete\n{shown}",
+        "Closure\n",
+    ):
+        table.add_column(title, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(
+            str(row["discharge"]),
+            _number(row["current_density_mA_cm2"]),
+            _number(row["charge_mAh"]),
+            _number(row["charge_mAh_cm2"]),
+            _number(row["coulometry_um"], 1),
+            _with_error(row, "averaged", unit),
+            _with_error(row, "complete", unit),
+            _number(row["closure"]),
+        )
+    return table
+
+
+def _with_error(row: Mapping[str, Any], name: str, unit: str) -> str:
+    value, error = row.get(f"{name}_{unit}"), row.get(f"{name}_error_{unit}")
+    return _number(value, 1) if error is None else f"{_number(value, 1)} ± {_number(error, 1)}"
+
+
+def _number(value: float | None, digits: int = 2) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
