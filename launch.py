@@ -163,6 +163,12 @@ def publish(
     cycler_time: Annotated[
         str, typer.Option(help="own: times of the file; scaled: spread over the scans.")
     ] = "own",
+    documents_in: Annotated[
+        str, typer.Option(help="In side of the bluesky Proxy that is started for the cycler.")
+    ] = Settings().simulator.documents_in,
+    documents_out: Annotated[
+        str, typer.Option(help="Its out side, which the monitor connects to.")
+    ] = Settings().simulator.documents_out,
     period: Annotated[float, typer.Option(help="Seconds between scans; 0: no pause.")] = 0.0,
     scan_interval: Annotated[
         float | None, typer.Option(min=0.001, help="Seconds of the data's time between scans.")
@@ -195,6 +201,8 @@ def publish(
                 endpoint=endpoint,
                 cycler=cycler,
                 cycler_time="scaled" if cycler_time == "scaled" else "own",
+                documents_in=documents_in,
+                documents_out=documents_out,
                 period_s=period,
                 scan_interval_s=scan_interval,
                 stop=stop,

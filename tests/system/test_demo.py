@@ -1,0 +1,36 @@
+"""The demo as a new user starts it, without a display; and Table 1 of the paper."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.system.running import launch
+
+PAPER = {  # Tonin et al., Table 1; coulometry as Faraday's law has it
+    "paper-0.55": {"coulometry_um": 14.8, "averaged_um": 16.0, "complete_um": 5.0},
+    "paper-0.23": {"coulometry_um": 17.0, "averaged_um": 16.0, "complete_um": 16.0},
+}
+
+
+@pytest.mark.parametrize("scenario", PAPER)
+def test_table_1(scenario: str, tmp_path: Path) -> None:
+    demo = launch("demo", "--headless", "--scenario", scenario, "--out", str(tmp_path), timeout=280)
+    assert demo.returncode == 0, demo.stderr
+    assert "Coulometry" in demo.stdout
+    report = launch("report", str(tmp_path / "demo"), "--json", "--out", str(tmp_path / "figures"))
+    assert report.returncode == 0, report.stderr
+    (row,) = json.loads(report.stdout)["cells"]["A"]["table"]
+    for name, value in PAPER[scenario].items():
+        assert row[name] == pytest.approx(value, abs=0.5), name
+    assert row["current_density_mA_cm2"] == pytest.approx(float(scenario[-4:]), abs=0.005)
+    assert len(list((tmp_path / "figures").glob("*.png"))) >= 4
+
+
+def test_without_a_display_the_demo_says_so_and_runs_through(tmp_path: Path) -> None:
+    demo = launch("demo", "--scans", "2", "--out", str(tmp_path))
+    assert demo.returncode == 0, demo.stderr
+    assert "no display" in demo.stderr
+    assert (tmp_path / "demo" / "A" / "scan_0001.h5").exists()
