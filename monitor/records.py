@@ -40,7 +40,8 @@ class ScanKey:
 
 @dataclass(frozen=True, slots=True)
 class ScanStart:
-    """`header` of the slice stream. `voxel_size_um` is (z, y, x), or None where it is unknown."""
+    """`header` of the slice stream. `voxel_size_um` is (z, y, x), or None where it is unknown;
+    `remark` says what was wrong in the header and has been put right."""
 
     key: ScanKey
     stream: str
@@ -54,6 +55,7 @@ class ScanStart:
     start_time: float
     stop_time: float
     resend: str = ""
+    remark: str = ""
 
     @property
     def slice_count(self) -> int:

@@ -143,6 +143,8 @@ class Session:
                 "unknown_cell",
                 f"slices: cell {start.key.cell[:40]!r} is not in the settings; scan refused",
             )
+        if start.remark:
+            self._refuse("slices", BadMessage("bad_voxel_size", start.remark))
         if start.key in cell.done:
             self._counts["repeats"] += 1
             return

@@ -224,7 +224,8 @@ def _start(header: dict[str, Any]) -> ScanStart:
             f"slices: reason {_short(reason)} or axis {_short(axis)} is unknown; scan refused",
         )
     _dtype(header)
-    start, stop = _time(header, "start_time"), _time(header, "stop_time")
+    start = _time(header, "start_time")
+    voxel_size, remark = _voxel_size(header.get("voxel_size_um"))
     return ScanStart(
         key=ScanKey(_text(header, "cell"), _text(header, "run", ""), _count(header, "scan")),
         stream=_text(header, "stream"),
@@ -234,10 +235,11 @@ def _start(header: dict[str, Any]) -> ScanStart:
         axis=axis,
         volume_shape=(shape[0], shape[1], shape[2]),
         dtype=header["type"],
-        voxel_size_um=_voxel_size(header.get("voxel_size_um")),
+        voxel_size_um=voxel_size,
         start_time=start,
-        stop_time=stop,
+        stop_time=_stop_time(header, start),
         resend=_text(header, "resend", ""),
+        remark=remark,
     )
 
 
@@ -250,20 +252,29 @@ def _time(header: dict[str, Any], key: str) -> float:
     return float(value)
 
 
-def _voxel_size(value: Any) -> tuple[float, float, float] | None:
+def _stop_time(header: dict[str, Any], start: float) -> float:
+    """The announced end; where it is not known yet, or before the start, the start."""
+    value = header.get("stop_time")
+    return max(start, float(value)) if _is_finite(value) else start
+
+
+def _voxel_size(value: Any) -> tuple[tuple[float, float, float] | None, str]:
+    """(z, y, x) in µm, or None where it is unknown; and what is wrong with it, or "".
+
+    A wrong size does not cost the scan: it is taken as unknown, and lengths are in voxels.
+    """
     if value is None:
-        return None
+        return None, ""
     if (
-        not isinstance(value, list)
-        or len(value) != 3
-        or not all(_is_finite(side) and side > 0 for side in value)
+        isinstance(value, list)
+        and len(value) == 3
+        and all(_is_finite(side) and side > 0 for side in value)
     ):
-        raise BadMessage(
-            "bad_voxel_size",
-            f"slices: voxel_size_um is {_short(value)}, expected three positive numbers, or null "
-            "where it is unknown; scan refused",
-        )
-    return (float(value[0]), float(value[1]), float(value[2]))
+        return (float(value[0]), float(value[1]), float(value[2])), ""
+    return None, (
+        f"slices: voxel_size_um is {_short(value)}, expected three positive numbers, or null where "
+        "it is unknown; taken as unknown, lengths are in voxels"
+    )
 
 
 def _slice(header: dict[str, Any], frames: Sequence[Frame]) -> SliceFrame:
