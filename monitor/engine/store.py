@@ -290,6 +290,7 @@ class Store:
         return {
             "period_s": self._settings.schedule.period_s,
             "requests": self._settings.requests.backend,
+            "slices": self._settings.feeds.slices,
             "onset": self._settings.onset.mode,
         }
 

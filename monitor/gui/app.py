@@ -1,0 +1,81 @@
+"""Starts the screen, or says in one line why it cannot."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+from monitor.errors import MissingSoftware
+
+_PROBE = "from PySide6.QtWidgets import QApplication; QApplication([])"
+_PACKAGES = (
+    "libglib2.0-0 libgl1 libegl1 libfontconfig1 libxkbcommon0 libdbus-1-3 libxcb-cursor0 "
+    "libxcb-icccm4 libxcb-keysyms1 libxkbcommon-x11-0 libxcb-shape0"
+)
+
+
+def display_problem() -> str | None:
+    """Why no window can be opened here, in one line; None where one can."""
+    platform = os.environ.get("QT_QPA_PLATFORM", "")
+    shown = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+    if sys.platform.startswith("linux") and not platform and not shown:
+        return (
+            "screen: got no display, expected DISPLAY or WAYLAND_DISPLAY to be set; "
+            "log in with a desktop or `ssh -X`, or add --headless"
+        )
+    # Qt ends the process where a library or the display fails, so it is tried in another one
+    try:
+        probe = subprocess.run(
+            [sys.executable, "-c", _PROBE], capture_output=True, text=True, timeout=60
+        )
+    except subprocess.TimeoutExpired:
+        return "screen: the display does not answer; check DISPLAY, or add --headless"
+    if probe.returncode == 0:
+        return None
+    return _worded(probe.stderr)
+
+
+def _worded(stderr: str) -> str:
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    telling = [
+        line
+        for line in lines
+        if "cannot open shared object" in line or "needed to load" in line or "connect to" in line
+    ]
+    why = (telling or lines or ["no reason given"])[0 if telling else -1]
+    return (
+        f"screen: Qt cannot open a window ({why}); on Debian: apt install {_PACKAGES}, "
+        "or add --headless"
+    )
+
+
+def run(connect: str, status: str | None, *, cell: str | None = None) -> int:
+    """Shows the window until it is closed.
+
+    `connect` and `status` are the pull and PUB addresses of the engine. Raises MissingSoftware,
+    one line, without a display or where a library of the system is missing.
+    """
+    problem = display_problem()
+    if problem:
+        raise MissingSoftware(problem)
+    from PySide6.QtWidgets import QApplication
+
+    from monitor.gui import theme
+    from monitor.gui.client import Client
+    from monitor.gui.window import Window
+
+    app = QApplication.instance() or QApplication([])
+    assert isinstance(app, QApplication)
+    theme.apply(app)
+    client = Client(connect, status)
+    window = Window(client, cell)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # the window's own timer lets Python see the signal
+        signal.signal(number, lambda *_: app.quit())
+    window.show()
+    try:
+        return int(app.exec())
+    finally:
+        client.close()

@@ -1,0 +1,125 @@
+"""Small parts that several views share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import NDArray
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
+
+from monitor.gui import theme
+from monitor.gui.text import round_below
+
+
+class Card(QFrame):
+    """A framed panel with a title line that has room for controls, and a body below."""
+
+    def __init__(self, title: str, tip: str = "") -> None:
+        super().__init__()
+        self.setObjectName("card")
+        self.body = QVBoxLayout(self)
+        self.body.setContentsMargins(8, 6, 8, 6)
+        self.body.setSpacing(4)
+        self.head = QHBoxLayout()
+        self.head.setSpacing(6)
+        self.title = label(title, "title", tip)
+        self.head.addWidget(self.title)
+        self.body.addLayout(self.head)
+
+
+def label(text: str = "", name: str = "", tip: str = "") -> QLabel:
+    """A label in one of the theme's styles."""
+    made = QLabel(text)
+    made.setObjectName(name)
+    made.setToolTip(tip)
+    made.setTextFormat(Qt.TextFormat.AutoText)
+    return made
+
+
+def elastic(made: QLabel) -> QLabel:
+    """The same label, cut where there is no room instead of widening the window."""
+    made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+    return made
+
+
+def quiet(*widgets: QWidget) -> None:
+    """Keeps the keyboard with the window's shortcuts."""
+    for widget in widgets:
+        widget.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+
+
+def style_axes(plot: pg.PlotItem, *sides: str) -> None:
+    """Fonts and colours of a plot's axes; numbers are never rescaled to milli or kilo."""
+    for side in sides:
+        axis = plot.getAxis(side)
+        axis.setTickFont(theme.axis_font())
+        axis.enableAutoSIPrefix(False)
+        axis.setPen(theme.LINE)
+        axis.setTextPen(theme.MUTED)
+    plot.hideButtons()
+    plot.setMenuEnabled(False)
+
+
+def draw_curve(curve: pg.PlotDataItem, x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
+    """Draws y over x with gaps where y is NaN; nothing where all of it is (bounds would warn)."""
+    if np.isfinite(y).any():
+        curve.setData(x, y, connect="finite")
+    else:
+        curve.clear()
+
+
+class CentreText:
+    """A line of text in the middle of a plot, saying why it is empty."""
+
+    def __init__(self, plot: pg.PlotItem) -> None:
+        self._item = pg.LabelItem("", color=theme.MUTED, size="10pt")
+        self._item.setParentItem(plot.vb)
+        self._item.anchor(itemPos=(0.5, 0.5), parentPos=(0.5, 0.5))
+        self._text = ""
+
+    def set(self, text: str) -> None:
+        """Shows the text; nothing hides it."""
+        if text != self._text:
+            self._text = text
+            self._item.setText(text)
+            self._item.anchor(itemPos=(0.5, 0.5), parentPos=(0.5, 0.5))
+        self._item.setVisible(bool(text))
+
+
+class ScaleBar:
+    """A bar of a round length in the corner of an image, which follows the zoom."""
+
+    def __init__(self, plot: pg.PlotItem) -> None:
+        self._box = plot.vb
+        self._unit = ""
+        pen = pg.mkPen("#ffffff", width=4)
+        shadow = pg.mkPen("#000000", width=7)
+        self._shadow = pg.PlotDataItem(pen=shadow)
+        self._line = pg.PlotDataItem(pen=pen)
+        self._text = pg.TextItem("", color="#ffffff", anchor=(0.5, 1.0), fill=(0, 0, 0, 150))
+        for item in (self._shadow, self._line, self._text):
+            item.setZValue(20)
+            self._box.addItem(item, ignoreBounds=True)
+        self._box.sigRangeChanged.connect(self._place)
+
+    def set_visible(self, visible: bool) -> None:
+        """Shown only where there is something to measure."""
+        for item in (self._shadow, self._line, self._text):
+            item.setVisible(visible)
+
+    def set_unit(self, unit: str) -> None:
+        """µm or voxel."""
+        self._unit = unit
+        self._place()
+
+    def _place(self, *_: Any) -> None:
+        (x0, x1), (y0, y1) = self._box.viewRange()
+        length = round_below(0.22 * (x1 - x0))
+        left, y = x0 + 0.04 * (x1 - x0), y0 + 0.05 * (y1 - y0)
+        for item in (self._shadow, self._line):
+            item.setData([left, left + length], [y, y])
+        self._text.setText(f"{length:g} {self._unit}")
+        self._text.setPos(left + length / 2, y + 0.01 * (y1 - y0))

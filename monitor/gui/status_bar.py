@@ -1,0 +1,103 @@
+"""One strip above all: the engine, the feeds with their counters, the recording."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from PySide6.QtWidgets import QFrame, QHBoxLayout
+
+from monitor.gui import theme
+from monitor.gui.feeds import TIPS, FeedHealth, documents_health, slices_health
+from monitor.gui.model import Choice, Snapshot
+from monitor.gui.parts import label
+from monitor.gui.text import duration, number
+
+COUNTERS = (
+    ("gaps", "message numbers that are missing: slices that were sent and never came"),
+    ("repeats", "slices that came twice; the first one counts"),
+    ("late", "slices that came after their scan had ended"),
+)
+
+
+class StatusBar(QFrame):
+    """Draws the state of the feeds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("card")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(10, 4, 10, 4)
+        row.setSpacing(18)
+        self.experiment = label()
+        self.engine, self.slices, self.documents = label(), label(), label()
+        self.recorder = label(
+            "", "", "What waits to be written, and what the recorder complains of"
+        )
+        self.hint = label("<b>?</b> help", "muted", "Keys and definitions (key ?)")
+        row.addWidget(self.experiment)
+        for widget in (self.engine, self.slices, self.documents, self.recorder):
+            row.addWidget(widget)
+        row.addStretch(1)
+        row.addWidget(self.hint)
+
+    def draw(self, snapshot: Snapshot, choice: Choice) -> None:
+        """Shows feeds, ages and counters."""
+        state = snapshot.state or {}
+        name = state.get("experiment", {}).get("name", "pitwatch")
+        mode = state.get("experiment", {}).get("mode", "")
+        self.experiment.setText(f"<b>{name}</b>" + (f" · {mode}" if mode else ""))
+        self._draw_engine(snapshot)
+        feeds = state.get("feeds", {})
+        for widget, title, feed, health in (
+            (self.slices, "Slices", "slices", slices_health(snapshot)),
+            (self.documents, "Cycler", "documents", documents_health(snapshot)),
+        ):
+            widget.setText(_feed_text(title, health, feeds.get(feed, {})))
+            widget.setToolTip(_feed_tip(feed, health, feeds.get(feed, {})))
+        self._draw_recorder(state.get("recorder") or {})
+
+    def _draw_engine(self, snapshot: Snapshot) -> None:
+        if snapshot.linked:
+            text, colour = "connected", theme.GOOD
+        elif snapshot.state is None:
+            text, colour = f"waiting {duration(snapshot.silent_s)}", theme.WARN
+        else:
+            text, colour = f"silent for {duration(snapshot.silent_s)}", theme.BAD
+        self.engine.setText(f"<span style='color:{colour}'>●</span> Engine {text}")
+        tip = f"The engine that answers at {snapshot.address}"
+        if snapshot.bad_replies:
+            tip += f"\n{snapshot.bad_replies} replies could not be read"
+        self.engine.setToolTip(tip)
+
+    def _draw_recorder(self, recorder: Mapping[str, Any]) -> None:
+        alarm, queued = recorder.get("alarm"), recorder.get("queued_bytes")
+        self.recorder.setVisible(bool(recorder))
+        if alarm:
+            self.recorder.setText(f"<span style='color:{theme.BAD}'>● Recording: {alarm}</span>")
+        elif queued is not None:
+            waiting = number(queued / 1e6, 1, "MB waiting") if queued > 1e6 else "up to date"
+            self.recorder.setText(f"<span style='color:{theme.GOOD}'>●</span> Recording {waiting}")
+
+
+def _feed_text(title: str, health: FeedHealth, feed: Mapping[str, Any]) -> str:
+    colour = theme.STATE_COLOURS[health.state]
+    text = f"<span style='color:{colour}'>● {title} <b>{health.state}</b></span>"
+    if health.age_s is not None:
+        text += f" {duration(health.age_s)}"
+    troubles = [f"{name} {feed[name]}" for name, _ in COUNTERS if feed.get(name)]
+    bad = sum((feed.get("bad") or {}).values())
+    if bad:
+        troubles.append(f"bad {bad}")
+    if troubles:
+        text += f" <span style='color:{theme.WARN}'>· {' · '.join(troubles)}</span>"
+    return text
+
+
+def _feed_tip(name: str, health: FeedHealth, feed: Mapping[str, Any]) -> str:
+    lines = [health.why, f"{feed.get('messages', 0)} messages"]
+    if feed.get("bytes"):
+        lines[-1] += f", {feed['bytes'] / 1e6:.1f} MB"
+    lines += [f"{key}: {feed[key]} ({tip})" for key, tip in COUNTERS if key in feed]
+    lines += [f"bad, {kind}: {count}" for kind, count in (feed.get("bad") or {}).items()]
+    return "\n".join([*lines, "", TIPS[name]])

@@ -1,0 +1,88 @@
+"""A real publisher with made-up scans, and the real window in front of it, without a display."""
+
+import os
+
+os.environ["QT_QPA_PLATFORM"] = "offscreen"
+
+import pytest
+
+from monitor.engine.publish import Publisher
+from monitor.gui import theme
+from monitor.gui.client import Client
+from monitor.gui.window import Window
+from monitor.settings import parse
+from tests.gui.synthetic import Cell
+
+ANY_PORT = {"status": "tcp://127.0.0.1:*", "pull": "tcp://127.0.0.1:*"}
+FEEDS = {
+    "slices": {"messages": 480, "bytes": 9_000_000, "gaps": 2, "repeats": 0, "late": 0,
+               "bad": {"bad_length": 1}, "last_time": None},
+    "documents": {"messages": 240, "bad": {}, "last_time": None},
+}  # fmt: skip
+
+
+class Bench:
+    """An engine's publisher that is fed by hand."""
+
+    def __init__(self, cells, table=None, pull=None):
+        self.cells = {cell.name: cell for cell in cells}
+        self.orders = []
+        results = ANY_PORT | ({"pull": pull} if pull else {})
+        settings = {"cells": [{"name": name} for name in self.cells], "results": results}
+        self.publisher = Publisher(
+            parse(settings | (table or {})),
+            section=self.section,
+            on_operator=self.orders.append,
+            stored_map=None,
+        )
+
+    def section(self, cell, scan, axis, index):
+        return self.cells[cell].section(scan or 0, axis, index)
+
+    def update(self, *outputs, running=None, cycler=None):
+        none = dict.fromkeys(self.cells)
+        self.publisher.update(
+            outputs, feeds=FEEDS, running=none | (running or {}), cycler=cycler or {}
+        )
+
+    def scans(self, name, count):
+        """Scans 0 … count - 1 and the readings up to then."""
+        cell = self.cells[name]
+        for scan in range(count):
+            self.update(cell.result(scan))
+        for reading in cell.readings(cell.start(count - 1).stop_time + 600):
+            self.update(cycler={name: reading})
+
+
+@pytest.fixture
+def bench():
+    """make(cells, …) → Bench; all are closed at the end."""
+    made = []
+
+    def make(*cells, **options):
+        made.append(Bench(cells or (Cell(),), **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.publisher.close()
+
+
+@pytest.fixture
+def screen(qtbot, qapp):
+    """make(address) → the window, shown; closed with its client at the end."""
+    theme.apply(qapp)
+    clients = []
+
+    def make(publisher, cell=None, size=(1280, 800)):
+        client = Client(publisher.pull_address, publisher.status_address)
+        clients.append(client)
+        window = Window(client, cell)
+        qtbot.addWidget(window)
+        window.resize(*size)
+        window.show()
+        return window
+
+    yield make
+    for client in clients:
+        client.close()

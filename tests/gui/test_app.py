@@ -1,0 +1,40 @@
+"""A machine that cannot show a window is told so in one line."""
+
+import subprocess
+import sys
+
+import pytest
+
+from monitor.errors import MissingSoftware
+from monitor.gui import app
+
+
+@pytest.fixture
+def no_platform(monkeypatch):
+    for name in ("QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="displays are named on Linux only")
+def test_no_display_is_one_line(no_platform):
+    with pytest.raises(MissingSoftware, match=r"no display.*--headless") as caught:
+        app.run("tcp://127.0.0.1:5611", None)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "stderr",
+    [
+        "Traceback\nImportError: libEGL.so.1: cannot open shared object file: No such file\n",
+        "qt.qpa.plugin: From 6.5.0, xcb-cursor0 or libxcb-cursor0 is needed to load the plugin\n"
+        "This application failed to start\n",
+    ],
+)
+def test_a_missing_library_is_named_with_what_to_install(no_platform, monkeypatch, stderr):
+    monkeypatch.setenv("DISPLAY", ":77")
+    failed = subprocess.CompletedProcess([], 1, "", stderr)
+    monkeypatch.setattr(app.subprocess, "run", lambda *a, **k: failed)
+    problem = app.display_problem()
+    assert "apt install" in problem
+    assert ("libEGL.so.1" in problem) or ("libxcb-cursor0 is needed" in problem)
+    assert "\n" not in problem

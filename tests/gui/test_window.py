@@ -1,0 +1,243 @@
+"""The real window before a real publisher: what is shown, and what reaches the engine."""
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QPointF, Qt
+
+from monitor.gui.text import clock
+from monitor.records import Event
+from tests.gui.synthetic import T0, Cell
+
+
+def texts(window):
+    """All axis labels, captions and numbers of the window in one string."""
+    panels = [window.map.plot, window.section.plot, window.map.bar, *window.trend.plots.values()]
+    axes = [p.getAxis(side).labelText for p in panels for side in ("left", "bottom", "right")]
+    shown = [label.text() for label in window.panel.facts.values()]
+    table = window.table.table
+    heads = [
+        table.horizontalHeaderItem(i).text()
+        for i in range(table.columnCount())
+        if not table.isColumnHidden(i)
+    ]
+    labels = [window.map.readout, window.map.caption, window.section.caption]
+    return " ".join([*axes, *shown, *heads, *(label.text() for label in labels)])
+
+
+def shows(window, name, scan):
+    answer = window.snapshot.answers.get("map")
+    header = answer.header if answer else {}
+    return (header.get("name"), header.get("scan")) == (name, scan) and window.map.image.isVisible()
+
+
+@pytest.fixture
+def looking(bench, screen, qtbot):
+    """A window that shows scan 3 of a cell with readings."""
+    engine = bench()
+    engine.scans("A", 4)
+    window = screen(engine.publisher)
+    qtbot.waitUntil(lambda: shows(window, "height", 3), timeout=5000)
+    return engine, window
+
+
+def test_the_newest_height_map_is_shown_as_it_was_computed(looking, qtbot):
+    engine, window = looking
+    result = engine.cells["A"].result(9)
+    engine.update(result)
+    qtbot.waitUntil(lambda: shows(window, "height", 9), timeout=5000)
+    np.testing.assert_array_equal(window.map.image.image, result.maps["height"])
+    rect = window.map.image.mapRectToParent(window.map.image.boundingRect())
+    assert rect.width() == pytest.approx(160 * 0.717)
+    assert rect.left() == pytest.approx(-0.5 * 0.717)
+    assert "µm" in texts(window)
+    qtbot.waitUntil(lambda: window.map.rims.image is not None and window.map.rims.image.any())
+
+
+def test_keys_go_through_scans_and_maps(looking, qtbot):
+    _, window = looking
+    qtbot.keyClick(window, Qt.Key.Key_M)
+    qtbot.waitUntil(lambda: shows(window, "removal", 3), timeout=5000)
+    qtbot.keyClick(window, Qt.Key.Key_M)
+    qtbot.waitUntil(lambda: shows(window, "cumulative", 3), timeout=5000)
+    assert "mA/cm²" in window.map.bar.getAxis("right").labelText
+    qtbot.keyClick(window, Qt.Key.Key_Left)
+    qtbot.waitUntil(lambda: shows(window, "cumulative", 2), timeout=5000)
+    assert not window.panel.live.isChecked()
+    qtbot.keyClick(window, Qt.Key.Key_Left)
+    qtbot.keyClick(window, Qt.Key.Key_Left)
+    qtbot.waitUntil(lambda: "Scan 0" in window.panel.shown.text(), timeout=5000)
+    assert not window.map.image.isVisible()
+    qtbot.keyClick(window, Qt.Key.Key_L)
+    qtbot.waitUntil(lambda: shows(window, "cumulative", 3), timeout=5000)
+    qtbot.keyClick(window, Qt.Key.Key_Question)
+    assert window.help.isVisible()
+    qtbot.keyClick(window, Qt.Key.Key_Escape)
+    assert not window.help.isVisible()
+
+
+def test_the_selector_and_the_slider_choose(looking, qtbot):
+    _, window = looking
+    window.map.selector.setCurrentIndex(6)
+    window.map.selector.activated.emit(6)
+    qtbot.waitUntil(lambda: shows(window, "height_error", 3), timeout=5000)
+    window.panel.slider.setValue(1)
+    qtbot.waitUntil(lambda: shows(window, "height_error", 1), timeout=5000)
+
+
+def test_a_click_moves_the_crosshair_and_the_cross_section(looking, qtbot):
+    engine, window = looking
+    viewport = window.map.plot.vb
+    row, column = 30, 100
+    at = viewport.mapViewToScene(QPointF(column * 0.717, row * 0.717)).toPoint()
+    graphics = window.map.plot.scene().views()[0]
+    qtbot.mouseClick(graphics.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    qtbot.waitUntil(lambda: window.choice.cross is not None, timeout=5000)
+    assert window.choice.cross == pytest.approx((row, column), abs=1)
+    row = window.choice.cross[0]
+
+    def cut():
+        answer = window.snapshot.answers.get("section")
+        line = window.section.interface.getData()[1]
+        return answer and answer.header["index"] == row and line is not None
+
+    qtbot.waitUntil(cut, timeout=5000)
+    assert window.section.image.image.shape == (60, 160)
+    x, y = window.section.interface.getData()
+    removed, _ = engine.cells["A"].removal(3)
+    expected = (2 + engine.cells["A"].foil + engine.cells["A"].rough - removed)[row] * 0.717
+    np.testing.assert_allclose(x, np.arange(160) * 0.717)
+    assert np.nanmax(np.abs(y - expected)) < 5 * 0.6 * 0.717
+    window.section.turn.click()
+    qtbot.waitUntil(lambda: window.section.image.image.shape == (60, 120), timeout=5000)
+
+
+def test_zooming_in_fetches_that_part(looking, qtbot):
+    _, window = looking
+    window.map.plot.setRange(xRange=(20, 40), yRange=(20, 40), padding=0)
+
+    def zoomed():
+        answer = window.snapshot.answers.get("map")
+        return answer and answer.header["window"] != [0, 120, 0, 160]
+
+    qtbot.waitUntil(zoomed, timeout=5000)
+    y0, y1, x0, x1 = window.snapshot.answers["map"].header["window"]
+    assert x0 * 0.717 <= 20 < 40 <= x1 * 0.717
+    assert x1 - x0 < 160
+    assert y1 - y0 < 120
+
+
+def test_an_extra_scan_needs_two_presses_and_reaches_the_engine(looking, qtbot):
+    engine, window = looking
+    qtbot.waitUntil(window.panel.extra.isEnabled)
+    qtbot.mouseClick(window.panel.extra, Qt.MouseButton.LeftButton)
+    assert window.panel.extra.text() == "Confirm extra scan"
+    assert engine.orders == []
+    qtbot.keyClick(window, Qt.Key.Key_E)
+    qtbot.waitUntil(lambda: len(engine.orders) == 1, timeout=5000)
+    assert (engine.orders[0].cell, engine.orders[0].reason) == ("A", "manual")
+    assert window.panel.extra.text() == "Extra scan"
+    qtbot.waitUntil(lambda: "handed to the engine" in window.panel.fate.text(), timeout=5000)
+
+
+def test_an_unconfirmed_extra_scan_is_forgotten(looking, qtbot):
+    engine, window = looking
+    window.panel._disarm.setInterval(50)
+    qtbot.keyClick(window, Qt.Key.Key_E)
+    qtbot.waitUntil(lambda: window.panel.extra.text() == "Extra scan", timeout=5000)
+    assert engine.orders == []
+
+
+def test_the_trend_follows_readings_and_scans(looking, qtbot):
+    engine, window = looking
+    qtbot.waitUntil(lambda: window.trend.potential.getData()[0] is not None, timeout=5000)
+    hours, potential = window.trend.potential.getData()
+    readings = list(engine.cells["A"].readings(engine.cells["A"].start(3).stop_time + 600))
+    assert potential[-1] == pytest.approx(readings[-1].potential_V)
+    assert hours[-1] == pytest.approx((readings[-1].time - T0) / 3600)
+    assert list(window.trend.pits.getData()[1]) == [
+        len(engine.cells["A"].result(scan).pits) for scan in range(4)
+    ]
+    assert len(window.trend.scan_marks.data) == 4
+    assert window.table.table.item(0, 4).text() == f"{4.8491 * 0.55 * 1.5:.1f}"
+    assert "Next scan in" in window.panel.next.text()
+
+
+def test_progress_feeds_and_events_are_shown(looking, qtbot):
+    engine, window = looking
+    running = {"scan": 4, "received": 21, "slices": 60, "reason": "periodic", "start_time": T0}
+    engine.update(Event(1, "gap", "A", T0, {"lost": 2}), running={"A": running})
+    qtbot.waitUntil(lambda: window.panel.progress.value() == 21, timeout=5000)
+    qtbot.waitUntil(lambda: window.events.list.count() == 1, timeout=5000)
+    assert window.events.list.item(0).text() == f"{clock(T0)}  A gap  lost 2"
+    assert "gaps 2" in window.status.slices.text()
+    assert "bad 1" in window.status.slices.text()
+    assert "bad_length: 1" in window.status.slices.toolTip()
+
+
+def test_a_provisional_map_says_so(looking, qtbot):
+    engine, window = looking
+    running = {"scan": 4, "received": 30, "slices": 60, "reason": "periodic", "start_time": T0}
+    engine.update(engine.cells["A"].result(4, provisional=True), running={"A": running})
+    qtbot.waitUntil(lambda: shows(window, "height", 4), timeout=5000)
+    assert "provisional, 30 of 60 slices" in window.map.caption.text()
+    window._choose(map="removal")
+    qtbot.waitUntil(lambda: shows(window, "removal", 3), timeout=5000)
+    window._choose(scan=4)
+    assert "with the last slice" in window.map.message._text
+
+
+def test_without_a_voxel_size_nothing_is_in_um(bench, screen, qtbot):
+    engine = bench(Cell(voxel_um=None))
+    for scan in range(3):
+        engine.update(engine.cells["A"].result(scan))
+    window = screen(engine.publisher)
+    qtbot.waitUntil(lambda: shows(window, "height", 2), timeout=5000)
+    qtbot.waitUntil(lambda: window.section.image.isVisible(), timeout=5000)
+    assert "µm" not in texts(window)
+    assert "voxel" in texts(window)
+    assert window.map.scale._unit == "voxel"
+    assert "No cycler readings" in window.trend.no_cycler._text
+    rect = window.map.image.mapRectToParent(window.map.image.boundingRect())
+    assert rect.width() == pytest.approx(160)
+
+
+def test_before_the_first_scan_the_window_says_what_it_waits_for(bench, screen, qtbot):
+    engine = bench(Cell("A"), Cell("B"))
+    window = screen(engine.publisher, cell="B")
+    qtbot.waitUntil(lambda: "first scan of cell B" in window.map.message._text, timeout=5000)
+    assert "tcp://" in window.map.message._text
+    assert not window.map.image.isVisible()
+    engine.update(engine.cells["B"].result(0))
+    qtbot.waitUntil(lambda: shows(window, "height", 0), timeout=5000)
+    assert window.choice.cell == "B"
+    window.choose_cell("A")
+    assert "first scan of cell A" in window.map.message._text
+
+
+def test_a_cell_without_recorded_slices_says_so(bench, screen, qtbot):
+    engine = bench(table={"experiment": {"record_slices": False}})
+    engine.section = None
+    engine.publisher._section = None
+    engine.update(engine.cells["A"].result(0))
+    window = screen(engine.publisher)
+    qtbot.waitUntil(lambda: "not recorded" in window.section.message._text, timeout=5000)
+
+
+def test_the_screen_survives_a_restart_of_the_engine(bench, screen, qtbot):
+    first = bench()
+    first.scans("A", 3)
+    window = screen(first.publisher)
+    qtbot.waitUntil(lambda: shows(window, "height", 2), timeout=5000)
+    address = first.publisher.pull_address
+    first.publisher.close()
+    second = bench(pull=address)
+    second.update(second.cells["A"].result(0), Event(1, "scan_complete", "A", T0, {"scan": 0}))
+    qtbot.waitUntil(lambda: shows(window, "height", 0), timeout=15000)
+    assert len(window.snapshot.cell("A")["scans"]) == 1
+    assert window.snapshot.linked
+
+
+def test_a_picture_of_the_window_can_be_kept(looking, tmp_path):
+    _, window = looking
+    window.screenshot(tmp_path / "window.png")
+    assert (tmp_path / "window.png").stat().st_size > 20_000
