@@ -44,7 +44,7 @@ def write_plane(
         dataset.id.write_direct_chunk(tuple(at), compressed(block))
 
 
-def compressed(block: NDArray[Any]) -> bytes:
+def compressed(block: NDArray[Any]) -> NDArray[np.uint8]:
     """The block as HDF5's bitshuffle filter stores it: 12-byte header + bitshuffle + LZ4."""
     compress = _compressor()
     if compress is None:
@@ -58,7 +58,7 @@ def compressed(block: NDArray[Any]) -> bytes:
     size = compress(data.ctypes.data, into, data.size, data.itemsize, elements)
     if size < 0:
         raise OSError(f"bitshuffle refused a block of {data.shape} {data.dtype} (code {size})")
-    return out[: _HEADER.size + size].tobytes()
+    return out[: _HEADER.size + size]
 
 
 def _write_slowly(dataset: h5py.Dataset, block: NDArray[Any], at: list[int], axis: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from monitor.errors import RecordingError
@@ -30,11 +31,13 @@ def cross_sections(scans: Sequence[Shown]) -> Figure:
     chosen = over_charge(scans, (0.0, 0.5, 0.75, 1.0))
     row = _deepest_row(chosen[-1])
     cuts = [_cut(shown, row) for shown in chosen]
-    low, high = spread(cuts, 1.0, 99.0)
+    low, high = _greys(chosen[0], row, cuts)
     nz, nx = cuts[0].shape
     dz, dy, dx = chosen[0].voxel
-    panel = min(2.6, max(1.1, 7.5 * nz * dz / (nx * dx)))
-    figure = Figure(figsize=(8.5, panel * len(cuts) + 0.8), dpi=150, layout="constrained")
+    slender = nz * dz / (nx * dx)
+    panel = min(2.6, max(1.1, 7.5 * slender))
+    width = min(8.5, max(4.5, panel / slender + 1.0))
+    figure = Figure((width, (panel + 0.25) * len(cuts) + 0.8), dpi=150, layout="constrained")
     panels = figure.subplots(len(cuts), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     for axes, shown, cut in zip(panels, chosen, cuts, strict=True):
         axes.imshow(
@@ -52,7 +55,7 @@ def cross_sections(scans: Sequence[Shown]) -> Figure:
         axes.set_ylabel(f"z / {shown.unit}")
     panels[-1].set_xlabel(f"x / {chosen[0].unit}")
     figure.suptitle(
-        f"Vertical cross-section at y = {row * dy:.0f} {chosen[0].unit}; "
+        f"Vertical cross-section at y = {row * dy:.0f} {chosen[0].unit}\n"
         "orange: lithium/electrolyte interface as measured",
         fontsize=9,
     )
@@ -139,6 +142,7 @@ def relief(cells: Mapping[str, Sequence[Shown]]) -> Figure:
         axes.view_init(elev=38, azim=-60)
         axes.set_xlabel(f"x / {shown.unit}")
         axes.set_ylabel(f"y / {shown.unit}")
+        axes.zaxis.set_major_locator(MaxNLocator(4))
         axes.tick_params(labelsize=7)
         axes.set_title(
             f"cell {name} · {shown.caption} · z drawn × {stretch:.1f}", fontsize=9, y=1.0
@@ -146,7 +150,7 @@ def relief(cells: Mapping[str, Sequence[Shown]]) -> Figure:
     bar = figure.colorbar(surface, ax=figure.axes, shrink=0.7, pad=0.06)
     bar.set_label(f"removal / {next(iter(ends.values())).unit}")
     figure.suptitle(
-        "Removed lithium at the end of the first discharge: pits appear as hills", fontsize=10
+        "Removed lithium, last scan of the first discharge: pits appear as hills", fontsize=10
     )
     return figure
 
@@ -183,6 +187,14 @@ def _deepest_row(shown: Shown) -> int:
         return len(removal) // 2
     deepest: int = np.unravel_index(int(np.nanargmax(removal)), removal.shape)[0].item()
     return deepest
+
+
+def _greys(shown: Shown, row: int, cuts: Sequence[NDArray[np.generic]]) -> tuple[float, float]:
+    """Grey levels that show lithium against electrolyte: a bright collector may saturate."""
+    middle = shown.map("bottom")[row] + 0.5 * shown.map("height")[row]
+    known = middle[np.isfinite(middle)]
+    first = int(np.median(known) / shown.voxel[0]) if known.size else 0
+    return spread([cut[min(first, len(cut) - 1) :] for cut in cuts], 0.5, 99.5)
 
 
 def _cut(shown: Shown, row: int) -> NDArray[np.generic]:
