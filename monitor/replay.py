@@ -17,7 +17,7 @@ from monitor.engine.subscribe import Received
 from monitor.errors import RecordingError
 from monitor.processes import free_addresses, is_free, stop_on_signal
 from monitor.recording.read import Experiment, open_experiment
-from monitor.records import CyclerDocument, Output, ScanEnd, ScanResult, ScanStart
+from monitor.records import CyclerDocument, Output, ScanResult, ScanStart
 from monitor.settings import Settings, as_table, parse
 from monitor.sources.replay import replay_records
 
@@ -73,15 +73,13 @@ class ReplaySource:
 
 
 def _time_of(message: Received) -> float | None:
-    """UTC s of the data at which a message belongs; None for those that belong to the one before."""
-    match message.record:
-        case ScanStart(start_time=when):
-            return when
-        case CyclerDocument(name="event", doc=doc):
-            when = doc.get("time")
-            return float(when) if isinstance(when, int | float) else None
-        case ScanEnd():
-            return None
+    """UTC s of the data at which a message belongs; None where it belongs to the one before."""
+    record = message.record
+    if isinstance(record, ScanStart):
+        return record.start_time
+    if isinstance(record, CyclerDocument) and record.name == "event":
+        when = record.doc.get("time")
+        return float(when) if isinstance(when, int | float) else None
     return None
 
 

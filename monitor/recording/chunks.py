@@ -34,14 +34,17 @@ def write_plane(
         at = list(offset)
         at[axis] = first
         block = plane[first : first + rows]
-        if _compressor() is None:
+        plain = not dataset.id.get_create_plist().get_nfilters()
+        if not plain and _compressor() is None:
             _write_slowly(dataset, block, at, axis)
             continue
         if len(block) < rows:
             block = np.concatenate(
                 [block, np.zeros((rows - len(block), block.shape[1]), block.dtype)]
             )
-        dataset.id.write_direct_chunk(tuple(at), compressed(block))
+        # straight to the file: what HDF5 keeps back it may fail to write at the end, and crash
+        chunk = np.ascontiguousarray(block) if plain else compressed(block)
+        dataset.id.write_direct_chunk(tuple(at), chunk)
 
 
 def compressed(block: NDArray[Any]) -> NDArray[np.uint8]:

@@ -248,13 +248,12 @@ def _maps(entry: h5py.Group, start: ScanStart) -> None:
         _axis(group, "x", start, 2)
     chunks = (layout.chunk_rows(shape[0], shape[1] * 4), shape[1])
     for name, where in layout.MAP_GROUPS.items():
+        # not compressed: maps open with any HDF5 reader, and a chunk never written takes no room
         dataset = entry[f"/{where}"].create_dataset(
-            name, shape, np.float32, chunks=chunks, fillvalue=np.nan, **layout.compression()
+            name, shape, np.float32, chunks=chunks, fillvalue=np.nan
         )
         dataset.attrs["units"] = map_units(name, start.length_unit)
-    labels = entry["interface"].create_dataset(
-        layout.PIT_LABELS, shape, np.int32, chunks=chunks, **layout.compression()
-    )
+    labels = entry["interface"].create_dataset(layout.PIT_LABELS, shape, np.int32, chunks=chunks)
     labels.attrs["units"] = "1"
 
 
