@@ -4,35 +4,31 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import math
+import queue
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import numpy as np
 import zmq
-from numpy.typing import NDArray
 
+from monitor.engine.answers import Answers, Section, error_reply
 from monitor.engine.store import Store, StoredMap
 from monitor.errors import BadMessage, PitwatchError, SettingError
-from monitor.records import (
-    CyclerReading,
-    Event,
-    OperatorRequest,
-    ScanRequest,
-    ScanResult,
-    map_units,
-)
+from monitor.records import CyclerReading, Event, OperatorRequest, ScanRequest, ScanResult
 from monitor.settings import Settings
 from monitor.wire import results
 
-Section = Callable[[str, int | None, str, int], NDArray[Any]]
+__all__ = ["Publisher", "Section"]
 
 HEARTBEAT_S = 1.0
 REPLIES_WAITING_PER_SCREEN = 32
 STATUS_WAITING_PER_SCREEN = 1000
+MAX_SLOW_WAITING = 64
 
 
 class Publisher:
@@ -51,10 +47,11 @@ class Publisher:
         stored_map: StoredMap | None,
         mode: str = "live",
     ) -> None:
-        self._settings = settings
-        self._section = section
-        self._on_operator = on_operator
         self._store = Store(settings, stored_map, mode)
+        self._answers = Answers(settings, self._store, section, on_operator)
+        self._slow: queue.Queue[tuple[bytes, results.Request] | None]
+        self._slow = queue.Queue(MAX_SLOW_WAITING)
+        self._ready: deque[tuple[bytes, list[results.Frame]]] = deque()
         self._stop = threading.Event()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         try:
@@ -69,7 +66,11 @@ class Publisher:
         self._wake.setblocking(False)
         self._woken.setblocking(False)
         self._thread = threading.Thread(target=self._serve, name="publish", daemon=True)
+        self._slow_thread = threading.Thread(
+            target=self._answer_slowly, name="publish from disk", daemon=True
+        )
         self._thread.start()
+        self._slow_thread.start()
 
     def update(
         self,
@@ -90,6 +91,11 @@ class Publisher:
         self._stop.set()
         self._nudge()
         self._thread.join(timeout=10)
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._slow.get_nowait()
+        self._slow.put(None)
+        self._slow_thread.join(timeout=10)
         self._wake.close()
         self._woken.close()
 
@@ -138,6 +144,8 @@ class Publisher:
                     beat = time.monotonic() + HEARTBEAT_S
                     self._store.heartbeat()
                 self._publish()
+                while self._ready:
+                    self._send(*self._ready.popleft())
                 if self._router in ready:
                     self._answer()
             self._publish()
@@ -157,95 +165,37 @@ class Publisher:
                 client, *frames = self._router.recv_multipart(zmq.DONTWAIT)
             except zmq.Again:
                 return
-            tag = ""
             try:
                 request = results.decode_request(frames)
-                tag = request.tag
-                reply = self._reply(request)
-            except PitwatchError as error:
-                reply = _error(str(error), tag)
-            except Exception as error:  # a screen's question must not end the service
-                reply = _error(f"{type(error).__name__}: {error}", tag)
-            # a screen that has gone or is frozen asks again when it lives
-            with contextlib.suppress(zmq.ZMQError):
-                self._router.send_multipart([client, *reply], zmq.DONTWAIT, copy=False)
+                slow = self._answers.is_slow(request)
+            except BadMessage as error:
+                self._send(client, error_reply(str(error), _tag(frames)))
+                continue
+            if not slow:
+                self._send(client, self._answers.reply(request))
+                continue
+            try:
+                self._slow.put_nowait((client, request))
+            except queue.Full:
+                why = f"{MAX_SLOW_WAITING} requests wait for the disk already; ask again"
+                self._send(client, error_reply(why, request.tag))
 
-    def _reply(self, request: results.Request) -> list[results.Frame]:
-        match request:
-            case results.StateRequest():
-                text = self._store.state(request.since, request.engine)
-                return [text[:-1] + b',"tag":%s}' % results.to_json(request.tag)]
-            case results.MapRequest():
-                return self._map(request)
-            case results.SectionRequest():
-                return self._cut(request)
-            case results.PitsRequest():
-                scan = self._store.scan(request.cell, request.scan)
-                columns = results.pit_columns(scan.pits, scan.start.length_unit)
-                header = {"type": "pits", "cell": request.cell, "scan": scan.start.key.scan}
-                return results.encode_reply({**header, "columns": columns, "tag": request.tag})
-            case results.CyclerRequest():
-                columns = self._store.columns(request.cell, request.max_points)
-                header = {"type": "cycler", "cell": request.cell, "tag": request.tag}
-                return results.encode_reply({**header, "columns": columns})
-            case results.ScanOrder():
-                return self._order(request)
+    def _send(self, client: bytes, reply: list[results.Frame]) -> None:
+        # a screen that has gone or is frozen asks again when it lives
+        with contextlib.suppress(zmq.ZMQError):
+            self._router.send_multipart([client, *reply], zmq.DONTWAIT, copy=False)
 
-    def _map(self, request: results.MapRequest) -> list[results.Frame]:
-        scan = self._store.scan(request.cell, request.scan)
-        whole = self._store.map(scan, request.name)
-        ny, nx = whole.shape
-        y0, y1, x0, x1 = results.fit((ny, nx), request.window, request.shape)
-        step = results.thinning((y1 - y0, x1 - x0), request.shape)
-        start = scan.start
-        header = {
-            "type": "map",
-            "cell": request.cell,
-            "scan": start.key.scan,
-            "name": request.name,
-            "units": ""
-            if request.name == "pit_labels"
-            else map_units(request.name, start.length_unit),
-            "length_unit": start.length_unit,
-            "window": (y0, y1, x0, x1),
-            "step": step,
-            "voxel_size": start.voxel_size,
-            "provisional": scan.provisional,
-            "tag": request.tag,
-        }
-        kind = np.int32 if request.name == "pit_labels" else np.float32
-        return results.encode_reply(header, whole[y0:y1:step, x0:x1:step].astype(kind, copy=False))
-
-    def _cut(self, request: results.SectionRequest) -> list[results.Frame]:
-        self._store.check_cell(request.cell)
-        if self._section is None:
-            raise BadMessage("no_section", "slices are not recorded: there is no cross-section")
-        # the running scan has slices before it has its first maps, so the store need not know it
-        plane = self._section(request.cell, request.scan, request.axis, request.index)
-        step = results.thinning((plane.shape[0], plane.shape[1]), request.shape)
-        header = {
-            "type": "section",
-            "cell": request.cell,
-            "scan": request.scan,
-            "axis": request.axis,
-            "index": request.index,
-            "step": step,
-            "tag": request.tag,
-        }
-        return results.encode_reply(header, plane[::step, ::step])
-
-    def _order(self, request: results.ScanOrder) -> list[results.Frame]:
-        header = {"type": "request_scan", "cell": request.cell, "tag": request.tag}
-        try:
-            self._store.check_cell(request.cell)
-            if self._settings.requests.backend == "none":
-                raise PitwatchError('no acquisition is connected: requests.backend is "none"')
-            now = self._store.time_of(request.cell)
-            self._on_operator(OperatorRequest(request.cell, request.reason, now))
-        except PitwatchError as error:
-            return results.encode_reply({**header, "status": "refused", "why": str(error)})
-        return results.encode_reply({**header, "status": "sent", "why": ""})
+    def _answer_slowly(self) -> None:
+        """What needs the disk, in a thread of its own: heartbeats and small answers don't wait."""
+        while (asked := self._slow.get()) is not None:
+            client, request = asked
+            self._ready.append((client, self._answers.reply(request)))
+            self._nudge()
 
 
-def _error(why: str, tag: str) -> list[results.Frame]:
-    return results.encode_reply({"type": "error", "why": why, "tag": tag})
+def _tag(frames: list[bytes]) -> str:
+    """The tag of a request that could not be read, where it can be told."""
+    try:
+        return str(json.loads(frames[0])["tag"])
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return ""

@@ -14,20 +14,18 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from monitor.engine.readings import READING, Readings
 from monitor.errors import BadMessage
 from monitor.records import CyclerReading, Event, Pit, ScanRequest, ScanResult, ScanStart
 from monitor.settings import Settings
-from monitor.wire.results import Status, encode_status, plain, table_rows, to_json
+from monitor.wire.results import Status, encode_status, table_rows, to_json
 
 PREVIEWS = ("scan_progress", "maps", "heartbeat")
 MAX_EVENTS = 200
 MAX_PREVIEWS_WAITING = 1000
 MAX_REQUESTS = 200
-MAX_READINGS = 400_000
-READING = ("time", "potential_V", "current_mA", "charge_mAh")
 
 StoredMap = Callable[[str, int, str], NDArray[Any] | None]
 
@@ -48,32 +46,6 @@ class Scan:
     @property
     def nbytes(self) -> int:
         return sum(array.nbytes for array in self.maps.values())
-
-
-class Readings:
-    """The cycler's readings of one cell; where they are too many, every second one is forgotten."""
-
-    def __init__(self) -> None:
-        self._rows = np.empty((1024, len(READING)))
-        self.count = 0
-
-    def add(self, reading: CyclerReading) -> None:
-        """Appends a reading that is newer than the last; ignores any other."""
-        if self.count and reading.time <= self._rows[self.count - 1, 0]:
-            return
-        if self.count == MAX_READINGS:
-            self.count = len(self._rows[: self.count : 2])
-            self._rows[: self.count] = self._rows[: 2 * self.count : 2]
-        if self.count == len(self._rows):
-            self._rows = np.concatenate([self._rows, np.empty_like(self._rows)])
-        self._rows[self.count] = [getattr(reading, name) for name in READING]
-        self.count += 1
-
-    def columns(self, max_points: int) -> dict[str, list[Any]]:
-        """At most `max_points` readings by name, evenly thinned, the newest among them."""
-        step = max(1, -(-self.count // max_points))
-        rows = self._rows[: self.count][::-1][::step][::-1]
-        return {name: plain(rows[:, i]) for i, name in enumerate(READING)}
 
 
 class Store:
@@ -341,6 +313,7 @@ class Store:
         key = scan.start.key
         if name not in scan.names:
             raise BadMessage("no_map", f"scan {key.scan} of cell {key.cell} has no map {name}")
+        # taken once: the writer may let go of the map at any moment
         found = scan.maps.get(name)
         if found is None and self._stored_map is not None:
             found = self._stored_map(key.cell, key.scan, name)
@@ -349,6 +322,11 @@ class Store:
                 "no_map", f"{name} of scan {key.scan} has left memory and is not on disk"
             )
         return found
+
+    def is_on_disk(self, cell: str, number: int | None, name: str) -> bool:
+        """True where reading this map means reading a file."""
+        scan = self.scan(cell, number)
+        return name in scan.names and name not in scan.maps
 
     def _check(self, cell: str) -> None:
         if cell not in self._scans:

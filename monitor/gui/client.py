@@ -27,7 +27,7 @@ POLL_S = 0.2
 STATE_PATIENCE_S = 3.0
 ANSWER_PATIENCE_S = 20.0
 ORDER_PATIENCE_S = 10.0
-LEAST_INTERVAL_S = {"cycler": 1.0}
+LEAST_INTERVAL_S = {"cycler": 1.0, "section": 0.3}
 URGENT = ("maps", "scan_started", "scan_complete", "pit_onset", "scan_request", "alarm")
 MAX_EVENTS = 200
 MAX_ORDERS = 20
@@ -232,7 +232,8 @@ class Client:
                 else:
                     levels = colour_levels(array)
             elif array is not None:
-                levels = colour_levels(array)
+                # a slice that has not come is 0
+                levels = colour_levels(array[array != 0])
             answer = Answer(request, header, array, levels)
             with self._lock:
                 if name in self._wants:

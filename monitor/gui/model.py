@@ -156,11 +156,16 @@ def wants(
             asked[name] = Want(request, mark)
     if "pit_labels" in scan["maps"]:
         asked["pits"] = Want(PitsRequest(choice.cell, number), mark)
-    return asked | _cut(cell, scan, choice, cut_shape)
+    unwritten = bool(((snapshot.state or {}).get("recorder") or {}).get("queued_bytes"))
+    return asked | _cut(cell, scan, choice, cut_shape, unwritten)
 
 
 def _cut(
-    cell: Mapping[str, Any], scan: Mapping[str, Any], choice: Choice, shape: tuple[int, int]
+    cell: Mapping[str, Any],
+    scan: Mapping[str, Any],
+    choice: Choice,
+    shape: tuple[int, int],
+    unwritten: bool,
 ) -> dict[str, Want]:
     """The cross-section through the crosshair, and the heights along it."""
     row, column = crosshair(scan, choice)
@@ -171,6 +176,9 @@ def _cut(
     running = cell["running"]
     if scan["provisional"] and running:
         mark = (*mark, 20 * running["received"] // max(1, running["slices"]))
+    elif scan is cell["scans"][-1]:
+        # its last slices may not be written yet: asked again when they are
+        mark = (*mark, unwritten)
     index = row if along_x else column
     cut = SectionRequest(choice.cell, scan["scan"], choice.axis, index, shape)
     asked = {"section": Want(cut, mark)}

@@ -9,7 +9,7 @@ import pytest
 import zmq
 
 from monitor.engine.publish import Publisher
-from monitor.engine.store import MAX_READINGS, Readings
+from monitor.engine.readings import MAX_READINGS, Readings
 from monitor.errors import PitwatchError, SettingError
 from monitor.records import CyclerReading, Event, ScanRequest
 from monitor.settings import parse
@@ -208,9 +208,31 @@ def test_pits_sections_and_readings_are_served(bench):
     assert thinned[-1] == readings[-1].time
 
 
+def test_a_slow_disk_holds_up_neither_maps_nor_heartbeats(bench):
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow_section(cell, scan, axis, index):
+        begun.set()
+        assert go_on.wait(10)
+        return np.ones((3, 4), np.uint8)
+
+    publisher, screen = bench(section=slow_section)
+    update(publisher, Cell().result(0))
+    screen.dealer.send_json({"type": "section", "cell": "A", "scan": 0, "axis": "y", "index": 1})
+    assert begun.wait(5)
+    header, _ = screen.ask(type="map", cell="A", scan=0, name="height")
+    assert header["type"] == "map"
+    screen.status("heartbeat")
+    screen.status("heartbeat")
+    go_on.set()
+    assert screen.dealer.poll(5000)
+    assert json.loads(screen.dealer.recv_multipart()[0])["type"] == "section"
+
+
 def test_what_cannot_be_answered_gets_a_reason(bench):
     _, screen = bench()
-    assert screen.ask(type="volume", tag="t")["type"] == "error"
+    unknown = screen.ask(type="volume", tag="t")
+    assert (unknown["type"], unknown["tag"]) == ("error", "t")
     assert "there is A" in screen.ask(type="map", cell="Z", scan=0, name="height", tag="t")["why"]
     assert "any scan" in screen.ask(type="map", cell="A", scan=None, name="height")["why"]
     no_slices = screen.ask(type="section", cell="A", scan=0, axis="y", index=1)

@@ -24,14 +24,14 @@ FEEDS = {
 class Bench:
     """An engine's publisher that is fed by hand."""
 
-    def __init__(self, cells, table=None, pull=None):
+    def __init__(self, cells, table=None, pull=None, slices=True):
         self.cells = {cell.name: cell for cell in cells}
         self.orders = []
         results = ANY_PORT | ({"pull": pull} if pull else {})
         settings = {"cells": [{"name": name} for name in self.cells], "results": results}
         self.publisher = Publisher(
             parse(settings | (table or {})),
-            section=self.section,
+            section=self.section if slices else None,
             on_operator=self.orders.append,
             stored_map=None,
         )

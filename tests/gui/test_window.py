@@ -215,9 +215,7 @@ def test_before_the_first_scan_the_window_says_what_it_waits_for(bench, screen, 
 
 
 def test_a_cell_without_recorded_slices_says_so(bench, screen, qtbot):
-    engine = bench(table={"experiment": {"record_slices": False}})
-    engine.section = None
-    engine.publisher._section = None
+    engine = bench(table={"experiment": {"record_slices": False}}, slices=False)
     engine.update(engine.cells["A"].result(0))
     window = screen(engine.publisher)
     qtbot.waitUntil(lambda: "not recorded" in window.section.message._text, timeout=5000)
