@@ -44,7 +44,7 @@ LEAST_DISK_GB = 20.0
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: whether it is in order, what was seen, and what to do where it is not."""
+    """One thing looked at: whether it is in order, what was seen, what to do where it is not."""
 
     what: str
     ok: bool

@@ -37,7 +37,8 @@ class Children:
         return self._running[name].wait(timeout_s)
 
     def stop(self, name: str) -> int:
-        """Ask a child to end, insist after five minutes: a recording may have much to write; returns its exit code."""
+        """Ask a child to end; returns its exit code. It is made to end only after five minutes,
+        since a recording may have much to write."""
         child = self._running[name]
         if child.poll() is None:
             child.send_signal(signal.SIGTERM)

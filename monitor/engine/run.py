@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Literal, Protocol
 
 from monitor.core.session import Session
-from monitor.engine.publish import Publisher, Section
+from monitor.engine.answers import Section
+from monitor.engine.publish import Publisher
 from monitor.engine.record import Recorder
 from monitor.engine.request import Requester
 from monitor.engine.subscribe import Received
