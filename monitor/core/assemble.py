@@ -72,15 +72,16 @@ class Assembly:
         self._waiting_bytes += frame.data.nbytes
         return Arrival.NEW
 
-    def runs(self, *, last: bool = False) -> list[Run]:
+    def runs(self, *, last: bool = False, sparing: bool = False) -> list[Run]:
         """Runs of consecutive slices that may go to the kernels now, whole slabs only; with `last`,
-        everything that waits, holes skipped."""
+        everything that waits, holes skipped; with `sparing`, no more than memory is short of."""
         runs: list[Run] = []
-        while run := self._take_run(whole_slabs=not last):
+        most = kernels.SLAB if sparing else len(self.ledger)
+        while (self.full or not sparing) and (run := self._take_run(most, whole_slabs=not last)):
             runs.append(run)
         while self._waiting and (last or self.full):
             self._next = min(self._waiting)
-            run = self._take_run(whole_slabs=False)
+            run = self._take_run(most, whole_slabs=False)
             if run:
                 runs.append(run)
         return runs
@@ -92,9 +93,9 @@ class Assembly:
         self._waiting_bytes = 0
         return taken
 
-    def _take_run(self, *, whole_slabs: bool) -> Run | None:
+    def _take_run(self, most: int, *, whole_slabs: bool) -> Run | None:
         first = end = self._next
-        while end in self._waiting:
+        while end in self._waiting and end - first < most:
             end += 1
         if whole_slabs and end < len(self.ledger):
             end -= (end - first) % kernels.SLAB

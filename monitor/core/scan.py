@@ -14,14 +14,15 @@ from monitor.records import ScanStart, SliceFrame, frozen
 from monitor.settings import CellSettings
 
 CALIBRATE_EVERY = 16
+MAKE_DO_EVERY = 8
 
 
 class RunningScan:
     """Takes slices in any order and leads them to the kernels as soon as they may go.
 
     Slices wait in memory until the grey levels are known, which is when the last layer has come up.
-    If that would be more than `memory_bytes`, those of the previous scan (or a guess that holds for
-    the layers seen) are used.
+    Of what would be more than `memory_bytes`, the first slices go by the levels of the previous
+    scan, or by a guess that holds for the layers seen.
     """
 
     def __init__(
@@ -116,19 +117,19 @@ class RunningScan:
         ):
             self._checked += CALIBRATE_EVERY
             found = self._calibration.levels(self._checked)
-            if found is not None:
-                self._use(found)
-                self._final_levels = True
+            self._use(found)
+            self._final_levels = found is not None
         if not self._final_levels and (self._assembly.full or self._makeshift):
             self._make_do(self._calibration)
 
     def _make_do(self, calibration: Calibration) -> None:
-        """Memory is short: from here on slices go by the best levels known, improved every 16."""
+        """Memory is short: slices that must go do so by the best levels there are."""
         if self.levels is not None and self.received < self._makeshift:
             return
-        self._makeshift = self.received + CALIBRATE_EVERY
-        known = calibration.levels(self.start.slice_count)
-        self._use(known or self._former or calibration.guess())
+        self._makeshift = self.received + MAKE_DO_EVERY
+        found = calibration.levels(self.start.slice_count)
+        self._use(found or self._former or calibration.guess())
+        self._final_levels = found is not None
 
     def _use(self, levels: Levels | None) -> None:
         if levels is not None and self._surfaces is not None:
@@ -143,6 +144,7 @@ class RunningScan:
                 self._surfaces.add_vertical(row, image)
                 self.used += 1
             return
-        for first, slices in self._assembly.runs(last=last):
+        sparing = not (self._final_levels or last)
+        for first, slices in self._assembly.runs(last=last, sparing=sparing):
             self._surfaces.add(first, slices)
             self.used += len(slices)

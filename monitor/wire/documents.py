@@ -72,9 +72,7 @@ def _object_hook(obj: dict[Any, Any]) -> Any:
         raise _pickled("array of objects")
     kind = obj.get(b"type")
     if not isinstance(kind, str) or np.dtype(kind).kind not in "biufcSUmM":
-        raise BadMessage(
-            "bad_document", "documents: an array of neither numbers nor text; dropped"
-        )
+        raise BadMessage("bad_document", "documents: an array of neither numbers nor text; dropped")
     return msgpack_numpy.decode(obj)
 
 

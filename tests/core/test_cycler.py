@@ -1,0 +1,233 @@
+"""Charge, current and steps against what was put in, and bluesky's own documents."""
+
+import math
+
+import event_model
+import numpy as np
+import pytest
+
+from monitor.core.cycler import CyclerHistory, Documents
+from monitor.errors import BadMessage
+from monitor.records import CyclerDocument, CyclerReading
+from monitor.settings import CellSettings, Settings
+
+NAN = float("nan")
+
+
+def history(*rows, sign=-1):
+    """`rows`: (time s, current mA, counter mAh)."""
+    made = CyclerHistory(CellSettings(name="A", stripping_current_sign=sign))
+    for time, current, charge in rows:
+        made.add(CyclerReading("A", time, current_mA=current, charge_mAh=charge))
+    return made
+
+
+def test_charge_of_a_constant_current():
+    made = history(*((60.0 * k, -0.12, NAN) for k in range(61)))
+    assert made.charge_at(3600.0) == pytest.approx(0.12, rel=1e-12)
+    assert made.charge_at(1234.5) == pytest.approx(0.12 * 1234.5 / 3600, rel=1e-12)
+    assert made.active_hours_at(3600.0) == pytest.approx(1.0, rel=1e-12)
+    assert (made.current_at(1800.0), made.step_at(1800.0)) == (0.12, "discharge")
+
+
+def test_charge_of_a_current_that_changes_all_the_time():
+    """The trapezium rule on readings 10 s apart against the integral of a sine."""
+    times = np.arange(0, 3601, 10.0)
+    made = history(*((t, -0.5 * math.sin(t / 900), NAN) for t in times))
+    expected = 0.5 * 900 * (1 - math.cos(4.0)) / 3600
+    assert made.charge_at(3600.0) == pytest.approx(expected, rel=1e-4)
+
+
+def test_the_cycler_s_counter_is_preferred_to_the_integral():
+    made = history((0, -0.1, 5.0), (1800, -0.1, 4.948), (3600, -0.1, 4.897))
+    assert made.charge_at(3600) == pytest.approx(0.103, rel=1e-9)
+
+
+def test_a_counter_that_starts_again_loses_no_charge():
+    rows, counter = [], 0.0
+    for k in range(61):
+        counter = 0.0 if k == 30 else counter - 0.12 / 60
+        rows.append((60.0 * k, -0.12, counter))
+    assert history(*rows).charge_at(3600.0) == pytest.approx(0.12, rel=1e-9)
+
+
+def test_a_counter_without_a_current_gives_both():
+    made = history(*((60.0 * k, NAN, -0.002 * k) for k in range(31)))
+    assert made.charge_at(1800.0) == pytest.approx(0.06, rel=1e-9)
+    assert made.current_at(1700.0) == pytest.approx(0.12, rel=1e-9)
+
+
+def test_the_sign_of_stripping_is_a_setting():
+    made = history((0, 0.1, NAN), (3600, 0.1, NAN), sign=1)
+    assert made.charge_at(3600) == pytest.approx(0.1)
+    assert made.step_at(3600) == "discharge"
+    assert history((0, 0.1, NAN), (3600, 0.1, NAN)).step_at(3600) == "charge"
+
+
+def test_rest_counts_no_hours_and_no_discharge():
+    made = history(
+        (0, 0.0, 0.0), (600, 0.0, 0.0), (601, -0.1, 0.0), (4201, -0.1, -0.1), (4202, 0.0, -0.1),
+        (7800, 0.0, -0.1), (7801, 0.1, -0.1), (11401, 0.1, 0.0), (11402, -0.1, 0.0),
+        (12000, -0.1, -0.01661),
+    )  # fmt: skip
+    assert made.discharge_at(300) is None
+    assert made.discharge_at(3000) == 1
+    assert made.discharge_at(9000) == 1
+    assert made.discharge_at(11500) == 2
+    assert made.discharge_start(2) == 11402
+    assert [made.step_at(t) for t in (300, 3000, 6000, 9000)] == [
+        "rest", "discharge", "rest", "charge"
+    ]  # fmt: skip
+    assert made.active_hours_at(7000) == pytest.approx(1.0, abs=2 / 3600)
+    assert made.charge_at(4202) == pytest.approx(0.1)
+    assert made.charge_at(11402) == pytest.approx(0.0, abs=1e-4)
+
+
+def test_a_rest_within_a_discharge_does_not_begin_another():
+    made = history((0, -0.1, NAN), (60, 0.0, NAN), (120, -0.1, NAN))
+    assert made.discharge_at(130) == 1
+
+
+def test_before_the_first_and_after_the_last_reading():
+    made = history((1000, -0.36, NAN), (2000, -0.36, NAN))
+    assert made.charge_at(0) == 0.0
+    assert made.charge_at(3000) == pytest.approx(0.2)
+    assert made.active_hours_at(3000) == pytest.approx(2000 / 3600)
+    rested = history((1000, -0.36, NAN), (2000, 0.0, NAN))
+    assert rested.charge_at(9000) == rested.charge_at(2000)
+    assert rested.active_hours_at(9000) == rested.active_hours_at(2000)
+
+
+def test_without_readings_nothing_is_known():
+    made = history()
+    assert made.charge_at(5) is None
+    assert made.current_at(5) is None
+    assert made.step_at(5) is None
+    assert made.active_hours_at(5) is None
+    assert made.discharge_at(5) is None
+
+
+@pytest.mark.parametrize("time", [100.0, 99.0])
+def test_a_reading_out_of_order_is_refused_and_changes_nothing(time):
+    made = history((0, -0.1, NAN), (100, -0.1, NAN))
+    with pytest.raises(BadMessage) as caught:
+        made.add(CyclerReading("A", time, current_mA=-5.0))
+    assert caught.value.kind == "out_of_order"
+    made.add(CyclerReading("A", 200.0, current_mA=-0.1))
+    assert made.charge_at(200) == pytest.approx(0.1 * 200 / 3600)
+
+
+# --- documents ------------------------------------------------------------------------------------
+
+KEYS = ("vmp_potential", "vmp_current", "vmp_charge")
+
+
+def run_of(cell="A", **metadata):
+    """A run and its one stream, composed by event-model."""
+    run = event_model.compose_run(metadata={"cell": cell, **metadata} if cell else metadata)
+    keys = {k: {"dtype": "number", "shape": [], "source": "vmp"} for k in KEYS}
+    stream = run.compose_descriptor(name="primary", data_keys=keys)
+    return run, stream
+
+
+def event(stream, time, values=(2.1, -0.1, -0.5)):
+    data = dict(zip(KEYS, values, strict=True))
+    return stream.compose_event(data=data, timestamps=dict.fromkeys(KEYS, time), time=time + 1)
+
+
+def reader(*cells):
+    return Documents(Settings(cells=cells or (CellSettings(name="A"),)))
+
+
+def feed(documents, name, doc):
+    return documents.readings(CyclerDocument(name, dict(doc)))
+
+
+def begun(documents, run, stream):
+    assert feed(documents, "start", run.start_doc) == []
+    assert feed(documents, "descriptor", stream.descriptor_doc) == []
+
+
+def test_an_event_becomes_a_reading_stamped_with_its_own_time():
+    documents, (run, stream) = reader(), run_of()
+    begun(documents, run, stream)
+    (reading,) = feed(documents, "event", event(stream, 1000.0))
+    assert (reading.cell, reading.time) == ("A", 1000.0)
+    assert (reading.potential_V, reading.current_mA, reading.charge_mAh) == (2.1, -0.1, -0.5)
+    assert math.isnan(reading.cycle)
+    assert feed(documents, "stop", run.compose_stop()) == []
+
+
+def test_a_page_becomes_its_readings():
+    documents, (run, stream) = reader(), run_of()
+    begun(documents, run, stream)
+    page = event_model.pack_event_page(*(event(stream, t) for t in (10.0, 20.0, 30.0)))
+    assert [r.time for r in feed(documents, "event_page", page)] == [10.0, 20.0, 30.0]
+
+
+def test_the_clock_offset_is_applied():
+    documents, (run, stream) = reader(CellSettings(name="A", clock_offset_s=-3600.0)), run_of()
+    begun(documents, run, stream)
+    assert feed(documents, "event", event(stream, 5000.0))[0].time == 1400.0
+
+
+def test_two_cells_runs_are_told_apart():
+    documents = reader(CellSettings(name="A"), CellSettings(name="B"))
+    runs = {name: run_of(name) for name in "AB"}
+    for run, stream in runs.values():
+        begun(documents, run, stream)
+    for name in "BAB":
+        assert feed(documents, "event", event(runs[name][1], 1.0))[0].cell == name
+
+
+def test_runs_without_a_cell_and_other_keys_are_none_of_ours():
+    documents, (run, stream) = reader(), run_of(None, purpose="alignment")
+    begun(documents, run, stream)
+    assert feed(documents, "event", event(stream, 1.0)) == []
+    other = reader(CellSettings(name="A", keys={"potential_V": "something_else"}))
+    run, stream = run_of()
+    begun(other, run, stream)
+    assert feed(other, "event", event(stream, 1.0)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "doc", "kind"),
+    [
+        ("begin", {}, "unknown_document"),
+        ("x" * 10_000, {}, "unknown_document"),
+        ("start", {"cell": "Z", "uid": "u"}, "unknown_cell"),
+        ("start", {"cell": "A"}, "bad_document"),
+        ("descriptor", {"uid": "d"}, "bad_document"),
+        ("event", {}, "bad_document"),
+        ("event", {"descriptor": "d", "data": {}, "timestamps": {}, "time": 1.0}, "unknown_run"),
+        ("event_page", {"time": 5, "data": {}, "timestamps": {}}, "bad_document"),
+        ("event_page", {"time": [1, 2], "data": {"a": [1]}, "timestamps": {}}, "bad_document"),
+    ],
+)
+def test_documents_that_cannot_be_used_are_refused_by_name(name, doc, kind):
+    with pytest.raises(BadMessage) as caught:
+        feed(reader(), name, doc)
+    assert caught.value.kind == kind
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"data": None},
+        {"data": {"vmp_current": "low"}},
+        {"data": {"vmp_current": [1, 2]}},
+        {"data": {"vmp_current": 10**400}},
+        {"timestamps": {"other": 1.0}},
+        {"timestamps": {k: float("nan") for k in KEYS}},
+        {"timestamps": {k: float("inf") for k in KEYS}},
+        {"timestamps": None, "time": None},
+        {"descriptor": None},
+    ],
+)
+def test_a_mangled_event_is_refused(change):
+    documents, (run, stream) = reader(), run_of()
+    begun(documents, run, stream)
+    with pytest.raises(BadMessage):
+        feed(documents, "event", dict(event(stream, 1.0)) | change)
+    assert len(feed(documents, "event", event(stream, 2.0))) == 1
