@@ -25,7 +25,7 @@ from monitor.gui import theme
 from monitor.gui.feeds import time_left
 from monitor.gui.model import Choice, Snapshot, measure, shown_scan
 from monitor.gui.parts import Card, label, quiet
-from monitor.gui.text import clock, duration, number
+from monitor.gui.text import clock, duration, number, with_error
 
 CONFIRM_MS = 3000
 FATES = {
@@ -128,7 +128,9 @@ class CellPanel(QWidget):
         for i, (key, title, tip) in enumerate(FACTS):
             self.facts[key] = label("–", "", tip)
             grid.addWidget(label(title, "muted", tip), i, 0)
-            grid.addWidget(self.facts[key], i, 1, Qt.AlignmentFlag.AlignRight)
+            self.facts[key].setAlignment(Qt.AlignmentFlag.AlignRight)
+            grid.addWidget(self.facts[key], i, 1)
+        grid.setColumnStretch(1, 1)
         card.body.addLayout(grid)
         return card
 
@@ -222,9 +224,9 @@ class CellPanel(QWidget):
         self._fact("pits", "–" if pits is None else f"{pits}{many}")
         self._fact("deepest", number(measure(scan, "pit_depth_max"), 1, unit))
         for key in ("averaged", "complete"):
-            value, error = measure(scan, key), measure(scan, f"{key}_error")
-            around = "" if value is None or error is None else f" ± {error:.1f}"
-            self._fact(key, "–" if value is None else f"{value:.1f}{around} {unit}")
+            value = measure(scan, key)
+            text = with_error(value, measure(scan, f"{key}_error"))
+            self._fact(key, "–" if value is None else f"{text} {unit}")
         self._fact("closure", number(scan.get("closure"), 2))
         self._fact("noise", number(measure(scan, "noise"), 2, unit))
         self._fact("valid", number(valid and 100 * valid, 1, "%"))

@@ -22,7 +22,7 @@ COLOURS = {
     "bad_input": theme.WARN,
     "scan_request": theme.ACCENT,
 }
-LEFT_OUT = ("type", "version", "time", "cell", "number", "id", "run")
+LEFT_OUT = ("type", "version", "time", "cell", "number", "id", "run", "request", "stream")
 
 
 class EventView(Card):
@@ -53,7 +53,8 @@ class EventView(Card):
 def event_text(event: Mapping[str, Any]) -> str:
     """One line: when, which cell, what, and its numbers."""
     facts = [
-        f"{key.replace('_', ' ')} {_short(value)}"
+        f"{key.removesuffix('_um').replace('_', ' ')} {_short(value)}"
+        + (" µm" if key.endswith("_um") else "")
         for key, value in event.items()
         if key not in LEFT_OUT and not isinstance(value, dict | list) and value not in (None, "")
     ]

@@ -41,6 +41,8 @@ MAP_HELP = {
 MAP_NAMES = tuple(MAP_TITLES)
 CURRENT_MAPS = ("cumulative", "interval", "absolute", "running")
 
+LATE_SCANS = 3
+
 Axis = Literal["y", "x"]
 
 
@@ -156,8 +158,9 @@ def wants(
             asked[name] = Want(request, mark)
     if "pit_labels" in scan["maps"]:
         asked["pits"] = Want(PitsRequest(choice.cell, number), mark)
-    unwritten = bool(((snapshot.state or {}).get("recorder") or {}).get("queued_bytes"))
-    return asked | _cut(cell, scan, choice, cut_shape, unwritten)
+    recorder = (snapshot.state or {}).get("recorder") or {}
+    written = recorder.get("slices", 0) // 100 if recorder.get("queued_bytes") else None
+    return asked | _cut(cell, scan, choice, cut_shape, written)
 
 
 def _cut(
@@ -165,7 +168,7 @@ def _cut(
     scan: Mapping[str, Any],
     choice: Choice,
     shape: tuple[int, int],
-    unwritten: bool,
+    written: int | None,
 ) -> dict[str, Want]:
     """The cross-section through the crosshair, and the heights along it."""
     row, column = crosshair(scan, choice)
@@ -176,9 +179,9 @@ def _cut(
     running = cell["running"]
     if scan["provisional"] and running:
         mark = (*mark, 20 * running["received"] // max(1, running["slices"]))
-    elif scan is cell["scans"][-1]:
-        # its last slices may not be written yet: asked again when they are
-        mark = (*mark, unwritten)
+    elif scan["scan"] in [late["scan"] for late in cell["scans"][-LATE_SCANS:]]:
+        # its last slices may not be written yet: asked again as they are
+        mark = (*mark, written)
     index = row if along_x else column
     cut = SectionRequest(choice.cell, scan["scan"], choice.axis, index, shape)
     asked = {"section": Want(cut, mark)}

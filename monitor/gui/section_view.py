@@ -115,8 +115,11 @@ class SectionView(Card):
         if snapshot.state is None or self._scan is None:
             return "The cross-section comes with the first map"
         if cut is not None and cut.error:
-            recorded = snapshot.state["experiment"]["record_slices"]
-            return cut.error if recorded else "Slices are not recorded: there is no cross-section"
+            if not snapshot.state["experiment"]["record_slices"]:
+                return "Slices are not recorded: there is no cross-section"
+            if (snapshot.state.get("recorder") or {}).get("queued_bytes"):
+                return "The slices of this scan are being written; its cross-section follows"
+            return cut.error
         return ""
 
     def _draw_image(self, snapshot: Snapshot, cut: Answer, scan: Any) -> None:

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTab
 
 from monitor.gui.model import Choice, Snapshot, measure
 from monitor.gui.parts import Card, quiet
-from monitor.gui.text import number
+from monitor.gui.text import number, with_error
 
 COLUMNS = (
     ("Discharge", "Number of the discharge, from 1"),
@@ -85,5 +85,4 @@ def _texts(row: Mapping[str, Any]) -> list[str]:
 
 
 def _with_error(row: Mapping[str, Any], name: str) -> str:
-    value, error = measure(row, name), measure(row, f"{name}_error")
-    return number(value) if error is None else f"{number(value)} ± {number(error)}"
+    return with_error(measure(row, name), measure(row, f"{name}_error"))

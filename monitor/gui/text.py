@@ -22,6 +22,14 @@ def number(value: Any, digits: int = 1, unit: str = "") -> str:
     return f"{value:.{digits}f}" + (f" {unit}" if unit else "")
 
 
+def with_error(value: Any, error: Any) -> str:
+    """A number with its standard error, at the digits that the error allows."""
+    if not isinstance(error, int | float) or not math.isfinite(error):
+        return number(value)
+    digits = 1 if error >= 0.1 else 2
+    return f"{number(value, digits)} ± {number(error, digits)}"
+
+
 def duration(seconds: float) -> str:
     """12 s, 4 min 05 s, 3 h 07 min."""
     total = round(abs(seconds))

@@ -52,7 +52,7 @@ class Window(QMainWindow):
 
     def _lay_out(self) -> QWidget:
         self.panel.setFixedWidth(262)
-        images = _split(Qt.Orientation.Vertical, (self.map, 62), (self.section, 38))
+        images = _split(Qt.Orientation.Vertical, (self.map, 64), (self.section, 36))
         middle = _split(Qt.Orientation.Horizontal, (images, 58), (self.trend, 42))
         # a splitter takes its height from its children: the frame around it holds it
         below = QWidget()

@@ -56,6 +56,19 @@ def test_only_what_can_be_shown_is_asked_for():
     assert "cut_reference" not in absent
 
 
+def test_the_cut_of_a_new_scan_is_asked_again_while_its_slices_are_written():
+    def cut(shown, **recorder):
+        now = snapshot(shown)
+        now.state["recorder"] = recorder
+        return model.wants(now, Choice("A"), (64, 64), (64, 64))["section"]
+
+    shown = cell(scan(0))
+    first = cut(shown, queued_bytes=9, slices=80)
+    assert cut(shown, queued_bytes=5, slices=90) == first
+    assert cut(shown, queued_bytes=5, slices=190) != first
+    assert cut(shown, queued_bytes=0, slices=190) == cut(shown, queued_bytes=0, slices=999)
+
+
 def test_the_outline_is_the_inner_rim_of_each_pit():
     labels = np.zeros((7, 9), np.int32)
     labels[1:6, 1:4] = 1
@@ -123,4 +136,7 @@ def test_numbers_and_times_are_worded():
     assert text.number(1.256, 2, "µm") == "1.26 µm"
     assert [text.duration(s) for s in (5, 65, -3700)] == ["5 s", "1 min 05 s", "1 h 01 min"]
     assert [text.round_below(v) for v in (1.0, 4.9, 50.0, 99.0, 0.03)] == [1, 2, 50, 50, 0.02]
+    assert text.with_error(5.014, 0.034) == "5.01 ± 0.03"
+    assert text.with_error(16.04, 0.66) == "16.0 ± 0.7"
+    assert text.with_error(16.04, None) == "16.0"
     assert text.clock(0) == "00:00:00"
