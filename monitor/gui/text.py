@@ -27,7 +27,8 @@ def with_error(value: Any, error: Any) -> str:
     if not isinstance(error, int | float) or not math.isfinite(error):
         return number(value)
     digits = 1 if error >= 0.1 else 2
-    return f"{number(value, digits)} ± {number(error, digits)}"
+    around = number(error, digits) if error >= 0.005 else "<0.01"
+    return f"{number(value, digits)} ± {around}"
 
 
 def duration(seconds: float) -> str:

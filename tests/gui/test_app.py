@@ -1,9 +1,12 @@
 """A machine that cannot show a window is told so in one line."""
 
+import signal
 import subprocess
 import sys
 
 import pytest
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
 
 from monitor.errors import MissingSoftware
 from monitor.gui import app
@@ -38,3 +41,19 @@ def test_a_missing_library_is_named_with_what_to_install(no_platform, monkeypatc
     assert "apt install" in problem
     assert ("libEGL.so.1" in problem) or ("libxcb-cursor0 is needed" in problem)
     assert "\n" not in problem
+
+
+def test_the_window_runs_until_it_is_told_to_stop(qapp, bench, monkeypatch):
+    handlers = {}
+    monkeypatch.setattr(signal, "signal", lambda number, act: handlers.update({number: act}))
+    engine = bench()
+    seen = []
+
+    def stop():
+        seen.extend(w.windowTitle() for w in QApplication.topLevelWidgets() if w.isVisible())
+        handlers[signal.SIGTERM]()
+
+    QTimer.singleShot(500, stop)
+    address = engine.publisher.pull_address
+    assert app.run(address, engine.publisher.status_address, cell="A") == 0
+    assert seen == ["pitwatch"]
