@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import tomli_w
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from monitor.errors import PitwatchError
+from monitor.errors import EngineUnreachable, PitwatchError
 from monitor.processes import Children, free_addresses, is_free
 from monitor.settings import Settings, as_table
 from monitor.watch import Watcher
@@ -56,15 +57,17 @@ def run_demo(settings: Settings, program: Path, screen: Screen | None) -> Path:
         config.write_bytes(tomli_w.dumps(as_table(settings)).encode())
         try:
             children.start("engine", ["engine", "--config", str(config)], quiet=True)
-            if screen is None:
-                _until_ready(settings, children)
-            children.start("simulator", ["simulate", "--config", str(config)], quiet=True)
+            begin = threading.Thread(target=_simulate, args=(settings, children, config))
+            begin.start()
             if screen is not None:
                 code = screen(settings.results.pull, settings.results.status)
+                begin.join()
                 if code:
                     raise PitwatchError(f"the screen ended with code {code}")
                 recording = _recording(settings, children)
             else:
+                with Console(stderr=True).status("compiling kernels (once on this machine)"):
+                    begin.join()
                 recording = _follow(settings, children)
             children.stop("simulator")
             _finish(children)
@@ -92,12 +95,15 @@ def _finish(children: Children) -> None:
         raise PitwatchError(f"the engine ended with code {code}; what it said stands above")
 
 
-def _until_ready(settings: Settings, children: Children) -> None:
-    """Wait until the engine takes messages: the first start on a machine compiles the kernels."""
+def _simulate(settings: Settings, children: Children, config: Path) -> None:
+    """Start the simulators once the engine takes messages: at the first start on a machine it
+    compiles its kernels before. Where it never does, what waits for it says so."""
     watcher = Watcher(settings.results.pull)
     try:
-        with Console(stderr=True).status("compiling kernels (once on this machine)"):
-            watcher.until(lambda s: bool(s["feeds"]), START_S, lambda: children.alive("engine"))
+        watcher.until(lambda s: bool(s["feeds"]), START_S, lambda: children.alive("engine"))
+        children.start("simulator", ["simulate", "--config", str(config)], quiet=True)
+    except EngineUnreachable:
+        return
     finally:
         watcher.close()
 
@@ -133,7 +139,7 @@ def _follow(settings: Settings, children: Children) -> Path:
             def alive() -> bool:
                 return children.alive("engine")
 
-            watcher.until(lambda _: True, START_S, alive)
+            watcher.until(lambda s: bool(s["feeds"]), START_S, alive)
             watcher.until(moved, 24 * 3600.0, alive)
             if children.wait("simulator"):
                 raise PitwatchError("the simulators failed; what they said stands above")

@@ -30,16 +30,22 @@ class Children:
         self._running[name] = subprocess.Popen(command, stdout=stream)
 
     def alive(self, name: str) -> bool:
-        return self._running[name].poll() is None
+        """Whether it has been started and has not ended."""
+        child = self._running.get(name)
+        return child is not None and child.poll() is None
 
     def wait(self, name: str, timeout_s: float | None = None) -> int:
         """Exit code of the child once it has ended. Raises subprocess.TimeoutExpired."""
         return self._running[name].wait(timeout_s)
 
     def stop(self, name: str) -> int:
-        """Ask a child to end; returns its exit code. It is made to end only after five minutes,
-        since a recording may have much to write."""
-        child = self._running[name]
+        """Ask a child to end; returns its exit code, 0 where it never began.
+
+        It is made to end only after five minutes, since a recording may have much to write.
+        """
+        child = self._running.get(name)
+        if child is None:
+            return 0
         if child.poll() is None:
             child.send_signal(signal.SIGTERM)
             try:

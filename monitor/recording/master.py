@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ def write_master(folder: Path, cell: str) -> None:
 
     Scans whose maps have another shape than most are NaN in the stacks. Raises OSError.
     """
-    scans = [_facts(path) for path in sorted(folder.glob("scan_*.h5"))]
+    paths = sorted(folder.glob("scan_*.h5"))
+    scans = [_facts(path, path.stat().st_mtime_ns) for path in paths]
     target = folder / layout.master_name(cell)
     part = target.with_name(target.name + layout.PART)
     with h5py.File(part, "w", libver=layout.HDF5_VERSION, locking=False) as file:
@@ -36,8 +38,9 @@ def write_master(folder: Path, cell: str) -> None:
     part.replace(target)
 
 
-def _facts(path: Path) -> dict[str, Any]:
-    """All that the master needs of a scan's file."""
+@lru_cache(maxsize=4096)
+def _facts(path: Path, written_ns: int) -> dict[str, Any]:
+    """All that the master needs of a scan's file; read once for each time it was written."""
     with h5py.File(path, "r", locking=False) as file:
         height = file["entry/interface/height"]
         return {
