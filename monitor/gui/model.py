@@ -20,12 +20,12 @@ from monitor.wire.results import (
 
 MAP_TITLES = {
     "height": "height of the interface",
-    "removal": "removed since the reference",
+    "removal": "since the reference",
     "cumulative": "mean since the reference",
     "interval": "since the scan before",
     "absolute": "by Faraday's law alone",
     "running": "running estimate",
-    "height_error": "standard error of the height",
+    "height_error": "standard error",
 }
 MAP_HELP = {
     "height": "h(x, y): from the bottom of the lithium to the lithium/electrolyte interface",

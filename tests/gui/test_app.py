@@ -1,15 +1,15 @@
 """A machine that cannot show a window is told so in one line."""
 
-import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QTimer
-from PySide6.QtWidgets import QApplication
 
 from monitor.errors import MissingSoftware
 from monitor.gui import app
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -43,17 +43,26 @@ def test_a_missing_library_is_named_with_what_to_install(no_platform, monkeypatc
     assert "\n" not in problem
 
 
-def test_the_window_runs_until_it_is_told_to_stop(qapp, bench, monkeypatch):
-    handlers = {}
-    monkeypatch.setattr(signal, "signal", lambda number, act: handlers.update({number: act}))
+ALONE = """
+import os, signal, sys
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
+from monitor.gui.app import run
+
+def stop():
+    print([w.windowTitle() for w in QApplication.topLevelWidgets() if w.isVisible()])
+    os.kill(os.getpid(), signal.SIGTERM)
+
+app = QApplication([])
+QTimer.singleShot(500, stop)
+sys.exit(run(sys.argv[1], sys.argv[2], cell="A"))
+"""
+
+
+def test_the_window_runs_until_it_is_told_to_stop(bench):
     engine = bench()
-    seen = []
-
-    def stop():
-        seen.extend(w.windowTitle() for w in QApplication.topLevelWidgets() if w.isVisible())
-        handlers[signal.SIGTERM]()
-
-    QTimer.singleShot(500, stop)
-    address = engine.publisher.pull_address
-    assert app.run(address, engine.publisher.status_address, cell="A") == 0
-    assert seen == ["pitwatch"]
+    addresses = engine.publisher.pull_address, engine.publisher.status_address
+    alone = [sys.executable, "-c", ALONE, *addresses]
+    done = subprocess.run(alone, capture_output=True, text=True, timeout=60, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "['pitwatch']"
