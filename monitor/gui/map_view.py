@@ -147,6 +147,8 @@ class MapView(Card):
     def _problem(self, snapshot: Snapshot, scan: Any, choice: Choice) -> str:
         if snapshot.state is None:
             return f"Waiting for the engine at {snapshot.address}"
+        if not snapshot.state["feeds"]:
+            return "The engine is compiling its kernels<br>once on this machine, about half a minute"
         if scan is None:
             running = (snapshot.cell(choice.cell) or {}).get("running")
             if running:
