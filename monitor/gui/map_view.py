@@ -148,7 +148,7 @@ class MapView(Card):
         if snapshot.state is None:
             return f"Waiting for the engine at {snapshot.address}"
         if not snapshot.state["feeds"]:
-            return "The engine is compiling its kernels<br>once on this machine, about half a minute"
+            return "The engine is compiling its kernels,<br>once on this machine: half a minute"
         if scan is None:
             running = (snapshot.cell(choice.cell) or {}).get("running")
             if running:
