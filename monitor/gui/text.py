@@ -27,8 +27,8 @@ def with_error(value: Any, error: Any) -> str:
     if not isinstance(error, int | float) or not math.isfinite(error):
         return number(value)
     digits = 1 if error >= 0.1 else 2
-    around = number(error, digits) if error >= 0.005 else "<0.01"
-    return f"{number(value, digits)} ± {around}"
+    # an error below the last digit shown is rounded up to it
+    return f"{number(value, digits)} ± {number(max(error, 0.01), digits)}"
 
 
 def duration(seconds: float) -> str:

@@ -138,6 +138,6 @@ def test_numbers_and_times_are_worded():
     assert [text.round_below(v) for v in (1.0, 4.9, 50.0, 99.0, 0.03)] == [1, 2, 50, 50, 0.02]
     assert text.with_error(5.014, 0.034) == "5.01 ± 0.03"
     assert text.with_error(16.04, 0.66) == "16.0 ± 0.7"
-    assert text.with_error(5.0, 0.001) == "5.00 ± <0.01"
+    assert text.with_error(5.0, 0.001) == "5.00 ± 0.01"
     assert text.with_error(16.04, None) == "16.0"
     assert text.clock(0) == "00:00:00"
