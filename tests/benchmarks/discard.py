@@ -1,0 +1,26 @@
+"""The bare subscriber: receives COUNT messages at ADDRESS, keeps none, prints the seconds."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import zmq
+
+
+def main() -> None:
+    """From the first message to the last."""
+    address, count = sys.argv[1], int(sys.argv[2])
+    socket = zmq.Context().socket(zmq.SUB)
+    socket.setsockopt(zmq.SUBSCRIBE, b"")
+    socket.setsockopt(zmq.RCVHWM, 4000)
+    socket.connect(address)
+    socket.recv_multipart(copy=False)
+    begin = time.perf_counter()
+    for _ in range(count - 1):
+        socket.recv_multipart(copy=False)
+    print(time.perf_counter() - begin)
+
+
+if __name__ == "__main__":
+    main()

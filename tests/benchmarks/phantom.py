@@ -1,0 +1,55 @@
+"""A large foil with many pits, rendered quickly: that is not what is measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+LEVELS = {"collector": 200.0, "lithium": 60.0, "electrolyte": 120.0}
+NOISE = 20.0
+VOXEL_UM = 0.717
+LOWER = 10.0
+PIT_DENSITY_MM2 = 1000.0
+PIT_RADIUS_UM = (8.0, 16.0)
+
+
+@dataclass(frozen=True)
+class Foil:
+    """A square foil `thickness` voxels thick, `side` pixels wide, in `slices` slices."""
+
+    side: int
+    slices: int
+    thickness: int = 60
+
+    def heights(self, scan: int, seed: int = 0) -> np.ndarray:
+        """Upper edge (side, side) float32, voxels: a plateau that recedes, and domes eaten away."""
+        upper = np.full((self.side, self.side), LOWER + self.thickness - 1.5 * scan, np.float32)
+        rng = np.random.default_rng(seed)
+        count = round(PIT_DENSITY_MM2 * (self.side * VOXEL_UM / 1000) ** 2)
+        places = rng.integers(0, self.side, (count, 2))
+        radii = rng.uniform(*PIT_RADIUS_UM, count) / VOXEL_UM
+        for (y, x), radius in zip(places if scan else (), radii, strict=False):
+            reach = int(radius) + 1
+            y0, x0 = max(0, y - reach), max(0, x - reach)
+            window = upper[y0 : y + reach, x0 : x + reach]
+            yy, xx = np.ogrid[y0 : y0 + window.shape[0], x0 : x0 + window.shape[1]]
+            dome = np.sqrt(np.clip(1 - ((yy - y) ** 2 + (xx - x) ** 2) / radius**2, 0, None))
+            depth = min(4.0 + 4.0 * scan, 0.6 * self.thickness)
+            np.minimum(window, LOWER + self.thickness - 1.5 * scan - depth * dome, out=window)
+        return upper
+
+    def volume(self, scan: int, dtype: str = "uint16", seed: int = 0) -> np.ndarray:
+        """(slices, side, side): one-voxel ramps, and noise that repeats every few slices."""
+        rng = np.random.default_rng(seed + 1)
+        noise = rng.normal(0, NOISE, (5, self.side, self.side)).astype(np.float32)
+        upper = self.heights(scan)
+        low, mid, high = LEVELS["collector"], LEVELS["lithium"], LEVELS["electrolyte"]
+        made = np.empty((self.slices, self.side, self.side), dtype)
+        for z in range(self.slices):
+            grey = np.clip(z - upper + 0.5, 0, 1)
+            grey *= high - mid
+            grey += low + (mid - low) * min(max(z - LOWER + 0.5, 0.0), 1.0)
+            grey += np.roll(noise[z % 5], rng.integers(self.side), axis=1)
+            made[z] = grey if dtype == "float32" else np.clip(grey, 0, 255)
+        return made
