@@ -12,6 +12,7 @@ from typing import Any
 import zmq
 from bluesky import RunEngine
 from bluesky.callbacks.zmq import Proxy, Publisher
+from bluesky.utils import DuringTask
 
 from monitor.errors import SettingError
 from monitor.settings import CellSettings, Settings
@@ -182,8 +183,8 @@ def imaging_of(settings: Settings, cell: CellSettings) -> Imaging:
 
 @contextmanager
 def _run_engine() -> Iterator[RunEngine]:
-    """A RunEngine for any thread (no signal handlers); its event loop is closed at the end."""
-    engine = RunEngine({}, context_managers=[])
+    """A RunEngine for any thread, without signal handlers and Qt; its loop is closed at the end."""
+    engine = RunEngine({}, context_managers=[], during_task=DuringTask())
     try:
         yield engine
     finally:
