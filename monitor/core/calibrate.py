@@ -22,6 +22,8 @@ PITCH = 2
 MARGIN = 4
 LEAST_SEGMENT = 4
 LEAST_SEEN = 12
+LEAST_LITHIUM = 8
+FOIL_SHARE = 0.3
 MAX_BINS = 160
 MIN_CNR = 0.3
 NEAR, FAR = 3.0, 6.0
@@ -113,12 +115,15 @@ class Calibration:
             return None
         profiles, columns = blocks
         cuts = _cuts(profiles, segments=len(self._cell.layers))
-        return self._judge(profiles, columns, cuts)
+        return self._judge(profiles, columns, cuts, early=self._early(count))
+
+    def _early(self, count: int) -> bool:
+        return self._axis == "z" and count < self._start.slice_count
 
     def _worth_looking(self, count: int) -> bool:
         """False where the mean of the whole field already says that the last layer has not come up,
         which spares the blocks while a scan runs."""
-        if self._axis == "y" or count >= self._start.slice_count:
+        if not self._early(count):
             return True
         profile = self._means[:count][self._came[:count]][None]
         segments = len(self._cell.layers)
@@ -126,7 +131,7 @@ class Calibration:
             return False
         cuts = _cuts(profile, segments=segments)
         lengths = np.diff(_bounds(cuts, profile.shape[1]), axis=1)
-        return self._seen(lengths) and bool((lengths[:, -1] >= 2 * LEAST_SEEN).all())
+        return self._seen(lengths, early=True) and bool((lengths[:, -1] >= 2 * LEAST_SEEN).all())
 
     def guess(self) -> Levels | None:
         """Levels by all that came, for slices that cannot wait until the last layer is seen.
@@ -168,10 +173,12 @@ class Calibration:
         profiles: NDArray[np.float64],
         columns: NDArray[np.float32],
         cuts: NDArray[np.int64],
+        *,
+        early: bool,
     ) -> Levels | None:
         """Levels from the segments, or None where they are not the layers that the cell has."""
         bounds = _bounds(cuts, profiles.shape[1])
-        if not self._seen(np.diff(bounds, axis=1)):
+        if not self._seen(np.diff(bounds, axis=1), early=early):
             return None
         inside, means = _segment_means(profiles, bounds)
         level = [float(np.nanmedian(means[:, s])) for s in range(means.shape[1])]
@@ -183,13 +190,14 @@ class Calibration:
             return None
         return Levels(first, second, third, noise)
 
-    def _seen(self, lengths: NDArray[np.int64]) -> bool:
-        """Whether the last layer has come up, and lithium is as thick as a foil can be."""
+    def _seen(self, lengths: NDArray[np.int64], *, early: bool) -> bool:
+        """Whether the last layer has come up. While slices are still to come, lithium must also be
+        as thick as a foil: a dark fringe beside the collector is not taken for it."""
+        enough = lengths[:, -1] >= LEAST_SEEN
         if self._cell.has_collector:
             foil = self._cell.foil_thickness_um / self._voxel_um if self._voxel_um else 0.0
-            enough = (lengths[:, -1] >= LEAST_SEEN) & (lengths[:, 1] >= max(8.0, 0.3 * foil))
-        else:
-            enough = lengths[:, -1] >= LEAST_SEEN
+            thickness = max(LEAST_LITHIUM, FOIL_SHARE * foil) if early else LEAST_LITHIUM
+            enough &= lengths[:, 1] >= thickness
         return bool(enough.mean() >= 0.8)
 
     def _padded(self, level: list[float]) -> tuple[float | None, float, float | None]:
