@@ -103,12 +103,14 @@ def monitor(config: Config) -> None:
 def engine(config: Config, out: Out = None) -> None:
     """The engine alone: it computes, records, and serves any number of screens."""
     with one_line_errors():
+        from monitor.engine.machine import keep_memory
         from monitor.engine.record import Recorder
         from monitor.engine.run import Engine
         from monitor.engine.subscribe import LiveFeeds
         from monitor.engine.warm import warm_up
 
         settings = settings_file.load(config)
+        keep_memory()
         with stop_on_signal() as stop:
             recorder = Recorder(settings, out)
             feeds = LiveFeeds(settings.feeds)

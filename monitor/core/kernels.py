@@ -28,6 +28,8 @@ SETTLED = np.float32(60.0)
 """Evidence (nats) past which the first edge of a row is no longer questioned."""
 
 ZERO, ONE, TWO, THREE = np.float32(0), np.float32(1), np.float32(2), np.float32(3)
+HALF, TWELVE = np.float32(0.5), np.float32(12)
+MIN_VOXELS = np.float32(2)
 
 
 @njit(inline="always", error_model="numpy")
@@ -196,6 +198,45 @@ def advance_column_slice(image, model, state):
         both_edges(image[z], image[z + 1], image[z + 2], image[z + 3], np.float32(z), model, state)
     for z in range(whole, nz):
         both_edges_one(image[z], np.float32(z), model, state)
+
+
+@njit(inline="always", error_model="numpy")
+def _off_hole(edge, before, near):
+    """(edge, variance): an edge that falls into a hole goes to its middle, with the variance of a
+    uniform distribution over it; holes nearby add in proportion."""
+    z = min(max(int(np.ceil(edge)), 0), before.shape[0] - 1)
+    hole = before[z]
+    if hole > ZERO:
+        return np.float32(z) - (hole + ONE) / TWO, (hole + ONE) * (hole + ONE) / TWELVE
+    return edge, near[z]
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def measure(lower, upper, state, least, before, near, reversed_z, height, bottom, variance):
+    """Heights of all columns from their edges, in voxels.
+
+    lower, upper: (ny, nx) float32; least: evidence needed of the first edge, of the second, and of
+    the second for each voxel beyond it; before, near: (nz,) float32, slices missing right before a
+    slice, and the share missing around it. Sets height, bottom and variance (ny, nx) float32, NaN
+    where the column lacks a layer.
+    """
+    top = np.float32(before.shape[0] - 1)
+    for y in range(lower.shape[0]):
+        for x in range(lower.shape[1]):
+            low, high = lower[y, x], upper[y, x]
+            beyond = max(top + HALF - high, ONE)
+            if (
+                high - low > MIN_VOXELS
+                and state[y, EVIDENCE_1, x] >= least[0]
+                and state[y, EVIDENCE_2, x] >= max(least[1], least[2] * beyond)
+            ):
+                low, extra1 = _off_hole(low, before, near)
+                high, extra2 = _off_hole(high, before, near)
+                height[y, x] = high - low
+                bottom[y, x] = top - high if reversed_z else low
+                variance[y, x] = extra1 + extra2
+            else:
+                height[y, x] = bottom[y, x] = variance[y, x] = np.float32(np.nan)
 
 
 @njit(nogil=True, cache=True)

@@ -87,8 +87,9 @@ class RunningScan:
             if self._calibration is None:
                 self._calibration = Calibration(self.start, self._cell)
                 self._surfaces = Surfaces(self.start, self._cell)
-            self._calibration.sample(frame.frame, frame.data)
-            self._calibrate()
+            if not self._final_levels:
+                self._calibration.sample(frame.frame, frame.data)
+                self._calibrate()
             self._pass_on(last=False)
         return arrival
 

@@ -14,7 +14,6 @@ from monitor.settings import CellSettings
 
 MIN_EVIDENCE = 5.0
 MIN_SHARE = 0.25
-MIN_VOXELS = 2.0
 NEAR_HOLE = 3
 SCATTER_SAMPLES = 50_000
 
@@ -74,18 +73,28 @@ class Surfaces:
     def heights(self, ledger: NDArray[np.uint8]) -> Heights:
         """Heights by the slices so far. `ledger`: (n,) as in ScanResult, for the holes."""
         lower, upper = self._edges()
-        valid = self._valid(lower, upper)
-        variance = np.zeros(lower.shape, np.float32)
-        if self._start.axis == "z" and not ledger.all():
-            missing = ledger == LEDGER_MISSING
-            lower = _at_holes(lower, missing, variance)
-            upper = _at_holes(upper, missing, variance)
+        shape = lower.shape
+        height, bottom, variance = (np.empty(shape, np.float32) for _ in range(3))
+        nz = self._start.volume_shape[0]
+        along_z = self._start.axis == "z"
+        missing = ledger == LEDGER_MISSING if along_z else np.zeros(nz, np.bool_)
+        kernels.measure(
+            lower,
+            upper,
+            self._state,
+            self._least_evidence(),
+            _hole_before(missing),
+            _share_missing(missing),
+            self._cell.reversed_z,
+            height,
+            bottom,
+            variance,
+        )
         voxel = np.float32(self._start.voxel_size[0])
-        height = np.where(valid, (upper - lower) * voxel, np.float32(np.nan))
+        height *= voxel
+        bottom *= voxel
         noise = scatter(height)
-        error = np.sqrt(np.float32(noise) ** 2 + variance * voxel**2)
-        error = np.where(valid, error, np.float32(np.nan))
-        bottom = np.where(valid, self._bottom(lower, upper) * voxel, np.float32(np.nan))
+        error = np.sqrt(variance * voxel**2 + np.float32(noise) ** 2)
         return Heights(frozen(height), frozen(error), frozen(bottom), noise)
 
     def _edges(self) -> tuple[Map, Map]:
@@ -99,25 +108,19 @@ class Surfaces:
             second = np.full_like(first, nz - 0.5)
         return first, second
 
-    def _bottom(self, lower: Map, upper: Map) -> Map:
-        if self._cell.reversed_z:
-            return np.float32(self._start.volume_shape[0] - 1) - upper
-        return lower
-
-    def _valid(self, lower: Map, upper: Map) -> NDArray[np.bool_]:
-        """Columns in which every layer is there, with the grey level that it should have."""
-        evidence1 = self._state[:, kernels.EVIDENCE_1]
-        evidence2 = self._state[:, kernels.EVIDENCE_2]
-        valid: NDArray[np.bool_] = (upper - lower > MIN_VOXELS) & (evidence1 >= MIN_EVIDENCE)
-        if self._cell.layers == ("electrolyte", "lithium"):
-            return valid
+    def _least_evidence(self) -> tuple[np.float32, np.float32, np.float32]:
+        """Evidence that a column must have to be measured: of the first edge, of the second, and of
+        the second for each voxel beyond it, which must have the grey level expected there."""
         levels = self._levels
-        if levels is None or levels.third is None:
-            return np.zeros(lower.shape, np.bool_)
-        expected = 0.5 * ((levels.third - levels.second) / levels.noise) ** 2
-        depth = np.maximum(self._start.volume_shape[0] - 0.5 - upper, 1)
-        valid &= evidence2 >= np.maximum(MIN_EVIDENCE, MIN_SHARE * expected * depth)
-        return valid
+        if self._cell.layers == ("electrolyte", "lithium"):
+            values = (MIN_EVIDENCE, -np.inf, 0.0)
+        elif levels is None or levels.third is None:
+            values = (np.inf, np.inf, 0.0)
+        else:
+            expected = 0.5 * ((levels.third - levels.second) / levels.noise) ** 2
+            values = (MIN_EVIDENCE, MIN_EVIDENCE, MIN_SHARE * expected)
+        first, second, per_voxel = (np.float32(value) for value in values)
+        return first, second, per_voxel
 
 
 def scatter(height: Map) -> float:
@@ -138,18 +141,18 @@ def scatter(height: Map) -> float:
     return 1.4826 * float(np.median(values)) / float(np.sqrt(6)) if values.size else float("nan")
 
 
-def _at_holes(edge: Map, missing: NDArray[np.bool_], variance: Map) -> Map:
-    """Edges that fall into a hole are put into its middle, with the variance of a uniform
-    distribution over it; holes nearby add in proportion. Changes `variance` (voxel²) in place."""
-    n = len(missing)
-    before = np.zeros(n + 1, np.float32)
+def _hole_before(missing: NDArray[np.bool_]) -> Map:
+    """(n,) number of missing slices right before each slice that came, 0 for the missing ones."""
+    before = np.zeros(len(missing), np.float32)
     run = 0
-    for z in range(n):
+    for z in range(len(missing)):
         before[z] = 0 if missing[z] else run
         run = run + 1 if missing[z] else 0
-    before[n] = run
-    near = np.convolve(missing, np.ones(2 * NEAR_HOLE + 1), mode="same").astype(np.float32)
-    entry = np.clip(np.ceil(np.nan_to_num(edge)), 0, n - 1).astype(np.int64)
-    hole = before[entry]
-    variance += np.where(hole > 0, (hole + 1) ** 2 / 12, near[entry] / (2 * NEAR_HOLE + 1))
-    return np.where(hole > 0, entry - np.float32(0.5) * (hole + 1), edge).astype(np.float32)
+    return before
+
+
+def _share_missing(missing: NDArray[np.bool_]) -> Map:
+    """(n,) share of the slices within `NEAR_HOLE` of each one that are missing."""
+    width = 2 * NEAR_HOLE + 1
+    near = np.convolve(missing, np.ones(width) / width)[NEAR_HOLE:-NEAR_HOLE]
+    return near.astype(np.float32)

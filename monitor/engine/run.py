@@ -10,6 +10,7 @@ from typing import Literal, Protocol
 
 from monitor.core.session import Session
 from monitor.engine.answers import Section
+from monitor.engine.machine import leave_a_core
 from monitor.engine.publish import Publisher
 from monitor.engine.record import Recorder
 from monitor.engine.request import Requester
@@ -82,6 +83,7 @@ class Engine:
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set. No message, however bad, ends it."""
+        leave_a_core()
         while not stop.is_set():
             for received in self._source.take(POLL_MS):
                 self._handle(received)

@@ -1,0 +1,37 @@
+"""Sharing the machine: what is set, and that nothing breaks where it cannot be."""
+
+import sys
+
+import numba
+import pytest
+
+from monitor.engine import machine
+
+
+def test_one_core_is_left_to_the_receiving_thread():
+    before = numba.get_num_threads()
+    try:
+        machine.leave_a_core()
+        assert numba.get_num_threads() == max(1, numba.config.NUMBA_NUM_THREADS - 1)
+    finally:
+        numba.set_num_threads(before)
+
+
+@pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])
+def test_memory_settings_are_left_alone_where_there_are_none(monkeypatch, platform):
+    asked = []
+
+    class Library:
+        def mallopt(self, key, value):
+            asked.append(key)
+
+    monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: Library())
+    monkeypatch.setattr(sys, "platform", platform)
+    machine.keep_memory()
+    assert bool(asked) == (platform == "linux")
+
+
+def test_a_system_library_without_the_setting_is_no_error(monkeypatch):
+    monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: object())
+    monkeypatch.setattr(sys, "platform", "linux")
+    machine.keep_memory()
