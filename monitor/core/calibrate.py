@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core import kernels
+from monitor.core.refine import MAX_SLICES, Range
 from monitor.records import ScanStart
 from monitor.settings import CellSettings, GreyLevels
 
@@ -20,6 +21,7 @@ GRID = 64
 BLOCK = 4
 PITCH = 2
 MARGIN = 4
+BAND_MARGIN = 20
 LEAST_SEGMENT = 4
 LEAST_SEEN = 12
 LEAST_LITHIUM = 8
@@ -83,6 +85,7 @@ class Calibration:
         self._columns = _grid(nx)
         self._places = self._rows[:, None] * nx + self._columns
         self._means = np.zeros(nz)
+        self.around: Range | None = None
         # zeros: pages of memory are taken as slices come, not because a header names them
         self._profiles = np.zeros((nz, len(self._rows), len(self._columns)), np.float32)
         self._came = np.zeros(nz if start.axis == "z" else len(self._rows), np.bool_)
@@ -115,7 +118,25 @@ class Calibration:
             return None
         profiles, columns = blocks
         cuts = _cuts(profiles, segments=len(self._cell.layers))
-        return self._judge(profiles, columns, cuts, early=self._early(count))
+        levels = self._judge(profiles, columns, cuts, early=self._early(count))
+        if levels is not None:
+            self.around = self._around(cuts, count)
+        return levels
+
+    def _around(self, cuts: NDArray[np.int64], count: int) -> Range | None:
+        """The slices in which the interface lies, by the blocks that were looked at and a margin;
+        None where that is more than is kept. The other edge of the lithium is left out."""
+        nz = self._start.volume_shape[0]
+        seen = np.arange(nz) if self._axis == "y" else np.flatnonzero(self._came[:count])
+        edges = seen[np.minimum(cuts, len(seen) - 1)]
+        interface = edges[:, 0] if self._cell.reversed_z else edges[:, -1]
+        low, high = (int(v) for v in np.percentile(interface, (1, 99)))
+        first, last = max(0, low - BAND_MARGIN), min(nz, high + BAND_MARGIN)
+        if self._cell.has_collector and self._cell.reversed_z:
+            last = min(last, int(np.percentile(edges[:, 1], 1)) - MARGIN)
+        elif self._cell.has_collector:
+            first = max(first, int(np.percentile(edges[:, 0], 99)) + MARGIN)
+        return Range(first, last) if LEAST_SEEN <= last - first <= MAX_SLICES else None
 
     def _early(self, count: int) -> bool:
         return self._axis == "z" and count < self._start.slice_count

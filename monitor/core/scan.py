@@ -108,7 +108,7 @@ class RunningScan:
             self._use(found or self.levels)
         self._pass_on(last=True)
         ledger = frozen(self.ledger.copy())
-        return Measured(self.start, ledger, self.levels, self._surfaces.heights(ledger))
+        return Measured(self.start, ledger, self.levels, self._surfaces.heights(ledger, last=True))
 
     def _calibrate(self) -> None:
         """Look for the levels each time 16 more slices have come without a gap."""
@@ -133,9 +133,14 @@ class RunningScan:
         self._final_levels = found is not None
 
     def _use(self, levels: Levels | None) -> None:
-        if levels is not None and self._surfaces is not None:
-            self.levels = levels
-            self._surfaces.set_levels(levels)
+        if levels is None or self._surfaces is None or self._calibration is None:
+            return
+        around = self._calibration.around
+        # a band must be whole: slices that have gone to the kernels cannot be kept any more
+        along_z = self.start.axis == "z"
+        keep = self.used == 0 or (along_z and around is not None and around.first >= self.used)
+        self.levels = levels
+        self._surfaces.set_levels(levels, around if keep else None)
 
     def _pass_on(self, *, last: bool) -> None:
         if self._surfaces is None or (self.levels is None and not last):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from monitor.core import kernels
 from monitor.core.calibrate import Levels
+from monitor.core.refine import Band, Range, smoothed
 from monitor.records import LEDGER_MISSING, ScanStart, frozen
 from monitor.settings import CellSettings
 
@@ -48,11 +49,19 @@ class Surfaces:
             self._settled[:] = True
         self._model = np.zeros(6, np.float32)
         self._levels: Levels | None = None
+        self._band: Band | None = None
+        self._refined: tuple[Map, Map] | None = None
 
-    def set_levels(self, levels: Levels) -> None:
-        """The grey levels that the slices to come are judged by."""
+    def set_levels(self, levels: Levels, around: Range | None = None) -> None:
+        """The grey levels that the slices to come are judged by, and where the interface is.
+
+        With `around` (slices that are all still to come) the interface is refined.
+        """
         self._levels = levels
         self._model = levels.model()
+        if around is not None:
+            ratio = self._model[:3] if self._cell.reversed_z else self._model[3:]
+            self._band = Band(self._start, around, ratio)
 
     def add(self, first: int, slices: tuple[NDArray[np.generic], ...]) -> None:
         """Slices `first`, `first` + 1, … along z, each (ny, nx); read in place."""
@@ -65,13 +74,34 @@ class Surfaces:
         for image in slices[done:]:
             kernels.advance_one(image, first + done, self._model, self._state, self._settled)
             done += 1
+        self._keep(first, slices)
+
+    def _keep(self, first: int, slices: tuple[NDArray[np.generic], ...]) -> None:
+        """Slices near the interface are kept; it is refined as soon as the last of them has come,
+        while the scan goes on."""
+        if self._band is None:
+            return
+        for z, image in enumerate(slices, first):
+            self._band.add(z, image)
+        if first + len(slices) >= self._band.around.last:
+            self._refine()
+
+    def _refine(self) -> None:
+        if self._band is not None:
+            self._refined = self._band.interface()
+            self._band = None
 
     def add_vertical(self, row: int, image: NDArray[np.generic]) -> None:
         """The vertical slice (nz, nx) at index `row` along y."""
         kernels.advance_column_slice(image, self._model, self._state[row])
+        if self._band is not None:
+            self._band.add_vertical(row, image)
 
-    def heights(self, ledger: NDArray[np.uint8]) -> Heights:
-        """Heights by the slices so far. `ledger`: (n,) as in ScanResult, for the holes."""
+    def heights(self, ledger: NDArray[np.uint8], *, last: bool = False) -> Heights:
+        """Heights by the slices so far. `ledger`: (n,) as in ScanResult, for the holes; `last`: no
+        more slices will come."""
+        if last:
+            self._refine()
         lower, upper = self._edges()
         shape = lower.shape
         height, bottom, variance = (np.empty(shape, np.float32) for _ in range(3))
@@ -91,11 +121,33 @@ class Surfaces:
             variance,
         )
         voxel = np.float32(self._start.voxel_size[0])
+        if self._refined is None:
+            noise = scatter(height)
+            variance += np.float32(noise) ** 2
+        else:
+            noise = _typical(self._refined[1])
+            self._put_refined(*self._refined, height, bottom, variance)
         height *= voxel
         bottom *= voxel
-        noise = scatter(height)
-        error = np.sqrt(variance * voxel**2 + np.float32(noise) ** 2)
-        return Heights(frozen(height), frozen(error), frozen(bottom), noise)
+        error = np.sqrt(variance) * voxel
+        error[np.isnan(height)] = np.nan
+        return Heights(frozen(height), frozen(error), frozen(bottom), noise * float(voxel))
+
+    def _put_refined(
+        self, place: Map, place_error: Map, height: Map, bottom: Map, variance: Map
+    ) -> None:
+        """The refined interface over a smoothed bottom, in voxels, in place of the single columns'.
+
+        The bottom is the surface of a stiff collector: neighbours are averaged (Gaussian, two
+        pixels). Where no edge was refined, the column's own stays, with its larger error.
+        """
+        alone = np.float32(scatter(height)) ** 2
+        top = self._start.volume_shape[0] - 1 - place if self._cell.reversed_z else place
+        if self._cell.has_collector:
+            bottom[:] = np.where(np.isnan(bottom), bottom, smoothed(bottom))
+        refined = np.isfinite(place) & np.isfinite(height)
+        height[:] = np.where(refined, top - bottom, height)
+        variance += np.where(refined, place_error**2, alone)
 
     def _edges(self) -> tuple[Map, Map]:
         """Positions of the lithium's two edges along the slice index, voxel centres at 0, 1, …"""
@@ -121,6 +173,11 @@ class Surfaces:
             values = (MIN_EVIDENCE, MIN_EVIDENCE, MIN_SHARE * expected)
         first, second, per_voxel = (np.float32(value) for value in values)
         return first, second, per_voxel
+
+
+def _typical(error: Map) -> float:
+    known = error[np.isfinite(error)]
+    return float(np.median(known)) if known.size else float("nan")
 
 
 def scatter(height: Map) -> float:

@@ -1,0 +1,138 @@
+"""The interface to a fraction of a voxel: what neighbouring columns know of the same surface.
+
+The log-likelihood ratios of the slices around the interface are kept, one byte a voxel. A first
+look sums them over 3×3 columns. The ratios are then read along paths that follow this surface,
+smoothed, so that a slope or a pit's wall is flat in them; averaged over neighbours (Gaussian, one
+pixel); and the step is found again, by the maximum of the likelihood of an edge of usual blur,
+between voxels by a parabola. What is averaged is the departure from the surface followed, not the
+surface: a pit ten voxels wide keeps its depth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
+
+from monitor.core import refine_kernels as kernels
+from monitor.records import ScanStart
+
+REACH = 6
+PILOT_SIGMA_PX = 1.0
+SIGMA_PX = 1.0
+STIFF_SIGMA_PX = 2.0
+EDGE_BLUR = 0.8
+PILOT_NOISE = 1.1
+"""The surface followed is noisy itself: by this much the error exceeds that of a known path."""
+RIM_SHARE, RIM_SIGMA_PX = 0.4, 1.5
+MAX_SLICES = 256
+ROWS_AT_ONCE = 512
+HALO = 8
+
+Map = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Range:
+    """Slices `first` to `last` (not included) between which the interface lies in all columns."""
+
+    first: int
+    last: int
+
+
+class Band:
+    """The slices around the interface, as ratios of "beyond the interface" to "before it"."""
+
+    def __init__(self, start: ScanStart, around: Range, ratio: NDArray[np.float32]) -> None:
+        """`ratio`: gain, offset and limit of the log-likelihood ratio of a grey value."""
+        _, ny, nx = start.volume_shape
+        self.around = around
+        self._ratio = ratio
+        self._ratios = np.zeros((around.last - around.first, ny, nx), np.int8)
+
+    def add(self, z: int, image: NDArray[np.generic]) -> None:
+        """Slice z (ny, nx), where it is one of those kept."""
+        if self.around.first <= z < self.around.last:
+            kernels.quantise(image, *self._ratio, self._ratios[z - self.around.first])
+
+    def add_vertical(self, row: int, image: NDArray[np.generic]) -> None:
+        """Vertical slice (nz, nx) at index `row` along y."""
+        cut = image[self.around.first : self.around.last]
+        kernels.quantise(cut, *self._ratio, self._ratios[:, row])
+
+    def interface(self) -> tuple[Map, Map]:
+        """Position of the interface and its standard deviation, (ny, nx) float32, in slices.
+
+        NaN where no edge is found within reach of the first look.
+        """
+        ny, nx = self._ratios.shape[1:]
+        place = np.empty((ny, nx), np.float32)
+        error = np.empty((ny, nx), np.float32)
+        for top in range(0, ny, ROWS_AT_ONCE):
+            low, high = max(0, top - HALO), min(ny, top + ROWS_AT_ONCE + HALO)
+            rows = slice(top, min(ny, top + ROWS_AT_ONCE))
+            part = _interface(self._ratios[:, low:high], float(self._ratio[2]) / kernels.FULL)
+            inner = slice(rows.start - low, rows.stop - low)
+            place[rows], error[rows] = part[0][inner], part[1][inner]
+        return place + np.float32(self.around.first - 0.5), error
+
+
+def _interface(ratios: NDArray[np.int8], nats: float) -> tuple[Map, Map]:
+    """Where the step is, in planes, and its standard deviation. `nats`: worth of one unit."""
+    ny, nx = ratios.shape[1:]
+    first = np.empty((ny, nx), np.float32)
+    kernels.pilot(ratios, first)
+    surface = gaussian_filter(first, PILOT_SIGMA_PX, mode="mirror", truncate=2.5)
+    paths = np.empty((2 * REACH, ny, nx), np.float32)
+    kernels.follow(ratios, surface, REACH, paths)
+    weights = _gaussian(SIGMA_PX)
+    joined = np.empty_like(paths)
+    kernels.blur(paths, weights, joined)
+    shift, bend = np.empty_like(surface), np.empty_like(surface)
+    kernels.best_shift(joined, _gaussian(EDGE_BLUR), shift, bend)
+    place = surface + shift
+    found = bend > 0
+    information = np.where(found, bend * np.float32(nats), np.float32(np.nan))
+    noise = PILOT_NOISE**2 * _squares(weights) / information
+    place = np.where(found, place, np.float32(np.nan))
+    return place, np.sqrt(noise + _flattening(np.where(found, place, surface)))
+
+
+def _flattening(surface: Map) -> Map:
+    """Variance for what averaging may have taken from a curved surface.
+
+    The first part is what is left when the smoothing is applied to its own residue (twicing, Tukey
+    1977); the second a share of the residue nearby, where a rim is sharper than the smoothing.
+    """
+    residue = surface - gaussian_filter(surface, SIGMA_PX, mode="mirror", truncate=2.5)
+    left = residue - gaussian_filter(residue, SIGMA_PX, mode="mirror", truncate=2.5)
+    near = gaussian_filter(np.abs(residue), RIM_SIGMA_PX, mode="mirror", truncate=2.5)
+    variance: Map = left**2 + (RIM_SHARE * near) ** 2
+    return variance
+
+
+def smoothed(surface: Map) -> Map:
+    """The surface averaged over its neighbours, NaN left out: of what is stiff and noisy."""
+    known = np.isfinite(surface)
+    planes = np.stack([np.where(known, surface, 0), known]).astype(np.float32)
+    summed = np.empty_like(planes)
+    kernels.blur(planes, _gaussian(STIFF_SIGMA_PX), summed)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean: Map = summed[0] / summed[1]
+    return mean
+
+
+def _gaussian(sigma: float) -> NDArray[np.float32]:
+    """One half of a normalised Gaussian, centre first, out to 2.5 sigma."""
+    reach = int(2.5 * sigma + 0.5)
+    half = np.exp(-0.5 * (np.arange(reach + 1) / sigma) ** 2)
+    weights: NDArray[np.float32] = np.asarray(half / (half[0] + 2 * half[1:].sum()), np.float32)
+    return weights
+
+
+def _squares(weights: NDArray[np.float32]) -> np.float32:
+    """Sum of the squares of the separable lateral weights: by how much noise is averaged down."""
+    line = weights[0] ** 2 + 2 * (weights[1:] ** 2).sum()
+    return np.float32(line**2)
