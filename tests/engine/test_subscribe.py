@@ -1,0 +1,193 @@
+"""Slices and documents through real sockets on this machine."""
+
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import zmq
+
+from monitor.engine.subscribe import LiveFeeds
+from monitor.errors import SettingError
+from monitor.processes import free_addresses
+from monitor.records import BadInput, CyclerDocument, ScanEnd, ScanStart, SliceFrame
+from monitor.settings import FeedSettings
+from monitor.wire import documents, stins
+from tests.core.phantom import start
+
+PIXELS = np.arange(128 * 128, dtype=np.uint16).reshape(128, 128)
+BEGIN = start((3, 128, 128))
+
+
+def image(frame, stream="s"):
+    return stins.encode_slice(SliceFrame("A", 0, stream, frame + 1, frame, PIXELS + frame))
+
+
+class Peers:
+    """Producers on the other side of the feeds."""
+
+    def __init__(self, slices=2, pull=False):
+        self.context = zmq.Context()
+        *self.addresses, documents_at, pull_at = free_addresses(slices + 2)
+        self.slices = [self.bound(address) for address in self.addresses]
+        self.documents = self.bound(documents_at)
+        self.settings = FeedSettings(
+            slices=tuple(self.addresses),
+            documents=(documents_at,),
+            slices_pull=pull_at if pull else "",
+        )
+
+    def bound(self, address):
+        made = self.context.socket(zmq.XPUB)
+        made.bind(address)
+        return made
+
+    def wait(self):
+        """Until every feed has subscribed."""
+        for one in (*self.slices, self.documents):
+            assert one.poll(10_000)
+            one.recv()
+
+
+@contextmanager
+def joined(**options):
+    peers = Peers(**options)
+    feeds = LiveFeeds(peers.settings)
+    try:
+        peers.wait()
+        yield peers, feeds
+    finally:
+        feeds.close()
+        peers.context.destroy(linger=0)
+
+
+def taken(feeds, count):
+    """The next `count` messages."""
+    got, end = [], time.monotonic() + 10
+    while len(got) < count and time.monotonic() < end:
+        got += feeds.take(50)
+    assert len(got) == count
+    return got
+
+
+def test_messages_of_several_producers_arrive_as_records():
+    with joined() as (peers, feeds):
+        one, two = peers.slices
+        one.send_multipart(stins.encode_start(BEGIN))
+        one.send_multipart(image(0))
+        records = [received.record for received in taken(feeds, 2)]
+        two.send_multipart(image(1, "other"))
+        two.send_multipart(stins.encode_end(ScanEnd("A", 0, "s", 4, 3)))
+        records += [received.record for received in taken(feeds, 2)]
+    assert [type(record) for record in records] == [ScanStart, SliceFrame, SliceFrame, ScanEnd]
+    assert records[0] == BEGIN
+    np.testing.assert_array_equal(records[2].data, PIXELS + 1)
+
+
+def test_pixels_look_into_the_received_message_and_outlive_it():
+    with joined(slices=1) as (peers, feeds):
+        for frame in range(3):
+            peers.slices[0].send_multipart(image(frame))
+        received = taken(feeds, 3)
+        for one in received:
+            whole = np.frombuffer(one.frames[1], np.uint8)
+            assert np.shares_memory(one.record.data, whole)
+        arrays = [one.record.data for one in received]
+        del received, one, whole
+    for frame, array in enumerate(arrays):
+        np.testing.assert_array_equal(array, PIXELS + frame)
+
+
+def test_a_producer_may_push():
+    with joined(slices=0, pull=True) as (peers, feeds):
+        push = peers.context.socket(zmq.PUSH)
+        push.connect(peers.settings.slices_pull)
+        push.send_multipart(image(2))
+        (received,) = taken(feeds, 1)
+    assert received.feed == "slices"
+    assert received.record.frame == 2
+
+
+@pytest.mark.parametrize("codec", ["msgpack", "json"])
+def test_documents_arrive_before_slices_that_wait(codec):
+    document = CyclerDocument("event", {"uid": "e"})
+    with joined(slices=1) as (peers, feeds):
+        peers.slices[0].send_multipart(image(0))
+        peers.documents.send(documents.encode(document, codec))
+        time.sleep(0.3)
+        first, second = taken(feeds, 2)
+    assert (first.feed, first.record) == ("documents", document)
+    assert second.feed == "slices"
+
+
+def test_what_cannot_be_read_is_a_record_too_and_the_next_message_comes():
+    with joined(slices=1) as (peers, feeds):
+        for frames in ([b"nonsense"], [b"{}", b"", b""], [image(0)[0]], [b""]):
+            peers.slices[0].send_multipart(frames)
+        peers.slices[0].send_multipart(image(1))
+        slices = taken(feeds, 5)
+        peers.documents.send(b" event \x80\x04.")
+        peers.documents.send(b"x")
+        refused = taken(feeds, 2)
+    kinds = [one.record.kind for one in slices[:4]]
+    assert kinds == ["not_json", "unknown_htype", "bad_length", "not_json"]
+    assert slices[4].record.frame == 1
+    assert [one.record for one in refused] == [
+        replace(one.record, feed="documents") for one in refused
+    ]
+    assert [one.record.kind for one in refused] == ["pickled", "bad_document"]
+    assert all(isinstance(one.record, BadInput) for one in refused)
+
+
+def test_silence_is_no_message_and_takes_no_longer_than_asked():
+    with joined(slices=1) as (_, feeds):
+        begin = time.monotonic()
+        assert list(feeds.take(30)) == []
+        assert time.monotonic() - begin < 5
+
+
+def test_a_producer_that_starts_later_or_again_is_found():
+    (address, documents_at) = free_addresses(2)
+    feeds = LiveFeeds(FeedSettings(slices=(address,), documents=(documents_at,)))
+    try:
+        for turn in range(2):
+            context = zmq.Context()
+            try:
+                producer = context.socket(zmq.XPUB)
+                producer.bind(address)
+                # a lost producer is looked for while messages are taken
+                assert any(list(feeds.take(10)) or producer.poll(100) for _ in range(100))
+                producer.recv()
+                producer.send_multipart(image(turn))
+                assert taken(feeds, 1)[0].record.frame == turn
+            finally:
+                context.destroy(linger=0)
+    finally:
+        feeds.close()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"slices": ("127.0.0.1:5601",)},
+        {"slices": ("udp://there",)},
+        {"documents": ("tcp://127.0.0.1",)},
+        {"slices_pull": "tcp://999.0.0.1:70000"},
+    ],
+)
+def test_an_address_that_is_none_stops_the_start(changes):
+    with pytest.raises(SettingError) as caught:
+        LiveFeeds(FeedSettings(**changes))
+    assert f"feeds.{next(iter(changes))}" in str(caught.value)
+
+
+def test_an_address_in_use_stops_the_start():
+    context = zmq.Context()
+    taken_by = context.socket(zmq.PULL)
+    port = taken_by.bind_to_random_port("tcp://127.0.0.1")
+    try:
+        with pytest.raises(SettingError, match="set another port"):
+            LiveFeeds(FeedSettings(slices_pull=f"tcp://127.0.0.1:{port}"))
+    finally:
+        context.destroy(linger=0)

@@ -1,0 +1,164 @@
+"""Settings: defaults, the files that are shipped, and one clear line for whatever is wrong."""
+
+import math
+import tomllib
+from pathlib import Path
+
+import pytest
+import tomli_w
+from pydantic import ValidationError
+
+from monitor.errors import SettingError
+from monitor.settings import CellSettings, Settings, as_table, load, parse
+
+CONFIG = Path(__file__).parents[1] / "config"
+DEFAULTS = as_table(Settings())
+
+
+def refusal(table):
+    with pytest.raises(SettingError) as caught:
+        parse(table)
+    text = str(caught.value)
+    assert "\n" not in text
+    return text
+
+
+def marked(name):
+    """Keys of a config file whose comment says that they are no default."""
+    keys, section = set(), ""
+    for line in (CONFIG / name).read_text().splitlines():
+        if line.startswith("["):
+            section = line.strip("[]# ").split("]")[0]
+        elif "set:" in line or "no default" in line or "is asked" in line:
+            keys.add((section, line.split("=")[0].strip(" #")))
+    return keys
+
+
+def differences(name):
+    """Keys of a config file that are not their default: {(section, key)}."""
+    found = set()
+    for section, keys in tomllib.loads((CONFIG / name).read_text()).items():
+        default = DEFAULTS[section]
+        if section == "cells":
+            (keys,), (default,) = keys, default
+        for key, value in keys.items():
+            if key != "grey_levels" and default.get(key) != value:
+                found.add((section, key))
+    return found - {("cells", "electrode_diameter_mm")}
+
+
+@pytest.mark.parametrize("name", ["simulated.toml", "id15a.toml"])
+def test_the_shipped_files_load_and_say_where_they_differ(name):
+    settings = load(CONFIG / name)
+    assert settings.cells[0].area_cm2 == pytest.approx(CellSettings(name="A").area_cm2)
+    assert differences(name) <= marked(name)
+
+
+@pytest.mark.parametrize("name", ["simulated.toml", "id15a.toml"])
+def test_the_shipped_files_name_every_key(name):
+    text = (CONFIG / name).read_text()
+    for section, values in Settings.model_fields.items():
+        kind = values.annotation
+        kind = getattr(kind, "__args__", (kind,))[0]
+        for key in kind.model_fields:
+            named = (f"\n{key} =", f"# {key} =", f"{section}.{key}]", f"# or {key}")
+            assert any(name in text for name in named), (section, key)
+
+
+def test_everything_has_a_default():
+    assert parse({}) == Settings()
+    assert Settings().cells[0].area_cm2 == pytest.approx(math.pi / 4 * 0.25)
+
+
+def test_settings_survive_the_way_through_toml():
+    settings = load(CONFIG / "id15a.toml")
+    assert parse(tomllib.loads(tomli_w.dumps(as_table(settings)))) == settings
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(ValidationError):
+        Settings().experiment.name = "other"
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ({"feed": {}}, "'feeds'"),
+        ({"feeds": {"slice": []}}, "'slices'"),
+        ({"cells": [{"name": "A", "foil_thicknes_um": 1}]}, "'foil_thickness_um'"),
+        ({"cells": [{"name": "A", "grey_levels": {"litium": 1.0}}]}, "'lithium'"),
+        ({"pits": {"min_dept_um": 3}}, "'min_depth_um'"),
+    ],
+)
+def test_an_unknown_key_names_the_nearest_known_one(table, said):
+    text = refusal(table)
+    assert "a known key" in text
+    assert said in text
+
+
+@pytest.mark.parametrize(
+    ("table", "where"),
+    [
+        ({"schedule": {"period_s": "soon"}}, "schedule.period_s"),
+        ({"schedule": {"period_s": -1}}, "schedule.period_s"),
+        ({"schedule": {"period_s": float("inf")}}, "schedule.period_s"),
+        ({"feeds": {"slices": "tcp://x"}}, "feeds.slices"),
+        ({"feeds": {"document_codec": "pickle"}}, "feeds.document_codec"),
+        ({"feeds": 5}, "feeds"),
+        ({"experiment": {"name": "../up"}}, "experiment.name"),
+        ({"experiment": {"record_slices": "perhaps"}}, "experiment.record_slices"),
+        ({"requests": {"backend": "pigeon"}}, "requests.backend"),
+        ({"cells": [{}]}, "cells.0.name"),
+        ({"cells": []}, "settings"),
+        ({"cells": [{"name": "A"}, {"name": "A"}]}, "settings"),
+        ({"cells": [{"name": "A/B"}]}, "cells.0.name"),
+        ({"cells": [{"name": "A", "layers": ["lithium", "collector"]}]}, "cells.0"),
+        ({"cells": [{"name": "A", "layers": ["moss"]}]}, "cells.0.layers.0"),
+        ({"cells": [{"name": "A", "stripping_current_sign": 0}]}, "cells.0.stripping_current_sign"),
+        (
+            {"cells": [{"name": "A", "electrode_diameter_mm": 5, "electrode_area_cm2": 0.2}]},
+            "cells.0",
+        ),
+        ({"cells": [{"name": "A", "keys": {"voltage": "v"}}]}, "cells.0.keys.voltage"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_was_expected(table, where):
+    text = refusal(table)
+    assert text.startswith(where)
+    assert "expected" in text
+    assert "got" in text
+
+
+@pytest.mark.parametrize("content", [b"a = ", b"\xff\xfe", b"a = 1\na = 2\n"])
+def test_a_file_that_is_no_toml_is_one_line(tmp_path, content):
+    path = tmp_path / "config.toml"
+    path.write_bytes(content)
+    with pytest.raises(SettingError) as caught:
+        load(path)
+    assert "\n" not in str(caught.value)
+    assert str(path) in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_one_line(tmp_path):
+    for path in (tmp_path / "none.toml", tmp_path):
+        with pytest.raises(SettingError) as caught:
+            load(path)
+        assert str(path) in str(caught.value)
+
+
+def test_the_order_of_layers_says_which_way_is_up():
+    cells = {
+        ("collector", "lithium", "electrolyte"): (False, True),
+        ("electrolyte", "lithium", "collector"): (True, True),
+        ("lithium", "electrolyte"): (False, False),
+        ("electrolyte", "lithium"): (True, False),
+    }
+    for layers, expected in cells.items():
+        cell = CellSettings(name="A", layers=layers)
+        assert (cell.reversed_z, cell.has_collector) == expected
+
+
+def test_a_cell_is_found_by_its_name():
+    settings = parse({"cells": [{"name": "A"}, {"name": "B", "electrode_area_cm2": 0.3}]})
+    assert settings.cell("B").area_cm2 == 0.3
+    assert settings.cell("C") is None
