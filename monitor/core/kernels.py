@@ -12,13 +12,8 @@ of the log-likelihood ratio second : first, then of third : second. Kernels chan
 
 from __future__ import annotations
 
-import llvmlite.binding as llvm
 import numpy as np
 from numba import njit, prange
-
-# The row loops touch up to eleven arrays. LLVM's default limit of overlap checks would leave them
-# scalar, several times slower.
-llvm.set_option("", "-runtime-memory-check-threshold=500")
 
 EVIDENCE_1, EVIDENCE_2, EDGE_1, EDGE_1_OF_2, EDGE_2, RATIO_1, RATIO_2 = range(7)
 PLANES = 7

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from monitor.core import refine_kernels as kernels
 from monitor.records import ScanStart
@@ -50,30 +49,31 @@ class Band:
         _, ny, nx = start.volume_shape
         self.around = around
         self._ratio = ratio
-        self._ratios = np.zeros((around.last - around.first, ny, nx), np.int8)
+        # a row's slices lie together: each row is worked through from the cache
+        self._ratios = np.zeros((ny, around.last - around.first, nx), np.int8)
 
     def add(self, z: int, image: NDArray[np.generic]) -> None:
         """Slice z (ny, nx), where it is one of those kept."""
         if self.around.first <= z < self.around.last:
-            kernels.quantise(image, *self._ratio, self._ratios[z - self.around.first])
+            kernels.quantise(image, *self._ratio, self._ratios[:, z - self.around.first])
 
     def add_vertical(self, row: int, image: NDArray[np.generic]) -> None:
         """Vertical slice (nz, nx) at index `row` along y."""
         cut = image[self.around.first : self.around.last]
-        kernels.quantise(cut, *self._ratio, self._ratios[:, row])
+        kernels.quantise(cut, *self._ratio, self._ratios[row])
 
     def interface(self) -> tuple[Map, Map]:
         """Position of the interface and its standard deviation, (ny, nx) float32, in slices.
 
         NaN where no edge is found within reach of the first look.
         """
-        ny, nx = self._ratios.shape[1:]
+        ny, _, nx = self._ratios.shape
         place = np.empty((ny, nx), np.float32)
         error = np.empty((ny, nx), np.float32)
         for top in range(0, ny, ROWS_AT_ONCE):
             low, high = max(0, top - HALO), min(ny, top + ROWS_AT_ONCE + HALO)
             rows = slice(top, min(ny, top + ROWS_AT_ONCE))
-            part = _interface(self._ratios[:, low:high], float(self._ratio[2]) / kernels.FULL)
+            part = _interface(self._ratios[low:high], float(self._ratio[2]) / kernels.FULL)
             inner = slice(rows.start - low, rows.stop - low)
             place[rows], error[rows] = part[0][inner], part[1][inner]
         return place + np.float32(self.around.first - 0.5), error
@@ -81,11 +81,11 @@ class Band:
 
 def _interface(ratios: NDArray[np.int8], nats: float) -> tuple[Map, Map]:
     """Where the step is, in planes, and its standard deviation. `nats`: worth of one unit."""
-    ny, nx = ratios.shape[1:]
+    ny, _, nx = ratios.shape
     first = np.empty((ny, nx), np.float32)
     kernels.pilot(ratios, first)
-    surface = gaussian_filter(first, PILOT_SIGMA_PX, mode="mirror", truncate=2.5)
-    paths = np.empty((2 * REACH, ny, nx), np.float32)
+    surface = _averaged(first, PILOT_SIGMA_PX)
+    paths = np.empty((ny, 2 * REACH, nx), np.float32)
     kernels.follow(ratios, surface, REACH, paths)
     weights = _gaussian(SIGMA_PX)
     joined = np.empty_like(paths)
@@ -106,21 +106,28 @@ def _flattening(surface: Map) -> Map:
     The first part is what is left when the smoothing is applied to its own residue (twicing, Tukey
     1977); the second a share of the residue nearby, where a rim is sharper than the smoothing.
     """
-    residue = surface - gaussian_filter(surface, SIGMA_PX, mode="mirror", truncate=2.5)
-    left = residue - gaussian_filter(residue, SIGMA_PX, mode="mirror", truncate=2.5)
-    near = gaussian_filter(np.abs(residue), RIM_SIGMA_PX, mode="mirror", truncate=2.5)
+    residue = surface - _averaged(surface, SIGMA_PX)
+    left = residue - _averaged(residue, SIGMA_PX)
+    near = _averaged(np.abs(residue), RIM_SIGMA_PX)
     variance: Map = left**2 + (RIM_SHARE * near) ** 2
     return variance
+
+
+def _averaged(surface: Map, sigma: float) -> Map:
+    """Gaussian average of a map without holes."""
+    out = np.empty((len(surface), 1, surface.shape[1]), np.float32)
+    kernels.blur(np.ascontiguousarray(surface[:, None]), _gaussian(sigma), out)
+    return out[:, 0]
 
 
 def smoothed(surface: Map) -> Map:
     """The surface averaged over its neighbours, NaN left out: of what is stiff and noisy."""
     known = np.isfinite(surface)
-    planes = np.stack([np.where(known, surface, 0), known]).astype(np.float32)
+    planes = np.stack([np.where(known, surface, 0), known], axis=1).astype(np.float32)
     summed = np.empty_like(planes)
     kernels.blur(planes, _gaussian(STIFF_SIGMA_PX), summed)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean: Map = summed[0] / summed[1]
+        mean: Map = summed[:, 0] / summed[:, 1]
     return mean
 
 

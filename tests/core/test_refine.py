@@ -99,7 +99,7 @@ def test_missing_slices_at_the_interface_show_in_the_error():
 
 def test_the_reading_along_a_path_is_linear_between_planes():
     rng = np.random.default_rng(2)
-    band = rng.integers(-127, 128, (20, 6, 7)).astype(np.int8)
+    band = rng.integers(-127, 128, (6, 20, 7)).astype(np.int8)
     surface = rng.uniform(8, 12, (6, 7)).astype(np.float32)
     out = np.empty((6, 6, 7), np.float32)
     kernels.follow(band, surface, 3, out)
@@ -108,19 +108,19 @@ def test_the_reading_along_a_path_is_linear_between_planes():
     np.testing.assert_array_equal(out, again)
     planes = np.arange(20)
     for k in range(6):
-        expected = np.interp(surface[2, 3] - 3 + k, planes, band[:, 2, 3])
-        assert out[k, 2, 3] == pytest.approx(expected, abs=1e-3)
+        expected = np.interp(surface[2, 3] - 3 + k, planes, band[2, :, 3])
+        assert out[2, k, 3] == pytest.approx(expected, abs=1e-3)
 
 
 def test_blurring_agrees_with_scipy():
     from scipy.ndimage import convolve1d
 
-    planes = np.random.default_rng(3).normal(size=(2, 15, 17)).astype(np.float32)
+    planes = np.random.default_rng(3).normal(size=(15, 2, 17)).astype(np.float32)
     half = np.array([0.4, 0.2, 0.1], np.float32)
     out = np.empty_like(planes)
     kernels.blur(planes, half, out)
     line = np.array([0.1, 0.2, 0.4, 0.2, 0.1])
-    expected = convolve1d(convolve1d(planes, line, 1, mode="mirror"), line, 2, mode="mirror")
+    expected = convolve1d(convolve1d(planes, line, 0, mode="mirror"), line, 2, mode="mirror")
     np.testing.assert_allclose(out, expected, rtol=1e-4, atol=1e-5)
 
 
