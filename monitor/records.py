@@ -139,9 +139,11 @@ class BadInput:
 
 @dataclass(frozen=True, slots=True)
 class FeedQuiet:
-    """No slice has come for a while: what a finished stream still lacks will not come by itself."""
+    """No slice of a cell ("": of any) has come for a while: what an ended scan still lacks will not
+    come by itself."""
 
     feed: Literal["slices"] = "slices"
+    cell: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ class ReplaySource:
         self.done = threading.Event()
         self._records = replay_records(experiment, first, last)
         self._speed = speed
+        self._first = first or 0
         self._begun: tuple[float, float] | None = None
         self._due = 0.0
         self._held: Received | None = None
@@ -66,7 +67,9 @@ class ReplaySource:
             return False
         when = _time_of(message)
         now = time.monotonic()
-        if when is not None:
+        record = message.record
+        begins = isinstance(record, ScanStart) and record.key.scan >= self._first
+        if when is not None and (begins or self._begun is not None):
             self._begun = self._begun or (when, now)
             self._due = max(self._due, self._begun[1] + (when - self._begun[0]) / self._speed)
         return now < self._due

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from monitor.errors import SettingError
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 LayerName = Literal["collector", "lithium", "electrolyte"]
 Quantity = Literal["potential_V", "current_mA", "charge_mAh", "cycle", "step"]
 
@@ -34,7 +34,7 @@ class ExperimentSettings(_Section):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "demo"
     data_dir: Path = Path("runs")
-    record_slices: bool = True
+    record_slices: Annotated[bool, Field(strict=True)] = True
 
 
 class FeedSettings(_Section):
@@ -44,7 +44,7 @@ class FeedSettings(_Section):
     slices_pull: str = ""
     documents: tuple[str, ...] = ("tcp://127.0.0.1:5578",)
     document_codec: Literal["msgpack", "json"] = "msgpack"
-    receive_hwm: Annotated[int, Field(gt=0)] = 4000
+    receive_hwm: Annotated[int, Field(gt=0, strict=True)] = 4000
     reorder_memory_MB: Positive = 1024.0
     quiet_s: Positive = 1.0
 
@@ -76,7 +76,7 @@ class OnsetSettings(_Section):
     """When the monitor asks for an extra scan by itself."""
 
     mode: Literal["off", "auto"] = "auto"
-    min_pits: Annotated[int, Field(ge=1)] = 1
+    min_pits: Annotated[int, Field(ge=1, strict=True)] = 1
 
 
 class ScheduleSettings(_Section):
@@ -108,14 +108,14 @@ class CellSettings(_Section):
     capacity_mAh: Positive | None = None
     layers: tuple[LayerName, ...] = ("collector", "lithium", "electrolyte")
     stripping_current_sign: Literal[-1, 1] = -1
-    clock_offset_s: Annotated[float, Field(allow_inf_nan=False)] = 0.0
+    clock_offset_s: Annotated[float, Field(allow_inf_nan=False, strict=True)] = 0.0
     keys: dict[Quantity, str] = Field(default_factory=DEFAULT_KEYS.copy)
     grey_levels: GreyLevels = GreyLevels()
 
     @model_validator(mode="after")
     def _check(self) -> CellSettings:
         if self.electrode_diameter_mm is not None and self.electrode_area_cm2 is not None:
-            raise ValueError("give electrode_diameter_mm or electrode_area_cm2, not both")
+            raise ValueError("electrode_diameter_mm or electrode_area_cm2, not both")
         if self.layers not in LAYER_ORDERS:
             raise ValueError(
                 "layers must be collector, lithium, electrolyte (or without collector), in the "
@@ -152,10 +152,10 @@ class SimulatorSettings(_Section):
     """The simulated beamline; read by `demo` and `simulate` only."""
 
     scenario: str = "paper-0.55"
-    scans: Annotated[int, Field(gt=0)] | None = None
+    scans: Annotated[int, Field(gt=0, strict=True)] | None = None
     speed: Positive = 600.0
-    size: Annotated[int, Field(ge=64)] = 384
-    seed: Annotated[int, Field(ge=0)] = 1
+    size: Annotated[int, Field(ge=64, strict=True)] = 384
+    seed: Annotated[int, Field(ge=0, strict=True)] = 1
     cnr: Positive = 3.0
     slices: str = "tcp://127.0.0.1:5601"
     resend: str = ""
@@ -181,7 +181,7 @@ class Settings(_Section):
     def _check(self) -> Settings:
         names = [cell.name for cell in self.cells]
         if len(set(names)) != len(names):
-            raise ValueError(f"two cells have the same name: {', '.join(names)}")
+            raise ValueError(f"a name of its own for each cell, not {', '.join(names)}")
         if not names:
             raise ValueError("at least one [[cells]] is needed")
         return self

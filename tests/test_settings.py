@@ -162,3 +162,17 @@ def test_a_cell_is_found_by_its_name():
     settings = parse({"cells": [{"name": "A"}, {"name": "B", "electrode_area_cm2": 0.3}]})
     assert settings.cell("B").area_cm2 == 0.3
     assert settings.cell("C") is None
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        {"schedule": {"period_s": True}},
+        {"cells": [{"name": "A", "foil_thickness_um": "135"}]},
+        {"experiment": {"record_slices": "yes"}},
+        {"onset": {"min_pits": 1.5}},
+    ],
+)
+def test_a_value_of_another_type_is_not_bent_into_shape(table):
+    with pytest.raises(SettingError):
+        parse(table)

@@ -109,8 +109,12 @@ class Calibration:
         nothing.
         """
         fixed = _fixed(self._cell)
-        if fixed is not None:
+        found = self._found(count)
+        if fixed is not None and (found is not None or not self._early(count)):
             return fixed
+        return found
+
+    def _found(self, count: int) -> Levels | None:
         if not self._worth_looking(count):
             return None
         blocks = self._blocks(count)

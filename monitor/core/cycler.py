@@ -92,7 +92,8 @@ class Documents:
         values = {quantity: float(data[key]) for quantity, key in cell.keys.items() if key in data}
         if not values:
             return []
-        time = next(float(stamps[k]) for k in cell.keys.values() if k in data) if stamps else when
+        times = [float(stamps[key]) for key in cell.keys.values() if key in data] if stamps else []
+        time = max(times, default=float(when))
         if not math.isfinite(time):
             raise BadMessage(
                 "bad_document", "documents: event with a time that is no number; dropped"

@@ -34,6 +34,7 @@ PEAK_FIT_PX = (3.0, 6.0)
 NOISE_SAMPLE = 65536
 MIN_NOISE_SAMPLE = 100
 NORMAL_QUARTILE = 0.6745
+OUTLINE_SHARE = 0.5
 
 
 def find_pits(
@@ -69,6 +70,7 @@ def find_pits(
     labels, peaks = _split(smoothed, noise, settings.significance, limit, former.labels)
     pixel_area = voxel_yx[0] * voxel_yx[1]
     min_diameter = settings.min_diameter_um if in_um else MIN_DIAMETER_PX * math.sqrt(pixel_area)
+    labels = _trimmed(labels, depth, OUTLINE_SHARE * limit)
     significant = smoothed > np.maximum(limit, settings.significance * noise)
     labels, peaks = _keep(labels, peaks, significant, math.pi / 4.0 * min_diameter**2 / pixel_area)
     measured = _measure(depth, smoothed, noise, labels, peaks, voxel_yx, current)
@@ -178,6 +180,18 @@ def _with_background(values: NDArray[Any]) -> NDArray[Any]:
     return np.concatenate((np.zeros(1, values.dtype), values))
 
 
+def _trimmed(labels: NDArray[np.int32], depth: Map, least: float) -> NDArray[np.int32]:
+    """Without the rim that smoothing carries over the edge of a steep pit: a pixel belongs where
+    it, or most of its four neighbours, lies as deep as an outline must, or is not measurable."""
+    deep = ~(depth <= least)
+    near = np.zeros(depth.shape, np.int8)
+    near[1:] += deep[:-1]
+    near[:-1] += deep[1:]
+    near[:, 1:] += deep[:, :-1]
+    near[:, :-1] += deep[:, 1:]
+    return np.where(deep | (near >= 3), labels, 0).astype(np.int32)
+
+
 def _keep(
     labels: NDArray[np.int32],
     peaks: NDArray[np.int64],
@@ -224,8 +238,8 @@ def _measure(
             id=0,
             parent=-1,
             first_scan=0,
-            x=float((sums[k, 2] / pixels[k] + 0.5) * voxel_yx[1]),
-            y=float((sums[k, 1] / pixels[k] + 0.5) * voxel_yx[0]),
+            x=float(sums[k, 2] / pixels[k] * voxel_yx[1]),
+            y=float(sums[k, 1] / pixels[k] * voxel_yx[0]),
             area=float(areas[k]),
             diameter=2.0 * math.sqrt(areas[k] / math.pi),
             depth_max=float(deepest[k]),

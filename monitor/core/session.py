@@ -91,7 +91,7 @@ class Session:
                 case OperatorRequest():
                     self._operator(record)
                 case FeedQuiet():
-                    self._quiet()
+                    self._quiet(record.cell)
                 case BadInput():
                     self._refuse(record.feed, BadMessage(record.kind, record.text))
         except BadMessage as error:
@@ -129,9 +129,13 @@ class Session:
         return {n: c.history.last for n, c in self._cells.items() if c.history.last is not None}
 
     @property
-    def waiting(self) -> bool:
-        """True while a scan has ended with slices still on their way."""
-        return any(scan.ended for cell in self._cells.values() for scan in cell.open.values())
+    def waiting(self) -> list[str]:
+        """The cells that have a scan which ended with slices still on their way."""
+        return [
+            name
+            for name, cell in self._cells.items()
+            if any(scan.ended for scan in cell.open.values())
+        ]
 
     # --- slices ---------------------------------------------------------------------------------
 
@@ -209,9 +213,11 @@ class Session:
         if not self._streams[end.stream].missing:
             self._finish(cell, scan)
 
-    def _quiet(self) -> None:
+    def _quiet(self, name: str) -> None:
         """Nothing more comes by itself: ended scans are finished with the holes they have."""
         for cell in self._cells.values():
+            if name not in ("", cell.settings.name):
+                continue
             for scan in [scan for scan in cell.open.values() if scan.ended]:
                 self._finish(cell, scan)
 

@@ -169,8 +169,10 @@ class Surfaces:
         elif levels is None or levels.third is None:
             values = (np.inf, np.inf, 0.0)
         else:
+            # reversed, the collector beyond takes back the evidence that it was entered by lithium
+            entry = -np.inf if self._cell.reversed_z else MIN_EVIDENCE
             expected = 0.5 * ((levels.third - levels.second) / levels.noise) ** 2
-            values = (MIN_EVIDENCE, MIN_EVIDENCE, MIN_SHARE * expected)
+            values = (entry, MIN_EVIDENCE, MIN_SHARE * expected)
         first, second, per_voxel = (np.float32(value) for value in values)
         return first, second, per_voxel
 

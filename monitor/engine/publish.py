@@ -124,10 +124,15 @@ class Publisher:
             made.bind(address)
         except zmq.ZMQError as error:
             if error.errno == errno.EADDRINUSE:
-                why = "is in use; stop the other engine, or set another port"
-            else:
-                why = f"cannot be bound ({error}); expected something like tcp://127.0.0.1:5611"
-            raise PitwatchError(f"{setting}: {address} {why}") from None
+                raise PitwatchError(
+                    f"{setting}: {address} is in use; stop the other engine, or set another port"
+                ) from None
+            raise SettingError(
+                setting,
+                got=address,
+                expected="an address such as tcp://127.0.0.1:5611",
+                todo=f"correct the setting ({error})",
+            ) from None
         return made
 
     def _serve(self) -> None:

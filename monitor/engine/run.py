@@ -70,7 +70,7 @@ class Engine:
             stored_map=recorder.stored_map if recorder else None,
             mode=mode,
         )
-        self._last_slice = time.monotonic()
+        self._last_slice: dict[str, float] = {}
         self._last_shown = 0.0
 
     @property
@@ -107,9 +107,10 @@ class Engine:
             self._handle(Received("replies", None, reply))
         while self._wishes:
             self._handle(Received("operator", None, self._wishes.popleft()))
-        quiet = time.monotonic() - self._last_slice > self._settings.feeds.quiet_s
-        if quiet and self._session.waiting:
-            self._handle(Received("slices", None, FeedQuiet()))
+        for cell in self._session.waiting:
+            silence = time.monotonic() - self._last_slice.get(cell, 0.0)
+            if silence > self._settings.feeds.quiet_s:
+                self._handle(Received("slices", None, FeedQuiet(cell=cell)))
 
     def _handle(self, received: Received) -> None:
         record = received.record
@@ -122,7 +123,7 @@ class Engine:
             if self._on_output is not None:
                 self._on_output(output)
         if isinstance(record, SliceFrame):
-            self._last_slice = time.monotonic()
+            self._last_slice[record.cell] = time.monotonic()
         self._show(outputs, force=isinstance(record, CyclerDocument | BadInput))
 
     def _show(self, outputs: tuple[Output, ...], *, force: bool = False) -> None:

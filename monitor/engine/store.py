@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from monitor.engine.readings import READING, Readings
 from monitor.errors import BadMessage
-from monitor.records import CyclerReading, Event, Pit, ScanRequest, ScanResult, ScanStart
+from monitor.records import CyclerReading, Event, Pit, ScanKey, ScanRequest, ScanResult, ScanStart
 from monitor.settings import Settings
 from monitor.wire.results import Status, encode_status, table_rows, to_json
 
@@ -58,7 +58,7 @@ class Store:
         self._lock = threading.Lock()
         self._engine = uuid.uuid4().hex
         self._started = time.time()
-        self._scans: dict[str, dict[int, Scan]] = {cell.name: {} for cell in settings.cells}
+        self._scans: dict[str, dict[ScanKey, Scan]] = {c.name: {} for c in settings.cells}
         self._readings = {cell.name: Readings() for cell in settings.cells}
         self._requests: dict[str, dict[str, dict[str, Any]]] = {c.name: {} for c in settings.cells}
         self._events: deque[tuple[int, bytes]] = deque(maxlen=MAX_EVENTS)
@@ -125,7 +125,7 @@ class Store:
             self._note_request(key.cell, answer)
         data = {"scan": key.scan, "provisional": result.provisional, "maps": list(maps)}
         self._say("maps", result.start.time, key.cell, data)
-        scans[key.scan] = Scan(
+        scans[key] = Scan(
             result.start,
             result.provisional,
             result.summary,
@@ -302,7 +302,7 @@ class Store:
         """A scan by its number, or the latest. Raises BadMessage where there is none."""
         with self._lock:
             self._check(cell)
-            found = self.latest(cell) if number is None else self._scans[cell].get(number)
+            found = self.latest(cell) if number is None else self._numbered(cell, number)
         if found is None:
             which = "any scan" if number is None else f"scan {number}"
             raise BadMessage("no_scan", f"cell {cell} does not have {which} yet")
@@ -322,6 +322,11 @@ class Store:
                 "no_map", f"{name} of scan {key.scan} has left memory and is not on disk"
             )
         return found
+
+    def _numbered(self, cell: str, number: int) -> Scan | None:
+        """The scan of this number; where several runs have one, the newest run's."""
+        scans = reversed(self._scans[cell].items())
+        return next((scan for key, scan in scans if key.scan == number), None)
 
     def is_on_disk(self, cell: str, number: int | None, name: str) -> bool:
         """True where reading this map means reading a file."""

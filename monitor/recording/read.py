@@ -196,13 +196,15 @@ def opened(path: Path) -> Iterator[h5py.File]:
 
 
 def _open(path: Path) -> h5py.File:
-    """A file that is growing, or whose writer was killed, opens in SWMR mode only."""
+    """A file that is growing, or whose writer was killed, opens in SWMR mode only. A finished one
+    is never opened so: where it is damaged, HDF5 would wait for its writer for ever."""
     try:
         return h5py.File(path, "r", locking=False)
     except FileNotFoundError:
         raise RecordingError(f"{path}: is not there") from None
-    except OSError:
-        pass
+    except OSError as error:
+        if path.suffix != layout.PART and path.name != layout.CYCLER_FILE:
+            raise RecordingError(f"{path}: cannot be read ({error})") from None
     try:
         return h5py.File(path, "r", libver="latest", swmr=True, locking=False)
     except OSError as error:

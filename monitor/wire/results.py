@@ -291,6 +291,9 @@ def ends_of_discharges(
 def _row(number: int, summary: Mapping[str, Any]) -> dict[str, Any]:
     row: dict[str, Any] = {"discharge": number}
     row |= {key: plain(summary.get(source)) for key, source in _ROW_KEYS.items()}
+    own = summary.get("discharge_current_mA_cm2")  # of this discharge, not since the reference
+    if own is not None:
+        row["current_density_mA_cm2"] = plain(own)
     row |= {key: plain(summary[key]) for key in _VOXEL_KEYS if summary.get(key) is not None}
     return row
 

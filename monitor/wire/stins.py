@@ -34,6 +34,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
 REASONS = ("reference", "periodic", "extra", "manual")
 MAX_VOXELS = 2**40
 MAX_SIDE = 2**17
+MAX_TIME_S = 1e11
 LZ4_MAX_RATIO = 256
 MAX_NAME = 250
 MAX_SHOWN = 80
@@ -245,7 +246,7 @@ def _start(header: dict[str, Any]) -> ScanStart:
 
 def _time(header: dict[str, Any], key: str) -> float:
     value = header.get(key)
-    if not _is_finite(value):
+    if not _is_finite(value) or abs(value) > MAX_TIME_S:
         raise BadMessage(
             "bad_header", f"slices: {key} is {_short(value)}, expected UTC s; scan refused"
         )
@@ -255,7 +256,7 @@ def _time(header: dict[str, Any], key: str) -> float:
 def _stop_time(header: dict[str, Any], start: float) -> float:
     """The announced end; where it is not known yet, or before the start, the start."""
     value = header.get("stop_time")
-    return max(start, float(value)) if _is_finite(value) else start
+    return max(start, float(value)) if _is_finite(value) and value < MAX_TIME_S else start
 
 
 def _voxel_size(value: Any) -> tuple[tuple[float, float, float] | None, str]:

@@ -98,12 +98,12 @@ def test_vertical_slices_see_the_same_levels():
 def test_fixed_levels_need_no_data():
     fixed = {"collector": 210.0, "lithium": 61.0, "electrolyte": 119.0, "noise": 12.0}
     made = Calibration(start(SHAPE), cell(grey_levels=fixed))
-    assert made.levels(0) == Levels(210.0, 61.0, 119.0, 12.0)
+    assert made.levels(SHAPE[0]) == Levels(210.0, 61.0, 119.0, 12.0)
     made = Calibration(start(SHAPE), cell(grey_levels=fixed, layers=UPWARDS[::-1]))
-    assert made.levels(0) == Levels(119.0, 61.0, 210.0, 12.0)
+    assert made.levels(SHAPE[0]) == Levels(119.0, 61.0, 210.0, 12.0)
     del fixed["collector"]
     made = Calibration(start(SHAPE), cell(grey_levels=fixed, layers=("lithium", "electrolyte")))
-    assert made.levels(0) == Levels(None, 61.0, 119.0, 12.0)
+    assert made.levels(SHAPE[0]) == Levels(None, 61.0, 119.0, 12.0)
 
 
 def test_the_likelihood_ratio_is_that_of_two_gaussians():

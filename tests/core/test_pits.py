@@ -89,7 +89,9 @@ def test_measures_of_one_pit():
     current = np.where(depth > 0, 2.0, 0.1).astype(np.float32)
     (pit,) = find(5.0 + depth, 5.0, noise=0.1, current=current, scan=7).pits
     assert (pit.id, pit.parent, pit.first_scan) == (1, -1, 7)
-    assert (pit.y, pit.x) == pytest.approx((30.0, 40.0), abs=0.2)
+    # as on the map's axes, where the first pixel's centre is 0
+    half = 0.5 * VOXEL_UM
+    assert (pit.y, pit.x) == pytest.approx((30.0 - half, 40.0 - half), abs=0.2)
     assert pit.diameter == pytest.approx(30.0, abs=1.0)
     assert pit.area == pytest.approx(np.pi / 4 * pit.diameter**2)
     assert pit.volume == pytest.approx(depth.sum() * VOXEL_UM**2, rel=0.02)
@@ -327,3 +329,12 @@ def both(kernel, *arguments):
     for one, other in pairs:
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
     return compiled
+
+
+def test_a_pit_with_steep_walls_is_not_wider_than_it_is():
+    y, x = np.mgrid[:96, :96]
+    inside = (y - 48) ** 2 + (x - 48) ** 2 <= (10.0 / VOXEL_UM) ** 2
+    removal = (5.0 + 12.0 * inside + np.random.default_rng(4).normal(0, 0.15, y.shape)).astype("f4")
+    (pit,) = find(removal, 5.0, noise=0.15).pits
+    assert pit.area == pytest.approx(inside.sum() * VOXEL_UM**2, rel=0.05)
+    assert pit.depth_mean == pytest.approx(12.0, abs=0.5)

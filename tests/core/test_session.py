@@ -492,3 +492,14 @@ def test_what_is_under_way_can_be_asked_for():
 
 def json_ready(value):
     json.dumps(value, allow_nan=False)
+
+
+def test_silence_of_one_cell_ends_only_its_own_scans():
+    both = settings("A", "B")
+    holed = without(scan_records(0), 0, 1, 2)
+    session = Session(both)
+    run(holed, session)
+    assert session.waiting == ["A"]
+    assert not finals(run([FeedQuiet(cell="B")], session))
+    assert len(finals(run([FeedQuiet(cell="A")], session))) == 1
+    assert session.waiting == []

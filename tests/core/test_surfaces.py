@@ -161,3 +161,16 @@ def test_scatter_sees_noise_but_neither_slopes_nor_steps():
     assert scatter(surface.astype(np.float32)) == pytest.approx(0.5, rel=0.05)
     assert np.isnan(scatter(np.zeros((4, 100), np.float32)))
     assert np.isnan(scatter(np.full((50, 50), np.nan, np.float32)))
+
+
+def test_reversed_columns_are_measured_where_a_neighbour_has_no_lithium():
+    """One column without lithium must not cost its whole row, whichever way the index runs."""
+    lower, upper = np.full((16, 24), 20.3), np.full((16, 24), 65.4)
+    volume = noisy(columns(lower, upper, 100)).copy()
+    volume[:, 4, 5] = volume[80:, 4, 5].mean()
+    upwards = heights(volume)
+    downwards = heights(
+        np.ascontiguousarray(volume[::-1]), layers=UPWARDS[::-1], levels=LEVELS[::-1]
+    )
+    for found in (upwards, downwards):
+        assert np.isfinite(np.delete(found.height[4], 5)).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -82,3 +83,13 @@ def test_heights_survive_the_round_trip(folder: Path) -> None:
         height, removal = scan.map("height"), scan.map("removal")
         assert height is not None and removal is not None
         np.testing.assert_allclose(height + removal, 125.0, rtol=1e-6)
+
+
+def test_a_scan_cut_short_is_told_at_once(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "cut"
+    shutil.copytree(folder, copy)
+    path = next((copy / "A").glob("scan_*.h5"))
+    with path.open("r+b") as file:
+        file.truncate(20_000)
+    with pytest.raises(RecordingError, match=path.name):
+        Scan(path).order()
