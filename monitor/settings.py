@@ -93,10 +93,6 @@ class GreyLevels(_Section):
     electrolyte: float | None = None
     noise: Positive | None = None
 
-    @property
-    def given(self) -> bool:
-        return None not in (self.lithium, self.electrolyte, self.noise)
-
 
 class CellSettings(_Section):
     """One cell in the beam."""
