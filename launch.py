@@ -110,7 +110,7 @@ def engine(config: Config, out: Out = None) -> None:
         from monitor.engine.warm import warm_up
 
         settings = settings_file.load(config)
-        keep_memory()
+        keep_memory(settings.feeds.ready_memory_MB)
         with stop_on_signal() as stop:
             recorder = Recorder(settings, out)
             feeds = LiveFeeds(settings.feeds)

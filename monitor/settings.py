@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from monitor.errors import SettingError
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 LayerName = Literal["collector", "lithium", "electrolyte"]
 Quantity = Literal["potential_V", "current_mA", "charge_mAh", "cycle", "step"]
 
@@ -46,6 +47,7 @@ class FeedSettings(_Section):
     document_codec: Literal["msgpack", "json"] = "msgpack"
     receive_hwm: Annotated[int, Field(gt=0, strict=True)] = 4000
     reorder_memory_MB: Positive = 1024.0
+    ready_memory_MB: NotNegative = 2000.0
     quiet_s: Positive = 1.0
 
 

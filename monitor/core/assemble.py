@@ -32,16 +32,13 @@ class Assembly:
     def __init__(self, start: ScanStart, memory_bytes: int) -> None:
         self.start = start
         self.ledger = np.zeros(start.slice_count, np.uint8)
+        self.received = 0
         self.late = 0
         self._memory_bytes = memory_bytes
         self._waiting: dict[int, NDArray[np.generic]] = {}
         self._waiting_bytes = 0
         self._next = 0
         self._contiguous = 0
-
-    @property
-    def received(self) -> int:
-        return int(np.count_nonzero(self.ledger))
 
     @property
     def contiguous(self) -> int:
@@ -68,6 +65,7 @@ class Assembly:
             self.late += 1
             return Arrival.LATE
         self.ledger[frame.frame] = LEDGER_RECEIVED
+        self.received += 1
         self._waiting[frame.frame] = frame.data
         self._waiting_bytes += frame.data.nbytes
         return Arrival.NEW

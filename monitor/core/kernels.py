@@ -20,7 +20,11 @@ PLANES = 7
 GROUP = 4
 SLAB = 16
 SETTLED = np.float32(60.0)
-"""Evidence (nats) past which the first edge of a row is no longer questioned."""
+"""Evidence (nats) past which an edge of a row is no longer questioned."""
+SETTLED_DEPTH = np.float32(64.0)
+"""Voxels of the third layer that must have come before the second edge is no longer questioned."""
+OPEN, FIRST_SETTLED, DONE = np.uint8(0), np.uint8(1), np.uint8(2)
+"""What is still asked of a row: both edges, the second one, nothing."""
 
 ZERO, ONE, TWO, THREE = np.float32(0), np.float32(1), np.float32(2), np.float32(3)
 HALF, TWELVE = np.float32(0.5), np.float32(12)
@@ -139,7 +143,7 @@ def second_edge_one(r0, z, model, state):
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def settle(state):
-    """True when the first edge of every column of a row is beyond doubt; then it is kept.
+    """True where the first edge of every column of a row is beyond doubt; then it is kept.
 
     `state` (7, nx): columns that have entered the third layer keep the edge they entered with.
     """
@@ -155,30 +159,53 @@ def settle(state):
     return True
 
 
+@njit(nogil=True, error_model="numpy", cache=True)
+def settled_twice(state, end):
+    """True where the second edge of every column of a row is beyond doubt as well.
+
+    `state` (7, nx); `end`: index of the next slice. A whole depth of the third layer must have come
+    since: a pocket of it inside the second layer is not taken for it, whatever the contrast.
+    """
+    b, h = state[1], state[4]
+    settled = True
+    for x in range(b.shape[0]):
+        settled &= (b[x] >= SETTLED) & (end - h[x] >= SETTLED_DEPTH)
+    return settled
+
+
 @njit(nogil=True, error_model="numpy", cache=True, parallel=True)
-def advance(slab, z0, model, state, settled):
+def advance(slab, z0, model, state, stage, until):
     """Advance all columns by a slab of 4, 8, 12 … consecutive slices.
 
     slab: tuple of (ny, nx) arrays of one dtype, read in place; z0: index of the first;
-    settled: (ny,) bool, rows whose first edge is no longer questioned, changed in place.
+    stage: (ny,) uint8, how far each row is settled (OPEN, FIRST_SETTLED, DONE); until: (ny,)
+    float32, index after the last slice that the row's evidence is from. Both changed in place.
     """
     for y in prange(state.shape[0]):
+        if stage[y] == DONE:
+            continue
         for k in range(0, len(slab), 4):
             z = np.float32(z0 + k)
             r0, r1, r2, r3 = slab[k][y], slab[k + 1][y], slab[k + 2][y], slab[k + 3][y]
-            if settled[y]:
+            if stage[y] == FIRST_SETTLED:
                 second_edge(r0, r1, r2, r3, z, model, state[y])
             else:
                 both_edges(r0, r1, r2, r3, z, model, state[y])
-        if not settled[y]:
-            settled[y] = settle(state[y])
+        until[y] = np.float32(z0 + len(slab))
+        if stage[y] == OPEN and settle(state[y]):
+            stage[y] = FIRST_SETTLED
+        if stage[y] == FIRST_SETTLED and settled_twice(state[y], until[y]):
+            stage[y] = DONE
 
 
 @njit(nogil=True, error_model="numpy", cache=True, parallel=True)
-def advance_one(image, z0, model, state, settled):
+def advance_one(image, z0, model, state, stage, until):
     """As `advance`, by a single slice (ny, nx)."""
     for y in prange(state.shape[0]):
-        if settled[y]:
+        if stage[y] == DONE:
+            continue
+        until[y] = np.float32(z0 + 1)
+        if stage[y] == FIRST_SETTLED:
             second_edge_one(image[y], np.float32(z0), model, state[y])
         else:
             both_edges_one(image[y], np.float32(z0), model, state[y])
@@ -207,19 +234,20 @@ def _off_hole(edge, before, near):
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
-def measure(lower, upper, state, least, before, near, reversed_z, height, bottom, variance):
+def measure(lower, upper, state, until, least, before, near, reversed_z, height, bottom, variance):
     """Heights of all columns from their edges, in voxels.
 
-    lower, upper: (ny, nx) float32; least: evidence needed of the first edge, of the second, and of
-    the second for each voxel beyond it; before, near: (nz,) float32, slices missing right before a
-    slice, and the share missing around it. Sets height, bottom and variance (ny, nx) float32, NaN
-    where the column lacks a layer.
+    lower, upper: (ny, nx) float32; until: (ny,) float32, index after the last slice that a row's
+    evidence is from; least: evidence needed of the first edge, of the second, and of the second for
+    each voxel beyond it; before, near: (nz,) float32, slices missing right before a slice, and the
+    share missing around it. Sets height, bottom and variance (ny, nx) float32, NaN where the column
+    lacks a layer.
     """
     top = np.float32(before.shape[0] - 1)
     for y in range(lower.shape[0]):
         for x in range(lower.shape[1]):
             low, high = lower[y, x], upper[y, x]
-            beyond = max(top + HALF - high, ONE)
+            beyond = max(until[y] - HALF - high, ONE)
             if (
                 high - low > MIN_VOXELS
                 and state[y, EVIDENCE_1, x] >= least[0]

@@ -10,6 +10,7 @@ surface: a pit ten voxels wide keeps its depth.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +28,8 @@ PILOT_NOISE = 1.1
 """The surface followed is noisy itself: by this much the error exceeds that of a known path."""
 RIM_SHARE, RIM_SIGMA_PX = 0.4, 1.5
 MAX_SLICES = 256
-ROWS_AT_ONCE = 512
+ROWS_AT_ONCE = 128
+LEAST_REACH = 3
 HALO = 8
 
 Map = NDArray[np.float32]
@@ -41,26 +43,60 @@ class Range:
     last: int
 
 
+class Spare:
+    """The memory of one band, handed on to the next: to fetch fresh pages from the system takes
+    longer than to fill them."""
+
+    def __init__(self) -> None:
+        self._bytes = np.empty(0, np.int8)
+
+    def take(self, shape: tuple[int, int, int]) -> NDArray[np.int8]:
+        """An array of this shape; what it holds is arbitrary."""
+        size = math.prod(shape)
+        taken = self._bytes if self._bytes.size >= size else np.empty(size, np.int8)
+        self._bytes = np.empty(0, np.int8)
+        return taken[:size].reshape(shape)
+
+    def give(self, array: NDArray[np.int8]) -> None:
+        """Take back what `take` gave; nobody may use it any more."""
+        flat = array.base if array.base is not None else array
+        if flat.size > self._bytes.size:
+            self._bytes = flat.reshape(-1)
+
+
 class Band:
     """The slices around the interface, as ratios of "beyond the interface" to "before it"."""
 
-    def __init__(self, start: ScanStart, around: Range, ratio: NDArray[np.float32]) -> None:
+    def __init__(
+        self, start: ScanStart, around: Range, ratio: NDArray[np.float32], spare: Spare
+    ) -> None:
         """`ratio`: gain, offset and limit of the log-likelihood ratio of a grey value."""
         _, ny, nx = start.volume_shape
+        planes = around.last - around.first
         self.around = around
         self._ratio = ratio
+        self._spare = spare
+        self._vertical = start.axis == "y"
+        self._came = np.zeros(ny if self._vertical else planes, np.bool_)
         # a row's slices lie together: each row is worked through from the cache
-        self._ratios = np.zeros((ny, around.last - around.first, nx), np.int8)
+        self._ratios = spare.take((ny, planes, nx))
 
     def add(self, z: int, image: NDArray[np.generic]) -> None:
         """Slice z (ny, nx), where it is one of those kept."""
         if self.around.first <= z < self.around.last:
-            kernels.quantise(image, *self._ratio, self._ratios[:, z - self.around.first])
+            plane = z - self.around.first
+            kernels.quantise(image, *self._ratio, self._ratios[:, plane])
+            self._came[plane] = True
 
     def add_vertical(self, row: int, image: NDArray[np.generic]) -> None:
         """Vertical slice (nz, nx) at index `row` along y."""
         cut = image[self.around.first : self.around.last]
         kernels.quantise(cut, *self._ratio, self._ratios[row])
+        self._came[row] = True
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._spare.give(self._ratios)
 
     def interface(self) -> tuple[Map, Map]:
         """Position of the interface and its standard deviation, (ny, nx) float32, in slices.
@@ -68,6 +104,8 @@ class Band:
         NaN where no edge is found within reach of the first look.
         """
         ny, _, nx = self._ratios.shape
+        for gap in np.flatnonzero(~self._came):
+            self._ratios[(gap,) if self._vertical else (slice(None), gap)] = 0
         place = np.empty((ny, nx), np.float32)
         error = np.empty((ny, nx), np.float32)
         for top in range(0, ny, ROWS_AT_ONCE):
@@ -132,9 +170,10 @@ def smoothed(surface: Map) -> Map:
 
 
 def _gaussian(sigma: float) -> NDArray[np.float32]:
-    """One half of a normalised Gaussian, centre first, out to 2.5 sigma."""
+    """One half of a normalised Gaussian, centre first, out to 2.5 sigma; zeros to `LEAST_REACH`."""
     reach = int(2.5 * sigma + 0.5)
-    half = np.exp(-0.5 * (np.arange(reach + 1) / sigma) ** 2)
+    half = np.exp(-0.5 * (np.arange(max(reach, LEAST_REACH) + 1) / sigma) ** 2)
+    half[reach + 1 :] = 0
     weights: NDArray[np.float32] = np.asarray(half / (half[0] + 2 * half[1:].sum()), np.float32)
     return weights
 

@@ -6,6 +6,8 @@ import numpy as np
 from numba import njit, prange
 
 FULL = 127
+ZERO, NONE = np.int16(0), np.float32(0)
+BEYOND_DOUBT = np.int16(2**15 - 1 - 9 * FULL)
 
 
 @njit(nogil=True, cache=True, error_model="numpy", parallel=True)
@@ -33,13 +35,12 @@ def pilot(band, out):
     for y in prange(ny):
         low, high = max(0, y - 1), min(ny - 1, y + 1)
         column = np.zeros(nx + 2, np.int16)
-        score = np.zeros(nx, np.int32)
-        best = np.zeros(nx, np.int32)
-        place = np.zeros(nx, np.int32)
+        rise = np.zeros(nx, np.int16)
+        place = np.zeros(nx, np.int16)
         for z in range(n):
             _three_rows(band[low, z], band[y, z], band[high, z], column[1:-1])
             column[0], column[nx + 1] = column[1], column[nx]
-            _follow_least(column[:-2], column[1:-1], column[2:], z + 1, score, best, place)
+            _follow_least(column[:-2], column[1:-1], column[2:], np.int16(z + 1), rise, place)
         for x in range(nx):
             out[y, x] = place[x]
 
@@ -47,19 +48,18 @@ def pilot(band, out):
 @njit(nogil=True, cache=True)
 def _three_rows(above, here, below, column):
     for x in range(column.shape[0]):
-        column[x] = np.int16(above[x]) + np.int16(here[x]) + np.int16(below[x])
+        column[x] = np.int16(np.int16(above[x]) + np.int16(here[x]) + np.int16(below[x]))
 
 
 @njit(nogil=True, cache=True)
-def _follow_least(left, middle, right, place_now, score, best, place):
-    """Running sum of three columns' ratios, its least value so far and where that was."""
-    now = np.int32(place_now)
-    for x in range(score.shape[0]):
-        total = score[x] + np.int32(left[x]) + np.int32(middle[x]) + np.int32(right[x])
-        score[x] = total
-        better = total < best[x]
-        best[x] = total if better else best[x]
-        place[x] = now if better else place[x]
+def _follow_least(left, middle, right, now, rise, place):
+    """How far the running sum of three columns' ratios is above its least value, and where that
+    was; a rise beyond `BEYOND_DOUBT` is not counted, which keeps it in two bytes."""
+    for x in range(rise.shape[0]):
+        up = np.int16(rise[x] + left[x] + middle[x] + right[x])
+        before = place[x]
+        place[x] = now if up < ZERO else before
+        rise[x] = min(max(up, ZERO), BEYOND_DOUBT)
 
 
 @njit(nogil=True, cache=True, error_model="numpy", parallel=True)
@@ -70,55 +70,99 @@ def follow(band, surface, reach, out):
     plane k holds the ratio at surface − reach + k, linear between planes, 0 beyond the band.
     """
     ny, n, nx = band.shape
-    steps = 2 * reach
     for y in prange(ny):
+        begin = np.empty(nx, np.int32)
+        part = np.empty(nx, np.float32)
         for x in range(nx):
-            at = surface[y, x] - np.float32(reach)
-            z = int(np.floor(at))
-            f = at - np.float32(z)
-            if z >= 0 and z + steps < n:
-                a = np.float32(band[y, z, x])
-                for k in range(steps):
-                    b = np.float32(band[y, z + k + 1, x])
-                    out[y, k, x] = a + f * (b - a)
-                    a = b
+            at = np.floor(surface[y, x] - np.float32(reach))
+            begin[x], part[x] = np.int32(at), surface[y, x] - np.float32(reach) - at
+        row = band[y].ravel()
+        within = begin.min() >= 0 and begin.max() + 2 * reach < n
+        for k in range(2 * reach):
+            if within:
+                _read_plane(row, begin, part, np.uint32(k), np.uint32(nx), out[y, k])
             else:
-                for k in range(steps):
-                    i = z + k
-                    a = np.float32(band[y, i, x]) if 0 <= i < n else np.float32(0)
-                    b = np.float32(band[y, i + 1, x]) if -1 <= i < n - 1 else np.float32(0)
-                    out[y, k, x] = a + f * (b - a)
+                _read_part(row, begin, part, np.int32(k), np.int32(n), np.uint32(nx), out[y, k])
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _read_plane(row, begin, part, k, nx, out):
+    """Ratios at k planes from where the paths begin; `row` (n·nx,) int8."""
+    for x in range(out.shape[0]):
+        i = (np.uint32(begin[x]) + k) * nx + np.uint32(x)
+        a, b = np.float32(row[i]), np.float32(row[i + nx])
+        out[x] = a + part[x] * (b - a)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _read_part(row, begin, part, k, n, nx, out):
+    """As `_read_plane` where a path leaves the band: 0 beyond it."""
+    least, most = np.int32(0), n - np.int32(1)
+    for x in range(out.shape[0]):
+        z = begin[x] + k
+        low, high = min(max(z, least), most), min(max(z + np.int32(1), least), most)
+        a = np.float32(row[np.uint32(low) * nx + np.uint32(x)])
+        b = np.float32(row[np.uint32(high) * nx + np.uint32(x)])
+        a = a if low == z else NONE
+        b = b if high == z + np.int32(1) else NONE
+        out[x] = a + part[x] * (b - a)
+
+
+@njit(nogil=True, cache=True)
+def _mirrored(i, n):
+    """Index i reflected at both ends of an axis of n."""
+    i = abs(n - 1 - abs(n - 1 - abs(i)))
+    return min(i, n - 1)
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _taps(out, centre, a, b, c, d, e, f, weights):
+    """Centre and three pairs of neighbours, each pair by its weight, in one go."""
+    w0, w1, w2, w3 = weights[0], weights[1], weights[2], weights[3]
+    for x in range(out.shape[0]):
+        pairs = w1 * (a[x] + b[x]) + w2 * (c[x] + d[x]) + w3 * (e[x] + f[x])
+        out[x] = w0 * centre[x] + pairs
+
+
+@njit(nogil=True, cache=True, error_model="numpy")
+def _pair(out, low, high, weight):
+    for x in range(out.shape[0]):
+        out[x] += weight * (low[x] + high[x])
 
 
 @njit(nogil=True, cache=True, error_model="numpy", parallel=True)
 def blur(planes, weights, out):
     """Lateral smoothing of each plane (ny, m, nx) float32 by a separable symmetric kernel.
 
-    weights: (r + 1,) float32, centre first, summing to 1 with both sides; borders are mirrored.
+    weights: (r + 1,) float32, r ≥ 3, centre first, summing to 1 with both sides; borders are
+    mirrored.
     """
     ny, m, nx = planes.shape
     r = weights.shape[0] - 1
     for y in prange(ny):
         column = np.empty(nx + 2 * r, np.float32)
         inner = column[r : nx + r]
+        a, b, c = _mirrored(y - 1, ny), _mirrored(y - 2, ny), _mirrored(y - 3, ny)
+        d, e, f = _mirrored(y + 1, ny), _mirrored(y + 2, ny), _mirrored(y + 3, ny)
         for k in range(m):
-            centre = planes[y, k]
-            for x in range(nx):
-                inner[x] = weights[0] * centre[x]
-            for d in range(1, r + 1):
-                low = planes[abs(y - d), k]
-                high = planes[ny - 1 - abs(ny - 1 - y - d), k]
-                for x in range(nx):
-                    inner[x] += weights[d] * (low[x] + high[x])
-            for d in range(r):
-                column[r - 1 - d] = column[r + 1 + d]
-                column[nx + r + d] = column[nx + r - 2 - d]
-            target = out[y, k]
-            for x in range(nx):
-                target[x] = weights[0] * column[x + r]
-            for d in range(1, r + 1):
-                for x in range(nx):
-                    target[x] += weights[d] * (column[x + r - d] + column[x + r + d])
+            _taps(
+                inner, planes[y, k], planes[a, k], planes[d, k], planes[b, k], planes[e, k],
+                planes[c, k], planes[f, k], weights,
+            )  # fmt: skip
+            for i in range(4, r + 1):
+                above, below = planes[_mirrored(y - i, ny), k], planes[_mirrored(y + i, ny), k]
+                _pair(inner, above, below, weights[i])
+            for i in range(1, r + 1):
+                column[r - i] = inner[_mirrored(-i, nx)]
+                column[nx + r - 1 + i] = inner[_mirrored(nx - 1 + i, nx)]
+            _taps(
+                out[y, k], inner,
+                column[r - 1 : nx + r - 1], column[r + 1 : nx + r + 1],
+                column[r - 2 : nx + r - 2], column[r + 2 : nx + r + 2],
+                column[r - 3 : nx + r - 3], column[r + 3 : nx + r + 3], weights,
+            )  # fmt: skip
+            for i in range(4, r + 1):
+                _pair(out[y, k], column[r - i : nx + r - i], column[r + i : nx + r + i], weights[i])
 
 
 @njit(nogil=True, cache=True, error_model="numpy", parallel=True)
@@ -126,9 +170,9 @@ def best_shift(planes, shape, shift, bend):
     """Shift of each column at which the score is least, and how sharply it turns there.
 
     planes: (ny, m, nx) float32, ratios along a path; their running sum is the score of a step
-    before each plane. It is smoothed by `shape` (r + 1,) float32, the edge's blur, centre first.
-    Sets shift (ny, nx) float32, planes from the path's middle, and bend (second difference; 0
-    where the least score lies at an end of the path).
+    before each plane. It is smoothed by `shape` (r + 1,) float32, r ≥ 3, the edge's blur, centre
+    first. Sets shift (ny, nx) float32, planes from the path's middle, and bend (second difference;
+    0 where the least score lies at an end of the path).
     """
     ny, m, nx = planes.shape
     r = shape.shape[0] - 1
@@ -138,13 +182,17 @@ def best_shift(planes, shape, shift, bend):
             _add(score[k], planes[y, k], score[k + 1])
         smooth = np.zeros((m + 1, nx), np.float32)
         for k in range(m + 1):
-            _add_share(smooth[k], score[k], shape[0])
-            for d in range(1, r + 1):
-                _add_share(smooth[k], score[max(0, k - d)], shape[d])
-                _add_share(smooth[k], score[min(m, k + d)], shape[d])
+            _taps(
+                smooth[k], score[k],
+                score[max(0, k - 1)], score[min(m, k + 1)], score[max(0, k - 2)],
+                score[min(m, k + 2)], score[max(0, k - 3)], score[min(m, k + 3)], shape,
+            )  # fmt: skip
+            for i in range(4, r + 1):
+                _pair(smooth[k], score[max(0, k - i)], score[min(m, k + i)], shape[i])
         least = np.full(nx, np.inf, np.float32)
         for k in range(1, m):
-            _turn_at(smooth[k - 1], smooth[k], smooth[k + 1], k - m // 2, least, shift[y], bend[y])
+            place = np.float32(k - m // 2)
+            _turn_at(smooth[k - 1], smooth[k], smooth[k + 1], place, least, shift[y], bend[y])
 
 
 @njit(nogil=True, cache=True)
@@ -153,22 +201,19 @@ def _add(one, other, out):
         out[x] = one[x] + other[x]
 
 
-@njit(nogil=True, cache=True)
-def _add_share(out, row, weight):
-    for x in range(out.shape[0]):
-        out[x] += weight * row[x]
-
-
 @njit(nogil=True, cache=True, error_model="numpy")
 def _turn_at(left, here, right, place, least, shift, bend):
     """Where the score is the least so far: shift and bend there, by a parabola through three."""
+    half, two = np.float32(0.5), np.float32(2)
     for x in range(least.shape[0]):
         a, b, c = left[x], here[x], right[x]
-        turn = a - np.float32(2) * b + c
-        better = b < least[x]
-        inside = a >= b and c >= b and turn > np.float32(0)
-        part = np.float32(0.5) * (a - c) / turn
-        least[x] = b if better else least[x]
-        here_shift = np.float32(place) + (part if inside else np.float32(0))
-        shift[x] = here_shift if better else shift[x]
-        bend[x] = (turn if inside else np.float32(0)) if better else bend[x]
+        best, best_shift, best_bend = least[x], shift[x], bend[x]
+        turn = a - two * b + c
+        part = half * (a - c) / turn
+        inside = (a >= b) & (c >= b) & (turn > NONE)
+        part = part if inside else NONE
+        turn = turn if inside else NONE
+        better = b < best
+        least[x] = b if better else best
+        shift[x] = place + part if better else best_shift
+        bend[x] = turn if better else best_bend

@@ -8,6 +8,7 @@ from monitor.core import kernels
 from monitor.core.analysis import Measured
 from monitor.core.assemble import Arrival, Assembly
 from monitor.core.calibrate import Calibration, Levels
+from monitor.core.refine import Spare
 from monitor.core.surfaces import Heights, Surfaces
 from monitor.errors import BadMessage
 from monitor.records import ScanStart, SliceFrame, frozen
@@ -26,7 +27,12 @@ class RunningScan:
     """
 
     def __init__(
-        self, start: ScanStart, cell: CellSettings, former: Levels | None, memory_bytes: int
+        self,
+        start: ScanStart,
+        cell: CellSettings,
+        former: Levels | None,
+        memory_bytes: int,
+        spare: Spare | None = None,
     ) -> None:
         self.start = start
         self.streams = {start.stream}
@@ -36,6 +42,9 @@ class RunningScan:
         self.shown = 0
         self._former = former
         self._cell = cell
+        self._spare = spare
+        self._dtype = np.dtype(start.dtype)
+        self._told = False
         self._assembly = Assembly(start, memory_bytes)
         self._calibration: Calibration | None = None
         self._surfaces: Surfaces | None = None
@@ -70,7 +79,7 @@ class RunningScan:
                 "bad_shape",
                 f"{what}: slice of {frame.data.shape}, expected {start.slice_shape}; dropped",
             )
-        if frame.data.dtype.name != start.dtype:
+        if frame.data.dtype != self._dtype:
             raise BadMessage(
                 "bad_type",
                 f"{what}: slice of {frame.data.dtype.name}, expected {start.dtype}; dropped",
@@ -86,7 +95,7 @@ class RunningScan:
         if arrival is Arrival.NEW:
             if self._calibration is None:
                 self._calibration = Calibration(self.start, self._cell)
-                self._surfaces = Surfaces(self.start, self._cell)
+                self._surfaces = Surfaces(self.start, self._cell, self._spare)
             if not self._final_levels:
                 self._calibration.sample(frame.frame, frame.data)
                 self._calibrate()
@@ -94,9 +103,11 @@ class RunningScan:
         return arrival
 
     def heights(self) -> Heights | None:
-        """Heights by the slices used so far; None while no grey levels are known."""
-        if self._surfaces is None or self.levels is None:
+        """Heights by the slices used so far; None while no grey levels are known, and when what
+        was given already would only be repeated."""
+        if self._surfaces is None or self.levels is None or self._told:
             return None
+        self._told = self._surfaces.refined
         return self._surfaces.heights(self.ledger)
 
     def finish(self) -> Measured | None:

@@ -16,6 +16,7 @@ from monitor.core.assemble import Arrival
 from monitor.core.calibrate import Levels
 from monitor.core.cycler import CyclerHistory, Documents
 from monitor.core.onset import OnsetWatch, request_id
+from monitor.core.refine import Spare
 from monitor.core.scan import RunningScan
 from monitor.core.streams import StreamCounter
 from monitor.errors import BadMessage
@@ -65,6 +66,7 @@ class Session:
         self._settings = settings
         self._cells = {cell.name: _Cell(cell, settings) for cell in settings.cells}
         self._documents = Documents(settings)
+        self._spare = Spare()
         self._streams: dict[str, StreamCounter] = {}
         self._asked: dict[str, str] = {}
         self._bad: dict[str, Counter[str]] = {"slices": Counter(), "documents": Counter()}
@@ -161,7 +163,7 @@ class Session:
         while len(cell.open) >= MAX_OPEN_SCANS:
             self._finish(cell, next(iter(cell.open.values())))
         memory = int(self._settings.feeds.reorder_memory_MB * 1e6)
-        cell.open[start.key] = RunningScan(start, cell.settings, cell.levels, memory)
+        cell.open[start.key] = RunningScan(start, cell.settings, cell.levels, memory, self._spare)
         self._event(
             "scan_started",
             start.key.cell,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from monitor.core import kernels
 from monitor.core.calibrate import Levels
-from monitor.core.refine import Band, Range, smoothed
+from monitor.core.refine import Band, Range, Spare, smoothed
 from monitor.records import LEDGER_MISSING, ScanStart, frozen
 from monitor.settings import CellSettings
 
@@ -38,19 +38,26 @@ class Heights:
 class Surfaces:
     """The two edges of the lithium in one scan, column by column, while its slices come."""
 
-    def __init__(self, start: ScanStart, cell: CellSettings) -> None:
+    def __init__(self, start: ScanStart, cell: CellSettings, spare: Spare | None = None) -> None:
         _, ny, nx = start.volume_shape
         self._start = start
         self._cell = cell
         self._state = np.zeros((ny, kernels.PLANES, nx), np.float32)
-        self._settled = np.zeros(ny, np.bool_)
+        self._stage = np.full(ny, kernels.OPEN)
+        self._until = np.zeros(ny, np.float32)
         if cell.layers == ("lithium", "electrolyte"):
             self._state[:, kernels.EVIDENCE_1] = 2 * kernels.SETTLED
-            self._settled[:] = True
+            self._stage[:] = kernels.FIRST_SETTLED
         self._model = np.zeros(6, np.float32)
         self._levels: Levels | None = None
         self._band: Band | None = None
         self._refined: tuple[Map, Map] | None = None
+        self._spare = spare or Spare()
+
+    @property
+    def refined(self) -> bool:
+        """Whether the interface has been found to a fraction of a voxel: it moves no more."""
+        return self._refined is not None
 
     def set_levels(self, levels: Levels, around: Range | None = None) -> None:
         """The grey levels that the slices to come are judged by, and where the interface is.
@@ -61,18 +68,18 @@ class Surfaces:
         self._model = levels.model()
         if around is not None:
             ratio = self._model[:3] if self._cell.reversed_z else self._model[3:]
-            self._band = Band(self._start, around, ratio)
+            self._band = Band(self._start, around, ratio, self._spare)
 
     def add(self, first: int, slices: tuple[NDArray[np.generic], ...]) -> None:
         """Slices `first`, `first` + 1, … along z, each (ny, nx); read in place."""
-        done = 0
+        done, rows = 0, (self._state, self._stage, self._until)
         for size in (kernels.SLAB, kernels.GROUP):
             while len(slices) - done >= size:
                 slab = slices[done : done + size]
-                kernels.advance(slab, first + done, self._model, self._state, self._settled)
+                kernels.advance(slab, first + done, self._model, *rows)
                 done += size
         for image in slices[done:]:
-            kernels.advance_one(image, first + done, self._model, self._state, self._settled)
+            kernels.advance_one(image, first + done, self._model, *rows)
             done += 1
         self._keep(first, slices)
 
@@ -89,11 +96,13 @@ class Surfaces:
     def _refine(self) -> None:
         if self._band is not None:
             self._refined = self._band.interface()
+            self._band.close()
             self._band = None
 
     def add_vertical(self, row: int, image: NDArray[np.generic]) -> None:
         """The vertical slice (nz, nx) at index `row` along y."""
         kernels.advance_column_slice(image, self._model, self._state[row])
+        self._until[row] = len(image)
         if self._band is not None:
             self._band.add_vertical(row, image)
 
@@ -112,6 +121,7 @@ class Surfaces:
             lower,
             upper,
             self._state,
+            self._until,
             self._least_evidence(),
             _hole_before(missing),
             _share_missing(missing),
@@ -178,7 +188,9 @@ class Surfaces:
 
 
 def _typical(error: Map) -> float:
-    known = error[np.isfinite(error)]
+    """Median of a map's known values; of a large map, one row in some is enough."""
+    some = error[:: max(1, error.size // SCATTER_SAMPLES)]
+    known = some[np.isfinite(some)]
     return float(np.median(known)) if known.size else float("nan")
 
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
+import threading
+from pathlib import Path
 
 import numba
 
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
+M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8
+MADV_HUGEPAGE, MADV_POPULATE_WRITE = 14, 23
+HUGE = 2 * 2**20
 LARGEST_KEPT = 32 * 2**20
-NEVER_TRIM = 2**31 - 1
+NEVER_TRIM = -1  # read as the largest size there is
+GROW_BY = 64 * 2**20
+LARGEST_READY = 2**31 - 2**20
+FETCHED_AT_ONCE = 64 * 2**20
 
 
 def leave_a_core() -> None:
@@ -21,16 +29,65 @@ def leave_a_core() -> None:
     numba.set_num_threads(max(1, numba.config.NUMBA_NUM_THREADS - 1))
 
 
-def keep_memory() -> None:
+def keep_memory(ready_MB: float = 0.0) -> None:
     """Let freed slices serve for the next ones, instead of going back to the system page by page.
 
-    Fetching fresh pages for each slice costs as much time as receiving it. glibc only; elsewhere
-    nothing is done. To be called before threads are started.
+    Fetching fresh pages for each slice costs as much time as receiving it. `ready_MB` of them are
+    fetched in the background right away, so that the first scan need not wait for them; no more
+    than an eighth of the machine's memory. glibc only; elsewhere nothing is done. To be called
+    before threads are started.
     """
     if not sys.platform.startswith("linux"):
         return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(M_ARENA_MAX, 1)
-        mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
-        mallopt(M_TRIM_THRESHOLD, NEVER_TRIM)
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "mallopt"):
+        return
+    libc.mallopt(M_ARENA_MAX, 1)
+    libc.mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
+    libc.mallopt(M_TRIM_THRESHOLD, NEVER_TRIM)
+    ready = int(min(ready_MB * 1e6, _memory() / 8, LARGEST_READY))
+    if ready > LARGEST_KEPT:
+        begin, length = _grow(libc, ready)
+        fetch = threading.Thread(target=_fetch, args=(libc, begin, length), daemon=True)
+        fetch.start()
+
+
+def _grow(libc: ctypes.CDLL, size: int) -> tuple[int, int]:
+    """Grow the heap by `size` in one piece: where its whole huge pages begin, and their bytes."""
+    libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+    libc.free.argtypes = [ctypes.c_void_p]
+    libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    libc.mallopt(M_TOP_PAD, size)
+    piece = libc.malloc(LARGEST_KEPT // 2)
+    libc.mallopt(M_TOP_PAD, GROW_BY)
+    if not piece:
+        return 0, 0
+    begin = -(-piece // HUGE) * HUGE
+    end = min(_end_of_heap(), piece + size) // HUGE * HUGE
+    libc.free(piece)
+    return begin, max(0, end - begin)
+
+
+def _fetch(libc: ctypes.CDLL, begin: int, length: int) -> None:
+    """Have pages of the heap there before they are used; what they hold stays as it is."""
+    if length:
+        libc.madvise(begin, length, MADV_HUGEPAGE)
+    for offset in range(0, length, FETCHED_AT_ONCE):
+        size = min(FETCHED_AT_ONCE, length - offset)
+        if libc.madvise(begin + offset, size, MADV_POPULATE_WRITE):
+            return  # a kernel before 5.14 cannot, or memory is short: pages come as they are used
+
+
+def _end_of_heap() -> int:
+    """Where the heap's last mapping ends; 0 where the system does not tell."""
+    try:
+        mappings = Path("/proc/self/maps").read_text().splitlines()
+    except OSError:
+        return 0
+    ends = [int(line.split()[0].split("-")[1], 16) for line in mappings if line.endswith("[heap]")]
+    return max(ends, default=0)
+
+
+def _memory() -> int:
+    """Bytes of the machine's memory."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

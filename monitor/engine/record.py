@@ -7,6 +7,7 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from monitor.settings import Settings
 QUEUE_BYTES = 2 * 2**30
 FLUSH_S = 1.0
 ANSWER_S = 5.0
+AT_ONCE, GATHER_S = 8, 0.01
 
 
 class Recorder:
@@ -140,24 +142,26 @@ class Recorder:
         self._answer_all()
 
     def _step(self) -> bool:
-        """Answers what is asked and writes one message; False when all is done."""
+        """Answers what is asked and writes some messages; False when all is done."""
         with self._change:
             self._change.wait_for(
                 lambda: self._messages or self._asked or self._closing, timeout=FLUSH_S
             )
-            message = self._messages[0] if self._messages else None
+            messages = list(islice(self._messages, AT_ONCE))
             closing = self._closing
         self._answer_all()
-        if message is None:
+        if not messages:
             return not closing
-        errors = self._writer.take(message)
-        with self._change:
-            self._messages.popleft()
-            self._queued_bytes -= message.nbytes
-            self._counts["messages"] += 1
-            self._counts["slices"] += isinstance(message.record, SliceFrame)
-            self._change.notify_all()
-        self._note(errors)
+        for message in messages:
+            self._note(self._writer.take(message))
+            with self._change:
+                self._messages.popleft()
+                self._queued_bytes -= message.nbytes
+                self._counts["messages"] += 1
+                self._counts["slices"] += isinstance(message.record, SliceFrame)
+                self._change.notify_all()
+        if len(messages) < AT_ONCE and not closing:
+            time.sleep(GATHER_S)  # to wake for each slice would cost the computing thread time
         return True
 
     def _answer_all(self) -> None:

@@ -45,12 +45,13 @@ class JournalWriter:
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._encoder = json.JSONEncoder(separators=(",", ":"), default=_tagged)
         self._waiting = bytearray()
         self._number = 0
 
     def append(self, entry: Mapping[str, Any]) -> None:
         """Numbers the line, keeps it for the next `flush`. Raises OSError when too much waits."""
-        line = json.dumps({"n": self._number, **entry}, separators=(",", ":"), default=_tagged)
+        line = self._encoder.encode({"n": self._number, **entry})
         if len(self._waiting) > MAX_WAITING_BYTES:
             raise OSError("too many lines of the journal wait for the disk")
         self._waiting += line.encode() + b"\n"

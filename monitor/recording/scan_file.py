@@ -40,6 +40,8 @@ class ScanFile:
         self._file: h5py.File | None = None
         self._received = np.zeros(start.slice_count, np.uint8)
         self._order = np.full(start.slice_count, -1, np.int64)
+        self._stored = 0
+        self._dtype = np.dtype(start.dtype)
         self.unflushed = 0
 
     @property
@@ -51,7 +53,7 @@ class ScanFile:
         return (
             0 <= frame.frame < self.start.slice_count
             and frame.data.shape == self.start.slice_shape
-            and frame.data.dtype.name == self.start.dtype
+            and frame.data.dtype == self._dtype
         )
 
     def add(self, frame: SliceFrame) -> bool:
@@ -63,7 +65,8 @@ class ScanFile:
             _, number, rows_axis = self._place(frame.frame)
             write_plane(file[layout.SLICES], frame.data, number, rows_axis)
         self._received[frame.frame] = LEDGER_RECEIVED
-        self._order[frame.frame] = int(self._order.max()) + 1
+        self._order[frame.frame] = self._stored
+        self._stored += 1
         self.unflushed += 1
         if self.unflushed >= FLUSH_EVERY_SLICES:
             self.flush()

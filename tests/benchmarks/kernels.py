@@ -136,14 +136,16 @@ def _rates(volume: np.ndarray, repeats: int) -> dict[str, float]:
     distinct = tuple(bits[:16])
     few = volume[: 24 if repeats < 5 else 48]
     rates = {"read memory only": voxels / best_seconds(lambda: read_only(distinct), 3 * repeats)}
-    for name, is_settled in (("kernel, both edges", False), ("kernel, first edge settled", True)):
+    stages = {"both edges": kernels.OPEN, "first edge settled": kernels.FIRST_SETTLED}
+    for name, begin in stages.items():
         state = np.zeros((volume.shape[1], kernels.PLANES, volume.shape[2]), np.float32)
-        settled = np.full(volume.shape[1], is_settled)
+        stage = np.full(volume.shape[1], begin)
+        until = np.zeros(volume.shape[1], np.float32)
 
-        def advance(state=state, settled=settled) -> None:
-            kernels.advance(slab, 0, MODEL.model(), state, settled)
+        def advance(state=state, stage=stage, until=until) -> None:
+            kernels.advance(slab, 0, MODEL.model(), state, stage, until)
 
-        rates[name] = voxels / best_seconds(advance, 3 * repeats)
+        rates[f"kernel, {name}"] = voxels / best_seconds(advance, 3 * repeats)
     threads = numba.get_num_threads()
     for count in sorted({threads, 1}, reverse=True):
         numba.set_num_threads(count)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from monitor.settings import Settings
 from tests.benchmarks.measure import Status, sockets
 from tests.benchmarks.phantom import VOXEL_UM, Foil
 from tests.system.running import engine, write_config
@@ -36,7 +37,7 @@ def live(foil: Foil, *, record: bool = False, hwm: int = 4000) -> Iterator[dict[
         config = write_config(
             Path(folder),
             experiment={"record_slices": record},
-            feeds={"receive_hwm": hwm},
+            feeds={"receive_hwm": hwm, "ready_memory_MB": Settings().feeds.ready_memory_MB},
             requests={"backend": "none"},
             cells=[{"name": "A", "foil_thickness_um": foil.thickness * VOXEL_UM}],
         )

@@ -20,17 +20,18 @@ def model(levels=LEVELS, noise=NOISE):
 def run(volume, sizes=(16, 4, 1), levels=LEVELS, noise=NOISE):
     """State after the volume (nz, ny, nx), given in slabs of the sizes in turn, then one by one."""
     state = np.zeros((volume.shape[1], kernels.PLANES, volume.shape[2]), np.float32)
-    settled = np.zeros(volume.shape[1], np.bool_)
+    stage = np.full(volume.shape[1], kernels.OPEN)
+    until = np.zeros(volume.shape[1], np.float32)
     z, turn = 0, 0
     while z < len(volume):
         size = sizes[turn % len(sizes)]
         turn += 1
         size = size if z + size <= len(volume) else 1
         if size == 1:
-            kernels.advance_one(volume[z], z, model(levels, noise), state, settled)
+            kernels.advance_one(volume[z], z, model(levels, noise), state, stage, until)
         else:
             slab = tuple(volume[z : z + size])
-            kernels.advance(slab, z, model(levels, noise), state, settled)
+            kernels.advance(slab, z, model(levels, noise), state, stage, until)
         z += size
     return state
 
@@ -183,3 +184,35 @@ def test_three_segments_are_those_of_an_exhaustive_search(least, compiled):
     for profile, (i, j) in zip(profiles, cuts, strict=True):
         best = min(residual(profile, a, b) for a, b in allowed)
         assert residual(profile, i, j) == pytest.approx(best)
+
+
+def stages(volume, levels=LEVELS, noise=NOISE):
+    """State, stage and until after the volume (nz, ny, nx), in slabs of 16."""
+    state = np.zeros((volume.shape[1], kernels.PLANES, volume.shape[2]), np.float32)
+    stage = np.full(volume.shape[1], kernels.OPEN)
+    until = np.zeros(volume.shape[1], np.float32)
+    for z in range(0, len(volume), 16):
+        slab = tuple(volume[z : z + 16])
+        kernels.advance(slab, z, model(levels, noise), state, stage, until)
+    return state, stage, until
+
+
+def test_a_row_is_done_once_a_depth_of_the_last_layer_lies_over_all_its_columns():
+    upper = np.full((3, 40), 40.0)
+    upper[2, 7] = 100.0
+    volume = noisy(columns(np.full_like(upper, 12.3), upper, 160), noise=8.0, seed=8)
+    state, stage, until = stages(volume, noise=8.0)
+    assert list(stage) == [kernels.DONE, kernels.DONE, kernels.FIRST_SETTLED]
+    assert (until[:2] < 160).all() and until[2] == 160
+    assert np.abs(edges(state)[1] - upper).max() < 1.0
+    # what is not asked any more is not looked at: the same edges whatever comes
+    volume = volume.copy()
+    volume[128:, :2] = 0
+    np.testing.assert_array_equal(edges(stages(volume, noise=8.0)[0])[1][:2], edges(state)[1][:2])
+
+
+def test_a_pocket_of_the_last_layer_does_not_end_the_search():
+    clean = columns(np.full((1, 40), 12.3), np.full((1, 40), 90.0), 240)
+    clean[50:56] = LEVELS[2]
+    state, _, _ = stages(noisy(clean, noise=2.0, seed=9), noise=2.0)
+    assert np.abs(edges(state)[1] - 90.0).max() < 0.5

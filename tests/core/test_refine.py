@@ -8,7 +8,7 @@ from scipy.special import erf
 
 from monitor.core import refine_kernels as kernels
 from monitor.core.calibrate import Levels
-from monitor.core.refine import Band, Range, smoothed
+from monitor.core.refine import Band, Range, Spare, smoothed
 from monitor.records import ScanKey, ScanStart
 
 VOXEL_UM = 0.717
@@ -44,7 +44,7 @@ def refined(volume, cnr, first=8, last=NZ):
         ScanKey("A", "", 0), "s", 0, "periodic", "", "z", volume.shape, "float32", None, 0.0, 1.0
     )
     ratio = Levels(None, 0.0, 1.0, 1.0 / cnr).model()[3:]
-    band = Band(start, Range(first, last), ratio)
+    band = Band(start, Range(first, last), ratio, Spare())
     for z, image in enumerate(volume):
         band.add(z, image)
     return band.interface()
@@ -86,7 +86,7 @@ def test_missing_slices_at_the_interface_show_in_the_error():
     start = ScanStart(
         ScanKey("A", "", 0), "s", 0, "periodic", "", "z", volume.shape, "float32", None, 0.0, 1.0
     )
-    band = Band(start, Range(8, NZ), Levels(None, 0.0, 1.0, 0.25).model()[3:])
+    band = Band(start, Range(8, NZ), Levels(None, 0.0, 1.0, 0.25).model()[3:], Spare())
     for z, image in enumerate(volume):
         if np.isfinite(image).all():
             band.add(z, image)
@@ -116,10 +116,10 @@ def test_blurring_agrees_with_scipy():
     from scipy.ndimage import convolve1d
 
     planes = np.random.default_rng(3).normal(size=(15, 2, 17)).astype(np.float32)
-    half = np.array([0.4, 0.2, 0.1], np.float32)
+    half = np.array([0.4, 0.15, 0.1, 0.03, 0.02], np.float32)
     out = np.empty_like(planes)
     kernels.blur(planes, half, out)
-    line = np.array([0.1, 0.2, 0.4, 0.2, 0.1])
+    line = np.concatenate([half[:0:-1], half])
     expected = convolve1d(convolve1d(planes, line, 0, mode="mirror"), line, 2, mode="mirror")
     np.testing.assert_allclose(out, expected, rtol=1e-4, atol=1e-5)
 

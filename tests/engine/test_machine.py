@@ -22,7 +22,7 @@ def test_memory_settings_are_left_alone_where_there_are_none(monkeypatch, platfo
     asked = []
 
     class Library:
-        def mallopt(self, key, value):
+        def mallopt(self, key, value=0):
             asked.append(key)
 
     monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: Library())

@@ -41,7 +41,11 @@ def write_config(folder: Path, **sections: Any) -> Path:
         parse(
             {
                 "experiment": {"data_dir": str(folder / "runs")},
-                "feeds": {"slices": [slices], "documents": [documents_out]},
+                "feeds": {
+                    "slices": [slices],
+                    "documents": [documents_out],
+                    "ready_memory_MB": 0.0,
+                },
                 "requests": {"endpoint": requests},
                 "results": {"status": status, "pull": pull},
                 "simulator": {
