@@ -103,7 +103,7 @@ def monitor(config: Config) -> None:
 def engine(config: Config, out: Out = None) -> None:
     """The engine alone: it computes, records, and serves any number of screens."""
     with one_line_errors():
-        from monitor.engine.machine import keep_memory
+        from monitor.engine.machine import keep_memory, take_short_turns
         from monitor.engine.record import Recorder
         from monitor.engine.run import Engine
         from monitor.engine.subscribe import LiveFeeds
@@ -111,6 +111,7 @@ def engine(config: Config, out: Out = None) -> None:
 
         settings = settings_file.load(config)
         keep_memory(settings.feeds.ready_memory_MB)
+        take_short_turns()
         with stop_on_signal() as stop:
             recorder = Recorder(settings, out)
             feeds = LiveFeeds(settings.feeds)

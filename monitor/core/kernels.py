@@ -29,6 +29,7 @@ OPEN, FIRST_SETTLED, DONE = np.uint8(0), np.uint8(1), np.uint8(2)
 ZERO, ONE, TWO, THREE = np.float32(0), np.float32(1), np.float32(2), np.float32(3)
 HALF, TWELVE = np.float32(0.5), np.float32(12)
 MIN_VOXELS = np.float32(2)
+LINEAR_BIAS = np.float32(16 * 0.0237)
 
 
 @njit(inline="always", error_model="numpy")
@@ -233,6 +234,16 @@ def _off_hole(edge, before, near):
     return edge, near[z]
 
 
+@njit(inline="always", error_model="numpy")
+def _straight(edge):
+    """A crossing found linearly between two voxels, freed of what the edge's curve adds to it: of
+    a Gaussian blur of 0.8 voxels, +-0.024 voxels as a sine over one voxel (here as parabolas)."""
+    f = edge - np.floor(edge)
+    if f < HALF:
+        return edge - LINEAR_BIAS * (f * (HALF - f))
+    return edge + LINEAR_BIAS * ((f - HALF) * (ONE - f))
+
+
 @njit(nogil=True, error_model="numpy", cache=True)
 def measure(lower, upper, state, until, least, before, near, reversed_z, height, bottom, variance):
     """Heights of all columns from their edges, in voxels.
@@ -253,13 +264,25 @@ def measure(lower, upper, state, until, least, before, near, reversed_z, height,
                 and state[y, EVIDENCE_1, x] >= least[0]
                 and state[y, EVIDENCE_2, x] >= max(least[1], least[2] * beyond)
             ):
-                low, extra1 = _off_hole(low, before, near)
-                high, extra2 = _off_hole(high, before, near)
+                low, extra1 = _off_hole(_straight(low), before, near)
+                high, extra2 = _off_hole(_straight(high), before, near)
                 height[y, x] = high - low
                 bottom[y, x] = top - high if reversed_z else low
                 variance[y, x] = extra1 + extra2
             else:
                 height[y, x] = bottom[y, x] = variance[y, x] = np.float32(np.nan)
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def put(top, top_error, bottom, alone, height, variance):
+    """Heights of a refined surface `top` in place of the columns' own, (ny, nx) float32, where both
+    are known; adds its variance, and `alone` where the column's own height stays."""
+    for y in range(height.shape[0]):
+        for x in range(height.shape[1]):
+            refined = top[y, x] - bottom[y, x]
+            known = (refined - refined == ZERO) & (height[y, x] - height[y, x] == ZERO)
+            height[y, x] = refined if known else height[y, x]
+            variance[y, x] += top_error[y, x] * top_error[y, x] if known else alone
 
 
 @njit(nogil=True, cache=True)

@@ -152,12 +152,10 @@ class Surfaces:
         pixels). Where no edge was refined, the column's own stays, with its larger error.
         """
         alone = np.float32(scatter(height)) ** 2
-        top = self._start.volume_shape[0] - 1 - place if self._cell.reversed_z else place
         if self._cell.has_collector:
-            bottom[:] = np.where(np.isnan(bottom), bottom, smoothed(bottom))
-        refined = np.isfinite(place) & np.isfinite(height)
-        height[:] = np.where(refined, top - bottom, height)
-        variance += np.where(refined, place_error**2, alone)
+            np.copyto(bottom, smoothed(bottom), where=np.isfinite(bottom))
+        top = self._start.volume_shape[0] - 1 - place if self._cell.reversed_z else place
+        kernels.put(top, place_error, bottom, alone, height, variance)
 
     def _edges(self) -> tuple[Map, Map]:
         """Positions of the lithium's two edges along the slice index, voxel centres at 0, 1, …"""

@@ -18,6 +18,7 @@ NEVER_TRIM = -1  # read as the largest size there is
 GROW_BY = 64 * 2**20
 LARGEST_READY = 2**31 - 2**20
 FETCHED_AT_ONCE = 64 * 2**20
+TURN_S = 0.0005
 
 
 def leave_a_core() -> None:
@@ -27,6 +28,15 @@ def leave_a_core() -> None:
     thread costs more than the core brings.
     """
     numba.set_num_threads(max(1, numba.config.NUMBA_NUM_THREADS - 1))
+
+
+def take_short_turns() -> None:
+    """Have the interpreter's lock change hands ten times as often as usual.
+
+    The computing thread gives it up at every kernel and message, and would wait 5 ms each time for
+    the recorder to hand it back.
+    """
+    sys.setswitchinterval(TURN_S)
 
 
 def keep_memory(ready_MB: float = 0.0) -> None:

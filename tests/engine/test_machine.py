@@ -35,3 +35,12 @@ def test_a_system_library_without_the_setting_is_no_error(monkeypatch):
     monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: object())
     monkeypatch.setattr(sys, "platform", "linux")
     machine.keep_memory()
+
+
+def test_turns_are_short():
+    before = sys.getswitchinterval()
+    try:
+        machine.take_short_turns()
+        assert sys.getswitchinterval() == pytest.approx(machine.TURN_S)
+    finally:
+        sys.setswitchinterval(before)
