@@ -140,10 +140,11 @@ class BadInput:
 @dataclass(frozen=True, slots=True)
 class FeedQuiet:
     """No slice of a cell ("": of any) has come for a while: what an ended scan still lacks will not
-    come by itself."""
+    come by itself. `given_up`: for so long that scans whose end was not heard have ended too."""
 
     feed: Literal["slices"] = "slices"
     cell: str = ""
+    given_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ class FeedSettings(_Section):
     reorder_memory_MB: Positive = 1024.0
     ready_memory_MB: NotNegative = 2000.0
     quiet_s: Positive = 1.0
+    give_up_s: Positive = 600.0
 
 
 class RequestSettings(_Section):

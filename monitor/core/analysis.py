@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,9 @@ from monitor.core.cycler import CyclerHistory
 from monitor.core.pit_links import PitMap
 from monitor.core.pits import find_pits, pit_summary
 from monitor.core.plateau import Plateau, complete
+from monitor.core.register import Frame, Registration
 from monitor.core.surfaces import Heights
+from monitor.core.tilt import Plane
 from monitor.faraday import thickness_um
 from monitor.records import ScanResult, ScanStart, frozen
 from monitor.settings import CellSettings, PitSettings
@@ -53,16 +55,22 @@ class CellAnalysis:
         self._previous: Measured | None = None
         self._pit_map: PitMap | None = None
         self._running = Running()
+        self._frame = Frame(has_bottom=cell.has_collector)
+        self.doubt = ""
+        """Why the last scan may lie beside the reference; "" where nothing speaks for it."""
 
     def finish(self, scan: Measured) -> ScanResult:
-        """All maps, pits and numbers of a scan whose slices have come."""
+        """All maps, pits and numbers of a scan whose slices have come, in the reference's frame."""
+        quality = self._quality(scan)
+        scan, registration = self._placed(scan)
+        self.doubt = registration.doubt
         heights = scan.heights
         maps: dict[str, Map] = {
             "height": heights.height,
             "height_error": heights.error,
             "bottom": heights.bottom,
         }
-        summary = self._electrochemistry(scan) | self._quality(scan)
+        summary = self._electrochemistry(scan) | quality | registration.summary()
         summary |= areal(heights.height, scan.start.voxel_size[1:])
         if self._reference is None and np.isfinite(heights.height).any():
             self._reference = self._previous = scan
@@ -87,6 +95,17 @@ class CellAnalysis:
             pits=pits,
             summary=_plain(summary, scan.start.length_unit),
         )
+
+    def _placed(self, scan: Measured) -> tuple[Measured, Registration]:
+        """The scan with its maps in the frame of the reference, and how it lay there."""
+        if self._reference is None:
+            comparable = bool(np.isfinite(scan.heights.height).any())
+        else:
+            comparable = _same_grid(self._reference.start, scan.start)
+        if not comparable:
+            return scan, Registration(False, Plane())
+        heights, registration = self._frame.place(scan.start, scan.heights)
+        return replace(scan, heights=heights), registration
 
     def _removal(self, reference: Measured, scan: Measured) -> dict[str, Map]:
         before, now = reference.heights, scan.heights

@@ -29,6 +29,9 @@ FOIL_SHARE = 0.3
 MAX_BINS = 160
 MIN_CNR = 0.3
 NEAR, FAR = 3.0, 6.0
+MOST, HALF = 0.8, 0.5
+"""Share of the blocks that must show all layers: while slices come, and in the end. The field may
+lie partly outside the electrode."""
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ class Calibration:
         cuts = _cuts(profiles, segments=len(self._cell.layers))
         levels = self._judge(profiles, columns, cuts, early=self._early(count))
         if levels is not None:
-            self.around = self._around(cuts, count)
+            self.around = self._around(cuts[_typical(profiles, cuts, levels)], count)
         return levels
 
     def _around(self, cuts: NDArray[np.int64], count: int) -> Range | None:
@@ -132,6 +135,8 @@ class Calibration:
         None where that is more than is kept. The other edge of the lithium is left out."""
         nz = self._start.volume_shape[0]
         seen = np.arange(nz) if self._axis == "y" else np.flatnonzero(self._came[:count])
+        if not len(cuts):
+            return None
         edges = seen[np.minimum(cuts, len(seen) - 1)]
         interface = edges[:, 0] if self._cell.reversed_z else edges[:, -1]
         low, high = (int(v) for v in np.percentile(interface, (1, 99)))
@@ -156,7 +161,8 @@ class Calibration:
             return False
         cuts = _cuts(profile, segments=segments)
         lengths = np.diff(_bounds(cuts, profile.shape[1]), axis=1)
-        return self._seen(lengths, early=True) and bool((lengths[:, -1] >= 2 * LEAST_SEEN).all())
+        whole = self._whole(lengths, early=True)
+        return bool(whole.all()) and bool((lengths[:, -1] >= 2 * LEAST_SEEN).all())
 
     def guess(self) -> Levels | None:
         """Levels by all that came, for slices that cannot wait until the last layer is seen.
@@ -203,8 +209,10 @@ class Calibration:
     ) -> Levels | None:
         """Levels from the segments, or None where they are not the layers that the cell has."""
         bounds = _bounds(cuts, profiles.shape[1])
-        if not self._seen(np.diff(bounds, axis=1), early=early):
+        whole = self._whole(np.diff(bounds, axis=1), early=early)
+        if whole.mean() < (MOST if early else HALF):
             return None
+        profiles, columns, bounds = profiles[whole], columns[whole], bounds[whole]
         inside, means = _segment_means(profiles, bounds)
         level = [float(np.nanmedian(means[:, s])) for s in range(means.shape[1])]
         noise = _noise(columns, inside, means)
@@ -215,15 +223,16 @@ class Calibration:
             return None
         return Levels(first, second, third, noise)
 
-    def _seen(self, lengths: NDArray[np.int64], *, early: bool) -> bool:
-        """Whether the last layer has come up. While slices are still to come, lithium must also be
-        as thick as a foil: a dark fringe beside the collector is not taken for it."""
+    def _whole(self, lengths: NDArray[np.int64], *, early: bool) -> NDArray[np.bool_]:
+        """(n,) whether the last layer has come up in each block. While slices are still to come,
+        lithium must also be as thick as a foil: a dark fringe beside the collector is not taken
+        for it."""
         enough = lengths[:, -1] >= LEAST_SEEN
         if self._cell.has_collector:
             foil = self._cell.foil_thickness_um / self._voxel_um if self._voxel_um else 0.0
             thickness = max(LEAST_LITHIUM, FOIL_SHARE * foil) if early else LEAST_LITHIUM
             enough &= lengths[:, 1] >= thickness
-        return bool(enough.mean() >= 0.8)
+        return enough
 
     def _padded(self, level: list[float]) -> tuple[float | None, float, float | None]:
         if self._cell.reversed_z:
@@ -235,6 +244,17 @@ class Calibration:
         """Lithium is darker than both its neighbours, by more than the levels' own uncertainty."""
         least = MIN_CNR * noise
         return all(other is None or other - second > least for other in (first, third))
+
+
+def _typical(
+    profiles: NDArray[np.float64], cuts: NDArray[np.int64], levels: Levels
+) -> NDArray[np.bool_]:
+    """(n,) the blocks whose segments have the layers' grey levels: they see the electrode."""
+    _, means = _segment_means(profiles, _bounds(cuts, profiles.shape[1]))
+    grey = np.array([g for g in (levels.first, levels.second, levels.third) if g is not None])
+    least = np.abs(np.diff(grey)).min()
+    near: NDArray[np.bool_] = (np.abs(means - grey) < 0.5 * least).all(axis=1)
+    return near
 
 
 def _grid(length: int) -> NDArray[np.int64]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, NoReturn
 
 from monitor.errors import BadMessage
 from monitor.faraday import COULOMB_PER_MAH
@@ -14,6 +14,7 @@ from monitor.records import CyclerDocument, CyclerReading
 from monitor.settings import CellSettings, Settings
 
 REST_CURRENT_MA = 1e-4
+STRAY_AFTER = 3
 DOCUMENT_NAMES = {
     "start", "descriptor", "event", "event_page", "stop",
     "resource", "datum", "datum_page", "stream_resource", "stream_datum", "bulk_events",
@@ -116,15 +117,62 @@ class CyclerHistory:
     last: CyclerReading | None = None
     _discharges: list[float] = field(default_factory=list)
     _step: str | None = None
+    _counter: tuple[float, float, float] | None = None
+    _refused: list[CyclerReading] = field(default_factory=list)
 
     def add(self, reading: CyclerReading) -> None:
-        """Raises BadMessage for a reading that is not later than the one before."""
+        """Takes a reading; what it does not carry is held from those before.
+
+        Raises BadMessage for a reading that is not later than the one before. Where one reading
+        lies ahead of all that follow, it is the one that is dropped, and said.
+        """
         if self.times and reading.time <= self.times[-1]:
+            self._refuse(reading)
+        self._refused.clear()
+        if self.last is not None:
+            reading = _held(reading, self.last)
+        self._append(reading)
+
+    def _refuse(self, reading: CyclerReading) -> NoReturn:
+        newest, cell = self.times[-1], self.cell.name
+        if self._refused and reading.time <= self._refused[-1].time:
+            self._refused.clear()
+        self._refused.append(reading)
+        stray = len(self.times) > 1 and self._refused[0].time > self.times[-2]
+        if not stray or len(self._refused) < STRAY_AFTER:
             raise BadMessage(
                 "out_of_order",
-                f"documents: cell {self.cell.name}: reading of t = {reading.time:.3f} s came after "
-                f"{self.times[-1]:.3f} s; not used",
+                f"documents: cell {cell}: reading of t = {reading.time:.3f} s came after "
+                f"{newest:.3f} s; not used",
             )
+        followers = list(self._refused)
+        self._forget_newest()
+        for follower in followers:
+            self.add(follower)
+        raise BadMessage(
+            "stray_reading",
+            f"documents: cell {cell}: reading of t = {newest:.3f} s lies ahead of the "
+            f"{len(followers)} that followed; it was taken back",
+        )
+
+    def _forget_newest(self) -> None:
+        """Take the newest reading back, and what followed from it."""
+        time = self.times.pop()
+        for values in (self.stripped_mAh, self.active_s, self.currents_mA):
+            values.pop()
+        if self._discharges and self._discharges[-1] == time:
+            self._discharges.pop()
+        steps = [step for step in map(_step_of, self.currents_mA) if step != "rest"]
+        self._step = steps[-1] if steps else None
+        sign = self.cell.stripping_current_sign
+        self.last = CyclerReading(
+            self.cell.name, self.times[-1], current_mA=self.currents_mA[-1] * sign
+        )
+        if self._counter is not None and self._counter[0] == time:
+            self._counter = None
+        self._refused.clear()
+
+    def _append(self, reading: CyclerReading) -> None:
         sign = self.cell.stripping_current_sign
         current = self._current(reading) * sign
         charge = self._charge(reading, current)
@@ -140,14 +188,15 @@ class CyclerHistory:
             self._step = step
 
     def _current(self, reading: CyclerReading) -> float:
-        """The measured current; where there is none, charge over time since the last reading."""
+        """The measured current; where there is none, charge over time since the counter's last
+        reading; where that is not there either, the current that flowed before."""
         if math.isfinite(reading.current_mA):
             return reading.current_mA
-        last = self.last
-        if last is None or not math.isfinite(reading.charge_mAh - last.charge_mAh):
-            return 0.0
-        hours = (reading.time - last.time) / 3600.0
-        return (reading.charge_mAh - last.charge_mAh) / hours
+        if self._counter is None or not math.isfinite(reading.charge_mAh):
+            sign = self.cell.stripping_current_sign
+            return self.currents_mA[-1] * sign if self.currents_mA else 0.0
+        time, counted, _ = self._counter
+        return (reading.charge_mAh - counted) / ((reading.time - time) / 3600.0)
 
     def _charge(self, reading: CyclerReading, current: float) -> float:
         """Stripped charge so far: from the cycler's own counter, else the integral of the current.
@@ -155,17 +204,21 @@ class CyclerHistory:
         A counter that jumps (it is reset at each step by some techniques) is taken up again from
         the integral.
         """
-        last = self.last
-        if last is None:
-            return 0.0
-        seconds = reading.time - last.time
-        before = self.currents_mA[-1]
-        integral = 0.5 * (current + before) * seconds / COULOMB_PER_MAH / 1000.0
-        counted = (reading.charge_mAh - last.charge_mAh) * self.cell.stripping_current_sign
-        largest = max(abs(current), abs(before)) * seconds / COULOMB_PER_MAH / 1000.0
-        if math.isfinite(counted) and abs(counted) <= 1.5 * largest + 1e-9:
-            return self.stripped_mAh[-1] + counted
-        return self.stripped_mAh[-1] + integral
+        stripped = 0.0
+        if self.last is not None:
+            before = self.currents_mA[-1]
+            per_mAh = COULOMB_PER_MAH * 1000.0
+            seconds = reading.time - self.last.time
+            stripped = self.stripped_mAh[-1] + 0.5 * (current + before) * seconds / per_mAh
+            if self._counter is not None and math.isfinite(reading.charge_mAh):
+                time, counter, then = self._counter
+                counted = (reading.charge_mAh - counter) * self.cell.stripping_current_sign
+                largest = max(abs(current), abs(before)) * (reading.time - time) / per_mAh
+                if abs(counted) <= 1.5 * largest + 1e-9:
+                    stripped = then + counted
+        if math.isfinite(reading.charge_mAh):
+            self._counter = (reading.time, reading.charge_mAh, stripped)
+        return stripped
 
     def _active(self, time: float, charge_mAh: float, current_mA: float) -> float:
         """Seconds since the first reading in which current flowed; a step within an interval counts
@@ -222,6 +275,16 @@ class CyclerHistory:
     def discharge_start(self, number: int) -> float:
         """When discharge `number` began, UTC s."""
         return self._discharges[number - 1]
+
+
+def _held(reading: CyclerReading, last: CyclerReading) -> CyclerReading:
+    """The reading, with what it lacks as it was before: a feed may send one quantity an event. A
+    counter is not held, and a current not where the counter tells it."""
+    names = ["potential_V", "cycle", "step"]
+    if not math.isfinite(reading.charge_mAh):
+        names.append("current_mA")
+    missing = {n: getattr(last, n) for n in names if not math.isfinite(getattr(reading, n))}
+    return replace(reading, **missing)
 
 
 def _step_of(current_mA: float) -> str:

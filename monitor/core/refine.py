@@ -30,7 +30,7 @@ RIM_SHARE, RIM_SIGMA_PX = 0.4, 1.5
 SHARP_SIGMA_PX, SHRINK_SIGMA_PX, SHRINK_DOUBT = 0.5, 1.0, 1.5
 SHARP_FROM, SHARP_RISE = 0.22, 0.07
 BEND_SIGMA_PX = 1.5
-LAGS, SCATTER_SAMPLES = 3, 2048
+LAGS, SCATTER_SAMPLES, LEAST_STEPS = 3, 2048, 200
 MAX_SLICES = 256
 ROWS_AT_ONCE = 128
 LEAST_REACH = 3
@@ -171,7 +171,8 @@ def _step(paths: Map, sigma: float) -> tuple[Map, Map]:
     kernels.best_shift(joined, edge, shift, bend)
     place: Map = np.where(bend > 0, shift, np.float32(np.nan))
     curvature = np.maximum(_averaged(bend, BEND_SIGMA_PX), np.float32(1e-6))
-    return place, _slope_noise(joined, edge) / curvature**2
+    variance = np.asarray(_slope_noise(joined, edge) / curvature**2, np.float32)
+    return place, variance
 
 
 def _slope_noise(joined: Map, edge: Map) -> np.float32:
@@ -181,10 +182,14 @@ def _slope_noise(joined: Map, edge: Map) -> np.float32:
     line = np.concatenate([edge[:0:-1], edge]).astype(np.float64)
     slope = np.convolve(line, [0.5, 0.5])
     lags = np.correlate(slope, slope, "full")[len(slope) - 1 :]
-    every = max(1, len(joined) * joined.shape[2] // SCATTER_SAMPLES)
+    some = joined[:: max(1, len(joined) * joined.shape[2] // SCATTER_SAMPLES)].transpose(1, 0, 2)
+    some = some.reshape(len(some), -1)
+    step = (some[:LAGS].mean(axis=0) < 0) & (some[-LAGS:].mean(axis=0) > 0)
+    if step.sum() > LEAST_STEPS:  # outside the electrode there is none
+        some = some[:, step]
     total = 0.0
     for ends in (slice(0, LAGS), slice(-LAGS, None)):
-        planes = joined[::every, ends].transpose(1, 0, 2).reshape(LAGS, -1)
+        planes = some[ends]
         pairs = [planes[lag] + sign * planes[0] for lag in range(1, LAGS) for sign in (1, -1)]
         square = _spread(np.concatenate([planes, pairs])) ** 2
         covariance = np.full(len(lags), 0.25 * (square[-2] - square[-1]))

@@ -42,6 +42,7 @@ from monitor.settings import CellSettings, Settings
 PROGRESS_STEPS = 20
 PROVISIONAL_STEPS = 5
 MAX_OPEN_SCANS = 4
+LEAST_VALID = 0.6
 
 
 class _Cell:
@@ -93,7 +94,7 @@ class Session:
                 case OperatorRequest():
                     self._operator(record)
                 case FeedQuiet():
-                    self._quiet(record.cell)
+                    self._quiet(record)
                 case BadInput():
                     self._refuse(record.feed, BadMessage(record.kind, record.text))
         except BadMessage as error:
@@ -138,6 +139,11 @@ class Session:
             for name, cell in self._cells.items()
             if any(scan.ended for scan in cell.open.values())
         ]
+
+    @property
+    def unfinished(self) -> list[str]:
+        """The cells that have a scan which is not finished."""
+        return [name for name, cell in self._cells.items() if cell.open]
 
     # --- slices ---------------------------------------------------------------------------------
 
@@ -215,13 +221,14 @@ class Session:
         if not self._streams[end.stream].missing:
             self._finish(cell, scan)
 
-    def _quiet(self, name: str) -> None:
-        """Nothing more comes by itself: ended scans are finished with the holes they have."""
+    def _quiet(self, quiet: FeedQuiet) -> None:
+        """Nothing more comes by itself: scans are finished with the holes they have."""
         for cell in self._cells.values():
-            if name not in ("", cell.settings.name):
+            if quiet.cell not in ("", cell.settings.name):
                 continue
-            for scan in [scan for scan in cell.open.values() if scan.ended]:
-                self._finish(cell, scan)
+            for scan in list(cell.open.values()):
+                if scan.start.key in cell.open and (scan.ended or quiet.given_up):
+                    self._finish(cell, scan)
 
     def _finish(self, cell: _Cell, scan: RunningScan) -> None:
         """Maps, pits and verdict of one scan, and before it of any older one of the cell."""
@@ -256,6 +263,14 @@ class Session:
                 text="grey levels were not found: no heights in this scan; check `layers`, or set "
                 "`grey_levels` of this cell",
             )
+        elif (share := result.summary["valid_fraction"]) < LEAST_VALID:
+            text = (
+                f"heights in only {100 * share:.0f} % of the columns: check `layers` and "
+                "`foil_thickness_um` of this cell, and whether the electrode is in the field"
+            )
+            self._event("alarm", name, at=at, scan=key.scan, text=text)
+        if cell.analysis.doubt:
+            self._event("alarm", name, at=at, scan=key.scan, text=cell.analysis.doubt)
         if not result.complete:
             missing = [int(z) for z in (measured.ledger == 0).nonzero()[0]]
             text = f"{len(missing)} slices of {len(measured.ledger)} are missing"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
 
 from monitor.core import kernels
 from monitor.core.calibrate import Levels
@@ -17,6 +18,8 @@ MIN_EVIDENCE = 5.0
 MIN_SHARE = 0.25
 NEAR_HOLE = 3
 SCATTER_SAMPLES = 50_000
+STRAY_BOTTOM, STRAY_SPREADS = 6.0, 6.0
+RIM_PX, RIM_SHARE = 7, 0.05
 
 Map = NDArray[np.float32]
 
@@ -131,6 +134,10 @@ class Surfaces:
             variance,
         )
         voxel = np.float32(self._start.voxel_size[0])
+        if self._cell.has_collector:
+            floor = nz - 1 - upper if self._cell.reversed_z else lower.copy()
+            floor[self._until == 0] = np.nan  # of rows that never came nothing is known
+            _leave_out_strays(floor, bottom, height, variance)
         if self._refined is None:
             noise = scatter(height)
             variance += np.float32(noise) ** 2
@@ -183,6 +190,25 @@ class Surfaces:
             values = (entry, MIN_EVIDENCE, MIN_SHARE * expected)
         first, second, per_voxel = (np.float32(value) for value in values)
         return first, second, per_voxel
+
+
+def _leave_out_strays(floor: Map, bottom: Map, height: Map, variance: Map) -> None:
+    """Columns whose first edge (`floor`) lies far from where the collector is: they see no
+    electrode. Changes the maps, in voxels."""
+    some = bottom[:: max(1, bottom.size // SCATTER_SAMPLES)]
+    known = some[np.isfinite(some)]
+    if not known.size:
+        return
+    middle = np.median(known)
+    spread = 1.4826 * np.median(np.abs(known - middle))
+    with np.errstate(invalid="ignore"):
+        stray = np.abs(floor - middle) > max(STRAY_BOTTOM, STRAY_SPREADS * spread)
+    if stray.any():
+        # where many lie together the field leaves the electrode, and neighbours are misled there
+        rim = uniform_filter(stray.astype(np.float32), 2 * RIM_PX + 1) > RIM_SHARE
+        stray |= rim
+        for values in (height, bottom, variance):
+            values[stray] = np.nan
 
 
 def _typical(error: Map) -> float:

@@ -22,6 +22,7 @@ from monitor.records import (
     OperatorRequest,
     Output,
     ScanRequest,
+    ScanStart,
     SliceFrame,
 )
 from monitor.settings import Settings
@@ -107,9 +108,12 @@ class Engine:
             self._handle(Received("replies", None, reply))
         while self._wishes:
             self._handle(Received("operator", None, self._wishes.popleft()))
-        for cell in self._session.waiting:
+        waiting, feeds = self._session.waiting, self._settings.feeds
+        for cell in self._session.unfinished:
             silence = time.monotonic() - self._last_slice.get(cell, 0.0)
-            if silence > self._settings.feeds.quiet_s:
+            if silence > feeds.give_up_s:
+                self._handle(Received("slices", None, FeedQuiet(cell=cell, given_up=True)))
+            elif cell in waiting and silence > feeds.quiet_s:
                 self._handle(Received("slices", None, FeedQuiet(cell=cell)))
 
     def _handle(self, received: Received) -> None:
@@ -122,8 +126,10 @@ class Engine:
                 self._requester.send(output)
             if self._on_output is not None:
                 self._on_output(output)
-        if isinstance(record, SliceFrame):
-            self._last_slice[record.cell] = time.monotonic()
+        if isinstance(record, SliceFrame | ScanStart):
+            cell = record.cell if isinstance(record, SliceFrame) else record.key.cell
+            if self._settings.cell(cell) is not None:
+                self._last_slice[cell] = time.monotonic()
         self._show(outputs, force=isinstance(record, CyclerDocument | BadInput))
 
     def _show(self, outputs: tuple[Output, ...], *, force: bool = False) -> None:

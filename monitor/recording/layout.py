@@ -39,7 +39,7 @@ CYCLER_COLUMNS = {
 
 TEXTS = frozenset({"step", "reason", "request"})
 COUNTS = frozenset({"discharge", "pit_count", "slices_missing"})
-FLAGS = frozenset({"complete_separated"})
+FLAGS = frozenset({"complete_separated", "registered"})
 TEXT_BYTES = 128
 
 _LENGTHS = (
@@ -57,6 +57,11 @@ _LENGTHS = (
     "Sq",
     "Sz",
     "noise",
+    "shift_x",
+    "shift_y",
+    "shift_error",
+    "shift_z",
+    "shift_z_error",
 )
 _OTHERS = (
     "charge_mAh_cm2",
@@ -84,6 +89,10 @@ _OTHERS = (
     "valid_fraction",
     "cnr",
     "slices_missing",
+    "registered",
+    "tilt_x_mrad",
+    "tilt_y_mrad",
+    "tilt_error_mrad",
     "time",
     "reason",
     "request",
@@ -94,6 +103,7 @@ _SUFFIX_UNITS = {
     "_mA_cm2": "mA/cm2",
     "_mAh": "mAh",
     "_mm2": "1/mm2",
+    "_mrad": "mrad",
     "_um": "µm",
     "_um2": "µm2",
     "_um3": "µm3",

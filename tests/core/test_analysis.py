@@ -9,6 +9,7 @@ from monitor.core.surfaces import Heights
 from monitor.faraday import UM_PER_MAH_CM2
 from monitor.records import CyclerReading
 from monitor.settings import PitSettings
+from tests.core.moving import Foil, seen
 from tests.core.phantom import cell, start
 
 SIDE = 80
@@ -82,6 +83,8 @@ def test_summaries_hold_no_nan_and_no_micrometres_without_a_voxel_size():
     assert summary["averaged_um"] is None
     assert summary["charge_mAh_cm2"] is None
     assert not any(isinstance(v, float) and np.isnan(v) for v in summary.values())
+    assert summary["shift_z_um"] is None
+    assert summary["shift_z_voxel"] == pytest.approx(0.0, abs=1e-6)
 
 
 def test_the_mean_over_tiles_and_its_error():
@@ -101,6 +104,49 @@ def test_the_mean_leaves_out_what_is_not_measurable():
     mean, error = mean_over_tiles(np.ones((4, 4), np.float32), (4, 4))
     assert mean == 1.0
     assert np.isnan(error)
+
+
+def test_all_maps_of_a_scan_that_moved_lie_on_the_reference():
+    foil, rng = Foil(160, pits=20, seed=2), np.random.default_rng(0)
+    foil.birth[:] = 0.0
+    made = analysis(0.0, 0.05, 0.1)
+    results = []
+    for scan, (stage, shift) in enumerate([(0.3, (0, 0)), (0.4, (3.0, -2.0)), (0.5, (3.0, -2.0))]):
+        scanned = seen(foil.height(stage, shift), 8, rng, 12.0 + scan)
+        begin = start((100, 160, 160), scan=scan)
+        results.append(made.finish(Measured(begin, np.ones(100, np.uint8), None, scanned)))
+    first, second, third = results
+    assert first.summary["registered"]
+    assert first.summary["shift_x_um"] == first.summary["shift_error_um"] == 0.0
+    for scan, result in enumerate((second, third), start=1):
+        summary = result.summary
+        assert summary["registered"]
+        assert summary["shift_y_um"] == pytest.approx(3.0, abs=0.3)
+        assert summary["shift_x_um"] == pytest.approx(-2.0, abs=0.3)
+        assert summary["shift_z_um"] == pytest.approx(scan, abs=0.05)
+        assert summary["valid_fraction"] == 1.0
+        truth = foil.height(0.3) - foil.height(0.3 + 0.1 * scan)
+        assert np.nanstd(result.maps["removal"] - truth) < 0.4
+        assert np.nanmean(result.maps["bottom"]) == pytest.approx(12.0, abs=0.02)
+        assert np.isnan(result.maps["removal"][-2:]).all()
+    step = foil.height(0.4) - foil.height(0.5)
+    interval = third.maps["interval"] / np.nanmean(third.maps["interval"])
+    assert np.nanstd(interval - step / step.mean()) < 0.7
+    persistent = {pit.id for pit in second.pits} & {pit.id for pit in third.pits}
+    assert len(persistent) >= 0.8 * len(second.pits)
+    assert made.doubt == ""
+
+
+def test_a_scan_that_cannot_be_placed_has_no_shift():
+    made = analysis()
+    made.finish(measured(0, 45.0))
+    empty = made.finish(measured(1, np.nan)).summary
+    assert not empty["registered"]
+    assert empty["shift_x_um"] is None
+    assert empty["shift_z_um"] == pytest.approx(0.0, abs=1e-6)
+    other = made.finish(measured(2, 45.0, voxel_um=2.0)).summary
+    assert not other["registered"]
+    assert other["tilt_x_mrad"] is None
 
 
 def test_a_running_scan_shows_heights_only():

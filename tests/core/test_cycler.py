@@ -231,3 +231,34 @@ def test_a_mangled_event_is_refused(change):
     with pytest.raises(BadMessage):
         feed(documents, "event", dict(event(stream, 1.0)) | change)
     assert len(feed(documents, "event", event(stream, 2.0))) == 1
+
+
+def test_a_feed_of_one_quantity_an_event_is_held_together():
+    history = CyclerHistory(CellSettings(name="A", stripping_current_sign=-1))
+    for k in range(0, 3600, 60):
+        history.add(CyclerReading("A", float(k), current_mA=-0.5))
+        history.add(CyclerReading("A", k + 0.5, potential_V=2.1))
+    assert history.charge_at(3540.0) == pytest.approx(0.5 * 3540 / 3600, rel=1e-6)
+    assert history.last is not None and history.last.potential_V == 2.1
+    assert history.step_at(3540.6) == "discharge"
+
+
+def test_counter_and_current_in_separate_events_give_the_counters_charge():
+    history = CyclerHistory(CellSettings(name="A", stripping_current_sign=-1))
+    for k in range(0, 3600, 60):
+        history.add(CyclerReading("A", float(k), charge_mAh=-0.5 * k / 3600))
+        history.add(CyclerReading("A", k + 0.5, current_mA=-0.5))
+    assert history.charge_at(3540.0) == pytest.approx(0.5 * 3540 / 3600, rel=1e-3)
+
+
+def test_one_reading_far_ahead_does_not_shut_out_those_that_follow():
+    history = CyclerHistory(CellSettings(name="A", stripping_current_sign=-1))
+    refused = []
+    for time in (0.0, 60.0, 1e9, 120.0, 180.0, 240.0, 300.0):
+        try:
+            history.add(CyclerReading("A", time, current_mA=-0.5, charge_mAh=-0.5 * time / 3600))
+        except BadMessage as error:
+            refused.append(error.kind)
+    assert refused == ["out_of_order", "out_of_order", "stray_reading"]
+    assert history.times == [0.0, 60.0, 120.0, 180.0, 240.0, 300.0]
+    assert history.charge_at(300.0) == pytest.approx(0.5 * 300 / 3600, rel=1e-6)

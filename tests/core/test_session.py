@@ -503,3 +503,41 @@ def test_silence_of_one_cell_ends_only_its_own_scans():
     assert not finals(run([FeedQuiet(cell="B")], session))
     assert len(finals(run([FeedQuiet(cell="A")], session))) == 1
     assert session.waiting == []
+
+
+def test_a_scan_whose_end_was_not_heard_is_finished_when_its_cell_is_given_up():
+    *begun, _ = scan_records(0)
+    session = Session(settings())
+    run(begun[:-5], session)
+    assert session.unfinished == ["A"] and session.waiting == []
+    assert not finals(run([FeedQuiet(cell="A")], session))
+    (result,) = finals(run([FeedQuiet(cell="A", given_up=True)], session))
+    assert not result.complete and session.unfinished == []
+
+
+def test_few_measurable_columns_raise_an_alarm():
+    data = np.array(volume(0))
+    data[:, :22] = data[-20:, :22].mean()
+    outputs = run([*scan_records(0, data=data), FeedQuiet()], Session(settings()))
+    texts = [o.data["text"] for o in outputs if isinstance(o, Event) and o.kind == "alarm"]
+    assert any("% of the columns" in text for text in texts), texts
+
+
+def test_a_field_partly_outside_the_electrode_is_measured_inside_and_masked_outside():
+    y, x = np.mgrid[:48, :48]
+    outside = x + y > 70
+    scans = []
+    for scan in range(2):
+        data = np.array(volume(scan))
+        data[:, outside] = np.roll(data[-1], 7)[outside]
+        data[:, outside] += (
+            np.random.default_rng(scan).integers(-9, 10, data[:, outside].shape).astype(data.dtype)
+        )
+        scans += list(scan_records(scan, data=data))
+    outputs = run([*experiment()[:0], *scans], Session(settings()))
+    lost = finals(outputs)[1].maps["removal"]
+    assert np.isnan(lost[outside]).all()
+    inside = x + y < 54
+    assert np.isfinite(lost[inside]).mean() > 0.95
+    found = lost[inside & np.isfinite(lost)].mean()
+    assert found == pytest.approx(removal(1)[inside & np.isfinite(lost)].mean(), rel=0.02)
