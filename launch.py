@@ -57,7 +57,7 @@ def main(context: typer.Context) -> None:
 def demo(
     headless: Annotated[bool, typer.Option(help="Run through without a screen.")] = False,
     scenario: Annotated[
-        str, typer.Option(help="paper-0.55, paper-0.23, second-cycle or two-cells.")
+        str, typer.Option(help="paper-0.55, paper-0.23, first-charge, second-cycle or two-cells.")
     ] = "paper-0.55",
     scans: Annotated[int | None, typer.Option(min=1, help="Stop after this many scans.")] = None,
     speed: Annotated[

@@ -5,6 +5,9 @@ at grain boundaries, grow in width and depth, stay where they are, merge: the de
 much goes is Faraday's law: after every step the plateau is set so that the removed volume is the
 charge through the field of view. That holds for any pits and for a foil that wears through.
 
+Charge lays lithium down dense, or as moss on top of the dense lithium (moss.py): in the pits and on
+the plain. A discharge takes the moss first; only when it is gone are pits dug on.
+
 `field_share` is the mean current density of the field divided by that of the whole electrode. The
 published cells closed at 16/14.84 and 16/16.97: their field carried that share, and so does ours.
 """
@@ -20,6 +23,7 @@ from scipy.optimize import brentq
 
 from monitor import faraday
 from simulators.foil import FieldOfView, grain_boundaries_um, pristine_um
+from simulators.moss import Moss, MossLayer, Plating
 
 PIT_CURVE = 2.3  # excess = depth (1 - (r/R)^PIT_CURVE): a round bottom and a steep rim
 RADIUS_GROWTH, DEPTH_GROWTH = 0.4, 0.5
@@ -52,13 +56,6 @@ class Stripping:
         since_onset = max(0.0, (progress - self.onset) / (1.0 - self.onset))
         pitted = self.pitted_um * since_onset**PITTING_ORDER
         return float(min(pitted, PITTED_SHARE_LIMIT * removal_um))
-
-
-@dataclass(frozen=True, slots=True)
-class Plating:
-    """How charge refills the field: `plain_share` of it lands evenly, the rest fills the pits."""
-
-    plain_share: float = 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,8 +101,9 @@ class Cell:
         self._stripping = stripping
         self._pristine = pristine_um(field, self._rng)
         self._boundary = grain_boundaries_um(field, self._rng, margin_um=_reach_um(stripping))
-        self._mean_um = float(self._pristine.mean())
+        self._dense_um = float(self._pristine.mean())
         self._excess = np.zeros_like(self._pristine)
+        self._moss = MossLayer(self._pristine.shape, self._plating)
         self._plateau = 0.0
         self._sites: list[_Site] = []
         self._stage = 0.0
@@ -115,8 +113,18 @@ class Cell:
 
     @property
     def heights_um(self) -> NDArray[np.float64]:
-        """(size, size) float64 µm: thickness of the lithium, never below 0. A copy."""
+        """(size, size) float64 µm: thickness of the dense lithium, never below 0. A copy."""
         return np.maximum(self._pristine - self._plateau - self._excess, 0.0)
+
+    @property
+    def moss(self) -> Moss | None:
+        """The moss on the dense lithium, a copy; None where there is none."""
+        return self._moss.seen()
+
+    @property
+    def front_um(self) -> NDArray[np.float64]:
+        """(size, size) float64 µm: height of the deposit's front, moss included."""
+        return self.heights_um + self._moss.thickness_um
 
     @property
     def plateau_um(self) -> float:
@@ -151,19 +159,26 @@ class Cell:
         Raises ValueError where more lithium would be stripped than is left; nothing changes then.
         """
         removal_um = faraday.thickness_um(charge_mAh_cm2) * self.field.field_share
-        if removal_um > self._mean_um:
+        left_um = self._dense_um + self._moss.lithium_um
+        if removal_um > left_um:
             raise ValueError(
-                f"update: {removal_um:.2f} µm to strip, {self._mean_um:.2f} µm of lithium left; "
+                f"update: {removal_um:.2f} µm to strip, {left_um:.2f} µm of lithium left; "
                 "end the discharge earlier or take a thicker foil"
             )
-        self._mean_um -= removal_um
         if removal_um > 0.0:
             if not self._discharging:
                 self.begin(self._stripping)
-            self._strip(removal_um)
+            removal_um = self._moss.strip(removal_um)
+            self._dense_um -= removal_um
+            if removal_um > 0.0:
+                self._strip(removal_um)
         elif removal_um < 0.0:
             self._discharging = False
-            self._plate(-removal_um)
+            if self._plating.porosity > 0.0:
+                self._moss.grow(-removal_um, self._excess)
+            else:
+                self._dense_um -= removal_um
+                self._plate(-removal_um)
         self._settle()
         return self.heights_um
 
@@ -204,7 +219,7 @@ class Cell:
         for _ in range(100):
             raw = self._pristine - self._plateau - self._excess
             worn = raw < 0.0
-            error = float(np.where(worn, 0.0, raw).mean()) - self._mean_um
+            error = float(np.where(worn, 0.0, raw).mean()) - self._dense_um
             if abs(error) <= 1e-14 * self.field.foil_um:
                 break
             self._plateau += error / max(1.0 - worn.mean(), 1.0 / raw.size)

@@ -175,7 +175,8 @@ class Tomograph(Device):
     def _stream_scan(self, order: ScanOrder, begin: float) -> None:
         end = begin + self._scan_s
         heights_um = self._sample.heights_at(0.5 * (begin + end))
-        tomogram = Tomogram(heights_um, self._imaging, (*self._seed, order.scan))
+        seed = (*self._seed, order.scan)
+        tomogram = Tomogram(heights_um, self._imaging, seed, self._sample.cell.moss)
         self._send(stins.encode_start(self._start(order, tomogram, begin, end)))
         self._send_slices(order.scan, tomogram)
         last = ScanEnd(

@@ -169,7 +169,8 @@ def _scan_limit(settings: Settings) -> float:
 
 def _truth(settings: Settings, simulated: CellScenario, index: int) -> Cell:
     field = FieldOfView(size=settings.simulator.size, field_share=simulated.field_share)
-    return Cell(field, simulated.first_stripping, settings.simulator.seed + 1000 * index)
+    seed = settings.simulator.seed + 1000 * index
+    return Cell(field, simulated.first_stripping, seed, simulated.plating)
 
 
 def imaging_of(settings: Settings, cell: CellSettings) -> Imaging:

@@ -14,11 +14,13 @@ from monitor import faraday
 from monitor.errors import SettingError
 from monitor.settings import CellSettings, Settings
 from simulators.cell import Stripping
+from simulators.moss import Plating
 from simulators.program import Step
 
 DIAMETER_MM = 5.0
 AREA_CM2 = math.pi / 4.0 * (DIAMETER_MM / 10.0) ** 2
 FIELD_REMOVAL_UM = 16.0
+PLATED_UM, DEPOSIT_UM = 13.0, 17.5
 
 PITTING = Stripping(
     removal_um=FIELD_REMOVAL_UM,
@@ -37,14 +39,19 @@ HOMOGENEOUS = Stripping(
 """Few shallow pits: the plateau ends 0.12 µm above the mean."""
 
 
+DENSE = Plating()
+
+
 @dataclass(frozen=True, slots=True)
 class CellScenario:
-    """One cell: its program and the share of the mean current density that its field carries."""
+    """One cell: its program, the share of the mean current density that its field carries, and
+    what its lithium is like when it is plated."""
 
     name: str
     capacity_mAh: float
     field_share: float
     steps: tuple[Step, ...]
+    plating: Plating = DENSE
 
     @property
     def first_stripping(self) -> Stripping:
@@ -80,7 +87,7 @@ def _cell_at_0_23(name: str) -> CellScenario:
 def _second_cycle(name: str) -> CellScenario:
     """0.55, then 13 µm plated back at the same rate, then the same charge out again at 1.1."""
     share = _field_share(0.60)
-    returned_mAh = 13.0 / faraday.UM_PER_MAH_CM2 * AREA_CM2
+    returned_mAh = PLATED_UM / faraday.UM_PER_MAH_CM2 * AREA_CM2
     everywhere = Stripping(
         removal_um=13.0 * share,
         pitted_um=10.5,
@@ -99,11 +106,27 @@ def _second_cycle(name: str) -> CellScenario:
     return CellScenario(name, 0.60, share, steps)
 
 
+def _first_charge(name: str) -> CellScenario:
+    """0.55, then 13 µm plated back at the same rate as moss: a deposit 17.5 µm thick.
+
+    The field carries the mean current of the electrode, so that the porosity by coulometry is that
+    by the grey level.
+    """
+    steps = (
+        _discharge(0.55, 0.60, PITTING),
+        Step("rest", rest_s=1800.0),
+        Step("charge", 0.55, faraday.charge_mAh_cm2(PLATED_UM)),
+        Step("rest", rest_s=1800.0),
+    )
+    return CellScenario(name, 0.60, 1.0, steps, Plating(porosity=1.0 - PLATED_UM / DEPOSIT_UM))
+
+
 SCENARIOS = {
     scenario.name: scenario
     for scenario in (
         Scenario("paper-0.55", (_cell_at_0_55("A"),)),
         Scenario("paper-0.23", (_cell_at_0_23("A"),)),
+        Scenario("first-charge", (_first_charge("A"),)),
         Scenario("second-cycle", (_second_cycle("A"),)),
         Scenario("two-cells", (_cell_at_0_55("A"), _cell_at_0_23("B"))),
     )

@@ -5,7 +5,9 @@ The grey value of a voxel at height z (in voxels) above slice 0 is
     lithium + (electrolyte - lithium) S(z - top) + (collector - lithium) (1 - S(z - bottom))
     S(u) = Φ(u/s) + a (u/w) exp((1 - (u/w)²)/2)
 
-plus noise and artefacts. Φ is the normal distribution function (an edge blurred by a Gaussian of
+plus noise and artefacts. Where moss of porosity p lies between `top` and `front`, S(z - top) is
+replaced by p S(z - top) + (1 - p) S(z - front): a grey level between, and two edges.
+Φ is the normal distribution function (an edge blurred by a Gaussian of
 s voxels); the second term is the bright/dark pair that phase contrast leaves at an edge, of
 extreme ±a at u = ±w.
 A slice is a pure function of (heights, imaging, scan seed, index): order and repeats do not matter.
@@ -21,6 +23,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 from scipy.special import ndtr
+
+from simulators.moss import Moss
 
 BANK_LENGTH = 2**20
 EDGE_REACH = 8.0  # in blurs or fringe widths: beyond it a layer has its plain grey level
@@ -75,11 +79,16 @@ class Tomogram:
     """One scan of a height map. `slice(i)` renders slice `i` along `imaging.axis`, as sent."""
 
     def __init__(
-        self, heights_um: NDArray[np.float64], imaging: Imaging, seed: int | tuple[int, ...] = 0
+        self,
+        heights_um: NDArray[np.float64],
+        imaging: Imaging,
+        seed: int | tuple[int, ...] = 0,
+        moss: Moss | None = None,
     ) -> None:
-        """`heights_um`: (ny, nx) float64 µm, thickness of lithium above the collector.
+        """`heights_um`: (ny, nx) float64 µm, thickness of dense lithium above the collector.
 
-        `seed` names the scan: the same seed gives the same noise and drift.
+        `moss`: what lies on it, if anything. `seed` names the scan: the same seed gives the same
+        noise and drift.
         """
         self.imaging = imaging
         self._seed = (seed,) if isinstance(seed, int) else tuple(seed)
@@ -89,6 +98,12 @@ class Tomogram:
         self._offset = imaging.offset_drift * levels.contrast * rng.normal()
         self.bottom = imaging.collector_slices - 0.5 + imaging.z_drift * rng.normal()
         self.top = (self.bottom + heights_um / imaging.voxel_um).astype(np.float32)
+        self.front: NDArray[np.float32] | None = None
+        self._porosity = 1.0
+        if moss is not None:
+            front_um = heights_um + moss.thickness_um
+            self.front = (self.bottom + front_um / imaging.voxel_um).astype(np.float32)
+            self._porosity = moss.porosity
         self._edge = _edge_table(imaging.blur, imaging.fringe, imaging.fringe_width)
         self._reach = EDGE_REACH * max(imaging.blur, imaging.fringe_width)
         self._radius = _radius_map(*heights_um.shape) if imaging.rings > 0.0 else None
@@ -110,11 +125,12 @@ class Tomogram:
         rng = np.random.default_rng((*self._seed, 1, index))
         if self.imaging.axis == "z":
             z = np.full(self.top.shape[0], self._upright(index))
-            top = self.top
+            top, front = self.top, self.front
         else:
             z = self._upright(np.arange(self.imaging.slices))
-            top = np.broadcast_to(self.top[index], (len(z), self.top.shape[1])).copy()
-        return self._expose(top, z.astype(np.float32), rng, index)
+            top = _upended(self.top[index], len(z))
+            front = None if self.front is None else _upended(self.front[index], len(z))
+        return self._expose(top, front, z.astype(np.float32), rng, index)
 
     def _upright(self, index: Any) -> Any:
         return self.imaging.slices - 1 - index if self.imaging.reversed_z else index
@@ -122,6 +138,7 @@ class Tomogram:
     def _expose(
         self,
         top: NDArray[np.float32],
+        front: NDArray[np.float32] | None,
         z: NDArray[np.float32],
         rng: np.random.Generator,
         index: int,
@@ -133,9 +150,7 @@ class Tomogram:
         noise = levels.contrast / self.imaging.cnr if np.isfinite(self.imaging.cnr) else 0.0
         out = np.empty(top.shape, dtype)
         span = BANK_LENGTH - top.shape[1]
-        _render(
-            out,
-            top,
+        seen = (
             z,
             (self._offset + self._gain * base).astype(np.float32),
             np.float32(self._gain * levels.contrast),
@@ -146,6 +161,10 @@ class Tomogram:
             (noise * rng.choice((-1.0, 1.0), len(z))).astype(np.float32),
             np.float32(0.0 if dtype.kind == "f" else np.iinfo(dtype).max),
         )
+        if front is None:
+            _render(out, top, *seen)
+        else:
+            _render_moss(out, top, front, np.float32(self._porosity), *seen)
         if self._radius is not None and self.imaging.axis == "z":
             rings = (
                 self.imaging.rings * levels.contrast * rng.normal(size=int(self._radius.max()) + 1)
@@ -164,6 +183,11 @@ def edge_shape(
     """S(u) of the module: 0 far below an edge, 1 far above it. `u` in voxels, any shape."""
     v = u / fringe_width
     return ndtr(u / blur) + fringe * v * np.exp(0.5 * (1.0 - v * v))
+
+
+def _upended(row: NDArray[np.float32], nz: int) -> NDArray[np.float32]:
+    """(nz, nx): one row of heights for every height z."""
+    return np.broadcast_to(row, (nz, len(row))).copy()
 
 
 @cache
@@ -202,22 +226,43 @@ def _render(out, top, z, base, contrast, edge, reach, bank, offset, noise, ceili
     `edge`: table of S over [-reach, reach]; `bank`, `offset`, `noise`: noise of row r is
     `noise[r] * bank[offset[r]:]`; `ceiling` > 0 rounds and clips to [0, ceiling].
     """
-    steps = len(edge) - 1
-    scale = np.float32(steps) / (np.float32(2.0) * reach)
+    scale = np.float32(len(edge) - 1) / (np.float32(2.0) * reach)
     for r in range(out.shape[0]):
         start, sigma = offset[r], noise[r]
         for x in range(out.shape[1]):
-            u = z[r] - top[r, x]
-            if u <= -reach:
-                step = np.float32(0.0)
-            elif u >= reach:
-                step = np.float32(1.0)
-            else:
-                place = (u + reach) * scale
-                cell = min(int(place), steps - 1)
-                part = place - np.float32(cell)
-                step = edge[cell] + part * (edge[cell + 1] - edge[cell])
+            step = _step(z[r] - top[r, x], edge, reach, scale)
             grey = base[r] + contrast * step + sigma * bank[start + x]
             if ceiling > 0:
                 grey = min(max(grey + np.float32(0.5), np.float32(0.0)), ceiling)
             out[r, x] = grey
+
+
+@njit(nogil=True, cache=True)
+def _render_moss(  # type: ignore[no-untyped-def]
+    out, top, front, porosity, z, base, contrast, edge, reach, bank, offset, noise, ceiling
+):
+    """As `_render`, with moss of a porosity between `top` and `front` (rows, nx) float32."""
+    scale = np.float32(len(edge) - 1) / (np.float32(2.0) * reach)
+    for r in range(out.shape[0]):
+        start, sigma = offset[r], noise[r]
+        for x in range(out.shape[1]):
+            low = _step(z[r] - top[r, x], edge, reach, scale)
+            high = _step(z[r] - front[r, x], edge, reach, scale)
+            step = high + porosity * (low - high)
+            grey = base[r] + contrast * step + sigma * bank[start + x]
+            if ceiling > 0:
+                grey = min(max(grey + np.float32(0.5), np.float32(0.0)), ceiling)
+            out[r, x] = grey
+
+
+@njit(inline="always")
+def _step(u, edge, reach, scale):  # type: ignore[no-untyped-def]
+    """S(u), linear between the entries of its table over [-reach, reach]."""
+    if u <= -reach:
+        return np.float32(0.0)
+    if u >= reach:
+        return np.float32(1.0)
+    place = (u + reach) * scale
+    cell = min(int(place), len(edge) - 2)
+    part = place - np.float32(cell)
+    return edge[cell] + part * (edge[cell + 1] - edge[cell])

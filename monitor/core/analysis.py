@@ -16,6 +16,7 @@ from monitor.core.current import Running, absolute_current, local_current, remov
 from monitor.core.cycler import CyclerHistory
 from monitor.core.pit_links import PitMap
 from monitor.core.pits import find_pits, pit_summary
+from monitor.core.plating import Measured, PlatingWatch
 from monitor.core.plateau import Plateau, complete
 from monitor.core.register import Frame, Registration
 from monitor.core.surfaces import Heights
@@ -34,16 +35,6 @@ TILES_A_SIDE = 4
 Map = NDArray[np.float32]
 
 
-@dataclass(frozen=True, eq=False)
-class Measured:
-    """One finished scan: where and when, which slices came, and the heights they gave."""
-
-    start: ScanStart
-    ledger: NDArray[np.uint8]
-    levels: Levels | None
-    heights: Heights
-
-
 class CellAnalysis:
     """What is known of one cell so far: its reference scan, the previous scan, its pits."""
 
@@ -55,6 +46,7 @@ class CellAnalysis:
         self._previous: Measured | None = None
         self._pit_map: PitMap | None = None
         self._running = Running()
+        self._plating = PlatingWatch(cell)
         self._frame = Frame(has_bottom=cell.has_collector)
         self.doubt = ""
         """Why the last scan may lie beside the reference; "" where nothing speaks for it."""
@@ -70,6 +62,8 @@ class CellAnalysis:
             "height_error": heights.error,
             "bottom": heights.bottom,
         }
+        if heights.moss is not None:
+            maps["deposit_front"] = heights.moss.front
         summary = self._electrochemistry(scan) | quality | registration.summary()
         summary |= areal(heights.height, scan.start.voxel_size[1:])
         if self._reference is None and np.isfinite(heights.height).any():
@@ -81,6 +75,7 @@ class CellAnalysis:
             maps |= self._removal(reference, scan)
             maps |= self._currents(reference, scan, maps["removal"])
             summary |= self._thickness(reference, scan, maps)
+            summary |= self._plating.summary(scan, self._history, self._pit_map)
             found = self._pits(scan, maps, summary)
             if found is not None:
                 labels, pits = found.labels, found.pits
@@ -109,7 +104,7 @@ class CellAnalysis:
 
     def _removal(self, reference: Measured, scan: Measured) -> dict[str, Map]:
         before, now = reference.heights, scan.heights
-        lost, error = removal(before.height, before.error, now.height, now.error)
+        lost, error = removal(before.lithium, before.lithium_error, now.lithium, now.lithium_error)
         return {"removal": lost, "removal_error": error}
 
     def _currents(self, reference: Measured, scan: Measured, lost: Map) -> dict[str, Map]:
@@ -124,10 +119,10 @@ class CellAnalysis:
         step_charge, step_hours = self._charge_and_hours(previous.start.time, scan.start.time)
         if step_charge is not None and step_hours > 0:
             step, _ = removal(
-                previous.heights.height,
-                previous.heights.error,
-                scan.heights.height,
-                scan.heights.error,
+                previous.heights.lithium,
+                previous.heights.lithium_error,
+                scan.heights.lithium,
+                scan.heights.lithium_error,
             )
             maps["interval"] = local_current(step, step_charge, step_hours)
         if scan.start.voxel_size_um:
@@ -136,7 +131,7 @@ class CellAnalysis:
                 step_charge / elapsed if step_charge is not None and elapsed > 0 else float("nan")
             )
             maps["running"], maps["running_error"] = self._running.update(
-                scan.heights.height, scan.heights.error, scan.start.time, mean
+                scan.heights.lithium, scan.heights.lithium_error, scan.start.time, mean
             )
         return {name: values for name, values in maps.items() if values is not None}
 

@@ -21,7 +21,9 @@ GRID = 64
 BLOCK = 4
 PITCH = 2
 MARGIN = 4
-BAND_MARGIN = 20
+BAND_MARGIN, MOSS_MARGIN = (20, 20), (60, 25)
+"""Slices kept before and beyond the interface, seen from the lithium. The dense lithium below moss
+lies deep: filled pits are part of it."""
 LEAST_SEGMENT = 4
 LEAST_SEEN = 12
 LEAST_LITHIUM = 8
@@ -78,11 +80,13 @@ def _ratio(below: float | None, above: float | None, noise: float) -> tuple[floa
 class Calibration:
     """Samples one scan's columns and says its grey levels as soon as all layers have been seen."""
 
-    def __init__(self, start: ScanStart, cell: CellSettings) -> None:
+    def __init__(self, start: ScanStart, cell: CellSettings, *, plated: bool = False) -> None:
+        """`plated`: lithium was plated before this scan, so that there may be moss."""
         nz, ny, nx = start.volume_shape
         self._start = start
         self._cell = cell
         self._axis = start.axis
+        self._margin = MOSS_MARGIN if plated else BAND_MARGIN
         self._voxel_um = start.voxel_size_um[0] if start.voxel_size_um else None
         self._rows = _grid(ny)
         self._columns = _grid(nx)
@@ -140,7 +144,8 @@ class Calibration:
         edges = seen[np.minimum(cuts, len(seen) - 1)]
         interface = edges[:, 0] if self._cell.reversed_z else edges[:, -1]
         low, high = (int(v) for v in np.percentile(interface, (1, 99)))
-        first, last = max(0, low - BAND_MARGIN), min(nz, high + BAND_MARGIN)
+        below, above = self._margin[::-1] if self._cell.reversed_z else self._margin
+        first, last = max(0, low - below), min(nz, high + above)
         if self._cell.has_collector and self._cell.reversed_z:
             last = min(last, int(np.percentile(edges[:, 1], 1)) - MARGIN)
         elif self._cell.has_collector:

@@ -117,6 +117,7 @@ class CyclerHistory:
     last: CyclerReading | None = None
     _discharges: list[float] = field(default_factory=list)
     _step: str | None = None
+    _plated_since: float | None = None
     _counter: tuple[float, float, float] | None = None
     _refused: list[CyclerReading] = field(default_factory=list)
 
@@ -184,6 +185,8 @@ class CyclerHistory:
         step = _step_of(current)
         if step == "discharge" and step != self._step:
             self._discharges.append(reading.time)
+        if step == "charge" and self._plated_since is None:
+            self._plated_since = reading.time
         if step != "rest":
             self._step = step
 
@@ -232,6 +235,10 @@ class CyclerHistory:
         full = largest * seconds / COULOMB_PER_MAH / 1000.0
         share = min(1.0, abs(charge_mAh - self.stripped_mAh[-1]) / full)
         return self.active_s[-1] + share * seconds
+
+    def plated_by(self, time: float) -> bool:
+        """Whether lithium has been plated by `time`: current has flowed the other way."""
+        return self._plated_since is not None and self._plated_since < time
 
     def charge_at(self, time: float) -> float | None:
         """Net charge stripped by `time` since the first reading, mAh. None without readings."""

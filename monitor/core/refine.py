@@ -69,7 +69,11 @@ class Spare:
 
 
 class Band:
-    """The slices around the interface, as ratios of "beyond the interface" to "before it"."""
+    """The slices around the interface, as ratios of "beyond the interface" to "before it".
+
+    `ratios`: (ny, n, nx) int8, the slices `around`; `came`: (n,), or (ny,) where slices are
+    `vertical`, those of them that are there.
+    """
 
     def __init__(
         self, start: ScanStart, around: Range, ratio: NDArray[np.float32], spare: Spare
@@ -78,44 +82,49 @@ class Band:
         _, ny, nx = start.volume_shape
         planes = around.last - around.first
         self.around = around
+        self.vertical = start.axis == "y"
         self._ratio = ratio
         self._spare = spare
-        self._vertical = start.axis == "y"
-        self._came = np.zeros(ny if self._vertical else planes, np.bool_)
+        self.came = np.zeros(ny if self.vertical else planes, np.bool_)
         # a row's slices lie together: each row is worked through from the cache
-        self._ratios = spare.take((ny, planes, nx))
+        self.ratios = spare.take((ny, planes, nx))
 
     def add(self, z: int, image: NDArray[np.generic]) -> None:
         """Slice z (ny, nx), where it is one of those kept."""
         if self.around.first <= z < self.around.last:
             plane = z - self.around.first
-            kernels.quantise(image, *self._ratio, self._ratios[:, plane])
-            self._came[plane] = True
+            kernels.quantise(image, *self._ratio, self.ratios[:, plane])
+            self.came[plane] = True
 
     def add_vertical(self, row: int, image: NDArray[np.generic]) -> None:
         """Vertical slice (nz, nx) at index `row` along y."""
         cut = image[self.around.first : self.around.last]
-        kernels.quantise(cut, *self._ratio, self._ratios[row])
-        self._came[row] = True
+        kernels.quantise(cut, *self._ratio, self.ratios[row])
+        self.came[row] = True
+
+    @property
+    def limit(self) -> float:
+        """The log-likelihood ratio that 127 units stand for, nats."""
+        return float(self._ratio[2])
 
     def close(self) -> None:
         """Give the memory back."""
-        self._spare.give(self._ratios)
+        self._spare.give(self.ratios)
 
     def interface(self) -> tuple[Map, Map]:
         """Position of the interface and its standard deviation, (ny, nx) float32, in slices.
 
         NaN where no edge is found within reach of the first look.
         """
-        ny, _, nx = self._ratios.shape
-        for gap in np.flatnonzero(~self._came):
-            self._ratios[(gap,) if self._vertical else (slice(None), gap)] = 0
+        ny, _, nx = self.ratios.shape
+        for gap in np.flatnonzero(~self.came):
+            self.ratios[(gap,) if self.vertical else (slice(None), gap)] = 0
         place = np.empty((ny, nx), np.float32)
         error = np.empty((ny, nx), np.float32)
         for top in range(0, ny, ROWS_AT_ONCE):
             low, high = max(0, top - HALO), min(ny, top + ROWS_AT_ONCE + HALO)
             rows = slice(top, min(ny, top + ROWS_AT_ONCE))
-            part = _interface(self._ratios[low:high])
+            part = _interface(self.ratios[low:high])
             inner = slice(rows.start - low, rows.stop - low)
             place[rows], error[rows] = part[0][inner], part[1][inner]
         return place + np.float32(self.around.first - 0.5), error

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from monitor.core.surfaces import Heights, scatter
+from monitor.core.surfaces import Heights, Moss, scatter
 from monitor.records import frozen
 
 LEAST_NOISE_SHARE = 0.5
@@ -35,7 +37,16 @@ def moved_back(
     add_slopes(height, covariance, variance)
     error = np.sqrt(variance)
     error[np.isnan(height)] = np.nan
-    return Heights(frozen(height), frozen(error), frozen(bottom), heights.noise)
+    moss = None if heights.moss is None else _moved_moss(heights.moss, dy, dx)
+    return Heights(frozen(height), frozen(error), frozen(bottom), heights.noise, moss)
+
+
+def _moved_moss(moss: Moss, dy: float, dx: float) -> Moss:
+    front, error, confidence = (
+        frozen(resampled(values, dy, dx)[0])
+        for values in (moss.front, moss.front_error, moss.confidence)
+    )
+    return replace(moss, front=front, front_error=error, confidence=confidence)
 
 
 @njit(nogil=True, cache=True)

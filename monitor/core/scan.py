@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from monitor.core import kernels
-from monitor.core.analysis import Measured
+from monitor.core.plating import Measured
 from monitor.core.assemble import Arrival, Assembly
 from monitor.core.calibrate import Calibration, Levels
 from monitor.core.refine import Spare
@@ -33,7 +33,10 @@ class RunningScan:
         former: Levels | None,
         memory_bytes: int,
         spare: Spare | None = None,
+        *,
+        plated: bool = False,
     ) -> None:
+        """`former`: grey levels of the scan before; `plated`: there may be moss on the lithium."""
         self.start = start
         self.streams = {start.stream}
         self.ended = False
@@ -43,6 +46,7 @@ class RunningScan:
         self._former = former
         self._cell = cell
         self._spare = spare
+        self._plated = plated
         self._dtype = np.dtype(start.dtype)
         self._told = False
         self._assembly = Assembly(start, memory_bytes)
@@ -94,8 +98,8 @@ class RunningScan:
         arrival = self._assembly.add(frame)
         if arrival is Arrival.NEW:
             if self._calibration is None:
-                self._calibration = Calibration(self.start, self._cell)
-                self._surfaces = Surfaces(self.start, self._cell, self._spare)
+                self._calibration = Calibration(self.start, self._cell, plated=self._plated)
+                self._surfaces = Surfaces(self.start, self._cell, self._spare, plated=self._plated)
             if not self._final_levels:
                 self._calibration.sample(frame.frame, frame.data)
                 self._calibrate()

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from monitor.core.analysis import CellAnalysis, Measured, provisional
+from monitor.core.analysis import CellAnalysis, provisional
+from monitor.core.plating import Measured
 from monitor.core.assemble import Arrival
 from monitor.core.calibrate import Levels
 from monitor.core.cycler import CyclerHistory, Documents
@@ -168,8 +169,11 @@ class Session:
             return
         while len(cell.open) >= MAX_OPEN_SCANS:
             self._finish(cell, next(iter(cell.open.values())))
+        plated = cell.history.plated_by(start.stop_time)
         memory = int(self._settings.feeds.reorder_memory_MB * 1e6)
-        cell.open[start.key] = RunningScan(start, cell.settings, cell.levels, memory, self._spare)
+        cell.open[start.key] = RunningScan(
+            start, cell.settings, cell.levels, memory, self._spare, plated=plated
+        )
         self._event(
             "scan_started",
             start.key.cell,

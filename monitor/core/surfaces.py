@@ -10,6 +10,7 @@ from scipy.ndimage import uniform_filter
 
 from monitor.core import kernels
 from monitor.core.calibrate import Levels
+from monitor.core.moss import Deposit, deposit
 from monitor.core.refine import Band, Range, Spare, smoothed
 from monitor.records import LEDGER_MISSING, ScanStart, frozen
 from monitor.settings import CellSettings
@@ -20,13 +21,31 @@ NEAR_HOLE = 3
 SCATTER_SAMPLES = 50_000
 STRAY_BOTTOM, STRAY_SPREADS = 6.0, 6.0
 RIM_PX, RIM_SHARE = 7, 0.05
+MOSS_EXPECTED = 0.9
 
 Map = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
+class Moss:
+    """The porous deposit on the dense lithium. `front` (ny, nx) float32: height of its front above
+    the lithium's bottom, that of the lithium where there is none; NaN where it cannot be told.
+    `confidence`: 0 to 1. `porosity` of the field and its standard deviation; `share` of the field
+    that has moss."""
+
+    front: Map
+    front_error: Map
+    confidence: Map
+    porosity: float
+    porosity_error: float
+    share: float
+
+
+@dataclass(frozen=True, eq=False)
 class Heights:
     """Maps (ny, nx) float32 in the scan's length unit; NaN = no interface was found there.
+
+    With moss, `height` is that of the dense lithium.
 
     `height` is the distance from the bottom of the lithium to its interface with the electrolyte;
     `error` its standard deviation; `bottom` the position of the lithium's bottom along z.
@@ -36,12 +55,37 @@ class Heights:
     error: Map
     bottom: Map
     noise: float
+    moss: Moss | None = None
+
+    @property
+    def lithium(self) -> Map:
+        """Thickness of the lithium, that in the moss included, as if it were dense."""
+        if self.moss is None:
+            return self.height
+        return self.height + np.float32(1 - self.moss.porosity) * (self.moss.front - self.height)
+
+    @property
+    def lithium_error(self) -> Map:
+        """Standard deviation of `lithium`."""
+        if self.moss is None:
+            return self.error
+        share = np.float32(self.moss.porosity)
+        error: Map = np.hypot(share * self.error, (1 - share) * self.moss.front_error)
+        return error
 
 
 class Surfaces:
     """The two edges of the lithium in one scan, column by column, while its slices come."""
 
-    def __init__(self, start: ScanStart, cell: CellSettings, spare: Spare | None = None) -> None:
+    def __init__(
+        self,
+        start: ScanStart,
+        cell: CellSettings,
+        spare: Spare | None = None,
+        *,
+        plated: bool = False,
+    ) -> None:
+        """`plated`: lithium was plated before this scan, so that there may be moss."""
         _, ny, nx = start.volume_shape
         self._start = start
         self._cell = cell
@@ -55,6 +99,8 @@ class Surfaces:
         self._levels: Levels | None = None
         self._band: Band | None = None
         self._refined: tuple[Map, Map] | None = None
+        self._deposit: Deposit | None = None
+        self._plated = plated
         self._spare = spare or Spare()
 
     @property
@@ -99,8 +145,28 @@ class Surfaces:
     def _refine(self) -> None:
         if self._band is not None:
             self._refined = self._band.interface()
+            if self._plated:
+                self._refined = self._look_for_moss(self._band, *self._refined)
             self._band.close()
             self._band = None
+
+    def _look_for_moss(self, band: Band, place: Map, error: Map) -> tuple[Map, Map]:
+        """The top of the dense lithium and its error, in slices; NaN where it cannot be told."""
+        found = deposit(
+            band.ratios,
+            band.around,
+            band.limit,
+            place,
+            error,
+            came=band.came,
+            vertical=band.vertical,
+            reversed_z=self._cell.reversed_z,
+            expected=MOSS_EXPECTED,
+        )
+        if not found.stack.present:
+            return place, error
+        self._deposit = found
+        return found.dense, found.dense_error
 
     def add_vertical(self, row: int, image: NDArray[np.generic]) -> None:
         """The vertical slice (nz, nx) at index `row` along y."""
@@ -148,7 +214,28 @@ class Surfaces:
         bottom *= voxel
         error = np.sqrt(variance) * voxel
         error[np.isnan(height)] = np.nan
-        return Heights(frozen(height), frozen(error), frozen(bottom), noise * float(voxel))
+        moss = self._moss(height, bottom, error)
+        return Heights(frozen(height), frozen(error), frozen(bottom), noise * float(voxel), moss)
+
+    def _moss(self, height: Map, bottom: Map, error: Map) -> Moss | None:
+        """The moss in the length unit; changes `height` and `error`: what is under moss and cannot
+        be told has no number."""
+        found = self._deposit
+        if found is None:
+            return None
+        unknown = ~np.isfinite(found.dense)
+        height[unknown] = error[unknown] = np.nan
+        voxel, nz = np.float32(self._start.voxel_size[0]), self._start.volume_shape[0]
+        front = nz - 1 - found.front if self._cell.reversed_z else found.front
+        front = np.where(np.isfinite(height), voxel * front - bottom, np.float32(np.nan))
+        return Moss(
+            frozen(front),
+            frozen(voxel * found.front_error),
+            frozen(found.confidence),
+            found.stack.porosity,
+            found.stack.porosity_error,
+            found.stack.share,
+        )
 
     def _put_refined(
         self, place: Map, place_error: Map, height: Map, bottom: Map, variance: Map

@@ -62,6 +62,8 @@ _LENGTHS = (
     "shift_error",
     "shift_z",
     "shift_z_error",
+    "plated",
+    "moss",
 )
 _OTHERS = (
     "charge_mAh_cm2",
@@ -93,6 +95,13 @@ _OTHERS = (
     "tilt_x_mrad",
     "tilt_y_mrad",
     "tilt_error_mrad",
+    "plated_in_pits",
+    "plated_measured",
+    "moss_share",
+    "moss_porosity",
+    "moss_porosity_error",
+    "moss_porosity_by_charge",
+    "moss_confidence",
     "time",
     "reason",
     "request",

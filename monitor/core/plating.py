@@ -1,0 +1,85 @@
+"""What charge has plated since the last discharge: how much, where, and how porous."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core.calibrate import Levels
+from monitor.core.cycler import CyclerHistory
+from monitor.core.moss_plating import plated_um, plating_shares, porosity_by_charge
+from monitor.core.pit_links import PitMap
+from monitor.core.surfaces import Heights
+from monitor.records import ScanStart
+from monitor.settings import CellSettings
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """One finished scan: where and when, which slices came, and the heights they gave."""
+
+    start: ScanStart
+    ledger: NDArray[np.uint8]
+    levels: Levels | None
+    heights: Heights
+
+
+class PlatingWatch:
+    """Follows one cell: its last scan before lithium was plated, and what has grown on it."""
+
+    def __init__(self, cell: CellSettings) -> None:
+        self._cell = cell
+        self._before: Measured | None = None
+        self._labels: NDArray[np.int32] | None = None
+
+    def summary(
+        self, scan: Measured, history: CyclerHistory, pits: PitMap | None
+    ) -> dict[str, Any]:
+        """Numbers of the deposit; empty before lithium has been plated. All scans are in one frame.
+
+        `pits`: those of the scan before this one. Porosity by charge takes the field's share of
+        the current to be that of the electrode.
+        """
+        if not history.plated_by(scan.start.time) or self._before is None:
+            self._before = scan
+            return {}
+        if self._labels is None:
+            shape = scan.heights.height.shape
+            self._labels = pits.labels if pits is not None else np.zeros(shape, np.int32)
+        if self._before.start.volume_shape[1:] != scan.start.volume_shape[1:]:
+            return {}
+        return self._numbers(self._before, scan, history, self._labels)
+
+    def _numbers(
+        self, before: Measured, scan: Measured, history: CyclerHistory, labels: NDArray[np.int32]
+    ) -> dict[str, Any]:
+        q0, q1 = history.charge_at(before.start.time), history.charge_at(scan.start.time)
+        charge = (q0 - q1) / self._cell.area_cm2 if q0 is not None and q1 is not None else None
+        if charge is not None and charge <= 0:
+            return {}  # what was plated has been stripped again
+        now, moss = scan.heights, scan.heights.moss
+        front = now.height if moss is None else moss.front
+        porosity = 0.0 if moss is None else moss.porosity
+        grown = plated_um(before.heights.lithium, now.height, front, porosity)
+        shares = plating_shares(grown, labels)
+        numbers: dict[str, Any] = {
+            "plated_um": shares.plated_um,
+            "plated_in_pits": shares.pit_share,
+            "plated_measured": shares.measured,
+        }
+        if moss is None:
+            return numbers
+        deposit = float(np.nanmean(front - before.heights.lithium))
+        numbers |= {
+            "moss_um": float(np.nanmean(front - now.height)),
+            "moss_share": moss.share,
+            "moss_porosity": moss.porosity,
+            "moss_porosity_error": moss.porosity_error,
+            "moss_confidence": float(np.mean(moss.confidence)),
+        }
+        if charge is not None and scan.start.voxel_size_um:
+            numbers["moss_porosity_by_charge"] = porosity_by_charge(deposit, charge)
+        return numbers
