@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.areal import areal
-from monitor.core.calibrate import Levels
 from monitor.core.current import Running, absolute_current, local_current, removal
 from monitor.core.cycler import CyclerHistory
 from monitor.core.pit_links import PitMap
 from monitor.core.pits import find_pits, pit_summary
-from monitor.core.plating import Measured, PlatingWatch
 from monitor.core.plateau import Plateau, complete
+from monitor.core.plating import Measured, PlatingWatch
 from monitor.core.register import Frame, Registration
 from monitor.core.surfaces import Heights
 from monitor.core.tilt import Plane

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from monitor.core import kernels
-from monitor.core.plating import Measured
 from monitor.core.assemble import Arrival, Assembly
 from monitor.core.calibrate import Calibration, Levels
+from monitor.core.plating import Measured
 from monitor.core.refine import Spare
 from monitor.core.surfaces import Heights, Surfaces
 from monitor.errors import BadMessage

@@ -12,11 +12,11 @@ from dataclasses import asdict
 from typing import Any
 
 from monitor.core.analysis import CellAnalysis, provisional
-from monitor.core.plating import Measured
 from monitor.core.assemble import Arrival
 from monitor.core.calibrate import Levels
 from monitor.core.cycler import CyclerHistory, Documents
 from monitor.core.onset import OnsetWatch, request_id
+from monitor.core.plating import Measured
 from monitor.core.refine import Spare
 from monitor.core.scan import RunningScan
 from monitor.core.streams import StreamCounter

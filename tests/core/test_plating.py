@@ -1,4 +1,4 @@
-"""A charge that grows moss, through the session: two surfaces, porosity twice, lithium conserved."""
+"""A charge that grows moss, through the session: two surfaces, porosity, lithium conserved."""
 
 import numpy as np
 import pytest
