@@ -24,8 +24,9 @@ PILOT_SIGMA_PX = 1.0
 SIGMA_PX = 1.0
 STIFF_SIGMA_PX = 2.0
 EDGE_BLUR = 0.8
-PILOT_NOISE = 1.22
-"""The surface followed is noisy itself: by this much the error exceeds that of a known path."""
+PILOT_NOISE, PILOT_RISE, PILOT_MOST = 1.16, 0.22, 0.7
+"""The surface followed is noisy itself, the more so the larger the error (voxels) is: by this much
+it exceeds that of a known path, as measured on phantoms."""
 RIM_SHARE, RIM_SIGMA_PX = 0.4, 1.5
 SHARP_SIGMA_PX, SHRINK_SIGMA_PX, SHRINK_DOUBT = 0.5, 1.0, 1.5
 SHARP_FROM, SHARP_RISE = 0.22, 0.07
@@ -34,6 +35,7 @@ LAGS, SCATTER_SAMPLES, LEAST_STEPS = 3, 2048, 200
 MAX_SLICES = 256
 ROWS_AT_ONCE = 128
 LEAST_REACH = 3
+NEAR_GAP = 3
 HALO = 8
 
 Map = NDArray[np.float32]
@@ -102,6 +104,31 @@ class Band:
         kernels.quantise(cut, *self._ratio, self.ratios[row])
         self.came[row] = True
 
+    def _bridge(self) -> None:
+        """What did not come lies linearly between its neighbours, so that a gap pulls no edge."""
+        there = np.flatnonzero(self.came)
+        along = self.ratios if self.vertical else self.ratios.transpose(1, 0, 2)
+        for gap in np.flatnonzero(~self.came):
+            before, after = there[there < gap], there[there > gap]
+            if not there.size:
+                along[gap] = 0
+            elif not before.size or not after.size:
+                along[gap] = along[after[0] if after.size else before[-1]]
+            else:
+                low, high = before[-1], after[0]
+                part = np.float32((gap - low) / (high - low))
+                along[gap] = np.rint(
+                    along[low] + part * (along[high] - along[low].astype(np.int16))
+                )
+
+    def _share_bridged(self, place: Map) -> Map:
+        """Share of the planes around each place that did not come: there the edge is guessed."""
+        width = 2 * NEAR_GAP + 1
+        near = np.convolve(~self.came, np.ones(width) / width, "same").astype(np.float32)
+        at = np.nan_to_num(place).astype(np.int64).clip(0, len(near) - 1)
+        share: Map = near[at]
+        return share
+
     @property
     def limit(self) -> float:
         """The log-likelihood ratio that 127 units stand for, nats."""
@@ -117,8 +144,7 @@ class Band:
         NaN where no edge is found within reach of the first look.
         """
         ny, _, nx = self.ratios.shape
-        for gap in np.flatnonzero(~self.came):
-            self.ratios[(gap,) if self.vertical else (slice(None), gap)] = 0
+        self._bridge()
         place = np.empty((ny, nx), np.float32)
         error = np.empty((ny, nx), np.float32)
         for top in range(0, ny, ROWS_AT_ONCE):
@@ -127,6 +153,8 @@ class Band:
             part = _interface(self.ratios[low:high])
             inner = slice(rows.start - low, rows.stop - low)
             place[rows], error[rows] = part[0][inner], part[1][inner]
+        if not self.came.all() and not self.vertical:
+            error *= 1 + self._share_bridged(place)
         return place + np.float32(self.around.first - 0.5), error
 
 
@@ -144,7 +172,8 @@ def _interface(ratios: NDArray[np.int8]) -> tuple[Map, Map]:
     trust = min(1.0, (SHARP_FROM - spread) / SHARP_RISE)
     if trust > 0:
         shift, noise, left = _sharpened(paths, shift, noise, left, np.float32(trust))
-    return surface + shift, np.sqrt(PILOT_NOISE**2 * noise + left)
+    excess = np.float32(PILOT_NOISE + PILOT_RISE * min(spread, PILOT_MOST))
+    return surface + shift, np.sqrt(excess**2 * noise + left)
 
 
 def _sharpened(
@@ -180,8 +209,22 @@ def _step(paths: Map, sigma: float) -> tuple[Map, Map]:
     kernels.best_shift(joined, edge, shift, bend)
     place: Map = np.where(bend > 0, shift, np.float32(np.nan))
     curvature = np.maximum(_averaged(bend, BEND_SIGMA_PX), np.float32(1e-6))
-    variance = np.asarray(_slope_noise(joined, edge) / curvature**2, np.float32)
-    return place, variance
+    rim = np.outer(_mirrored_twice(ny, sigma), _mirrored_twice(nx, sigma))
+    return place, np.asarray(_slope_noise(joined, edge) / curvature**2 * rim, np.float32)
+
+
+def _mirrored_twice(n: int, sigma: float) -> Map:
+    """(n,) by how much the noise of a Gaussian average grows where an end is mirrored: there some
+    columns count twice."""
+    half = _gaussian(sigma)
+    reach = len(half) - 1
+    line = np.concatenate([half[:0:-1], half])
+    excess = np.ones(n, np.float32)
+    for i in [*range(min(reach, n)), *range(max(0, n - reach), n)]:
+        place = np.abs(np.arange(i - reach, i + reach + 1))
+        place = np.minimum(np.abs(n - 1 - np.abs(n - 1 - place)), n - 1)
+        excess[i] = (np.bincount(place, line) ** 2).sum() / (line**2).sum()
+    return excess
 
 
 def _slope_noise(joined: Map, edge: Map) -> np.float32:

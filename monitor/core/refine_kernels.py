@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit, prange
 
 FULL = 127
-ZERO, NONE = np.int16(0), np.float32(0)
+ZERO, NONE, HALF = np.int16(0), np.float32(0), np.float32(0.5)
 BEYOND_DOUBT = np.int16(2**15 - 1 - 9 * FULL)
 
 
@@ -29,20 +29,24 @@ def pilot(band, out):
     """First look: the change point of each column's ratios summed over 3×3 columns.
 
     band: (ny, n, nx) int8; out: (ny, nx) float32, set to the plane index at which the second layer
-    begins, 0 to n.
+    begins, 0 to n; between planes where the sums on both sides cross zero.
     """
     ny, n, nx = band.shape
     for y in prange(ny):
         low, high = max(0, y - 1), min(ny - 1, y + 1)
         column = np.zeros(nx + 2, np.int16)
-        rise = np.zeros(nx, np.int16)
-        place = np.zeros(nx, np.int16)
+        rise, place = np.zeros(nx, np.int16), np.zeros(nx, np.int16)
+        last, following = np.zeros(nx, np.int16), np.zeros(nx, np.int16)
         for z in range(n):
             _three_rows(band[low, z], band[y, z], band[high, z], column[1:-1])
             column[0], column[nx + 1] = column[1], column[nx]
-            _follow_least(column[:-2], column[1:-1], column[2:], np.int16(z + 1), rise, place)
+            _follow_least(
+                column[:-2], column[1:-1], column[2:], np.int16(z), rise, place, last, following
+            )
         for x in range(nx):
-            out[y, x] = place[x]
+            low, high = np.float32(last[x]), np.float32(following[x])
+            crossing = high > NONE and low < NONE
+            out[y, x] = place[x] + (-low / (high - low) - HALF if crossing else NONE)
 
 
 @njit(nogil=True, cache=True)
@@ -52,12 +56,17 @@ def _three_rows(above, here, below, column):
 
 
 @njit(nogil=True, cache=True)
-def _follow_least(left, middle, right, now, rise, place):
-    """How far the running sum of three columns' ratios is above its least value, and where that
-    was; a rise beyond `BEYOND_DOUBT` is not counted, which keeps it in two bytes."""
+def _follow_least(left, middle, right, z, rise, place, last, following):
+    """How far the running sum of three columns' ratios is above its least value; after how many
+    planes that was; the ratios before and after it. A rise beyond `BEYOND_DOUBT` is not counted,
+    which keeps it in two bytes."""
+    now = np.int16(z + 1)
     for x in range(rise.shape[0]):
-        up = np.int16(rise[x] + left[x] + middle[x] + right[x])
-        before = place[x]
+        ratio = np.int16(left[x] + middle[x] + right[x])
+        up = np.int16(rise[x] + ratio)
+        before, old, next_one = place[x], last[x], following[x]
+        following[x] = ratio if before == z else next_one
+        last[x] = ratio if up < ZERO else old
         place[x] = now if up < ZERO else before
         rise[x] = min(max(up, ZERO), BEYOND_DOUBT)
 
@@ -204,12 +213,12 @@ def _add(one, other, out):
 @njit(nogil=True, cache=True, error_model="numpy")
 def _turn_at(left, here, right, place, least, shift, bend):
     """Where the score is the least so far: shift and bend there, by a parabola through three."""
-    half, two = np.float32(0.5), np.float32(2)
+    two = np.float32(2)
     for x in range(least.shape[0]):
         a, b, c = left[x], here[x], right[x]
         best, best_shift, best_bend = least[x], shift[x], bend[x]
         turn = a - two * b + c
-        part = half * (a - c) / turn
+        part = HALF * (a - c) / turn
         inside = (a >= b) & (c >= b) & (turn > NONE)
         part = part if inside else NONE
         turn = turn if inside else NONE

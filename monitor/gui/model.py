@@ -25,6 +25,7 @@ MAP_TITLES = {
     "interval": "since the scan before",
     "absolute": "by Faraday's law alone",
     "running": "running estimate",
+    "deposit_front": "front of the deposit, after charge",
     "height_error": "standard error",
 }
 MAP_HELP = {
@@ -36,6 +37,8 @@ MAP_HELP = {
     "absolute": "d / (4.8491 µm per mAh/cm² · t): by Faraday's law alone, so that a failing "
     "segmentation shows",
     "running": "recursive estimate of each pixel's rate; blank where below its own uncertainty",
+    "deposit_front": "height of the front of the porous deposit (moss); there is none before "
+    "lithium has been plated",
     "height_error": "how well each height is known: noise, holes in the slices",
 }
 MAP_NAMES = tuple(MAP_TITLES)

@@ -62,7 +62,7 @@ WHITE_PURPLE = pg.ColorMap(_STOPS, _PURPLES[::-1])
 
 def colour_map(name: str) -> pg.ColorMap:
     """The colour scale of the map `name`."""
-    if name == "height":
+    if name in ("height", "deposit_front"):
         return PURPLE_WHITE
     if name == "removal":
         return WHITE_PURPLE

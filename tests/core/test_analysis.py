@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from monitor.core.analysis import CellAnalysis, mean_over_tiles, provisional
-from monitor.core.plating import Measured
 from monitor.core.cycler import CyclerHistory
+from monitor.core.plating import Measured
 from monitor.core.surfaces import Heights
 from monitor.faraday import UM_PER_MAH_CM2
 from monitor.records import CyclerReading
