@@ -26,7 +26,15 @@ INTERFACE_MAPS = (
     "removal_error",
     "deposit_front",
 )
-CURRENT_MAPS = ("cumulative", "interval", "absolute", "running", "running_error")
+CURRENT_MAPS = (
+    "cumulative",
+    "cumulative_error",
+    "interval",
+    "interval_error",
+    "absolute",
+    "running",
+    "running_error",
+)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -11,9 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.areal import areal
-from monitor.core.current import Running, absolute_current, local_current, removal
+from monitor.core.current import (
+    Running,
+    absolute_current,
+    local_current_and_error,
+    min_detectable_j,
+    removal,
+)
 from monitor.core.cycler import CyclerHistory
-from monitor.core.pit_links import PitMap
+from monitor.core.pit_links import Persistence, PitMap, changes, growth
 from monitor.core.pits import find_pits, pit_summary
 from monitor.core.plateau import Plateau, complete
 from monitor.core.plating import Measured, PlatingWatch
@@ -30,6 +36,8 @@ SMOOTHING_UM = 0.4
 VOXEL_BIN = 0.07
 VOXEL_SMOOTHING = 0.56
 TILES_A_SIDE = 4
+AREAL_LENGTHS = ("Sa", "Sq", "Sz", "Svk", "Vvv")
+"""Vvv is a volume per area: a length."""
 
 Map = NDArray[np.float32]
 
@@ -44,6 +52,7 @@ class CellAnalysis:
         self._reference: Measured | None = None
         self._previous: Measured | None = None
         self._pit_map: PitMap | None = None
+        self._persistence = Persistence()
         self._running = Running()
         self._plating = PlatingWatch(cell)
         self._frame = Frame(has_bottom=cell.has_collector)
@@ -72,7 +81,7 @@ class CellAnalysis:
         pits: tuple[Any, ...] = ()
         if reference is not None and _same_grid(reference.start, scan.start):
             maps |= self._removal(reference, scan)
-            maps |= self._currents(reference, scan, maps["removal"])
+            maps |= self._currents(reference, scan, maps, summary)
             summary |= self._thickness(reference, scan, maps)
             summary |= self._plating.summary(scan, self._history, self._pit_map)
             found = self._pits(scan, maps, summary)
@@ -106,24 +115,40 @@ class CellAnalysis:
         lost, error = removal(before.lithium, before.lithium_error, now.lithium, now.lithium_error)
         return {"removal": lost, "removal_error": error}
 
-    def _currents(self, reference: Measured, scan: Measured, lost: Map) -> dict[str, Map]:
-        """Current-density maps, as far as a cycler is there and time has passed."""
+    def _currents(
+        self,
+        reference: Measured,
+        scan: Measured,
+        removals: Mapping[str, Map],
+        summary: dict[str, Any],
+    ) -> dict[str, Map]:
+        """Current-density maps, as far as a cycler is there and time has passed; adds to `summary`
+        what could be detected."""
         previous = self._previous or reference
+        lost, lost_error = removals["removal"], removals["removal_error"]
         charge, hours = self._charge_and_hours(reference.start.time, scan.start.time)
         maps: dict[str, Map | None] = {}
+        in_um = scan.start.voxel_size_um is not None
         if charge is not None and hours > 0:
-            maps["cumulative"] = local_current(lost, charge, hours)
+            both = local_current_and_error(lost, lost_error, charge, hours)
+            maps["cumulative"], maps["cumulative_error"] = both or (None, None)
+            if in_um:
+                summary["min_detectable_j_mA_cm2"] = min_detectable_j(lost_error, hours)
         if hours > 0 and scan.start.voxel_size_um:
             maps["absolute"] = absolute_current(lost, hours)
         step_charge, step_hours = self._charge_and_hours(previous.start.time, scan.start.time)
         if step_charge is not None and step_hours > 0:
-            step, _ = removal(
+            step, step_error = removal(
                 previous.heights.lithium,
                 previous.heights.lithium_error,
                 scan.heights.lithium,
                 scan.heights.lithium_error,
             )
-            maps["interval"] = local_current(step, step_charge, step_hours)
+            both = local_current_and_error(step, step_error, step_charge, step_hours)
+            maps["interval"], maps["interval_error"] = both or (None, None)
+            if in_um:
+                least = min_detectable_j(step_error, step_hours)
+                summary["min_detectable_j_interval_mA_cm2"] = least
         if scan.start.voxel_size_um:
             elapsed = (scan.start.time - previous.start.time) / 3600.0
             mean = (
@@ -230,7 +255,7 @@ class CellAnalysis:
         plateau = summary["complete_um"]
         if not math.isfinite(plateau):
             return None
-        voxel = scan.start.voxel_size
+        voxel, before = scan.start.voxel_size, self._pit_map
         found = find_pits(
             maps["removal"],
             maps["removal_error"],
@@ -239,10 +264,16 @@ class CellAnalysis:
             settings=self._pit_settings,
             length_unit=scan.start.length_unit,
             scan=scan.start.key.scan,
-            previous=self._pit_map,
+            previous=before,
             current=maps.get("cumulative"),
         )
         self._pit_map = found
+        since = (self._previous or scan).start.time
+        step_charge, _ = self._charge_and_hours(since, scan.start.time)
+        summary |= changes(found, before) | growth(found, before, step_charge)
+        summary["pit_persistence"] = self._persistence.update(
+            found, summary["discharge"], summary["charge_mAh_cm2"]
+        )
         area = float(np.isfinite(maps["removal"]).sum()) * voxel[1] * voxel[2]
         statistics = pit_summary(
             found,
@@ -322,6 +353,6 @@ def _plain(summary: dict[str, Any], length_unit: str) -> dict[str, Any]:
         if length_unit == "voxel" and key.endswith("_um"):
             plain[key.removesuffix("_um") + "_voxel"] = value
             plain[key] = None
-        elif key in ("Sa", "Sq", "Sz"):
+        elif key in AREAL_LENGTHS:
             plain[f"{key}_{'um' if length_unit == 'µm' else 'voxel'}"] = plain.pop(key)
     return plain

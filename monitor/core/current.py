@@ -7,10 +7,13 @@ mA/cm².
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from monitor.core import running_kernels as kernels
+from monitor.core.pace import believed, in_common
 from monitor.faraday import UM_PER_MAH_CM2
 from monitor.records import frozen
 
@@ -21,6 +24,9 @@ REST_CHARGE_MAH_CM2 = 1e-3
 
 MEAN_SIGNIFICANCE = 3.0
 MEAN_TILES = 8
+
+DETECTION_SIGMA = 2.0 * 1.645
+ERROR_SAMPLE = 65536
 
 
 def removal(
@@ -46,13 +52,50 @@ def local_current(removal: Map, charge_mAh_cm2: float, hours: float) -> Map | No
     where ⟨d⟩ is less than 3 standard errors from zero or has not the sign of the charge: the
     quotient would then magnify noise.
     """
+    scale = _per_length(removal, charge_mAh_cm2, hours)
+    return None if scale is None else np.multiply(removal, scale, dtype=np.float32)
+
+
+def local_current_and_error(
+    removal: Map, removal_error: Map, charge_mAh_cm2: float, hours: float
+) -> tuple[Map, Map] | None:
+    """`local_current`, and its standard error from that of the removal, both in mA/cm².
+
+    `removal_error`: (ny, nx) float32 in the unit of `removal`. What the error of ⟨d⟩ adds is the
+    same for all pixels, and is not in it: closure shows that.
+    """
+    scale = _per_length(removal, charge_mAh_cm2, hours)
+    if scale is None:
+        return None
+    current = np.multiply(removal, scale, dtype=np.float32)
+    return current, np.multiply(removal_error, abs(scale), dtype=np.float32)
+
+
+def _per_length(removal: Map, charge_mAh_cm2: float, hours: float) -> float | None:
+    """mA/cm² for each unit of length removed, (Q/A)/(t·⟨d⟩); NaN and None as `local_current`."""
     if not (np.isfinite(charge_mAh_cm2) and hours > 0.0):
         return None
     mean, error = _mean_and_error(removal)
     rests = abs(charge_mAh_cm2) < REST_CHARGE_MAH_CM2
     if rests or not abs(mean) > MEAN_SIGNIFICANCE * error or mean * charge_mAh_cm2 < 0.0:
-        return np.full_like(removal, np.nan, dtype=np.float32)
-    return np.multiply(removal, charge_mAh_cm2 / (hours * mean), dtype=np.float32)
+        return float("nan")
+    return charge_mAh_cm2 / (hours * mean)
+
+
+def min_detectable_j(removal_error: Map, hours: float) -> float | None:
+    """Smallest current density (mA/cm²) that one pixel would show, with 5 % chance of a false
+    alarm and 5 % of a miss: 3.29 σ_d/(4.8491·t), σ_d the median error (Currie, Anal. Chem. 40, 586
+    (1968)).
+
+    `removal_error`: (ny, nx) float32 in µm, of the removal in these `hours`. None where no time
+    has passed or nothing is known.
+    """
+    stride = max(1, math.isqrt(removal_error.size // ERROR_SAMPLE))
+    some = removal_error[::stride, ::stride]
+    some = some[np.isfinite(some)]
+    if not (some.size and hours > 0.0):
+        return None
+    return DETECTION_SIGMA * float(np.median(some)) / (UM_PER_MAH_CM2 * hours)
 
 
 def absolute_current(removal: Map, hours: float) -> Map:
@@ -91,13 +134,15 @@ def _mean_and_error(removal: Map) -> tuple[float, float]:
     return mean, float(np.sqrt(variance) / counts.sum())
 
 
-DRIFT_SHARE = 0.03
+DRIFT_SHARE = 0.02
 DRIFT_PERIOD_H = 0.5
 SPREAD_SHARE = 1.0
 SPREAD_FLOOR_MA_CM2 = 0.05
 SPREAD_UNKNOWN_MA_CM2 = 10.0
-SURPRISE = 3.0
 MAX_CURRENT_RATIO = 4.0
+RATES = 256
+RATE_PERCENT = (0.5, 99.5)
+RATE_SAMPLE_PX = 8
 
 
 class Running:
@@ -106,13 +151,16 @@ class Running:
     State of a pixel: height h (µm) and current density r (mA/cm², stripping positive) with their
     2×2 covariance, float32. Between two scans r is constant: h' = h − 4.8491·Δt·r. From one
     interval to the next r follows the cycler's mean current j̄ in proportion (r' = r·j̄'/j̄) and
-    drifts by a random walk of 3 % of |j̄| per √(30 min); where j̄ is unknown r only drifts, as at
+    drifts by a random walk of 2 % of |j̄| per √(30 min); where j̄ is unknown r only drifts, as at
     1 mA/cm². At the first interval, after a rest, at a reversal or when the current changes more
-    than fourfold, r restarts at j̄ with a standard deviation of |j̄| + 0.05 mA/cm². A height more
-    than 3 standard deviations off the prediction means that the pixel has changed its pace, as
-    when a pit breaks open: the variance of r is then raised by the discrepancy, so that the
-    estimate follows at once. (Bar-Shalom, Li & Kirubarajan, Estimation with Applications to
-    Tracking and Navigation, 2001: ch. 5 the filter, ch. 11 the raised noise at a manoeuvre.)
+    than fourfold, r restarts at j̄ with a standard deviation of |j̄| + 0.05 mA/cm².
+
+    The current moves from place to place: while pits open, less is left for the plain. What the
+    pixels of like r (24 classes of them) are surprised by on average is no noise, and is taken out
+    first.
+    What then still surprises a pixel and its neighbours more than the other pixels of its class
+    means that it has changed its pace, as when a pit breaks open; the more likely this is, the
+    less its past counts (`pace`).
     """
 
     def __init__(self) -> None:
@@ -134,23 +182,53 @@ class Running:
             self._state = np.full((5, *height.shape), np.nan, np.float32)
             self._time_s, self._current = time_s, float("nan")
         hours = max(0.0, (time_s - self._time_s) / 3600.0)
-        ratio, restart = self._transition(mean_current_mA_cm2)
-        known = np.isfinite(mean_current_mA_cm2)
-        level = abs(mean_current_mA_cm2) if known else SPREAD_UNKNOWN_MA_CM2
+        height = frozen(np.ascontiguousarray(height, np.float32)[...])
+        error = frozen(np.ascontiguousarray(error, np.float32)[...])
+        current, current_error = self._step(self._state, height, error, hours, mean_current_mA_cm2)
+        if hours > 0.0:
+            self._time_s, self._current = time_s, mean_current_mA_cm2
+        return frozen(current), frozen(current_error)
+
+    def _step(
+        self, state: Map, height: Map, error: Map, hours: float, mean: float
+    ) -> tuple[Map, Map]:
+        ratio, restart = self._transition(mean)
+        known = np.isfinite(mean)
+        level = abs(mean) if known else SPREAD_UNKNOWN_MA_CM2
         drift = DRIFT_SHARE * max(level if known else 1.0, SPREAD_FLOOR_MA_CM2)
-        current, current_error = running_step(
-            self._state,
-            frozen(np.ascontiguousarray(height, np.float32)[...]),
-            frozen(np.ascontiguousarray(error, np.float32)[...]),
+        lowest, per_rate = _rates(state[1], ratio)
+        sums = np.zeros((RATES if per_rate else 1, 3))
+        surprise = kernels.predict(
+            state,
+            height,
+            error,
             UM_PER_MAH_CM2 * hours,
             ratio,
             restart,
             (SPREAD_SHARE * level + SPREAD_FLOOR_MA_CM2) ** 2,
             drift**2 * hours / DRIFT_PERIOD_H,
+            lowest,
+            per_rate,
+            sums,
         )
-        if hours > 0.0:
-            self._time_s, self._current = time_s, mean_current_mA_cm2
-        return frozen(current), frozen(current_error)
+        if hours <= 0.0:
+            nothing = np.zeros(height.shape, np.uint16)
+            one, none = np.ones(1, np.float32), np.zeros(1, np.float32)
+            unchanged: tuple[Map, Map] = kernels.correct(
+                state, error, surprise, 0.0, nothing, one, none
+            )
+            return unchanged
+        per_step = 1.0 / (UM_PER_MAH_CM2 * hours)
+        shift, classes = in_common(sums, per_rate)
+        counts = np.zeros((int(classes.max()) + 1, kernels.CELLS), np.int64)
+        filed = kernels.weigh(
+            state, error, surprise, per_step, lowest, per_rate, shift, classes, counts
+        )
+        steady, doubt = (table.astype(np.float32).ravel() for table in believed(counts))
+        estimate: tuple[Map, Map] = kernels.correct(
+            state, error, surprise, per_step, filed, steady, doubt
+        )
+        return estimate
 
     def _transition(self, current: float) -> tuple[float, float]:
         """(factor on r, or NaN to restart; value of r at a restart)."""
@@ -165,57 +243,12 @@ class Running:
         return float("nan"), current
 
 
-@njit(nogil=True, cache=True)
-def running_step(
-    state: NDArray[np.float32],
-    height: NDArray[np.float32],
-    error: NDArray[np.float32],
-    step: float,
-    ratio: float,
-    restart: float,
-    restart_variance: float,
-    drift_variance: float,
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:  # pragma: no cover
-    """Predicts and updates every pixel. `state` (5, ny, nx): h, r, P_hh, P_hr, P_rr; mutated."""
-    ny, nx = height.shape
-    current = np.full((ny, nx), np.float32(np.nan), np.float32)
-    current_error = np.full((ny, nx), np.float32(np.nan), np.float32)
-    for y in range(ny):
-        for x in range(nx):
-            z, variance = float(height[y, x]), float(error[y, x]) ** 2
-            measured = np.isfinite(z) and np.isfinite(variance) and variance > 0.0
-            if not np.isfinite(state[0, y, x]):
-                if measured:
-                    state[0, y, x], state[2, y, x] = z, variance
-                continue
-            h, r = float(state[0, y, x]), float(state[1, y, x])
-            hh, hr, rr = float(state[2, y, x]), float(state[3, y, x]), float(state[4, y, x])
-            fresh = np.isnan(r)
-            if fresh or (np.isnan(ratio) and step > 0.0):
-                r, hr, rr = restart, 0.0, restart_variance
-            elif step > 0.0:
-                r, hr, rr = r * ratio, hr * ratio, rr * ratio * ratio + drift_variance
-            h -= step * r
-            hh += step * (step * rr - 2.0 * hr)
-            hr -= step * rr
-            if measured:
-                surprise = z - h
-                if step > 0.0 and surprise * surprise > SURPRISE * SURPRISE * (hh + variance):
-                    jump = (surprise / step) ** 2
-                    rr += jump
-                    hr -= step * jump
-                    hh += step * step * jump
-                total = hh + variance
-                h += hh / total * surprise
-                r += hr / total * surprise
-                rr -= hr * hr / total
-                hr *= variance / total
-                hh *= variance / total
-            if fresh and (step == 0.0 or not measured):
-                r = np.nan
-            state[0, y, x], state[1, y, x] = h, r
-            state[2, y, x], state[3, y, x], state[4, y, x] = hh, hr, rr
-            if not np.isnan(r):
-                current[y, x] = r
-                current_error[y, x] = np.sqrt(rr)
-    return current, current_error
+def _rates(rate: Map, ratio: float) -> tuple[float, float]:
+    """(lowest rate, cells per mA/cm²) of the pixels' predicted rates; (0, 0): one cell for all,
+    where they restart or are not known yet."""
+    sample = rate[::RATE_SAMPLE_PX, ::RATE_SAMPLE_PX] * ratio
+    sample = sample[np.isfinite(sample)]
+    if not sample.size:
+        return 0.0, 0.0
+    lowest, highest = (float(edge) for edge in np.percentile(sample, RATE_PERCENT))
+    return lowest, RATES / max(highest - lowest, 1e-3)

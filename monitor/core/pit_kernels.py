@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 Map = NDArray[np.float32]
 LEVELS = 1 << 16
+WALL_SHARE = 0.7
 
 
 @njit(nogil=True, cache=True)
@@ -247,7 +248,8 @@ def peak_depths(
     it.
 
     Averaging over `radius` pixels takes out the excess that the largest of many noisy values has;
-    the curvature term takes out the flattening. Falls back to the smoothed depth with few pixels.
+    the curvature term takes out the flattening. The walls, less than 0.7 of the smoothed depth
+    deep, are left out. Falls back to the smoothed depth with few pixels.
     """
     ny, nx = depth.shape
     found = np.empty(peaks.size)
@@ -264,6 +266,8 @@ def peak_depths(
             for x in range(max(0, cx - reach), min(nx, cx + reach + 1)):
                 r2 = (y - cy) ** 2 + (x - cx) ** 2
                 if r2 > radius[k] ** 2 or labels[y, x] != own or not np.isfinite(depth[y, x]):
+                    continue
+                if smoothed[y, x] < WALL_SHARE * smoothed[cy, cx]:
                     continue
                 basis[0], basis[1], basis[2], basis[3] = 1.0, x - cx, y - cy, r2
                 for i in range(4):

@@ -2,12 +2,14 @@
 
 Pits do not move, they grow and merge, so place alone decides. The pairs of old and new pit with the
 largest overlap belong together. A new pit left over is a hidden one that has come back, where it
-holds that one's deepest pixel; else it is new, and where it overlaps an old pit it split from it.
-An old pit left over is swallowed by the new one that it overlaps most, or has vanished.
+holds that one's deepest pixel and is deepest near it; else it is new, and where it overlaps an old
+pit it split from it. An old pit left over is swallowed by the new one that it overlaps most, or
+has vanished.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -17,6 +19,12 @@ from numpy.typing import NDArray
 from monitor.records import Pit, frozen
 
 Labels = NDArray[np.int32]
+
+RETURN_DIAMETERS = 0.25
+RETURN_PX = 4.0
+MIN_CHARGE_MAH_CM2 = 1e-2
+COUNTED_PAIRS = 4_000_000
+"""Up to so many possible pairs, counting is faster than sorting."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,13 +64,15 @@ def link(
     scan: int,
     previous: PitMap,
     noise: float,
+    pixel: float,
 ) -> PitMap:
     """Turns labels 1…n into ids. `pits[k]` and `peaks[k]` (flat index) belong to label k + 1.
 
-    `previous` is an empty `PitMap` of the same shape where there is none.
+    `pixel`: side of a pixel in the length unit of the pits. `previous` is an empty `PitMap` of the
+    same shape where there is none.
     """
     overlaps = _overlaps(labels, previous.labels)
-    ids = _ids(labels, len(pits), previous, overlaps)
+    ids = _ids(labels, peaks, previous, overlaps, pixel)
     main = {o.label: o.former for o in reversed(overlaps)}
     known = {pit.id: pit for pit in previous.pits + previous.hidden}
     visible = {pit.id for pit in previous.pits}
@@ -92,30 +102,48 @@ def _overlaps(labels: Labels, former: Labels) -> list[Overlap]:
     """All pairs that share pixels, the largest first (then by label and id: deterministic)."""
     both = (labels > 0) & (former > 0)
     base = int(former.max()) + 1
-    codes, pixels = np.unique(
-        labels[both].astype(np.int64) * base + former[both], return_counts=True
-    )
+    shared = labels[both].astype(np.int64) * base + former[both]
+    if (int(labels.max()) + 1) * base <= COUNTED_PAIRS:
+        counts = np.bincount(shared)
+        codes = np.flatnonzero(counts)
+        pixels = counts[codes]
+    else:
+        codes, pixels = np.unique(shared, return_counts=True)
     largest_first = np.argsort(-pixels, kind="stable")
     return [
         Overlap(int(codes[i]) // base, int(codes[i]) % base, int(pixels[i])) for i in largest_first
     ]
 
 
-def _ids(labels: Labels, count: int, previous: PitMap, overlaps: list[Overlap]) -> Labels:
+def _ids(
+    labels: Labels,
+    peaks: NDArray[np.int64],
+    previous: PitMap,
+    overlaps: list[Overlap],
+    pixel: float,
+) -> Labels:
     """(count + 1,) the id of each label; entry 0 stays 0."""
-    ids = np.zeros(count + 1, np.int32)
+    ids = np.zeros(len(peaks) + 1, np.int32)
     taken: set[int] = set()
     for overlap in overlaps:
         if ids[overlap.label] == 0 and overlap.former not in taken:
             ids[overlap.label] = overlap.former
             taken.add(overlap.former)
     for pit in previous.hidden:
-        label = labels.flat[previous.peaks[pit.id]]
-        if label > 0 and ids[label] == 0:
+        peak = previous.peaks[pit.id]
+        label = labels.flat[peak]
+        near = max(RETURN_DIAMETERS * pit.diameter / pixel, RETURN_PX)
+        if label > 0 and ids[label] == 0 and _apart(peak, peaks[label - 1], labels) <= near:
             ids[label] = pit.id
     new = np.flatnonzero(ids[1:] == 0) + 1
     ids[new] = previous.next_id + np.arange(len(new), dtype=np.int32)
     return ids
+
+
+def _apart(one: int, other: int, labels: Labels) -> float:
+    """Distance in pixels between two flat indices."""
+    width = labels.shape[1]
+    return math.hypot(one // width - other // width, one % width - other % width)
 
 
 def _lost(previous: PitMap, ids: Labels, overlaps: list[Overlap]) -> tuple[Pit, ...]:
@@ -127,3 +155,82 @@ def _lost(previous: PitMap, ids: Labels, overlaps: list[Overlap]) -> tuple[Pit, 
         for pit in previous.pits
         if pit.id not in seen
     )
+
+
+def changes(pits: PitMap, previous: PitMap | None) -> dict[str, int]:
+    """What became of the pits since the scan before, as numbers for the summary.
+
+    `pits_born`: ids never seen before that split from none; `pits_split`: those that split from
+    another; `pits_merged`: swallowed by another; `pits_vanished`: gone without one.
+    """
+    first = previous.next_id if previous else 1
+    new = [pit for pit in pits.pits if pit.id >= first]
+    known = {pit.id for pit in previous.hidden} if previous else set()
+    lost = [pit for pit in pits.hidden if pit.id not in known]
+    split, merged = sum(pit.parent >= 0 for pit in new), sum(pit.parent >= 0 for pit in lost)
+    return {
+        "pits_born": len(new) - split,
+        "pits_split": split,
+        "pits_merged": merged,
+        "pits_vanished": len(lost) - merged,
+    }
+
+
+def growth(
+    pits: PitMap, previous: PitMap | None, charge_mAh_cm2: float | None
+) -> dict[str, float | None]:
+    """Medians over the pits seen in both scans: growth of depth and diameter with the charge.
+
+    `charge_mAh_cm2`: stripped between the two scans. Keys: `pit_depth_growth` and
+    `pit_diameter_growth`, length unit per mAh/cm²; None without charge or without such pits.
+    """
+    found: dict[str, float | None] = {"pit_depth_growth": None, "pit_diameter_growth": None}
+    before = {pit.id: pit for pit in previous.pits} if previous else {}
+    both = [(pit, before[pit.id]) for pit in pits.pits if pit.id in before]
+    if not both or charge_mAh_cm2 is None or not abs(charge_mAh_cm2) >= MIN_CHARGE_MAH_CM2:
+        return found
+    depths = np.median([now.depth_max - then.depth_max for now, then in both])
+    diameters = np.median([now.diameter - then.diameter for now, then in both])
+    found["pit_depth_growth"] = float(depths / charge_mAh_cm2)
+    found["pit_diameter_growth"] = float(diameters / charge_mAh_cm2)
+    return found
+
+
+class Persistence:
+    """Watches one cell: are the pits of the first discharge still there in the later ones?"""
+
+    def __init__(self) -> None:
+        self._pits: frozenset[int] = frozenset()
+        self._charge = -math.inf
+
+    def update(
+        self, pits: PitMap, discharge: int | None, charge_mAh_cm2: float | None
+    ) -> float | None:
+        """Share of the first discharge's pits that are there in this scan; None before the second.
+
+        `discharge`: number of the discharge last begun; `charge_mAh_cm2`: net charge stripped since
+        the reference. The pits of the first discharge are those at its end, i.e. in the scan with
+        the largest charge before the second begins. A pit is there under its own id, or as part of
+        one that has swallowed it.
+        """
+        if discharge is None or charge_mAh_cm2 is None:
+            return None
+        if discharge == 1:
+            if charge_mAh_cm2 >= self._charge:
+                self._charge = charge_mAh_cm2
+                self._pits = frozenset(pit.id for pit in pits.pits)
+            return None
+        if not self._pits:
+            return None
+        swallower = {pit.id: pit.parent for pit in pits.hidden}
+        seen = {pit.id for pit in pits.pits}
+        return sum(_ends_in(k, swallower) in seen for k in self._pits) / len(self._pits)
+
+
+def _ends_in(identity: int, swallower: Mapping[int, int]) -> int:
+    """The pit that this one is part of now: itself, its swallower, or that one's; -1 = none."""
+    followed: set[int] = set()
+    while identity in swallower and identity not in followed:
+        followed.add(identity)
+        identity = swallower[identity]
+    return -1 if identity in followed else identity

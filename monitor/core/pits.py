@@ -1,7 +1,8 @@
 """Removal → pits: found against noise, split where they touch, linked to the previous scan's.
 
-A pit is a connected region that lies below the plateau by more than its noise and a least depth.
-A pit that the border of the field cuts counts, with the part that is seen.
+A pit is a connected region that lies below the plateau by more than its noise, and at its deepest
+by more than a least depth. A pit that the border of the field cuts counts, with the part that is
+seen.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ MIN_DEPTH_VOXEL = 1.0
 MIN_DIAMETER_PX = 7.0
 OUTLINE = 0.5
 SIGNIFICANT_SHARE = 0.5
-PROMINENCE_SIGMA = 5.0
+FALSE_DISCOVERY_RATE = 1e-4
+PROMINENCE_SIGMA = 4.0
 PROMINENCE_SHARE = 0.04
 PROMINENCE_FAITH = 0.5
 PEAK_FIT_SHARE = 0.6
@@ -55,12 +57,14 @@ def find_pits(
     `plateau_value` and `voxel_yx` in the same unit; `current`: (ny, nx) mA/cm² to be averaged
     over each pit.
 
-    Depth = removal − plateau, smoothed with a Gaussian of 1.5 px. In a pit the depth exceeds
-    `settings.significance` × the noise of the smoothed map and `min_depth_um`, over at least half
-    of the area that `min_diameter_um` stands for; it reaches outwards to half of these limits, so
-    that its opening is not cut short. In voxel units the settings in µm have no meaning: one voxel
-    is the least depth and 7 px are the least diameter. `previous` gives the ids; a pit map of
-    another shape passes on only its `next_id`.
+    Depth = removal − plateau, smoothed with a Gaussian of 1.5 px. In a pit it exceeds
+    `min_depth_um` at the deepest place, and `settings.significance` × the noise of the smoothed
+    map over at least half of the area that `min_diameter_um` stands for; the pit reaches outwards
+    to half of these limits, so that its opening is not cut short, and there it is at least
+    `min_diameter_um` wide. Of all pits found, the share that noise alone has made is held under
+    1e-4. In voxel units the settings in µm have no meaning: one voxel is the least depth and 7 px
+    are the least diameter. `previous` gives the ids; a pit map of another shape passes on only its
+    `next_id`.
     """
     depth = np.subtract(removal, plateau_value, dtype=np.float32)
     smoothed, noise = _smoothed(depth, removal_error)
@@ -71,10 +75,30 @@ def find_pits(
     pixel_area = voxel_yx[0] * voxel_yx[1]
     min_diameter = settings.min_diameter_um if in_um else MIN_DIAMETER_PX * math.sqrt(pixel_area)
     labels = _trimmed(labels, depth, OUTLINE_SHARE * limit)
-    significant = smoothed > np.maximum(limit, settings.significance * noise)
-    labels, peaks = _keep(labels, peaks, significant, math.pi / 4.0 * min_diameter**2 / pixel_area)
-    measured = _measure(depth, smoothed, noise, labels, peaks, voxel_yx, current)
-    return link(labels, peaks, measured, scan=scan, previous=former, noise=_median_of_finite(noise))
+    sizes = np.bincount(labels.ravel(), minlength=len(peaks) + 1)[1:]
+    radius = np.clip(PEAK_FIT_SHARE * np.sqrt(sizes / math.pi), *PEAK_FIT_PX)
+    deepest = pit_kernels.peak_depths(depth, labels, peaks, radius, smoothed)
+    p_values = _p_values(
+        smoothed.ravel()[peaks], noise.ravel()[peaks], int(np.isfinite(noise).sum())
+    )
+    labels, kept = _keep(
+        labels,
+        (deepest > limit) & _discovered(p_values),
+        smoothed > settings.significance * noise,
+        sizes,
+        math.pi / 4.0 * min_diameter**2 / pixel_area,
+    )
+    peaks, deepest, p_values = peaks[kept], deepest[kept], p_values[kept]
+    measured = _measure(depth, smoothed, labels, deepest, p_values, voxel_yx, current)
+    return link(
+        labels,
+        peaks,
+        measured,
+        scan=scan,
+        previous=former,
+        noise=_median_of_finite(noise),
+        pixel=math.sqrt(pixel_area),
+    )
 
 
 def pit_summary(
@@ -156,7 +180,7 @@ def _split(
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Watershed of all that lies deeper than the outline: labels 1…n, and flat index of each peak.
 
-    A basin stays a pit of its own if its peak is above the saddle to a deeper one by 5 × the
+    A basin stays a pit of its own if its peak is above the saddle to a deeper one by 4 × the
     noise and by 4 % of its own depth.
     """
     padded, tops, depth = pit_kernels.catchments(
@@ -194,41 +218,39 @@ def _trimmed(labels: NDArray[np.int32], depth: Map, least: float) -> NDArray[np.
 
 def _keep(
     labels: NDArray[np.int32],
-    peaks: NDArray[np.int64],
+    allowed: NDArray[np.bool_],
     significant: NDArray[np.bool_],
+    sizes: NDArray[np.int64],
     min_pixels: float,
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """The basins that are wide enough and half significant at least of that, numbered afresh.
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """The `allowed` basins that are wide enough and half significant at least of that, numbered
+    afresh; and which of them these are. `sizes`: pixels of each basin.
 
     A single wild value is smeared by the smoothing and may be deep; it is not wide.
     """
-    count = len(peaks) + 1
-    sizes = np.bincount(labels.ravel(), minlength=count)[1:]
+    count = len(allowed) + 1
     deep = np.bincount(labels[significant], minlength=count)[1:]
-    kept = (sizes >= min_pixels) & (deep >= SIGNIFICANT_SHARE * min_pixels)
-    renumbered = np.zeros(len(peaks) + 1, np.int32)
+    kept = allowed & (sizes >= min_pixels) & (deep >= SIGNIFICANT_SHARE * min_pixels)
+    renumbered = np.zeros(count, np.int32)
     renumbered[1:][kept] = np.arange(1, int(kept.sum()) + 1, dtype=np.int32)
-    return renumbered[labels], peaks[kept]
+    return renumbered[labels], kept
 
 
 def _measure(
     depth: Map,
     smoothed: Map,
-    noise: Map,
     labels: NDArray[np.int32],
-    peaks: NDArray[np.int64],
+    deepest: NDArray[np.float64],
+    p_values: NDArray[np.float64],
     voxel_yx: tuple[float, float],
     current: Map | None,
 ) -> list[Pit]:
     """One `Pit` a label, with id, parent and first scan still open (0, -1, 0)."""
-    count = len(peaks)
+    count = len(deepest)
     densities = current if current is not None else np.full_like(depth, np.nan)
     densities = frozen(np.ascontiguousarray(densities, np.float32)[...])
     sums = pit_kernels.sums_per_label(labels, depth, smoothed, densities, count)[1:]
     pixels = sums[:, 0]
-    radius = np.clip(PEAK_FIT_SHARE * np.sqrt(pixels / math.pi), *PEAK_FIT_PX)
-    deepest = pit_kernels.peak_depths(depth, labels, peaks, radius, smoothed)
-    p_values = _p_values(smoothed.ravel()[peaks], noise.ravel()[peaks], np.isfinite(noise).sum())
     pixel_area = voxel_yx[0] * voxel_yx[1]
     with np.errstate(invalid="ignore", divide="ignore"):
         currents = sums[:, 4] / sums[:, 5]
@@ -262,3 +284,19 @@ def _p_values(depth: Map, noise: Map, pixels: int) -> NDArray[np.float64]:
     z = depth.astype(np.float64) / noise
     p: NDArray[np.float64] = -np.expm1(places * log_ndtr(z))
     return p
+
+
+def _discovered(p_values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which of the deepest places are no noise, by the step-up rule for the false-discovery rate.
+
+    `p_values`: chance that noise is as deep anywhere; −ln(1 − p) places are then expected to be. Of
+    the k deepest, they must be less than k × the rate (Benjamini & Hochberg, J. R. Stat. Soc. B 57,
+    289 (1995)).
+    """
+    with np.errstate(divide="ignore"):
+        expected = -np.log1p(-p_values)
+    ranked = np.sort(expected)
+    passing = np.flatnonzero(ranked <= FALSE_DISCOVERY_RATE * np.arange(1, ranked.size + 1))
+    highest = ranked[passing[-1]] if passing.size else -1.0
+    found: NDArray[np.bool_] = expected <= highest
+    return found

@@ -38,7 +38,17 @@ CYCLER_COLUMNS = {
 }
 
 TEXTS = frozenset({"step", "reason", "request"})
-COUNTS = frozenset({"discharge", "pit_count", "slices_missing"})
+COUNTS = frozenset(
+    {
+        "discharge",
+        "pit_count",
+        "pits_born",
+        "pits_split",
+        "pits_merged",
+        "pits_vanished",
+        "slices_missing",
+    }
+)
 FLAGS = frozenset({"complete_separated", "registered"})
 TEXT_BYTES = 128
 
@@ -56,6 +66,8 @@ _LENGTHS = (
     "Sa",
     "Sq",
     "Sz",
+    "Svk",
+    "Vvv",
     "noise",
     "shift_x",
     "shift_y",
@@ -79,6 +91,15 @@ _OTHERS = (
     "complete_separated",
     "closure",
     "pit_count",
+    "pits_born",
+    "pits_split",
+    "pits_merged",
+    "pits_vanished",
+    "pit_persistence",
+    "pit_depth_growth",
+    "pit_diameter_growth",
+    "min_detectable_j_mA_cm2",
+    "min_detectable_j_interval_mA_cm2",
     "pit_density_mm2",
     "pitting_factor",
     "pit_area_fraction",

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
-from scipy.ndimage import correlate1d
+from scipy.ndimage import correlate1d, gaussian_filter
 from scipy.special import ndtr
 from skimage.measure import label
 from skimage.morphology import h_maxima
 from skimage.segmentation import watershed
 
 from monitor.core import pit_kernels, pits
+from monitor.core.pit_links import Persistence, changes, growth
 from monitor.core.pits import find_pits, pit_summary
 from monitor.settings import PitSettings
 from tests.core.pit_fields import VOXEL_UM, craters, noisy, scattered
@@ -25,6 +26,26 @@ def find(removal, plateau, *, noise=NOISE_UM, seed=0, unit="µm", voxel=VOXEL_UM
         length_unit=unit,
         scan=more.pop("scan", 1),
         **more,
+    )
+
+
+def shared_noise(removal, noise=0.35, seed=0):
+    """Removal with noise that neighbours share, as the refined heights have it, and its error."""
+    white = np.random.default_rng(seed).normal(0.0, 1.0, removal.shape)
+    shared = gaussian_filter(white, 1.0, mode="wrap")
+    shared *= noise / shared.std()
+    return (removal + shared).astype(np.float32), np.full(removal.shape, noise, np.float32)
+
+
+def found_in(removal, error, plateau):
+    return find_pits(
+        removal,
+        error,
+        plateau,
+        voxel_yx=(VOXEL_UM, VOXEL_UM),
+        settings=PitSettings(),
+        length_unit="µm",
+        scan=1,
     )
 
 
@@ -82,6 +103,17 @@ def test_deepest_point_is_neither_flattened_nor_exaggerated():
     errors = [find(5.0 + one_crater(), 5.0, seed=s).pits[0].depth_max - 28.0 for s in range(40)]
     assert abs(np.mean(errors)) < 0.1
     assert np.std(errors) < 0.3
+
+
+def test_walls_do_not_deepen_a_flat_floor():
+    y, x = np.mgrid[:96, :96]
+    floor = 15.0 * (np.hypot(y - 48, x - 48) <= 10.0 / VOXEL_UM)
+    deepest = []
+    for seed in range(20):
+        (pit,) = found_in(*shared_noise(5.0 + floor, seed=seed), 5.0).pits
+        deepest.append(pit.depth_max)
+    assert abs(np.mean(deepest) - 15.0) < 0.4
+    assert np.max(deepest) < 16.0
 
 
 def test_measures_of_one_pit():
@@ -148,6 +180,40 @@ def test_single_wild_values_are_no_pits():
 def test_shallow_and_narrow_ones_are_left_out_in_um():
     assert find(5.0 + one_crater(diameter=30.0, depth=1.5), 5.0, noise=0.1).pits == ()
     assert find(5.0 + one_crater(diameter=3.5, depth=8.0), 5.0, noise=0.1).pits == ()
+
+
+@pytest.mark.parametrize("shape", ["bowl", "cone", "floor"])
+def test_pits_ten_um_wide_and_three_deep_are_found_whatever_their_shape(shape):
+    centres = [(20.0 + 24.0 * i, 20.0 + 24.0 * j) for i in range(10) for j in range(10)]
+    y = x = (np.arange(384) + 0.5) * VOXEL_UM
+    depth = np.zeros((384, 384))
+    for cy, cx in centres:
+        r = np.hypot(y[:, None] - cy, x[None] - cx) / 5.0
+        profile = {"bowl": 1.0 - r**2, "cone": 1.0 - r, "floor": 1.0 + 0.0 * r}[shape]
+        depth = np.maximum(depth, np.where(r < 1.0, 3.0 * profile, 0.0))
+    removal, error = shared_noise(5.0 + depth)
+    found = found_in(removal, error, 5.0)
+    near = np.hypot(*(peak_places_um(found)[:, None] - np.array(centres)[None]).T).T < 5.0
+    assert near.any(axis=0).mean() >= 0.98, "recall"
+    assert near.any(axis=1).all() and (near.sum(axis=0) <= 1).all(), "precision"
+
+
+def test_many_quiet_scans_have_no_pits():
+    """Noise as measured: shared by neighbours, as large as the heights' at a CNR of 2."""
+    flat = np.full((128, 128), 5.0)
+    counts = [len(found_in(*shared_noise(flat, seed=s), 5.0).pits) for s in range(200)]
+    assert sum(counts) == 0
+
+
+def test_the_deepest_of_many_noisy_places_is_no_discovery():
+    rng = np.random.default_rng(0)
+    anywhere = -np.expm1(-5000 * rng.uniform(size=5000))
+    assert pits._discovered(np.concatenate((anywhere, np.full(50, 1e-9)))).sum() == 50
+    assert not pits._discovered(anywhere).any()
+    assert pits._discovered(np.empty(0)).size == 0
+    # the more there are, the less is asked of each: the share of false ones counts
+    assert pits._discovered(np.full(100, 40 * pits.FALSE_DISCOVERY_RATE)).all()
+    assert not pits._discovered(np.full(1, 40 * pits.FALSE_DISCOVERY_RATE)).any()
 
 
 def test_nothing_measured_gives_no_pits():
@@ -218,6 +284,65 @@ def test_a_pit_that_vanishes_keeps_its_id_for_its_return():
     assert second.pits == second.swallowed == ()
     assert second.hidden[0].parent == -1
     assert [(pit.id, pit.first_scan) for pit in third.pits] == [(1, 0)]
+
+
+def test_a_new_pit_over_the_place_of_a_vanished_one_is_not_that_one():
+    first = find(5.0 + one_crater(diameter=16.0, depth=10.0), 5.0, scan=0)
+    gone = find(np.full((96, 96), 5.0), 5.0, previous=first, scan=1)
+    beside = one_crater(diameter=40.0, depth=20.0, at=(34.4, 49.0))
+    other = find(5.0 + beside, 5.0, previous=gone, scan=2)
+    assert other.labels.flat[first.peaks[1]] > 0, "it does reach over the old place"
+    assert [(pit.id, pit.first_scan) for pit in other.pits] == [(2, 2)]
+    assert [pit.id for pit in other.hidden] == [1]
+
+
+def test_what_became_of_the_pits_is_counted():
+    one = find(5.0 + one_crater(50.0, 30.0), 5.0, noise=0.1, scan=0)
+    two = find(twins(26.0), 5.0, noise=0.1, previous=one, scan=1)
+    merged = find(5.0 + one_crater(50.0, 30.0), 5.0, previous=two, scan=2)
+    gone = find(np.full((96, 96), 5.0), 5.0, previous=merged, scan=3)
+    counted = [changes(b, a) for a, b in ((None, one), (one, two), (two, merged), (merged, gone))]
+    names = ("pits_born", "pits_split", "pits_merged", "pits_vanished")
+    assert [tuple(c[name] for name in names) for c in counted] == [
+        (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)
+    ]  # fmt: skip
+
+
+def test_growth_with_the_charge():
+    small, large = (
+        find(5.0 + one_crater(d, z), 5.0, noise=0.1) for d, z in ((20.0, 10.0), (24.0, 14.0))
+    )
+    large = find(5.0 + one_crater(24.0, 14.0), 5.0, noise=0.1, previous=small)
+    grown = growth(large, small, 0.5)
+    assert grown["pit_depth_growth"] == pytest.approx(8.0, abs=0.5)
+    assert grown["pit_diameter_growth"] == pytest.approx(8.0, abs=0.8)
+    for nothing in (
+        growth(large, None, 0.5),
+        growth(large, small, 0.0),
+        growth(large, small, None),
+    ):
+        assert set(nothing.values()) == {None}
+
+
+def test_persistence_from_one_discharge_to_the_next():
+    places = [(15.0, 15.0), (15.0, 50.0), (50.0, 15.0), (50.0, 50.0)]
+
+    def scan(depths, previous, number):
+        depth = craters((96, 96), places, [16.0] * 4, depths)
+        return find(5.0 + depth, 5.0, noise=0.1, previous=previous, scan=number)
+
+    watch = Persistence()
+    early = scan([10.0, 10.0, 10.0, 0.0], None, 0)
+    ended = scan([20.0, 20.0, 20.0, 20.0], early, 1)
+    filled = scan([8.0, 8.0, 0.0, 0.0], ended, 2)
+    again = scan([20.0, 20.0, 0.0, 20.0], filled, 3)
+    assert watch.update(early, None, None) is None, "without a cycler"
+    assert watch.update(early, 1, 0.5) is None
+    assert watch.update(ended, 1, 3.0) is None
+    assert watch.update(filled, 1, 1.0) is None, "on charge"
+    assert watch.update(again, 2, 1.5) == pytest.approx(3 / 4)
+    other = find(5.0 + one_crater(60.0, 30.0), 5.0, previous=filled, scan=3)
+    assert watch.update(other, 2, 1.5) == pytest.approx(2 / 4), "two are part of what is there now"
 
 
 def test_another_shape_carries_on_the_numbering_only():
