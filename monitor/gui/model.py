@@ -25,8 +25,8 @@ MAP_TITLES = {
     "interval": "since the scan before",
     "absolute": "by Faraday's law alone",
     "running": "running estimate",
-    "deposit_front": "front of the deposit, after charge",
     "height_error": "standard error",
+    "deposit_front": "front of the deposit, after charge",
 }
 MAP_HELP = {
     "height": "h(x, y): from the bottom of the lithium to the lithium/electrolyte interface",
