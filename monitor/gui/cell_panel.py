@@ -44,6 +44,8 @@ FACTS = (
     ("averaged", "Averaged", "Mean removal over all valid pixels"),
     ("complete", "Complete", "Removal of the plateau, not taking into account the pits"),
     ("closure", "Closure", "Averaged ÷ Faraday thickness: 1 where everything agrees"),
+    ("moss", "Moss", "Mean thickness of the porous deposit, and its porosity by grey level"),
+    ("moved", "Moved", "Of the cell since the reference, in x, y and z; the maps are put back"),
     ("noise", "Noise", "Median standard error of a height"),
     ("valid", "Valid", "Share of the map where the height is measurable"),
 )
@@ -228,6 +230,8 @@ class CellPanel(QWidget):
             text = with_error(value, measure(scan, f"{key}_error"))
             self._fact(key, "–" if value is None else f"{text} {unit}")
         self._fact("closure", number(scan.get("closure"), 2))
+        self._fact("moss", _moss_text(scan, unit))
+        self._fact("moved", _moved_text(scan, unit))
         self._fact("noise", number(measure(scan, "noise"), 2, unit))
         self._fact("valid", number(valid and 100 * valid, 1, "%"))
 
@@ -270,6 +274,20 @@ class CellPanel(QWidget):
             item.setForeground(QColor(FATES.get(request["status"], theme.TEXT)))
             item.setToolTip(f"{text}\nid {request['id']}")
             self.requests.addItem(item)
+
+
+def _moss_text(scan: Mapping[str, Any], unit: str) -> str:
+    thickness, porosity = measure(scan, "moss"), scan.get("moss_porosity")
+    if thickness is None or porosity is None:
+        return "–"
+    return f"{thickness:.1f} {unit}, {100 * porosity:.0f} % pores"
+
+
+def _moved_text(scan: Mapping[str, Any], unit: str) -> str:
+    if not scan.get("registered"):
+        return "not known" if scan else "–"
+    shifts = (measure(scan, f"shift_{axis}") for axis in "xyz")
+    return ", ".join("–" if s is None else f"{s:+.1f}" for s in shifts) + f" {unit}"
 
 
 def _next_text(cell: Mapping[str, Any] | None) -> str:
