@@ -18,6 +18,8 @@ def warm_up(dtype: str = "uint16") -> None:
     then the compiled code is read from numba's cache."""
     session = Session(Settings(cells=(CellSettings(name="A", foil_thickness_um=20.0),)))
     noise = np.random.default_rng(0)
+    y, x = np.mgrid[:SIDE, :SIDE]
+    pits = np.maximum(0, 6 - 0.1 * ((y % 32 - 15) ** 2 + (x % 32 - 17) ** 2))  # to be registered by
     for scan in range(2):
         start = ScanStart(
             ScanKey("A", "", scan), "warm", 0, "periodic", "", "z", (SLICES, SIDE, SIDE), dtype,
@@ -25,7 +27,7 @@ def warm_up(dtype: str = "uint16") -> None:
         )  # fmt: skip
         session.feed(start)
         for z in range(SLICES):
-            level = 200 if z < 8 else 60 if z < 30 - 3 * scan else 120
-            image = noise.normal(level, 10, (SIDE, SIDE)).clip(0, 255).astype(dtype)
+            level = np.where(z < 8, 200, np.where(z < 30 - 3 * scan - pits, 60, 120))
+            image = noise.normal(level, 10).clip(0, 255).astype(dtype)
             image.setflags(write=False)
             session.feed(SliceFrame("A", scan, "warm", 0, z, image))
