@@ -44,3 +44,9 @@ def test_turns_are_short():
         assert sys.getswitchinterval() == pytest.approx(machine.TURN_S)
     finally:
         sys.setswitchinterval(before)
+
+
+def test_the_second_process_analyses_two_scans():
+    from monitor.engine.warm import analyse_alone
+
+    analyse_alone()
