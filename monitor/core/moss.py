@@ -21,14 +21,13 @@ from monitor.core.moss_edges import LEAST_ROOM, refined_dense, refined_front, wi
 from monitor.core.moss_layers import (
     SIGMA_PAIRS,
     Stack,
-    averaged,
     look,
     looked_inside,
     summed_pairs,
     survey,
     unseen,
 )
-from monitor.core.refine import Range
+from monitor.core.refine import Range, averaged
 
 ROWS_AT_ONCE = 128
 HALO = 12

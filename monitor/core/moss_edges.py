@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core import moss_kernels, refine_kernels
-from monitor.core.moss_layers import PER_PAIR, SIGMA_PAIRS, Stack, averaged, gaussian, squares
+from monitor.core.moss_layers import PER_PAIR, SIGMA_PAIRS, Stack, squares
+from monitor.core.refine import averaged, gaussian
 
 FRONT_SIGMA_PX = 1.0
 EDGE_BLUR = 0.8

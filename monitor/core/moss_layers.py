@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from monitor.core import moss_kernels, refine_kernels
+from monitor.core.refine import averaged, gaussian
 
 PER_PAIR = 4
 NONE = np.float32(0)
@@ -240,22 +241,6 @@ def summed_pairs(ratios: NDArray[np.int8], reversed_z: bool) -> NDArray[np.int16
     out = np.empty(((ny + 1) // 2, n, (nx + 1) // 2), np.int16)
     moss_kernels.bin_pairs(ratios, np.int16(-1 if reversed_z else 1), out)
     return out
-
-
-def averaged(surface: Map, sigma: float) -> Map:
-    """Gaussian average of a map without holes."""
-    out = np.empty((len(surface), 1, surface.shape[1]), np.float32)
-    refine_kernels.blur(np.ascontiguousarray(surface[:, None], np.float32), gaussian(sigma), out)
-    return out[:, 0]
-
-
-def gaussian(sigma: float) -> NDArray[np.float32]:
-    """One half of a normalised Gaussian, centre first, out to 2.5 sigma; zeros to 3 taps."""
-    reach = int(2.5 * sigma + 0.5)
-    half = np.exp(-0.5 * (np.arange(max(reach, 3) + 1) / sigma) ** 2)
-    half[reach + 1 :] = 0
-    weights: NDArray[np.float32] = np.asarray(half / (half[0] + 2 * half[1:].sum()), np.float32)
-    return weights
 
 
 def squares(weights: NDArray[np.float32]) -> np.float32:

@@ -70,7 +70,7 @@ class PlatingWatch:
             "plated_in_pits": shares.pit_share,
             "plated_measured": shares.measured,
         }
-        if moss is None:
+        if moss is None or not shares.measured:
             return numbers
         deposit = float(np.nanmean(front - before.heights.lithium))
         numbers |= {

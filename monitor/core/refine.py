@@ -163,7 +163,7 @@ def _interface(ratios: NDArray[np.int8]) -> tuple[Map, Map]:
     ny, _, nx = ratios.shape
     first = np.empty((ny, nx), np.float32)
     kernels.pilot(ratios, first)
-    surface = _averaged(first, PILOT_SIGMA_PX)
+    surface = averaged(first, PILOT_SIGMA_PX)
     paths = np.empty((ny, 2 * REACH, nx), np.float32)
     kernels.follow(ratios, surface, REACH, paths)
     shift, noise = _step(paths, SIGMA_PX)
@@ -188,7 +188,7 @@ def _sharpened(
     both = np.isfinite(sharp) & np.isfinite(calm)
     apart = np.where(both, sharp - calm, np.float32(0))
     expected = np.maximum(sharp_noise - calm_noise, 0)
-    square = _averaged(apart**2, SHRINK_SIGMA_PX) + np.float32(1e-9)
+    square = averaged(apart**2, SHRINK_SIGMA_PX) + np.float32(1e-9)
     weight = trust * np.maximum(0, 1 - SHRINK_DOUBT * expected / square)
     return calm + weight * apart, calm_noise + weight**2 * expected, left * (1 - weight) ** 2
 
@@ -203,12 +203,12 @@ def _step(paths: Map, sigma: float) -> tuple[Map, Map]:
     """
     ny, _, nx = paths.shape
     joined = np.empty_like(paths)
-    kernels.blur(paths, _gaussian(sigma), joined)
+    kernels.blur(paths, gaussian(sigma), joined)
     shift, bend = np.empty((ny, nx), np.float32), np.empty((ny, nx), np.float32)
-    edge = _gaussian(EDGE_BLUR)
+    edge = gaussian(EDGE_BLUR)
     kernels.best_shift(joined, edge, shift, bend)
     place: Map = np.where(bend > 0, shift, np.float32(np.nan))
-    curvature = np.maximum(_averaged(bend, BEND_SIGMA_PX), np.float32(1e-6))
+    curvature = np.maximum(averaged(bend, BEND_SIGMA_PX), np.float32(1e-6))
     rim = np.outer(_mirrored_twice(ny, sigma), _mirrored_twice(nx, sigma))
     return place, np.asarray(_slope_noise(joined, edge) / curvature**2 * rim, np.float32)
 
@@ -216,7 +216,7 @@ def _step(paths: Map, sigma: float) -> tuple[Map, Map]:
 def _mirrored_twice(n: int, sigma: float) -> Map:
     """(n,) by how much the noise of a Gaussian average grows where an end is mirrored: there some
     columns count twice."""
-    half = _gaussian(sigma)
+    half = gaussian(sigma)
     reach = len(half) - 1
     line = np.concatenate([half[:0:-1], half])
     excess = np.ones(n, np.float32)
@@ -264,17 +264,17 @@ def _flattening(surface: Map) -> Map:
     The first part is what is left when the smoothing is applied to its own residue (twicing, Tukey
     1977); the second a share of the residue nearby, where a rim is sharper than the smoothing.
     """
-    residue = surface - _averaged(surface, SIGMA_PX)
-    left = residue - _averaged(residue, SIGMA_PX)
-    near = _averaged(np.abs(residue), RIM_SIGMA_PX)
+    residue = surface - averaged(surface, SIGMA_PX)
+    left = residue - averaged(residue, SIGMA_PX)
+    near = averaged(np.abs(residue), RIM_SIGMA_PX)
     variance: Map = left**2 + (RIM_SHARE * near) ** 2
     return variance
 
 
-def _averaged(surface: Map, sigma: float) -> Map:
+def averaged(surface: Map, sigma: float) -> Map:
     """Gaussian average of a map without holes."""
     out = np.empty((len(surface), 1, surface.shape[1]), np.float32)
-    kernels.blur(np.ascontiguousarray(surface[:, None]), _gaussian(sigma), out)
+    kernels.blur(np.ascontiguousarray(surface[:, None], np.float32), gaussian(sigma), out)
     return out[:, 0]
 
 
@@ -283,13 +283,13 @@ def smoothed(surface: Map) -> Map:
     known = np.isfinite(surface)
     planes = np.stack([np.where(known, surface, 0), known], axis=1).astype(np.float32)
     summed = np.empty_like(planes)
-    kernels.blur(planes, _gaussian(STIFF_SIGMA_PX), summed)
+    kernels.blur(planes, gaussian(STIFF_SIGMA_PX), summed)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean: Map = summed[:, 0] / summed[:, 1]
     return mean
 
 
-def _gaussian(sigma: float) -> NDArray[np.float32]:
+def gaussian(sigma: float) -> NDArray[np.float32]:
     """One half of a normalised Gaussian, centre first, out to 2.5 sigma; zeros to `LEAST_REACH`."""
     reach = int(2.5 * sigma + 0.5)
     half = np.exp(-0.5 * (np.arange(max(reach, LEAST_REACH) + 1) / sigma) ** 2)
