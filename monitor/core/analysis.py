@@ -25,6 +25,7 @@ from monitor.core.plateau import Plateau, complete
 from monitor.core.plating import Measured, PlatingWatch
 from monitor.core.register import Frame, Registration
 from monitor.core.surfaces import Heights
+from monitor.core.tiles import mean_over_tiles
 from monitor.core.tilt import Plane
 from monitor.faraday import thickness_um
 from monitor.records import ScanResult, ScanStart, frozen
@@ -302,28 +303,6 @@ def provisional(start: ScanStart, ledger: NDArray[np.uint8], heights: Heights) -
         pits=(),
         summary={},
     )
-
-
-def mean_over_tiles(values: Map, tile_px: tuple[int, int]) -> tuple[float, float]:
-    """Mean over the valid pixels and its standard error, from the scatter of the means of tiles.
-
-    `values`: (ny, nx), NaN left out. The error says how well the field stands for the electrode;
-    the noise of single pixels is averaged away in it.
-    """
-    valid = np.isfinite(values)
-    if not valid.any():
-        return float("nan"), float("nan")
-    filled = np.where(valid, values, 0).astype(np.float64)
-    rows = np.arange(0, values.shape[0], tile_px[0])
-    columns = np.arange(0, values.shape[1], tile_px[1])
-    totals = np.add.reduceat(np.add.reduceat(filled, rows, axis=0), columns, axis=1)
-    counts = np.add.reduceat(np.add.reduceat(valid.astype(np.int64), rows, axis=0), columns, axis=1)
-    mean = float(totals.sum() / counts.sum())
-    whole = counts > 0.5 * tile_px[0] * tile_px[1]
-    if whole.sum() < 2:
-        return mean, float("nan")
-    means = totals[whole] / counts[whole]
-    return mean, float(np.std(means, ddof=1) / math.sqrt(means.size))
 
 
 def _tile(start: ScanStart) -> tuple[int, int]:

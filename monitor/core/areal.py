@@ -21,6 +21,9 @@ CURVE_BINS = 65536
 CURVE_SAMPLE = 262144
 
 
+Row = NDArray[np.float64]
+
+
 def areal(height: NDArray[Any], step: float | tuple[float, float]) -> dict[str, float]:
     """Areal parameters of a height map, its least-squares plane removed.
 
@@ -147,32 +150,55 @@ def texture_sums(
     """
     ny, nx = height.shape
     row, before = np.empty(nx), np.full(nx, np.nan)
-    absolute, square, cube, fourth = 0.0, 0.0, 0.0, 0.0
-    lowest, highest = np.inf, -np.inf
-    area, cells = 0.0, 0
+    # a sum for each column: those of a row do not wait for each other
+    sums = np.zeros((4, nx))
+    lowest, highest = np.full(nx, np.inf), np.full(nx, -np.inf)
+    area, cells = np.zeros(nx), np.zeros(nx)
     for i in range(ny):
         level = offset + slope_y * (2.0 * i / max(1, ny - 1) - 1.0)
         for j in range(nx):
-            z = height[i, j] - level - slope_x * (2.0 * j / max(1, nx - 1) - 1.0)
-            row[j] = z
-            if np.isfinite(z):
-                absolute += abs(z)
-                square += z * z
-                cube += z * z * z
-                fourth += z * z * z * z
-                lowest, highest = min(lowest, z), max(highest, z)
-        for j in range(nx - 1):
-            along_y = (row[j] - before[j]) / step_y
-            along_y_next = (row[j + 1] - before[j + 1]) / step_y
-            along_x = (row[j + 1] - row[j]) / step_x
-            along_x_before = (before[j + 1] - before[j]) / step_x
-            cell = 0.5 * (
-                np.sqrt(1.0 + along_x_before * along_x_before + along_y * along_y)
-                + np.sqrt(1.0 + along_x * along_x + along_y_next * along_y_next)
-            )
-            if np.isfinite(cell):
-                area += cell
-                cells += 1
+            row[j] = height[i, j] - level - slope_x * (2.0 * j / max(1, nx - 1) - 1.0)
+        _add_powers(row, sums, lowest, highest)
+        _add_cells(row, before, step_y, step_x, area, cells)
         row, before = before, row
-    excess = area / cells - 1.0 if cells else np.nan
-    return absolute, square, cube, fourth, lowest, highest, excess
+    count = cells.sum()
+    excess = area.sum() / count - 1.0 if count else np.nan
+    absolute, square, cube, fourth = sums[0].sum(), sums[1].sum(), sums[2].sum(), sums[3].sum()
+    return absolute, square, cube, fourth, lowest.min(), highest.max(), excess
+
+
+@njit(nogil=True, cache=True)
+def _add_powers(
+    row: Row, sums: NDArray[np.float64], lowest: Row, highest: Row
+) -> None:  # pragma: no cover
+    for j in range(row.size):
+        z = row[j]
+        valid = z == z
+        lowest[j] = z if valid and z < lowest[j] else lowest[j]
+        highest[j] = z if valid and z > highest[j] else highest[j]
+        z = z if valid else 0.0
+        square = z * z
+        sums[0, j] += abs(z)
+        sums[1, j] += square
+        sums[2, j] += square * z
+        sums[3, j] += square * square
+
+
+@njit(nogil=True, cache=True)
+def _add_cells(
+    row: Row, before: Row, step_y: float, step_x: float, area: Row, cells: Row
+) -> None:  # pragma: no cover
+    """Developed area of the cells between two rows, where all four corners are valid."""
+    per_y, per_x = 1.0 / step_y, 1.0 / step_x
+    for j in range(row.size - 1):
+        along_y = (row[j] - before[j]) * per_y
+        along_y_next = (row[j + 1] - before[j + 1]) * per_y
+        along_x = (row[j + 1] - row[j]) * per_x
+        along_x_before = (before[j + 1] - before[j]) * per_x
+        cell = 0.5 * (
+            np.sqrt(1.0 + along_x_before * along_x_before + along_y * along_y)
+            + np.sqrt(1.0 + along_x * along_x + along_y_next * along_y_next)
+        )
+        valid = cell == cell
+        area[j] += cell if valid else 0.0
+        cells[j] += 1.0 if valid else 0.0

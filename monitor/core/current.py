@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from monitor.core import running_kernels as kernels
 from monitor.core.pace import believed, in_common
+from monitor.core.tiles import mean_and_spread
 from monitor.faraday import UM_PER_MAH_CM2
 from monitor.records import frozen
 
@@ -75,7 +76,7 @@ def _per_length(removal: Map, charge_mAh_cm2: float, hours: float) -> float | No
     """mA/cm² for each unit of length removed, (Q/A)/(t·⟨d⟩); NaN and None as `local_current`."""
     if not (np.isfinite(charge_mAh_cm2) and hours > 0.0):
         return None
-    mean, error = _mean_and_error(removal)
+    mean, error = mean_and_spread(removal, MEAN_TILES)
     rests = abs(charge_mAh_cm2) < REST_CHARGE_MAH_CM2
     if rests or not abs(mean) > MEAN_SIGNIFICANCE * error or mean * charge_mAh_cm2 < 0.0:
         return float("nan")
@@ -106,32 +107,6 @@ def absolute_current(removal: Map, hours: float) -> Map:
     """
     scale = 1.0 / (UM_PER_MAH_CM2 * hours) if hours > 0.0 else np.nan
     return np.multiply(removal, scale, dtype=np.float32)
-
-
-def _mean_and_error(removal: Map) -> tuple[float, float]:
-    """Mean over the valid pixels, and its standard error from the scatter between 8×8 tiles.
-
-    The scatter between tiles, unlike that between pixels, holds what neighbours have in common. It
-    also holds the real lateral variation, which errs on the careful side.
-    """
-    valid = np.isfinite(removal)
-    if not valid.any():
-        return np.nan, np.nan
-    filled = np.where(valid, removal, np.float32(0.0))
-    rows = np.linspace(0, removal.shape[0], MEAN_TILES, endpoint=False).astype(int)
-    columns = np.linspace(0, removal.shape[1], MEAN_TILES, endpoint=False).astype(int)
-    totals = np.add.reduceat(
-        np.add.reduceat(filled, rows, axis=0, dtype=np.float64), columns, axis=1
-    )
-    counts = np.add.reduceat(np.add.reduceat(valid, rows, axis=0, dtype=np.int64), columns, axis=1)
-    mean = float(totals.sum() / counts.sum())
-    used = counts > 0
-    residual = totals[used] - mean * counts[used]
-    tiles = int(used.sum())
-    if tiles < 2:
-        return mean, np.inf
-    variance = float((residual**2).sum()) * tiles / (tiles - 1)
-    return mean, float(np.sqrt(variance) / counts.sum())
 
 
 DRIFT_SHARE = 0.02

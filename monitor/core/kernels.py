@@ -239,9 +239,29 @@ def _straight(edge):
     """A crossing found linearly between two voxels, freed of what the edge's curve adds to it: of
     a Gaussian blur of 0.8 voxels, +-0.024 voxels as a sine over one voxel (here as parabolas)."""
     f = edge - np.floor(edge)
-    if f < HALF:
-        return edge - LINEAR_BIAS * (f * (HALF - f))
-    return edge + LINEAR_BIAS * ((f - HALF) * (ONE - f))
+    later = f >= HALF
+    f = f - HALF if later else f
+    bias = LINEAR_BIAS if later else -LINEAR_BIAS
+    return edge + bias * (f * (HALF - f))
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def _measure_row(low, high, raw_low, raw_high, first, second, beyond, least, bottom_of, into):
+    """One row of `measure` from edges put right (`low`, `high`) and as they were found."""
+    height, bottom, variance = into
+    flipped, top = bottom_of
+    nan = np.float32(np.nan)
+    for x in range(low.shape[0]):
+        past = max(beyond - raw_high[x], ONE)
+        known = (
+            (raw_high[x] - raw_low[x] > MIN_VOXELS)
+            & (first[x] >= least[0])
+            & (second[x] >= max(least[1], least[2] * past))
+        )
+        height[x] = high[x] - low[x] if known else nan
+        below = top - high[x] if flipped else low[x]
+        bottom[x] = below if known else nan
+        variance[x] = variance[x] if known else nan
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
@@ -254,23 +274,22 @@ def measure(lower, upper, state, until, least, before, near, reversed_z, height,
     share missing around it. Sets height, bottom and variance (ny, nx) float32, NaN where the column
     lacks a layer.
     """
-    top = np.float32(before.shape[0] - 1)
+    side = (reversed_z, np.float32(before.shape[0] - 1))
+    holes = near.max() > ZERO
+    low, high = np.empty(lower.shape[1], np.float32), np.empty(lower.shape[1], np.float32)
     for y in range(lower.shape[0]):
-        for x in range(lower.shape[1]):
-            low, high = lower[y, x], upper[y, x]
-            beyond = max(until[y] - HALF - high, ONE)
-            if (
-                high - low > MIN_VOXELS
-                and state[y, EVIDENCE_1, x] >= least[0]
-                and state[y, EVIDENCE_2, x] >= max(least[1], least[2] * beyond)
-            ):
-                low, extra1 = _off_hole(_straight(low), before, near)
-                high, extra2 = _off_hole(_straight(high), before, near)
-                height[y, x] = high - low
-                bottom[y, x] = top - high if reversed_z else low
+        for x in range(low.shape[0]):
+            low[x], high[x] = _straight(lower[y, x]), _straight(upper[y, x])
+            variance[y, x] = ZERO
+        if holes:
+            for x in range(low.shape[0]):
+                low[x], extra1 = _off_hole(low[x], before, near)
+                high[x], extra2 = _off_hole(high[x], before, near)
                 variance[y, x] = extra1 + extra2
-            else:
-                height[y, x] = bottom[y, x] = variance[y, x] = np.float32(np.nan)
+        _measure_row(
+            low, high, lower[y], upper[y], state[y, EVIDENCE_1], state[y, EVIDENCE_2],
+            until[y] - HALF, least, side, (height[y], bottom[y], variance[y]),
+        )  # fmt: skip
 
 
 @njit(nogil=True, error_model="numpy", cache=True)

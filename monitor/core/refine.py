@@ -32,6 +32,7 @@ SHARP_SIGMA_PX, SHRINK_SIGMA_PX, SHRINK_DOUBT = 0.5, 1.0, 1.5
 SHARP_FROM, SHARP_RISE = 0.22, 0.07
 BEND_SIGMA_PX = 1.5
 LAGS, SCATTER_SAMPLES, LEAST_STEPS = 3, 2048, 200
+NOISE_ROWS = 8
 MAX_SLICES = 256
 ROWS_AT_ONCE = 128
 LEAST_REACH = 3
@@ -168,7 +169,8 @@ def _interface(ratios: NDArray[np.int8]) -> tuple[Map, Map]:
     kernels.follow(ratios, surface, REACH, paths)
     shift, noise = _step(paths, SIGMA_PX)
     left = _flattening(np.where(np.isfinite(shift), surface + shift, surface))
-    spread = float(np.sqrt(np.nanmedian(noise))) if np.isfinite(noise).any() else np.inf
+    known = noise[::NOISE_ROWS][np.isfinite(noise[::NOISE_ROWS])]
+    spread = float(np.sqrt(np.median(known))) if known.size else np.inf
     trust = min(1.0, (SHARP_FROM - spread) / SHARP_RISE)
     if trust > 0:
         shift, noise, left = _sharpened(paths, shift, noise, left, np.float32(trust))
@@ -281,6 +283,8 @@ def averaged(surface: Map, sigma: float) -> Map:
 def smoothed(surface: Map) -> Map:
     """The surface averaged over its neighbours, NaN left out: of what is stiff and noisy."""
     known = np.isfinite(surface)
+    if known.all():
+        return averaged(surface, STIFF_SIGMA_PX)
     planes = np.stack([np.where(known, surface, 0), known], axis=1).astype(np.float32)
     summed = np.empty_like(planes)
     kernels.blur(planes, gaussian(STIFF_SIGMA_PX), summed)

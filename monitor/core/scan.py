@@ -16,6 +16,7 @@ from monitor.settings import CellSettings
 
 CALIBRATE_EVERY = 16
 MAKE_DO_EVERY = 8
+PROVISIONAL_STEPS = 5
 
 
 class RunningScan:
@@ -42,13 +43,13 @@ class RunningScan:
         self.ended = False
         self.levels: Levels | None = None
         self.used = 0
-        self.shown = 0
         self._former = former
         self._cell = cell
         self._spare = spare
         self._plated = plated
         self._dtype = np.dtype(start.dtype)
         self._told = False
+        self._shown = self._waited = 0
         self._assembly = Assembly(start, memory_bytes)
         self._calibration: Calibration | None = None
         self._surfaces: Surfaces | None = None
@@ -106,13 +107,24 @@ class RunningScan:
             self._pass_on(last=False)
         return arrival
 
-    def heights(self) -> Heights | None:
-        """Heights by the slices used so far; None while no grey levels are known, and when what
-        was given already would only be repeated."""
+    def provisional(self) -> Heights | None:
+        """Heights by the slices used so far, a few times a scan; None in between, while no grey
+        levels are known, and once what was given will not change any more.
+
+        A refined interface is given once: as soon as no slice to come can move it, or at the step
+        after next.
+        """
         if self._surfaces is None or self.levels is None or self._told:
             return None
-        self._told = self._surfaces.refined
-        return self._surfaces.heights(self.ledger)
+        step = self.used * PROVISIONAL_STEPS // self.start.slice_count
+        due = step > self._shown
+        self._shown = max(step, self._shown)
+        if self._surfaces.refined:
+            self._waited += due
+            if not (self._surfaces.settled or self._waited > 1):
+                return None
+            self._told = True
+        return self._surfaces.heights(self.ledger) if due or self._told else None
 
     def finish(self) -> Measured | None:
         """The scan as measured with all that came; None where nothing could be measured."""

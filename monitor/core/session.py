@@ -41,7 +41,6 @@ from monitor.records import (
 from monitor.settings import CellSettings, Settings
 
 PROGRESS_STEPS = 20
-PROVISIONAL_STEPS = 5
 MAX_OPEN_SCANS = 4
 LEAST_VALID = 0.6
 
@@ -294,12 +293,9 @@ class Session:
             self._event(
                 "scan_progress", key.cell, at=at, scan=key.scan, received=received, slices=total
             )
-        part = scan.used * PROVISIONAL_STEPS // total
-        if part > scan.shown:
-            scan.shown = part
-            heights = scan.heights()
-            if heights is not None:
-                self._out.append(provisional(scan.start, scan.ledger, heights))
+        heights = scan.provisional()
+        if heights is not None:
+            self._out.append(provisional(scan.start, scan.ledger, heights))
 
     @staticmethod
     def _find(cell: _Cell | None, stream: str, number: int) -> RunningScan | None:

@@ -100,6 +100,7 @@ class Surfaces:
         self._band: Band | None = None
         self._refined: tuple[Map, Map] | None = None
         self._deposit: Deposit | None = None
+        self._settled: Heights | None = None
         self._plated = plated
         self._spare = spare or Spare()
 
@@ -107,6 +108,11 @@ class Surfaces:
     def refined(self) -> bool:
         """Whether the interface has been found to a fraction of a voxel: it moves no more."""
         return self._refined is not None
+
+    @property
+    def settled(self) -> bool:
+        """Whether no slice to come, or missing, can change any height any more."""
+        return self.refined and bool((self._stage == kernels.DONE).all())
 
     def set_levels(self, levels: Levels, around: Range | None = None) -> None:
         """The grey levels that the slices to come are judged by, and where the interface is.
@@ -178,8 +184,16 @@ class Surfaces:
     def heights(self, ledger: NDArray[np.uint8], *, last: bool = False) -> Heights:
         """Heights by the slices so far. `ledger`: (n,) as in ScanResult, for the holes; `last`: no
         more slices will come."""
-        if last:
-            self._refine()
+        if self._settled is None:
+            if last:
+                self._refine()
+            heights = self._measured(ledger)
+            if not self.settled:
+                return heights
+            self._settled = heights
+        return self._settled
+
+    def _measured(self, ledger: NDArray[np.uint8]) -> Heights:
         lower, upper = self._edges()
         shape = lower.shape
         height, bottom, variance = (np.empty(shape, np.float32) for _ in range(3))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from monitor.core.analysis import CellAnalysis, mean_over_tiles, provisional
+from monitor.core.analysis import CellAnalysis, provisional
 from monitor.core.cycler import CyclerHistory
 from monitor.core.plating import Measured
 from monitor.core.surfaces import Heights
@@ -86,25 +86,6 @@ def test_summaries_hold_no_nan_and_no_micrometres_without_a_voxel_size():
     assert not any(isinstance(v, float) and np.isnan(v) for v in summary.values())
     assert summary["shift_z_um"] is None
     assert summary["shift_z_voxel"] == pytest.approx(0.0, abs=1e-6)
-
-
-def test_the_mean_over_tiles_and_its_error():
-    rng = np.random.default_rng(1)
-    tiles = rng.normal(10, 2, (8, 8))
-    values = np.kron(tiles, np.ones((10, 10))).astype(np.float32)
-    mean, error = mean_over_tiles(values, (10, 10))
-    assert mean == pytest.approx(tiles.mean(), rel=1e-6)
-    assert error == pytest.approx(tiles.std(ddof=1) / 8, rel=1e-5)
-
-
-def test_the_mean_leaves_out_what_is_not_measurable():
-    values = np.full((20, 20), 3.0, np.float32)
-    values[:10] = np.nan
-    assert mean_over_tiles(values, (5, 5))[0] == 3.0
-    assert np.isnan(mean_over_tiles(np.full((9, 9), np.nan, np.float32), (3, 3))).all()
-    mean, error = mean_over_tiles(np.ones((4, 4), np.float32), (4, 4))
-    assert mean == 1.0
-    assert np.isnan(error)
 
 
 def test_all_maps_of_a_scan_that_moved_lie_on_the_reference():

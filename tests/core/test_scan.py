@@ -38,7 +38,7 @@ def test_nothing_is_known_before_the_electrolyte_has_come_up():
     for frame in frames(volume(0))[:60]:
         scan.add(frame)
     assert scan.levels is None
-    assert scan.heights() is None
+    assert scan.provisional() is None
     assert scan.used == 0
     assert not scan.whole
 

@@ -1,0 +1,80 @@
+"""Means of a map, with the errors that the scatter between its tiles gives them."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Map = NDArray[np.float32]
+Edges = NDArray[np.int64]
+
+
+def mean_over_tiles(values: Map, tile_px: tuple[int, int]) -> tuple[float, float]:
+    """Mean over the valid pixels and its standard error, from the scatter of the means of tiles.
+
+    `values`: (ny, nx), NaN left out. The error says how well the field stands for the electrode;
+    the noise of single pixels is averaged away in it.
+    """
+    rows = np.arange(0, values.shape[0], tile_px[0])
+    columns = np.arange(0, values.shape[1], tile_px[1])
+    totals, counts = tile_sums(values, rows, columns)
+    if not counts.any():
+        return float("nan"), float("nan")
+    mean = float(totals.sum() / counts.sum())
+    whole = counts > 0.5 * tile_px[0] * tile_px[1]
+    if whole.sum() < 2:
+        return mean, float("nan")
+    means = totals[whole] / counts[whole]
+    return mean, float(np.std(means, ddof=1) / math.sqrt(means.size))
+
+
+def mean_and_spread(values: Map, tiles_a_side: int) -> tuple[float, float]:
+    """Mean over the valid pixels, and its standard error from the scatter between square tiles.
+
+    The scatter between tiles, unlike that between pixels, holds what neighbours have in common. It
+    also holds the real lateral variation, which errs on the careful side. The error is infinite
+    with fewer than two tiles.
+    """
+    rows, columns = (np.linspace(0, n, tiles_a_side, endpoint=False) for n in values.shape)
+    totals, counts = tile_sums(values, rows.astype(np.int64), columns.astype(np.int64))
+    used = counts > 0
+    tiles = int(used.sum())
+    if not tiles:
+        return float("nan"), float("nan")
+    mean = float(totals.sum() / counts.sum())
+    if tiles < 2:
+        return mean, float("inf")
+    residual = totals[used] - mean * counts[used]
+    variance = float((residual**2).sum()) * tiles / (tiles - 1)
+    return mean, float(np.sqrt(variance) / counts.sum())
+
+
+def tile_sums(
+    values: Map, rows: Edges, columns: Edges
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Sum and number of the valid pixels of each tile; `rows`, `columns`: where tiles begin."""
+    sums, counts = np.zeros(values.shape[1]), np.zeros(values.shape[1], np.int64)
+    shape = (len(rows), len(columns))
+    totals, numbers = np.zeros(shape), np.zeros(shape, np.int64)
+    for i, (first, end) in enumerate(zip(rows, [*rows[1:], len(values)], strict=True)):
+        sums[:], counts[:] = 0.0, 0
+        add_rows(np.ascontiguousarray(values[first:end], np.float32)[...], sums, counts)
+        totals[i] = np.add.reduceat(sums, columns)
+        numbers[i] = np.add.reduceat(counts, columns)
+    return totals, numbers
+
+
+@njit(nogil=True, cache=True)
+def add_rows(
+    values: Map, sums: NDArray[np.float64], counts: NDArray[np.int64]
+) -> None:  # pragma: no cover
+    """Adds the valid pixels of each column (ny, nx) to `sums`, and their number to `counts`."""
+    for y in range(values.shape[0]):
+        for x in range(values.shape[1]):
+            value = values[y, x]
+            valid = np.isfinite(value)
+            sums[x] += value if valid else np.float32(0.0)
+            counts[x] += valid
