@@ -7,8 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from tests.validation import fields, phantom
+from tests.validation import fields, phantom, running
 from tests.validation.__main__ import run
+from tests.validation.paper import experiment
 from tests.validation.phantom import CONTRAST, ELECTROLYTE, LITHIUM, Detector, Optics, render
 
 FIGURES = ("rms", "z", "maps", "artefacts", "pits", "paper", "currents")
@@ -110,3 +111,11 @@ def test_the_same_seed_gives_the_same_slices():
     np.testing.assert_array_equal(one, other)
     assert np.any(one != render(foil, Optics(), Detector(), seed=5))
     assert phantom._noise(16, 1.0, np.random.default_rng(0)).mean() == pytest.approx(0, abs=1e-6)
+
+
+def test_no_filter_in_time_would_come_much_nearer_to_the_current_while_pits_open():
+    rows = running.compare(experiment("paper-0.55", 192, cnr=2.0)[:-1], 0.55)
+    assert len(rows) > 8
+    for row in rows:
+        assert row["running"] < 1.2 * row["told"]
+        assert row["running"] < 0.8 * row["interval"]
