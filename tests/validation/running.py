@@ -1,9 +1,9 @@
 """The running current density beside the map of one interval, and beside what is possible.
 
-While pits open, most pixels change their pace from scan to scan by more than one interval's noise;
-no filter in time can average there. How far one could come tells a Kalman filter of the same heights
-that is told the true size (not the sign) of each pixel's change from one interval to the next: with
-it, its variances are right at every pixel and every scan, which no filter can know.
+While pits open, many pixels change their pace from scan to scan by more than one interval's noise;
+no filter in time can average there. How far one could come tells a Kalman filter of the same
+heights that is told the true size (not the sign) of each pixel's change from one interval to the
+next: its variances are right at every pixel and every scan, which no filter can know.
 """
 
 from __future__ import annotations
