@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 Reason = Literal["reference", "periodic", "extra", "manual"]
 LengthUnit = Literal["µm", "voxel"]
+ReplyStatus = Literal["accepted", "refused", "running", "done", "failed"]
+FINAL_REPLIES: tuple[ReplyStatus, ...] = ("refused", "done", "failed")
 
 LEDGER_MISSING, LEDGER_RECEIVED, LEDGER_RECOVERED = 0, 1, 2
 
@@ -177,10 +179,11 @@ class ScanRequest:
 
 @dataclass(frozen=True, slots=True)
 class ScanReply:
-    """The acquisition's answer to a `ScanRequest`."""
+    """The acquisition's answer to a `ScanRequest`. A request is accepted or refused, then running,
+    then done or failed; any of these may be the first that is heard, and be heard again."""
 
     id: str
-    status: Literal["accepted", "refused", "done"]
+    status: ReplyStatus
     why: str = ""
     scan: int | None = None
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from monitor.errors import BadMessage
-from monitor.records import ScanReply, ScanRequest
+from monitor.records import ReplyStatus, ScanReply, ScanRequest
 
-STATUSES = ("accepted", "refused", "done")
+STATUSES = get_args(ReplyStatus)
 MAX_BYTES = 1 << 20
 MAX_TEXT = 500
 
