@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 
@@ -70,7 +70,7 @@ def decode_reply(frame: bytes | memoryview) -> ScanReply:
         raise _bad("scan_reply", "why", why, "text")
     return ScanReply(
         id=_text(message, "id"),
-        status=status,
+        status=cast(ReplyStatus, status),
         why=why[:MAX_TEXT],
         scan=None if scan is None else _whole(message, "scan", lowest=0),
     )
