@@ -159,11 +159,13 @@ class FeedQuiet:
 
 @dataclass(frozen=True, slots=True)
 class OperatorRequest:
-    """An operator asks for an extra scan of a cell."""
+    """An operator asks for an extra scan of a cell, or answers what was suggested (its id)."""
 
     cell: str
     reason: str = "manual"
     time: float = 0.0
+    suggestion: str = ""
+    accepted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,12 +182,14 @@ class ScanRequest:
 @dataclass(frozen=True, slots=True)
 class ScanReply:
     """The acquisition's answer to a `ScanRequest`. A request is accepted or refused, then running,
-    then done or failed; any of these may be the first that is heard, and be heard again."""
+    then done or failed; any of these may be the first that is heard, and be heard again. `after_s`:
+    seconds by this machine's clock from the cell's last slice until the reply was heard."""
 
     id: str
     status: ReplyStatus
     why: str = ""
     scan: int | None = None
+    after_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

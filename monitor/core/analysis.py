@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,8 @@ from monitor.core.current import (
     removal,
 )
 from monitor.core.cycler import CyclerHistory
+from monitor.core.forecast import Growth
+from monitor.core.outlook import NOTHING, outlook
 from monitor.core.pit_links import Persistence, PitMap, changes, growth
 from monitor.core.pits import find_pits, pit_summary
 from monitor.core.plateau import Plateau, complete
@@ -37,6 +39,7 @@ SMOOTHING_UM = 0.4
 VOXEL_BIN = 0.07
 VOXEL_SMOOTHING = 0.56
 TILES_A_SIDE = 4
+PERCENTILE_SAMPLE = 262144
 AREAL_LENGTHS = ("Sa", "Sq", "Sz", "Svk", "Vvv")
 """Vvv is a volume per area: a length."""
 
@@ -46,8 +49,17 @@ Map = NDArray[np.float32]
 class CellAnalysis:
     """What is known of one cell so far: its reference scan, the previous scan, its pits."""
 
-    def __init__(self, cell: CellSettings, pits: PitSettings, history: CyclerHistory) -> None:
+    def __init__(
+        self,
+        cell: CellSettings,
+        pits: PitSettings,
+        history: CyclerHistory,
+        period_s: float = 1800.0,
+    ) -> None:
+        """`period_s`: how often a periodic scan is made, for forecasts of the next one."""
         self._cell = cell
+        self._period_h = period_s / 3600.0
+        self._growth = Growth()
         self._pit_settings = pits
         self._history = history
         self._reference: Measured | None = None
@@ -88,6 +100,8 @@ class CellAnalysis:
             found = self._pits(scan, maps, summary)
             if found is not None:
                 labels, pits = found.labels, found.pits
+                summary |= self._outlook(reference, found, summary, scan.start)
+            summary |= _extremes(reference, scan, maps)
             self._previous = scan
         return ScanResult(
             start=scan.start,
@@ -234,9 +248,9 @@ class CellAnalysis:
             "closure": closure,
         }
         cumulative = maps.get("cumulative")
-        if cumulative is not None and np.isfinite(cumulative).any():
-            quantiles = np.nanpercentile(cumulative, (1, 50, 99))
-            summary |= dict(zip(("j_p1", "j_p50", "j_p99"), map(float, quantiles), strict=True))
+        quantiles = None if cumulative is None else percentiles(cumulative, (1, 50, 99))
+        if quantiles is not None:
+            summary |= dict(zip(("j_p1", "j_p50", "j_p99"), quantiles, strict=True))
         return summary
 
     @staticmethod
@@ -286,9 +300,43 @@ class CellAnalysis:
         )
         lengths = {
             "pit_depth_max", "pit_depth_mean", "pit_depth_ten", "pit_diameter_median",
+            "pit_detection_limit",
         }  # fmt: skip
         summary.update({k + "_um" if k in lengths else k: v for k, v in statistics.items()})
         return found
+
+    def _outlook(
+        self, reference: Measured, found: PitMap, summary: Mapping[str, Any], start: ScanStart
+    ) -> dict[str, Any]:
+        """What is to come; only in µm and with a cycler can growth be tied to the charge."""
+        charge = summary["charge_mAh_cm2"]
+        if charge is None or start.voxel_size_um is None:
+            return dict(NOTHING)
+        self._growth.update(
+            found.pits, found.noise, summary["complete_um"], charge, summary["discharge"]
+        )
+        foil = float(np.nanmean(reference.heights.lithium))
+        current = summary["current_mA_cm2"]
+        return outlook(self._growth, charge, current or 0.0, self._period_h, foil)
+
+
+def _extremes(reference: Measured, scan: Measured, maps: Mapping[str, Map]) -> dict[str, Any]:
+    """99th percentiles: of the running current density, and of how far the front of the deposit
+    stands above the first surface. None where there is none."""
+    above = None
+    if scan.heights.moss is not None:
+        above = scan.heights.moss.front - reference.heights.height
+    found = {"j_running_p99": maps.get("running"), "front_p99_um": above}
+    highest = {name: None if m is None else percentiles(m, (99,)) for name, m in found.items()}
+    return {name: None if values is None else values[0] for name, values in highest.items()}
+
+
+def percentiles(values: Map, percents: Sequence[float]) -> list[float] | None:
+    """Percentiles of the known values; of a large map, one row in some is enough. None where
+    nothing is known."""
+    some = values[:: max(1, values.size // PERCENTILE_SAMPLE)]
+    known = some[np.isfinite(some)]
+    return [float(v) for v in np.percentile(known, percents)] if known.size else None
 
 
 def provisional(start: ScanStart, ledger: NDArray[np.uint8], heights: Heights) -> ScanResult:

@@ -1,66 +1,220 @@
-"""Pits → whether to ask for an extra scan, and why."""
+"""Rules and their memory → a scan request, or the reason for none.
+
+An entry of `onset.when` asks when all of its rules are met, and then not again before it has not
+been met for `clear_scans` scans. What stands against a request that is due (cooldown, quiet hours,
+budget, one on its way) holds it back as long as that lasts. The scan that answers tells whether
+what led to it was real. Reads no clock: the same situations and replies in the same order give the
+same decisions.
+"""
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from monitor.records import ScanRequest, ScanResult
-from monitor.settings import OnsetSettings
+from monitor.core.budget import Budget, is_quiet
+from monitor.core.rules import Before, Finding, Situation, findings
+from monitor.records import ScanReply, ScanRequest
+from monitor.settings import OnsetSettings, rules_of
+
+Verdict = Literal["ask", "suggest", "no"]
+REASONS = {"new_pits": "pit_onset"}
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What follows from one scan: whether pitting begins with it, and the request if one is due."""
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """What follows from one scan, and why. `onset`: pits are significant for the first time;
+    `confirmed`: what this scan, made on request, says of the request's reason; None = it was not
+    asked for, or nothing is to be confirmed. `request`: what to ask for, or to suggest."""
 
-    onset: bool
+    verdict: Verdict
     why: str
-    request: ScanRequest | None
+    onset: bool
+    findings: Mapping[str, Finding]
+    request: ScanRequest | None = None
+    confirmed: bool | None = None
+
+    def data(self) -> dict[str, Any]:
+        """JSON-ready, as it goes into the events."""
+        return {
+            "verdict": self.verdict,
+            "why": self.why,
+            "onset": self.onset,
+            "confirmed": self.confirmed,
+            "request": self.request.id if self.request else "",
+            "findings": {name: found.data() for name, found in self.findings.items()},
+        }
+
+
+@dataclass(slots=True)
+class _Entry:
+    """One entry of `onset.when`, and whether it may ask."""
+
+    name: str
+    rules: tuple[str, ...]
+    armed: bool = True
+    clear: int = 0
+
+    def met(self, found: Mapping[str, Finding]) -> bool:
+        return all(found[rule].met for rule in self.rules)
+
+    def follow(self, met: bool, clear_scans: int) -> None:
+        """Arms the entry again once it has not been met for long enough."""
+        self.clear = 0 if met else self.clear + 1
+        self.armed = self.armed or self.clear >= clear_scans
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request on its way: the entry that asked, and the pits it was about."""
+
+    entry: str
+    pits: frozenset[int]
+
+
+@dataclass(slots=True)
+class _Past:
+    situation: Situation | None = None
+    last_pit: int = 0
+    last_asked: float = -math.inf
+    begun: bool = False
+    waiting: dict[str, _Asked] = field(default_factory=dict)
 
 
 class OnsetWatch:
-    """Watches one cell for the first scan in which pits are significant."""
+    """The policy for one cell: one decision for each scan."""
 
     def __init__(self, settings: OnsetSettings, experiment: str) -> None:
         self._settings = settings
         self._experiment = experiment
-        self._begun = False
+        self._entries = [_Entry(name, rules_of(name)) for name in settings.when]
+        self._past = _Past()
+        self.budget = Budget(settings)
 
-    def judge(self, result: ScanResult) -> Verdict:
-        """The verdict on a finished scan. Pitting begins once for a cell."""
-        count = len(result.pits)
-        if self._begun:
-            return Verdict(False, "pitting has begun before", None)
-        if count < self._settings.min_pits:
-            why = f"{count} significant pits, {self._settings.min_pits} needed"
-            return Verdict(False, why, None)
-        self._begun = True
-        why = f"{count} significant pits, the first in this cell"
-        if self._settings.mode == "off":
-            return Verdict(True, why + "; requests are off", None)
-        deepest = max(result.pits, key=lambda pit: pit.depth_max)
-        unit = "um" if result.start.length_unit == "µm" else "voxel"
-        evidence = {
-            "pit_count": count,
-            f"depth_max_{unit}": deepest.depth_max,
-            f"x_{unit}": deepest.x,
-            f"y_{unit}": deepest.y,
-            "p_value": deepest.p_value,
-        }
-        return Verdict(True, why, self.request(result, "pit_onset", evidence))
+    def judge(self, now: Situation) -> Decision:
+        """The decision on a finished scan."""
+        past, settings = self._past, self._settings
+        self._note(now)
+        found = findings(now, Before(past.situation, past.last_pit), settings)
+        confirmed = self._confirmed(now, found)
+        onset = not past.begun and len(now.pits) >= settings.min_pits
+        past.begun = past.begun or onset
+        met = {entry.name: entry.met(found) for entry in self._entries}
+        due = [entry for entry in self._entries if met[entry.name] and entry.armed]
+        decision = self._decide(now, found, due, onset, confirmed)
+        for entry in self._entries:
+            entry.follow(met[entry.name], settings.clear_scans)
+        past.situation = now
+        return decision
 
-    def request(
-        self, result: ScanResult, reason: str, evidence: Mapping[str, object]
-    ) -> ScanRequest:
-        key = result.key
+    def reply(self, reply: ScanReply) -> None:
+        """What became of a request; one that brought no scan costs nothing."""
+        if reply.status in ("refused", "failed") and reply.id in self._past.waiting:
+            del self._past.waiting[reply.id]
+            self.budget.refund(reply.id)
+
+    def accept(self, request: ScanRequest, time: float) -> None:
+        """The operator wants what was suggested."""
+        self._wait_for(request, request.reason, frozenset(), time)
+
+    def _note(self, now: Situation) -> None:
+        """What the scan itself costs."""
+        self.budget.exposed(now.time)
+        if now.reason in ("extra", "manual"):
+            self.budget.spend(now.request or f"scan {now.run} {now.scan}", now.time)
+
+    def _confirmed(self, now: Situation, found: Mapping[str, Finding]) -> bool | None:
+        asked = self._past.waiting.pop(now.request, None)
+        if asked is None or not self._settings.confirm:
+            return None
+        if asked.pits:
+            real = len(asked.pits & {pit.id for pit in now.pits}) >= self._settings.min_pits
+            if not real:
+                self._past.begun = False
+            return real
+        entry = next((e for e in self._entries if e.name == asked.entry), None)
+        return None if entry is None else entry.met(found)
+
+    def _decide(
+        self,
+        now: Situation,
+        found: Mapping[str, Finding],
+        due: list[_Entry],
+        onset: bool,
+        confirmed: bool | None,
+    ) -> Decision:
+        if not due:
+            return Decision("no", self._why_not(found), onset, found, None, confirmed)
+        entry, mode = due[0], self._settings.mode
+        why = "; ".join(found[rule].text for rule in entry.rules)
+        held = self._held(now.time) if mode != "off" else ""
+        if held:
+            return Decision("no", f"{why}; held back: {held}", onset, found, None, confirmed)
+        for asking in due:
+            asking.armed = False
+        if mode == "off":
+            return Decision("no", f"{why}; requests are off", onset, found, None, confirmed)
+        request = self._request(now, entry, found)
+        new = {pit.id for pit in now.pits if pit.id > self._past.last_pit}
+        self._past.last_pit = max([self._past.last_pit, *(pit.id for pit in now.pits)])
+        if mode == "suggest":
+            return Decision("suggest", why, onset, found, request, confirmed)
+        about = frozenset(new) if "new_pits" in entry.rules else frozenset()
+        self._wait_for(request, entry.name, about, now.time)
+        return Decision("ask", why, onset, found, request, confirmed)
+
+    def _wait_for(
+        self, request: ScanRequest, entry: str, pits: frozenset[int], time: float
+    ) -> None:
+        self._past.waiting[request.id] = _Asked(entry, pits)
+        self._past.last_asked = time
+        self.budget.spend(request.id, time)
+
+    def _held(self, time: float) -> str:
+        """What stands against asking now; "" for nothing."""
+        settings, past = self._settings, self._past
+        if past.waiting:
+            return "an extra scan is on its way"
+        if is_quiet(time, settings.quiet_hours):
+            return f"quiet hours ({', '.join(settings.quiet_hours)} UTC)"
+        since = time - past.last_asked
+        if since < settings.cooldown_s:
+            return f"the last request was {since:.0f} s ago, cooldown {settings.cooldown_s:.0f} s"
+        return self.budget.refusal(time, len(past.waiting))
+
+    def _why_not(self, found: Mapping[str, Finding]) -> str:
+        """Why nothing is asked for: what is met but has asked before, or all that is not met."""
+        told = [e for e in self._entries if e.met(found)]
+        if told:
+            return f"{told[0].name} has been asked about, and has not ceased since"
+        rules = dict.fromkeys(rule for entry in self._entries for rule in entry.rules)
+        return "; ".join(found[rule].text for rule in rules) or "no rules in onset.when"
+
+    def _request(self, now: Situation, entry: _Entry, found: Mapping[str, Finding]) -> ScanRequest:
+        reason = REASONS.get(entry.rules[0], entry.rules[0])
         return ScanRequest(
-            id=request_id(self._experiment, key.cell, key.run, key.scan, reason),
-            cell=key.cell,
+            id=request_id(self._experiment, now.cell, now.run, now.scan, reason),
+            cell=now.cell,
             reason=reason,
-            after_scan=key.scan,
-            evidence=evidence,
+            after_scan=now.scan,
+            evidence=_evidence(now, entry, found),
         )
+
+
+def _evidence(now: Situation, entry: _Entry, found: Mapping[str, Finding]) -> dict[str, Any]:
+    """What led to a request: the findings, and the deepest pit."""
+    evidence: dict[str, Any] = {"rule": entry.name}
+    evidence |= {rule: found[rule].value for rule in entry.rules}
+    evidence["pit_count"] = len(now.pits)
+    unit = "um" if now.length_unit == "µm" else "voxel"
+    if (pit := now.deepest) is not None:
+        evidence |= {f"depth_max_{unit}": pit.depth_max, "p_value": pit.p_value}
+        evidence |= {f"x_{unit}": pit.x, f"y_{unit}": pit.y}
+    names = ("forecast_depth_um", "forecast_low_um", "forecast_high_um", "collector_h")
+    return evidence | {k: now.summary[k] for k in names if now.summary.get(k) is not None}
 
 
 def request_id(*parts: object) -> str:

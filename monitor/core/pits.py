@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_ndtr
+from scipy.special import log_ndtr, ndtri
 
 from monitor.core import pit_kernels
 from monitor.core.pit_links import PitMap, link
@@ -37,6 +37,7 @@ NOISE_SAMPLE = 65536
 MIN_NOISE_SAMPLE = 100
 NORMAL_QUARTILE = 0.6745
 OUTLINE_SHARE = 0.5
+MISS_SIGMA = 1.645
 
 
 def find_pits(
@@ -90,15 +91,31 @@ def find_pits(
     )
     peaks, deepest, p_values = peaks[kept], deepest[kept], p_values[kept]
     measured = _measure(depth, smoothed, labels, deepest, p_values, voxel_yx, current)
+    usual_noise = _median_of_finite(noise)
+    pixels = int(np.isfinite(noise).sum())
     return link(
         labels,
         peaks,
         measured,
         scan=scan,
         previous=former,
-        noise=_median_of_finite(noise),
+        noise=usual_noise,
+        detection_limit=detection_limit(usual_noise, pixels, limit, settings.significance),
         pixel=math.sqrt(pixel_area),
     )
+
+
+def detection_limit(noise: float, pixels: int, least: float, significance: float) -> float:
+    """Depth of a pit, of the least diameter or more, that is found with a chance of 95 %.
+
+    `noise`: standard error of the smoothed depth; `pixels`: measured ones of the field; `least`:
+    the least depth asked for; all lengths in one unit. A pit is found whose measured depth is above
+    `least`, above `significance` × the noise, and above what noise alone reaches once in 10⁴
+    fields; the noise of its own depth is added to that (Currie, Anal. Chem. 40, 586 (1968)).
+    """
+    places = max(1.0, pixels / (4.0 * math.pi * SMOOTHING_PX**2))
+    by_chance = -float(ndtri(FALSE_DISCOVERY_RATE / places))
+    return max(least, significance * noise, by_chance * noise) + MISS_SIGMA * noise
 
 
 def pit_summary(
@@ -116,7 +133,8 @@ def pit_summary(
     `pit_count`; `pit_density_mm2` (pits per mm², None in voxel units); `pitting_factor` (deepest
     penetration from the original surface, plateau + depth, ÷ mean penetration; None unless the
     mean is 3 errors above zero); `pit_depth_max`, `pit_depth_mean`, `pit_depth_ten` (of the ten
-    deepest); `pit_area_fraction` (opening); `pit_diameter_median`.
+    deepest); `pit_area_fraction` (opening); `pit_diameter_median`; `pit_detection_limit` (see
+    `detection_limit`).
     """
     pits = pit_map.pits
     depths = np.sort([pit.depth_max for pit in pits])[::-1]
@@ -134,6 +152,7 @@ def pit_summary(
         "pit_depth_ten": float(depths[:10].mean()) if pits else None,
         "pit_area_fraction": sum(p.area for p in pits) / area_total if area_total > 0.0 else None,
         "pit_diameter_median": float(np.median([p.diameter for p in pits])) if pits else None,
+        "pit_detection_limit": pit_map.detection_limit,
     }
 
 

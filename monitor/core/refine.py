@@ -24,7 +24,7 @@ PILOT_SIGMA_PX = 1.0
 SIGMA_PX = 1.0
 STIFF_SIGMA_PX = 2.0
 EDGE_BLUR = 0.8
-PILOT_NOISE, PILOT_RISE, PILOT_MOST = 1.16, 0.22, 0.7
+PILOT_NOISE, PILOT_RISE, PILOT_MOST = 1.17, 0.22, 0.7
 """The surface followed is noisy itself, the more so the larger the error (voxels) is: by this much
 it exceeds that of a known path, as measured on phantoms."""
 RIM_SHARE, RIM_SIGMA_PX = 0.4, 1.5

@@ -15,9 +15,11 @@ from monitor.core.analysis import CellAnalysis, provisional
 from monitor.core.assemble import Arrival
 from monitor.core.calibrate import Levels
 from monitor.core.cycler import CyclerHistory, Documents
-from monitor.core.onset import OnsetWatch, request_id
+from monitor.core.onset import Decision, OnsetWatch, request_id
 from monitor.core.plating import Measured
 from monitor.core.refine import Spare
+from monitor.core.request_book import RequestBook
+from monitor.core.rules import Situation
 from monitor.core.scan import RunningScan
 from monitor.core.streams import StreamCounter
 from monitor.errors import BadMessage
@@ -51,7 +53,7 @@ class _Cell:
     def __init__(self, cell: CellSettings, settings: Settings) -> None:
         self.settings = cell
         self.history = CyclerHistory(cell)
-        self.analysis = CellAnalysis(cell, settings.pits, self.history)
+        self.analysis = CellAnalysis(cell, settings.pits, self.history, settings.schedule.period_s)
         self.onset = OnsetWatch(settings.onset, settings.experiment.name)
         self.open: dict[ScanKey, RunningScan] = {}
         self.done: set[ScanKey] = set()
@@ -69,7 +71,7 @@ class Session:
         self._documents = Documents(settings)
         self._spare = Spare()
         self._streams: dict[str, StreamCounter] = {}
-        self._asked: dict[str, str] = {}
+        self._requests = RequestBook()
         self._bad: dict[str, Counter[str]] = {"slices": Counter(), "documents": Counter()}
         self._counts: Counter[str] = Counter()
         self._time = 0.0
@@ -182,6 +184,7 @@ class Session:
             request=start.request,
             slices=start.slice_count,
         )
+        self._news(start.key.cell, self._requests.started(start))
 
     def _slice(self, frame: SliceFrame) -> None:
         self._counts["bytes"] += frame.data.nbytes
@@ -243,6 +246,8 @@ class Session:
                 self._conclude(cell, measured)
             else:
                 self._event("alarm", key.cell, scan=key.scan, text="no slice of this scan came")
+            ended = self._requests.ended(older.start, measured=measured is not None)
+            self._news(key.cell, ended)
             if older is scan:
                 return
 
@@ -252,7 +257,7 @@ class Session:
         cell.levels = measured.levels or cell.levels
         cell.last_scan = key.scan
         result = cell.analysis.finish(measured)
-        verdict = cell.onset.judge(result)
+        decision = cell.onset.judge(Situation.of(result, cell.settings.foil_thickness_um))
         self._out.append(result)
         self._event(
             "scan_complete", name, at=at, scan=key.scan, complete=result.complete, **_brief(result)
@@ -278,10 +283,30 @@ class Session:
             missing = [int(z) for z in (measured.ledger == 0).nonzero()[0]]
             text = f"{len(missing)} slices of {len(measured.ledger)} are missing"
             self._event("alarm", name, at=at, scan=key.scan, text=text, missing=missing[:100])
-        if verdict.onset:
-            self._event("pit_onset", name, at=at, scan=key.scan, why=verdict.why)
-        if verdict.request is not None:
-            self._ask(verdict.request)
+        self._decided(cell, result, decision)
+
+    def _decided(self, cell: _Cell, result: ScanResult, decision: Decision) -> None:
+        """The decision on a scan, also a "no", and what follows from it."""
+        name, at, scan = cell.settings.name, result.start.stop_time, result.key.scan
+        if decision.onset:
+            text = f"{len(result.pits)} significant pits, the first in this cell"
+            self._event("pit_onset", name, at=at, scan=scan, why=text)
+        if decision.confirmed is not None:
+            kind = "request_confirmed" if decision.confirmed else "request_refuted"
+            self._event(kind, name, at=at, scan=scan, id=result.start.request)
+        self._event("decision", name, at=at, scan=scan, **decision.data())
+        stale = self._requests.suggestion(name)
+        if stale is not None:
+            self._close_suggestion(stale, "overtaken by another scan")
+        request = decision.request
+        if request is None:
+            return
+        if decision.verdict == "ask":
+            self._ask(request)
+        else:
+            self._requests.suggest(request)
+            data = asdict(request)
+            self._event("scan_suggested", data.pop("cell"), at=at, **data)
 
     def _show(self, scan: RunningScan) -> None:
         """Progress now and then, and a provisional map a few times a scan."""
@@ -338,6 +363,9 @@ class Session:
         cell = self._cells.get(wish.cell)
         if cell is None:
             raise BadMessage("unknown_cell", f"operator: cell {wish.cell[:40]!r} is not there")
+        if wish.suggestion:
+            self._answer_suggestion(cell, wish)
+            return
         cell.asked += 1
         identity = request_id(
             self._settings.experiment.name, wish.cell, cell.last_scan, wish.reason, cell.asked
@@ -345,14 +373,41 @@ class Session:
         evidence = {"asked_by": "operator"}
         self._ask(ScanRequest(identity, wish.cell, wish.reason, cell.last_scan, evidence))
 
+    def _answer_suggestion(self, cell: _Cell, wish: OperatorRequest) -> None:
+        waiting = self._requests.suggested(wish.cell)
+        if waiting is None or waiting.id != wish.suggestion:
+            raise BadMessage(
+                "no_suggestion",
+                f"operator: no suggestion {wish.suggestion[:40]!r} waits in cell {wish.cell}; it "
+                "has been answered or overtaken",
+            )
+        self._requests.suggestion(wish.cell)
+        if not wish.accepted:
+            self._close_suggestion(waiting, "declined by the operator")
+            return
+        cell.onset.accept(waiting, max(self._time, wish.time))
+        self._ask(waiting)
+
+    def _close_suggestion(self, request: ScanRequest, why: str) -> None:
+        self._event("suggestion_closed", request.cell, id=request.id, why=why)
+
     def _ask(self, request: ScanRequest) -> None:
-        self._asked[request.id] = request.cell
+        self._requests.add(request)
         self._out.append(request)
         data = asdict(request)
         self._event("scan_request", data.pop("cell"), **data)
 
     def _reply(self, reply: ScanReply) -> None:
-        self._event("scan_reply", self._asked.get(reply.id, ""), **asdict(reply))
+        self._news(self._requests.cell_of(reply.id), self._requests.heard(reply))
+
+    def _news(self, name: str, news: ScanReply | None) -> None:
+        """Something new is known of a request."""
+        if news is None:
+            return
+        cell = self._cells.get(name)
+        if cell is not None:
+            cell.onset.reply(news)
+        self._event("scan_reply", name, **asdict(news))
 
     # --- words ------------------------------------------------------------------------------------
 

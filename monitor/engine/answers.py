@@ -117,10 +117,13 @@ class Answers:
         header = {"type": "request_scan", "cell": request.cell, "tag": request.tag}
         try:
             self._store.check_cell(request.cell)
-            if self._settings.requests.backend == "none":
+            if self._settings.requests.backend == "none" and request.accepted:
                 raise PitwatchError('no acquisition is connected: requests.backend is "none"')
             now = self._store.time_of(request.cell)
-            self._on_operator(OperatorRequest(request.cell, request.reason, now))
+            wish = OperatorRequest(
+                request.cell, request.reason, now, request.suggestion, request.accepted
+            )
+            self._on_operator(wish)
         except PitwatchError as error:
             return results.encode_reply({**header, "status": "refused", "why": str(error)})
         return results.encode_reply({**header, "status": "sent", "why": ""})

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Literal, Protocol
 
 from monitor.core.session import Session
@@ -16,18 +17,21 @@ from monitor.engine.record import Recorder
 from monitor.engine.request import Requester
 from monitor.engine.subscribe import Received
 from monitor.records import (
+    FINAL_REPLIES,
     BadInput,
     CyclerDocument,
+    Event,
     FeedQuiet,
     OperatorRequest,
     Output,
+    ScanReply,
     ScanRequest,
     ScanStart,
     SliceFrame,
 )
 from monitor.settings import Settings
 
-POLL_MS = 50
+POLL_MS, ASKING_MS = 50, 5
 SHOW_EVERY_S = 0.05
 MAX_WISHES = 100
 
@@ -72,6 +76,7 @@ class Engine:
             mode=mode,
         )
         self._last_slice: dict[str, float] = {}
+        self._asked: dict[str, str] = {}
         self._last_shown = 0.0
 
     @property
@@ -86,7 +91,7 @@ class Engine:
         """Work until `stop` is set. No message, however bad, ends it."""
         leave_a_core()
         while not stop.is_set():
-            for received in self._source.take(POLL_MS):
+            for received in self._source.take(ASKING_MS if self._asked else POLL_MS):
                 self._handle(received)
             if self._requester is not None:
                 self._beside(self._requester)
@@ -105,7 +110,7 @@ class Engine:
     def _beside(self, requester: Requester) -> None:
         """What comes by other ways than the feeds: replies, the operator's wishes, silence."""
         for reply in requester.poll():
-            self._handle(Received("replies", None, reply))
+            self._handle(Received("replies", None, self._stamped(reply)))
         while self._wishes:
             self._handle(Received("operator", None, self._wishes.popleft()))
         waiting, feeds = self._session.waiting, self._settings.feeds
@@ -116,21 +121,39 @@ class Engine:
             elif cell in waiting and silence > feeds.quiet_s:
                 self._handle(Received("slices", None, FeedQuiet(cell=cell)))
 
+    def _stamped(self, reply: ScanReply | BadInput) -> ScanReply | BadInput:
+        """A reply with how long after its cell's last slice it came."""
+        if isinstance(reply, BadInput):
+            return reply
+        last = self._last_slice.get(self._asked.get(reply.id, ""))
+        return reply if last is None else replace(reply, after_s=time.monotonic() - last)
+
     def _handle(self, received: Received) -> None:
         record = received.record
-        outputs = self._session.feed(record)
-        if self._recorder is not None:
-            self._recorder.write(received.feed, received.frames or (), record, outputs)
-        for output in outputs:
-            if isinstance(output, ScanRequest) and self._requester is not None:
-                self._requester.send(output)
-            if self._on_output is not None:
-                self._on_output(output)
         if isinstance(record, SliceFrame | ScanStart):
             cell = record.cell if isinstance(record, SliceFrame) else record.key.cell
             if self._settings.cell(cell) is not None:
                 self._last_slice[cell] = time.monotonic()
+        outputs = self._session.feed(record)
+        if self._recorder is not None:
+            self._recorder.write(received.feed, received.frames or (), record, outputs)
+        for output in outputs:
+            if self._requester is not None:
+                self._hand_on(self._requester, output)
+            if self._on_output is not None:
+                self._on_output(output)
         self._show(outputs, force=isinstance(record, CyclerDocument | BadInput))
+
+    def _hand_on(self, requester: Requester, output: Output) -> None:
+        """Requests go to the acquisition; those whose scan is under way are not sent again."""
+        if isinstance(output, ScanRequest):
+            self._asked[output.id] = output.cell
+            requester.send(output)
+        elif isinstance(output, Event) and output.kind == "scan_reply":
+            if output.data["status"] != "accepted":
+                requester.settle(output.data["id"])
+            if output.data["status"] in FINAL_REPLIES:
+                self._asked.pop(output.data["id"], None)
 
     def _show(self, outputs: tuple[Output, ...], *, force: bool = False) -> None:
         """Hand on what is new; counters alone at most twenty times a second."""

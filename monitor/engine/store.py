@@ -48,6 +48,10 @@ class Scan:
         return sum(array.nbytes for array in self.maps.values())
 
 
+FATES = {"scan_suggested": {"status": "suggested"}, "suggestion_closed": {"status": "closed"}}
+"""What an event says of a request beyond its data."""
+
+
 class Store:
     """Results of one engine. `version` grows by one with each status message."""
 
@@ -94,7 +98,7 @@ class Store:
 
     def _take(self, output: Event | ScanResult | ScanRequest, told: set[Any]) -> None:
         if isinstance(output, Event):
-            self._note_request(output.cell, output.data)
+            self._note_request(output.cell, {**output.data, **FATES.get(output.kind, {})})
             data = {"number": output.number, **output.data}
             self._say(output.kind, output.time, output.cell, data)
         elif isinstance(output, ScanRequest):

@@ -63,6 +63,7 @@ _LENGTHS = (
     "pit_depth_mean",
     "pit_depth_ten",
     "pit_diameter_median",
+    "pit_detection_limit",
     "Sa",
     "Sq",
     "Sz",
@@ -76,6 +77,10 @@ _LENGTHS = (
     "shift_z_error",
     "plated",
     "moss",
+    "front_p99",
+    "forecast_depth",
+    "forecast_low",
+    "forecast_high",
 )
 _OTHERS = (
     "charge_mAh_cm2",
@@ -106,6 +111,11 @@ _OTHERS = (
     "j_p1",
     "j_p50",
     "j_p99",
+    "j_running_p99",
+    "collector_h",
+    "collector_low_h",
+    "collector_high_h",
+    "informative_h",
     "Ssk",
     "Sku",
     "Sdr",
@@ -134,6 +144,7 @@ _SUFFIX_UNITS = {
     "_mAh": "mAh",
     "_mm2": "1/mm2",
     "_mrad": "mrad",
+    "_h": "h",
     "_um": "µm",
     "_um2": "µm2",
     "_um3": "µm3",
@@ -141,7 +152,10 @@ _SUFFIX_UNITS = {
     "_voxel2": "voxel2",
     "_voxel3": "voxel3",
 }
-_NAME_UNITS = {"j_p1": "mA/cm2", "j_p50": "mA/cm2", "j_p99": "mA/cm2", "time": "s"}
+_NAME_UNITS = {
+    **dict.fromkeys(("j_p1", "j_p50", "j_p99", "j_running_p99"), "mA/cm2"),
+    "time": "s",
+}
 
 
 def scan_name(number: int) -> str:

@@ -77,10 +77,12 @@ class CyclerRequest:
 
 @dataclass(frozen=True, slots=True)
 class ScanOrder:
-    """An operator asks for a scan of a cell."""
+    """An operator asks for a scan of a cell, or answers the suggestion of this id."""
 
     cell: str
     reason: str = "manual"
+    suggestion: str = ""
+    accepted: bool = True
     tag: str = ""
 
 
@@ -135,7 +137,9 @@ def decode_request(frames: Sequence[Frame]) -> Request:
 def _cell_request(name: str, message: dict[str, Any], tag: str) -> Request:
     cell = _field(message, "cell", str)
     if name == "request_scan":
-        return ScanOrder(cell, _field(message, "reason", str, "manual"), tag)
+        suggestion = _field(message, "suggestion", str, "")
+        accepted = _field(message, "accepted", bool, True)
+        return ScanOrder(cell, _field(message, "reason", str, "manual"), suggestion, accepted, tag)
     if name == "cycler":
         points = _field(message, "max_points", int, 4000)
         if points < 2:
@@ -335,7 +339,7 @@ def _field(message: dict[str, Any], key: str, kind: type, default: Any = _REQUIR
         return default
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if not isinstance(value, kind) or isinstance(value, bool):
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise BadMessage(
             "bad_request", f"message: {key} is {_short(value)}, expected {kind.__name__}"
         )

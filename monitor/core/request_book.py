@@ -1,0 +1,92 @@
+"""What becomes of scan requests: requested → accepted or refused → running → done or failed.
+
+Whatever is heard first counts, repeats change nothing, and nothing goes back, save that a scan
+which bears the id of a request proves it alive. So it does not matter which end is restarted when.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from monitor.records import FINAL_REPLIES, ReplyStatus, ScanKey, ScanReply, ScanRequest, ScanStart
+
+REMEMBERED = 1000
+ORDER: dict[str, int] = {"": 0, "accepted": 1, "running": 2, "refused": 3, "done": 3, "failed": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """One request and the last that was heard of it."""
+
+    request: ScanRequest
+    last: ScanReply | None = None
+    key: ScanKey | None = None
+
+    @property
+    def status(self) -> str:
+        return self.last.status if self.last else ""
+
+
+class RequestBook:
+    """All requests of a session. Methods return the news there are, None where there are none."""
+
+    def __init__(self) -> None:
+        self._fates: dict[str, Fate] = {}
+        self._suggested: dict[str, ScanRequest] = {}
+
+    def cell_of(self, identity: str) -> str:
+        """The cell that a request was for; "" where it is not known."""
+        fate = self._fates.get(identity)
+        return fate.request.cell if fate else ""
+
+    def add(self, request: ScanRequest) -> None:
+        """A request that goes out."""
+        self._fates[request.id] = Fate(request)
+        for identity in [i for i, fate in self._fates.items() if fate.status in FINAL_REPLIES]:
+            if len(self._fates) <= REMEMBERED:
+                break
+            del self._fates[identity]
+
+    def heard(self, reply: ScanReply) -> ScanReply | None:
+        """A reply came. One to a request that is not known is passed on."""
+        fate = self._fates.get(reply.id)
+        if fate is None:
+            return reply
+        if ORDER[reply.status] <= ORDER[fate.status]:
+            return None
+        self._fates[reply.id] = replace(fate, last=reply)
+        return reply
+
+    def started(self, start: ScanStart) -> ScanReply | None:
+        """A scan began; where it answers a request, that one is running, whatever was said."""
+        fate = self._fates.get(start.request)
+        if fate is None or fate.key is not None:
+            return None
+        said = fate.status in ("running", "done")
+        news = ScanReply(start.request, "running", scan=start.key.scan)
+        last = fate.last if said else news
+        self._fates[start.request] = replace(fate, last=last, key=start.key)
+        return None if said else news
+
+    def ended(self, start: ScanStart, *, measured: bool) -> ScanReply | None:
+        """A scan has been concluded; without a slice it has failed."""
+        fate = self._fates.get(start.request)
+        if fate is None or fate.key != start.key or fate.status in FINAL_REPLIES:
+            return None
+        status: ReplyStatus = "done" if measured else "failed"
+        why = "" if measured else "no slice of the scan came"
+        news = ScanReply(start.request, status, why, start.key.scan)
+        self._fates[start.request] = replace(fate, last=news)
+        return news
+
+    def suggest(self, request: ScanRequest) -> None:
+        """A request that waits for the operator; one a cell, the newest."""
+        self._suggested[request.cell] = request
+
+    def suggestion(self, cell: str) -> ScanRequest | None:
+        """Take what waits for the operator; None where nothing does."""
+        return self._suggested.pop(cell, None)
+
+    def suggested(self, cell: str) -> ScanRequest | None:
+        """What waits for the operator."""
+        return self._suggested.get(cell)

@@ -1,0 +1,162 @@
+"""The conditions that a scan can meet, each with the number that it was judged by.
+
+Every rule looks at a `Situation`: what is recorded of a scan, and nothing else, so that a decision
+can be made again from the recording. A number that is not known meets no rule.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from monitor.records import Pit, Reason, ScanResult
+from monitor.settings import OnsetSettings
+
+LEAST_COULOMETRY_UM = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Situation:
+    """One finished scan as the policy sees it. `time`: its end, UTC s; `summary`: as recorded."""
+
+    cell: str
+    run: str
+    scan: int
+    reason: Reason
+    request: str
+    time: float
+    length_unit: str
+    foil_um: float
+    summary: Mapping[str, Any]
+    pits: Sequence[Pit]
+
+    @classmethod
+    def of(cls, result: ScanResult, foil_um: float) -> Situation:
+        """The situation that a result describes."""
+        start = result.start
+        return cls(
+            start.key.cell, start.key.run, start.key.scan, start.reason, start.request,
+            start.stop_time, start.length_unit, foil_um, result.summary, result.pits,
+        )  # fmt: skip
+
+    def number(self, name: str) -> float:
+        """A number of the summary; NaN where it is not known."""
+        value = self.summary.get(name)
+        return math.nan if value is None else float(value)
+
+    @property
+    def deepest(self) -> Pit | None:
+        """The deepest pit."""
+        return max(self.pits, key=lambda pit: pit.depth_max, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one rule found: the number it judges, its limit, and whether it is met."""
+
+    rule: str
+    met: bool
+    value: float
+    limit: float
+    unit: str
+
+    @property
+    def text(self) -> str:
+        """In words, such as "deepest pit at the next scan 61.2 µm, limit 62.5"."""
+        value = "not known" if math.isnan(self.value) else f"{self.value:.3g} {self.unit}".strip()
+        return f"{NAMES[self.rule]} {value}, limit {self.limit:.3g}"
+
+    def data(self) -> dict[str, Any]:
+        """JSON-ready."""
+        value = None if math.isnan(self.value) else self.value
+        return {"met": self.met, "value": value, "limit": self.limit, "unit": self.unit}
+
+
+NAMES = {
+    "new_pits": "significant pits not asked about before",
+    "growth": "fastest growth of a pit in depth",
+    "current": "local current density, P99",
+    "depth": "deepest penetration at the next scan",
+    "closure": "closure",
+    "current_step": "step of the applied current density",
+    "moss_front": "front of the deposit above the first surface, P99",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Before:
+    """What rules must know of the past. `last_pit`: highest pit id that was asked about."""
+
+    situation: Situation | None = None
+    last_pit: int = 0
+
+
+def findings(now: Situation, before: Before, limits: OnsetSettings) -> dict[str, Finding]:
+    """What every rule finds in a scan, by the rule's name."""
+    return {name: rule(now, before, limits) for name, rule in _RULES.items()}
+
+
+def _over(rule: str, value: float, limit: float, unit: str) -> Finding:
+    return Finding(rule, value >= limit, value, limit, unit)
+
+
+def _new_pits(now: Situation, before: Before, limits: OnsetSettings) -> Finding:
+    new = [pit for pit in now.pits if pit.id > before.last_pit]
+    large = now.length_unit != "µm" or sum(p.area for p in new) >= limits.min_pit_area_um2
+    count, limit = float(len(new)), float(limits.min_pits)
+    return Finding("new_pits", count >= limit and large, count, limit, "")
+
+
+def _growth(now: Situation, before: Before, limits: OnsetSettings) -> Finding:
+    """Of pits seen in both scans, the fastest growth in depth since the scan before, µm/h."""
+    fastest, former = math.nan, before.situation
+    if former is not None and now.length_unit == "µm" and now.time > former.time:
+        hours = (now.time - former.time) / 3600.0
+        depths = {pit.id: pit.depth_max for pit in former.pits}
+        rates = [(p.depth_max - depths[p.id]) / hours for p in now.pits if p.id in depths]
+        fastest = max(rates, default=math.nan)
+    return _over("growth", fastest, limits.max_growth_um_h, "µm/h")
+
+
+def _current(now: Situation, before: Before, limits: OnsetSettings) -> Finding:
+    value = now.number("j_running_p99")
+    return _over("current", value, limits.max_j_mA_cm2, "mA/cm²")
+
+
+def _depth(now: Situation, before: Before, limits: OnsetSettings) -> Finding:
+    limit = limits.depth_share * now.foil_um
+    return _over("depth", now.number("forecast_depth_um"), limit, "µm")
+
+
+def _closure(now: Situation, before: Before, limits: OnsetSettings) -> Finding:
+    """Out of the band on either side; not judged before 1 µm has been stripped."""
+    low, high = limits.closure_band
+    value = now.number("closure")
+    if not abs(now.number("coulometry_um")) >= LEAST_COULOMETRY_UM:
+        value = math.nan
+    return Finding("closure", value < low or value > high, value, low if value < 1 else high, "")
+
+
+def _current_step(now: Situation, before: Before, limits: OnsetSettings) -> Finding:
+    former = before.situation
+    step = math.nan
+    if former is not None:
+        step = abs(now.number("current_mA_cm2") - former.number("current_mA_cm2"))
+    return _over("current_step", step, limits.current_step_mA_cm2, "mA/cm²")
+
+
+def _moss_front(now: Situation, before: Before, limits: OnsetSettings) -> Finding:
+    return _over("moss_front", now.number("front_p99_um"), limits.max_front_um, "µm")
+
+
+_RULES: dict[str, Callable[[Situation, Before, OnsetSettings], Finding]] = {
+    "new_pits": _new_pits,
+    "growth": _growth,
+    "current": _current,
+    "depth": _depth,
+    "closure": _closure,
+    "current_step": _current_step,
+    "moss_front": _moss_front,
+}
