@@ -2,46 +2,139 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
 import zmq
 
+from monitor.engine.queueserver import QueueServer
 from monitor.errors import BadMessage, SettingError
-from monitor.records import BadInput, ScanReply, ScanRequest
+from monitor.records import FINAL_REPLIES, BadInput, ScanReply, ScanRequest
 from monitor.settings import RequestSettings
 from monitor.wire import requests as wire
 
 QUEUE_LIMIT = 100
 REPLIES_AT_ONCE = 100
+HEARD_OUT = ("running", *FINAL_REPLIES)
+
+
+class Backend(Protocol):
+    """One way to ask an acquisition. No method waits for anything."""
+
+    def send(self, request: ScanRequest) -> None:
+        """Ask, or ask again: an id that is known already makes no second scan."""
+
+    def poll(self) -> list[ScanReply | BadInput]:
+        """What has been answered since the last call; called several times a second."""
+
+    def forget(self, identity: str) -> None:
+        """There is no need to ask for this any more. What is under way may still be answered."""
+
+    def close(self) -> None:
+        """Frees the connection; a second call does nothing."""
+
+
+@dataclass(slots=True)
+class _Outstanding:
+    request: ScanRequest
+    due: float
 
 
 class Requester:
-    """Sends requests to the mailbox of the acquisition; backend "none" refuses each one here."""
+    """Asks the back end of the settings, and asks again until the request is known to be served.
 
-    def __init__(self, settings: RequestSettings) -> None:
-        """Raises SettingError where the endpoint is not an address."""
+    Either end may be restarted, and a message lost: what is sent again bears the same id.
+    """
+
+    def __init__(
+        self, settings: RequestSettings, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Raises SettingError where an address or a key is none."""
+        self._resend_s = settings.resend_s
+        self._clock = clock
         self._own_replies: list[ScanReply] = []
-        self._socket: zmq.Socket[bytes] | None = None
-        if settings.backend == "mailbox":
-            self._socket = _connected(settings.endpoint)
+        self._outstanding: dict[str, _Outstanding] = {}
+        self._backend = _backend(settings, clock)
 
     def send(self, request: ScanRequest) -> None:
-        """Sends at once, or queues while the acquisition is not there yet (up to QUEUE_LIMIT)."""
-        if self._socket is None:
-            self._refuse(request, "dry run: requests.backend is 'none'")
+        """Asks at once; sent again every `resend_s` s until it has come to its end."""
+        full = len(self._outstanding) >= QUEUE_LIMIT
+        if full and request.id not in self._outstanding:
+            why = f"{QUEUE_LIMIT} requests are unanswered; see whether the acquisition is there"
+            self._own_replies.append(ScanReply(request.id, "refused", why))
             return
-        try:
-            self._socket.send(wire.encode_request(request), zmq.DONTWAIT)
-        except zmq.Again:
-            self._refuse(request, f"the acquisition took none of the last {QUEUE_LIMIT} requests")
+        self._outstanding[request.id] = _Outstanding(request, self._clock() + self._resend_s)
+        self._backend.send(request)
 
     def poll(self) -> list[ScanReply | BadInput]:
         """What has been answered since the last call; empty where nothing has."""
-        replies: list[ScanReply | BadInput] = list(self._own_replies)
+        replies = [*self._own_replies, *self._backend.poll()]
         self._own_replies.clear()
-        if self._socket is None:
-            return replies
-        for _ in range(REPLIES_AT_ONCE):
+        for reply in replies:
+            if isinstance(reply, ScanReply) and reply.status in HEARD_OUT:
+                self.settle(reply.id)
+        now = self._clock()
+        for waiting in self._outstanding.values():
+            if now >= waiting.due:
+                waiting.due = now + self._resend_s
+                self._backend.send(waiting.request)
+        return replies
+
+    def settle(self, identity: str) -> None:
+        """Ends the asking: the scan that answers has been seen, or the request was given up."""
+        if self._outstanding.pop(identity, None) is not None:
+            self._backend.forget(identity)
+
+    def close(self) -> None:
+        """Closes the connection; a second call does nothing."""
+        self._backend.close()
+
+
+class NoBackend:
+    """Dry run: every request is refused here."""
+
+    def __init__(self) -> None:
+        self._replies: list[ScanReply | BadInput] = []
+
+    def send(self, request: ScanRequest) -> None:
+        why = "dry run: requests.backend is 'none'"
+        self._replies.append(ScanReply(request.id, "refused", why))
+
+    def poll(self) -> list[ScanReply | BadInput]:
+        replies, self._replies = self._replies, []
+        return replies
+
+    def forget(self, identity: str) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class Mailbox:
+    """The acquisition's ROUTER, which our DEALER connects to.
+
+    A request waits here, once, until there is somebody to take it. Left to the socket, every
+    repeat would wait in its queue, and come in a heap.
+    """
+
+    def __init__(self, endpoint: str) -> None:
+        """Raises SettingError where the endpoint is not an address."""
+        self._socket: zmq.Socket[bytes] | None = _connected(endpoint)
+        self._unsent: dict[str, ScanRequest] = {}
+
+    def send(self, request: ScanRequest) -> None:
+        self._unsent[request.id] = request
+        self._flush()
+
+    def poll(self) -> list[ScanReply | BadInput]:
+        replies: list[ScanReply | BadInput] = []
+        self._flush()
+        for _ in range(REPLIES_AT_ONCE if self._socket is not None else 0):
             try:
-                frames = self._socket.recv_multipart(zmq.DONTWAIT)
+                frames = self._socket.recv_multipart(zmq.DONTWAIT)  # type: ignore[union-attr]
             except zmq.Again:
                 break
             try:
@@ -50,20 +143,39 @@ class Requester:
                 replies.append(BadInput("requests", error.kind, str(error)))
         return replies
 
+    def forget(self, identity: str) -> None:
+        self._unsent.pop(identity, None)
+
     def close(self) -> None:
-        """Closes the socket; a second call does nothing."""
         if self._socket is not None:
             self._socket.close(0)
             self._socket = None
 
-    def _refuse(self, request: ScanRequest, why: str) -> None:
-        self._own_replies.append(ScanReply(request.id, "refused", why))
+    def _flush(self) -> None:
+        while self._socket is not None and self._unsent:
+            identity, request = next(iter(self._unsent.items()))
+            try:
+                self._socket.send(wire.encode_request(request), zmq.DONTWAIT)
+            except zmq.Again:
+                return
+            del self._unsent[identity]
+
+
+def _backend(settings: RequestSettings, clock: Callable[[], float]) -> Backend:
+    match settings.backend:
+        case "mailbox":
+            return Mailbox(settings.endpoint)
+        case "queueserver":
+            return QueueServer(settings, clock=clock)
+        case "none":
+            return NoBackend()
 
 
 def _connected(endpoint: str) -> zmq.Socket[bytes]:
     socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
     socket.sndhwm = QUEUE_LIMIT
     socket.linger = 0
+    socket.immediate = True  # send to whoever is there, not to a queue for whoever may come
     try:
         socket.connect(endpoint)
     except zmq.ZMQError as error:

@@ -33,12 +33,19 @@ def polled(requester: Requester, count: int) -> list[ScanReply | BadInput]:
     return replies
 
 
+def received(socket: zmq.Socket[bytes], requester: Requester) -> list[bytes]:
+    """The next request that comes, as [sender, payload]."""
+    deadline = time.monotonic() + 5.0
+    while not socket.poll(5) and time.monotonic() < deadline:
+        requester.poll()
+    return socket.recv_multipart(zmq.DONTWAIT)
+
+
 def test_request_goes_out_and_replies_come_in(router):
     socket, endpoint = router
     requester = Requester(RequestSettings(endpoint=endpoint))
     requester.send(REQUEST)
-    assert socket.poll(5000)
-    sender, payload = socket.recv_multipart()
+    sender, payload = received(socket, requester)
     assert wire.decode_request(payload) == REQUEST
     accepted, done = ScanReply("id-1", "accepted"), ScanReply("id-1", "done", scan=4)
     for frame in (wire.encode_reply(accepted), b"garbage", wire.encode_reply(done)):
@@ -65,11 +72,134 @@ def test_dry_run_refuses_by_itself():
 
 def test_requests_to_nobody_never_block_and_are_refused_past_the_limit():
     requester = Requester(RequestSettings(endpoint="tcp://127.0.0.1:1"))
-    for _ in range(QUEUE_LIMIT + 5):
-        requester.send(REQUEST)
+    for number in range(QUEUE_LIMIT + 5):
+        requester.send(ScanRequest(f"id-{number}", "A", "pit_onset", 3, {}))
+    requester.send(ScanRequest("id-0", "A", "pit_onset", 3, {}))
     replies = requester.poll()
-    assert [r.status for r in replies if isinstance(r, ScanReply)] == ["refused"] * 5
+    assert [r.id for r in replies if isinstance(r, ScanReply)] == [
+        f"id-{i}" for i in range(100, 105)
+    ]
+    assert {r.status for r in replies if isinstance(r, ScanReply)} == {"refused"}
     requester.close()
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def asking(router) -> Iterator[tuple[zmq.Socket[bytes], Requester, Clock]]:
+    """A requester that sends again every 5 s of a clock that stands still, and who it asks."""
+    socket, endpoint = router
+    clock = Clock()
+    requester = Requester(RequestSettings(endpoint=endpoint, resend_s=5.0), clock=clock)
+    assert requester._backend._socket.poll(5000, zmq.POLLOUT)
+    yield socket, requester, clock
+    requester.close()
+
+
+def test_what_is_not_answered_is_sent_again_with_the_same_id(asking):
+    socket, requester, clock = asking
+    requester.send(REQUEST)
+    first = received(socket, requester)
+    clock.now = 4.9
+    requester.poll()
+    assert not socket.poll(50)
+    for clock.now in (5.0, 10.0):
+        assert received(socket, requester) == first
+        requester.poll()
+        assert not socket.poll(50)
+
+
+def test_accepted_is_not_the_end(asking):
+    socket, requester, clock = asking
+    requester.send(REQUEST)
+    sender, payload = received(socket, requester)
+    socket.send_multipart([sender, wire.encode_reply(ScanReply("id-1", "accepted"))])
+    assert polled(requester, 1) == [ScanReply("id-1", "accepted")]
+    clock.now = 5.0
+    assert received(socket, requester) == [sender, payload]
+
+
+@pytest.mark.parametrize("status", ["refused", "running", "done", "failed"])
+def test_what_is_served_is_not_sent_again(asking, status):
+    socket, requester, clock = asking
+    requester.send(REQUEST)
+    sender, _ = received(socket, requester)
+    reply = ScanReply("id-1", status)
+    for _ in range(2):  # a second reply does no harm
+        socket.send_multipart([sender, wire.encode_reply(reply)])
+    clock.now = 50.0  # due already, but the answer is there
+    assert polled(requester, 2) == [reply, reply]
+    requester.poll()
+    while socket.poll(50):  # what was due before the answer had come
+        socket.recv_multipart()
+    clock.now = 100.0
+    requester.poll()
+    assert not socket.poll(50)
+
+
+def test_what_is_settled_is_not_sent_again(asking):
+    socket, requester, clock = asking
+    requester.send(REQUEST)
+    received(socket, requester)
+    requester.settle("id-1")
+    requester.settle("id-1")
+    clock.now = 5.0
+    requester.poll()
+    assert not socket.poll(50)
+
+
+def test_an_acquisition_that_comes_late_gets_each_request_once(router):
+    late, endpoint = router
+    late.unbind(endpoint)
+    clock = Clock()
+    requester = Requester(RequestSettings(endpoint=endpoint), clock=clock)
+    requester.send(REQUEST)
+    for clock.now in range(0, 100, 5):
+        assert requester.poll() == []
+    socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.ROUTER)
+    socket.linger = 0
+    socket.bind(endpoint)
+    assert wire.decode_request(received(socket, requester)[-1]) == REQUEST
+    requester.poll()
+    assert not socket.poll(50)
+    socket.close(0)
+    requester.close()
+
+
+def test_an_acquisition_that_was_restarted_hears_of_what_it_lost(router):
+    _, endpoint = router
+    requester = Requester(RequestSettings(endpoint=endpoint, resend_s=0.05))
+    requester.send(REQUEST)
+    received(router[0], requester)
+    router[0].unbind(endpoint)
+    router[0].close(0)
+    socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.ROUTER)
+    socket.linger = 0
+    for _ in range(500):
+        try:
+            socket.bind(endpoint)
+            break
+        except zmq.ZMQError:
+            time.sleep(0.01)
+    assert wire.decode_request(received(socket, requester)[-1]) == REQUEST
+    socket.close(0)
+    requester.close()
+
+
+def test_queueserver_is_asked_where_it_is_chosen():
+    settings = RequestSettings(backend="queueserver", control="tcp://127.0.0.1:1")
+    requester = Requester(settings)
+    requester.send(REQUEST)
+    assert requester.poll() == []
+    requester.settle("id-1")
+    requester.close()
+    requester.close()
+    assert requester.poll() == []
 
 
 def test_a_wrong_address_stops_the_start():

@@ -1,0 +1,127 @@
+"""The control socket of a bluesky-queueserver RE manager: one question at a time, never waiting.
+
+The manager's REP socket takes JSON {"method", "params"}. A DEALER asks it here, since a REQ is of
+no more use once an answer was lost. A tag before the empty frame comes back with the answer, and
+questions of one connection are answered in their order: what is asked after a lost `item_add` sees
+whether it was carried out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import zmq
+
+from monitor.errors import BadMessage, SettingError
+
+ANSWER_S = 5.0
+ANSWERS_AT_ONCE = 100
+KEY_CHARACTERS = 40
+
+
+class NoAnswer(Exception):
+    """Nobody is there, or the answer has not come in ANSWER_S seconds."""
+
+
+class ManagerSocket:
+    """Asks, and has the answer when it has come."""
+
+    def __init__(self, address: str, public_key: str, clock: Callable[[], float]) -> None:
+        """Raises SettingError where the address or the key is none."""
+        self._clock = clock
+        self._tag = 0
+        self._asked_at = 0.0
+        self._socket: zmq.Socket[bytes] | None = _connected(address, public_key)
+
+    def ask(self, method: str, params: Mapping[str, Any]) -> None:
+        """Sends a question. Raises NoAnswer where nobody is there."""
+        self._tag += 1
+        self._asked_at = self._clock()
+        question = json.dumps({"method": method, "params": dict(params)}).encode()
+        if self._socket is None:
+            raise NoAnswer
+        try:
+            self._socket.send_multipart([b"%d" % self._tag, b"", question], zmq.DONTWAIT)
+        except zmq.Again:
+            raise NoAnswer from None
+
+    def answer(self) -> dict[str, Any] | None:
+        """The answer to the last question; None while it may still come.
+
+        Raises NoAnswer once it is late, BadMessage where it is not what a manager says.
+        """
+        for _ in range(ANSWERS_AT_ONCE if self._socket is not None else 0):
+            try:
+                frames = self._socket.recv_multipart(zmq.DONTWAIT)  # type: ignore[union-attr]
+            except zmq.Again:
+                break
+            if frames[0] == b"%d" % self._tag:
+                return _decoded(frames[-1])
+        if self._clock() - self._asked_at > ANSWER_S:
+            raise NoAnswer
+        return None
+
+    def close(self) -> None:
+        """A second call does nothing."""
+        if self._socket is not None:
+            self._socket.close(0)
+            self._socket = None
+
+
+def _decoded(frame: bytes) -> dict[str, Any]:
+    with contextlib.suppress(ValueError, RecursionError):
+        answer = json.loads(frame)
+        if isinstance(answer, dict):
+            return answer
+    raise BadMessage(
+        "queueserver_answer",
+        f"requests: requests.control answered {len(frame)} bytes, expected a JSON object; see that "
+        "a RE manager stands there, started with --zmq-encoding=json",
+    )
+
+
+def _connected(address: str, public_key: str) -> zmq.Socket[bytes]:
+    local = address.startswith(("tcp://127.", "tcp://localhost:", "ipc://"))
+    if not local and not public_key:
+        raise SettingError(
+            "requests.control",
+            got=address,
+            expected="an address of this machine, or requests.public_key as well",
+            todo="set the manager's public key, or reach it through an ssh tunnel",
+        )
+    socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
+    socket.linger = 0
+    socket.immediate = True  # a manager that comes back must not find a heap of old questions
+    try:
+        if public_key:
+            _encrypt(socket, public_key)
+        socket.connect(address)
+    except zmq.ZMQError as error:
+        socket.close(0)
+        raise SettingError(
+            "requests.control",
+            got=address,
+            expected="an address such as tcp://127.0.0.1:60615",
+            todo=f"correct the setting ({error.strerror})",
+        ) from None
+    except SettingError:
+        socket.close(0)
+        raise
+    return socket
+
+
+def _encrypt(socket: zmq.Socket[bytes], public_key: str) -> None:
+    """The manager proves itself by its key; it lets in whoever knows it, under any key."""
+    try:
+        socket.curve_serverkey = public_key.encode("ascii")
+        socket.curve_publickey, socket.curve_secretkey = zmq.curve_keypair()
+    except (zmq.ZMQError, UnicodeEncodeError):
+        raise SettingError(
+            "requests.public_key",
+            got=public_key,
+            expected=f"the manager's public key, {KEY_CHARACTERS} characters",
+            todo="copy it from `qserver-zmq-keys`",
+        ) from None
