@@ -60,7 +60,7 @@ def test_a_full_box_refuses(ends):
 
 def test_garbage_is_counted_and_costs_nothing_else(ends):
     mailbox, requester = ends
-    requester._socket.send(b"\x80garbage")
+    requester._backend._socket.send(b"\x80garbage")
     requester.send(ScanRequest("1", "A", "manual", 0, {}))
     assert replies(mailbox, requester, 1) == [ScanReply("1", "accepted")]
     assert mailbox.bad == 1
