@@ -1,5 +1,6 @@
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import zmq
@@ -153,41 +154,43 @@ def test_what_is_settled_is_not_sent_again(asking):
     assert not socket.poll(50)
 
 
-def test_an_acquisition_that_comes_late_gets_each_request_once(router):
-    late, endpoint = router
-    late.unbind(endpoint)
-    clock = Clock()
-    requester = Requester(RequestSettings(endpoint=endpoint), clock=clock)
-    requester.send(REQUEST)
-    for clock.now in range(0, 100, 5):
-        assert requester.poll() == []
-    socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.ROUTER)
-    socket.linger = 0
-    socket.bind(endpoint)
-    assert wire.decode_request(received(socket, requester)[-1]) == REQUEST
-    requester.poll()
-    assert not socket.poll(50)
-    socket.close(0)
-    requester.close()
-
-
-def test_an_acquisition_that_was_restarted_hears_of_what_it_lost(router):
-    _, endpoint = router
-    requester = Requester(RequestSettings(endpoint=endpoint, resend_s=0.05))
-    requester.send(REQUEST)
-    received(router[0], requester)
-    router[0].unbind(endpoint)
-    router[0].close(0)
-    socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.ROUTER)
-    socket.linger = 0
-    for _ in range(500):
+@contextmanager
+def another_router(endpoint: str) -> Iterator[zmq.Socket[bytes]]:
+    """An acquisition at an address that was in use until now; ZeroMQ frees it a little later."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    socket = context.socket(zmq.ROUTER)
+    deadline = time.monotonic() + 5.0
+    while time.monotonic() < deadline:
         try:
             socket.bind(endpoint)
             break
         except zmq.ZMQError:
             time.sleep(0.01)
-    assert wire.decode_request(received(socket, requester)[-1]) == REQUEST
-    socket.close(0)
+    yield socket
+    context.destroy(linger=0)
+
+
+def test_an_acquisition_that_comes_late_gets_each_request_once(router):
+    router[0].close(0)
+    clock = Clock()
+    requester = Requester(RequestSettings(endpoint=router[1]), clock=clock)
+    requester.send(REQUEST)
+    for clock.now in range(0, 100, 5):
+        assert requester.poll() == []
+    with another_router(router[1]) as socket:
+        assert wire.decode_request(received(socket, requester)[-1]) == REQUEST
+        requester.poll()
+        assert not socket.poll(50)
+    requester.close()
+
+
+def test_an_acquisition_that_was_restarted_hears_of_what_it_lost(router):
+    requester = Requester(RequestSettings(endpoint=router[1], resend_s=0.05))
+    requester.send(REQUEST)
+    received(router[0], requester)
+    router[0].close(0)
+    with another_router(router[1]) as socket:
+        assert wire.decode_request(received(socket, requester)[-1]) == REQUEST
     requester.close()
 
 
