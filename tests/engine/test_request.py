@@ -7,6 +7,7 @@ import zmq
 
 from monitor.engine.request import QUEUE_LIMIT, Requester
 from monitor.errors import SettingError
+from monitor.processes import is_free
 from monitor.records import BadInput, ScanReply, ScanRequest
 from monitor.settings import RequestSettings
 from monitor.wire import requests as wire
@@ -172,6 +173,8 @@ def another_router(endpoint: str) -> Iterator[zmq.Socket[bytes]]:
 
 def test_an_acquisition_that_comes_late_gets_each_request_once(router):
     router[0].close(0)
+    while not is_free(router[1]):
+        time.sleep(0.01)
     clock = Clock()
     requester = Requester(RequestSettings(endpoint=router[1]), clock=clock)
     requester.send(REQUEST)
