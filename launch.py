@@ -254,6 +254,24 @@ def report(
 
 
 @app.command()
+def backtest(
+    experiments: Annotated[list[Path], typer.Argument(help="Folders of recorded experiments.")],
+    policy: Annotated[
+        list[Path] | None, typer.Option("--policy", help="TOML file with [onset]; may be repeated.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    out: Out = None,
+) -> None:
+    """What other policies would have asked for, and whether the live decisions come out again."""
+    with one_line_errors():
+        from monitor.report.policies import backtest as run
+
+        result = run(experiments, policy or [], out=out, as_json=as_json)
+        if as_json:
+            print(json.dumps(result))
+
+
+@app.command()
 def doctor() -> None:
     """Check what this machine has, and say what to install."""
     from monitor.doctor import examine

@@ -120,6 +120,11 @@ class OnsetWatch:
         """The operator wants what was suggested."""
         self._wait_for(request, request.reason, frozenset(), time)
 
+    def granted(self, identity: str, time: float) -> None:
+        """An extra scan that was asked for has been made, and is not shown to this policy."""
+        self._past.waiting.pop(identity, None)
+        self.budget.exposed(time)
+
     def _note(self, now: Situation) -> None:
         """What the scan itself costs."""
         self.budget.exposed(now.time)

@@ -385,7 +385,7 @@ class Session:
         if not wish.accepted:
             self._close_suggestion(waiting, "declined by the operator")
             return
-        cell.onset.accept(waiting, max(self._time, wish.time))
+        cell.onset.accept(waiting, self._time)
         self._ask(waiting)
 
     def _close_suggestion(self, request: ScanRequest, why: str) -> None:

@@ -122,8 +122,8 @@ class Engine:
                 self._handle(Received("slices", None, FeedQuiet(cell=cell)))
 
     def _stamped(self, reply: ScanReply | BadInput) -> ScanReply | BadInput:
-        """A reply with how long after its cell's last slice it came."""
-        if isinstance(reply, BadInput):
+        """A reply, with how long after its cell's last slice the acquisition took up the request."""
+        if isinstance(reply, BadInput) or reply.status in FINAL_REPLIES:
             return reply
         last = self._last_slice.get(self._asked.get(reply.id, ""))
         return reply if last is None else replace(reply, after_s=time.monotonic() - last)

@@ -1,0 +1,152 @@
+"""What a policy would have asked for in a recorded experiment, and what was known later.
+
+A policy judges what is recorded of each scan, and reads no clock; so the policy that ran live gives
+the same decisions again, from the same scans and replies. Another one is shown the scans that would
+have been there without it: those on schedule and the operator's. What it asks for is taken to be
+granted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from monitor.core.onset import Decision, OnsetWatch
+from monitor.core.rules import Situation
+from monitor.recording.read import Cell, Experiment, Scan
+from monitor.records import Pit, ScanReply, ScanRequest
+from monitor.settings import OnsetSettings
+
+LIVE = "as recorded"
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """One scan and the decision on it."""
+
+    situation: Situation
+    decision: Decision
+
+    @property
+    def asks(self) -> bool:
+        return self.decision.verdict != "no"
+
+
+@dataclass(eq=False)
+class Outcome:
+    """One policy on one cell. `reproduced`: how many of the recorded decisions came out the same,
+    of how many; None for a policy that did not run live."""
+
+    policy: str
+    cell: str
+    scans: list[Judged] = field(default_factory=list)
+    extra_scans: int = 0
+    dose_kGy: float = 0.0
+    reproduced: tuple[int, int] | None = None
+
+    @property
+    def fired(self) -> list[Judged]:
+        """The scans after which an extra one was asked for, or suggested."""
+        return [judged for judged in self.scans if judged.asks]
+
+
+def live(experiment: Experiment, cell: Cell) -> Outcome:
+    """The recorded policy again, beside the decisions that were recorded. Raises RecordingError."""
+    settings = experiment.settings.onset
+    outcome = Outcome(LIVE, cell.name)
+    watch = OnsetWatch(settings, experiment.settings.experiment.name)
+    suggested: dict[str, ScanRequest] = {}
+    same = told = 0
+    for event, situation in _story(experiment, cell):
+        data, kind = event["data"], event["kind"]
+        if situation is not None:
+            judged = Judged(situation, watch.judge(situation))
+            outcome.scans.append(judged)
+            if judged.decision.verdict == "suggest" and judged.decision.request:
+                suggested[judged.decision.request.id] = judged.decision.request
+        elif kind == "decision" and outcome.scans:
+            told += 1
+            again = json.loads(json.dumps(outcome.scans[-1].decision.data()))
+            same += again == {key: data.get(key) for key in again}
+        elif kind == "scan_reply":
+            watch.reply(ScanReply(data["id"], data["status"]))
+        elif kind == "scan_request" and data.get("id") in suggested:
+            watch.accept(suggested.pop(data["id"]), event["time"])
+    outcome.extra_scans, outcome.dose_kGy = watch.budget.extra_scans, watch.budget.dose_kGy
+    outcome.reproduced = (same, told)
+    return outcome
+
+
+def what_if(experiment: Experiment, cell: Cell, policy: OnsetSettings, name: str) -> Outcome:
+    """Another policy on the scans that did not depend on one. Raises RecordingError."""
+    outcome = Outcome(name, cell.name)
+    watch = OnsetWatch(policy, experiment.settings.experiment.name)
+    for _, situation in _story(experiment, cell):
+        if situation is None or situation.reason == "extra":
+            continue
+        decision = watch.judge(situation)
+        if decision.verdict == "ask" and decision.request is not None:
+            watch.granted(decision.request.id, situation.time)
+        outcome.scans.append(Judged(situation, decision))
+    outcome.extra_scans, outcome.dose_kGy = watch.budget.extra_scans, watch.budget.dose_kGy
+    return outcome
+
+
+def first_known_later(outcome: Outcome) -> int | None:
+    """The first scan in which there was a pit that was still there in a later scan: known only
+    afterwards, whatever was decided. None where no pit lasted."""
+    seen: dict[int, int] = {}
+    lasting = []
+    for judged in outcome.scans:
+        for pit in judged.situation.pits:
+            if pit.id in seen:
+                lasting.append(seen[pit.id])
+            seen.setdefault(pit.id, judged.situation.scan)
+    return min(lasting, default=None)
+
+
+def _story(experiment: Experiment, cell: Cell) -> Iterator[tuple[dict[str, Any], Situation | None]]:
+    """The events of a cell in order; with each `scan_complete` the situation then."""
+    settings = experiment.settings.cell(cell.name)
+    foil = settings.foil_thickness_um if settings else 0.0
+    scans: dict[int, list[Scan]] = {}
+    for scan in cell.scans:
+        scans.setdefault(scan.number, []).append(scan)
+    for event in cell.events():
+        waiting = scans.get(event["data"].get("scan"), [])
+        if event["kind"] == "scan_complete" and waiting:
+            yield event, situation_of(waiting.pop(0), cell.name, foil)
+        else:
+            yield event, None
+
+
+def situation_of(scan: Scan, cell: str, foil_um: float) -> Situation:
+    """A recorded scan as a policy saw it."""
+    header = scan.header
+    return Situation(
+        cell=cell,
+        run=str(header["run"]),
+        scan=int(header["scan"]),
+        reason=header["reason"],
+        request=str(header["request"]),
+        time=float(header["stop_time_s"]),
+        length_unit=str(header["length_unit"]),
+        foil_um=foil_um,
+        summary=scan.summary(),
+        pits=pits_of(scan),
+    )
+
+
+def pits_of(scan: Scan) -> Sequence[Pit]:
+    """The recorded pits, in the length unit of the scan."""
+    columns = scan.pits()
+    unit = "um" if scan.header["length_unit"] == "µm" else "voxel"
+    names = [
+        "id", "parent", "first_scan", f"x_{unit}", f"y_{unit}", f"area_{unit}2",
+        f"diameter_{unit}", f"depth_max_{unit}", f"depth_mean_{unit}", f"volume_{unit}3",
+        "current_density_mA_cm2", "p_value",
+    ]  # fmt: skip
+    rows = zip(*(columns[name].tolist() for name in names), strict=True)
+    return tuple(Pit(*row) for row in rows)
