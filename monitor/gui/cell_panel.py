@@ -29,12 +29,16 @@ from monitor.gui.text import clock, duration, number, with_error
 
 CONFIRM_MS = 3000
 FATES = {
+    "suggested": theme.WARN,
     "sent": theme.WARN,
     "accepted": theme.ACCENT,
+    "running": theme.ACCENT,
     "scanning": theme.ACCENT,
     "done": theme.GOOD,
     "refused": theme.BAD,
+    "failed": theme.BAD,
     "lost": theme.BAD,
+    "closed": theme.MUTED,
 }
 FACTS = (
     ("soc", "SOC", "State of charge, by the charge since the reference and the cell's capacity"),
@@ -44,6 +48,13 @@ FACTS = (
     ("averaged", "Averaged", "Mean removal over all valid pixels"),
     ("complete", "Complete", "Removal of the plateau, not taking into account the pits"),
     ("closure", "Closure", "Averaged ÷ Faraday thickness: 1 where everything agrees"),
+    (
+        "ahead",
+        "Ahead",
+        "Deepest pit below the first surface at the next scan, by the growth so far "
+        "(nine in ten end between the numbers in brackets)",
+    ),
+    ("collector", "Through", "When a pit reaches the collector if the current stays (nine in ten)"),
     ("moss", "Moss", "Mean thickness of the porous deposit, and its porosity by grey level"),
     ("moved", "Moved", "Of the cell since the reference, in x, y and z; the maps are put back"),
     ("noise", "Noise", "Median standard error of a height"),
@@ -58,12 +69,14 @@ class CellPanel(QWidget):
     scan_chosen = Signal(int)
     live_chosen = Signal()
     extra_scan = Signal(str)
+    suggestion_answered = Signal(str, str, bool)
 
     def __init__(self) -> None:
         super().__init__()
         self._choice = Choice()
         self._scans: list[int] = []
         self._drawn: dict[str, Any] = {}
+        self._suggested = ""
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
@@ -115,11 +128,20 @@ class CellPanel(QWidget):
         self.extra.setObjectName("extra")
         self.extra.setToolTip("Ask the acquisition for a scan now (key E, twice)")
         self.extra.clicked.connect(self.press_extra)
+        self.decline = QPushButton("Decline")
+        self.decline.setToolTip("The suggested scan is not needed (key D)")
+        self.decline.clicked.connect(lambda: self._answer(False))
+        self.decline.hide()
         self.fate = label("", "muted")
         self.fate.setWordWrap(True)
-        quiet(self.extra)
-        for part in (self.progress, self.next, self.extra, self.fate):
+        quiet(self.extra, self.decline)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.extra, 1)
+        buttons.addWidget(self.decline)
+        for part in (self.progress, self.next):
             card.body.addWidget(part)
+        card.body.addLayout(buttons)
+        card.body.addWidget(self.fate)
         return card
 
     def _facts_card(self) -> Card:
@@ -168,14 +190,28 @@ class CellPanel(QWidget):
         if self.extra.property("armed"):
             self._disarm.stop()
             self._arm(False)
-            self.extra_scan.emit(self._choice.cell)
+            if self._suggested:
+                self._answer(True)
+            else:
+                self.extra_scan.emit(self._choice.cell)
         else:
             self._arm(True)
             self._disarm.start()
 
+    def press_decline(self) -> None:
+        """Declines what is suggested, where something is."""
+        if self._suggested:
+            self._answer(False)
+
+    def _answer(self, accepted: bool) -> None:
+        self.suggestion_answered.emit(self._choice.cell, self._suggested, accepted)
+
     def _arm(self, armed: bool) -> None:
         self.extra.setProperty("armed", armed)
-        self.extra.setText("Confirm extra scan" if armed else "Extra scan")
+        idle, asking = ("Take suggested scan", "Confirm suggested scan")
+        if not self._suggested:
+            idle, asking = ("Extra scan", "Confirm extra scan")
+        self.extra.setText(asking if armed else idle)
         self.extra.style().unpolish(self.extra)
         self.extra.style().polish(self.extra)
 
@@ -230,6 +266,8 @@ class CellPanel(QWidget):
             text = with_error(value, measure(scan, f"{key}_error"))
             self._fact(key, "–" if value is None else f"{text} {unit}")
         self._fact("closure", number(scan.get("closure"), 2))
+        self._fact("ahead", _ahead_text(scan))
+        self._fact("collector", _collector_text(scan))
         self._fact("moss", _moss_text(scan, unit))
         self._fact("moved", _moved_text(scan, unit))
         self._fact("noise", number(measure(scan, "noise"), 2, unit))
@@ -248,6 +286,7 @@ class CellPanel(QWidget):
         self.next.setText(_next_text(cell))
         alone = snapshot.state is not None and snapshot.state["settings"].get("requests") == "none"
         self.extra.setEnabled(snapshot.linked and not alone)
+        self._draw_suggestion(cell)
         orders = [order for order in snapshot.orders if order.cell == self._choice.cell]
         text = ""
         if alone:
@@ -259,6 +298,16 @@ class CellPanel(QWidget):
             text += f" – {last.why}" if last.why else ""
         self.fate.setText(text)
         self.fate.setVisible(bool(text))
+
+    def _draw_suggestion(self, cell: Mapping[str, Any] | None) -> None:
+        """The button takes what is suggested; beside it stands one that declines."""
+        waiting = [r for r in cell["requests"] if r["status"] == "suggested"] if cell else []
+        suggested = waiting[-1]["id"] if waiting else ""
+        if suggested != self._suggested:
+            self._suggested = suggested
+            self._disarm.stop()
+            self._arm(False)
+        self.decline.setVisible(bool(suggested))
 
     def _draw_requests(self, cell: Mapping[str, Any] | None) -> None:
         requests: Sequence[Mapping[str, Any]] = cell["requests"] if cell else ()
@@ -274,6 +323,26 @@ class CellPanel(QWidget):
             item.setForeground(QColor(FATES.get(request["status"], theme.TEXT)))
             item.setToolTip(f"{text}\nid {request['id']}")
             self.requests.addItem(item)
+
+
+def _ahead_text(scan: Mapping[str, Any]) -> str:
+    names = ("forecast_depth_um", "forecast_low_um", "forecast_high_um")
+    middle, low, high = (scan.get(name) for name in names)
+    if middle is None or low is None or high is None:
+        return "–"
+    return f"{middle:.1f} ({low:.1f}–{high:.1f}) µm"
+
+
+def _collector_text(scan: Mapping[str, Any]) -> str:
+    """Hours, in brackets from when to when; what is beyond the forecast's reach stays open."""
+    low, middle, high = (scan.get(f"collector{part}_h") for part in ("_low", "", "_high"))
+    if scan.get("forecast_depth_um") is None:
+        return "–"
+    if low is None:
+        return "not within 200 h"
+    middle_text = "" if middle is None else f"{middle:.0f} "
+    high_text = "…" if high is None else f"{high:.0f}"
+    return f"in {middle_text}({low:.0f}–{high_text}) h"
 
 
 def _moss_text(scan: Mapping[str, Any], unit: str) -> str:

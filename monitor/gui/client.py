@@ -76,10 +76,11 @@ class Client:
                 self._change(answers=kept)
         self._nudge()
 
-    def order(self, cell: str) -> None:
-        """Asks for an extra scan of a cell, once; its fate appears in the snapshot's orders."""
+    def order(self, cell: str, suggestion: str = "", accepted: bool = True) -> None:
+        """Asks for an extra scan of a cell, or answers a suggestion (its id), once; what becomes of
+        it appears in the snapshot's orders."""
         with self._lock:
-            self._new_orders.append(ScanOrder(cell))
+            self._new_orders.append(ScanOrder(cell, "manual", suggestion, accepted))
         self._nudge()
 
     def snapshot(self) -> Snapshot:

@@ -13,7 +13,8 @@ KEYS = (
     ("L", "follow the live scan"),
     ("M", "next map (Shift+M: the one before)"),
     ("T", "turn the cross-section: along x or y"),
-    ("E", "extra scan; press twice within 3 s"),
+    ("E", "extra scan, or the one that is suggested; press twice within 3 s"),
+    ("D", "decline the scan that is suggested"),
     ("1 – 9", "choose the cell"),
     ("?", "this help; Esc closes it"),
 )

@@ -81,7 +81,8 @@ class Window(QMainWindow):
         self.panel.cell_chosen.connect(self.choose_cell)
         self.panel.scan_chosen.connect(lambda scan: self._choose(scan=scan))
         self.panel.live_chosen.connect(self.follow_live)
-        self.panel.extra_scan.connect(self.client.order)
+        self.panel.extra_scan.connect(lambda cell: self.client.order(cell))
+        self.panel.suggestion_answered.connect(self.client.order)
         self.trend.scan_chosen.connect(lambda scan: self._choose(scan=scan))
         self.map.map_chosen.connect(lambda name: self._choose(map=name))
         self.map.outlines_chosen.connect(lambda on: self._choose(outlines=on))
@@ -100,6 +101,7 @@ class Window(QMainWindow):
             "Shift+M": lambda: self.cycle_map(-1),
             "T": lambda: self._choose(axis="x" if self.choice.axis == "y" else "y"),
             "E": self.panel.press_extra,
+            "D": self.panel.press_decline,
             "?": self.help.toggle,
             "Escape": self.help.hide,
         }

@@ -1,5 +1,7 @@
 """The real window before a real publisher: what is shown, and what reaches the engine."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PySide6.QtCore import QPointF, Qt
@@ -137,6 +139,42 @@ def test_an_extra_scan_needs_two_presses_and_reaches_the_engine(looking, qtbot):
     assert (engine.orders[0].cell, engine.orders[0].reason) == ("A", "manual")
     assert window.panel.extra.text() == "Extra scan"
     qtbot.waitUntil(lambda: "handed to the engine" in window.panel.fate.text(), timeout=5000)
+
+
+def test_what_is_suggested_is_taken_with_two_presses_or_declined_with_one(looking, qtbot):
+    engine, window = looking
+    panel = window.panel
+
+    def suggest(name):
+        data = {"id": name, "reason": "pit_onset", "after_scan": 3, "evidence": {}}
+        engine.update(Event(50, "scan_suggested", "A", 1.76e9, data))
+        qtbot.waitUntil(lambda: panel.extra.text() == "Take suggested scan", timeout=5000)
+
+    suggest("s1")
+    assert panel.decline.isVisible()
+    qtbot.keyClick(window, Qt.Key.Key_E)
+    qtbot.keyClick(window, Qt.Key.Key_E)
+    qtbot.waitUntil(lambda: len(engine.orders) == 1, timeout=5000)
+    assert (engine.orders[0].suggestion, engine.orders[0].accepted) == ("s1", True)
+    engine.update(Event(51, "suggestion_closed", "A", 1.76e9, {"id": "s1", "why": "overtaken"}))
+    qtbot.waitUntil(lambda: panel.extra.text() == "Extra scan", timeout=5000)
+    assert not panel.decline.isVisible()
+    assert "overtaken" in panel.requests.item(0).text()
+    suggest("s2")
+    qtbot.keyClick(window, Qt.Key.Key_D)
+    qtbot.waitUntil(lambda: len(engine.orders) == 2, timeout=5000)
+    assert (engine.orders[1].suggestion, engine.orders[1].accepted) == ("s2", False)
+
+
+def test_the_forecast_stands_with_the_numbers_of_the_scan(looking, qtbot):
+    engine, window = looking
+    result = engine.cells["A"].result(3)
+    ahead = {"forecast_depth_um": 24.25, "forecast_low_um": 21.0, "forecast_high_um": 31.5}
+    ahead |= {"collector_low_h": 9.2, "collector_h": 14.0, "collector_high_h": None}
+    engine.update(replace(result, summary={**result.summary, **ahead}))
+    facts = window.panel.facts
+    qtbot.waitUntil(lambda: facts["ahead"].text() == "24.2 (21.0–31.5) µm", timeout=5000)
+    assert facts["collector"].text() == "in 14 (9–…) h"
 
 
 def test_an_unconfirmed_extra_scan_is_forgotten(looking, qtbot):
