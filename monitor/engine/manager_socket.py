@@ -23,7 +23,7 @@ KEY_CHARACTERS = 40
 
 
 class NoAnswer(Exception):
-    """Nobody is there, or the answer has not come in ANSWER_S seconds."""
+    """Nobody is there, the connection was cut, or no answer has come in ANSWER_S seconds."""
 
 
 class ManagerSocket:
@@ -34,14 +34,26 @@ class ManagerSocket:
         self._clock = clock
         self._tag = 0
         self._asked_at = 0.0
-        self._socket: zmq.Socket[bytes] | None = _connected(address, public_key)
+        self._socket: zmq.Socket[bytes] | None = _socket(address, public_key)
+        self._cuts: zmq.Socket[bytes] = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        try:
+            self._socket.connect(address)
+        except zmq.ZMQError as error:
+            self.close()
+            raise SettingError(
+                "requests.control",
+                got=address,
+                expected="an address such as tcp://127.0.0.1:60615",
+                todo=f"correct the setting ({error.strerror})",
+            ) from None
 
     def ask(self, method: str, params: Mapping[str, Any]) -> None:
-        """Sends a question. Raises NoAnswer where nobody is there."""
+        """Sends a question. Raises NoAnswer where nobody is there, or where the connection was
+        cut since the last question: a manager that was restarted is another one."""
         self._tag += 1
         self._asked_at = self._clock()
         question = json.dumps({"method": method, "params": dict(params)}).encode()
-        if self._socket is None:
+        if self._socket is None or self._was_cut():
             raise NoAnswer
         try:
             self._socket.send_multipart([b"%d" % self._tag, b"", question], zmq.DONTWAIT)
@@ -60,15 +72,25 @@ class ManagerSocket:
                 break
             if frames[0] == b"%d" % self._tag:
                 return _decoded(frames[-1])
-        if self._clock() - self._asked_at > ANSWER_S:
+        if self._was_cut() or self._clock() - self._asked_at > ANSWER_S:
             raise NoAnswer
         return None
 
     def close(self) -> None:
         """A second call does nothing."""
         if self._socket is not None:
+            self._socket.disable_monitor()
+            self._cuts.close(0)
             self._socket.close(0)
             self._socket = None
+
+    def _was_cut(self) -> bool:
+        cut = False
+        with contextlib.suppress(zmq.Again):
+            while self._socket is not None:
+                self._cuts.recv_multipart(zmq.DONTWAIT)
+                cut = True
+        return cut
 
 
 def _decoded(frame: bytes) -> dict[str, Any]:
@@ -83,7 +105,7 @@ def _decoded(frame: bytes) -> dict[str, Any]:
     )
 
 
-def _connected(address: str, public_key: str) -> zmq.Socket[bytes]:
+def _socket(address: str, public_key: str) -> zmq.Socket[bytes]:
     local = address.startswith(("tcp://127.", "tcp://localhost:", "ipc://"))
     if not local and not public_key:
         raise SettingError(
@@ -95,21 +117,8 @@ def _connected(address: str, public_key: str) -> zmq.Socket[bytes]:
     socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
     socket.linger = 0
     socket.immediate = True  # a manager that comes back must not find a heap of old questions
-    try:
-        if public_key:
-            _encrypt(socket, public_key)
-        socket.connect(address)
-    except zmq.ZMQError as error:
-        socket.close(0)
-        raise SettingError(
-            "requests.control",
-            got=address,
-            expected="an address such as tcp://127.0.0.1:60615",
-            todo=f"correct the setting ({error.strerror})",
-        ) from None
-    except SettingError:
-        socket.close(0)
-        raise
+    if public_key:
+        _encrypt(socket, public_key)
     return socket
 
 
@@ -119,6 +128,7 @@ def _encrypt(socket: zmq.Socket[bytes], public_key: str) -> None:
         socket.curve_serverkey = public_key.encode("ascii")
         socket.curve_publickey, socket.curve_secretkey = zmq.curve_keypair()
     except (zmq.ZMQError, UnicodeEncodeError):
+        socket.close(0)
         raise SettingError(
             "requests.public_key",
             got=public_key,

@@ -302,6 +302,16 @@ def test_a_manager_restarted_while_a_request_waits_goes_on_with_it(bench):
     assert len(bench.manager.added) == 1
 
 
+def test_a_restart_too_quick_to_be_missed_is_noticed(bench):
+    bench.backend.send(REQUEST)
+    bench.said()
+    bench.silent_for(5.0)
+    bench.manager.stop()
+    bench.manager_comes_back()
+    bench.until(lambda said: bench.manager.autostart)
+    assert len(bench.manager.added) == 1
+
+
 def test_a_manager_that_has_lost_its_queue_is_asked_again(bench):
     bench.backend.send(REQUEST)
     bench.said()

@@ -1,0 +1,1 @@
+"""The simulated tomography station as a bluesky-queueserver RE manager runs it."""

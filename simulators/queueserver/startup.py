@@ -1,0 +1,83 @@
+"""Startup script of a bluesky-queueserver RE manager: `RE`, and the plans that its queue may hold.
+
+Environment: PITWATCH_CONFIG, a settings file of which [simulator], [schedule] and [[cells]] count
+(without it the defaults); PITWATCH_MEMORY, a folder for what is to outlive a restart (without it,
+nothing does).
+There is no plan that waits: a periodic scan is added to the queue when it is due, so that an extra
+scan at the front of the queue never waits for more than the scan that runs.
+"""
+
+import os
+import threading
+from pathlib import Path
+
+import bluesky.plan_stubs as bps
+import bluesky.preprocessors as bpp
+from bluesky import RunEngine
+from bluesky.utils import DuringTask
+
+from monitor.settings import Settings, load
+from simulators import scenarios
+from simulators.id15a import SlicePublisher
+from simulators.queueserver.station import Station
+
+SUBSCRIBER_PATIENCE_S = 30.0
+
+_config = os.environ.get("PITWATCH_CONFIG")
+_memory = os.environ.get("PITWATCH_MEMORY")
+_settings = load(Path(_config)) if _config else Settings()
+_publisher = SlicePublisher(_settings.simulator.slices)
+_stations = {
+    station.name: station
+    for station in (
+        Station(
+            _settings,
+            index,
+            _publisher,
+            Path(_memory) / f"{_settings.cells[index].name}.json" if _memory else None,
+        )
+        for index in range(len(scenarios.named(_settings.simulator.scenario).cells))
+    )
+}
+_heard = threading.Event()
+
+RE = RunEngine({}, during_task=DuringTask())
+
+
+def periodic_scan(cell: str):
+    """The next scan of the schedule of one cell; its first is the reference."""
+    yield from _scan(cell, lambda station: station.periodic())
+
+
+def extra_scan(cell: str, reason: str = "extra", request: str = "", after_scan: int = -1):
+    """One scan that answers a request of the monitor, whose id goes into the scan's header."""
+    kind = "manual" if reason == "manual" else "extra"
+    yield from _scan(cell, lambda station: station.extra(kind, request))
+
+
+def _scan(cell, ordered):
+    station = _stations.get(cell)
+    if station is None:
+        raise ValueError(f"cell: got {cell!r}, expected one of {', '.join(_stations)}")
+    yield from _somebody_listens()
+    order = ordered(station)
+    metadata = {"cell": cell, "scan": order.scan, "reason": order.reason, "request": order.request}
+    yield from bpp.run_wrapper(_one(station, order), md=metadata)
+
+
+def _one(station, order):
+    yield from bps.prepare(station.tomograph, order, wait=True)
+    yield from bps.trigger(station.tomograph, wait=True)
+    station.ended()
+    yield from bps.create(name="scans")
+    yield from bps.read(station.tomograph)
+    yield from bps.save()
+
+
+def _somebody_listens():
+    """Slices that nobody has subscribed to would be lost, the more so after a restart."""
+    for _ in range(int(SUBSCRIBER_PATIENCE_S / 0.1)):
+        if _heard.is_set() or _publisher.wait_for_subscriber(0.05, _heard):
+            _heard.set()
+            return
+        yield from bps.sleep(0.05)
