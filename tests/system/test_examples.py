@@ -1,0 +1,126 @@
+"""The examples of docs/requests.md, run as they stand and asked by the monitor's own requester."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from monitor.engine.request import Requester
+from monitor.processes import free_addresses
+from monitor.records import ScanReply, ScanRequest
+from monitor.settings import RequestSettings
+from tests.system.running import ROOT
+
+EXAMPLES = ROOT / "docs" / "examples"
+PATIENCE_S = 30.0
+REQUEST = ScanRequest("5a6f9d86-0b5a-4a0e-9d0e-0f6f5d5c1a11", "A", "pit_onset", 7, {"pits": 3})
+
+
+@contextmanager
+def example(name: str, **environment: str) -> Iterator[tuple[Requester, Any]]:
+    """An example that runs, and a requester that asks it."""
+    (endpoint,) = free_addresses(1)
+    process = subprocess.Popen(
+        [sys.executable, str(EXAMPLES / name), endpoint],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environment},
+    )
+    requester = Requester(RequestSettings(endpoint=endpoint, resend_s=0.2))
+    try:
+        yield requester, process
+    finally:
+        requester.close()
+        process.terminate()
+        process.communicate(timeout=10.0)
+
+
+def replies(requester: Requester, count: int) -> list[tuple[str, str, int | None]]:
+    """(status, why, scan) of the replies that are new, once they are `count`."""
+    heard: list[ScanReply] = []
+    end = time.monotonic() + PATIENCE_S
+    while len(heard) < count and time.monotonic() < end:
+        for reply in requester.poll():
+            assert isinstance(reply, ScanReply), reply
+            if reply not in heard:
+                heard.append(reply)
+        time.sleep(0.01)
+    return [(reply.status, reply.why, reply.scan) for reply in heard]
+
+
+def test_mailbox() -> None:
+    with example("mailbox.py") as (requester, process):
+        requester.send(REQUEST)
+        assert replies(requester, 2) == [("running", "", None), ("done", "", 1)]
+        requester.send(REQUEST)
+        assert replies(requester, 1) == [("done", "", 1)]
+        process.terminate()
+        said, _ = process.communicate(timeout=10.0)
+        assert said == f"scan of cell A for request {REQUEST.id}\n", "one scan, not two"
+
+
+@pytest.fixture
+def channel_access() -> dict[str, str]:
+    """EPICS on this machine alone, on ports that nobody else uses."""
+    pytest.importorskip("caproto")
+    ports = [address.rpartition(":")[2] for address in free_addresses(2)]
+    return {
+        "EPICS_CA_ADDR_LIST": "127.0.0.1",
+        "EPICS_CA_AUTO_ADDR_LIST": "NO",
+        "EPICS_CA_SERVER_PORT": ports[0],
+        "EPICS_CA_REPEATER_PORT": ports[1],
+        "EPICS_CAS_SERVER_PORT": ports[0],
+        "EPICS_CAS_INTF_ADDR_LIST": "127.0.0.1",
+        "EPICS_CAS_AUTO_BEACON_ADDR_LIST": "NO",
+        "EPICS_CAS_BEACON_ADDR_LIST": "",
+        "EPICS_CAS_BEACON_PORT": ports[1],
+    }
+
+
+def client(channel_access: dict[str, str], tool: str, *arguments: str) -> str:
+    """What caproto's command-line client prints: the values, one a line."""
+    program = f"import sys; from caproto.commandline.{tool} import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--no-repeater", "--terse", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        env={**os.environ, **channel_access},
+        check=False,
+    )
+    return done.stdout.strip() or done.stderr.strip()
+
+
+def values(channel_access: dict[str, str], *names: str) -> list[str]:
+    """Values of the PVs, without quotes."""
+    return client(channel_access, "get", *(f"PIT:{name}" for name in names)).splitlines()
+
+
+def test_epics_ioc(channel_access: dict[str, str]) -> None:
+    other = ScanRequest("f4b1a2c0-6a35-4b0b-8d4e-59d6d4a80a22", "B", "manual", 2, {})
+    with example("epics_ioc.py", **channel_access) as (requester, _):
+        requester.send(REQUEST)
+        assert replies(requester, 1) == [("accepted", "", None)]
+        time.sleep(0.2)
+        names = ("REQUEST", "CELL", "REASON", "STATUS")
+        assert values(channel_access, *names) == [REQUEST.id, "A", "pit_onset", "waiting"]
+        client(channel_access, "put", "PIT:STATUS", "running")
+        assert ("running", "", None) in replies(requester, 1)
+        client(channel_access, "put", "PIT:STATUS", "over")  # no such status: no reply
+        client(channel_access, "put", "PIT:SCAN", "8")
+        client(channel_access, "put", "PIT:STATUS", "done")
+        assert replies(requester, 1) == [("done", "", 8)]
+        requester.send(other)
+        replies(requester, 1)
+        client(channel_access, "put", "PIT:WHY", "'shutter closed'")
+        client(channel_access, "put", "PIT:STATUS", "refused")
+        assert ("refused", "shutter closed", None) in replies(requester, 1)
+        time.sleep(0.2)
+        assert values(channel_access, *names) == []
