@@ -17,6 +17,7 @@ from monitor.wire import requests as wire
 
 QUEUE_LIMIT = 100
 REPLIES_AT_ONCE = 100
+ABSENT_S = 10.0
 HEARD_OUT = ("running", *FINAL_REPLIES)
 
 
@@ -120,18 +121,22 @@ class Mailbox:
     repeat would wait in its queue, and come in a heap.
     """
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, clock: Callable[[], float]) -> None:
         """Raises SettingError where the endpoint is not an address."""
+        self._endpoint = endpoint
+        self._clock = clock
         self._socket: zmq.Socket[bytes] | None = _connected(endpoint)
         self._unsent: dict[str, ScanRequest] = {}
+        self._absent_since: float | None = None
+        self._absence_told = False
 
     def send(self, request: ScanRequest) -> None:
         self._unsent[request.id] = request
         self._flush()
 
     def poll(self) -> list[ScanReply | BadInput]:
-        replies: list[ScanReply | BadInput] = []
         self._flush()
+        replies: list[ScanReply | BadInput] = self._absence()
         for _ in range(REPLIES_AT_ONCE if self._socket is not None else 0):
             try:
                 frames = self._socket.recv_multipart(zmq.DONTWAIT)  # type: ignore[union-attr]
@@ -151,6 +156,23 @@ class Mailbox:
             self._socket.close(0)
             self._socket = None
 
+    def _absence(self) -> list[ScanReply | BadInput]:
+        """One line, once nobody has taken what waits for ABSENT_S seconds."""
+        if not self._unsent:
+            self._absent_since, self._absence_told = None, False
+            return []
+        now = self._clock()
+        self._absent_since = now if self._absent_since is None else self._absent_since
+        if self._absence_told or now - self._absent_since < ABSENT_S:
+            return []
+        self._absence_told = True
+        text = (
+            f"requests: nobody takes them at {self._endpoint} for {ABSENT_S:g} s; "
+            f"{len(self._unsent)} wait; start the acquisition's mailbox, or correct "
+            "requests.endpoint"
+        )
+        return [BadInput("requests", "mailbox_absent", text)]
+
     def _flush(self) -> None:
         while self._socket is not None and self._unsent:
             identity, request = next(iter(self._unsent.items()))
@@ -164,7 +186,7 @@ class Mailbox:
 def _backend(settings: RequestSettings, clock: Callable[[], float]) -> Backend:
     match settings.backend:
         case "mailbox":
-            return Mailbox(settings.endpoint)
+            return Mailbox(settings.endpoint, clock)
         case "queueserver":
             return QueueServer(settings, clock=clock)
         case "none":

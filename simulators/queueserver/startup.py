@@ -62,7 +62,8 @@ def _scan(cell, ordered):
     yield from _somebody_listens()
     order = ordered(station)
     metadata = {"cell": cell, "scan": order.scan, "reason": order.reason, "request": order.request}
-    yield from bpp.run_wrapper(_one(station, order), md=metadata)
+    scan = bpp.run_wrapper(_one(station, order), md=metadata)
+    yield from bpp.stage_wrapper(scan, [station.tomograph])  # one that is aborted ends its stream
 
 
 def _one(station, order):
