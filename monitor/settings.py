@@ -210,6 +210,7 @@ class SimulatorSettings(_Section):
     requests: str = "tcp://127.0.0.1:5603"
     documents_in: str = "tcp://127.0.0.1:5577"
     documents_out: str = "tcp://127.0.0.1:5578"
+    volumes: str = ""
 
 
 class Settings(_Section):

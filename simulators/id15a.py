@@ -1,7 +1,7 @@
 """The tomography station: an ophyd detector that, when triggered, streams one scan of its cell.
 
-It stands for camera and reconstruction together: slices leave over ZeroMQ while the cell turns,
-and only the name of the scan goes into the bluesky documents.
+It stands for camera and reconstruction together: slices leave over ZeroMQ while the cell turns.
+The bluesky documents carry which scan it was and, where volumes are kept, the file it is in.
 """
 
 from __future__ import annotations
@@ -10,112 +10,46 @@ import itertools
 import threading
 import time as wall
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import OrderedDict
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-import zmq
-from numpy.typing import NDArray
-from ophyd import Component, Device, Signal
-from ophyd.status import DeviceStatus
+from ophyd import Component, Device
+from ophyd.device import Staged
+from ophyd.status import Status
 
-from monitor.errors import SettingError
-from monitor.records import Reason, ScanEnd, ScanKey, ScanStart, SliceFrame
+from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
 from monitor.wire import stins
-from simulators.cell import Cell
-from simulators.program import CellTime, Program
+from simulators.program import CellTime
+from simulators.sample import Sample
+from simulators.scan import Scan, ScanCut, ScanOrder
+from simulators.signals import Quantity
+from simulators.slices import SEND_PATIENCE_S, SlicePublisher
 from simulators.tomogram import Imaging, Tomogram
+from simulators.volumes import Documents, VolumeDocuments, VolumeFile
 
-QUEUED_MESSAGES = 4000
-SEND_PATIENCE_S = 60.0
+__all__ = ["Sample", "ScanCut", "ScanOrder", "SlicePublisher", "Tomograph"]
 
-
-@dataclass(frozen=True, slots=True)
-class ScanOrder:
-    """Which scan comes next, and why. `request`: id of the request that it answers, or ""."""
-
-    run: str
-    scan: int
-    reason: Reason
-    request: str = ""
-
-
-class Sample:
-    """A cell in the beam: the truth, moved along by the cycler's program."""
-
-    def __init__(self, cell: Cell, program: Program) -> None:
-        self.cell = cell
-        self._program = program
-        self._time = program.edges[0]
-        self._begun = 0
-
-    def heights_at(self, time: float) -> NDArray[np.float64]:
-        """Heights, µm, at a cell time that is not before the last one asked for."""
-        if time > self._time:
-            for step, number, charge_mAh_cm2 in self._program.between(self._time, time):
-                if step.stripping is not None and number != self._begun:
-                    self.cell.begin(step.stripping)
-                    self._begun = number
-                self.cell.update(charge_mAh_cm2)
-            self._time = time
-        return self.cell.heights_um
-
-
-class SlicePublisher:
-    """XPUB socket of the slice stream. A slow subscriber slows the beamline; nothing is dropped."""
-
-    def __init__(self, endpoint: str) -> None:
-        """Binds. Raises SettingError where the address cannot be had."""
-        self._lock = threading.Lock()
-        self._socket = zmq.Context.instance().socket(zmq.XPUB)
-        self._socket.sndhwm = QUEUED_MESSAGES
-        self._socket.setsockopt(zmq.XPUB_NODROP, 1)
-        try:
-            self._socket.bind(endpoint)
-        except zmq.ZMQError as error:
-            self._socket.close(0)
-            raise SettingError(
-                "simulator.slices",
-                got=endpoint,
-                expected="a free address such as tcp://127.0.0.1:5601",
-                todo=f"free it or choose another port ({error.strerror})",
-            ) from None
-
-    def wait_for_subscriber(self, timeout_s: float, stop: threading.Event) -> bool:
-        """Waits until somebody subscribes; False where nobody did in time."""
-        deadline = wall.monotonic() + timeout_s
-        while wall.monotonic() < deadline and not stop.is_set():
-            with self._lock:
-                if self._socket.poll(50) and self._socket.recv()[:1] == b"\x01":
-                    return True
-        return False
-
-    def send(self, frames: Sequence[bytes | memoryview], stop: threading.Event) -> None:
-        """Sends one message; waits for room, and gives the message up after SEND_PATIENCE_S."""
-        deadline = wall.monotonic() + SEND_PATIENCE_S
-        while wall.monotonic() < deadline and not stop.is_set():
-            try:
-                with self._lock:
-                    self._socket.send_multipart(frames, zmq.DONTWAIT)
-                return
-            except zmq.Again:
-                wall.sleep(0.01)
-
-    def close(self, linger_s: float = 0.0) -> None:
-        """Closes, leaving queued messages `linger_s` to get away."""
-        with self._lock:
-            self._socket.close(int(1000 * linger_s))
+SLICE_PATIENCE_S = 1.0
+UNSTAGE_PATIENCE_S = 5.0
 
 
 class Tomograph(Device):
-    """prepare(ScanOrder), trigger(): one scan goes out; read(): which one it was."""
+    """stage(), prepare(ScanOrder), trigger(): one scan goes out; read(): which one it was."""
 
-    scan = Component(Signal, value=-1)
-    reason = Component(Signal, value="")
-    request = Component(Signal, value="")
-    start_time = Component(Signal, value=0.0)
-    stop_time = Component(Signal, value=0.0)
+    scan = Component(Quantity, value=-1, kind="hinted")
+    reason = Component(Quantity, value="")
+    request = Component(Quantity, value="")
+    start_time = Component(Quantity, value=0.0, units="s", precision=3)
+    stop_time = Component(Quantity, value=0.0, units="s", precision=3)
+
+    cell = Component(Quantity, value="", kind="config")
+    voxel_size = Component(Quantity, value=[0.0] * 3, units="um", precision=3, kind="config")
+    volume_shape = Component(Quantity, value=[0] * 3, units="voxels", kind="config")
+    pixel_type = Component(Quantity, value="", kind="config")
+    slice_axis = Component(Quantity, value="", kind="config")
+    scan_length = Component(Quantity, value=0.0, units="s", precision=1, kind="config")
 
     def __init__(
         self,
@@ -130,8 +64,12 @@ class Tomograph(Device):
         scan_s: float,
         seed: tuple[int, ...] = (0,),
         stop: threading.Event | None = None,
+        volumes: Path | None = None,
+        timeout_s: float | None = None,
         **kwargs: Any,
     ) -> None:
+        """`volumes`: folder for a file of each scan, None for none. `timeout_s`: wall time after
+        which a scan has failed; by default its own length and ample time to get the slices away."""
         super().__init__(name=name, **kwargs)
         self._cell_name = cell_name
         self._sample = sample
@@ -141,48 +79,139 @@ class Tomograph(Device):
         self._speed = speed
         self._scan_s = scan_s
         self._seed = seed
-        self._stop_asked = stop or threading.Event()
+        self._beamline_stop = stop or threading.Event()
+        self._volumes = volumes
+        self._documents = VolumeDocuments(f"{name}_volume")
         self._stream = str(uuid.uuid4())
         self._numbers = itertools.count()
         self._order: ScanOrder | None = None
+        self._running: Scan | None = None
+        self._shape = (imaging.slices, *sample.cell.heights_um.shape)
+        slices = self._shape[0] if imaging.axis == "z" else self._shape[1]
+        self._timeout_s = timeout_s or (
+            scan_s / speed + SEND_PATIENCE_S + SLICE_PATIENCE_S * slices
+        )
+        self._put_configuration()
 
-    def prepare(self, order: ScanOrder) -> DeviceStatus:
+    def _put_configuration(self) -> None:
+        for signal, value in (
+            (self.cell, self._cell_name),
+            (self.voxel_size, [self._imaging.voxel_um] * 3),
+            (self.volume_shape, list(self._shape)),
+            (self.pixel_type, self._imaging.dtype),
+            (self.slice_axis, self._imaging.axis),
+            (self.scan_length, self._scan_s),
+        ):
+            signal.put(value, timestamp=self._time.now)
+
+    def describe(self) -> OrderedDict[str, dict[str, Any]]:
+        """Of what read() says and, where volumes are kept, of the volumes in their files."""
+        described = super().describe()
+        if self._volumes is not None:
+            described[f"{self.name}_volume"] = {
+                "source": f"SIM:{self.name}_volume",
+                "dtype": "array",
+                "dtype_numpy": stins.DTYPES[self._imaging.dtype].str,
+                "shape": list(self._shape),
+                "dims": ["z", "y", "x"],
+                "units": "grey levels",
+                "external": "STREAM:",
+            }
+        return described
+
+    def collect_asset_docs(self) -> Documents:
+        """Documents of the volumes that have become whole since the last call."""
+        yield from self._documents.collect()
+
+    def stage(self) -> list[object]:
+        """Makes ready for any number of scans. Raises OSError where volumes have no place."""
+        if self._volumes is not None:
+            self._volumes.mkdir(parents=True, exist_ok=True)
+        self._order = None
+        return super().stage()
+
+    def unstage(self) -> list[object]:
+        """Ends a scan that runs, and waits for its end (not for ever)."""
+        self.stop(success=True)
+        if self._running is not None and self._running.thread is not None:
+            self._running.thread.join(UNSTAGE_PATIENCE_S)
+        self._order = None
+        return super().unstage()
+
+    def prepare(self, order: ScanOrder) -> Status:
         """Tells which scan the next trigger makes."""
         self._order = order
-        status = DeviceStatus(self)
+        status = Status(self)
         status.set_finished()
         return status
 
-    def trigger(self) -> DeviceStatus:
-        """Starts the prepared scan at the present cell time; done when its end has been sent."""
-        if self._order is None:
-            raise RuntimeError(f"{self.name}.trigger: no scan is prepared; call prepare first")
+    def trigger(self) -> Status:
+        """Starts the prepared scan at the present cell time; done when its end has been sent.
+
+        The status fails where the scan is cut (ScanCut), lasts too long (StatusTimeoutError), or
+        cannot be made (whatever the reason raised). Raises RuntimeError where nothing can begin.
+        """
+        self._check_ready()
         order, self._order = self._order, None
-        status = DeviceStatus(self)
-        threading.Thread(
-            target=self._run, args=(order, self._time.now, status), name="id15a", daemon=True
-        ).start()
+        status = Status(self, timeout=self._timeout_s)
+        scan = Scan(order, self._time.now, status, self._beamline_stop)
+        status.add_callback(lambda ended: scan.halt.set())
+        scan.thread = threading.Thread(target=self._run, args=(scan,), name="id15a", daemon=True)
+        self._running = scan
+        scan.thread.start()
         return status
 
-    def _run(self, order: ScanOrder, begin: float, status: DeviceStatus) -> None:
-        try:
-            self._stream_scan(order, begin)
-        except Exception as error:
-            status.set_exception(error)
+    def _check_ready(self) -> None:
+        running = self._running
+        if self._staged != Staged.yes:
+            got, expected, todo = "an unstaged device", "a staged one", "stage it first (bps.stage)"
+        elif self._order is None:
+            got, expected, todo = "no order", "a prepared scan", "call prepare(ScanOrder) first"
+        elif running is not None and not running.status.done:
+            got, expected = f"an order while scan {running.order.scan} runs", "one scan at a time"
+            todo = "wait for its status"
         else:
-            status.set_finished()
+            return
+        raise RuntimeError(f"{self.name}.trigger: got {got}, expected {expected}; {todo}")
 
-    def _stream_scan(self, order: ScanOrder, begin: float) -> None:
-        end = begin + self._scan_s
-        heights_um = self._sample.heights_at(0.5 * (begin + end))
+    def stop(self, *, success: bool = False, why: str = "") -> None:
+        """Ends the scan that runs within one slice: its status fails with ScanCut, also where the
+        stop was meant (`success`), because the volume is not whole. Without a scan: nothing."""
+        scan = self._running
+        if scan is not None and not scan.status.done:
+            scan.why = why or ("stopped" if success else "aborted")
+            scan.halt.set()
+        super().stop(success=success)
+
+    def _run(self, scan: Scan) -> None:
+        """The thread of one scan. A status that has timed out takes its end without complaint."""
+        try:
+            self._stream_scan(scan)
+        except Exception as error:
+            scan.status.set_exception(error)
+        else:
+            scan.status.set_finished()
+
+    def _stream_scan(self, scan: Scan) -> None:
+        order, end = scan.order, scan.begin + self._scan_s
+        heights_um = self._sample.heights_at(0.5 * (scan.begin + end))
         seed = (*self._seed, order.scan)
         tomogram = Tomogram(heights_um, self._imaging, seed, self._sample.cell.moss)
-        self._send(stins.encode_start(self._start(order, tomogram, begin, end)))
-        self._send_slices(order.scan, tomogram)
-        last = ScanEnd(
-            self._cell_name, order.scan, self._stream, next(self._numbers), tomogram.slice_count
-        )
-        self._send(stins.encode_end(last))
+        start = self._start(order, tomogram, scan.begin, end)
+        kept = VolumeFile(self._volumes, start) if self._volumes is not None else None
+        with kept or nullcontext():
+            self._publisher.send(stins.encode_start(start), scan)
+            self._send_slices(scan, tomogram, kept)
+            count, number = tomogram.slice_count, next(self._numbers)
+            last = ScanEnd(self._cell_name, order.scan, self._stream, number, count)
+            if not self._publisher.send(stins.encode_end(last), scan):
+                raise scan.cut(count)
+            if kept is not None:
+                kept.whole()
+                self._documents.add(order.run, kept)
+        self._put_reading(order, scan.begin, end)
+
+    def _put_reading(self, order: ScanOrder, begin: float, end: float) -> None:
         for signal, value in (
             (self.scan, order.scan),
             (self.reason, order.reason),
@@ -207,22 +236,25 @@ class Tomograph(Device):
             stop_time=end,
         )
 
-    def _send_slices(self, scan: int, tomogram: Tomogram) -> None:
-        """Spreads the slices evenly over the scan's wall time, or hurries where that has passed."""
+    def _send_slices(self, scan: Scan, tomogram: Tomogram, kept: VolumeFile | None) -> None:
+        """Spreads the slices evenly over the scan's wall time, or hurries where that has passed.
+
+        Raises ScanCut where the scan is halted.
+        """
         begin, count = wall.monotonic(), tomogram.slice_count
         for index in range(count):
-            ahead_s = begin + index / count * self._scan_s / self._speed - wall.monotonic()
-            if self._stop_asked.wait(ahead_s) if ahead_s > 0.0 else self._stop_asked.is_set():
-                return
+            if scan.wait(begin + index / count * self._scan_s / self._speed - wall.monotonic()):
+                raise scan.cut(count)
             frame = SliceFrame(
                 cell=self._cell_name,
-                scan=scan,
+                scan=scan.order.scan,
                 stream=self._stream,
                 msg_number=next(self._numbers),
                 frame=index,
                 data=tomogram.slice(index),
             )
-            self._send(stins.encode_slice(frame))
-
-    def _send(self, frames: Sequence[bytes | memoryview]) -> None:
-        self._publisher.send(frames, self._stop_asked)
+            if not self._publisher.send(stins.encode_slice(frame), scan):
+                raise scan.cut(count)
+            scan.sent = index + 1
+            if kept is not None:
+                kept.write(index, frame.data)

@@ -5,195 +5,218 @@ key) and interleaves them in the order of cell time. Scans of different cells th
 at once, and the same seed gives the same order of messages. Cells take turns within the period, so
 that the periodic scan of one does not hold up that of another. An extra scan starts only where it
 ends before the next periodic one is due; else it waits until after that.
+
+Nothing is ever rewound: the cell does not go back with the plan. An interruption may therefore come
+at any message, and what was decided before it is decided again after it. A pause that is deferred
+(Ctrl+C once) waits until no scan runs; any other pause lets the running scan go to its end in the
+detector; a suspender cuts it.
 """
 
 from __future__ import annotations
 
-import threading
-import time as wall
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from typing import Any
 
 import bluesky.plan_stubs as bps
 import bluesky.preprocessors as bpp
-from bluesky.utils import Msg
+from bluesky.utils import Msg, PlanHalt, RequestAbort, RequestStop
 
 from monitor.records import Reason, ScanRequest
-from simulators.id15a import ScanOrder, Tomograph
-from simulators.mailbox import Mailbox
-from simulators.program import CellTime, Program
-from simulators.vmp import Cycler
+from simulators.beamline import READING_S, Acquisition, Attempt, Interruptions, Pace, Station
+from simulators.id15a import ScanOrder
+
+__all__ = ["READING_S", "Acquisition", "Pace", "Station", "acquire"]
 
 Plan = Generator[Msg, Any, Any]
 
-READING_S = 60.0
-POLL_WALL_S = 0.05
-
-
-@dataclass(slots=True)
-class Station:
-    """One cell with its two devices, and when each is due next (UTC s of cell time)."""
-
-    name: str
-    cycler: Cycler
-    tomograph: Tomograph
-    program: Program
-    metadata: dict[str, Any]
-    next_scan: float
-    next_reading: float
-    periodic_left: float = float("inf")
-    run: str = ""
-    scans: int = 0
-    finished: bool = field(default=False)
-
-    @property
-    def due(self) -> float:
-        return min(self.next_scan, self.next_reading)
-
-
-class Pace:
-    """Ties cell time to the wall: `speed` s of cell time a second, later where work takes longer.
-
-    Lost time is made up for, but no more than `patience_s` of cell time.
-    """
-
-    def __init__(self, time: CellTime, speed: float, patience_s: float) -> None:
-        self._speed = speed
-        self._patience_s = patience_s
-        self._cell_origin = time.now
-        self._wall_origin = wall.monotonic()
-
-    def time(self) -> float:
-        """Cell time that the wall has reached."""
-        return self._cell_origin + (wall.monotonic() - self._wall_origin) * self._speed
-
-    def lag(self, now: float) -> None:
-        """Takes note that the beamline stands at `now`; what is too late is forgiven."""
-        late_s = self.time() - now - self._patience_s
-        if late_s > 0.0:
-            self._wall_origin += late_s / self._speed
-
-    def nap_s(self, until: float) -> float:
-        """Seconds to sleep now on the way to `until`: short, so that the mailbox is seen."""
-        return min(POLL_WALL_S, max(0.0, (until - self.time()) / self._speed))
+LAST_SCAN_TRIES = 3
+ENDS: tuple[tuple[type[BaseException], str], ...] = (
+    (RequestAbort, "the acquisition was aborted"),
+    (RequestStop, "the acquisition was stopped"),
+    (PlanHalt, "the acquisition was halted"),
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Acquisition:
-    """What the plan works with."""
+class Outcome:
+    """How an attempt to scan went. `scan` is None where it has not begun; `why` says that it
+    failed, and of what."""
 
-    stations: Sequence[Station]
-    time: CellTime
-    mailbox: Mailbox
-    pace: Pace
-    period_s: float
-    scan_s: float
-    stop: threading.Event
-    progress: Callable[[str], None]
+    scan: int | None
+    why: str = ""
 
 
 def acquire(beamline: Acquisition) -> Plan:
-    """The whole experiment: open runs, scan when due or asked, close what is still open."""
+    """The whole experiment: open runs, scan when due or asked, close what is still open.
+
+    However it ends, each request is answered.
+    """
     devices = [d for s in beamline.stations for d in (s.cycler, s.tomograph)]
-    for device in devices:
-        yield from bps.stage(device)
+    plan = bpp.stage_wrapper(_experiment(beamline), devices)
+    why = "the acquisition has failed"
+    try:
+        yield from bpp.rewindable_wrapper(plan, False)
+        why = "the acquisition has ended"
+    except BaseException as error:
+        why = next((text for kind, text in ENDS if isinstance(error, kind)), f"{why}: {error}")
+        raise
+    finally:
+        beamline.mailbox.abandon(why)
+
+
+def _experiment(beamline: Acquisition) -> Plan:
+    interruptions = Interruptions(beamline)
+    yield Msg("null", interruptions)  # a device that the RunEngine has seen is told of pauses
     for station in beamline.stations:
         station.run = yield from _in_run(station, bps.open_run(station.metadata))
-    while not beamline.stop.is_set():
-        active = [s for s in beamline.stations if not s.finished]
-        if not active:
-            break
-        station = min(active, key=lambda s: s.due)
-        request = yield from _wait(beamline, station.due, min(s.next_scan for s in active))
+    while beamline.active and not beamline.stop.is_set():
+        station = min(beamline.active, key=lambda s: s.due)
+        request = yield from _wait(beamline, interruptions)
         if request is not None:
-            yield from _extra(beamline, request)
+            yield from _extra(beamline, interruptions, request)
         elif beamline.time.now >= station.next_scan:
-            yield from _periodic(beamline, station)
+            yield from _periodic(beamline, interruptions, station)
         elif beamline.time.now >= station.next_reading:
             yield from _reading(station)
-    for station in beamline.stations:
-        if not station.finished:
-            yield from _in_run(station, bps.close_run("abort", "stopped by the operator"))
-    for device in reversed(devices):
-        yield from bps.unstage(device)
+    for station in beamline.active:
+        yield from _in_run(station, bps.close_run("abort", "stopped by the operator"))
 
 
-def _wait(beamline: Acquisition, until: float, next_scan: float) -> Plan:
-    """Lets cell time run to `until`; ends early with a request whose scan fits before `next_scan`.
+def _wait(beamline: Acquisition, interruptions: Interruptions) -> Plan:
+    """Lets cell time run until something is due; ends early for a request whose scan fits before
+    the next periodic one.
 
-    Returns that request or None. Sleeps are short and between checkpoints: a plan that blocks on a
-    queue would lose a request when it is paused and resumed.
+    Returns that request, which still waits in the mailbox, or None. Sleeps are short: a plan that
+    blocks on a queue would lose a request when it is paused and resumed.
     """
     time, pace, mailbox = beamline.time, beamline.pace, beamline.mailbox
     while not beamline.stop.is_set():
         mailbox.poll()
+        until = min(station.due for station in beamline.active)
+        next_scan = min(station.next_scan for station in beamline.active)
         if mailbox.waiting and time.now + beamline.scan_s <= next_scan:
-            return mailbox.next()
+            return mailbox.first
         time.reach(min(pace.time(), until))
         if time.now >= until:
             break
         yield from bps.checkpoint()
         yield from bps.sleep(pace.nap_s(until))
+        interruptions.over()
     pace.lag(time.now)
     return None
 
 
-def _periodic(beamline: Acquisition, station: Station) -> Plan:
-    """The scan that is due. The first is the reference; the first one after the program the last.
+def _periodic(beamline: Acquisition, interruptions: Interruptions, station: Station) -> Plan:
+    """The scan that is due. The first whole one is the reference; the first one after the program
+    the last, which is tried again where it fails.
 
     Where scans take longer than their period, those that were missed are left out.
     """
     begin = beamline.time.now
-    reason: Reason = "periodic" if station.scans else "reference"
-    yield from _scan(beamline, station, reason)
-    station.periodic_left -= 1
-    if begin >= station.program.end or station.periodic_left <= 0:
+    reason: Reason = "periodic" if station.has_reference else "reference"
+
+    def begun(scan: int) -> None:
+        while station.next_scan <= begin:
+            station.next_scan += beamline.period_s
+        station.periodic_left -= 1
+
+    outcome = yield from _scan(beamline, interruptions, ScanOrder("", 0, reason), station, begun)
+    if outcome.scan is None:
+        return
+    station.has_reference |= not outcome.why
+    given_up = begin >= station.program.end + (LAST_SCAN_TRIES - 1) * beamline.period_s
+    over = begin >= station.program.end and (given_up or not outcome.why)
+    if over or station.periodic_left <= 0:
         yield from _finish(beamline, station)
-    while station.next_scan <= begin:
+    while station.next_scan < beamline.time.now:
         station.next_scan += beamline.period_s
 
 
-def _extra(beamline: Acquisition, request: ScanRequest) -> Plan:
+def _extra(beamline: Acquisition, interruptions: Interruptions, request: ScanRequest) -> Plan:
+    """A scan that answers a request, which waits on where an interruption comes first."""
+    mailbox = beamline.mailbox
     station = next(s for s in beamline.stations if s.name == request.cell)
     reason: Reason = "manual" if request.reason == "manual" else "extra"
-    scan = yield from _scan(beamline, station, reason, request.id)
-    if not beamline.stop.is_set():
-        beamline.mailbox.done(request, scan)
+    order = ScanOrder("", 0, reason, request.id)
+
+    def begun(scan: int) -> None:
+        mailbox.running(request, scan)
+
+    outcome = yield from _scan(beamline, interruptions, order, station, begun)
+    if outcome.scan is None or beamline.stop.is_set():
+        return
+    if outcome.why:
+        mailbox.failed(request, outcome.why, outcome.scan)
+    else:
+        mailbox.done(request, outcome.scan)
 
 
-def _scan(beamline: Acquisition, station: Station, reason: Reason, request: str = "") -> Plan:
-    """One scan; cycler readings of all cells go on while it runs. Returns its number."""
-    scan, station.scans = station.scans, station.scans + 1
-    end = beamline.time.now + beamline.scan_s
-    beamline.progress(f"cell {station.name}: scan {scan} ({reason})")
-    order = ScanOrder(station.run, scan, reason, request)
+def _scan(
+    beamline: Acquisition,
+    interruptions: Interruptions,
+    order: ScanOrder,
+    station: Station,
+    begun: Callable[[int], None],
+) -> Plan:
+    """One scan, `begun(its number)` as soon as it runs. Returns its Outcome.
+
+    The RunEngine takes interruptions only between messages, so that between the last look at
+    their count and the trigger none can come.
+    """
+    decided = interruptions.count
+    scan = station.scans
+    order = ScanOrder(station.run, scan, order.reason, order.request)
     yield from bps.prepare(station.tomograph, order, wait=True)
-    status = yield from bps.trigger(station.tomograph, group="scan")
-    while not beamline.stop.is_set():
-        beamline.mailbox.poll()
-        active = [s for s in beamline.stations if not s.finished]
-        reader = min(active, key=lambda s: s.next_reading)
-        until = min(end, reader.next_reading)
-        beamline.time.reach(min(beamline.pace.time(), until))
-        if reader.next_reading <= beamline.time.now and reader.next_reading <= end:
-            yield from _reading(reader)
-        elif beamline.time.now >= end and status.done:
-            break
-        else:
-            yield from bps.checkpoint()
-            yield from bps.sleep(beamline.pace.nap_s(until) or 0.01)
+    if interruptions.count != decided:
+        return Outcome(None)
+    attempt = Attempt(station.tomograph)
+    end = beamline.time.now + beamline.scan_s
+    interruptions.scanning = station.tomograph
+    yield Msg("trigger", attempt, group="scan")
+    station.scans += 1
+    begun(scan)
+    beamline.progress(f"cell {station.name}: scan {scan} ({order.reason})")
+    yield from _while_it_runs(beamline, interruptions, attempt, end)
+    interruptions.scanning = None
     yield from bps.wait(group="scan")
     beamline.pace.lag(beamline.time.now)
-    if not beamline.stop.is_set():
+    if beamline.stop.is_set():
+        return Outcome(scan, attempt.why)
+    if attempt.why:
+        beamline.progress(f"cell {station.name}: scan {scan} failed: {attempt.why}")
+    else:
         yield from _in_run(station, _event("scans", station.tomograph))
-    return scan
+    return Outcome(scan, attempt.why)
+
+
+def _while_it_runs(
+    beamline: Acquisition, interruptions: Interruptions, attempt: Attempt, end: float
+) -> Plan:
+    """Until the scan has ended and its time is over, or it has failed: cycler readings go on, and
+    requests are taken in. There is no checkpoint, so that a deferred pause waits for the end."""
+    time, pace = beamline.time, beamline.pace
+    while not beamline.stop.is_set():
+        beamline.mailbox.poll()
+        reader = min(beamline.active, key=lambda s: s.next_reading)
+        until = min(end, reader.next_reading)
+        time.reach(min(pace.time(), until))
+        if attempt.why:
+            return
+        if reader.next_reading <= time.now and reader.next_reading <= end:
+            yield from _reading(reader)
+        elif time.now >= end and attempt.done:
+            return
+        else:
+            yield from bps.sleep(pace.nap_s(until) or 0.01)
+        interruptions.over()
 
 
 def _reading(station: Station) -> Plan:
+    due = station.next_reading
     yield from bps.trigger(station.cycler, wait=False)
     yield from _in_run(station, _event("cycler", station.cycler))
-    station.next_reading += READING_S
+    station.next_reading = max(station.next_reading, due + READING_S)
 
 
 def _finish(beamline: Acquisition, station: Station) -> Plan:
@@ -203,9 +226,14 @@ def _finish(beamline: Acquisition, station: Station) -> Plan:
 
 
 def _event(stream: str, device: Any) -> Plan:
+    """One event of one device; an error on the way leaves no event half made."""
     yield from bps.create(name=stream)
-    yield from bps.read(device)
-    yield from bps.save()
+
+    def drop(error: Exception) -> Plan:
+        yield from bps.drop()
+        raise error
+
+    yield from bpp.contingency_wrapper(bps.read(device), except_plan=drop, else_plan=bps.save)
 
 
 def _in_run(station: Station, plan: Plan) -> Plan:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 import time as wall
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import zmq
@@ -18,11 +19,13 @@ from monitor.errors import SettingError
 from monitor.settings import CellSettings, Settings
 from monitor.wire import documents
 from simulators import scenarios
+from simulators.beam import Beam
+from simulators.beamline import READING_S, Acquisition, Pace, Station
 from simulators.cell import Cell
 from simulators.foil import FieldOfView
 from simulators.id15a import Sample, SlicePublisher, Tomograph
 from simulators.mailbox import Mailbox
-from simulators.plans import READING_S, Acquisition, Pace, Station, acquire
+from simulators.plans import acquire
 from simulators.program import CellTime, Program
 from simulators.scenarios import CellScenario
 from simulators.tomogram import Imaging
@@ -34,17 +37,22 @@ SUBSCRIBER_PATIENCE_S = 30.0
 SETTLING_S = 0.5
 LINGER_S = 1.0
 
+DocumentCallback = Callable[[str, dict[str, Any]], Any]
+
 
 def simulate(
     settings: Settings,
     *,
     stop: threading.Event | None = None,
     progress: Callable[[str], None] = print,
+    beam: Beam | None = None,
+    callbacks: Sequence[DocumentCallback] = (),
 ) -> None:
     """Runs the scenario of `settings.simulator` to its end, or until `stop` is set.
 
-    Waits (not for ever) for somebody to subscribe to the slices before it begins. Raises
-    SettingError where the scenario or an address is wrong.
+    While `beam` is lost, no scan is made. `callbacks` get the documents, in cell time, as whoever
+    subscribes does (a TiledWriter, say). Waits (not for ever) for somebody to subscribe to the
+    slices before it begins. Raises SettingError where the scenario or an address is wrong.
     """
     stop = stop or threading.Event()
     simulator = settings.simulator
@@ -63,6 +71,7 @@ def simulate(
             progress("nobody has subscribed to the slices; beginning all the same")
         stop.wait(SETTLING_S)
         time = CellTime(FIRST_MOMENT)
+        run_engine = stack.enter_context(_run_engine())
         stations = _stations(settings, cells, time, slices, stop)
         beamline = Acquisition(
             stations=stations,
@@ -73,16 +82,18 @@ def simulate(
             scan_s=_scan_s(settings, len(cells)),
             stop=stop,
             progress=progress,
+            state=lambda: str(run_engine.state),
         )
-        run_engine = stack.enter_context(_run_engine())
-        run_engine.subscribe(in_cell_time(publisher, time))
-        run_engine(acquire(beamline))
+        for callback in (publisher, *callbacks):
+            run_engine.subscribe(in_cell_time(callback, time))
+        for suspender in (beam or Beam(name="beam")).suspenders():
+            run_engine.install_suspender(suspender)
+        with _suspended_no_longer_than(stop, run_engine):
+            run_engine(acquire(beamline))
         wall.sleep(0.0 if stop.is_set() else LINGER_S)
 
 
-def in_cell_time(
-    publish: Callable[[str, dict[str, Any]], None], time: CellTime
-) -> Callable[[str, dict[str, Any]], None]:
+def in_cell_time(publish: DocumentCallback, time: CellTime) -> DocumentCallback:
     """A document callback that puts cell time in place of the RunEngine's own clock."""
 
     def stamped(name: str, doc: dict[str, Any]) -> None:
@@ -134,6 +145,7 @@ def _stations(
             scan_s=scan_s,
             seed=(settings.simulator.seed, index),
             stop=stop,
+            volumes=Path(settings.simulator.volumes) if settings.simulator.volumes else None,
         )
         cycler = Cycler(
             name="vmp",
@@ -193,6 +205,26 @@ def _run_engine() -> Iterator[RunEngine]:
         engine._th.join(5.0)
         if not engine._th.is_alive():
             engine.loop.close()
+
+
+@contextmanager
+def _suspended_no_longer_than(stop: threading.Event, engine: RunEngine) -> Iterator[None]:
+    """A plan that is suspended cannot see `stop`: without suspenders it goes on, and sees it."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.05):
+            if stop.is_set():
+                engine.clear_suspenders()
+                return
+
+    thread = threading.Thread(target=watch, name="suspenders", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(5.0)
 
 
 @contextmanager

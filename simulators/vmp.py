@@ -9,23 +9,33 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ophyd import Component, Device, Signal
-from ophyd.status import DeviceStatus
+from ophyd import Component, Device
+from ophyd.status import Status
 
-from simulators.program import CellTime, Instant, Program
+from simulators.program import CellTime, Instant, Program, Step
+from simulators.signals import Quantity
 
 UPPER_PLATEAU_V, LOWER_PLATEAU_V, OPEN_CIRCUIT_V = 2.35, 2.10, 2.42
 RESISTANCE_OHM_CM2 = 60.0
 
 
 class Cycler(Device):
-    """Reads `<name>_potential` (V), `_current` (mA), `_charge` (mAh), `_cycle`, `_step`."""
+    """Reads `<name>_potential` (V), `_current` (mA), `_charge` (mAh), `_cycle`, `_step`.
 
-    potential = Component(Signal, value=OPEN_CIRCUIT_V)
-    current = Component(Signal, value=0.0)
-    charge = Component(Signal, value=0.0)
-    cycle = Component(Signal, value=1)
-    step = Component(Signal, value=0)
+    It runs its program by itself and is only looked at: nothing has to be staged, and stop() of
+    the RunEngine, which is meant for what moves, leaves the cell alone.
+    """
+
+    potential = Component(Quantity, value=OPEN_CIRCUIT_V, units="V", precision=4, kind="hinted")
+    current = Component(Quantity, value=0.0, units="mA", precision=5, kind="hinted")
+    charge = Component(Quantity, value=0.0, units="mAh", precision=5, kind="normal")
+    cycle = Component(Quantity, value=1, kind="normal")
+    step = Component(Quantity, value=0, kind="normal")
+
+    program = Component(Quantity, value="", kind="config")
+    program_start = Component(Quantity, value=0.0, units="s", precision=0, kind="config")
+    electrode_area = Component(Quantity, value=0.0, units="cm2", precision=5, kind="config")
+    stripping_current_sign = Component(Quantity, value=-1, kind="config")
 
     def __init__(
         self,
@@ -42,8 +52,15 @@ class Cycler(Device):
         self._time = time
         self._area_cm2 = area_cm2
         self._sign = stripping_current_sign
+        for signal, value in (
+            (self.program, "; ".join(worded(step) for step in program.steps)),
+            (self.program_start, program.edges[0]),
+            (self.electrode_area, area_cm2),
+            (self.stripping_current_sign, stripping_current_sign),
+        ):
+            signal.put(value, timestamp=time.now)
 
-    def trigger(self) -> DeviceStatus:
+    def trigger(self) -> Status:
         """Samples the program at the present cell time."""
         time = self._time.now
         here = self._program.at(time)
@@ -53,9 +70,16 @@ class Cycler(Device):
         self.charge.put(signed_area * here.stripped_mAh_cm2, timestamp=time)
         self.cycle.put(here.cycle, timestamp=time)
         self.step.put(here.number, timestamp=time)
-        status = DeviceStatus(self)
+        status = Status(self)
         status.set_finished()
         return status
+
+
+def worded(step: Step) -> str:
+    """A step of the program in words: "discharge 0.55 mA/cm2 to 3.06 mAh/cm2", "rest 600 s"."""
+    if step.kind == "rest":
+        return f"rest {step.rest_s:g} s"
+    return f"{step.kind} {step.current_mA_cm2:.4g} mA/cm2 to {step.charge_mAh_cm2:.4g} mAh/cm2"
 
 
 def potential_V(here: Instant) -> float:

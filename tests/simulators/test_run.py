@@ -105,10 +105,12 @@ def test_a_request_during_a_scan_waits_and_is_answered(capture, quick_settings):
     assert periodic == [FIRST_MOMENT + 1800, FIRST_MOMENT + 3600]
     assert [(r.status, r.scan) for r in replies if r.id == "r1"] == [
         ("accepted", None),
+        ("running", 2),
         ("done", 2),
     ]
     assert [(r.status, r.scan) for r in replies if r.id == "r2"] == [
         ("accepted", None),
+        ("running", 3),
         ("done", 3),
     ]
     (refused,) = (r for r in replies if r.id == "r3")
