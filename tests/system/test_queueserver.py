@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from monitor.engine.request import Requester
 from monitor.processes import free_addresses
+from monitor.records import FINAL_REPLIES, ScanReply, ScanRequest
+from monitor.settings import RequestSettings
 from monitor.watch import Watcher
 from monitor.wire import results
 from tests.system.remanager import Redis, ReManager, wait_for
@@ -127,6 +130,33 @@ def test_a_manager_killed_while_the_scan_runs_has_failed_it(beamline: Beamline) 
     time.sleep(2.0)
     assert manager.plans_run(before, 1) == [("extra_scan", asked["id"], "unknown")]
     assert manager.ask("queue_get")["items"] == []
+
+
+def test_a_plan_that_fails_is_not_run_again(beamline: Beamline) -> None:
+    """The manager puts what failed back to the front of its queue, for whoever starts it next."""
+    manager = beamline.manager
+    before = manager.count_run
+    request = ScanRequest("asked-for-a-cell-that-is-not-there", "Z", "manual", 0)
+    for expected in ({"accepted", "running", "failed"}, {"failed"}):  # before and after a restart
+        heard = _replies(manager, request)
+        assert {reply.status for reply in heard} <= expected
+        assert "cell: got 'Z', expected one of A" in heard[-1].why
+        assert manager.plans_run(before, 1) == [("extra_scan", request.id, "failed")]
+        assert manager.ask("queue_get")["items"] == []
+    assert not manager.ask("status")["queue_autostart_enabled"], "somebody must see to it first"
+
+
+def _replies(manager: ReManager, request: ScanRequest) -> list[ScanReply]:
+    """What a requester that knows nothing yet hears until the request has come to its end."""
+    requester = Requester(RequestSettings(backend="queueserver", control=manager.control))
+    requester.send(request)
+    heard: list[ScanReply] = []
+    end = time.monotonic() + PATIENCE_S
+    while not (heard and heard[-1].status in FINAL_REPLIES) and time.monotonic() < end:
+        heard += [reply for reply in requester.poll() if isinstance(reply, ScanReply)]
+        time.sleep(0.01)
+    requester.close()
+    return heard
 
 
 def test_what_the_manager_does_not_allow_is_refused(beamline: Beamline) -> None:
