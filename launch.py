@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -17,6 +17,9 @@ from monitor import settings as settings_file
 from monitor.errors import MissingSoftware, PitwatchError, SettingError
 from monitor.processes import has_display, stop_on_signal
 from monitor.settings import Settings
+
+if TYPE_CHECKING:
+    from monitor.recording.read import Experiment
 
 PROGRAM = Path(__file__).resolve()
 SIMULATED = PROGRAM.parent / "config" / "simulated.toml"
@@ -100,29 +103,57 @@ def monitor(config: Config) -> None:
 
 
 @app.command()
-def engine(config: Config, out: Out = None) -> None:
-    """The engine alone: it computes, records, and serves any number of screens."""
+def engine(
+    config: Config,
+    out: Out = None,
+    new: Annotated[
+        bool, typer.Option("--new", help="Begin anew even where the last recording broke off.")
+    ] = False,
+) -> None:
+    """The engine alone: it computes, records, and serves any number of screens.
+
+    Where the last recording of this experiment broke off, as by a crash, it goes on with that.
+    """
     with one_line_errors():
         from monitor.engine.machine import keep_memory, take_short_turns
         from monitor.engine.record import Recorder
         from monitor.engine.run import Engine
         from monitor.engine.subscribe import LiveFeeds
         from monitor.engine.warm import warm_up
+        from monitor.sources.replay import replay_records
 
         settings = settings_file.load(config)
         keep_memory(settings.feeds.ready_memory_MB)
         take_short_turns()
         with stop_on_signal() as stop:
-            recorder = Recorder(settings, out)
-            feeds = LiveFeeds(settings.feeds)
-            running = Engine(settings, feeds, recorder=recorder)
+            broken = None if new else _broken_off(settings, out)
+            recorder = Recorder(settings, out, go_on=broken.path if broken else None)
+            try:
+                feeds = LiveFeeds(settings.feeds)
+                running = Engine(settings, feeds, recorder=recorder)
+            except PitwatchError:
+                recorder.give_up()
+                raise
             try:
                 say.print(f"recording into {recorder.folder}", soft_wrap=True)
                 warm_up()
+                if broken is not None:
+                    say.print("going on with it: its messages are taken in again …")
+                    running.go_on(replay_records(broken), stop)
                 say.print(f"ready; screens connect to {running.pull_address}", soft_wrap=True)
                 running.run(stop)
             finally:
                 running.close()
+
+
+def _broken_off(settings: Settings, out: Path | None) -> Experiment | None:
+    """The last recording of this experiment, where it broke off; says why not, where it matters."""
+    from monitor.recording.resume import interrupted
+
+    found, why_not = interrupted(settings, out or settings.experiment.data_dir)
+    if why_not:
+        say.print(f"[yellow]{why_not}[/yellow]", soft_wrap=True)
+    return found
 
 
 @app.command()

@@ -56,7 +56,7 @@ def run_demo(settings: Settings, program: Path, screen: Screen | None) -> Path:
         config = Path(folder) / "demo.toml"
         config.write_bytes(tomli_w.dumps(as_table(settings)).encode())
         try:
-            children.start("engine", ["engine", "--config", str(config)], quiet=True)
+            children.start("engine", ["engine", "--new", "--config", str(config)], quiet=True)
             begin = threading.Thread(target=_simulate, args=(settings, children, config))
             begin.start()
             if screen is not None:

@@ -39,6 +39,12 @@ class RequestBook:
         fate = self._fates.get(identity)
         return fate.request.cell if fate else ""
 
+    @property
+    def unserved(self) -> list[ScanRequest]:
+        """Requests that are not over, and whose scan has not begun."""
+        waiting = ("", "accepted")
+        return [f.request for f in self._fates.values() if f.status in waiting and f.key is None]
+
     def add(self, request: ScanRequest) -> None:
         """A request that goes out."""
         self._fates[request.id] = Fate(request)

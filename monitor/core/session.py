@@ -147,6 +147,11 @@ class Session:
         """The cells that have a scan which is not finished."""
         return [name for name, cell in self._cells.items() if cell.open]
 
+    @property
+    def unserved(self) -> list[ScanRequest]:
+        """Requests whose scan has not been seen to begin."""
+        return self._requests.unserved
+
     # --- slices ---------------------------------------------------------------------------------
 
     def _start(self, start: ScanStart) -> None:

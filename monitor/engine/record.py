@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import shutil
 import threading
 import time
 from collections import Counter, deque
@@ -14,6 +16,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from monitor.errors import RecordingError
+from monitor.recording.resume import FolderLock, forget_old, mend
 from monitor.recording.write import ExperimentWriter, Message, create_experiment
 from monitor.records import Output, Record, ScanEnd, ScanStart, SliceFrame
 from monitor.settings import Settings
@@ -32,10 +35,24 @@ class Recorder:
     """
 
     def __init__(
-        self, settings: Settings, out_dir: Path | None = None, *, queue_bytes: int = QUEUE_BYTES
+        self,
+        settings: Settings,
+        out_dir: Path | None = None,
+        *,
+        queue_bytes: int = QUEUE_BYTES,
+        go_on: Path | None = None,
     ) -> None:
-        self.folder = create_experiment(settings, out_dir or settings.experiment.data_dir)
+        """`go_on`: the folder of a recording that broke off; its messages must be handed to
+        `write_again`, all of them, before any to `write`."""
+        self.folder = go_on or create_experiment(settings, out_dir or settings.experiment.data_dir)
+        self._lock = FolderLock(self.folder)
+        self._broken = False
+        self._going_on = go_on is not None
+        if go_on is not None:
+            mend(go_on)
         self._writer = ExperimentWriter(settings, self.folder)
+        if go_on is not None:
+            self._writer.resume()
         self._limit = queue_bytes
         self._change = threading.Condition()
         self._messages: deque[Message] = deque()
@@ -60,7 +77,22 @@ class Recorder:
         header = None
         if frames and isinstance(record, ScanStart | SliceFrame | ScanEnd):
             header = frames[0]
-        message = Message(feed, time.time(), header, record, tuple(outputs))
+        self._queue(Message(feed, time.time(), header, record, tuple(outputs)))
+
+    def write_again(self, feed: str, record: Record, outputs: tuple[Output, ...]) -> None:
+        """Queues a message out of the journal of the recording that is gone on with."""
+        self._queue(Message(feed, 0.0, None, record, tuple(outputs), again=True))
+
+    def leave_broken(self) -> None:
+        """Not all could be queued: the recording can be gone on with another time."""
+        self._broken = True
+
+    def written_again(self) -> None:
+        """All messages of the journal have been queued."""
+        self.drain(timeout_s=math.inf)
+        forget_old(self.folder)
+
+    def _queue(self, message: Message) -> None:
         size = message.nbytes
         with self._change:
             if self._closing:
@@ -104,10 +136,18 @@ class Recorder:
     def drain(self, timeout_s: float = 60.0) -> bool:
         """Waits until all that was queued is written and flushed; False where time ran out."""
         with self._change:
-            done = self._change.wait_for(lambda: not self._queued_bytes, timeout_s)
+            limit = None if math.isinf(timeout_s) else timeout_s
+            done = self._change.wait_for(lambda: not self._queued_bytes, limit)
         if done:
             self._ask(lambda: self._note(self._writer.flush()))
         return done
+
+    def give_up(self) -> None:
+        """Nothing was begun: a folder made for it goes, one that broke off stays as it is."""
+        self._broken = self._going_on
+        self.close()
+        if not self._going_on:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def close(self) -> None:
         """Writes all that is queued, and ends the recording."""
@@ -115,6 +155,7 @@ class Recorder:
             self._closing = True
             self._change.notify_all()
         self._thread.join()
+        self._lock.release(broken=self._broken)
 
     def _ask(self, question: Callable[[], Any]) -> Any:
         """Has the writer's thread answer, before it goes on with the queue."""
@@ -153,7 +194,8 @@ class Recorder:
         if not messages:
             return not closing
         for message in messages:
-            self._note(self._writer.take(message))
+            take = self._writer.take_again if message.again else self._writer.take
+            self._note(take(message))
             with self._change:
                 self._messages.popleft()
                 self._queued_bytes -= message.nbytes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Literal, Protocol
 
@@ -24,6 +24,7 @@ from monitor.records import (
     FeedQuiet,
     OperatorRequest,
     Output,
+    Record,
     ScanReply,
     ScanRequest,
     ScanStart,
@@ -87,6 +88,26 @@ class Engine:
     def status_address(self) -> str:
         return self._publisher.status_address
 
+    def go_on(self, records: Iterable[tuple[str, Record]], stop: threading.Event) -> None:
+        """Take in what a recording that broke off holds, as if it came now; then ask again for the
+        scans that have not come. Raises RecordingError where the recording is damaged."""
+        for feed, record in records:
+            if stop.is_set():
+                if self._recorder is not None:
+                    self._recorder.leave_broken()
+                return
+            outputs = self._session.feed(record)
+            if self._recorder is not None:
+                self._recorder.write_again(feed, record, outputs)
+            self._show(outputs)
+        if self._recorder is not None:
+            self._recorder.written_again()
+        now = time.monotonic()
+        self._last_slice = {cell.name: now for cell in self._settings.cells}
+        if self._requester is not None:
+            for request in self._session.unserved:
+                self._hand_on(self._requester, request)
+
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set. No message, however bad, ends it."""
         leave_a_core()
@@ -122,7 +143,7 @@ class Engine:
                 self._handle(Received("slices", None, FeedQuiet(cell=cell)))
 
     def _stamped(self, reply: ScanReply | BadInput) -> ScanReply | BadInput:
-        """A reply, with how long after its cell's last slice the acquisition took up the request."""
+        """A reply, with how long after its cell's last slice the request was taken up."""
         if isinstance(reply, BadInput) or reply.status in FINAL_REPLIES:
             return reply
         last = self._last_slice.get(self._asked.get(reply.id, ""))

@@ -49,6 +49,10 @@ class JournalWriter:
         self._waiting = bytearray()
         self._number = 0
 
+    def go_on(self, lines: int) -> None:
+        """There are so many lines already."""
+        self._number = lines
+
     def append(self, entry: Mapping[str, Any]) -> None:
         """Numbers the line, keeps it for the next `flush`. Raises OSError when too much waits."""
         line = self._encoder.encode({"n": self._number, **entry})

@@ -17,6 +17,8 @@ JOURNAL_FILE = "journal.jsonl"
 EVENTS_FILE = "events.jsonl"
 CYCLER_FILE = "cycler.h5"
 PART = ".part"
+OLD = ".old"
+"""Put behind `.part` of a recording that is gone on with, until that has been written again."""
 
 HDF5_VERSION = ("v110", "v110")
 """Oldest file format that a reader may follow while it grows (SWMR)."""

@@ -203,7 +203,7 @@ def _open(path: Path) -> h5py.File:
     except FileNotFoundError:
         raise RecordingError(f"{path}: is not there") from None
     except OSError as error:
-        if path.suffix != layout.PART and path.name != layout.CYCLER_FILE:
+        if path.suffix not in (layout.PART, layout.OLD) and path.name != layout.CYCLER_FILE:
             raise RecordingError(f"{path}: cannot be read ({error})") from None
     try:
         return h5py.File(path, "r", libver="latest", swmr=True, locking=False)

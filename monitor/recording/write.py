@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from monitor.core.cycler import Documents
 from monitor.errors import BadMessage, RecordingError
-from monitor.recording import layout, read
+from monitor.recording import layout, read, resume
 from monitor.recording.journal import JournalWriter, entry_of, slice_header
 from monitor.recording.logs import append_event, append_readings
 from monitor.recording.master import write_master
@@ -47,13 +47,15 @@ MAX_READINGS_WAITING = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message, and what the session made of it. `at`: when it came, by this machine's clock."""
+    """One message, and what the session made of it. `at`: when it came, by this machine's clock;
+    `again`: it is out of the journal of a recording that is gone on with."""
 
     feed: str
     at: float
     header: bytes | memoryview | None
     record: Record
     outputs: tuple[Output, ...]
+    again: bool = False
 
     @property
     def nbytes(self) -> int:
@@ -139,12 +141,80 @@ class ExperimentWriter:
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.folder = folder
         self.scans_written = 0
+        self._last_event = 0
         self._settings = settings
         self._documents = Documents(settings)
         self._journal = JournalWriter(folder / layout.JOURNAL_FILE)
         self._cells = {cell.name: _Cell(folder / cell.name) for cell in settings.cells}
         for cell in self._cells.values():
             cell.folder.mkdir(exist_ok=True)
+
+    def resume(self) -> None:
+        """Goes on with a recording that broke off: what is there is not written again."""
+        self._journal.go_on(resume.count_lines(self.folder / layout.JOURNAL_FILE))
+        self._last_event = resume.last_event(self.folder)
+        for cell in self._cells.values():
+            recorded = read.Cell(cell.folder)
+            times = recorded.cycler()["time"]
+            cell.last_time = float(times[-1]) if len(times) else cell.last_time
+
+    def take_again(self, message: Message) -> list[OSError]:
+        """A message that the journal has. What had not reached the disk of it, and of what followed
+        from it, is written now."""
+        errors: list[OSError] = []
+        record = message.record
+        if isinstance(record, ScanStart | SliceFrame | ScanEnd):
+            _attempt(errors, lambda: self._slice_again(record))
+        elif isinstance(record, CyclerDocument):
+            self._read(record)
+        for output in message.outputs:
+            match output:
+                case ScanResult() if not output.provisional and not self._is_whole(output):
+                    _attempt(errors, lambda result=output: self._finish(result))
+                case ScanResult() if not output.provisional:
+                    self._keep_whole(output)
+                case Event() if output.kind not in PREVIEWS and output.number > self._last_event:
+                    _attempt(errors, lambda event=output: self._event(asdict(event), event.cell))
+        return errors
+
+    def _slice_again(self, record: ScanStart | SliceFrame | ScanEnd) -> None:
+        """The file of a scan that was being written is written again; finished ones stay."""
+        if isinstance(record, ScanStart):
+            cell = self._cells.get(record.key.cell)
+            if cell is None or record.key in cell.done:
+                return
+            number = record.key.scan
+            while self._taken(cell, number, record):
+                number += 1
+            path = cell.folder / layout.scan_name(number)
+            if not path.exists():
+                self._start(record)
+            cell.streams.setdefault(record.key, set()).add(record.stream)
+        elif isinstance(record, SliceFrame):
+            scan = self._running(record.cell, record.stream, record.scan)
+            if scan is not None and scan.fits(record):
+                scan.add(record)
+
+    @staticmethod
+    def _taken(cell: _Cell, number: int, start: ScanStart) -> bool:
+        """Whether the file of this number is that of another run's scan."""
+        path = cell.folder / layout.scan_name(number)
+        return path.exists() and read.Scan(path).header["run"] != start.key.run
+
+    def _is_whole(self, result: ScanResult) -> bool:
+        cell = self._cells[result.key.cell]
+        return result.key not in cell.open and result.key not in cell.done
+
+    def _keep_whole(self, result: ScanResult) -> None:
+        """A finished scan that is on the disk."""
+        cell, number = self._cells[result.key.cell], result.key.scan
+        while self._taken(cell, number, result.start):
+            number += 1
+        path = cell.folder / layout.scan_name(number)
+        scan = ScanFile(path, result.start, keep_slices=self._settings.experiment.record_slices)
+        scan.finished = True
+        cell.done[result.key] = scan
+        self.scans_written += 1
 
     def take(self, message: Message) -> list[OSError]:
         """Stores one message everywhere that it belongs; returns what did not succeed."""

@@ -152,9 +152,11 @@ class _Pixels:
         if known is None or known[0] != name:
             if known is not None:
                 known[1].close()
-            path = self._experiment.path / cell / name
-            if not path.exists():
-                path = path.with_name(name + layout.PART)
+            folder = self._experiment.path / cell
+            part = name + layout.PART
+            # where a recording is gone on with, the part is being written again out of the old one
+            found = (folder / file for file in (name, part + layout.OLD, part))
+            path = next((file for file in found if file.exists()), folder / part)
             order = Scan(path).order()
             known = self._open[cell] = (name, Scan(path).open(), order)
         return known[1], known[2]

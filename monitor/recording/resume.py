@@ -1,0 +1,161 @@
+"""A recording whose writer was killed: found, and made ready to be gone on with.
+
+While an engine records, it holds a lock on a file in the folder, which the system takes back when
+the engine ends, however it ends. A clean end removes the file: so a lock file that nobody holds
+says that the recording broke off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from monitor.recording import layout
+from monitor.recording.read import Experiment, open_experiment
+from monitor.settings import Settings
+
+try:
+    import fcntl
+except ImportError:  # not a Unix: recordings are then never gone on with
+    fcntl = None  # type: ignore[assignment]
+
+LOCK_FILE = "engine.lock"
+OLD = layout.OLD
+MUST_AGREE = ("cells", "pits", "onset", "schedule")
+"""Sections of the settings on which results depend: with others, a recording cannot go on."""
+
+
+class FolderLock:
+    """Says that an engine records into this folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / LOCK_FILE
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        _lock(self._file)
+
+    def release(self, *, broken: bool = False) -> None:
+        """The recording has ended as it should; or is `broken`, and can be gone on with."""
+        if not broken:
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+        os.close(self._file)
+
+
+def _lock(file: int) -> bool:
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def is_interrupted(folder: Path) -> bool:
+    """True where a recording broke off, and nobody goes on with it now."""
+    path = folder / LOCK_FILE
+    if fcntl is None or not path.exists():
+        return False
+    file = os.open(path, os.O_RDWR)
+    try:
+        return _lock(file)
+    finally:
+        os.close(file)
+
+
+def interrupted(settings: Settings, data_dir: Path) -> tuple[Experiment | None, str]:
+    """The newest recording of this experiment, where it broke off and can be gone on with; where it
+    cannot, why not. Raises RecordingError where it cannot be read."""
+    name = settings.experiment.name
+    folders = [f for f in data_dir.glob(f"{name}*") if _number(f.name, name) is not None]
+    if not folders:
+        return None, ""
+    folder = max(folders, key=lambda f: _number(f.name, name) or 0)
+    if not is_interrupted(folder):
+        return None, ""
+    if not (folder / layout.SETTINGS_FILE).exists():
+        return None, ""
+    experiment = open_experiment(folder)
+    if not experiment.has_slices:
+        return None, f"{folder} broke off, but holds no slices: it cannot be gone on with"
+    for section in MUST_AGREE:
+        if getattr(experiment.settings, section) != getattr(settings, section):
+            return None, f"{folder} broke off, but [{section}] is not as it was: a new one begins"
+    return experiment, ""
+
+
+def _number(folder: str, name: str) -> int | None:
+    """1 for `name`, n for `name-n`; None for others."""
+    if folder == name:
+        return 1
+    tail = folder.removeprefix(f"{name}-")
+    return int(tail) if tail != folder and tail.isdecimal() else None
+
+
+def mend(folder: Path) -> None:
+    """Lines that were cut short are taken off; scans that were being written are set aside, to be
+    written again from what they hold. Raises OSError."""
+    for path in (folder / layout.JOURNAL_FILE, *folder.rglob(layout.EVENTS_FILE)):
+        if path.exists():
+            _cut_last_line(path)
+    for part in folder.glob(f"*/scan_*.h5{layout.PART}"):
+        old = part.with_name(part.name + OLD)
+        if old.exists() or not _readable(part):
+            part.unlink()  # a second crash, in the middle of this: the one set aside has all
+        else:
+            part.replace(old)
+
+
+def forget_old(folder: Path) -> None:
+    """Everything of the files set aside is written again."""
+    for old in folder.glob(f"*/scan_*.h5{layout.PART}{OLD}"):
+        old.unlink()
+
+
+def count_lines(path: Path) -> int:
+    """Whole lines of a file; 0 where it is not there."""
+    if not path.exists():
+        return 0
+    with path.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+
+
+def last_event(folder: Path) -> int:
+    """Number of the last event that is on the disk; 0 without any."""
+    highest = 0
+    for path in folder.rglob(layout.EVENTS_FILE):
+        with path.open("rb") as file:
+            for line in file:
+                entry: dict[str, Any] = json.loads(line)
+                highest = max(highest, int(entry.get("number", 0)))
+    return highest
+
+
+def _cut_last_line(path: Path) -> None:
+    with path.open("rb+") as file:
+        size = file.seek(0, os.SEEK_END)
+        end = size
+        while end > 0:
+            begin = max(0, end - 65536)
+            file.seek(begin)
+            place = file.read(end - begin).rfind(b"\n")
+            if place >= 0:
+                end = begin + place + 1
+                break
+            end = begin
+        if end < size:
+            file.truncate(end)
+
+
+def _readable(path: Path) -> bool:
+    """Whether a scan's file was laid out before its writer was killed."""
+    try:
+        with h5py.File(path, "r", libver="latest", swmr=True, locking=False) as file:
+            return "entry/ledger/order" in file
+    except OSError:
+        return False

@@ -1,0 +1,157 @@
+"""A recording that broke off at any place is gone on with, and ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from monitor.core.session import Session
+from monitor.engine.record import Recorder
+from monitor.recording.read import open_experiment
+from monitor.recording.resume import interrupted, is_interrupted
+from monitor.records import ScanReply, ScanRequest
+from monitor.sources.replay import replay_records
+from tests.core.experiment import experiment, settings
+
+PLACES = {"in the reference": 60, "between scans": 115, "in the second scan": 190, "late": 290}
+
+
+def chosen(folder: Path, **onset):
+    return settings(experiment={"name": "trial", "data_dir": str(folder)}, onset=onset)
+
+
+def feed(session, recorder, messages):
+    asked = []
+    for record in messages:
+        outputs = session.feed(record)
+        recorder.write("test", (), record, outputs)
+        asked += [o for o in outputs if isinstance(o, ScanRequest)]
+    return asked
+
+
+def broken_off(folder: Path, messages) -> Path:
+    """The folder as a killed engine leaves it: a copy of a recording that nobody has closed."""
+    made = chosen(folder / "first")
+    session, recorder = Session(made), Recorder(made)
+    feed(session, recorder, messages)
+    assert recorder.drain()
+    (folder / "second").mkdir()
+    copy = shutil.copytree(recorder.folder, folder / "second" / recorder.folder.name)
+    recorder.close()
+    return copy
+
+
+def gone_on_with(folder: Path, messages) -> tuple[Path, Session]:
+    made = chosen(folder.parent)
+    found, why_not = interrupted(made, folder.parent)
+    assert found is not None and why_not == ""
+    session, recorder = Session(made), Recorder(made, go_on=found.path)
+    for name, record in replay_records(found):
+        recorder.write_again(name, record, session.feed(record))
+    recorder.written_again()
+    feed(session, recorder, messages)
+    recorder.close()
+    return found.path, session
+
+
+def contents(folder: Path) -> dict[str, object]:
+    """Everything in a recording's scans, events and cycler file, byte for byte."""
+    found: dict[str, object] = {}
+    for path in sorted(folder.rglob("scan_*.h5")):
+        with h5py.File(path, "r") as file:
+
+            def take(name, item, path=path):
+                if isinstance(item, h5py.Dataset):
+                    found[f"{path.name}:{name}"] = np.asarray(item[()]).tobytes()
+
+            file.visititems(take)
+    for path in sorted(folder.rglob("events.jsonl")):
+        found[path.name] = path.read_text().splitlines()
+    for cell in open_experiment(folder).cells.values():
+        found[f"cycler {cell.name}"] = {k: v.tobytes() for k, v in cell.cycler().items()}
+    return found
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    made = chosen(tmp_path_factory.mktemp("unbroken"))
+    recorder = Recorder(made)
+    feed(Session(made), recorder, experiment())
+    recorder.close()
+    return contents(recorder.folder)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_wherever_it_breaks_off_the_recording_ends_the_same(tmp_path, place, unbroken):
+    messages = experiment()
+    at = PLACES[place]
+    broken = broken_off(tmp_path, messages[:at])
+    assert is_interrupted(broken)
+    folder, _ = gone_on_with(broken, messages[at:])
+    assert not is_interrupted(folder)
+    assert not list(folder.rglob("*.part")) and not list(folder.rglob("*.old"))
+    assert contents(folder) == unbroken
+    lines = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+    assert [line["n"] for line in lines] == list(range(len(messages)))
+
+
+def test_a_crash_while_it_is_gone_on_with_costs_nothing_more(tmp_path, unbroken):
+    messages = experiment()
+    broken = broken_off(tmp_path, messages[:190])
+    (part,) = broken.rglob("*.part")
+    part.replace(part.with_name(part.name + ".old"))
+    part.write_bytes(b"half written")
+    folder, _ = gone_on_with(broken, messages[190:])
+    assert contents(folder) == unbroken
+
+
+def test_lines_cut_short_are_taken_off(tmp_path, unbroken):
+    messages = experiment()
+    broken = broken_off(tmp_path, messages[:190])
+    for path in (broken / "journal.jsonl", broken / "A" / "events.jsonl"):
+        with path.open("ab") as file:
+            file.write(b'{"n": 9999, "cut sho')
+    folder, _ = gone_on_with(broken, messages[190:])
+    assert contents(folder) == unbroken
+
+
+def test_a_request_that_was_on_its_way_is_asked_for_again_and_a_served_one_is_not(tmp_path):
+    messages = experiment()
+    made = chosen(tmp_path / "first")
+    session, recorder = Session(made), Recorder(made)
+    (request,) = feed(session, recorder, messages)
+    for status, unserved in (("", 1), ("accepted", 1), ("running", 0), ("done", 0)):
+        if status:
+            reply = ScanReply(request.id, status)
+            recorder.write("replies", (), reply, session.feed(reply))
+        assert recorder.drain()
+        copy = tmp_path / f"after {status}" / "trial"
+        shutil.copytree(recorder.folder, copy)
+        _, again = gone_on_with(copy, [])
+        assert [r.id for r in again.unserved] == [request.id] * unserved
+    recorder.close()
+
+
+def test_one_that_ended_cleanly_or_that_is_written_is_left_alone(tmp_path):
+    made = chosen(tmp_path)
+    recorder = Recorder(made)
+    assert interrupted(made, tmp_path) == (None, ""), "somebody records there"
+    recorder.close()
+    assert interrupted(made, tmp_path) == (None, "")
+
+
+def test_other_settings_begin_anew_and_say_so(tmp_path):
+    broken = broken_off(tmp_path, experiment()[:10])
+    found, why = interrupted(chosen(broken.parent, min_pits=7), broken.parent)
+    assert found is None and "[onset]" in why
+
+
+def test_a_start_that_fails_leaves_nothing_behind(tmp_path):
+    recorder = Recorder(chosen(tmp_path))
+    recorder.give_up()
+    assert list(tmp_path.iterdir()) == []
