@@ -162,8 +162,7 @@ class Bench:
     def turn(self) -> None:
         """Time crawls while a question is on its way, so that the sockets can keep up."""
         self.manager.serve()
-        if not self.manager.is_up:
-            self._wait_until(connected=False)
+        self._wait_until(connected=self.manager.is_up)
         if self.backend._round is None or not self.manager.is_up:
             self.now += TICK_S
         else:
