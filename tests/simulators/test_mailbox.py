@@ -2,6 +2,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import zmq
 
 from monitor.engine.request import Requester
 from monitor.errors import SettingError
@@ -14,6 +15,7 @@ from simulators.mailbox import ROOM, Mailbox
 def ends(endpoint) -> Iterator[tuple[Mailbox, Requester]]:
     mailbox = Mailbox(endpoint, ["A", "B"])
     requester = Requester(RequestSettings(endpoint=endpoint))
+    assert requester._backend._socket.poll(5000, zmq.POLLOUT)  # until then repeats are one
     yield mailbox, requester
     requester.close()
     mailbox.close()
