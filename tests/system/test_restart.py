@@ -1,0 +1,154 @@
+"""The engine is killed with a request in every state of its life, and started again: the request is
+neither lost nor made twice, and the scans measured before are there."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zmq
+
+from monitor.records import ScanEnd, ScanStart, SliceFrame
+from monitor.settings import load
+from monitor.watch import Watcher
+from monitor.wire import stins
+from tests.core.experiment import scan_records
+from tests.system.running import PATIENCE_S, PROGRAM, scans_done, write_config
+
+
+@contextmanager
+def engine(config: Path) -> Iterator[tuple[subprocess.Popen[str], Watcher]]:
+    """An engine that may be killed inside."""
+    command = [sys.executable, str(PROGRAM), "engine", "--config", str(config)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    watcher = Watcher(load(config).results.pull)
+    try:
+        watcher.until(lambda s: bool(s["feeds"]), PATIENCE_S, lambda: process.poll() is None)
+        yield process, watcher
+    finally:
+        watcher.close()
+        if process.poll() is None:
+            process.terminate()
+        process.communicate(timeout=60)
+
+
+class Beamline:
+    """A producer of slices and a mailbox, driven by hand."""
+
+    def __init__(self, config: Path) -> None:
+        settings = load(config)
+        self._context: zmq.Context[Any] = zmq.Context()
+        self.slices = self._context.socket(zmq.XPUB)
+        self.slices.setsockopt(zmq.XPUB_NODROP, 1)
+        self.slices.setsockopt(zmq.XPUB_VERBOSER, 1)
+        self.slices.setsockopt(zmq.RCVTIMEO, 60_000)
+        self.slices.bind(settings.feeds.slices[0])
+        self.box = self._context.socket(zmq.ROUTER)
+        self.box.bind(settings.requests.endpoint)
+        self.asked: list[str] = []
+        self.sender = b""
+
+    def connected(self) -> None:
+        """Wait for the engine's subscription."""
+        while self.slices.recv()[:1] != b"\x01":
+            pass
+
+    def send(self, records: list[ScanStart | SliceFrame | ScanEnd]) -> None:
+        for record in records:
+            match record:
+                case ScanStart():
+                    frames = stins.encode_start(record)
+                case SliceFrame():
+                    frames = stins.encode_slice(record)
+                case _:
+                    frames = stins.encode_end(record)
+            self.slices.send_multipart(frames)
+
+    def hear(self, seconds: float) -> int:
+        """How many requests come within some time; they are noted."""
+        before, end = len(self.asked), time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.box.poll(50):
+                self.sender, payload = self.box.recv_multipart()
+                self.asked.append(json.loads(payload)["id"])
+        return len(self.asked) - before
+
+    def answer(self, status: str) -> None:
+        reply = {"type": "scan_reply", "id": self.asked[-1], "status": status, "scan": 2}
+        self.box.send_multipart([self.sender, json.dumps(reply).encode()])
+
+    def close(self) -> None:
+        self._context.destroy(linger=0)
+
+
+def status_of(state: dict[str, Any]) -> str:
+    requests = state["cells"]["A"]["requests"]
+    return requests[-1]["status"] if requests else ""
+
+
+def until(watcher: Watcher, what: Callable[[dict[str, Any]], bool]) -> None:
+    watcher.until(what, 60.0, lambda: True)
+
+
+@pytest.mark.parametrize("state", ["asked", "accepted", "running", "done"])
+def test_a_killed_engine_goes_on_and_no_request_is_lost_or_doubled(
+    tmp_path: Path, state: str
+) -> None:
+    config = write_config(
+        tmp_path,
+        requests={"resend_s": 0.5},
+        cells=[{"name": "A", "foil_thickness_um": 40.0}],
+    )
+    beamline = Beamline(config)
+    answering = scan_records(2, reason="extra")
+    try:
+        with engine(config) as (process, watcher):
+            beamline.connected()
+            beamline.send(scan_records(0) + scan_records(1))
+            until(watcher, lambda s: len(scans_done(s)) == 2)
+            assert beamline.hear(1.0) >= 1
+            answering = scan_records(2, reason="extra", request=beamline.asked[0])
+            if state != "asked":
+                beamline.answer("accepted")
+                until(watcher, lambda s: status_of(s) == "accepted")
+            if state in ("running", "done"):
+                beamline.send(answering[:40])
+                until(watcher, lambda s: status_of(s) in ("running", "scanning"))
+            if state == "done":
+                beamline.send(answering[40:])
+                until(watcher, lambda s: status_of(s) == "done")
+            time.sleep(1.5)  # what was heard is flushed once a second
+            process.send_signal(signal.SIGKILL)
+            process.wait(10)
+        before = set(beamline.asked)
+        beamline.hear(0.2)
+        with engine(config) as (_, watcher):
+            beamline.connected()
+            until(watcher, lambda s: len(scans_done(s)) >= 2)
+            again = beamline.hear(2.0)
+            assert set(beamline.asked) == before and len(before) == 1, "one id, whatever happens"
+            assert bool(again) is (state in ("asked", "accepted"))
+            beamline.send({"running": answering[40:], "done": []}.get(state, answering))
+            until(watcher, lambda s: len(scans_done(s)) == 3 and status_of(s) == "done")
+            beamline.hear(1.0)
+            assert set(beamline.asked) == before
+    finally:
+        beamline.close()
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert sorted(p.name for p in (folder / "A").glob("scan_*")) == [
+        "scan_0000.h5", "scan_0001.h5", "scan_0002.h5"
+    ]  # fmt: skip
+    lines = (folder / "A" / "events.jsonl").read_text().splitlines()
+    events = [json.loads(line) for line in lines]
+    numbers = [event["number"] for event in events]
+    assert numbers == sorted(set(numbers))
+    assert [e["kind"] for e in events].count("pit_onset") == 1
+    assert [e["kind"] for e in events].count("scan_request") == 1
