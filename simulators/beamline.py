@@ -73,10 +73,16 @@ def no_state() -> str:
     return ""
 
 
+def never() -> bool:
+    """No suspender is watched."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Acquisition:
     """What the plan works with. `period_s`, `scan_s`: cell time from one periodic scan of a cell to
-    the next, and length of a scan. `state` tells the RunEngine's state, `lambda: str(RE.state)`."""
+    the next, and length of a scan. `state` tells the RunEngine's state, `lambda: str(RE.state)`;
+    `suspended` whether a suspender is tripped, `lambda: any(s.tripped for s in RE.suspenders)`."""
 
     stations: Sequence[Station]
     time: CellTime
@@ -87,6 +93,7 @@ class Acquisition:
     stop: threading.Event
     progress: Callable[[str], None]
     state: Callable[[], str] = no_state
+    suspended: Callable[[], bool] = never
 
     @property
     def active(self) -> list[Station]:

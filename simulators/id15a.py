@@ -167,18 +167,23 @@ class Tomograph(Device):
             got, expected, todo = "an unstaged device", "a staged one", "stage it first (bps.stage)"
         elif self._order is None:
             got, expected, todo = "no order", "a prepared scan", "call prepare(ScanOrder) first"
-        elif running is not None and not running.status.done:
+        elif running is not None and self.busy:
             got, expected = f"an order while scan {running.order.scan} runs", "one scan at a time"
             todo = "wait for its status"
         else:
             return
         raise RuntimeError(f"{self.name}.trigger: got {got}, expected {expected}; {todo}")
 
+    @property
+    def busy(self) -> bool:
+        """Whether a scan is under way."""
+        return self._running is not None and not self._running.status.done
+
     def stop(self, *, success: bool = False, why: str = "") -> None:
         """Ends the scan that runs within one slice: its status fails with ScanCut, also where the
         stop was meant (`success`), because the volume is not whole. Without a scan: nothing."""
         scan = self._running
-        if scan is not None and not scan.status.done:
+        if scan is not None and self.busy:
             scan.why = why or ("stopped" if success else "aborted")
             scan.halt.set()
         super().stop(success=success)

@@ -23,7 +23,15 @@ import bluesky.preprocessors as bpp
 from bluesky.utils import Msg, PlanHalt, RequestAbort, RequestStop
 
 from monitor.records import Reason, ScanRequest
-from simulators.beamline import READING_S, Acquisition, Attempt, Interruptions, Pace, Station
+from simulators.beamline import (
+    POLL_WALL_S,
+    READING_S,
+    Acquisition,
+    Attempt,
+    Interruptions,
+    Pace,
+    Station,
+)
 from simulators.id15a import ScanOrder
 
 __all__ = ["READING_S", "Acquisition", "Pace", "Station", "acquire"]
@@ -71,16 +79,34 @@ def _experiment(beamline: Acquisition) -> Plan:
     for station in beamline.stations:
         station.run = yield from _in_run(station, bps.open_run(station.metadata))
     while beamline.active and not beamline.stop.is_set():
+        yield from bps.checkpoint()  # here a deferred pause comes in, before anything else begins
+        yield from _out_of_beam(beamline, interruptions)
         station = min(beamline.active, key=lambda s: s.due)
         request = yield from _wait(beamline, interruptions)
         if request is not None:
             yield from _extra(beamline, interruptions, request)
+        elif beamline.suspended():
+            continue
         elif beamline.time.now >= station.next_scan:
             yield from _periodic(beamline, interruptions, station)
         elif beamline.time.now >= station.next_reading:
             yield from _reading(station)
     for station in beamline.active:
         yield from _in_run(station, bps.close_run("abort", "stopped by the operator"))
+
+
+def _out_of_beam(beamline: Acquisition, interruptions: Interruptions) -> Plan:
+    """Waits while a suspender is tripped: one that was paused and resumed meanwhile does not hold
+    the RunEngine any more."""
+    if not beamline.suspended():
+        return
+    interruptions.pause()
+    while beamline.suspended() and not beamline.stop.is_set():
+        beamline.mailbox.poll()
+        yield from bps.checkpoint()
+        yield from bps.sleep(POLL_WALL_S)
+    interruptions.resume()
+    interruptions.over()
 
 
 def _wait(beamline: Acquisition, interruptions: Interruptions) -> Plan:
@@ -95,10 +121,11 @@ def _wait(beamline: Acquisition, interruptions: Interruptions) -> Plan:
         mailbox.poll()
         until = min(station.due for station in beamline.active)
         next_scan = min(station.next_scan for station in beamline.active)
-        if mailbox.waiting and time.now + beamline.scan_s <= next_scan:
+        beam = not beamline.suspended()
+        if beam and mailbox.waiting and time.now + beamline.scan_s <= next_scan:
             return mailbox.first
         time.reach(min(pace.time(), until))
-        if time.now >= until:
+        if time.now >= until or not beam:
             break
         yield from bps.checkpoint()
         yield from bps.sleep(pace.nap_s(until))

@@ -83,6 +83,7 @@ def simulate(
             stop=stop,
             progress=progress,
             state=lambda: str(run_engine.state),
+            suspended=lambda: any(s.tripped for s in run_engine.suspenders),
         )
         for callback in (publisher, *callbacks):
             run_engine.subscribe(in_cell_time(callback, time))
