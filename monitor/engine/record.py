@@ -16,6 +16,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from monitor.errors import RecordingError
+from monitor.recording.again import ResumedWriter
 from monitor.recording.resume import FolderLock, forget_old, mend
 from monitor.recording.write import ExperimentWriter, Message, create_experiment
 from monitor.records import Output, Record, ScanEnd, ScanStart, SliceFrame
@@ -50,9 +51,8 @@ class Recorder:
         self._going_on = go_on is not None
         if go_on is not None:
             mend(go_on)
-        self._writer = ExperimentWriter(settings, self.folder)
-        if go_on is not None:
-            self._writer.resume()
+        kind = ExperimentWriter if go_on is None else ResumedWriter
+        self._writer = kind(settings, self.folder)
         self._limit = queue_bytes
         self._change = threading.Condition()
         self._messages: deque[Message] = deque()
@@ -194,8 +194,7 @@ class Recorder:
         if not messages:
             return not closing
         for message in messages:
-            take = self._writer.take_again if message.again else self._writer.take
-            self._note(take(message))
+            self._note(self._write(message))
             with self._change:
                 self._messages.popleft()
                 self._queued_bytes -= message.nbytes
@@ -205,6 +204,11 @@ class Recorder:
         if len(messages) < AT_ONCE and not closing:
             time.sleep(GATHER_S)  # to wake for each slice would cost the computing thread time
         return True
+
+    def _write(self, message: Message) -> list[OSError]:
+        if message.again and isinstance(self._writer, ResumedWriter):
+            return self._writer.take_again(message)
+        return self._writer.take(message)
 
     def _answer_all(self) -> None:
         while True:

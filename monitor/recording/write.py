@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from monitor.core.cycler import Documents
 from monitor.errors import BadMessage, RecordingError
-from monitor.recording import layout, read, resume
+from monitor.recording import layout, read
 from monitor.recording.journal import JournalWriter, entry_of, slice_header
 from monitor.recording.logs import append_event, append_readings
 from monitor.recording.master import write_master
@@ -68,7 +68,9 @@ class Message:
 
 
 @dataclass
-class _Cell:
+class CellFiles:
+    """What is open and what is done of one cell."""
+
     folder: Path
     open: dict[ScanKey, ScanFile] = field(default_factory=dict)
     streams: dict[ScanKey, set[str]] = field(default_factory=dict)
@@ -141,94 +143,26 @@ class ExperimentWriter:
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.folder = folder
         self.scans_written = 0
-        self._last_event = 0
         self._settings = settings
         self._documents = Documents(settings)
         self._journal = JournalWriter(folder / layout.JOURNAL_FILE)
-        self._cells = {cell.name: _Cell(folder / cell.name) for cell in settings.cells}
+        self._cells = {cell.name: CellFiles(folder / cell.name) for cell in settings.cells}
         for cell in self._cells.values():
             cell.folder.mkdir(exist_ok=True)
-
-    def resume(self) -> None:
-        """Goes on with a recording that broke off: what is there is not written again."""
-        self._journal.go_on(resume.count_lines(self.folder / layout.JOURNAL_FILE))
-        self._last_event = resume.last_event(self.folder)
-        for cell in self._cells.values():
-            recorded = read.Cell(cell.folder)
-            times = recorded.cycler()["time"]
-            cell.last_time = float(times[-1]) if len(times) else cell.last_time
-
-    def take_again(self, message: Message) -> list[OSError]:
-        """A message that the journal has. What had not reached the disk of it, and of what followed
-        from it, is written now."""
-        errors: list[OSError] = []
-        record = message.record
-        if isinstance(record, ScanStart | SliceFrame | ScanEnd):
-            _attempt(errors, lambda: self._slice_again(record))
-        elif isinstance(record, CyclerDocument):
-            self._read(record)
-        for output in message.outputs:
-            match output:
-                case ScanResult() if not output.provisional and not self._is_whole(output):
-                    _attempt(errors, lambda result=output: self._finish(result))
-                case ScanResult() if not output.provisional:
-                    self._keep_whole(output)
-                case Event() if output.kind not in PREVIEWS and output.number > self._last_event:
-                    _attempt(errors, lambda event=output: self._event(asdict(event), event.cell))
-        return errors
-
-    def _slice_again(self, record: ScanStart | SliceFrame | ScanEnd) -> None:
-        """The file of a scan that was being written is written again; finished ones stay."""
-        if isinstance(record, ScanStart):
-            cell = self._cells.get(record.key.cell)
-            if cell is None or record.key in cell.done:
-                return
-            number = record.key.scan
-            while self._taken(cell, number, record):
-                number += 1
-            path = cell.folder / layout.scan_name(number)
-            if not path.exists():
-                self._start(record)
-            cell.streams.setdefault(record.key, set()).add(record.stream)
-        elif isinstance(record, SliceFrame):
-            scan = self._running(record.cell, record.stream, record.scan)
-            if scan is not None and scan.fits(record):
-                scan.add(record)
-
-    @staticmethod
-    def _taken(cell: _Cell, number: int, start: ScanStart) -> bool:
-        """Whether the file of this number is that of another run's scan."""
-        path = cell.folder / layout.scan_name(number)
-        return path.exists() and read.Scan(path).header["run"] != start.key.run
-
-    def _is_whole(self, result: ScanResult) -> bool:
-        cell = self._cells[result.key.cell]
-        return result.key not in cell.open and result.key not in cell.done
-
-    def _keep_whole(self, result: ScanResult) -> None:
-        """A finished scan that is on the disk."""
-        cell, number = self._cells[result.key.cell], result.key.scan
-        while self._taken(cell, number, result.start):
-            number += 1
-        path = cell.folder / layout.scan_name(number)
-        scan = ScanFile(path, result.start, keep_slices=self._settings.experiment.record_slices)
-        scan.finished = True
-        cell.done[result.key] = scan
-        self.scans_written += 1
 
     def take(self, message: Message) -> list[OSError]:
         """Stores one message everywhere that it belongs; returns what did not succeed."""
         errors: list[OSError] = []
-        _attempt(errors, lambda: self._log(message))
+        attempt(errors, lambda: self._log(message))
         for output in message.outputs:
             match output:
                 case ScanResult() if not output.provisional:
-                    _attempt(errors, lambda result=output: self._finish(result))
+                    attempt(errors, lambda result=output: self._finish(result))
                 case Event() if output.kind not in PREVIEWS:
-                    _attempt(errors, lambda event=output: self._event(asdict(event), event.cell))
+                    attempt(errors, lambda event=output: self._event(asdict(event), event.cell))
                 case ScanRequest() if not _told(output, message.outputs):
                     request = {"kind": "scan_request", "cell": output.cell, "data": asdict(output)}
-                    _attempt(errors, lambda line=request: self._event(line, line["cell"]))
+                    attempt(errors, lambda line=request: self._event(line, line["cell"]))
         return errors
 
     def flush(self) -> list[OSError]:
@@ -237,11 +171,11 @@ class ExperimentWriter:
         for cell in self._cells.values():
             for scan in cell.open.values():
                 if scan.unflushed:
-                    _attempt(errors, scan.flush)
-        _attempt(errors, self._journal.flush)
+                    attempt(errors, scan.flush)
+        attempt(errors, self._journal.flush)
         for cell in self._cells.values():
             if cell.readings:
-                _attempt(errors, lambda cell=cell: self._write_readings(cell))
+                attempt(errors, lambda cell=cell: self._write_readings(cell))
         return errors
 
     def close(self) -> list[OSError]:
@@ -249,8 +183,8 @@ class ExperimentWriter:
         errors = self.flush()
         for cell in self._cells.values():
             for scan in cell.open.values():
-                _attempt(errors, scan.close)
-        _attempt(errors, self._journal.close)
+                attempt(errors, scan.close)
+        attempt(errors, self._journal.close)
         return errors
 
     def section(self, name: str, number: int | None, axis: str, index: int) -> NDArray[Any]:
@@ -326,7 +260,7 @@ class ExperimentWriter:
         cell.streams.setdefault(start.key, set()).add(start.stream)
         return {"file": cell.open[start.key].path.name}
 
-    def _free_path(self, cell: _Cell, number: int) -> Path:
+    def _free_path(self, cell: CellFiles, number: int) -> Path:
         """Another run may count its scans from 0 again: then the next free number is taken."""
         taken = {scan.path for scan in (*cell.open.values(), *cell.done.values())}
         while (path := cell.folder / layout.scan_name(number)) in taken or path.exists():
@@ -369,7 +303,7 @@ class ExperimentWriter:
         write_master(cell.folder, result.key.cell)
 
     @staticmethod
-    def _forget(cell: _Cell, key: ScanKey) -> ScanFile:
+    def _forget(cell: CellFiles, key: ScanKey) -> ScanFile:
         cell.streams.pop(key, None)
         return cell.open.pop(key)
 
@@ -392,7 +326,7 @@ class ExperimentWriter:
                 cell.readings.append(reading)
 
     @staticmethod
-    def _write_readings(cell: _Cell) -> None:
+    def _write_readings(cell: CellFiles) -> None:
         append_readings(cell.folder / layout.CYCLER_FILE, cell.readings)
         cell.readings.clear()
 
@@ -409,7 +343,7 @@ def _told(request: ScanRequest, outputs: Sequence[Output]) -> bool:
     )
 
 
-def _attempt(errors: list[OSError], action: Any) -> None:
+def attempt(errors: list[OSError], action: Any) -> None:
     """Runs one step of writing; whatever it raises costs that step only."""
     try:
         action()

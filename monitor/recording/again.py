@@ -1,0 +1,84 @@
+"""Goes on with a recording that broke off: what had not reached the disk is written now."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from monitor.recording import layout, read, resume
+from monitor.recording.scan_file import ScanFile
+from monitor.recording.write import PREVIEWS, CellFiles, ExperimentWriter, Message, attempt
+from monitor.records import CyclerDocument, Event, ScanEnd, ScanResult, ScanStart, SliceFrame
+from monitor.settings import Settings
+
+
+class ResumedWriter(ExperimentWriter):
+    """Takes the messages of the journal with `take_again`, all of them, and then new ones."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        """The folder has been mended (`resume.mend`). Raises OSError."""
+        super().__init__(settings, folder)
+        self._journal.go_on(resume.count_lines(folder / layout.JOURNAL_FILE))
+        self._last_event = resume.last_event(folder)
+        for cell in self._cells.values():
+            recorded = read.Cell(cell.folder)
+            times = recorded.cycler()["time"]
+            cell.last_time = float(times[-1]) if len(times) else cell.last_time
+
+    def take_again(self, message: Message) -> list[OSError]:
+        """A message that the journal has. What had not reached the disk of it, and of what followed
+        from it, is written now."""
+        errors: list[OSError] = []
+        record = message.record
+        if isinstance(record, ScanStart | SliceFrame | ScanEnd):
+            attempt(errors, lambda: self._slice_again(record))
+        elif isinstance(record, CyclerDocument):
+            self._read(record)
+        for output in message.outputs:
+            match output:
+                case ScanResult() if not output.provisional and not self._is_whole(output):
+                    attempt(errors, lambda result=output: self._finish(result))
+                case ScanResult() if not output.provisional:
+                    self._keep_whole(output)
+                case Event() if output.kind not in PREVIEWS and output.number > self._last_event:
+                    attempt(errors, lambda event=output: self._event(asdict(event), event.cell))
+        return errors
+
+    def _slice_again(self, record: ScanStart | SliceFrame | ScanEnd) -> None:
+        """The file of a scan that was being written is written again; finished ones stay."""
+        if isinstance(record, ScanStart):
+            cell = self._cells.get(record.key.cell)
+            if cell is None or record.key in cell.done:
+                return
+            number = record.key.scan
+            while self._taken(cell, number, record):
+                number += 1
+            path = cell.folder / layout.scan_name(number)
+            if not path.exists():
+                self._start(record)
+            cell.streams.setdefault(record.key, set()).add(record.stream)
+        elif isinstance(record, SliceFrame):
+            scan = self._running(record.cell, record.stream, record.scan)
+            if scan is not None and scan.fits(record):
+                scan.add(record)
+
+    @staticmethod
+    def _taken(cell: CellFiles, number: int, start: ScanStart) -> bool:
+        """Whether the file of this number is that of another run's scan."""
+        path = cell.folder / layout.scan_name(number)
+        return path.exists() and read.Scan(path).header["run"] != start.key.run
+
+    def _is_whole(self, result: ScanResult) -> bool:
+        cell = self._cells[result.key.cell]
+        return result.key not in cell.open and result.key not in cell.done
+
+    def _keep_whole(self, result: ScanResult) -> None:
+        """A finished scan that is on the disk."""
+        cell, number = self._cells[result.key.cell], result.key.scan
+        while self._taken(cell, number, result.start):
+            number += 1
+        path = cell.folder / layout.scan_name(number)
+        scan = ScanFile(path, result.start, keep_slices=self._settings.experiment.record_slices)
+        scan.finished = True
+        cell.done[result.key] = scan
+        self.scans_written += 1
