@@ -22,6 +22,7 @@ from monitor.records import (
     SliceFrame,
 )
 from monitor.settings import RequestSettings
+from simulators.beam import Beam
 from simulators.run import FIRST_MOMENT, simulate
 
 
@@ -200,3 +201,39 @@ def test_too_few_cells_for_the_scenario_stop_the_start(quick_settings):
 def test_documents_carry_no_name_that_the_reader_does_not_know(plain_run):
     assert {name for name, _ in plain_run.documents} == {"start", "descriptor", "event", "stop"}
     assert CyclerDocument(*plain_run.documents[0]).name == "start"
+
+
+def test_volumes_are_kept_where_a_folder_is_set_and_told_of_in_cell_time(
+    capture, quick_settings, tmp_path
+):
+    got = capture(quick_settings("two-cells", scans=1, volumes=str(tmp_path)))
+    assert sorted(path.name[:2] for path in tmp_path.glob("*.h5")) == ["A_", "B_"]
+    assert not list(tmp_path.glob("*.part"))
+    for name, document in got.documents:
+        schema_validators[DocumentNames[name]].validate(document)
+        assert "time" not in document or document["time"] < FIRST_MOMENT + 86400
+    resources = [doc for name, doc in got.documents if name == "stream_resource"]
+    assert {doc["data_key"] for doc in resources} == {"id15a_volume"}
+    datums = [doc for name, doc in got.documents if name == "stream_datum"]
+    assert [doc["seq_nums"] for doc in datums] == [{"start": 1, "stop": 2}] * 2
+
+
+def test_a_stop_ends_a_beamline_that_waits_for_beam(quick_settings, monkeypatch):
+    monkeypatch.setattr("simulators.run.SUBSCRIBER_PATIENCE_S", 0.1)
+    settings, beam = quick_settings("paper-0.23", speed=600.0), Beam(name="beam")
+    stop, lines = threading.Event(), []
+    beamline = threading.Thread(
+        target=simulate,
+        args=(settings,),
+        kwargs={"stop": stop, "progress": lines.append, "beam": beam},
+    )
+    beamline.start()
+    deadline = time.monotonic() + 10.0
+    while len(lines) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    beam.ring_current.put(0.0)
+    time.sleep(0.5)
+    stop.set()
+    beamline.join(10.0)
+    assert not beamline.is_alive()
+    assert [line for line in lines if "(" in line] == ["cell A: scan 0 (reference)"]

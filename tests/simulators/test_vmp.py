@@ -67,3 +67,24 @@ def test_documents_under_a_run_engine_fit_their_schemas():
         schema_validators[DocumentNames[name]].validate(doc)
     stamps = [doc["timestamps"]["vmp_current"] for name, doc in documents if name == "event"]
     assert stamps == [1500.0, 1560.0, 1620.0]
+
+
+def test_units_precision_and_configuration_are_described():
+    cycler = Cycler(name="vmp", program=PROGRAM, time=CellTime(1500.0), area_cm2=0.2)
+    assert {key: entry.get("units") for key, entry in cycler.describe().items()} == {
+        "vmp_potential": "V",
+        "vmp_current": "mA",
+        "vmp_charge": "mAh",
+        "vmp_cycle": None,
+        "vmp_step": None,
+    }
+    assert cycler.describe()["vmp_potential"]["precision"] == 4
+    assert cycler.hints == {"fields": ["vmp_potential", "vmp_current"]}
+    values = {key: entry["value"] for key, entry in cycler.read_configuration().items()}
+    assert values == {
+        "vmp_program": "discharge 0.5 mA/cm2 to 1 mAh/cm2; rest 600 s",
+        "vmp_program_start": 1000.0,
+        "vmp_electrode_area": 0.2,
+        "vmp_stripping_current_sign": -1,
+    }
+    assert cycler.describe_configuration()["vmp_electrode_area"]["units"] == "cm2"
