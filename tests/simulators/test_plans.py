@@ -27,10 +27,13 @@ def rig(endpoint) -> Iterator[Callable[..., Rig]]:
 
 def test_a_deferred_pause_waits_for_the_end_of_the_scan_and_loses_no_request(rig):
     r = rig()
+    r.slices.held = 0
     r.start()
     r.sends(0)
     r.pause(defer=True)
     r.monitor.ask("r1")
+    r.until(lambda: r.monitor.statuses("r1") == ["accepted"])
+    r.slices.held = -1
     r.joined()
     assert (r.engine.state, r.ended, r.recorded) == ("paused", [0], [0])
     r.monitor.ask("r2")
@@ -43,13 +46,15 @@ def test_a_deferred_pause_waits_for_the_end_of_the_scan_and_loses_no_request(rig
 
 def test_an_immediate_pause_lets_the_running_scan_end_once(rig):
     r = rig()
+    r.slices.held = 1
     r.start()
-    r.until(lambda: r.ended == [0])
+    r.until(lambda: r.recorded == [0])
     r.monitor.ask("r1")
     r.sends(1)
     r.pause()
     r.joined()
     r.monitor.ask("r2")
+    r.slices.held = -1
     r.until(lambda: r.ended == [0, 1])
     assert r.recorded == [0]
     r.resume()
@@ -83,6 +88,7 @@ def test_scans_missed_in_a_pause_are_left_out_and_so_are_readings(rig):
 @pytest.mark.parametrize("how", ["abort", "stop", "halt"])
 def test_a_plan_that_is_ended_answers_its_requests(rig, how):
     r = rig(scans=9)
+    r.slices.held = 1
     r.start()
     r.until(lambda: r.recorded == [0])
     r.monitor.ask("r1")
@@ -105,6 +111,7 @@ def test_a_plan_that_is_ended_answers_its_requests(rig, how):
 
 def test_a_paused_plan_can_be_aborted(rig):
     r = rig()
+    r.slices.held = 0
     r.start()
     r.sends(0)
     r.monitor.ask("r1")
@@ -118,6 +125,7 @@ def test_a_paused_plan_can_be_aborted(rig):
 
 def test_a_stop_of_the_beamline_closes_the_run_and_answers(rig):
     r = rig()
+    r.slices.held = 1
     r.start()
     r.until(lambda: r.recorded == [0])
     r.monitor.ask("r1")
@@ -133,6 +141,7 @@ def test_lost_beam_cuts_the_scan_and_none_begins_before_it_is_back(rig):
     r, beam = rig(), Beam(name="beam")
     for suspender in beam.suspenders():
         r.engine.install_suspender(suspender)
+    r.slices.held = 1
     r.start()
     r.until(lambda: r.recorded == [0])
     r.monitor.ask("r1")
@@ -209,17 +218,23 @@ def test_extra_scans_neither_delay_nor_double_the_periodic_ones(rig):
 
 def test_a_request_repeated_at_any_time_by_anybody_makes_one_scan(rig):
     r = rig()
+    r.slices.held = 0
     r.start()
     r.sends(0)
     for _ in range(3):
         r.monitor.ask("r1")
+    r.until(lambda: len(r.monitor.heard("r1")) == 3)
+    r.slices.held = 1
     r.sends(1)
     restarted = Monitor(r.endpoint)
     restarted.ask("r1")
+    r.until(lambda: restarted.statuses("r1") == ["running"])
+    r.slices.held = -1
     r.until(lambda: restarted.statuses("r1") == ["running", "done"])
     r.monitor.ask("r1")
     r.joined()
     r.mailbox.poll()
+    r.until(lambda: len(r.monitor.heard("r1")) == 5)
     assert r.monitor.heard("r1") == [("accepted", None)] * 3 + [("running", 1), ("done", 1)]
     assert [reason for _, _, reason, _ in r.scans] == ["reference", "extra", "periodic", "periodic"]
     restarted.close()
@@ -228,7 +243,7 @@ def test_a_request_repeated_at_any_time_by_anybody_makes_one_scan(rig):
 def test_two_cells_share_the_beam(rig):
     r = rig(cells=2)
     r.start()
-    r.sends(0)
+    r.until(lambda: r.recorded == [0])
     for number in range(6):
         r.monitor.ask(f"r{number}", "AB"[number % 2], "manual" if number == 5 else "pit_onset")
     r.joined()
@@ -264,10 +279,12 @@ def test_a_detector_that_fails_is_said_so_and_the_plan_goes_on(rig):
 
 def test_a_cell_that_has_ended_refuses(rig):
     r = rig(scans=1)
+    r.slices.held = 0
     r.start()
     r.sends(0)
     r.monitor.ask("r1")
     r.until(lambda: r.monitor.statuses("r1") == ["accepted"])
+    r.slices.held = -1
     r.joined()
     r.until(lambda: r.monitor.statuses("r1") == ["accepted", "refused"])
     assert "has ended" in r.monitor.why("r1")
