@@ -74,13 +74,13 @@ class RequestBook:
         self._fates[start.request] = replace(fate, last=last, key=start.key)
         return None if said else news
 
-    def ended(self, start: ScanStart, *, measured: bool) -> ScanReply | None:
-        """A scan has been concluded; without a slice it has failed."""
+    def ended(self, start: ScanStart, received: int, *, whole: bool) -> ScanReply | None:
+        """A scan has been concluded with so many slices; it has failed where it broke off."""
         fate = self._fates.get(start.request)
         if fate is None or fate.key != start.key or fate.status in FINAL_REPLIES:
             return None
-        status: ReplyStatus = "done" if measured else "failed"
-        why = "" if measured else "no slice of the scan came"
+        status: ReplyStatus = "done" if whole else "failed"
+        why = "" if whole else f"it broke off: {received} of {start.slice_count} slices came"
         news = ScanReply(start.request, status, why, start.key.scan)
         self._fates[start.request] = replace(fate, last=news)
         return news

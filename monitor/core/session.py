@@ -251,7 +251,8 @@ class Session:
                 self._conclude(cell, measured)
             else:
                 self._event("alarm", key.cell, scan=key.scan, text="no slice of this scan came")
-            ended = self._requests.ended(older.start, measured=measured is not None)
+            whole = measured is not None and (older.ended or older.whole)
+            ended = self._requests.ended(older.start, older.received, whole=whole)
             self._news(key.cell, ended)
             if older is scan:
                 return

@@ -28,7 +28,7 @@ def test_the_usual_life():
         made.heard(ScanReply("r1", "accepted")),
         made.heard(ScanReply("r1", "running", scan=4)),
         made.started(answering()),
-        made.ended(answering(), measured=True),
+        made.ended(answering(), 4, whole=True),
         made.heard(ScanReply("r1", "done", scan=4)),
     ]
     assert [n and n.status for n in news] == ["accepted", None, "running", None, "done", None]
@@ -54,15 +54,15 @@ def test_an_acquisition_that_says_nothing_is_known_by_its_scan():
     made = book()
     assert made.started(answering()).status == "running"
     assert made.started(answering()) is None
-    assert made.ended(start((4, 4, 4), scan=9), measured=True) is None
-    news = made.ended(answering(), measured=True)
+    assert made.ended(start((4, 4, 4), scan=9), 4, whole=True) is None
+    news = made.ended(answering(), 4, whole=True)
     assert (news.status, news.scan) == ("done", 4)
 
 
-def test_a_scan_without_slices_has_failed_and_a_failed_one_that_comes_is_running():
+def test_a_scan_that_broke_off_has_failed_and_a_failed_one_that_comes_is_running():
     made = book()
     made.started(answering())
-    assert made.ended(answering(), measured=False).status == "failed"
+    assert made.ended(answering(), 2, whole=False).why == "it broke off: 2 of 4 slices came"
     other = book()
     other.heard(ScanReply("r1", "failed", "shutter closed"))
     assert other.started(answering()).status == "running"

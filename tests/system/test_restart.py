@@ -1,5 +1,5 @@
-"""The engine is killed with a request in every state of its life, and started again: the request is
-neither lost nor made twice, and the scans measured before are there."""
+"""Engine or acquisition is killed with a request in every state of its life, and started again: the
+request is neither lost nor made twice, and the scans measured before are there."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from monitor.records import ScanEnd, ScanStart, SliceFrame
 from monitor.settings import load
 from monitor.watch import Watcher
 from monitor.wire import stins
+from monitor.wire.results import ScanOrder
 from tests.core.experiment import scan_records
 from tests.system.running import PATIENCE_S, PROGRAM, scans_done, write_config
 
@@ -152,3 +153,55 @@ def test_a_killed_engine_goes_on_and_no_request_is_lost_or_doubled(
     assert numbers == sorted(set(numbers))
     assert [e["kind"] for e in events].count("pit_onset") == 1
     assert [e["kind"] for e in events].count("scan_request") == 1
+
+
+@contextmanager
+def acquisition(config: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The simulated beamline as a process that may be killed inside."""
+    command = [sys.executable, str(PROGRAM), "simulate", "--config", str(config)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(10)
+
+
+@pytest.mark.parametrize("state", ["sent", "accepted", "running", "done"])
+def test_a_killed_acquisition_neither_loses_nor_doubles_a_request(
+    tmp_path: Path, state: str
+) -> None:
+    """What has begun when it is killed has failed, and is said so; all else is made, once."""
+    config = write_config(
+        tmp_path,
+        requests={"resend_s": 0.5},
+        onset={"mode": "off"},
+        simulator={"size": 64, "speed": 240.0},
+    )
+
+    def asked(watcher: Watcher) -> None:
+        assert watcher.ask(ScanOrder("A"))[0]["status"] == "sent"
+
+    with engine(config) as (_, watcher):
+        with acquisition(config) as process:
+            # a scan takes a second, and one more follows half a minute of cell time later
+            until(watcher, lambda s: (s["cells"]["A"]["running"] or {"received": 0})["received"])
+            if state in ("accepted", "running", "done"):
+                asked(watcher)
+            until(watcher, lambda s: status_of(s) == {"sent": ""}.get(state, "accepted"))
+            if state in ("running", "done"):
+                until(watcher, lambda s: status_of(s) in ("running", "scanning"))
+            if state == "done":
+                until(watcher, lambda s: status_of(s) == "done")
+            process.kill()
+            process.wait(10)
+        if state == "sent":
+            asked(watcher)
+            until(watcher, lambda s: status_of(s) == "sent")
+        with acquisition(config):
+            end = "failed" if state == "running" else "done"
+            until(watcher, lambda s: status_of(s) == end and len(scans_done(s)) >= 2)
+            time.sleep(3.0)  # in which a second scan would have begun
+            scans = watcher.state()["cells"]["A"]["scans"]
+    assert sum(bool(scan["request"]) for scan in scans) == 1
