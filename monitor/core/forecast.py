@@ -40,7 +40,7 @@ FOLLOWED = 24
 RELATIVE_ERROR = 0.022
 NOISE_FACTOR, LEAST_ERROR = 2.0, 0.05
 PLATEAU_SPREAD = 0.3
-SCALE_PIXELS, SCALE_MEMORY = 12.0, 0.7
+SCALE_PITS, SCALE_MEMORY = 12.0, 0.7
 LEAST_SCALE, LARGEST_SCALE = 0.45, 4.0
 CHANCE = (0.05, 0.5, 0.95)
 FARTHEST_H = 200.0
@@ -100,7 +100,6 @@ class Growth:
         self._pits: dict[int, _History] = {}
         self._front: _History | None = None
         self._discharge: int | None = None
-        self._begin = math.nan
         self._charge = math.nan
         self._plateau, self._plateau_rate = math.nan, 0.0
         self._scale = 1.0
@@ -124,7 +123,7 @@ class Growth:
         begins anew. Without charge passed since the last scan, nothing is learned."""
         if discharge != self._discharge or not charge_mAh_cm2 >= self._charge:
             known = set(self._pits)
-            self._discharge, self._begin = discharge, charge_mAh_cm2
+            self._discharge = discharge
             self._pits, self._front, self._plateau_rate = {}, None, 0.0
             self._take(pits, noise, charge_mAh_cm2, known)
         elif charge_mAh_cm2 - self._charge > LEAST_STEP_MAH_CM2:
@@ -185,7 +184,7 @@ class Growth:
         if not scores:
             return
         found = self._scale * float(np.quantile(scores, 0.9)) / 1.645
-        trust = len(scores) / (len(scores) + SCALE_PIXELS)
+        trust = len(scores) / (len(scores) + SCALE_PITS)
         blend = math.log(self._scale) * (1 - trust * (1 - SCALE_MEMORY))
         blend += trust * (1 - SCALE_MEMORY) * math.log(max(found, 1e-3))
         self._scale = min(max(math.exp(blend), LEAST_SCALE), LARGEST_SCALE)

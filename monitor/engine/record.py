@@ -88,9 +88,10 @@ class Recorder:
         self._broken = True
 
     def written_again(self) -> None:
-        """All messages of the journal have been queued."""
+        """All messages of the journal have been queued; waits until they are written. Where some
+        could not be, what they were written from is kept."""
         self.drain(timeout_s=math.inf)
-        forget_old(self.folder)
+        forget_old(self.folder, keep=bool(self.status["failures"]))
 
     def _queue(self, message: Message) -> None:
         size = message.nbytes

@@ -25,7 +25,7 @@ except ImportError:  # not a Unix: recordings are then never gone on with
     fcntl = None  # type: ignore[assignment]
 
 LOCK_FILE = "engine.lock"
-OLD = layout.OLD
+OLD, KEPT = layout.OLD, ".kept"
 MUST_AGREE = ("cells", "pits", "onset", "schedule")
 """Sections of the settings on which results depend: with others, a recording cannot go on."""
 
@@ -111,10 +111,14 @@ def mend(folder: Path) -> None:
             part.replace(old)
 
 
-def forget_old(folder: Path) -> None:
-    """Everything of the files set aside is written again."""
+def forget_old(folder: Path, *, keep: bool = False) -> None:
+    """The files set aside have been written again; `keep`: not all of it, and they stay, under a
+    name that no later crash takes for its own."""
     for old in folder.glob(f"*/scan_*.h5{layout.PART}{OLD}"):
-        old.unlink()
+        if keep:
+            old.replace(old.with_suffix(KEPT))
+        else:
+            old.unlink()
 
 
 def count_lines(path: Path) -> int:

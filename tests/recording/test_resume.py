@@ -155,3 +155,18 @@ def test_a_start_that_fails_leaves_nothing_behind(tmp_path):
     recorder = Recorder(chosen(tmp_path))
     recorder.give_up()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_could_not_be_written_again_is_kept(tmp_path, monkeypatch):
+    messages = experiment()
+    broken = broken_off(tmp_path, messages[:190])
+
+    def full(self, frame):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("monitor.recording.again.ScanFile.add", full)
+    folder, _ = gone_on_with(broken, [])
+    (kept,) = folder.rglob("*.kept")
+    with h5py.File(kept, "r", libver="latest", swmr=True) as file:
+        assert (file["entry/ledger/order"][()] >= 0).sum() > 20
+    assert not list(folder.rglob("*.old"))
