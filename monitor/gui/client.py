@@ -256,6 +256,10 @@ class Client:
             if old is None or old["engine"] != header["engine"]:
                 # another engine: nothing fetched from the one before may be shown as its own
                 self._done = {k: v for k, v in self._done.items() if k == "state"}
+                # nor will it answer any more; orders are waited for, to tell what became of them
+                self._flights = {
+                    k: v for k, v in self._flights.items() if isinstance(v.want.request, ScanOrder)
+                }
                 self._moved.clear()
                 self._note_feeds(header, now)
                 events = ()
