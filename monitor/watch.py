@@ -10,6 +10,7 @@ import zmq
 
 from monitor.errors import EngineUnreachable
 from monitor.wire import results
+from monitor.wire.questions import Request, StateRequest, encode_request
 
 POLL_S = 0.2
 
@@ -24,9 +25,9 @@ class Watcher:
         self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.connect(pull)
 
-    def ask(self, request: results.Request, timeout_s: float = 10.0) -> tuple[dict[str, Any], Any]:
+    def ask(self, request: Request, timeout_s: float = 10.0) -> tuple[dict[str, Any], Any]:
         """Header and array of the reply. Raises EngineUnreachable where none comes in time."""
-        self._socket.send_multipart(results.encode_request(request))
+        self._socket.send_multipart(encode_request(request))
         if not self._socket.poll(int(timeout_s * 1000)):
             raise EngineUnreachable(
                 f"no engine answers at {self._address} within {timeout_s:g} s; start one with "
@@ -36,7 +37,7 @@ class Watcher:
 
     def state(self, timeout_s: float = 10.0) -> dict[str, Any]:
         """The whole small state of the engine."""
-        return self.ask(results.StateRequest(), timeout_s)[0]
+        return self.ask(StateRequest(), timeout_s)[0]
 
     def until(
         self, met: Callable[[dict[str, Any]], bool], timeout_s: float, alive: Callable[[], bool]

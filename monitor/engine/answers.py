@@ -12,7 +12,9 @@ from monitor.engine.store import Store
 from monitor.errors import BadMessage, PitwatchError
 from monitor.records import OperatorRequest, map_units
 from monitor.settings import Settings
+from monitor.wire import questions as ask
 from monitor.wire import results
+from monitor.wire.fields import Frame, to_json
 
 Section = Callable[[str, int | None, str, int], NDArray[Any]]
 
@@ -32,15 +34,15 @@ class Answers:
         self._section = section
         self._on_operator = on_operator
 
-    def is_slow(self, request: results.Request) -> bool:
+    def is_slow(self, request: ask.Request) -> bool:
         """True where the answer needs a file, or the recorder's time."""
-        if isinstance(request, results.SectionRequest):
+        if isinstance(request, ask.SectionRequest):
             return self._section is not None
-        if isinstance(request, results.MapRequest):
+        if isinstance(request, ask.MapRequest):
             return self._store.is_on_disk(request.cell, request.scan, request.name)
         return False
 
-    def reply(self, request: results.Request) -> list[results.Frame]:
+    def reply(self, request: ask.Request) -> list[Frame]:
         """Frames of the reply; whatever goes wrong becomes an error reply that says why."""
         try:
             return self._reply(request)
@@ -49,28 +51,28 @@ class Answers:
         except Exception as error:  # a screen's question must not end the service
             return error_reply(f"{type(error).__name__}: {error}", request.tag)
 
-    def _reply(self, request: results.Request) -> list[results.Frame]:
+    def _reply(self, request: ask.Request) -> list[Frame]:
         match request:
-            case results.StateRequest():
+            case ask.StateRequest():
                 text = self._store.state(request.since, request.engine)
-                return [text[:-1] + b',"tag":%s}' % results.to_json(request.tag)]
-            case results.MapRequest():
+                return [text[:-1] + b',"tag":%s}' % to_json(request.tag)]
+            case ask.MapRequest():
                 return self._map(request)
-            case results.SectionRequest():
+            case ask.SectionRequest():
                 return self._cut(request)
-            case results.PitsRequest():
+            case ask.PitsRequest():
                 scan = self._store.scan(request.cell, request.scan)
                 columns = results.pit_columns(scan.pits, scan.start.length_unit)
                 header = {"type": "pits", "cell": request.cell, "scan": scan.start.key.scan}
                 return results.encode_reply({**header, "columns": columns, "tag": request.tag})
-            case results.CyclerRequest():
+            case ask.CyclerRequest():
                 columns = self._store.columns(request.cell, request.max_points)
                 header = {"type": "cycler", "cell": request.cell, "tag": request.tag}
                 return results.encode_reply({**header, "columns": columns})
-            case results.ScanOrder():
+            case ask.ScanOrder():
                 return self._order(request)
 
-    def _map(self, request: results.MapRequest) -> list[results.Frame]:
+    def _map(self, request: ask.MapRequest) -> list[Frame]:
         scan = self._store.scan(request.cell, request.scan)
         whole = self._store.map(scan, request.name)
         ny, nx = whole.shape
@@ -95,7 +97,7 @@ class Answers:
         kind = np.int32 if request.name == "pit_labels" else np.float32
         return results.encode_reply(header, whole[y0:y1:step, x0:x1:step].astype(kind, copy=False))
 
-    def _cut(self, request: results.SectionRequest) -> list[results.Frame]:
+    def _cut(self, request: ask.SectionRequest) -> list[Frame]:
         self._store.check_cell(request.cell)
         if self._section is None:
             raise BadMessage("no_section", "slices are not recorded: there is no cross-section")
@@ -113,7 +115,7 @@ class Answers:
         }
         return results.encode_reply(header, plane[::step, ::step])
 
-    def _order(self, request: results.ScanOrder) -> list[results.Frame]:
+    def _order(self, request: ask.ScanOrder) -> list[Frame]:
         header = {"type": "request_scan", "cell": request.cell, "tag": request.tag}
         try:
             self._store.check_cell(request.cell)
@@ -129,6 +131,6 @@ class Answers:
         return results.encode_reply({**header, "status": "sent", "why": ""})
 
 
-def error_reply(why: str, tag: str = "") -> list[results.Frame]:
+def error_reply(why: str, tag: str = "") -> list[Frame]:
     """Frames of a reply that says why there is no answer."""
     return results.encode_reply({"type": "error", "why": why, "tag": tag})

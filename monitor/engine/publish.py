@@ -21,7 +21,9 @@ from monitor.engine.store import Store, StoredMap
 from monitor.errors import BadMessage, PitwatchError, SettingError
 from monitor.records import CyclerReading, Event, OperatorRequest, ScanRequest, ScanResult
 from monitor.settings import Settings
-from monitor.wire import results
+from monitor.wire.asked import decode_request
+from monitor.wire.fields import Frame
+from monitor.wire.questions import Request
 
 __all__ = ["Publisher", "Section"]
 
@@ -49,9 +51,9 @@ class Publisher:
     ) -> None:
         self._store = Store(settings, stored_map, mode)
         self._answers = Answers(settings, self._store, section, on_operator)
-        self._slow: queue.Queue[tuple[bytes, results.Request] | None]
+        self._slow: queue.Queue[tuple[bytes, Request] | None]
         self._slow = queue.Queue(MAX_SLOW_WAITING)
-        self._ready: deque[tuple[bytes, list[results.Frame]]] = deque()
+        self._ready: deque[tuple[bytes, list[Frame]]] = deque()
         self._stop = threading.Event()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         try:
@@ -171,7 +173,7 @@ class Publisher:
             except zmq.Again:
                 return
             try:
-                request = results.decode_request(frames)
+                request = decode_request(frames)
                 slow = self._answers.is_slow(request)
             except BadMessage as error:
                 self._send(client, error_reply(str(error), _tag(frames)))
@@ -185,7 +187,7 @@ class Publisher:
                 why = f"{MAX_SLOW_WAITING} requests wait for the disk already; ask again"
                 self._send(client, error_reply(why, request.tag))
 
-    def _send(self, client: bytes, reply: list[results.Frame]) -> None:
+    def _send(self, client: bytes, reply: list[Frame]) -> None:
         # a screen that has gone or is frozen asks again when it lives
         with contextlib.suppress(zmq.ZMQError):
             self._router.send_multipart([client, *reply], zmq.DONTWAIT, copy=False)

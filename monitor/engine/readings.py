@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from monitor.records import CyclerReading
-from monitor.wire.results import plain
+from monitor.wire.fields import plain
 
 MAX_READINGS = 400_000
 READING = ("time", "potential_V", "current_mA", "charge_mAh")

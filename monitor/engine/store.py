@@ -20,7 +20,8 @@ from monitor.engine.readings import READING, Readings
 from monitor.errors import BadMessage
 from monitor.records import CyclerReading, Event, Pit, ScanKey, ScanRequest, ScanResult, ScanStart
 from monitor.settings import Settings
-from monitor.wire.results import Status, encode_status, table_rows, to_json
+from monitor.wire.fields import to_json
+from monitor.wire.results import Status, encode_status, table_rows
 
 PREVIEWS = ("scan_progress", "maps", "heartbeat")
 MAX_EVENTS = 200

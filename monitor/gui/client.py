@@ -21,7 +21,7 @@ import zmq
 from monitor.errors import BadMessage
 from monitor.gui.model import Answer, Order, Snapshot, Want, colour_levels, outline
 from monitor.wire import results
-from monitor.wire.results import MapRequest, ScanOrder, StateRequest
+from monitor.wire.questions import MapRequest, ScanOrder, StateRequest, encode_request
 
 POLL_S = 0.2
 STATE_PATIENCE_S = 3.0
@@ -189,7 +189,7 @@ class Client:
         tag = f"{name}#{self._serial}"
         request = dataclasses.replace(want.request, tag=tag)
         with contextlib.suppress(zmq.Again):
-            dealer.send_multipart(results.encode_request(request), zmq.DONTWAIT)
+            dealer.send_multipart(encode_request(request), zmq.DONTWAIT)
             self._flights[name] = _Flight(want, tag, time.monotonic())
 
     def _forget_lost(self, now: float) -> None:

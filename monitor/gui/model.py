@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.wire.results import (
+from monitor.wire.questions import (
     CyclerRequest,
     MapRequest,
     PitsRequest,

@@ -13,7 +13,7 @@ import numpy as np
 
 from monitor.recording import layout
 from monitor.records import CyclerReading
-from monitor.wire.results import plain
+from monitor.wire.fields import plain
 
 
 def append_event(path: Path, event: Mapping[str, Any]) -> None:

@@ -9,7 +9,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from monitor.recording.read import Cell, Experiment
-from monitor.wire.results import plain, table_rows
+from monitor.wire.fields import plain
+from monitor.wire.results import table_rows
 
 
 def numbers(experiment: Experiment) -> dict[str, Any]:

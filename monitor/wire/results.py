@@ -1,101 +1,25 @@
-"""Results on the wire: requests and replies of the versioned pull, and the status messages.
+"""Results on the wire: replies of the versioned pull, and the status messages.
 
-A request is one JSON frame. A reply is one JSON frame, followed by one raw buffer where it carries
-an array: `shape` and `dtype` in the header describe it, C order, little-endian.
+A reply is one JSON frame, followed by one raw buffer where it carries an array: `shape` and `dtype`
+in the header describe it, C order, little-endian.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import BadMessage
 from monitor.records import LengthUnit, Pit
+from monitor.wire.fields import MAX_SIDE, Fields, Frame, plain, read_object, short, to_json
+from monitor.wire.questions import Window
 
-Frame = bytes | memoryview
-Window = tuple[int, int, int, int]
 REPLY_DTYPES = ("float32", "int32", "uint8", "uint16")
-MAX_SIDE = 2**17
-
-
-@dataclass(frozen=True, slots=True)
-class StateRequest:
-    """Asks for the whole small state, unless `since` is still current in the same `engine`."""
-
-    since: int = -1
-    engine: str = ""
-    tag: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class MapRequest:
-    """Asks for a window (y0, y1, x0, x1) of a map, thinned to fit `shape`; scan None = latest."""
-
-    cell: str
-    scan: int | None
-    name: str
-    window: Window | None = None
-    shape: tuple[int, int] | None = None
-    tag: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class PitsRequest:
-    """Asks for the table of pits of a scan."""
-
-    cell: str
-    scan: int | None
-    tag: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SectionRequest:
-    """Asks for the vertical cut at `index` of `axis` (y: an x–z plane), thinned to fit `shape`."""
-
-    cell: str
-    scan: int | None
-    axis: Literal["y", "x"]
-    index: int
-    shape: tuple[int, int] | None = None
-    tag: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class CyclerRequest:
-    """Asks for the cycler's readings, thinned to at most `max_points`."""
-
-    cell: str
-    max_points: int = 4000
-    tag: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ScanOrder:
-    """An operator asks for a scan of a cell, or answers the suggestion of this id."""
-
-    cell: str
-    reason: str = "manual"
-    suggestion: str = ""
-    accepted: bool = True
-    tag: str = ""
-
-
-Request = StateRequest | MapRequest | PitsRequest | SectionRequest | CyclerRequest | ScanOrder
-_TYPES: dict[str, type[Request]] = {
-    "state": StateRequest,
-    "map": MapRequest,
-    "pits": PitsRequest,
-    "section": SectionRequest,
-    "cycler": CyclerRequest,
-    "request_scan": ScanOrder,
-}
-_NAMES = {kind: name for name, kind in _TYPES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,57 +31,6 @@ class Status:
     time: float
     cell: str
     data: Mapping[str, Any]
-
-
-def encode_request(request: Request) -> list[Frame]:
-    """Frames of a request."""
-    fields = {name: getattr(request, name) for name in type(request).__dataclass_fields__}
-    if not fields["tag"]:
-        del fields["tag"]
-    return [to_json({"type": _NAMES[type(request)], **fields})]
-
-
-def decode_request(frames: Sequence[Frame]) -> Request:
-    """The request in a message. Raises BadMessage for anything that is none."""
-    if len(frames) != 1:
-        raise BadMessage("bad_request", f"request of {len(frames)} frames, expected 1")
-    message = _object(frames[0], "request")
-    name = message.get("type")
-    tag = _field(message, "tag", str, "")
-    if name == "state":
-        since = _field(message, "since", int, -1)
-        return StateRequest(since, _field(message, "engine", str, ""), tag)
-    if not isinstance(name, str) or name not in _TYPES:
-        raise BadMessage(
-            "bad_request", f"request type {_short(name)} is unknown; expected {', '.join(_TYPES)}"
-        )
-    return _cell_request(name, message, tag)
-
-
-def _cell_request(name: str, message: dict[str, Any], tag: str) -> Request:
-    cell = _field(message, "cell", str)
-    if name == "request_scan":
-        suggestion = _field(message, "suggestion", str, "")
-        accepted = _field(message, "accepted", bool, True)
-        return ScanOrder(cell, _field(message, "reason", str, "manual"), suggestion, accepted, tag)
-    if name == "cycler":
-        points = _field(message, "max_points", int, 4000)
-        if points < 2:
-            raise BadMessage("bad_request", f"request: max_points is {points}, expected 2 or more")
-        return CyclerRequest(cell, points, tag)
-    scan = _field(message, "scan", int, None)
-    if name == "pits":
-        return PitsRequest(cell, scan, tag)
-    shape = _sides(message, "shape", 2, 1)
-    wanted = (shape[0], shape[1]) if shape else None
-    if name == "section":
-        axis = _field(message, "axis", str, "y")
-        if axis not in ("y", "x"):
-            raise BadMessage("bad_request", f"request: axis is {_short(axis)}, expected y or x")
-        return SectionRequest(cell, scan, axis, _field(message, "index", int), wanted, tag)
-    sides = _sides(message, "window", 4, 0)
-    window = (sides[0], sides[1], sides[2], sides[3]) if sides else None
-    return MapRequest(cell, scan, _field(message, "name", str), window, wanted, tag)
 
 
 def encode_reply(header: Mapping[str, Any], array: NDArray[Any] | None = None) -> list[Frame]:
@@ -175,9 +48,9 @@ def decode_reply(frames: Sequence[Frame]) -> tuple[dict[str, Any], NDArray[Any] 
     """Header and read-only array (or None) of a reply; BadMessage where they do not agree."""
     if not 1 <= len(frames) <= 2:
         raise BadMessage("bad_reply", f"reply of {len(frames)} frames, expected 1 or 2")
-    header = _object(frames[0], "reply")
+    header = read_object(frames[0], "reply")
     if not isinstance(header.get("type"), str):
-        raise BadMessage("bad_reply", f"reply type is {_short(header.get('type'))}")
+        raise BadMessage("bad_reply", f"reply type is {short(header.get('type'))}")
     if len(frames) == 1:
         return header, None
     shape, name = header.get("shape"), header.get("dtype")
@@ -186,7 +59,7 @@ def decode_reply(frames: Sequence[Frame]) -> tuple[dict[str, Any], NDArray[Any] 
         or not isinstance(shape, list)
         or not all(type(side) is int and 0 <= side <= MAX_SIDE for side in shape)
     ):
-        raise BadMessage("bad_reply", f"reply: array of {_short(shape)} {_short(name)} is unknown")
+        raise BadMessage("bad_reply", f"reply: array of {short(shape)} {short(name)} is unknown")
     dtype = np.dtype(name).newbyteorder("<")
     expected = math.prod(shape) * dtype.itemsize
     if len(frames[1]) != expected:
@@ -204,9 +77,10 @@ def encode_status(status: Status) -> bytes:
 
 def decode_status(frame: Frame) -> Status:
     """The status message in a frame. Raises BadMessage for anything that is none."""
-    message = _object(frame, "status")
-    kind, version = _field(message, "type", str), _field(message, "version", int)
-    time, cell = _field(message, "time", float), _field(message, "cell", str, "")
+    message = read_object(frame, "status")
+    said = Fields(message)
+    kind, version = said.text("type"), said.whole("version")
+    time, cell = said.number("time"), said.text("cell", "")
     data = {k: v for k, v in message.items() if k not in ("type", "version", "time", "cell")}
     return Status(kind, version, time, cell, data)
 
@@ -300,67 +174,3 @@ def _row(number: int, summary: Mapping[str, Any]) -> dict[str, Any]:
         row["current_density_mA_cm2"] = plain(own)
     row |= {key: plain(summary[key]) for key in _VOXEL_KEYS if summary.get(key) is not None}
     return row
-
-
-def plain(value: Any) -> Any:
-    """The value as JSON can hold it: numpy becomes Python, a number that is not finite None."""
-    if isinstance(value, np.ndarray | np.generic):
-        return plain(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    return value if value is None or isinstance(value, str | int) else str(value)
-
-
-def to_json(value: Any) -> bytes:
-    """Compact JSON of anything that `plain` takes."""
-    return json.dumps(plain(value), separators=(",", ":"), allow_nan=False).encode()
-
-
-def _object(frame: Frame, what: str) -> dict[str, Any]:
-    try:
-        message = json.loads(bytes(frame))
-    except (ValueError, RecursionError):
-        message = None
-    if not isinstance(message, dict):
-        raise BadMessage("not_json", f"{what} of {len(frame)} bytes is not a JSON object")
-    return message
-
-
-_REQUIRED: Any = object()
-
-
-def _field(message: dict[str, Any], key: str, kind: type, default: Any = _REQUIRED) -> Any:
-    value = message.get(key)
-    if value is None and default is not _REQUIRED:
-        return default
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-        raise BadMessage(
-            "bad_request", f"message: {key} is {_short(value)}, expected {kind.__name__}"
-        )
-    return value
-
-
-def _sides(message: dict[str, Any], key: str, length: int, least: int) -> list[int] | None:
-    value = message.get(key)
-    if value is None:
-        return None
-    if (
-        not isinstance(value, list)
-        or len(value) != length
-        or not all(type(side) is int and least <= side <= MAX_SIDE for side in value)
-    ):
-        raise BadMessage(
-            "bad_request", f"message: {key} is {_short(value)}, expected {length} whole numbers"
-        )
-    return value
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

@@ -20,7 +20,7 @@ from monitor.records import ScanEnd, ScanStart, SliceFrame
 from monitor.settings import load
 from monitor.watch import Watcher
 from monitor.wire import stins
-from monitor.wire.results import ScanOrder
+from monitor.wire.questions import ScanOrder
 from tests.core.experiment import scan_records
 from tests.system.running import PATIENCE_S, PROGRAM, scans_done, write_config
 

@@ -8,53 +8,7 @@ import pytest
 from monitor.errors import BadMessage
 from monitor.records import Pit
 from monitor.wire import results
-
-REQUESTS = [
-    results.StateRequest(12, "abc", "s"),
-    results.MapRequest("A", 3, "removal", (0, 10, 5, 20), (600, 800), "t"),
-    results.MapRequest("A", None, "height"),
-    results.PitsRequest("A", 3),
-    results.SectionRequest("A", None, "y", 17),
-    results.SectionRequest("A", 2, "x", 4, (100, 200), "cut"),
-    results.CyclerRequest("B", 500),
-    results.ScanOrder("A", "manual", "1"),
-]
-
-
-@pytest.mark.parametrize("request_", REQUESTS, ids=lambda r: type(r).__name__)
-def test_requests_come_back_as_they_went(request_):
-    assert results.decode_request(results.encode_request(request_)) == request_
-
-
-def test_a_request_written_by_hand_is_read():
-    frame = b'{"type":"map","cell":"A","scan":null,"name":"height","window":null,"shape":[4,5]}'
-    assert results.decode_request([frame]) == results.MapRequest("A", None, "height", None, (4, 5))
-
-
-@pytest.mark.parametrize(
-    "frame",
-    [
-        b"",
-        b"\xff\x00",
-        b"[1]",
-        b"{}",
-        b'{"type":"volume"}',
-        b'{"type":["map"]}',
-        b'{"type":"map","cell":"A","scan":1}',
-        b'{"type":"map","cell":3,"scan":1,"name":"height"}',
-        b'{"type":"map","cell":"A","scan":"1","name":"height"}',
-        b'{"type":"map","cell":"A","scan":1,"name":"height","window":[0,1,2]}',
-        b'{"type":"map","cell":"A","scan":1,"name":"height","window":[-1,1,0,2]}',
-        b'{"type":"map","cell":"A","scan":1,"name":"height","shape":[0,5]}',
-        b'{"type":"section","cell":"A","scan":1,"axis":"z","index":3}',
-        b'{"type":"cycler","cell":"A","max_points":0}',
-        b'{"type":"state","since":true}',
-        b"[" * 100_000,
-    ],
-)
-def test_garbage_is_a_bad_message(frame):
-    with pytest.raises(BadMessage):
-        results.decode_request([frame])
+from monitor.wire.fields import to_json
 
 
 @pytest.mark.parametrize("dtype", ["float32", "int32", "uint8", "uint16"])
@@ -92,7 +46,7 @@ def test_status_messages_keep_their_data_and_never_hold_nan():
 
 def test_plain_turns_records_into_json():
     value = {"a": (np.float32(1.5), np.nan), "b": np.array([1, 2]), "c": {True, False}, "d": None}
-    text = json.loads(results.to_json(value))
+    text = json.loads(to_json(value))
     assert text["a"] == [1.5, None]
     assert text["b"] == [1, 2]
     assert sorted(text["c"]) == [False, True]
