@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import h5py
-import hdf5plugin  # noqa: F401 - registers the filter of the slices
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import RecordingError
-from monitor.recording import journal, layout
+from monitor.recording import checked, journal, layout
+from monitor.recording.checked import opened, opened_file
 from monitor.recording.scan_file import cut
 from monitor.settings import Settings, parse
+from monitor.wire.results import PIT_FIELDS
+from monitor.wire.stins import DTYPES
 
 
 def open_experiment(path: Path) -> Experiment:
@@ -102,7 +104,12 @@ class Cell:
         if not path.exists():
             return {name: np.empty(0) for name in layout.CYCLER_COLUMNS}
         with opened(path) as file:
-            columns = {name: file[name][...] for name in layout.CYCLER_COLUMNS}
+            found = {n: checked.array(file, n, (None,), "float64") for n in layout.CYCLER_COLUMNS}
+        columns = {name: column for name, column in found.items() if column is not None}
+        if len(columns) < len(found):
+            raise RecordingError(
+                f"{path}: is damaged ({', '.join(set(found) - set(columns))} lacks)"
+            )
         whole = min(len(column) for column in columns.values())
         return {name: column[:whole] for name, column in columns.items()}
 
@@ -136,37 +143,61 @@ class Scan:
     def complete(self) -> bool:
         """True where every slice came and the maps were made."""
         with opened(self.path) as file:
-            return bool(file["entry/ledger/complete"][()])
+            found = checked.array(file, "entry/ledger/complete", (), "uint8")
+            return found is not None and bool(found)
 
     def ledger(self) -> NDArray[np.uint8]:
         """(slices,): 0 missing, 1 received, 2 recovered by resend."""
-        with opened(self.path) as file:
-            return np.asarray(file["entry/ledger/received"][...])
+        return self._ledger("received", "uint8")
 
     def order(self) -> NDArray[np.int64]:
         """(slices,): the how-many-th each slice was to come, -1 where no pixels are there."""
+        return self._ledger("order", "int64")
+
+    def _ledger(self, name: str, dtype: str) -> NDArray[Any]:
         with opened(self.path) as file:
-            return np.asarray(file["entry/ledger/order"][...])
+            found = checked.array(file, f"entry/ledger/{name}", (self._slices,), dtype)
+        if found is None:
+            raise RecordingError(f"{self.path}: is damaged (its ledger is not there)")
+        return found
 
     def summary(self) -> dict[str, Any]:
         """The scalars; None = unknown."""
         with opened(self.path) as file:
-            items = file["entry/summary"].items()
-            return {key: layout.read_scalar(key, item[()]) for key, item in items}
+            found = {name: checked.scalar(item) for name, item in _datasets(file, "entry/summary")}
+        known = {key: value for key, value in found.items() if value is not None}
+        return {key: layout.read_scalar(key, value) for key, value in known.items()}
 
     def map(self, name: str) -> NDArray[Any] | None:
         """(ny, nx) map by its name in the contract, or `pit_labels`; None where it was not made."""
-        where = layout.MAP_GROUPS.get(name, "entry/interface")
         with opened(self.path) as file:
-            dataset = file.get(f"{where}/{name}")
-            if dataset is None or dataset.id.get_num_chunks() == 0:
-                return None
-            return np.asarray(dataset[...])
+            return checked.array(file, _map_path(name), self._shape[1:], _map_type(name))
+
+    def map_names(self) -> tuple[str, ...]:
+        """The maps that were made. Raises RecordingError where one is not what it must be."""
+        made = []
+        with opened(self.path) as file:
+            for name in (*layout.MAP_GROUPS, layout.PIT_LABELS):
+                dataset = checked.find(file, _map_path(name))
+                if dataset is not None and checked.is_written(dataset):
+                    types = (_map_type(name),)
+                    checked.check(file, _map_path(name), dataset, self._shape[1:], types)
+                    made.append(name)
+        return tuple(made)
 
     def pits(self) -> dict[str, NDArray[Any]]:
         """Equal-length columns, one row a pit."""
         with opened(self.path) as file:
-            return {name: column[...] for name, column in file["entry/pits"].items()}
+            columns = {
+                name: checked.array(
+                    file,
+                    f"entry/pits/{name}",
+                    (None,),
+                    "int64" if name in PIT_FIELDS else "float64",
+                )
+                for name, _ in _datasets(file, "entry/pits")
+            }
+        return {name: column for name, column in columns.items() if column is not None}
 
     def section(self, axis: str, index: int) -> NDArray[Any]:
         """Vertical cut (nz, nx) at y = index, or (nz, ny) at x = index. Raises RecordingError."""
@@ -175,40 +206,43 @@ class Scan:
 
     def open(self) -> h5py.File:
         """The file itself; the caller closes it. Raises RecordingError."""
-        return _open(self.path)
+        return opened_file(self.path)
+
+    @property
+    def _shape(self) -> tuple[int, int, int]:
+        """(nz, ny, nx) of the volume. Raises RecordingError where the header does not say it."""
+        shape = self.header.get("volume_shape")
+        if not isinstance(shape, list) or len(shape) != 3:
+            raise RecordingError(f"{self.path}: is damaged (volume_shape is {shape!r})")
+        return int(shape[0]), int(shape[1]), int(shape[2])
+
+    @property
+    def _slices(self) -> int:
+        return self._shape[1 if self.header.get("axis") == "y" else 0]
 
     def _volume(self, file: h5py.File) -> h5py.Dataset:
-        if layout.SLICES not in file:
+        volume = checked.find(file, layout.SLICES)
+        if volume is None:
             raise RecordingError(
                 f"{self.path}: holds no slices (experiment.record_slices was false)"
             )
-        return file[layout.SLICES]
+        checked.check(file, layout.SLICES, volume, self._shape, tuple(DTYPES), math.inf)
+        return volume
 
 
-@contextmanager
-def opened(path: Path) -> Iterator[h5py.File]:
-    """The file, for reading, whatever state its writer left it in. Raises RecordingError."""
-    with _open(path) as file:
-        try:
-            yield file
-        except (KeyError, OSError) as error:
-            raise RecordingError(f"{path}: is damaged ({error})") from None
+def _datasets(file: h5py.File, group: str) -> Iterator[tuple[str, h5py.Dataset]]:
+    for name in file[group]:
+        dataset = checked.find(file, f"{group}/{name}")
+        if dataset is not None:
+            yield name, dataset
 
 
-def _open(path: Path) -> h5py.File:
-    """A file that is growing, or whose writer was killed, opens in SWMR mode only. A finished one
-    is never opened so: where it is damaged, HDF5 would wait for its writer for ever."""
-    try:
-        return h5py.File(path, "r", locking=False)
-    except FileNotFoundError:
-        raise RecordingError(f"{path}: is not there") from None
-    except OSError as error:
-        if path.suffix not in (layout.PART, layout.OLD) and path.name != layout.CYCLER_FILE:
-            raise RecordingError(f"{path}: cannot be read ({error})") from None
-    try:
-        return h5py.File(path, "r", libver="latest", swmr=True, locking=False)
-    except OSError as error:
-        raise RecordingError(f"{path}: cannot be read ({error})") from None
+def _map_path(name: str) -> str:
+    return f"{layout.MAP_GROUPS.get(name, 'entry/interface')}/{name}"
+
+
+def _map_type(name: str) -> str:
+    return "int32" if name == layout.PIT_LABELS else "float32"
 
 
 def _plain(value: Any) -> Any:

@@ -9,14 +9,15 @@ granted.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from monitor.core.onset import Decision, OnsetWatch
 from monitor.core.rules import Situation
 from monitor.recording.read import Cell, Experiment, Scan
-from monitor.records import Pit, ScanReply, ScanRequest
+from monitor.recording.stored import pits_of
+from monitor.records import ScanReply, ScanRequest
 from monitor.settings import OnsetSettings
 
 LIVE = "as recorded"
@@ -137,16 +138,3 @@ def situation_of(scan: Scan, cell: str, foil_um: float) -> Situation:
         summary=scan.summary(),
         pits=pits_of(scan),
     )
-
-
-def pits_of(scan: Scan) -> Sequence[Pit]:
-    """The recorded pits, in the length unit of the scan."""
-    columns = scan.pits()
-    unit = "um" if scan.header["length_unit"] == "µm" else "voxel"
-    names = [
-        "id", "parent", "first_scan", f"x_{unit}", f"y_{unit}", f"area_{unit}2",
-        f"diameter_{unit}", f"depth_max_{unit}", f"depth_mean_{unit}", f"volume_{unit}3",
-        "current_density_mA_cm2", "p_value",
-    ]  # fmt: skip
-    rows = zip(*(columns[name].tolist() for name in names), strict=True)
-    return tuple(Pit(*row) for row in rows)

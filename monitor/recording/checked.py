@@ -1,0 +1,128 @@
+"""HDF5 files that anybody may have written: datasets are looked at before memory is taken."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+import hdf5plugin  # noqa: F401 - registers the filter of the slices
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.errors import RecordingError
+from monitor.recording import layout
+
+MAX_ARRAY_BYTES = 2**30
+MAX_CHUNK_BYTES = 2**28
+MAX_TEXT_BYTES = 1024
+UNREADABLE = (KeyError, OSError, RuntimeError, TypeError, ValueError, AttributeError, MemoryError)
+"""What h5py raises where bytes of a file are not what they must be."""
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[h5py.File]:
+    """The file, for reading, whatever state its writer left it in. Raises RecordingError."""
+    with opened_file(path) as file:
+        try:
+            yield file
+        except UNREADABLE as error:
+            raise RecordingError(f"{path}: is damaged ({one_line(error)})") from None
+
+
+def opened_file(path: Path) -> h5py.File:
+    """The file, to be closed by the caller. Raises RecordingError.
+
+    A file that is growing, or whose writer was killed, opens in SWMR mode only. A finished one is
+    never opened so: where it is damaged, HDF5 would wait for its writer for ever.
+    """
+    if not path.is_file():
+        raise RecordingError(f"{path}: is not there")
+    try:
+        return h5py.File(path, "r", locking=False)
+    except OSError as error:
+        if path.suffix not in (layout.PART, layout.OLD) and path.name != layout.CYCLER_FILE:
+            raise RecordingError(f"{path}: cannot be read ({one_line(error)})") from None
+    try:
+        return h5py.File(path, "r", libver="latest", swmr=True, locking=False)
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be read ({one_line(error)})") from None
+
+
+def find(file: h5py.File, path: str) -> h5py.Dataset | None:
+    """The dataset, None where there is none. Raises RecordingError for one whose numbers lie in
+    another file: what is opened is one folder, and nothing else."""
+    found = file.get(path)
+    if found is None:
+        return None
+    if not isinstance(found, h5py.Dataset):
+        raise damaged(file, path, "a group", "a dataset")
+    made = found.id.get_create_plist()
+    elsewhere = made.get_layout() == h5py.h5d.VIRTUAL or made.get_external_count()
+    if elsewhere or found.file.filename != file.filename:
+        raise damaged(file, path, "a link into another file", "its own numbers")
+    return found
+
+
+def array(
+    file: h5py.File, path: str, shape: tuple[int | None, ...], *types: str
+) -> NDArray[Any] | None:
+    """The numbers of a dataset of this shape (None: any length) and one of these types; None where
+    it is not there, or was never written. Raises RecordingError for any other."""
+    dataset = find(file, path)
+    if dataset is None or not is_written(dataset):
+        return None
+    check(file, path, dataset, shape, types)
+    stored = dataset.id.get_storage_size()
+    if not dataset.id.get_create_plist().get_nfilters() and stored < dataset.nbytes:
+        raise damaged(file, path, f"{stored} bytes", f"{dataset.nbytes}")
+    return np.asarray(dataset[...], dataset.dtype.newbyteorder("="))
+
+
+def is_written(dataset: h5py.Dataset) -> bool:
+    """False for one that was laid out and never written; one without elements counts as written."""
+    return bool(dataset.size == 0 or dataset.id.get_storage_size() > 0)
+
+
+def check(
+    file: h5py.File,
+    path: str,
+    dataset: h5py.Dataset,
+    shape: tuple[int | None, ...],
+    types: tuple[str, ...],
+    most_bytes: float = MAX_ARRAY_BYTES,
+) -> None:
+    """Raises RecordingError where shape, type or size are not as they must be."""
+    wanted = "×".join("n" if side is None else str(side) for side in shape)
+    expected = f"{wanted} {' or '.join(types)}"
+    fits = len(dataset.shape) == len(shape) and all(
+        side in (None, have) for have, side in zip(dataset.shape, shape, strict=True)
+    )
+    if not fits or dataset.dtype.name not in types:
+        came = "×".join(map(str, dataset.shape))
+        raise damaged(file, path, f"{came} {dataset.dtype.name}", expected)
+    chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
+    if dataset.nbytes > most_bytes or chunk > MAX_CHUNK_BYTES:
+        size = max(dataset.nbytes, chunk)
+        raise damaged(file, path, f"{size / 1e6:.0f} MB at once", f"{expected} of a real size")
+
+
+def scalar(dataset: h5py.Dataset) -> Any:
+    """A number or bytes; None for anything that cannot be a scalar of a summary."""
+    kind = dataset.dtype
+    if dataset.shape != () or kind.kind not in "fiubS" or kind.itemsize > MAX_TEXT_BYTES:
+        return None
+    return dataset[()]
+
+
+def damaged(file: h5py.File, path: str, came: str, expected: str) -> RecordingError:
+    """The error that says which dataset of which file is not what it must be."""
+    return RecordingError(f"{file.filename}: is damaged ({path} is {came}, expected {expected})")
+
+
+def one_line(error: BaseException) -> str:
+    """What an error of HDF5 says, without its line breaks."""
+    return " ".join(str(error).split()) or type(error).__name__
