@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from monitor.engine.readings import READING, Readings
 from monitor.errors import BadMessage
+from monitor.recording.stored import StoredMaps
 from monitor.records import CyclerReading, Event, Pit, ScanKey, ScanRequest, ScanResult, ScanStart
 from monitor.settings import Settings
 from monitor.wire.fields import to_json
@@ -121,24 +122,26 @@ class Store:
         key, scans = result.key, self._scans.get(result.key.cell)
         if scans is None:
             return
-        maps: dict[str, NDArray[Any]] = dict(result.maps)
+        stored = isinstance(result.maps, StoredMaps)
+        maps: dict[str, NDArray[Any]] = {} if stored else dict(result.maps)
         if result.pit_labels is not None:
             maps["pit_labels"] = result.pit_labels
+        names = tuple(result.maps) if stored else tuple(maps)
         status = "scanning" if result.provisional else "done"
         if result.start.request in self._requests[key.cell]:
             answer = {"id": result.start.request, "scan": key.scan, "status": status}
             self._note_request(key.cell, answer)
-        data = {"scan": key.scan, "provisional": result.provisional, "maps": list(maps)}
+        data = {"scan": key.scan, "provisional": result.provisional, "maps": list(names)}
         self._say("maps", result.start.time, key.cell, data)
         scans[key] = Scan(
             result.start,
             result.provisional,
             result.summary,
-            tuple(maps),
+            names,
             maps,
             result.pits,
             self._version,
-            _scan_text(result, tuple(maps), self._version),
+            _scan_text(result, names, self._version),
         )
         self._evict()
 
