@@ -1,4 +1,4 @@
-"""Whether a feed lives, told from its age and from what is due. Pure functions."""
+"""Whether a feed or a cell lives, told from its age and from what is due. Pure functions."""
 
 from __future__ import annotations
 
@@ -9,25 +9,38 @@ from typing import Any, Literal
 from monitor.gui.model import Snapshot
 from monitor.gui.text import duration
 
-State = Literal["LIVE", "IDLE", "LATE", "DEAD"]
+State = Literal["LIVE", "IDLE", "LATE", "DEAD", "REPLAY"]
 
 LIVE_S = 10.0
 DEAD_S = 60.0
 DUE_GRACE = 0.1
+REPLAYS = {
+    "replay": "recorded messages are played again",
+    "recording": "a recording is shown; nothing new comes",
+}
+"""Modes of an engine in which nothing comes from a beamline, and what that means."""
+URGENCY: tuple[State, ...] = ("DEAD", "LATE", "LIVE", "IDLE")
 
 TIPS = {
     "slices": "LIVE: slices came in the last 10 s\nIDLE: no scan runs and none is due\n"
     "LATE: a running scan is silent for more than 10 s, or a scan is overdue by more than a tenth "
     "of the period\nDEAD: a running scan is silent for more than 60 s, or a scan is overdue by a "
-    "whole period",
+    "whole period\nREPLAY: a recording is played or shown",
     "documents": "LIVE: a document came in the last 10 s\nIDLE: none has come yet\n"
-    "LATE: silent for more than 10 s\nDEAD: silent for more than 60 s",
+    "LATE: silent for more than 10 s\nDEAD: silent for more than 60 s\n"
+    "REPLAY: a recording is played or shown",
+    "cell": "▶ LIVE: slices of a running scan come\n● IDLE: no scan runs and none is due\n"
+    "▲ LATE: the running scan is silent for more than 10 s, or a scan is overdue by more than a "
+    "tenth of the period, or the cycler is silent for more than 60 s\n"
+    "✕ DEAD: the running scan is silent for more than 60 s, a scan is overdue by a whole period, "
+    "or the engine does not answer\n"
+    "◆ REPLAY: a recording is played or shown\nThe time: since slices of this cell came last",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class FeedHealth:
-    """State of a feed, how long it is silent, and a line that says more."""
+    """State of a feed or a cell, how long it is silent (s; None: it never spoke), and why."""
 
     state: State
     age_s: float | None
@@ -36,12 +49,10 @@ class FeedHealth:
 
 def slices_health(snapshot: Snapshot) -> FeedHealth:
     """State of the slices' feed, by its silence while a scan runs and by the scan that is due."""
-    feed = (snapshot.state or {}).get("feeds", {}).get("slices", {})
     age = snapshot.feed_ages_s.get("slices")
-    if not snapshot.linked or snapshot.state is None:
-        return FeedHealth("DEAD", age, "the engine does not answer")
-    if not feed.get("messages") or age is None:
-        return FeedHealth("IDLE", None, "nothing has come yet")
+    first = _before_all(snapshot, "slices", age)
+    if first is not None or snapshot.state is None or age is None:
+        return first or FeedHealth("IDLE", None, "nothing has come yet")
     cells = snapshot.state["cells"]
     if age <= LIVE_S:
         return FeedHealth("LIVE", age, "slices come")
@@ -49,29 +60,48 @@ def slices_health(snapshot: Snapshot) -> FeedHealth:
     if running:
         state: State = "LATE" if age <= DEAD_S else "DEAD"
         return FeedHealth(state, age, f"the running scan of {', '.join(running)} is silent")
-    period = float(snapshot.state["settings"]["period_s"])
-    overdue = max(
-        (-left for cell in cells.values() if (left := time_left(cell)) is not None), default=0
-    )
-    if overdue > period:
-        return FeedHealth("DEAD", age, f"a scan is overdue by {duration(overdue)}")
-    if overdue > DUE_GRACE * period:
-        return FeedHealth("LATE", age, f"a scan is overdue by {duration(overdue)}")
+    late = max((_overdue_s(cell) for cell in cells.values()), default=0.0)
+    due = _due_state(late, snapshot)
+    if due is not None:
+        return FeedHealth(due, age, f"a scan is overdue by {duration(late)}")
     return FeedHealth("IDLE", age, "no scan runs and none is due")
 
 
 def documents_health(snapshot: Snapshot) -> FeedHealth:
     """State of the cycler's feed, by its silence."""
-    feed = (snapshot.state or {}).get("feeds", {}).get("documents", {})
     age = snapshot.feed_ages_s.get("documents")
-    if not snapshot.linked or snapshot.state is None:
-        return FeedHealth("DEAD", age, "the engine does not answer")
-    if not feed.get("messages") or age is None:
-        return FeedHealth("IDLE", None, "nothing has come yet")
+    first = _before_all(snapshot, "documents", age)
+    if first is not None or age is None:
+        return first or FeedHealth("IDLE", None, "nothing has come yet")
     if age <= LIVE_S:
         return FeedHealth("LIVE", age, "readings come")
     state: State = "LATE" if age <= DEAD_S else "DEAD"
     return FeedHealth(state, age, f"silent for {duration(age)}")
+
+
+def cell_health(snapshot: Snapshot, name: str) -> FeedHealth:
+    """State of one cell: the most urgent of its scans and its cycler, and since when its slices
+    are silent."""
+    cell, age = snapshot.cell(name), feed_age(snapshot, "slices", name)
+    if not snapshot.linked or snapshot.state is None:
+        return FeedHealth("DEAD", snapshot.silent_s, "the engine does not answer")
+    if cell is None:
+        return FeedHealth("IDLE", None, "the engine does not know this cell")
+    if (mode := _mode(snapshot)) in REPLAYS:
+        return FeedHealth("REPLAY", age, REPLAYS[mode])
+    if not (cell.get("running") or cell["scans"] or cell.get("cycler")):
+        return FeedHealth("IDLE", None, "nothing has come yet")
+    told = [_scans_health(snapshot, cell, age)]
+    silence = feed_age(snapshot, "documents", name)
+    if cell.get("cycler") and silence is not None and silence > DEAD_S:
+        told.append(FeedHealth("LATE", age, f"the cycler is silent for {duration(silence)}"))
+    return min(told, key=lambda health: URGENCY.index(health.state))
+
+
+def feed_age(snapshot: Snapshot, feed: str, cell: str) -> float | None:
+    """Seconds since this cell's part of a feed moved; the whole feed's where that is not known."""
+    ages = snapshot.feed_ages_s
+    return ages.get(f"{feed} {cell}", ages.get(feed))
 
 
 def time_left(cell: Mapping[str, Any]) -> float | None:
@@ -83,3 +113,48 @@ def time_left(cell: Mapping[str, Any]) -> float | None:
     if due is None or now is None or not cell.get("cycler"):
         return None
     return float(due - now)
+
+
+def _scans_health(snapshot: Snapshot, cell: Mapping[str, Any], age: float | None) -> FeedHealth:
+    """State of a cell by its scans alone."""
+    running = cell.get("running")
+    if running:
+        if age is None or age <= LIVE_S:
+            return FeedHealth("LIVE", age, f"slices of scan {running['scan']} come")
+        state: State = "LATE" if age <= DEAD_S else "DEAD"
+        return FeedHealth(state, age, f"the running scan {running['scan']} is silent")
+    late = _overdue_s(cell)
+    due = _due_state(late, snapshot)
+    if due is not None:
+        return FeedHealth(due, age, f"a scan is overdue by {duration(late)}")
+    if not cell["scans"]:
+        return FeedHealth("IDLE", None, "readings come; no scan yet")
+    return FeedHealth("IDLE", age, "no scan runs and none is due")
+
+
+def _before_all(snapshot: Snapshot, feed: str, age: float | None) -> FeedHealth | None:
+    """What makes every other question idle: no engine, a recording, or nothing that ever came."""
+    if not snapshot.linked or snapshot.state is None:
+        return FeedHealth("DEAD", age, "the engine does not answer")
+    if (mode := _mode(snapshot)) in REPLAYS:
+        return FeedHealth("REPLAY", age, REPLAYS[mode])
+    told = snapshot.state.get("feeds", {}).get(feed, {})
+    return None if told.get("messages") else FeedHealth("IDLE", None, "nothing has come yet")
+
+
+def _mode(snapshot: Snapshot) -> str:
+    return str((snapshot.state or {}).get("experiment", {}).get("mode", ""))
+
+
+def _overdue_s(cell: Mapping[str, Any]) -> float:
+    """Seconds of cell time that the next scan on schedule is overdue by; 0 where it is not."""
+    left = time_left(cell)
+    return 0.0 if left is None else max(0.0, -left)
+
+
+def _due_state(late_s: float, snapshot: Snapshot) -> State | None:
+    """What a scan that is overdue by so much means; None where that is within reason."""
+    period = float((snapshot.state or {})["settings"]["period_s"])
+    if late_s > period:
+        return "DEAD"
+    return "LATE" if late_s > DUE_GRACE * period else None
