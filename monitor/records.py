@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 Reason = Literal["reference", "periodic", "extra", "manual"]
 LengthUnit = Literal["µm", "voxel"]
 ReplyStatus = Literal["accepted", "refused", "running", "done", "failed"]
+PolicyMode = Literal["off", "suggest", "auto"]
 FINAL_REPLIES: tuple[ReplyStatus, ...] = ("refused", "done", "failed")
 
 LEDGER_MISSING, LEDGER_RECEIVED, LEDGER_RECOVERED = 0, 1, 2
@@ -131,6 +132,16 @@ class CyclerReading:
 
 
 @dataclass(frozen=True, slots=True)
+class CyclerPoint:
+    """A reading as it stands in its cell's history: what it did not carry is held from those
+    before. `stripped_mAh`: net charge stripped since the first reading. A point that is not later
+    than the one before stands for that one and all that are not earlier."""
+
+    reading: CyclerReading
+    stripped_mAh: float
+
+
+@dataclass(frozen=True, slots=True)
 class CyclerDocument:
     """One bluesky document of the cycler's feed; `name` is start, descriptor, event, …"""
 
@@ -159,13 +170,54 @@ class FeedQuiet:
 
 @dataclass(frozen=True, slots=True)
 class OperatorRequest:
-    """An operator asks for an extra scan of a cell, or answers what was suggested (its id)."""
+    """An operator asks for an extra scan of a cell, or answers what was suggested (its id). `why`:
+    in the operator's words; `by`: who. `time`, here and in the other orders: newest time that the
+    data of the cell had told."""
 
     cell: str
     reason: str = "manual"
     time: float = 0.0
     suggestion: str = ""
     accepted: bool = True
+    why: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChange:
+    """An operator sets whether extra scans of a cell are asked for, suggested or neither, and how
+    many there may be in all; `max_scans` None leaves that as it is."""
+
+    cell: str
+    mode: PolicyMode
+    max_scans: int | None = None
+    by: str = ""
+    time: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorNote:
+    """An operator's words on a cell ("": on none), and the scan that they are about, if any."""
+
+    cell: str
+    text: str
+    by: str = ""
+    scan: int | None = None
+    time: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """An operator has seen the alarm whose event has this number."""
+
+    cell: str
+    number: int
+    by: str = ""
+    time: float = 0.0
+
+
+Order = OperatorRequest | PolicyChange | OperatorNote | Acknowledgement
+"""What an operator can send into a session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,14 +303,7 @@ class ScanResult:
 
 
 Record = (
-    ScanStart
-    | SliceFrame
-    | ScanEnd
-    | CyclerDocument
-    | ScanReply
-    | OperatorRequest
-    | FeedQuiet
-    | BadInput
+    ScanStart | SliceFrame | ScanEnd | CyclerDocument | ScanReply | Order | FeedQuiet | BadInput
 )
 """What goes into a session."""
 

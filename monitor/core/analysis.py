@@ -72,6 +72,11 @@ class CellAnalysis:
         self.doubt = ""
         """Why the last scan may lie beside the reference; "" where nothing speaks for it."""
 
+    @property
+    def reference_time(self) -> float | None:
+        """Middle of the reference scan, UTC s: charge and removal are counted from there."""
+        return None if self._reference is None else self._reference.start.time
+
     def finish(self, scan: Measured) -> ScanResult:
         """All maps, pits and numbers of a scan whose slices have come, in the reference's frame."""
         quality = self._quality(scan)

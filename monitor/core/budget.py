@@ -17,6 +17,10 @@ class Budget:
         self._extra: dict[str, float] = {}
         self._scans: list[float] = []
 
+    def limit(self, limits: OnsetSettings) -> None:
+        """Other limits from now on; what has been spent stays."""
+        self._limits = limits
+
     def spend(self, request: str, time: float) -> None:
         """An extra scan has been asked for, or made unasked (then `request` is a name for it)."""
         self._extra.setdefault(request, time)

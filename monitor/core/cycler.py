@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from monitor.errors import BadMessage
 from monitor.faraday import COULOMB_PER_MAH
-from monitor.records import CyclerDocument, CyclerReading
+from monitor.records import CyclerDocument, CyclerPoint, CyclerReading
 from monitor.settings import CellSettings, Settings
 
 REST_CURRENT_MA = 1e-4
@@ -120,6 +120,7 @@ class CyclerHistory:
     _plated_since: float | None = None
     _counter: tuple[float, float, float] | None = None
     _refused: list[CyclerReading] = field(default_factory=list)
+    _new: list[CyclerPoint] = field(default_factory=list)
 
     def add(self, reading: CyclerReading) -> None:
         """Takes a reading; what it does not carry is held from those before.
@@ -182,6 +183,7 @@ class CyclerHistory:
         self.times.append(reading.time)
         self.currents_mA.append(current)
         self.last = reading
+        self._new.append(CyclerPoint(reading, charge))
         step = _step_of(current)
         if step == "discharge" and step != self._step:
             self._discharges.append(reading.time)
@@ -189,6 +191,11 @@ class CyclerHistory:
             self._plated_since = reading.time
         if step != "rest":
             self._step = step
+
+    def take_new(self) -> list[CyclerPoint]:
+        """What has been added since this was asked last."""
+        new, self._new = self._new, []
+        return new
 
     def _current(self, reading: CyclerReading) -> float:
         """The measured current; where there is none, charge over time since the counter's last

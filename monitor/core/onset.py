@@ -12,12 +12,12 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from monitor.core.budget import Budget, is_quiet
 from monitor.core.rules import Before, Finding, Situation, findings
-from monitor.records import ScanReply, ScanRequest
+from monitor.records import PolicyMode, ScanReply, ScanRequest
 from monitor.settings import OnsetSettings, rules_of
 
 Verdict = Literal["ask", "suggest", "no"]
@@ -28,7 +28,8 @@ REASONS = {"new_pits": "pit_onset"}
 class Decision:
     """What follows from one scan, and why. `onset`: pits are significant for the first time;
     `confirmed`: what this scan, made on request, says of the request's reason; None = it was not
-    asked for, or nothing is to be confirmed. `request`: what to ask for, or to suggest."""
+    asked for, or nothing is to be confirmed. `request`: what to ask for, or to suggest. `mode`,
+    `max_scans`: the policy that decided, as it was set then."""
 
     verdict: Verdict
     why: str
@@ -36,6 +37,8 @@ class Decision:
     findings: Mapping[str, Finding]
     request: ScanRequest | None = None
     confirmed: bool | None = None
+    mode: PolicyMode = "auto"
+    max_scans: int = 0
 
     def data(self) -> dict[str, Any]:
         """JSON-ready, as it goes into the events."""
@@ -45,17 +48,21 @@ class Decision:
             "onset": self.onset,
             "confirmed": self.confirmed,
             "request": self.request.id if self.request else "",
+            "mode": self.mode,
+            "max_scans": self.max_scans,
             "findings": {name: found.data() for name, found in self.findings.items()},
         }
 
 
 @dataclass(slots=True)
 class _Entry:
-    """One entry of `onset.when`, and whether it may ask."""
+    """One entry of `onset.when`, and whether it may ask. `unheard`: it was met while requests were
+    off, so that nothing came of it."""
 
     name: str
     rules: tuple[str, ...]
     armed: bool = True
+    unheard: bool = False
     clear: int = 0
 
     def met(self, found: Mapping[str, Finding]) -> bool:
@@ -64,7 +71,8 @@ class _Entry:
     def follow(self, met: bool, clear_scans: int) -> None:
         """Arms the entry again once it has not been met for long enough."""
         self.clear = 0 if met else self.clear + 1
-        self.armed = self.armed or self.clear >= clear_scans
+        if self.clear >= clear_scans:
+            self.armed, self.unheard = True, False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +112,11 @@ class OnsetWatch:
         past.begun = past.begun or onset
         met = {entry.name: entry.met(found) for entry in self._entries}
         due = [entry for entry in self._entries if met[entry.name] and entry.armed]
-        decision = self._decide(now, found, due, onset, confirmed)
+        decision = replace(
+            self._decide(now, found, due, onset, confirmed),
+            mode=settings.mode,
+            max_scans=settings.max_scans_per_cell,
+        )
         for entry in self._entries:
             entry.follow(met[entry.name], settings.clear_scans)
         past.situation = now
@@ -119,6 +131,39 @@ class OnsetWatch:
     def accept(self, request: ScanRequest, time: float) -> None:
         """The operator wants what was suggested."""
         self._wait_for(request, request.reason, frozenset(), time)
+
+    def change(self, mode: PolicyMode, max_scans: int | None) -> None:
+        """Another mode, and another budget of extra scans (None: as it is), from the next decision
+        on. What was met while requests were off may ask now."""
+        limits: dict[str, Any] = {"mode": mode}
+        if max_scans is not None:
+            limits["max_scans_per_cell"] = max_scans
+        self._settings = self._settings.model_copy(update=limits)
+        self.budget.limit(self._settings)
+        if mode != "off":
+            for entry in self._entries:
+                entry.armed = entry.armed or entry.unheard
+                entry.unheard = False
+
+    @property
+    def mode(self) -> PolicyMode:
+        """What is done where an extra scan is due."""
+        return self._settings.mode
+
+    @property
+    def max_scans(self) -> int:
+        """How many extra scans there may be in all."""
+        return self._settings.max_scans_per_cell
+
+    def state(self, time: float) -> dict[str, Any]:
+        """The policy, what it has spent, and why it could not ask at `time`; JSON-ready."""
+        return {
+            "mode": self.mode,
+            "max_scans": self.max_scans,
+            "extra_scans": self.budget.extra_scans,
+            "max_scans_per_hour": self._settings.max_scans_per_hour,
+            "refusal": self._held(time),
+        }
 
     def granted(self, identity: str, time: float) -> None:
         """An extra scan that was asked for has been made, and is not shown to this policy."""
@@ -159,7 +204,7 @@ class OnsetWatch:
         if held:
             return Decision("no", f"{why}; held back: {held}", onset, found, None, confirmed)
         for asking in due:
-            asking.armed = False
+            asking.armed, asking.unheard = False, mode == "off"
         if mode == "off":
             return Decision("no", f"{why}; requests are off", onset, found, None, confirmed)
         request = self._request(now, entry, found)

@@ -7,30 +7,33 @@ the same events and maps, bit by bit.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from monitor.core.analysis import CellAnalysis, provisional
 from monitor.core.assemble import Arrival
 from monitor.core.calibrate import Levels
 from monitor.core.cycler import CyclerHistory, Documents
-from monitor.core.onset import Decision, OnsetWatch, request_id
+from monitor.core.desk import Desk, News
 from monitor.core.plating import Measured
 from monitor.core.refine import Spare
-from monitor.core.request_book import RequestBook
 from monitor.core.rules import Situation
 from monitor.core.scan import RunningScan
 from monitor.core.streams import StreamCounter
 from monitor.errors import BadMessage
 from monitor.records import (
+    Acknowledgement,
     BadInput,
     CyclerDocument,
+    CyclerPoint,
     CyclerReading,
     Event,
     FeedQuiet,
+    OperatorNote,
     OperatorRequest,
+    Order,
     Output,
+    PolicyChange,
     Record,
     ScanEnd,
     ScanKey,
@@ -54,12 +57,10 @@ class _Cell:
         self.settings = cell
         self.history = CyclerHistory(cell)
         self.analysis = CellAnalysis(cell, settings.pits, self.history, settings.schedule.period_s)
-        self.onset = OnsetWatch(settings.onset, settings.experiment.name)
         self.open: dict[ScanKey, RunningScan] = {}
         self.done: set[ScanKey] = set()
         self.levels: Levels | None = None
         self.last_scan = -1
-        self.asked = 0
 
 
 class Session:
@@ -71,16 +72,17 @@ class Session:
         self._documents = Documents(settings)
         self._spare = Spare()
         self._streams: dict[str, StreamCounter] = {}
-        self._requests = RequestBook()
+        self._desk = Desk(settings)
         self._bad: dict[str, Counter[str]] = {"slices": Counter(), "documents": Counter()}
         self._counts: Counter[str] = Counter()
         self._time = 0.0
         self._number = 0
         self._out: list[Output] = []
+        self._points: list[CyclerPoint] = []
 
     def feed(self, record: Record) -> tuple[Output, ...]:
         """Take one record; returns what follows from it, in order."""
-        self._out = []
+        self._out, self._points = [], []
         try:
             match record:
                 case SliceFrame():
@@ -92,9 +94,9 @@ class Session:
                 case CyclerDocument():
                     self._document(record)
                 case ScanReply():
-                    self._reply(record)
-                case OperatorRequest():
-                    self._operator(record)
+                    self._give_out(self._desk.reply(record))
+                case OperatorRequest() | PolicyChange() | OperatorNote() | Acknowledgement():
+                    self._order(record)
                 case FeedQuiet():
                     self._quiet(record)
                 case BadInput():
@@ -134,6 +136,21 @@ class Session:
         return {n: c.history.last for n, c in self._cells.items() if c.history.last is not None}
 
     @property
+    def points(self) -> tuple[CyclerPoint, ...]:
+        """What the last record has added to the histories of the cyclers."""
+        return tuple(self._points)
+
+    @property
+    def reference_charges_mAh(self) -> dict[str, float | None]:
+        """Net charge that each cell's reference scan found stripped; None before there is one."""
+        return {name: self._reference_charge(cell) for name, cell in self._cells.items()}
+
+    @property
+    def policies(self) -> dict[str, dict[str, Any]]:
+        """Each cell's policy: mode, budget, what it has spent, and why it could not ask now."""
+        return self._desk.policies(self._time)
+
+    @property
     def waiting(self) -> list[str]:
         """The cells that have a scan which ended with slices still on their way."""
         return [
@@ -150,7 +167,7 @@ class Session:
     @property
     def unserved(self) -> list[ScanRequest]:
         """Requests whose scan has not been seen to begin."""
-        return self._requests.unserved
+        return self._desk.unserved
 
     # --- slices ---------------------------------------------------------------------------------
 
@@ -189,7 +206,7 @@ class Session:
             request=start.request,
             slices=start.slice_count,
         )
-        self._news(start.key.cell, self._requests.started(start))
+        self._give_out(self._desk.started(start))
 
     def _slice(self, frame: SliceFrame) -> None:
         self._counts["bytes"] += frame.data.nbytes
@@ -252,8 +269,7 @@ class Session:
             else:
                 self._event("alarm", key.cell, scan=key.scan, text="no slice of this scan came")
             whole = measured is not None and (older.ended or older.whole)
-            ended = self._requests.ended(older.start, older.received, whole=whole)
-            self._news(key.cell, ended)
+            self._give_out(self._desk.ended(older.start, older.received, whole=whole))
             if older is scan:
                 return
 
@@ -263,7 +279,7 @@ class Session:
         cell.levels = measured.levels or cell.levels
         cell.last_scan = key.scan
         result = cell.analysis.finish(measured)
-        decision = cell.onset.judge(Situation.of(result, cell.settings.foil_thickness_um))
+        decision = self._desk.judge(Situation.of(result, cell.settings.foil_thickness_um))
         self._out.append(result)
         self._event(
             "scan_complete", name, at=at, scan=key.scan, complete=result.complete, **_brief(result)
@@ -289,30 +305,7 @@ class Session:
             missing = [int(z) for z in (measured.ledger == 0).nonzero()[0]]
             text = f"{len(missing)} slices of {len(measured.ledger)} are missing"
             self._event("alarm", name, at=at, scan=key.scan, text=text, missing=missing[:100])
-        self._decided(cell, result, decision)
-
-    def _decided(self, cell: _Cell, result: ScanResult, decision: Decision) -> None:
-        """The decision on a scan, also a "no", and what follows from it."""
-        name, at, scan = cell.settings.name, result.start.stop_time, result.key.scan
-        if decision.onset:
-            text = f"{len(result.pits)} significant pits, the first in this cell"
-            self._event("pit_onset", name, at=at, scan=scan, why=text)
-        if decision.confirmed is not None:
-            kind = "request_confirmed" if decision.confirmed else "request_refuted"
-            self._event(kind, name, at=at, scan=scan, id=result.start.request)
-        self._event("decision", name, at=at, scan=scan, **decision.data())
-        stale = self._requests.suggestion(name)
-        if stale is not None:
-            self._close_suggestion(stale, "overtaken by another scan")
-        request = decision.request
-        if request is None:
-            return
-        if decision.verdict == "ask":
-            self._ask(request)
-        else:
-            self._requests.suggest(request)
-            data = asdict(request)
-            self._event("scan_suggested", data.pop("cell"), at=at, **data)
+        self._give_out(self._desk.decided(result, decision))
 
     def _show(self, scan: RunningScan) -> None:
         """Progress now and then, and a provisional map a few times a scan."""
@@ -353,67 +346,29 @@ class Session:
                 before=msg_number,
             )
 
-    # --- cycler, requests, operator ---------------------------------------------------------------
+    # --- cycler, operator -------------------------------------------------------------------------
 
     def _document(self, document: CyclerDocument) -> None:
         self._counts["documents"] += 1
         for reading in self._documents.readings(document):
             self._time = max(self._time, reading.time)
             self._counts["readings"] += 1
+            history = self._cells[reading.cell].history
             try:
-                self._cells[reading.cell].history.add(reading)
+                history.add(reading)
             except BadMessage as error:  # of a page of readings, the others are still good
                 self._refuse("documents", error)
+            self._points += history.take_new()
 
-    def _operator(self, wish: OperatorRequest) -> None:
-        cell = self._cells.get(wish.cell)
-        if cell is None:
-            raise BadMessage("unknown_cell", f"operator: cell {wish.cell[:40]!r} is not there")
-        if wish.suggestion:
-            self._answer_suggestion(cell, wish)
-            return
-        cell.asked += 1
-        identity = request_id(
-            self._settings.experiment.name, wish.cell, cell.last_scan, wish.reason, cell.asked
-        )
-        evidence = {"asked_by": "operator"}
-        self._ask(ScanRequest(identity, wish.cell, wish.reason, cell.last_scan, evidence))
+    @staticmethod
+    def _reference_charge(cell: _Cell) -> float | None:
+        since = cell.analysis.reference_time
+        return None if since is None else cell.history.charge_at(since)
 
-    def _answer_suggestion(self, cell: _Cell, wish: OperatorRequest) -> None:
-        waiting = self._requests.suggested(wish.cell)
-        if waiting is None or waiting.id != wish.suggestion:
-            raise BadMessage(
-                "no_suggestion",
-                f"operator: no suggestion {wish.suggestion[:40]!r} waits in cell {wish.cell}; it "
-                "has been answered or overtaken",
-            )
-        self._requests.suggestion(wish.cell)
-        if not wish.accepted:
-            self._close_suggestion(waiting, "declined by the operator")
-            return
-        cell.onset.accept(waiting, self._time)
-        self._ask(waiting)
-
-    def _close_suggestion(self, request: ScanRequest, why: str) -> None:
-        self._event("suggestion_closed", request.cell, id=request.id, why=why)
-
-    def _ask(self, request: ScanRequest) -> None:
-        self._requests.add(request)
-        self._out.append(request)
-        data = asdict(request)
-        self._event("scan_request", data.pop("cell"), **data)
-
-    def _reply(self, reply: ScanReply) -> None:
-        self._news(self._requests.cell_of(reply.id), self._requests.heard(reply))
-
-    def _news(self, name: str, news: ScanReply | None) -> None:
-        """Something new is known of a request."""
-        if news is None:
-            return
-        cell = self._cells.get(name)
-        if cell is not None:
-            cell.onset.reply(news)
-        self._event("scan_reply", name, **asdict(news))
+    def _order(self, order: Order) -> None:
+        cell = self._cells.get(order.cell)
+        last_scan = -1 if cell is None else cell.last_scan
+        self._give_out(self._desk.order(order, last_scan, self._time))
 
     # --- words ------------------------------------------------------------------------------------
 
@@ -431,7 +386,17 @@ class Session:
         """An event at `at` of the data's time, or at the latest time that has been heard of."""
         self._number += 1
         time = self._time if at is None else at
-        self._out.append(Event(self._number, kind, cell, time, data))
+        event = Event(self._number, kind, cell, time, data)
+        self._out.append(event)
+        if kind == "alarm":
+            self._desk.alarms.raised(event)
+
+    def _give_out(self, news: Iterable[News]) -> None:
+        for told in news:
+            if isinstance(told, ScanRequest):
+                self._out.append(told)
+            else:
+                self._event(told.kind, told.cell, at=told.at, **told.data)
 
     @staticmethod
     def _progress(cell: _Cell) -> dict[str, Any] | None:
@@ -451,7 +416,7 @@ def _feed_of(record: Record) -> str:
     match record:
         case CyclerDocument():
             return "documents"
-        case OperatorRequest():
+        case OperatorRequest() | PolicyChange() | OperatorNote() | Acknowledgement():
             return "operator"
     return "slices"
 

@@ -19,10 +19,13 @@ from numpy.typing import NDArray
 
 from monitor.errors import RecordingError
 from monitor.records import (
+    Acknowledgement,
     BadInput,
     CyclerDocument,
     FeedQuiet,
+    OperatorNote,
     OperatorRequest,
+    PolicyChange,
     Record,
     ScanEnd,
     ScanReply,
@@ -36,6 +39,9 @@ NAMES: dict[str, type[Any]] = {
     "bad": BadInput,
     "reply": ScanReply,
     "operator": OperatorRequest,
+    "policy": PolicyChange,
+    "note": OperatorNote,
+    "acknowledgement": Acknowledgement,
     "quiet": FeedQuiet,
 }
 
@@ -66,6 +72,11 @@ class JournalWriter:
         while self._waiting:
             written = os.write(self._file, self._waiting)
             del self._waiting[:written]
+
+    def sync(self) -> None:
+        """As `flush`, and all is on the disk when this returns."""
+        self.flush()
+        os.fsync(self._file)
 
     def close(self) -> None:
         """Flushes and closes."""

@@ -27,6 +27,7 @@ from monitor.records import (
     CyclerDocument,
     CyclerReading,
     Event,
+    Order,
     Output,
     Record,
     ScanEnd,
@@ -229,6 +230,8 @@ class ExperimentWriter:
             self._read(record)
         entry = entry_of(record, header, frame)
         self._journal.append({"at": message.at, "feed": message.feed, **entry})
+        if isinstance(record, Order):
+            self._journal.sync()  # what an operator was told is done must outlive a crash
         if failure is not None:
             raise failure
 

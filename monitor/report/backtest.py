@@ -1,15 +1,15 @@
 """What a policy would have asked for in a recorded experiment, and what was known later.
 
 A policy judges what is recorded of each scan, and reads no clock; so the policy that ran live gives
-the same decisions again, from the same scans and replies. Another one is shown the scans that would
-have been there without it: those on schedule and the operator's. What it asks for is taken to be
-granted.
+the same decisions again, from the same scans and replies, and from the operator's changes of it.
+Another one is shown the scans that would have been there without it: those on schedule and the
+operator's. What it asks for is taken to be granted.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,8 @@ from monitor.records import ScanReply, ScanRequest
 from monitor.settings import OnsetSettings
 
 LIVE = "as recorded"
+TOLD_LATER = ("mode", "max_scans")
+"""What older recordings do not say of a decision."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +71,9 @@ def live(experiment: Experiment, cell: Cell) -> Outcome:
                 suggested[judged.decision.request.id] = judged.decision.request
         elif kind == "decision" and outcome.scans:
             told += 1
-            again = json.loads(json.dumps(outcome.scans[-1].decision.data()))
-            same += again == {key: data.get(key) for key in again}
+            same += _is_same(outcome.scans[-1].decision, data)
+        elif kind == "policy_changed":
+            watch.change(data["mode"], data["max_scans"])
         elif kind == "scan_reply":
             watch.reply(ScanReply(data["id"], data["status"]))
         elif kind == "scan_request" and data.get("id") in suggested:
@@ -78,6 +81,13 @@ def live(experiment: Experiment, cell: Cell) -> Outcome:
     outcome.extra_scans, outcome.dose_kGy = watch.budget.extra_scans, watch.budget.dose_kGy
     outcome.reproduced = (same, told)
     return outcome
+
+
+def _is_same(decision: Decision, recorded: Mapping[str, Any]) -> bool:
+    """Whether a decision is the one that was recorded, by a version that may not have told all."""
+    again = json.loads(json.dumps(decision.data()))
+    told = {key: recorded.get(key) for key in again if key in recorded or key not in TOLD_LATER}
+    return {key: again[key] for key in told} == told
 
 
 def what_if(experiment: Experiment, cell: Cell, policy: OnsetSettings, name: str) -> Outcome:

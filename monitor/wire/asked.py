@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, get_args
 
 from monitor.errors import BadMessage
+from monitor.records import PolicyMode
 from monitor.wire import questions as ask
 from monitor.wire.fields import REQUIRED, Fields, Frame, read_object, short
 
@@ -121,7 +122,7 @@ def _request_scan(said: Fields, tag: str) -> ask.ScanOrder:
 
 
 def _policy(said: Fields, tag: str) -> ask.PolicyOrder:
-    mode = said.choice("mode", REQUIRED, get_args(ask.PolicyMode))
+    mode = said.choice("mode", REQUIRED, get_args(PolicyMode))
     most = said.whole("max_scans", None, 0, ask.MAX_SCANS_PER_CELL)
     return ask.PolicyOrder(said.text("cell"), mode, most, _by(said), tag)
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal
 
+from monitor.records import PolicyMode
 from monitor.wire.fields import Frame, Place, to_json
 
 Window = tuple[int, int, int, int]
 RegionKind = Literal["whole", "rectangle", "ellipse", "polygon"]
-PolicyMode = Literal["off", "suggest", "auto"]
 
 MAX_POINTS = 200
 MAX_BINS = 512

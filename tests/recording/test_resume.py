@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import h5py
@@ -14,7 +15,7 @@ from monitor.core.session import Session
 from monitor.engine.record import Recorder
 from monitor.recording.read import open_experiment
 from monitor.recording.resume import interrupted, is_interrupted
-from monitor.records import ScanReply, ScanRequest
+from monitor.records import OperatorNote, PolicyChange, ScanReply, ScanRequest
 from monitor.sources.replay import replay_records
 from tests.core.experiment import experiment, settings
 
@@ -71,7 +72,7 @@ def contents(folder: Path) -> dict[str, object]:
 
             file.visititems(take)
     for path in sorted(folder.rglob("events.jsonl")):
-        found[path.name] = path.read_text().splitlines()
+        found[str(path.relative_to(folder))] = path.read_text().splitlines()
     for cell in open_experiment(folder).cells.values():
         found[f"cycler {cell.name}"] = {k: v.tobytes() for k, v in cell.cycler().items()}
     return found
@@ -135,6 +136,40 @@ def test_a_request_that_was_on_its_way_is_asked_for_again_and_a_served_one_is_no
         _, again = gone_on_with(copy, [])
         assert [r.id for r in again.unserved] == [request.id] * unserved
     recorder.close()
+
+
+def test_what_operators_ordered_outlives_a_crash(tmp_path):
+    """The last order is on the disk at once: nothing flushes the journal after it."""
+    messages = experiment()
+    orders = [
+        PolicyChange("A", "suggest", 4, "J. D.", 100.0),
+        OperatorNote("A", "refilled", "J. D.", 0, 100.0),
+        OperatorNote("", "shutter open"),
+        PolicyChange("A", "off", None, "J. D.", 200.0),
+    ]
+    whole = [*messages[:60], *orders, *messages[60:]]
+    made = chosen(tmp_path / "whole")
+    recorder = Recorder(made)
+    feed(Session(made), recorder, whole)
+    recorder.close()
+    made = chosen(tmp_path / "first")
+    session, recorder = Session(made), Recorder(made)
+    feed(session, recorder, whole[:60])
+    assert recorder.drain()
+    feed(session, recorder, orders)
+    while recorder.status["messages"] < 64:
+        time.sleep(0.01)
+    (tmp_path / "second").mkdir()
+    broken = shutil.copytree(recorder.folder, tmp_path / "second" / "trial")
+    recorder.close()
+    folder, session = gone_on_with(broken, messages[60:])
+    assert contents(folder) == contents(tmp_path / "whole" / "trial")
+    assert (session.policies["A"]["mode"], session.policies["A"]["max_scans"]) == ("off", 4)
+    told = [json.loads(line) for line in (folder / "A" / "events.jsonl").read_text().splitlines()]
+    verdicts = [event["data"]["verdict"] for event in told if event["kind"] == "decision"]
+    assert verdicts == ["no", "no", "no"]
+    (general,) = (folder / "events.jsonl").read_text().splitlines()
+    assert json.loads(general)["data"]["text"] == "shutter open"
 
 
 def test_one_that_ended_cleanly_or_that_is_written_is_left_alone(tmp_path):

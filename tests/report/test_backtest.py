@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,15 @@ from matplotlib.image import imread
 from monitor.core.session import Session
 from monitor.engine.record import Recorder
 from monitor.errors import SettingError
-from monitor.records import OperatorRequest, Output, Record, ScanReply, ScanRequest
+from monitor.records import (
+    OperatorRequest,
+    Order,
+    Output,
+    PolicyChange,
+    Record,
+    ScanReply,
+    ScanRequest,
+)
 from monitor.report.policies import backtest
 from tests.core.experiment import cycler_documents, experiment, scan_records, settings
 
@@ -24,9 +33,15 @@ dose_per_scan_kGy = 2.0
 """
 
 
-def recorded(folder: Path, *, answer: str = "accepted", **onset: Any) -> Path:
+def recorded(
+    folder: Path,
+    *,
+    answer: str = "accepted",
+    orders: Mapping[int, Order] | None = None,
+    **onset: Any,
+) -> Path:
     """Three scans of a cell; requests are answered so, suggestions confirmed; a fourth scan answers
-    what was asked for."""
+    what was asked for. `orders`: what an operator orders before the message of this number."""
     chosen = settings(experiment={"name": "trial", "data_dir": str(folder)}, onset=onset)
     session, recorder = Session(chosen), Recorder(chosen)
     asked: list[str] = []
@@ -44,7 +59,9 @@ def recorded(folder: Path, *, answer: str = "accepted", **onset: Any) -> Path:
         elif getattr(output, "kind", "") == "scan_suggested":
             feed(OperatorRequest("A", "pit_onset", 0.0, output.data["id"]))
 
-    for record in experiment():
+    for number, record in enumerate(experiment()):
+        if orders and number in orders:
+            feed(orders[number])
         feed(record)
     if asked and answer == "accepted":
         for document in cycler_documents(5400.0)[63:]:
@@ -77,6 +94,43 @@ def test_the_live_decisions_come_out_the_same(
     fired = [row["scan"] for row in live["fired"]]
     assert fired == [data["scan"] for data in told if data["verdict"] != "no"]
     assert bool(fired) is (onset.get("mode") != "off")
+
+
+@pytest.mark.parametrize(
+    ("onset", "orders", "verdicts"),
+    [
+        ({}, {150: PolicyChange("A", "off")}, ["no", "no", "no"]),
+        ({"mode": "off"}, {150: PolicyChange("A", "auto")}, ["no", "ask", "no"]),
+        ({"mode": "off"}, {300: PolicyChange("A", "auto")}, ["no", "no", "ask"]),
+        ({"mode": "off"}, {90: PolicyChange("A", "suggest")}, ["no", "suggest", "no"]),
+        ({}, {90: PolicyChange("A", "auto", 0), 300: PolicyChange("A", "auto", 5)},
+         ["no", "no", "ask"]),
+    ],
+)  # fmt: skip
+def test_decisions_under_a_policy_that_was_changed_come_out_the_same(
+    tmp_path: Path, onset: dict[str, Any], orders: dict[int, Order], verdicts: list[str]
+) -> None:
+    folder = recorded(tmp_path, orders=orders, cooldown_s=0.0, **onset)
+    ((live,),) = backtest([folder], [], as_json=True).values()
+    same = live["reproduced"]
+    assert same["same"] == same["of"] == live["scans"] >= 3
+    events = (folder / "A" / "events.jsonl").read_text().splitlines()
+    told = [json.loads(line)["data"]["verdict"] for line in events if '"decision"' in line]
+    assert told[:3] == verdicts
+    without = [line for line in events if '"policy_changed"' not in line]
+    (folder / "A" / "events.jsonl").write_text("\n".join(without) + "\n")
+    ((deaf,),) = backtest([folder], [], as_json=True).values()
+    assert deaf["reproduced"]["same"] < same["same"], "the changes are what made them so"
+
+
+def test_a_recording_that_does_not_say_the_mode_can_be_judged_again(tmp_path: Path) -> None:
+    folder = recorded(tmp_path)
+    events = folder / "A" / "events.jsonl"
+    older = events.read_text().replace('"mode":"auto","max_scans":20,', "")
+    assert older != events.read_text()
+    events.write_text(older)
+    ((live,),) = backtest([folder], [], as_json=True).values()
+    assert live["reproduced"]["same"] == live["reproduced"]["of"] > 0
 
 
 def test_a_decision_that_was_changed_is_told(tmp_path: Path) -> None:

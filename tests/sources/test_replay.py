@@ -14,10 +14,13 @@ from monitor.engine.record import Recorder
 from monitor.errors import RecordingError
 from monitor.recording.read import open_experiment
 from monitor.records import (
+    Acknowledgement,
     BadInput,
     CyclerDocument,
     FeedQuiet,
+    OperatorNote,
     OperatorRequest,
+    PolicyChange,
     Record,
     ScanReply,
     ScanResult,
@@ -73,7 +76,10 @@ def two_cells() -> list[tuple[str, Record]]:
         ("documents", cycler_event("A", 1.6e9 + 100, 0.05)),
         ("slices", BadInput("slices", "not_json", "a message is not JSON")),
         ("replies", ScanReply("id", "refused", "no beam")),
-        ("operator", OperatorRequest("A", "manual", 3.0)),
+        ("operator", OperatorRequest("A", "manual", 3.0, why="a step", by="J. D.")),
+        ("operator", PolicyChange("B", "off", 3, "J. D.", 4.0)),
+        ("operator", OperatorNote("", "Küvette gewechselt \U0001f50b", "J. D.", 0, 5.0)),
+        ("operator", Acknowledgement("A", 9999, "", 6.0)),
         ("slices", FeedQuiet()),
     ]
     return made
