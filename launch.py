@@ -273,6 +273,36 @@ def replay(
         )
 
 
+@app.command("open")
+def open_recording(
+    experiment: Annotated[Path, typer.Argument(help="Folder of a recorded experiment.")],
+    headless: Annotated[
+        bool, typer.Option("--headless", help="Serve it, without a screen.")
+    ] = False,
+    pull: Annotated[
+        str | None,
+        typer.Option(help="Address to answer screens at; else as recorded, or a free one."),
+    ] = None,
+    status: Annotated[
+        str | None, typer.Option(help="Address to publish status at; else likewise.")
+    ] = None,
+) -> None:
+    """A recorded experiment on the screen at once, as it is in the files; nothing is computed."""
+    with one_line_errors():
+        from monitor.opened import run_open
+
+        if not headless and not has_display():
+            say.print("no display here: serving without a screen")
+            headless = True
+        run_open(
+            experiment,
+            pull=pull,
+            status=status,
+            screen=None if headless else _screen,
+            say=lambda text: say.print(text, soft_wrap=True),
+        )
+
+
 @app.command()
 def report(
     experiment: Annotated[Path, typer.Argument(help="Folder of a recorded experiment.")],

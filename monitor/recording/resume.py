@@ -68,6 +68,24 @@ def is_interrupted(folder: Path) -> bool:
         os.close(file)
 
 
+def is_growing(folder: Path) -> bool:
+    """True where an engine records into the folder now. Needs no right to write there."""
+    path = folder / LOCK_FILE
+    if fcntl is None or not path.is_file():
+        return False
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(file)
+    return False
+
+
 def interrupted(settings: Settings, data_dir: Path) -> tuple[Experiment | None, str]:
     """The newest recording of this experiment, where it broke off and can be gone on with; where it
     cannot, why not. Raises RecordingError where it cannot be read."""

@@ -1,0 +1,147 @@
+"""All of a recording but its pixels and maps, read at once; a damaged file costs only itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from monitor.errors import RecordingError
+from monitor.recording import layout
+from monitor.recording.happened import Past
+from monitor.recording.read import Cell, Scan
+from monitor.recording.stored import result_of, start_of
+from monitor.records import Event, Output, ScanResult, ScanStart
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A scan that was not finished: it runs, or the recording broke off in it."""
+
+    start: ScanStart
+    received: int
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What could not be read, in one line; `scan`: the number in its file's name, or None."""
+
+    cell: str
+    scan: int | None
+    text: str
+
+
+@dataclass
+class Contents:
+    """What is recorded of one cell. `files`: by scan number; where several runs counted the same
+    number, the newest run's. `latest`: the file of the newest scan, finished or not."""
+
+    name: str
+    results: list[ScanResult] = field(default_factory=list)
+    parts: list[Part] = field(default_factory=list)
+    files: dict[int, Scan] = field(default_factory=dict)
+    latest: Scan | None = None
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def slices(self) -> int:
+        """Slices that came."""
+        finished = sum(int(np.count_nonzero(result.ledger)) for result in self.results)
+        return finished + sum(part.received for part in self.parts)
+
+    @property
+    def slice_bytes(self) -> int:
+        """Bytes of the pixels of all slices that came."""
+        counted = [(r.start, int(np.count_nonzero(r.ledger))) for r in self.results]
+        counted += [(part.start, part.received) for part in self.parts]
+        return sum(number * _bytes_of_slice(start) for start, number in counted)
+
+
+def read_contents(cell: Cell) -> Contents:
+    """Results, scans that were not finished, and what could not be read of a cell."""
+    found = Contents(cell.name)
+    times: dict[int, float] = {}
+    newest = float("-inf")
+    for scan in (*cell.scans, *cell.unfinished):
+        if scan.partial and not scan.path.exists():  # finished since the folder was looked at
+            scan = Scan(scan.path.with_name(scan.path.name.removesuffix(layout.PART)))
+        try:
+            start = _take(scan, found)
+        except RecordingError as error:
+            found.problems.append(Problem(cell.name, _number_in_name(scan), str(error)))
+            continue
+        if start.start_time >= times.get(start.key.scan, float("-inf")):
+            times[start.key.scan] = start.start_time
+            found.files[start.key.scan] = scan
+        if start.start_time >= newest:
+            newest, found.latest = start.start_time, scan
+    found.results.sort(key=lambda result: result.start.start_time)
+    found.parts.sort(key=lambda part: part.start.start_time)
+    return found
+
+
+def _take(scan: Scan, found: Contents) -> ScanStart:
+    start = start_of(scan)
+    if start.key.cell != found.name:
+        raise RecordingError(f"{scan.path}: holds a scan of cell {start.key.cell}; left out")
+    if scan.partial:
+        found.parts.append(Part(start, int(np.count_nonzero(scan.ledger()))))
+    else:
+        found.results.append(result_of(scan))
+    return start
+
+
+def in_order(past: Past, contents: Iterable[Contents]) -> Iterator[Output]:
+    """Everything as it came out of the session: each result right before its `scan_complete`.
+
+    Results that no event tells of come last. A scan that was concluded and is in none of the files
+    is added to the problems of its cell.
+    """
+    cells = {found.name: found for found in contents}
+    waiting = {name: _by_number(found.results) for name, found in cells.items()}
+    for output in past.outputs:
+        number = _concluded(output)
+        if number is not None and output.cell in cells:
+            results = waiting[output.cell].get(number)
+            if results:
+                yield results.pop(0)
+            else:
+                _miss(cells[output.cell], number)
+        yield output
+    for numbers in waiting.values():
+        for results in numbers.values():
+            yield from results
+
+
+def _by_number(results: Iterable[ScanResult]) -> dict[int, list[ScanResult]]:
+    numbers: dict[int, list[ScanResult]] = {}
+    for result in results:
+        numbers.setdefault(result.key.scan, []).append(result)
+    return numbers
+
+
+def _concluded(output: Any) -> int | None:
+    """The number of the scan that was concluded, where the output is the event that says so."""
+    if not isinstance(output, Event) or output.kind != "scan_complete":
+        return None
+    number = output.data.get("scan")
+    return number if type(number) is int else None
+
+
+def _miss(found: Contents, number: int) -> None:
+    if all(problem.scan != number for problem in found.problems):
+        text = f"scan {number} of cell {found.name} was concluded, but no file holds it"
+        found.problems.append(Problem(found.name, number, text))
+
+
+def _number_in_name(scan: Scan) -> int | None:
+    digits = re.match(r"scan_(\d{1,9})\.", scan.path.name)
+    return int(digits[1]) if digits else None
+
+
+def _bytes_of_slice(start: ScanStart) -> int:
+    rows, columns = start.slice_shape
+    return rows * columns * np.dtype(start.dtype).itemsize
