@@ -27,18 +27,16 @@ from monitor.core.plateau import Plateau, complete
 from monitor.core.plating import Measured, PlatingWatch
 from monitor.core.register import Frame, Registration
 from monitor.core.surfaces import Heights
-from monitor.core.tiles import mean_over_tiles
+from monitor.core.tiles import mean_over_tiles, tile_px
 from monitor.core.tilt import Plane
 from monitor.faraday import thickness_um
 from monitor.records import ScanResult, ScanStart, frozen
 from monitor.settings import CellSettings, PitSettings
 
-TILE_UM = 50.0
 BIN_UM = 0.05
 SMOOTHING_UM = 0.4
 VOXEL_BIN = 0.07
 VOXEL_SMOOTHING = 0.56
-TILES_A_SIDE = 4
 PERCENTILE_SAMPLE = 262144
 AREAL_LENGTHS = ("Sa", "Sq", "Sz", "Svk", "Vvv")
 """Vvv is a volume per area: a length."""
@@ -236,7 +234,7 @@ class CellAnalysis:
         """The table row: coulometry, Averaged, Complete and closure (Tonin et al., Table 1)."""
         lost = maps["removal"]
         in_um = scan.start.voxel_size_um is not None
-        averaged, averaged_error = mean_over_tiles(lost, _tile(scan.start))
+        averaged, averaged_error = mean_over_tiles(lost, tile_px(scan.start))
         plateau = self._plateau(scan.start, lost)
         charge, _ = self._charge_and_hours(reference.start.time, scan.start.time)
         coulometry = thickness_um(charge) if charge is not None and in_um else None
@@ -265,7 +263,7 @@ class CellAnalysis:
             lost,
             bin_width=BIN_UM if in_um else VOXEL_BIN,
             sigma=SMOOTHING_UM if in_um else VOXEL_SMOOTHING,
-            tile_px=_tile(start),
+            tile_px=tile_px(start),
         )
 
     def _pits(
@@ -304,8 +302,8 @@ class CellAnalysis:
             averaged_error=summary["averaged_error_um"],
         )
         lengths = {
-            "pit_depth_max", "pit_depth_mean", "pit_depth_ten", "pit_diameter_median",
-            "pit_detection_limit",
+            "pit_depth_max", "pit_depth_mean", "pit_depth_ten", "pit_depth_p50", "pit_depth_p99",
+            "pit_diameter_median", "pit_diameter_p99", "pit_detection_limit",
         }  # fmt: skip
         summary.update({k + "_um" if k in lengths else k: v for k, v in statistics.items()})
         return found
@@ -356,16 +354,6 @@ def provisional(start: ScanStart, ledger: NDArray[np.uint8], heights: Heights) -
         pits=(),
         summary={},
     )
-
-
-def _tile(start: ScanStart) -> tuple[int, int]:
-    """Side of a tile in pixels: 50 µm, or a quarter of a field too small for that."""
-    _, ny, nx = start.volume_shape
-    _, dy, dx = start.voxel_size
-    side_y, side_x = ny // TILES_A_SIDE, nx // TILES_A_SIDE
-    if start.voxel_size_um:
-        side_y, side_x = min(side_y, round(TILE_UM / dy)), min(side_x, round(TILE_UM / dx))
-    return max(1, side_y), max(1, side_x)
 
 
 def _same_grid(one: ScanStart, other: ScanStart) -> bool:

@@ -133,14 +133,17 @@ def pit_summary(
     `pit_count`; `pit_density_mm2` (pits per mm², None in voxel units); `pitting_factor` (deepest
     penetration from the original surface, plateau + depth, ÷ mean penetration; None unless the
     mean is 3 errors above zero); `pit_depth_max`, `pit_depth_mean`, `pit_depth_ten` (of the ten
-    deepest); `pit_area_fraction` (opening); `pit_diameter_median`; `pit_detection_limit` (see
+    deepest), `pit_depth_p50`, `pit_depth_p99` (percentiles over the pits); `pit_area_fraction`
+    (opening); `pit_diameter_median`, `pit_diameter_p99`; `pit_detection_limit` (see
     `detection_limit`).
     """
     pits = pit_map.pits
-    depths = np.sort([pit.depth_max for pit in pits])[::-1]
+    depths = np.sort(np.array([pit.depth_max for pit in pits]))[::-1]
     density = len(pits) / area_total * 1e6 if length_unit == "µm" and area_total > 0.0 else None
     significant = averaged > max(0.0, 3.0 * averaged_error)
     deepest = float(depths[0]) if pits else None
+    depth_p50, depth_p99 = _quantiles(depths)
+    diameter_p50, diameter_p99 = _quantiles(np.array([pit.diameter for pit in pits]))
     return {
         "pit_count": len(pits),
         "pit_density_mm2": density,
@@ -150,10 +153,21 @@ def pit_summary(
         "pit_depth_max": deepest,
         "pit_depth_mean": float(depths.mean()) if pits else None,
         "pit_depth_ten": float(depths[:10].mean()) if pits else None,
+        "pit_depth_p50": depth_p50,
+        "pit_depth_p99": depth_p99,
         "pit_area_fraction": sum(p.area for p in pits) / area_total if area_total > 0.0 else None,
-        "pit_diameter_median": float(np.median([p.diameter for p in pits])) if pits else None,
+        "pit_diameter_median": diameter_p50,
+        "pit_diameter_p99": diameter_p99,
         "pit_detection_limit": pit_map.detection_limit,
     }
+
+
+def _quantiles(values: NDArray[np.float64]) -> tuple[float | None, float | None]:
+    """Median and 99th percentile, linear between neighbours; None of nothing."""
+    if not values.size:
+        return None, None
+    middle, high = np.percentile(values, (50.0, 99.0))
+    return float(middle), float(high)
 
 
 def _smoothed(depth: Map, error: Map) -> tuple[Map, Map]:

@@ -8,8 +8,24 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from monitor.records import ScanStart
+
+TILE_UM = 50.0
+TILES_A_SIDE = 4
+
 Map = NDArray[np.float32]
 Edges = NDArray[np.int64]
+
+
+def tile_px(start: ScanStart) -> tuple[int, int]:
+    """Sides (y, x) of a tile of a scan's maps in pixels: 50 µm, or a quarter of a field too small
+    for that."""
+    _, ny, nx = start.volume_shape
+    _, dy, dx = start.voxel_size
+    side_y, side_x = ny // TILES_A_SIDE, nx // TILES_A_SIDE
+    if start.voxel_size_um:
+        side_y, side_x = min(side_y, round(TILE_UM / dy)), min(side_x, round(TILE_UM / dx))
+    return max(1, side_y), max(1, side_x)
 
 
 def mean_over_tiles(values: Map, tile_px: tuple[int, int]) -> tuple[float, float]:

@@ -376,6 +376,9 @@ def test_summary():
     assert summary["pitting_factor"] == pytest.approx(24.0 / averaged, rel=0.01)
     assert summary["pit_area_fraction"] == pytest.approx((depth > 0).mean(), rel=0.1)
     assert summary["pit_diameter_median"] == pytest.approx(22.0, abs=1.0)
+    assert summary["pit_depth_p50"] == pytest.approx(15.0, abs=0.2)
+    assert summary["pit_depth_p99"] == pytest.approx(15.0 + 0.98 * 5.0, abs=0.2)
+    assert summary["pit_diameter_p99"] == pytest.approx(22.0 + 0.98 * 2.0, abs=1.0)
 
 
 def test_summary_without_pits_or_units():
@@ -385,8 +388,9 @@ def test_summary_without_pits_or_units():
     )
     assert summary["pit_count"] == 0
     assert summary["pit_area_fraction"] == 0.0
-    for name in ("pit_density_mm2", "pitting_factor", "pit_depth_max", "pit_diameter_median"):
-        assert summary[name] is None
+    unknown = {"pit_density_mm2", "pitting_factor", "pit_depth_max", "pit_depth_p50",
+               "pit_depth_p99", "pit_diameter_median", "pit_diameter_p99"}  # fmt: skip
+    assert unknown <= {name for name, value in summary.items() if value is None}
 
 
 def test_splitting_agrees_with_scikit_image():
