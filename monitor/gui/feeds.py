@@ -29,7 +29,7 @@ TIPS = {
     "documents": "LIVE: a document came in the last 10 s\nIDLE: none has come yet\n"
     "LATE: silent for more than 10 s\nDEAD: silent for more than 60 s\n"
     "REPLAY: a recording is played or shown",
-    "cell": "▶ LIVE: slices of a running scan come\n● IDLE: no scan runs and none is due\n"
+    "cell": "▶ LIVE: slices of a running scan come\n○ IDLE: no scan runs and none is due\n"
     "▲ LATE: the running scan is silent for more than 10 s, or a scan is overdue by more than a "
     "tenth of the period, or the cycler is silent for more than 60 s\n"
     "✕ DEAD: the running scan is silent for more than 60 s, a scan is overdue by a whole period, "

@@ -1,0 +1,153 @@
+"""What a card of the board says about its cell. Pure functions, no Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from monitor.gui.feeds import State, cell_health, time_left
+from monitor.gui.map_text import UNIT_TEXT
+from monitor.gui.model import Answer, Snapshot, measure
+from monitor.gui.text import clock, duration, number
+
+Tone = Literal["text", "muted", "warn", "bad"]
+"""How a line is meant: names of colours of the palette."""
+CLOSURE_TRUSTED = (0.8, 1.2)
+NEWS = ("alarm", "pit_onset")
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One number of a card: `tip` is its definition and unit."""
+
+    title: str
+    value: str
+    tip: str
+    tone: Tone = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class CellFacts:
+    """All words of a card. `progress`: slices that came and that there are; None where no scan
+    runs. `news`: the newest alarm or onset."""
+
+    name: str
+    state: State
+    age: str
+    why: str
+    progress: tuple[int, int] | None
+    scanning: str
+    due: str
+    due_tone: Tone
+    rows: tuple[Fact, ...]
+    news: str
+    news_tone: Tone
+
+
+def cell_facts(snapshot: Snapshot, name: str) -> CellFacts:
+    """The words of the card of this cell; what has never come is a dash."""
+    health = cell_health(snapshot, name)
+    cell = snapshot.cell(name) or {}
+    running = cell.get("running")
+    scanning = "no scan is running"
+    if running:
+        of = f"{running['received']} of {running['slices']} slices"
+        scanning = f"scan {running['scan']}: {of}"
+    due, due_tone = _due(cell)
+    news, news_tone = _news(snapshot, cell, name)
+    return CellFacts(
+        name=name,
+        state=health.state,
+        age="" if health.age_s is None else duration(health.age_s),
+        why=health.why,
+        progress=(running["received"], running["slices"]) if running else None,
+        scanning=scanning,
+        due=due,
+        due_tone=due_tone,
+        rows=_rows(cell),
+        news=news,
+        news_tone=news_tone,
+    )
+
+
+def map_words(answer: Answer | None, has_scans: bool) -> tuple[str, str]:
+    """What stands under the small map (which map, where its colours begin and end), and what stands
+    in its place where there is none."""
+    if answer is not None and answer.error:
+        return "", answer.error
+    if answer is None or answer.array is None:
+        return "", "the map is on its way" if has_scans else "the first scan brings a map"
+    header = answer.header
+    name, scan = str(header["name"]), header["scan"]
+    if answer.levels is None:
+        return "", f"no {name} is measurable in scan {scan}"
+    low, high = answer.levels
+    unit = UNIT_TEXT.get(header["units"], header["units"])
+    digits = 2 if "mA" in unit else 1
+    return f"{name} {low:.{digits}f} … {high:.{digits}f} {unit}", ""
+
+
+def _rows(cell: Mapping[str, Any]) -> tuple[Fact, ...]:
+    scan = _newest_final(cell.get("scans", ()))
+    since = f"of scan {scan['scan']}, the newest that is whole" if scan else "of the newest scan"
+    reading = cell.get("cycler") or {}
+    soc, step = scan.get("soc"), scan.get("step")
+    soc_text = number(soc and 100 * soc, 0, "%")
+    closure = scan.get("closure")
+    low, high = CLOSURE_TRUSTED
+    trusted = closure is None or low <= closure <= high
+    pits = scan.get("pit_count")
+    unit = str(scan.get("length_unit", ""))
+    return (
+        Fact("SOC", soc_text, f"State of charge, {since}, by charge and capacity; %"),
+        Fact("Step", str(step or "–"), f"Charge, discharge or rest, {since}"),
+        Fact("E", number(reading.get("potential_V"), 3, "V"), "Potential of the cell now, V"),
+        Fact("I", number(reading.get("current_mA"), 3, "mA"), "Current of the cycler now, mA"),
+        Fact("Pits", "–" if pits is None else f"{pits}", f"Significant pits {since}"),
+        Fact(
+            "Deepest",
+            number(measure(scan, "pit_depth_max"), 1, unit),
+            f"Greatest depth of a pit below the plateau, {since}",
+        ),
+        Fact(
+            "Closure",
+            number(closure, 2),
+            f"Averaged removal ÷ Faraday thickness, {since}: 1 where all charge is found as "
+            f"lithium; coloured outside {low}–{high}",
+            "text" if trusted else "warn",
+        ),
+    )
+
+
+def _newest_final(scans: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    return next((scan for scan in reversed(list(scans)) if not scan["provisional"]), {})
+
+
+def _due(cell: Mapping[str, Any]) -> tuple[str, Tone]:
+    """Countdown to the next scan on schedule, in the cell's own time."""
+    left, at = time_left(cell), cell.get("next_scan_time")
+    if left is not None and left < 0:
+        return f"next scan overdue by {duration(left)}", "warn"
+    if left is not None:
+        return f"next scan in {duration(left)}", "text"
+    return f"next scan at {clock(at)} UTC" if at else "next scan –", "muted"
+
+
+def _news(snapshot: Snapshot, cell: Mapping[str, Any], name: str) -> tuple[str, Tone]:
+    """The newest alarm of the cell, or else its newest event that is one or an onset."""
+    alarms = cell.get("alarms") or ()
+    newest = max(alarms, key=lambda alarm: alarm.get("number") or 0, default=None)
+    if newest is None:
+        told = (e for e in reversed(snapshot.events) if e.get("cell") == name)
+        newest = next((event for event in told if event.get("type") in NEWS), None)
+    if newest is None:
+        return "", "muted"
+    text = str(newest.get("text") or newest.get("why") or "")
+    at = f"{clock(newest['time'])} " if newest.get("time") else ""
+    onset = newest.get("type") == "pit_onset"
+    seen = newest.get("acknowledged") or newest.get("seen")
+    scan = newest.get("scan")
+    where = "" if scan is None else f"scan {scan}: "
+    tone: Tone = "muted" if seen else "warn" if onset else "bad"
+    return f"{at}{'pit onset, ' if onset else ''}{where}{text}", tone
