@@ -87,7 +87,7 @@ class Recorded:
         self._outputs = list(in_order(self._past, self._contents.values()))
         self._cycler = {name: self._columns(name) for name in names}
         files = {name: found.files for name, found in self._contents.items()}
-        self._maps = MapCache(files, settings.results.memory_MB * 1e6)
+        self.maps = MapCache(files, settings.results.memory_MB * 1e6)
 
     def __str__(self) -> str:
         scans = sum(len(found.results) for found in self._contents.values())
@@ -109,7 +109,7 @@ class Recorded:
             self._settings,
             section=self.section,
             on_operator=_refuse,
-            stored_map=self._maps.get,
+            stored_map=self.maps.get,
             mode="recording",
         )
         facts: dict[str, Any] = {"feeds": self._feeds(), "running": self._running()}

@@ -41,15 +41,17 @@ class StoredMaps(Mapping[str, NDArray[Any]]):
 
 def result_of(scan: Scan) -> ScanResult:
     """The final result of a scan, with `StoredMaps` for its maps. Raises RecordingError."""
+    start = start_of(scan)
     return ScanResult(
-        start=start_of(scan),
+        start=start,
         provisional=False,
         complete=scan.complete,
         ledger=frozen(scan.ledger()),
         maps=StoredMaps(scan),
         pit_labels=None,
         pits=pits_of(scan),
-        summary=scan.summary(),
+        # a summary in a file cuts long texts short, and cannot tell "" from unknown
+        summary={**scan.summary(), "reason": start.reason, "request": start.request},
     )
 
 
