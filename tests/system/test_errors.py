@@ -51,7 +51,9 @@ def test_no_display_for_a_screen() -> None:
     _fails(1, "no display", "gui")
 
 
-@pytest.mark.parametrize("command", ["demo", "engine", "replay", "publish", "report", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["demo", "engine", "open", "replay", "publish", "report", "doctor"]
+)
 def test_every_command_has_help(command: str) -> None:
     shown = launch(command, "--help")
     assert shown.returncode == 0
