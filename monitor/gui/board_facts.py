@@ -135,19 +135,26 @@ def _due(cell: Mapping[str, Any]) -> tuple[str, Tone]:
 
 
 def _news(snapshot: Snapshot, cell: Mapping[str, Any], name: str) -> tuple[str, Tone]:
-    """The newest alarm of the cell, or else its newest event that is one or an onset."""
-    alarms = cell.get("alarms") or ()
-    newest = max(alarms, key=lambda alarm: alarm.get("number") or 0, default=None)
-    if newest is None:
-        told = (e for e in reversed(snapshot.events) if e.get("cell") == name)
-        newest = next((event for event in told if event.get("type") in NEWS), None)
-    if newest is None:
+    """The newest alarm that waits to be seen, or else the newest event that is an alarm or an
+    onset."""
+    waiting = cell.get("alarms") or ()
+    if waiting:
+        newest = max(waiting, key=lambda alarm: alarm.get("number") or 0)
+        more = f"{len(waiting)} alarms, newest: " if len(waiting) > 1 else ""
+        return more + _told(newest), "bad"
+    told = (event for event in reversed(snapshot.events) if event.get("cell") == name)
+    last = next((event for event in told if event.get("type") in NEWS), None)
+    if last is None:
         return "", "muted"
-    text = str(newest.get("text") or newest.get("why") or "")
-    at = f"{clock(newest['time'])} " if newest.get("time") else ""
-    onset = newest.get("type") == "pit_onset"
-    seen = newest.get("acknowledged") or newest.get("seen")
-    scan = newest.get("scan")
+    if last["type"] == "pit_onset":
+        return f"pit onset, {_told(last)}", "warn"
+    # it does not wait any more: someone has seen it
+    return _told(last), "muted" if "alarms" in cell else "bad"
+
+
+def _told(event: Mapping[str, Any]) -> str:
+    """When, in which scan and what."""
+    at = f"{clock(event['time'])} " if event.get("time") else ""
+    scan = event.get("scan")
     where = "" if scan is None else f"scan {scan}: "
-    tone: Tone = "muted" if seen else "warn" if onset else "bad"
-    return f"{at}{'pit onset, ' if onset else ''}{where}{text}", tone
+    return f"{at}{where}{event.get('text') or event.get('why') or ''}"

@@ -97,13 +97,22 @@ def test_the_news_are_the_newest_alarm_or_onset_of_this_cell():
     ]
     about = {"A": made.cell(made.scan(5)), "B": made.cell(made.scan(5))}
     facts = cell_facts(made.snapshot(about, events=told), "A")
-    assert facts.news.endswith("pit onset, scan 5: 4 significant pits")
+    assert (facts.news, facts.news_tone) == (
+        "pit onset, 08:53:20 scan 5: 4 significant pits", "warn"
+    )  # fmt: skip
     alarms = [{"number": 9, "time": made.T0, "scan": 5, "text": "12 slices are missing"},
               {"number": 4, "time": made.T0, "scan": 2, "text": "older"}]  # fmt: skip
     about["A"]["alarms"] = alarms
     facts = cell_facts(made.snapshot(about, events=told), "A")
-    assert facts.news.endswith("scan 5: 12 slices are missing")
+    assert facts.news == "2 alarms, newest: 08:53:20 scan 5: 12 slices are missing"
     assert facts.news_tone == "bad"
+
+
+@pytest.mark.parametrize(("more", "tone"), [({}, "bad"), ({"alarms": []}, "muted")])
+def test_an_alarm_that_has_been_seen_is_not_red_any_more(more, tone):
+    about = {"A": made.cell(made.scan(5), **more)}
+    facts = cell_facts(made.snapshot(about, events=[event("alarm", text="12 slices")]), "A")
+    assert (facts.news, facts.news_tone) == ("08:53:20 scan 5: 12 slices", tone)
 
 
 def test_what_stands_for_a_map_that_is_not_there():
