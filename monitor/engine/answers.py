@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
+from monitor.engine.measured import is_slow, map_reply, profile_reply, statistics_reply
+from monitor.engine.orders import Orders
+from monitor.engine.pit_history import pit_history
 from monitor.engine.store import Store
 from monitor.errors import BadMessage, PitwatchError
-from monitor.records import OperatorRequest, map_units
+from monitor.records import Order
 from monitor.settings import Settings
 from monitor.wire import questions as ask
 from monitor.wire import results
 from monitor.wire.fields import Frame, to_json
 
 Section = Callable[[str, int | None, str, int], NDArray[Any]]
+Facts = dict[str, Any]
 
 
 class Answers:
@@ -27,19 +30,19 @@ class Answers:
         settings: Settings,
         store: Store,
         section: Section | None,
-        on_operator: Callable[[OperatorRequest], None],
+        on_operator: Callable[[Order], None],
     ) -> None:
-        self._settings = settings
         self._store = store
         self._section = section
-        self._on_operator = on_operator
+        self._orders = Orders(settings, store, on_operator)
 
     def is_slow(self, request: ask.Request) -> bool:
-        """True where the answer needs a file, or the recorder's time."""
-        if isinstance(request, ask.SectionRequest):
-            return self._section is not None
-        if isinstance(request, ask.MapRequest):
-            return self._store.is_on_disk(request.cell, request.scan, request.name)
+        """True where the answer needs a file, the recorder's time, or much arithmetic."""
+        match request:
+            case ask.SectionRequest():
+                return self._section is not None
+            case ask.MapRequest() | ask.StatisticsRequest() | ask.ProfileRequest():
+                return is_slow(self._store, request)
         return False
 
     def reply(self, request: ask.Request) -> list[Frame]:
@@ -54,48 +57,29 @@ class Answers:
     def _reply(self, request: ask.Request) -> list[Frame]:
         match request:
             case ask.StateRequest():
-                text = self._store.state(request.since, request.engine)
-                return [text[:-1] + b',"tag":%s}' % to_json(request.tag)]
+                return [_tagged(self._store.state(request.since, request.engine), request.tag)]
+            case ask.EventsRequest():
+                return [_tagged(self._store.events(request), request.tag)]
             case ask.MapRequest():
-                return self._map(request)
+                return map_reply(self._store, request)
+            case ask.StatisticsRequest():
+                return statistics_reply(self._store, request)
+            case ask.ProfileRequest():
+                return profile_reply(self._store, request)
             case ask.SectionRequest():
                 return self._cut(request)
             case ask.PitsRequest():
                 scan = self._store.scan(request.cell, request.scan)
                 columns = results.pit_columns(scan.pits, scan.start.length_unit)
-                header = {"type": "pits", "cell": request.cell, "scan": scan.start.key.scan}
-                return results.encode_reply({**header, "columns": columns, "tag": request.tag})
+                return _about("pits", request, {"scan": scan.start.key.scan, "columns": columns})
+            case ask.PitHistoryRequest():
+                history = pit_history(self._store.finals(request.cell), request.pit)
+                return _about("pit_history", request, {"pit": request.pit, **history})
             case ask.CyclerRequest():
                 columns = self._store.columns(request.cell, request.max_points)
-                header = {"type": "cycler", "cell": request.cell, "tag": request.tag}
-                return results.encode_reply({**header, "columns": columns})
-            case ask.ScanOrder():
-                return self._order(request)
-
-    def _map(self, request: ask.MapRequest) -> list[Frame]:
-        scan = self._store.scan(request.cell, request.scan)
-        whole = self._store.map(scan, request.name)
-        ny, nx = whole.shape
-        y0, y1, x0, x1 = results.fit((ny, nx), request.window, request.shape)
-        step = results.thinning((y1 - y0, x1 - x0), request.shape)
-        start = scan.start
-        header = {
-            "type": "map",
-            "cell": request.cell,
-            "scan": start.key.scan,
-            "name": request.name,
-            "units": ""
-            if request.name == "pit_labels"
-            else map_units(request.name, start.length_unit),
-            "length_unit": start.length_unit,
-            "window": (y0, y1, x0, x1),
-            "step": step,
-            "voxel_size": start.voxel_size,
-            "provisional": scan.provisional,
-            "tag": request.tag,
-        }
-        kind = np.int32 if request.name == "pit_labels" else np.float32
-        return results.encode_reply(header, whole[y0:y1:step, x0:x1:step].astype(kind, copy=False))
+                return _about("cycler", request, {"columns": columns})
+            case ask.ScanOrder() | ask.PolicyOrder() | ask.NoteOrder() | ask.AcknowledgeOrder():
+                return self._orders.reply(request)
 
     def _cut(self, request: ask.SectionRequest) -> list[Frame]:
         self._store.check_cell(request.cell)
@@ -115,20 +99,16 @@ class Answers:
         }
         return results.encode_reply(header, plane[::step, ::step])
 
-    def _order(self, request: ask.ScanOrder) -> list[Frame]:
-        header = {"type": "request_scan", "cell": request.cell, "tag": request.tag}
-        try:
-            self._store.check_cell(request.cell)
-            if self._settings.requests.backend == "none" and request.accepted:
-                raise PitwatchError('no acquisition is connected: requests.backend is "none"')
-            now = self._store.time_of(request.cell)
-            wish = OperatorRequest(
-                request.cell, request.reason, now, request.suggestion, request.accepted
-            )
-            self._on_operator(wish)
-        except PitwatchError as error:
-            return results.encode_reply({**header, "status": "refused", "why": str(error)})
-        return results.encode_reply({**header, "status": "sent", "why": ""})
+
+def _about(
+    kind: str, request: ask.PitsRequest | ask.PitHistoryRequest | ask.CyclerRequest, facts: Facts
+) -> list[Frame]:
+    return results.encode_reply({"type": kind, "cell": request.cell, "tag": request.tag, **facts})
+
+
+def _tagged(reply: bytes, tag: str) -> bytes:
+    """A JSON object with the tag put in at its end."""
+    return reply[:-1] + b',"tag":%s}' % to_json(tag)
 
 
 def error_reply(why: str, tag: str = "") -> list[Frame]:

@@ -17,12 +17,13 @@ from typing import Any
 import zmq
 
 from monitor.engine.answers import Answers, Section, error_reply
-from monitor.engine.store import Store, StoredMap
+from monitor.engine.scans import StoredMap
+from monitor.engine.store import Store
 from monitor.errors import BadMessage, PitwatchError, SettingError
-from monitor.records import CyclerReading, Event, OperatorRequest, ScanRequest, ScanResult
+from monitor.records import CyclerPoint, CyclerReading, Event, Order, ScanRequest, ScanResult
 from monitor.settings import Settings
 from monitor.wire.asked import decode_request
-from monitor.wire.fields import Frame
+from monitor.wire.fields import MAX_NAME, Frame
 from monitor.wire.questions import Request
 
 __all__ = ["Publisher", "Section"]
@@ -31,6 +32,8 @@ HEARTBEAT_S = 1.0
 REPLIES_WAITING_PER_SCREEN = 32
 STATUS_WAITING_PER_SCREEN = 1000
 MAX_SLOW_WAITING = 64
+MAX_MESSAGE_BYTES = 2**20
+"""What a screen sends beyond this costs it the connection; memory is not taken for it."""
 
 
 class Publisher:
@@ -45,7 +48,7 @@ class Publisher:
         settings: Settings,
         *,
         section: Section | None,
-        on_operator: Callable[[OperatorRequest], None],
+        on_operator: Callable[[Order], None],
         stored_map: StoredMap | None,
         mode: str = "live",
     ) -> None:
@@ -82,9 +85,16 @@ class Publisher:
         running: Mapping[str, Mapping[str, Any] | None],
         cycler: Mapping[str, CyclerReading],
         recorder: Mapping[str, Any] | None = None,
+        points: Iterable[CyclerPoint] = (),
+        references: Mapping[str, float | None] | None = None,
+        policies: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
-        """Takes what one message brought. The mappings are kept: do not change them afterwards."""
-        self._store.update(outputs, feeds, running, cycler, recorder)
+        """Takes what one message brought. The mappings are kept: do not change them afterwards.
+
+        `cycler`: the last reading of each cell; `points`: all readings that are new; `references`:
+        net charge that each cell's reference scan found stripped, mAh; `policies`: as they stand.
+        """
+        self._store.update(outputs, feeds, running, cycler, recorder, points, references, policies)
         if self._store.outbox:
             self._nudge()
 
@@ -118,6 +128,7 @@ class Publisher:
             )
         made = self._context.socket(kind)
         made.setsockopt(zmq.LINGER, 0)
+        made.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
         made.setsockopt(
             zmq.SNDHWM,
             REPLIES_WAITING_PER_SCREEN if kind == zmq.ROUTER else STATUS_WAITING_PER_SCREEN,
@@ -203,6 +214,6 @@ class Publisher:
 def _tag(frames: list[bytes]) -> str:
     """The tag of a request that could not be read, where it can be told."""
     try:
-        return str(json.loads(frames[0])["tag"])
+        return str(json.loads(frames[0])["tag"])[:MAX_NAME]
     except (ValueError, LookupError, TypeError, RecursionError):
         return ""

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from monitor.records import CyclerReading
+from monitor.records import CyclerPoint, CyclerReading
 from monitor.wire.fields import plain
 
 MAX_READINGS = 400_000
-READING = ("time", "potential_V", "current_mA", "charge_mAh")
+READING = ("time", "potential_V", "current_mA", "charge_mAh", "cycle", "step")
 
 
 class Readings:
-    """The cycler's readings of one cell; where they are too many, every second one is forgotten."""
+    """The cycler's readings of one cell, each with the net charge stripped by then; where they are
+    too many, every second one is forgotten."""
 
     def __init__(self) -> None:
-        self._rows = np.empty((1024, len(READING)))
+        self._rows = np.empty((1024, len(READING) + 1))
         self.count = 0
 
-    def add(self, reading: CyclerReading) -> None:
+    def add(self, reading: CyclerReading, stripped_mAh: float = math.nan) -> None:
         """Appends a reading that is newer than the last; ignores any other."""
         if self.count and reading.time <= self._rows[self.count - 1, 0]:
             return
@@ -29,11 +32,34 @@ class Readings:
             self._rows[: self.count] = self._rows[: 2 * self.count : 2]
         if self.count == len(self._rows):
             self._rows = np.concatenate([self._rows, np.empty_like(self._rows)])
-        self._rows[self.count] = [getattr(reading, name) for name in READING]
+        values = [getattr(reading, name) for name in READING]
+        self._rows[self.count] = [*values, stripped_mAh]
         self.count += 1
 
-    def columns(self, max_points: int) -> dict[str, list[Any]]:
-        """At most `max_points` readings by name, evenly thinned, the newest among them."""
+    def add_point(self, point: CyclerPoint) -> None:
+        """Appends a point of the cell's history; those that it stands for are forgotten."""
+        times = self._rows[: self.count, 0]
+        self.count = int(np.searchsorted(times, point.reading.time))
+        self.add(point.reading, point.stripped_mAh)
+
+    def columns(
+        self,
+        max_points: int,
+        *,
+        area_cm2: float,
+        reference_mAh: float | None = None,
+        capacity_mAh: float | None = None,
+    ) -> dict[str, list[Any]]:
+        """At most `max_points` readings by name, evenly thinned, the newest among them.
+
+        `charge_mAh_cm2`: net charge stripped since the reference scan, which found `reference_mAh`
+        stripped; `soc`: state of charge, of `capacity_mAh`. None where they are not known.
+        """
         step = max(1, -(-self.count // max_points))
         rows = self._rows[: self.count][::-1][::step][::-1]
-        return {name: plain(rows[:, i]) for i, name in enumerate(READING)}
+        stripped: NDArray[np.float64] = rows[:, -1]
+        unknown = math.nan
+        charge = (stripped - (unknown if reference_mAh is None else reference_mAh)) / area_cm2
+        soc = 1.0 - stripped / (capacity_mAh or unknown)
+        columns = {name: plain(rows[:, i]) for i, name in enumerate(READING)}
+        return columns | {"charge_mAh_cm2": plain(charge), "soc": plain(soc)}

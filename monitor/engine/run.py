@@ -16,13 +16,15 @@ from monitor.engine.publish import Publisher
 from monitor.engine.record import Recorder
 from monitor.engine.request import Requester
 from monitor.engine.subscribe import Received
+from monitor.errors import PitwatchError
 from monitor.records import (
     FINAL_REPLIES,
     BadInput,
     CyclerDocument,
+    CyclerPoint,
     Event,
     FeedQuiet,
-    OperatorRequest,
+    Order,
     Output,
     Record,
     ScanReply,
@@ -34,7 +36,7 @@ from monitor.settings import Settings
 
 POLL_MS, ASKING_MS = 50, 5
 SHOW_EVERY_S = 0.05
-MAX_WISHES = 100
+MAX_ORDERS = 100
 
 
 class Source(Protocol):
@@ -66,19 +68,20 @@ class Engine:
         self._source = source
         self._recorder = recorder
         self._on_output = on_output
-        self._wishes: deque[OperatorRequest] = deque(maxlen=MAX_WISHES)
+        self._orders: deque[Order] = deque()
         self._session = Session(settings)
         self._requester = Requester(settings.requests) if mode == "live" else None
         self._publisher = Publisher(
             settings,
             section=recorder.section if recorder else section,
-            on_operator=self._wishes.append,
+            on_operator=self._take_order,
             stored_map=recorder.stored_map if recorder else None,
             mode=mode,
         )
         self._last_slice: dict[str, float] = {}
         self._asked: dict[str, str] = {}
         self._last_shown = 0.0
+        self._new_points: list[CyclerPoint] = []
 
     @property
     def pull_address(self) -> str:
@@ -96,7 +99,7 @@ class Engine:
                 if self._recorder is not None:
                     self._recorder.leave_broken()
                 return
-            outputs = self._session.feed(record)
+            outputs = self._feed(record)
             if self._recorder is not None:
                 self._recorder.write_again(feed, record, outputs)
             self._show(outputs)
@@ -129,11 +132,11 @@ class Engine:
             self._requester.close()
 
     def _beside(self, requester: Requester) -> None:
-        """What comes by other ways than the feeds: replies, the operator's wishes, silence."""
+        """What comes by other ways than the feeds: replies, the operator's orders, silence."""
         for reply in requester.poll():
             self._handle(Received("replies", None, self._stamped(reply)))
-        while self._wishes:
-            self._handle(Received("operator", None, self._wishes.popleft()))
+        while self._orders:
+            self._handle(Received("operator", None, self._orders.popleft()))
         waiting, feeds = self._session.waiting, self._settings.feeds
         for cell in self._session.unfinished:
             silence = time.monotonic() - self._last_slice.get(cell, 0.0)
@@ -155,7 +158,7 @@ class Engine:
             cell = record.cell if isinstance(record, SliceFrame) else record.key.cell
             if self._settings.cell(cell) is not None:
                 self._last_slice[cell] = time.monotonic()
-        outputs = self._session.feed(record)
+        outputs = self._feed(record)
         if self._recorder is not None:
             self._recorder.write(received.feed, received.frames or (), record, outputs)
         for output in outputs:
@@ -164,6 +167,19 @@ class Engine:
             if self._on_output is not None:
                 self._on_output(output)
         self._show(outputs, force=isinstance(record, CyclerDocument | BadInput))
+
+    def _feed(self, record: Record) -> tuple[Output, ...]:
+        outputs = self._session.feed(record)
+        self._new_points += self._session.points
+        return outputs
+
+    def _take_order(self, order: Order) -> None:
+        """Called in the serving thread. Raises PitwatchError where too many wait already."""
+        if len(self._orders) >= MAX_ORDERS:
+            raise PitwatchError(
+                f"{MAX_ORDERS} orders wait already: the engine is busy; order again"
+            )
+        self._orders.append(order)
 
     def _hand_on(self, requester: Requester, output: Output) -> None:
         """Requests go to the acquisition; those whose scan is under way are not sent again."""
@@ -182,10 +198,14 @@ class Engine:
         if not (outputs or force) and now - self._last_shown < SHOW_EVERY_S:
             return
         self._last_shown = now
+        points, self._new_points = self._new_points, []
         self._publisher.update(
             outputs,
             feeds=self._session.feeds,
             running=self._session.running,
             cycler=self._session.cycler,
             recorder=self._recorder.status if self._recorder else None,
+            points=points,
+            references=self._session.reference_charges_mAh,
+            policies=self._session.policies,
         )

@@ -10,48 +10,30 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from numpy.typing import NDArray
 
+from monitor.engine.fates import Fates
+from monitor.engine.happenings import Happening, Happenings, select
 from monitor.engine.readings import READING, Readings
+from monitor.engine.scans import PLANNED, Scan, Scans, StoredMap, names_of
 from monitor.errors import BadMessage
-from monitor.recording.stored import StoredMaps
-from monitor.records import CyclerReading, Event, Pit, ScanKey, ScanRequest, ScanResult, ScanStart
+from monitor.records import (
+    CyclerPoint,
+    CyclerReading,
+    Event,
+    ScanRequest,
+    ScanResult,
+)
 from monitor.settings import Settings
 from monitor.wire.fields import to_json
+from monitor.wire.questions import EventsRequest
 from monitor.wire.results import Status, encode_status, table_rows
 
 PREVIEWS = ("scan_progress", "maps", "heartbeat")
-MAX_EVENTS = 200
 MAX_PREVIEWS_WAITING = 1000
-MAX_REQUESTS = 200
-
-StoredMap = Callable[[str, int, str], NDArray[Any] | None]
-
-
-@dataclass(eq=False)
-class Scan:
-    """One scan as it is kept: its maps may have gone to disk, all else stays."""
-
-    start: ScanStart
-    provisional: bool
-    summary: Mapping[str, Any]
-    names: tuple[str, ...]
-    maps: dict[str, NDArray[Any]]
-    pits: tuple[Pit, ...]
-    version: int
-    text: bytes
-
-    @property
-    def nbytes(self) -> int:
-        return sum(array.nbytes for array in self.maps.values())
-
-
-FATES = {"scan_suggested": {"status": "suggested"}, "suggestion_closed": {"status": "closed"}}
-"""What an event says of a request beyond its data."""
 
 
 class Store:
@@ -59,18 +41,22 @@ class Store:
 
     def __init__(self, settings: Settings, stored_map: StoredMap | None, mode: str) -> None:
         self._settings = settings
-        self._stored_map = stored_map
         self._mode = mode
         self._lock = threading.Lock()
         self._engine = uuid.uuid4().hex
         self._started = time.time()
-        self._scans: dict[str, dict[ScanKey, Scan]] = {c.name: {} for c in settings.cells}
-        self._readings = {cell.name: Readings() for cell in settings.cells}
-        self._requests: dict[str, dict[str, dict[str, Any]]] = {c.name: {} for c in settings.cells}
-        self._events: deque[tuple[int, bytes]] = deque(maxlen=MAX_EVENTS)
+        names = [cell.name for cell in settings.cells]
+        self._scans = Scans(names, settings.results.memory_MB * 1e6, stored_map)
+        self._readings = {name: Readings() for name in names}
+        self._fates = {name: Fates() for name in names}
+        self._happenings = Happenings()
         self._feeds: Mapping[str, Any] = {}
         self._running: Mapping[str, Mapping[str, Any] | None] = {}
         self._cycler: dict[str, CyclerReading] = {}
+        self._references: Mapping[str, float | None] = {}
+        self._policies: Mapping[str, Mapping[str, Any]] = {}
+        self._told: dict[str, dict[str, Any]] = {name: {} for name in names}
+        self.may_order = "" if mode == "live" else f"this is a {mode}: nothing can be asked for"
         self._recorder: Mapping[str, Any] = {}
         self.outbox: deque[bytes] = deque()
         self._dropped_previews = 0
@@ -84,6 +70,9 @@ class Store:
         running: Mapping[str, Mapping[str, Any] | None],
         cycler: Mapping[str, CyclerReading],
         recorder: Mapping[str, Any] | None,
+        points: Iterable[CyclerPoint] = (),
+        references: Mapping[str, float | None] | None = None,
+        policies: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         """Takes the outputs of one message and puts what is to be published into `outbox`."""
         todo = tuple(outputs)
@@ -91,6 +80,11 @@ class Store:
         with self._lock:
             self._feeds, self._running = feeds, running
             self._recorder = self._recorder if recorder is None else recorder
+            self._references = self._references if references is None else references
+            self._policies = self._policies if policies is None else policies
+            for point in points:
+                if point.reading.cell in self._readings:
+                    self._readings[point.reading.cell].add_point(point)
             for cell, reading in cycler.items():
                 if reading is not self._cycler.get(cell) and cell in self._readings:
                     self._readings[cell].add(reading)
@@ -99,64 +93,33 @@ class Store:
                 self._take(output, told)
 
     def _take(self, output: Event | ScanResult | ScanRequest, told: set[Any]) -> None:
+        cell = output.key.cell if isinstance(output, ScanResult) else output.cell
+        fates = self._fates.get(cell)
         if isinstance(output, Event):
-            self._note_request(output.cell, {**output.data, **FATES.get(output.kind, {})})
-            data = {"number": output.number, **output.data}
-            self._say(output.kind, output.time, output.cell, data)
+            if fates is not None:
+                fates.note(output.data, output.kind)
+            if output.kind == "policy_changed" and cell in self._told:
+                self._told[cell] = {key: output.data.get(key) for key in ("mode", "max_scans")}
+            self._say(output.kind, output.time, cell, {**output.data, "number": output.number})
         elif isinstance(output, ScanRequest):
-            data = {
-                "id": output.id,
-                "reason": output.reason,
-                "after_scan": output.after_scan,
-                "status": "sent",
-            }
-            self._note_request(output.cell, data)
-            data["evidence"] = output.evidence
-            now = self._cell_time(output.cell) or 0.0
+            data = {"id": output.id, "reason": output.reason, "after_scan": output.after_scan}
+            if fates is not None:
+                fates.note({**data, "status": "sent"})
             if output.id not in told:
-                self._say("scan_request", now, output.cell, data)
-        else:
-            self._keep(output)
+                sent = {**data, "status": "sent", "evidence": output.evidence}
+                self._say("scan_request", self._cell_time(cell) or 0.0, cell, sent)
+        elif fates is not None:
+            self._keep(output, fates)
 
-    def _keep(self, result: ScanResult) -> None:
-        key, scans = result.key, self._scans.get(result.key.cell)
-        if scans is None:
-            return
-        stored = isinstance(result.maps, StoredMaps)
-        maps: dict[str, NDArray[Any]] = {} if stored else dict(result.maps)
-        if result.pit_labels is not None:
-            maps["pit_labels"] = result.pit_labels
-        names = tuple(result.maps) if stored else tuple(maps)
-        status = "scanning" if result.provisional else "done"
-        if result.start.request in self._requests[key.cell]:
-            answer = {"id": result.start.request, "scan": key.scan, "status": status}
-            self._note_request(key.cell, answer)
-        data = {"scan": key.scan, "provisional": result.provisional, "maps": list(names)}
+    def _keep(self, result: ScanResult, fates: Fates) -> None:
+        key, request = result.key, result.start.request
+        if request in fates:
+            status = "scanning" if result.provisional else "done"
+            fates.note({"id": request, "scan": key.scan, "status": status})
+        names = names_of(result)
+        data = {"scan": key.scan, "provisional": result.provisional, "maps": names}
         self._say("maps", result.start.time, key.cell, data)
-        scans[key] = Scan(
-            result.start,
-            result.provisional,
-            result.summary,
-            names,
-            maps,
-            result.pits,
-            self._version,
-            _scan_text(result, names, self._version),
-        )
-        self._evict()
-
-    def _evict(self) -> None:
-        """Oldest maps leave memory first; the latest scan of each cell stays."""
-        latest = {id(self.latest(cell)) for cell in self._scans}
-        kept = [s for scans in self._scans.values() for s in scans.values() if s.maps]
-        kept.sort(key=lambda scan: scan.version)
-        excess = sum(scan.nbytes for scan in kept) - self._settings.results.memory_MB * 1e6
-        for scan in kept:
-            if excess <= 0:
-                return
-            if id(scan) not in latest:
-                excess -= scan.nbytes
-                scan.maps = {}
+        self._scans.keep(result, self._version)
 
     def _say(self, kind: str, at: float, cell: str, data: Mapping[str, Any]) -> None:
         self._version += 1
@@ -164,7 +127,9 @@ class Store:
             self._changed = self._version
         frame = encode_status(Status(kind, self._version, at, cell, data))
         if kind not in PREVIEWS:
-            self._events.append((self._version, frame))
+            number = data.get("number")
+            happening = Happening(self._version, number, kind, cell, frame)
+            self._happenings.add(happening, at, data)
         if kind in PREVIEWS and len(self.outbox) >= MAX_PREVIEWS_WAITING:
             self._dropped_previews += 1
         else:
@@ -180,43 +145,16 @@ class Store:
             }
             self._say("heartbeat", time.time(), "", data)
 
-    def _note_request(self, cell: str, data: Mapping[str, Any]) -> None:
-        known = self._requests.get(cell)
-        number = data.get("id")
-        if known is None or not isinstance(number, str):
-            return
-        blank = {
-            "id": number,
-            "reason": "",
-            "status": "",
-            "why": "",
-            "scan": None,
-            "after_scan": None,
-        }
-        entry = known.get(number, blank)
-        known[number] = entry | {k: data[k] for k in blank if data.get(k) is not None}
-        while len(known) > MAX_REQUESTS:
-            del known[next(iter(known))]
-
-    def latest(self, cell: str) -> Scan | None:
-        """The newest scan of the cell, running or final."""
-        scans = self._scans.get(cell)
-        return max(scans.values(), key=lambda s: s.start.start_time) if scans else None
-
     def time_of(self, cell: str) -> float:
-        """The newest time that the data of a cell have told, UTC s; 0 before any."""
+        """The newest time that the data of a cell ("": of any) have told, UTC s; 0 before any."""
         with self._lock:
-            return self._cell_time(cell) or 0.0
+            times = [self._cell_time(name) for name in ([cell] if cell else self._readings)]
+            return max((time for time in times if time is not None), default=0.0)
 
     def _cell_time(self, cell: str) -> float | None:
-        times = (
-            [
-                s.start.start_time if s.provisional else s.start.stop_time
-                for s in self._scans[cell].values()
-            ]
-            if cell in self._scans
-            else []
-        )
+        if cell not in self._readings:
+            return None
+        times = [scan.told for scan in self._scans.of(cell)]
         if cell in self._cycler:
             times.append(self._cycler[cell].time)
         if running := self._running.get(cell):
@@ -225,14 +163,9 @@ class Store:
 
     def _next_scan_time(self, cell: str) -> float | None:
         """Start of the newest scan on schedule plus the period; extra scans do not move it."""
-        planned = ("reference", "periodic")
-        times = [
-            scan.start.start_time
-            for scan in self._scans[cell].values()
-            if scan.start.reason in planned
-        ]
+        times = self._scans.planned_starts(cell)
         running = self._running.get(cell)
-        if running and running.get("reason") in planned:
+        if running and running.get("reason") in PLANNED:
             times.append(running.get("start_time") or 0.0)
         return max(times) + self._settings.schedule.period_s if times else None
 
@@ -249,12 +182,14 @@ class Store:
             }
             if engine == self._engine and self._changed <= since:
                 now["unchanged"] = True
-                now["cells"] = {cell: self._moving(cell) for cell in self._scans}
+                now["cells"] = {cell: self._moving(cell) for cell in self._readings}
                 return to_json(now)
             since = since if engine == self._engine else -1
             now |= {"experiment": self._experiment(), "settings": self._shown_settings()}
-            cells = b",".join(self._cell_text(cell) for cell in self._scans)
-            events = b",".join(frame for version, frame in self._events if version > since)
+            now |= {"may_order": self.may_order, "role": "operator"}
+            now["alarms"] = self._happenings.alarms("")
+            cells = b",".join(self._cell_text(cell) for cell in self._readings)
+            events = b",".join(self._happenings.since(since))
             return b'%s,"cells":{%s},"events":[%s]}' % (to_json(now)[:-1], cells, events)
 
     def _experiment(self) -> dict[str, Any]:
@@ -276,96 +211,95 @@ class Store:
 
     def _moving(self, cell: str) -> dict[str, Any]:
         reading = self._cycler.get(cell)
-        names = (*READING, "cycle", "step")
         return {
             "running": self._running.get(cell),
-            "cycler": {name: getattr(reading, name) for name in names} if reading else None,
+            "cycler": {name: getattr(reading, name) for name in READING} if reading else None,
             "cycler_points": self._readings[cell].count,
             "next_scan_time": self._next_scan_time(cell),
             "time": self._cell_time(cell),
+            "policy": self._policies.get(cell) or self._policy_by_events(cell),
+        }
+
+    def _policy_by_events(self, cell: str) -> dict[str, Any]:
+        """Where no session says it: the settings, and what was changed since."""
+        onset = self._settings.onset
+        return {
+            "mode": onset.mode,
+            "max_scans": onset.max_scans_per_cell,
+            "extra_scans": None,
+            "max_scans_per_hour": onset.max_scans_per_hour,
+            "refusal": self.may_order,
+            **self._told[cell],
         }
 
     def _cell_text(self, name: str) -> bytes:
         cell = self._settings.cell(name)
         assert cell is not None
-        scans = sorted(self._scans[name].values(), key=lambda scan: scan.start.start_time)
+        scans = self._scans.of(name)
         facts = self._moving(name) | {
             "area_cm2": cell.area_cm2,
             "layers": cell.layers,
             "reversed_z": cell.reversed_z,
             "foil_thickness_um": cell.foil_thickness_um,
             "table": table_rows(scan.summary for scan in scans if not scan.provisional),
-            "requests": list(self._requests[name].values()),
+            "requests": self._fates[name].newest(),
+            "alarms": self._happenings.alarms(name),
         }
         texts = b",".join(scan.text for scan in scans)
         return b'%s:%s,"scans":[%s]}' % (to_json(name), to_json(facts)[:-1], texts)
 
     def columns(self, cell: str, max_points: int) -> dict[str, list[Any]]:
         """The cycler's readings of a cell, thinned."""
+        self.check_cell(cell)
+        chosen = self._settings.cell(cell)
+        assert chosen is not None
         with self._lock:
-            self._check(cell)
-            return self._readings[cell].columns(max_points)
+            return self._readings[cell].columns(
+                max_points,
+                area_cm2=chosen.area_cm2,
+                reference_mAh=self._references.get(cell),
+                capacity_mAh=chosen.capacity_mAh,
+            )
+
+    def events(self, request: EventsRequest) -> bytes:
+        """The reply to a question for events, as JSON."""
+        if request.cell:
+            self.check_cell(request.cell)
+        with self._lock:
+            kept = self._happenings.all()
+        found = select(kept, request)
+        more = len(found) > request.limit
+        header = {"type": "events", "cell": request.cell, "more": more}
+        return b'%s,"events":[%s]}' % (to_json(header)[:-1], b",".join(found[-request.limit :]))
+
+    def alarm_waits(self, cell: str, number: int) -> bool:
+        """Whether this alarm of the cell ("": without one) waits to be acknowledged."""
+        with self._lock:
+            return self._happenings.waits(cell, number)
+
+    def finals(self, cell: str) -> list[Scan]:
+        """The final scans of a cell in the order of time."""
+        with self._lock:
+            self.check_cell(cell)
+            return [scan for scan in self._scans.of(cell) if not scan.provisional]
 
     def scan(self, cell: str, number: int | None) -> Scan:
         """A scan by its number, or the latest. Raises BadMessage where there is none."""
         with self._lock:
-            self._check(cell)
-            found = self.latest(cell) if number is None else self._numbered(cell, number)
-        if found is None:
-            which = "any scan" if number is None else f"scan {number}"
-            raise BadMessage("no_scan", f"cell {cell} does not have {which} yet")
-        return found
+            self.check_cell(cell)
+            return self._scans.find(cell, number)
 
     def map(self, scan: Scan, name: str) -> NDArray[Any]:
         """A map of a scan, from memory or from disk. Raises BadMessage where there is none."""
-        key = scan.start.key
-        if name not in scan.names:
-            raise BadMessage("no_map", f"scan {key.scan} of cell {key.cell} has no map {name}")
-        # taken once: the writer may let go of the map at any moment
-        found = scan.maps.get(name)
-        if found is None and self._stored_map is not None:
-            found = self._stored_map(key.cell, key.scan, name)
-        if found is None:
-            raise BadMessage(
-                "no_map", f"{name} of scan {key.scan} has left memory and is not on disk"
-            )
-        return found
-
-    def _numbered(self, cell: str, number: int) -> Scan | None:
-        """The scan of this number; where several runs have one, the newest run's."""
-        scans = reversed(self._scans[cell].items())
-        return next((scan for key, scan in scans if key.scan == number), None)
+        return self._scans.map(scan, name)
 
     def is_on_disk(self, cell: str, number: int | None, name: str) -> bool:
         """True where reading this map means reading a file."""
         scan = self.scan(cell, number)
         return name in scan.names and name not in scan.maps
 
-    def _check(self, cell: str) -> None:
-        if cell not in self._scans:
-            known = ", ".join(self._scans)
-            raise BadMessage("unknown_cell", f"cell {cell!r} is unknown; there is {known}")
-
     def check_cell(self, cell: str) -> None:
         """Raises BadMessage for a cell that is not configured."""
-        self._check(cell)
-
-
-def _scan_text(result: ScanResult, names: tuple[str, ...], version: int) -> bytes:
-    start = result.start
-    facts: dict[str, Any] = {
-        "scan": start.key.scan,
-        "run": start.key.run,
-        "reason": start.reason,
-        "complete": result.complete,
-        "provisional": result.provisional,
-        "start_time": start.start_time,
-        "stop_time": start.stop_time,
-        "length_unit": start.length_unit,
-        "shape": start.volume_shape[1:],
-        "volume_shape": start.volume_shape,
-        "voxel_size": start.voxel_size,
-        "maps": names,
-        "version": version,
-    }
-    return to_json({**result.summary, **facts})
+        if cell not in self._readings:
+            known = ", ".join(self._readings)
+            raise BadMessage("unknown_cell", f"cell {cell!r} is unknown; there is {known}")

@@ -2,79 +2,15 @@
 
 import json
 import threading
-import time
 
 import numpy as np
 import pytest
-import zmq
 
-from monitor.engine.publish import Publisher
 from monitor.engine.readings import MAX_READINGS, Readings
 from monitor.errors import PitwatchError, SettingError
 from monitor.records import CyclerReading, Event, ScanRequest
-from monitor.settings import parse
+from tests.engine.screens import FEEDS, update
 from tests.gui.synthetic import PERIOD_S, T0, Cell
-
-ANY_PORT = {"status": "tcp://127.0.0.1:*", "pull": "tcp://127.0.0.1:*"}
-FEEDS = {"slices": {"messages": 10, "bad": {"not_json": 1}}, "documents": {"messages": 3}}
-
-
-class Screen:
-    """Sends JSON, waits for the reply."""
-
-    def __init__(self, publisher):
-        self.context = zmq.Context()
-        self.dealer = self.context.socket(zmq.DEALER)
-        self.dealer.connect(publisher.pull_address)
-        self.sub = self.context.socket(zmq.SUB)
-        self.sub.subscribe(b"")
-        self.sub.connect(publisher.status_address)
-
-    def ask(self, **request):
-        self.dealer.send_json(request)
-        assert self.dealer.poll(5000), f"no answer to {request}"
-        header, *buffers = self.dealer.recv_multipart()
-        header = json.loads(header)
-        if not buffers:
-            return header
-        return header, np.frombuffer(buffers[0], header["dtype"]).reshape(header["shape"])
-
-    def status(self, kind, until=5.0):
-        """Status messages up to the first of this kind."""
-        seen, end = [], time.monotonic() + until
-        while time.monotonic() < end:
-            if self.sub.poll(100):
-                seen.append(json.loads(self.sub.recv()))
-                if seen[-1]["type"] == kind:
-                    return seen
-        raise AssertionError(f"no {kind} among {[s['type'] for s in seen]}")
-
-    def close(self):
-        self.context.destroy(linger=0)
-
-
-@pytest.fixture
-def bench(request):
-    """make(settings..., callbacks...) → (publisher, screen); all is closed at the end."""
-    made = []
-
-    def make(table=None, **calls):
-        table = {"results": ANY_PORT | (table or {}).get("results", {})} | {
-            key: value for key, value in (table or {}).items() if key != "results"
-        }
-        calls = {"section": None, "on_operator": lambda r: None, "stored_map": None} | calls
-        publisher = Publisher(parse(table), **calls)
-        screen = Screen(publisher)
-        made.extend([screen, publisher])
-        return publisher, screen
-
-    yield make
-    for thing in made:
-        thing.close()
-
-
-def update(publisher, *outputs, running=None, cycler=None):
-    publisher.update(outputs, feeds=FEEDS, running=running or {"A": None}, cycler=cycler or {})
 
 
 def test_the_state_holds_scans_feeds_and_table(bench):
@@ -301,7 +237,7 @@ def test_readings_stay_bounded_and_keep_their_span():
         readings.add(CyclerReading("A", float(n)))
     readings.add(CyclerReading("A", 3.0))
     assert readings.count == MAX_READINGS // 2 + 10
-    times = readings.columns(1000)["time"]
+    times = readings.columns(1000, area_cm2=1.0)["time"]
     assert len(times) <= 1000
     assert times[-1] == MAX_READINGS + 9
     assert times == sorted(times)
