@@ -3,7 +3,8 @@ computed again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,7 +22,7 @@ from monitor.recording.happened import past_of
 from monitor.recording.map_cache import MapCache
 from monitor.recording.read import Cell, Experiment, open_experiment
 from monitor.recording.resume import is_growing
-from monitor.records import CyclerReading, Event
+from monitor.records import CyclerReading, Event, Output, ScanResult
 from monitor.settings import CellSettings, Settings, as_table, parse
 
 MOST_READINGS = 400_000
@@ -42,7 +43,7 @@ def run_open(
     """
     with stop_on_signal() as stop:
         experiment = open_experiment(path)
-        recorded = Recorded(experiment, serving_settings(experiment.settings, pull, status))
+        recorded = Recorded(experiment, serving_settings(experiment, pull, status))
         publisher = recorded.publish()
         try:
             for problem in recorded.problems[:MOST_PROBLEMS_SAID]:
@@ -59,10 +60,10 @@ def run_open(
             publisher.close()
 
 
-def serving_settings(settings: Settings, pull: str | None, status: str | None) -> Settings:
-    """The settings of a recording for showing it: nobody is asked for scans; an address that is not
-    given is that of the settings, or another one where that is taken."""
-    table = as_table(settings)
+def serving_settings(experiment: Experiment, pull: str | None, status: str | None) -> Settings:
+    """The settings of a recording for showing it, under the name of its folder: nobody is asked for
+    scans; an address that is not given is as recorded, or another one where that is taken."""
+    table = as_table(experiment.settings)
     table["requests"]["backend"] = "none"
     results, others = table["results"], free_addresses(2)
     for key, given in (("pull", pull), ("status", status)):
@@ -70,7 +71,10 @@ def serving_settings(settings: Settings, pull: str | None, status: str | None) -
             results[key] = given
         elif results[key] in (pull, status) or not is_free(results[key]):
             results[key] = others.pop()
-    return parse(table)
+    made = parse(table)
+    # a folder can have been given a name that no setting could have
+    named = made.experiment.model_copy(update={"name": experiment.name})
+    return made.model_copy(update={"experiment": named})
 
 
 class Recorded:
@@ -112,12 +116,13 @@ class Recorded:
             stored_map=self.maps.get,
             mode="recording",
         )
-        facts: dict[str, Any] = {"feeds": self._feeds(), "running": self._running()}
-        for cell in self._settings.cells:
-            for reading in readings_of(cell, self._cycler[cell.name]):
-                publisher.update((), cycler={cell.name: reading}, **facts)
-        outputs = [*self._outputs, *self._alarms()]
-        publisher.update(outputs, cycler={}, recorder=self._recorder(), **facts)
+        publisher.update(
+            [*self._outputs, *self._alarms()],
+            feeds=self._feeds(),
+            running=self._running(),
+            recorder=self._recorder(),
+            **self._cycler_facts(),
+        )
         return publisher
 
     def section(self, cell: str, number: int | None, axis: str, index: int) -> NDArray[Any]:
@@ -139,6 +144,16 @@ class Recorded:
         except RecordingError as error:
             self._contents[cell].problems.append(Problem(cell, None, str(error)))
             return {}
+
+    def _cycler_facts(self) -> dict[str, Any]:
+        """Readings, and charges of the references, as the session told them."""
+        columns = self._cycler
+        made = {cell.name: history_of(cell, columns[cell.name]) for cell in self._settings.cells}
+        return {
+            "points": [point for history in made.values() for point in history.take_new()],
+            "cycler": {name: history.last for name, history in made.items() if history.last},
+            "references": {n: reference_charge(h, self._outputs) for n, h in made.items()},
+        }
 
     def _feeds(self) -> dict[str, dict[str, Any]]:
         readings = sum(len(columns.get("time", ())) for columns in self._cycler.values())
@@ -175,21 +190,25 @@ class Recorded:
         return max(times, default=0.0)
 
 
-def readings_of(
-    cell: CellSettings, columns: Mapping[str, NDArray[np.float64]]
-) -> Iterator[CyclerReading]:
-    """The recorded readings as they stood in the session: what one does not carry is held from
-    those before. Where they are very many, every n-th."""
+def history_of(cell: CellSettings, columns: Mapping[str, NDArray[np.float64]]) -> CyclerHistory:
+    """The recorded readings as they stood in the session; where they are very many, every n-th."""
     history = CyclerHistory(cell)
     step = max(1, -(-len(columns.get("time", ())) // MOST_READINGS))
     names = tuple(columns)
     for row in zip(*(column[::step].tolist() for column in columns.values()), strict=True):
-        try:
+        with contextlib.suppress(BadMessage):
             history.add(CyclerReading(cell.name, **dict(zip(names, row, strict=True))))
-        except BadMessage:
-            continue
-        if history.last is not None:
-            yield history.last
+    return history
+
+
+def reference_charge(history: CyclerHistory, outputs: Iterable[Output]) -> float | None:
+    """Net charge, mAh, that the reference scan found stripped; None where there is none. The
+    reference is the first scan that was concluded with heights."""
+    results = (output for output in outputs if isinstance(output, ScanResult))
+    for result in results:
+        if result.key.cell == history.cell.name and result.summary.get("valid_fraction"):
+            return history.charge_at(result.start.time)
+    return None
 
 
 def _progress(part: Part) -> dict[str, Any]:

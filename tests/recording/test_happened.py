@@ -16,7 +16,6 @@ from monitor.recording.counters import count_messages
 from monitor.recording.happened import MAX_LINE_BYTES, past_of
 from monitor.recording.read import Experiment
 from monitor.records import Event, ScanRequest
-from monitor.settings import parse
 
 REQUEST = {"id": "r", "reason": "pit_onset", "after_scan": 1, "evidence": {"pits": 2}}
 
@@ -98,11 +97,13 @@ def test_messages_are_counted_by_what_could_be_read(tmp_path: Path) -> None:
     assert counts == {"slices": 1, "documents": 1} and last == 9.5
 
 
-def test_addresses_are_those_given_or_free() -> None:
+def test_addresses_are_those_given_or_free(tmp_path: Path) -> None:
     taken = socket.create_server(("127.0.0.1", 0))
     here = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
     free, other = free_addresses(2)
-    made = parse({"results": {"pull": here, "status": free}})
+    made = Experiment(
+        tmp_path / "of last May", {"settings": {"results": {"pull": here, "status": free}}}
+    )
     with taken:
         chosen = serving_settings(made, None, None).results
         assert chosen.status == free and chosen.pull not in (here, free)
@@ -110,4 +111,5 @@ def test_addresses_are_those_given_or_free() -> None:
         assert (chosen.pull, chosen.status) == (other, free)
         chosen = serving_settings(made, free, None).results
         assert chosen.pull == free and chosen.status != free
-    assert serving_settings(made, None, None).requests.backend == "none"
+    chosen = serving_settings(made, None, None)
+    assert chosen.requests.backend == "none" and chosen.experiment.name == "of last May"

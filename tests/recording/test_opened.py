@@ -51,15 +51,19 @@ def questions(state: dict[str, Any]) -> list[dict[str, Any]]:
             asked.append({"type": "pits", **where})
             asked += [{"type": "map", "name": name, **where} for name in sorted(scan["maps"])]
             asked += [{"type": "section", "axis": a, "index": 20, **where} for a in ("y", "x")]
+    newest = {"cell": "A", "scan": None, "name": "removal"}
     window = {"window": [5, 40, 0, 30], "shape": [10, 10]}
-    asked.append({"type": "map", "cell": "A", "scan": None, "name": "removal", **window})
+    asked.append({"type": "map", **newest, **window, "minus": 1, "least_errors": 1.0})
+    asked.append({"type": "statistics", **newest, "bins": 20, "least_errors": 1.0})
+    asked.append({"type": "profile", **newest, "start": [3, 3], "stop": [40, 30]})
+    asked += [{"type": "pit_history", "cell": "A", "pit": pit} for pit in (1, 2)]
     return asked
 
 
 @contextmanager
 def opened(folder: Path, **results: Any) -> Iterator[tuple[Screen, Recorded]]:
     found = open_experiment(folder)
-    made = serving_settings(found.settings, "tcp://127.0.0.1:*", "tcp://127.0.0.1:*")
+    made = serving_settings(found, "tcp://127.0.0.1:*", "tcp://127.0.0.1:*")
     results = {"results": made.results.model_copy(update=results)}
     recorded = Recorded(found, made.model_copy(update=results))
     with (
@@ -82,7 +86,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
 def test_every_answer_is_that_of_the_live_engine(live: tuple[Path, Any, Any]) -> None:
     folder, state, answers = live
     kinds = {answer[0]["type"] for answer in answers}
-    assert kinds == {"cycler", "pits", "map", "section"}
+    assert kinds == {"cycler", "pits", "map", "section", "statistics", "profile", "pit_history"}
     assert len(answers) > 40
     with opened(folder) as (screen, _):
         for question, answer in zip(questions(state), answers, strict=True):
@@ -94,11 +98,14 @@ def test_the_state_is_that_of_the_live_engine(live: tuple[Path, Any, Any]) -> No
     with opened(folder) as (screen, _):
         state = screen.ask(type="state")[0]
     assert state["experiment"]["mode"] == "recording"
+    assert state["experiment"]["name"] == folder.name
     for name, numbers in CELLS.items():
         was, now = before["cells"][name], state["cells"][name]
         assert [scan["scan"] for scan in now["scans"]] == list(numbers)
-        for key in set(was) - {"scans"}:
+        for key in set(was) - {"scans", "policy"}:
             assert now[key] == was[key], key
+        for key in ("mode", "max_scans", "max_scans_per_hour"):
+            assert now["policy"][key] == was["policy"][key], key
         for mine, theirs in zip(now["scans"], was["scans"], strict=True):
             assert sorted(mine["maps"]) == sorted(theirs["maps"])
             # of what a scan could not have, a file says that it is unknown
@@ -116,6 +123,7 @@ def test_events_come_again_in_order(live: tuple[Path, Any, Any]) -> None:
     folder, before, _ = live
     with opened(folder) as (screen, _):
         events = screen.ask(type="state")[0]["events"]
+        assert screen.ask(type="events", limit=1000)[0]["events"] == events
     plain = [{k: v for k, v in event.items() if k != "version"} for event in events]
     assert plain == [{k: v for k, v in e.items() if k != "version"} for e in before["events"]]
     assert {"scan_request", "scan_reply", "pit_onset", "gap", "alarm"} <= {e["type"] for e in plain}
@@ -138,10 +146,11 @@ def test_feeds_are_marked_and_counted_as_far_as_known(live: tuple[Path, Any, Any
 
 
 def test_nothing_can_be_ordered_and_what_is_not_there_is_said(live: tuple[Path, Any, Any]) -> None:
+    scan, note = {"type": "request_scan", "cell": "A"}, {"type": "note", "cell": "A", "text": "x"}
     with opened(live[0]) as (screen, _):
-        for order in ({}, {"suggestion": "x", "accepted": False}):
-            reply = screen.ask(type="request_scan", cell="A", **order)[0]
-            assert reply["status"] == "refused" and reply["why"]
+        for order in (scan, {**scan, "suggestion": "x", "accepted": False}, note):
+            reply = screen.ask(**order)[0]
+            assert reply["status"] == "refused" and "recording" in reply["why"]
         for request, why in (
             ({"type": "map", "cell": "A", "scan": 9, "name": "height"}, "does not have scan 9"),
             ({"type": "map", "cell": "A", "scan": 0, "name": "interval"}, "no map interval"),
