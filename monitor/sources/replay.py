@@ -16,7 +16,7 @@ from monitor.errors import RecordingError
 from monitor.recording import layout
 from monitor.recording.journal import record_of, slice_of
 from monitor.recording.read import Experiment, Scan
-from monitor.records import Record, ScanEnd, ScanStart, SliceFrame
+from monitor.records import Acknowledgement, Record, ScanEnd, ScanStart, SliceFrame
 from monitor.wire import stins
 
 ScanName = tuple[str, str, int]
@@ -29,8 +29,11 @@ def replay_records(
 
     With `first`, scans before it are left out, but each cell's reference scan and all readings of
     the cycler come, so that removal and charge are known. With `last`, it ends with that scan.
-    Message numbers close up over what is left out, so that no gap is seen that was none. Raises
-    RecordingError, also while it runs, for a recording without slices or with a damaged file.
+    Message numbers close up over what is left out, so that no gap is seen that was none; what was
+    acknowledged is left out too, as alarms have other numbers then.
+
+    Raises RecordingError, also while it runs, for a recording without slices or with a damaged
+    file.
     """
     if not experiment.has_slices:
         raise RecordingError(
@@ -92,14 +95,16 @@ def _records(experiment: Experiment, plan: _Plan) -> Iterator[tuple[str, Record]
         for number, entry in enumerate(experiment.journal()):
             header = entry.get("header")
             if header is None:
-                yield entry["feed"], record_of(entry)
+                record = record_of(entry)
+                if not (plan.left_out and isinstance(record, Acknowledgement)):
+                    yield entry["feed"], record
             elif _scan_of(header) in plan.left_out:
                 skipped[str(header["stream"])] += 1
             else:
                 header["msg_number"] -= skipped[str(header["stream"])]
-                record = _of_the_stream(entry, pixels)
-                if record is not None:
-                    yield entry["feed"], record
+                message = _of_the_stream(entry, pixels)
+                if message is not None:
+                    yield entry["feed"], message
             if number == plan.stop:
                 return
     finally:

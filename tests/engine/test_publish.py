@@ -8,8 +8,8 @@ import pytest
 
 from monitor.engine.readings import MAX_READINGS, Readings
 from monitor.errors import PitwatchError, SettingError
-from monitor.records import CyclerReading, Event, ScanRequest
-from tests.engine.screens import FEEDS, update
+from monitor.records import CyclerPoint, CyclerReading, Event, ScanRequest
+from tests.engine.screens import FEEDS, Screen, update
 from tests.gui.synthetic import PERIOD_S, T0, Cell
 
 
@@ -241,3 +241,31 @@ def test_readings_stay_bounded_and_keep_their_span():
     assert len(times) <= 1000
     assert times[-1] == MAX_READINGS + 9
     assert times == sorted(times)
+
+
+def test_a_point_that_comes_earlier_stands_for_those_after_it():
+    readings = Readings()
+    for time in (0.0, 60.0, 9e9, 120.0, 180.0):
+        readings.add_point(CyclerPoint(CyclerReading("A", time, 2.0), time / 60.0))
+    columns = readings.columns(10, area_cm2=0.5, reference_mAh=1.0, capacity_mAh=4.0)
+    assert columns["time"] == [0.0, 60.0, 120.0, 180.0]
+    assert columns["charge_mAh_cm2"] == [-2.0, 0.0, 2.0, 4.0]
+    assert columns["soc"] == [1.0, 0.75, 0.5, 0.25]
+    unknown = readings.columns(10, area_cm2=0.5)
+    assert unknown["charge_mAh_cm2"] == unknown["soc"] == [None] * 4
+
+
+def test_a_question_that_is_too_large_costs_its_screen_the_connection_only(bench):
+    publisher, screen = bench()
+    update(publisher, Cell().result(0))
+    screen.dealer.send(b"x" * 2**21)
+    other = Screen(publisher)
+    try:
+        assert other.ask(type="state")["type"] == "state"
+        large = b'{"type":"note","cell":"A","tag":"t","text":"' + b"x" * 70_000 + b'"}'
+        other.dealer.send(large)
+        assert other.dealer.poll(5000)
+        refused = json.loads(other.dealer.recv())
+        assert "bytes, expected 65536 at most" in refused["why"]
+    finally:
+        other.close()

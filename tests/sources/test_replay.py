@@ -159,6 +159,22 @@ def test_from_and_to_keep_the_reference(
     assert numbers == list(range(10 * len(scans)))
 
 
+def test_where_scans_are_left_out_numbers_of_alarms_mean_nothing(tmp_path: Path) -> None:
+    recorder = Recorder(settings(tmp_path))
+    for number in range(3):
+        write_scan(recorder, Scene(nz=8), number, msg_number=10 * number)
+    for order in (PolicyChange("A", "off"), Acknowledgement("A", 5), OperatorNote("A", "x")):
+        recorder.write("operator", (), order, ())
+    recorder.close()
+
+    def orders(first: int | None) -> list[type]:
+        records = replay_records(open_experiment(recorder.folder), first)
+        return [type(record) for feed, record in records if feed == "operator"]
+
+    assert orders(None) == [PolicyChange, Acknowledgement, OperatorNote]
+    assert orders(2) == [PolicyChange, OperatorNote]
+
+
 def test_what_cannot_be_replayed_says_so(tmp_path: Path) -> None:
     without = open_experiment(four_scans(tmp_path / "without", record_slices=False))
     with pytest.raises(RecordingError, match="record_slices was false"):
