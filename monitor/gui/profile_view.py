@@ -134,7 +134,9 @@ class ProfileView(Card):
         self.key.setText(" &nbsp;".join(keys))
         now = self._shown.get("profile")
         self.caption.setText(title_of(now[0].header) if now else "")
-        self.facts.setText(facts_text(now[0], now[2]) if now else "")
+        told = facts_text(now[0], now[2]) if now else ""
+        self.facts.setText(told)
+        self.facts.setToolTip(f"{told}\n{FACTS_TIP}")
         for words in (self.key, self.facts):
             words.setVisible(now is not None)
 
@@ -170,6 +172,5 @@ def facts_text(answer: Answer, values: NDArray[np.float64]) -> str:
     apart = float(known.max() - known.min()) if known.size else None
     length = number(float(header["length"]), 1, str(header["length_unit"]))
     return (
-        f"{ends[0]} → {ends[1]} {unit} · {length} long · "
-        f"greatest difference {number(apart, 2, unit)}"
+        f"{ends[0]} → {ends[1]} {unit} · {length} long · max. difference {number(apart, 2, unit)}"
     )

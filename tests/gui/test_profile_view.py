@@ -63,7 +63,7 @@ def test_values_are_drawn_against_the_distance(draw):
 
 def test_ends_length_and_greatest_difference_are_told(draw):
     view = draw(THREE)
-    told = "115.00 → 114.00 µm · 100.0 µm long · greatest difference 25.00 µm"
+    told = "115.00 → 114.00 µm · 100.0 µm long · max. difference 25.00 µm"
     assert view.facts.text() == told
     assert view.caption.text() == "height of scan 6"
 

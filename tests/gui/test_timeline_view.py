@@ -305,6 +305,9 @@ def test_three_hundred_scans_are_drawn_within_a_few_ms(screen):
         one.set(scan=scan)
         taken.append(time.perf_counter() - begun)
     assert min(taken) < 0.010
-    begun = time.perf_counter()
-    one.view.strip.grab()
-    assert time.perf_counter() - begun < 0.1
+    painted = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        one.view.strip.grab()
+        painted.append(time.perf_counter() - begun)
+    assert min(painted) < 0.05
