@@ -162,6 +162,9 @@ def gui(
         str, typer.Option(help="The engine's `results.pull` address.")
     ] = Settings().results.pull,
     cell: Annotated[str | None, typer.Option(help="The cell to show first.")] = None,
+    view_only: Annotated[
+        bool, typer.Option("--view-only", help="A screen that may look, not ask.")
+    ] = False,
 ) -> None:
     """A screen alone, for an engine that runs."""
     with one_line_errors():
@@ -170,7 +173,7 @@ def gui(
                 "no display: DISPLAY and WAYLAND_DISPLAY are not set; start from a desktop "
                 "session, or set QT_QPA_PLATFORM=offscreen"
             )
-        _exit(_screen(connect, None, cell))
+        _exit(_screen(connect, None, cell, viewer=view_only))
 
 
 @app.command()
@@ -340,10 +343,12 @@ def doctor() -> None:
     _exit(examine(Console(highlight=False)))
 
 
-def _screen(pull: str, status: str | None = None, cell: str | None = None) -> int:
+def _screen(
+    pull: str, status: str | None = None, cell: str | None = None, *, viewer: bool = False
+) -> int:
     from monitor.gui.app import run
 
-    return run(pull, status, cell=cell)
+    return run(pull, status, cell=cell, viewer=viewer)
 
 
 def _report(experiment: Path, *, as_json: bool, out: Path | None) -> None:

@@ -6,8 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 from monitor.errors import MissingSoftware
+
+if TYPE_CHECKING:
+    from PySide6.QtCore import QSettings
+
+    from monitor.gui.theme import Shade
 
 _PROBE = "from PySide6.QtWidgets import QApplication; QApplication([])"
 _PACKAGES = (
@@ -51,15 +57,17 @@ def _worded(stderr: str) -> str:
     )
 
 
-def run(connect: str, status: str | None, *, cell: str | None = None) -> int:
+def run(connect: str, status: str | None, *, cell: str | None = None, viewer: bool = False) -> int:
     """Shows the window until it is closed.
 
-    `connect` and `status` are the pull and PUB addresses of the engine. Raises MissingSoftware,
-    one line, without a display or where a library of the system is missing.
+    `connect` and `status` are the pull and PUB addresses of the engine; a `viewer` may look, not
+    ask. Raises MissingSoftware, one line, without a display or where a library of the system is
+    missing.
     """
     problem = display_problem()
     if problem:
         raise MissingSoftware(problem)
+    from PySide6.QtCore import QSettings
     from PySide6.QtWidgets import QApplication
 
     from monitor.gui import theme
@@ -68,9 +76,11 @@ def run(connect: str, status: str | None, *, cell: str | None = None) -> int:
 
     app = QApplication.instance() or QApplication([])
     assert isinstance(app, QApplication)
-    theme.apply(app)
+    kept = QSettings(QSettings.Format.IniFormat, QSettings.Scope.UserScope, "pitwatch", "screen")
+    theme.apply(app, *_look(kept))
     client = Client(connect, status)
-    window = Window(client, cell)
+    window = Window(client, cell, kept=kept, viewer=viewer)
+    window.restore()
     for number in (signal.SIGINT, signal.SIGTERM):
         # the window's own timer lets Python see the signal
         signal.signal(number, lambda *_: app.quit())
@@ -79,3 +89,15 @@ def run(connect: str, status: str | None, *, cell: str | None = None) -> int:
         return int(app.exec())
     finally:
         client.close()
+
+
+def _look(kept: QSettings) -> tuple[Shade, float]:
+    """Dark or light and how large, as the user had it last."""
+    from monitor.gui.theme import SCALES
+
+    shade: Shade = "light" if kept.value("shade") == "light" else "dark"
+    try:
+        letters = float(str(kept.value("letters", 1.0)))
+    except ValueError:
+        letters = 1.0
+    return shade, min(max(letters, SCALES[0]), SCALES[-1])

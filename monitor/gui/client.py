@@ -14,22 +14,20 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import zmq
 
 from monitor.errors import BadMessage
-from monitor.gui.model import Answer, Order, Snapshot, Want, colour_levels, outline
-from monitor.wire import results
-from monitor.wire.questions import MapRequest, ScanOrder, StateRequest, encode_request
+from monitor.gui.inbox import STATE_PATIENCE_S, Inbox
+from monitor.gui.model import Order, Snapshot, Want
+from monitor.wire import questions, results
+from monitor.wire.questions import StateRequest
 
 POLL_S = 0.2
-STATE_PATIENCE_S = 3.0
 ANSWER_PATIENCE_S = 20.0
 ORDER_PATIENCE_S = 10.0
 LEAST_INTERVAL_S = {"cycler": 1.0, "section": 0.3}
 URGENT = ("maps", "scan_started", "scan_complete", "pit_onset", "scan_request", "alarm")
-MAX_EVENTS = 200
 MAX_ORDERS = 20
 
 
@@ -43,27 +41,41 @@ class _Flight:
 
 
 class Client:
-    """Talks to one engine. All public methods are for the screen's thread."""
+    """Talks to one engine at a time. All public methods are for the screen's thread."""
 
     def __init__(self, connect: str, status: str | None) -> None:
-        self._connect, self._status = connect, status
         self._lock = threading.Lock()
         self._wants: dict[str, Want] = {}
-        self._new_orders: deque[ScanOrder] = deque(maxlen=MAX_ORDERS)
-        self._snapshot = Snapshot(address=connect)
-        self._heard: float | None = None
-        self._begun = time.monotonic()
-        self._moved: dict[str, tuple[int, float]] = {}
+        self._new_orders: deque[questions.Order] = deque(maxlen=MAX_ORDERS)
         self._stop = threading.Event()
         self._wake, self._woken = socket.socketpair()
         self._wake.setblocking(False)
         self._woken.setblocking(False)
-        self._flights: dict[str, _Flight] = {}
-        self._done: dict[str, tuple[Want, float]] = {}
         self._serial = 0
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._begin(connect, status)
+
+    def _begin(self, connect: str, status: str | None) -> None:
+        self._connect, self._status = connect, status
+        self._inbox = Inbox(connect)
+        self._flights: dict[str, _Flight] = {}
+        self._done: dict[str, tuple[Want, float]] = {}
+        self._stop.clear()
         self._thread = threading.Thread(target=self._run, name="screen client", daemon=True)
         self._thread.start()
+
+    @property
+    def address(self) -> str:
+        """Where the engine is asked."""
+        return self._connect
+
+    def connect(self, address: str, status: str | None = None) -> None:
+        """Talks to another engine from now on; what was shown of the one before is forgotten."""
+        self._halt()
+        with self._lock:
+            self._wants = {}
+            self._new_orders.clear()
+        self._begin(address, status)
 
     def want(self, wants: Mapping[str, Want]) -> None:
         """Replaces what the views want; of each name only the newest is asked for."""
@@ -71,36 +83,30 @@ class Client:
             if wants == self._wants:
                 return
             self._wants = dict(wants)
-            kept = {name: a for name, a in self._snapshot.answers.items() if name in wants}
-            if len(kept) < len(self._snapshot.answers):
-                self._change(answers=kept)
+            self._inbox.keep(self._wants)
         self._nudge()
 
-    def order(self, cell: str, suggestion: str = "", accepted: bool = True) -> None:
-        """Asks for an extra scan of a cell, or answers a suggestion (its id), once; what becomes of
-        it appears in the snapshot's orders."""
+    def order(self, request: questions.Order) -> None:
+        """Hands the engine an order, once; what becomes of it appears in the snapshot's orders."""
         with self._lock:
-            self._new_orders.append(ScanOrder(cell, "manual", suggestion, accepted))
+            self._new_orders.append(request)
         self._nudge()
 
     def snapshot(self) -> Snapshot:
         """The newest of everything."""
-        now = time.monotonic()
-        with self._lock:
-            heard = self._heard if self._heard is not None else self._begun
-            linked = self._heard is not None and now - heard < STATE_PATIENCE_S
-            ages = {name: now - moved for name, (_, moved) in self._moved.items()}
-            return dataclasses.replace(
-                self._snapshot, linked=linked, silent_s=now - heard, feed_ages_s=ages
-            )
+        return self._inbox.snapshot()
 
     def close(self) -> None:
         """Stops the thread and closes its sockets."""
+        self._halt()
+        self._context.destroy(linger=0)
+        self._wake.close()
+        self._woken.close()
+
+    def _halt(self) -> None:
         self._stop.set()
         self._nudge()
         self._thread.join(timeout=5)
-        self._wake.close()
-        self._woken.close()
 
     def _nudge(self) -> None:
         with contextlib.suppress(OSError):
@@ -123,7 +129,8 @@ class Client:
                 self._send_due(dealer)
                 self._wait(dealer, sub)
         finally:
-            self._context.destroy(linger=0)
+            dealer.close(linger=0)
+            sub.close(linger=0)
 
     def _open(self) -> zmq.Socket[bytes]:
         dealer = self._context.socket(zmq.DEALER)
@@ -161,21 +168,20 @@ class Client:
         now = time.monotonic()
         with self._lock:
             wants = dict(self._wants)
-            answered = self._snapshot.answers
             orders = list(self._new_orders)
             self._new_orders.clear()
-            state = self._snapshot.state
+        state = self._inbox.state
         if "state" not in self._flights and now - self._done_at("state") >= POLL_S:
             since, engine = (state["version"], state["engine"]) if state else (-1, "")
             self._send(dealer, "state", Want(StateRequest(since, engine)))
         for order in orders:
             self._serial += 1
-            name = f"order {self._serial}"
-            self._send(dealer, name, Want(order))
-            self._change_order(Order(order.cell, "asking", "", self._serial))
+            number = self._serial
+            self._inbox.order(Order(order.cell, "asking", "", number, order))
+            self._send(dealer, f"order {number}", Want(order))
         for name, want in wants.items():
             done = self._done.get(name)
-            if name in self._flights or (done and done[0] == want and name in answered):
+            if name in self._flights or (done and done[0] == want and self._inbox.has(name)):
                 continue
             if now - self._done_at(name) >= LEAST_INTERVAL_S.get(name, 0.0):
                 self._send(dealer, name, want)
@@ -189,29 +195,29 @@ class Client:
         tag = f"{name}#{self._serial}"
         request = dataclasses.replace(want.request, tag=tag)
         with contextlib.suppress(zmq.Again):
-            dealer.send_multipart(encode_request(request), zmq.DONTWAIT)
+            dealer.send_multipart(questions.encode_request(request), zmq.DONTWAIT)
             self._flights[name] = _Flight(want, tag, time.monotonic())
 
     def _forget_lost(self, now: float) -> None:
         for name, flight in list(self._flights.items()):
-            is_order = isinstance(flight.want.request, ScanOrder)
+            request = flight.want.request
+            is_order = isinstance(request, questions.Order)
             patience = ORDER_PATIENCE_S if is_order else ANSWER_PATIENCE_S
-            if name != "state" and now - flight.sent > patience:
-                del self._flights[name]
-                if isinstance(flight.want.request, ScanOrder):
-                    why = (
-                        "the engine did not answer; look whether the scan comes before asking again"
-                    )
-                    number = int(name.split(" ")[1])
-                    self._change_order(Order(flight.want.request.cell, "lost", why, number))
+            if name == "state" or now - flight.sent <= patience:
+                continue
+            del self._flights[name]
+            if isinstance(request, questions.Order):
+                why = "the engine did not answer; look whether it was done before asking again"
+                self._inbox.order(
+                    Order(request.cell, "lost", why, int(name.split(" ")[1]), request)
+                )
 
     def _take(self, frames: list[bytes]) -> None:
         """One reply of the engine."""
         try:
             header, array = results.decode_reply(frames)
         except BadMessage:
-            with self._lock:
-                self._change(bad_replies=self._snapshot.bad_replies + 1)
+            self._inbox.bad_reply()
             return
         name = str(header.get("tag", "")).rpartition("#")[0]
         flight = self._flights.get(name)
@@ -221,63 +227,21 @@ class Client:
         self._done[name] = (flight.want, time.monotonic())
         request = flight.want.request
         if name == "state":
-            self._take_state(header)
-        elif isinstance(request, ScanOrder):
+            if header.get("type") == "state" and self._inbox.take_state(header):
+                self._ask_afresh()
+        elif isinstance(request, questions.Order):
             status, why = header.get("status", "refused"), header.get("why", "")
-            self._change_order(Order(request.cell, status, why, int(name.split(" ")[1])))
+            self._inbox.order(Order(request.cell, status, why, int(name.split(" ")[1]), request))
         else:
-            levels = None
-            if array is not None and isinstance(request, MapRequest):
-                if request.name == "pit_labels":
-                    header["labels"], array = array, outline(array)
-                else:
-                    levels = colour_levels(array)
-            elif array is not None:
-                # a slice that has not come is 0
-                levels = colour_levels(array[array != 0])
-            answer = Answer(request, header, array, levels)
-            with self._lock:
-                if name in self._wants:
-                    self._change(answers={**self._snapshot.answers, name: answer})
+            self._inbox.answer(name, flight.want, header, array)
 
-    def _take_state(self, header: dict[str, Any]) -> None:
-        now = time.monotonic()
-        if header.get("type") != "state":
-            return
-        with self._lock:
-            old = self._snapshot.state
-            self._heard = now
-            self._note_feeds(header, now)
-            if header.get("unchanged") and old:
-                cells = {n: {**old["cells"][n], **moving} for n, moving in header["cells"].items()}
-                self._change(state={**old, **header, "cells": cells})
-                return
-            events = self._snapshot.events
-            if old is None or old["engine"] != header["engine"]:
-                # another engine: nothing fetched from the one before may be shown as its own
-                self._done = {k: v for k, v in self._done.items() if k == "state"}
-                # nor will it answer any more; orders are waited for, to tell what became of them
-                self._flights = {
-                    k: v for k, v in self._flights.items() if isinstance(v.want.request, ScanOrder)
-                }
-                self._moved.clear()
-                self._note_feeds(header, now)
-                events = ()
-                self._change(answers={})
-            events = (*events, *header.get("events", ()))[-MAX_EVENTS:]
-            self._change(state=header, events=events)
-
-    def _note_feeds(self, header: Mapping[str, Any], now: float) -> None:
-        """When each feed last brought a message, by this machine's clock."""
-        for name, feed in header.get("feeds", {}).items():
-            count = int(feed.get("messages") or 0)
-            known = self._moved.get(name)
-            if known is None:
-                last = feed.get("last_time")
-                age = header["time"] - last if last and count else 0.0
-                self._moved[name] = (count, now - max(0.0, age))
-            elif known[0] != count:
-                self._moved[name] = (count, now)
+    def _ask_afresh(self) -> None:
+        """Another engine: it knows nothing of what was asked. Orders are waited for, to tell what
+        became of them."""
+        self._done = {k: v for k, v in self._done.items() if k == "state"}
+        self._flights = {
+            k: v for k, v in self._flights.items() if isinstance(v.want.request, questions.Order)
+        }
 
     def _hear(self, frame: bytes) -> None:
         """One status message: it only makes the next question come sooner."""
@@ -287,12 +251,3 @@ class Client:
             return
         if status.kind in URGENT and not status.data.get("provisional") and "state" in self._done:
             self._done["state"] = (self._done["state"][0], float("-inf"))
-
-    def _change_order(self, order: Order) -> None:
-        with self._lock:
-            others = tuple(o for o in self._snapshot.orders if o.number != order.number)
-            self._change(orders=(*others, order)[-MAX_ORDERS:])
-
-    def _change(self, **fields: Any) -> None:
-        number = self._snapshot.number + 1
-        self._snapshot = dataclasses.replace(self._snapshot, number=number, **fields)

@@ -1,53 +1,136 @@
-"""The last events of the experiment, newest first."""
+"""The events of the experiment, newest first, and a line to write a note among them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from PySide6.QtCore import Signal
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QListWidget, QListWidgetItem
+from PySide6.QtWidgets import QComboBox, QLineEdit, QListWidget, QListWidgetItem
 
 from monitor.gui import theme
-from monitor.gui.model import Choice, Snapshot
+from monitor.gui.model import Choice, Snapshot, order_problem
 from monitor.gui.parts import Card, quiet
 from monitor.gui.text import clock
+from monitor.wire.questions import MAX_NOTE
 
-SHOWN = 100
+SHOWN = 1000
 COLOURS = {
-    "alarm": theme.BAD,
-    "pit_onset": theme.BAD,
-    "gap": theme.WARN,
-    "bad_message": theme.WARN,
-    "bad_input": theme.WARN,
-    "scan_request": theme.ACCENT,
+    "alarm": "bad",
+    "pit_onset": "bad",
+    "gap": "warn",
+    "bad_message": "warn",
+    "bad_input": "warn",
+    "scan_request": "accent",
+    "scan_reply": "accent",
+    "note": "good",
+    "policy_changed": "good",
 }
 LEFT_OUT = ("type", "version", "time", "cell", "number", "id", "run", "request", "stream")
+KINDS: dict[str, tuple[str, ...]] = {
+    "all": (),
+    "alarms": ("alarm", "alarm_acknowledged", "gap", "bad_message", "bad_input"),
+    "decisions": (
+        "decision",
+        "pit_onset",
+        "scan_request",
+        "scan_reply",
+        "scan_suggested",
+        "suggestion_closed",
+        "request_confirmed",
+        "request_refuted",
+        "policy_changed",
+    ),
+    "scans": ("scan_started", "scan_complete"),
+    "notes": ("note",),
+}
 
 
 class EventView(Card):
-    """Draws the list of events."""
+    """Draws the list of events; tells what an operator wants noted."""
+
+    note_written = Signal(str)
 
     def __init__(self) -> None:
         super().__init__("Events", "What happened, newest first; times are the data's own")
-        self._drawn: object = None
+        self._drawn: tuple[Any, ...] = ()
+        self.viewer = False
+        self.kinds, self.cells = QComboBox(), QComboBox()
+        self.kinds.addItems(list(KINDS))
+        self.kinds.setToolTip("Which events are shown")
+        self.cells.addItems(["this cell", "all cells"])
+        self.cells.setCurrentIndex(1)
+        self.cells.setToolTip("Of which cells")
+        for box in (self.kinds, self.cells):
+            box.activated.connect(lambda _: self._draw_again())
+            quiet(box)
+        self.head.addStretch(1)
+        self.head.addWidget(self.cells)
+        self.head.addWidget(self.kinds)
         self.list = QListWidget()
         self.list.setUniformItemSizes(True)
         quiet(self.list)
+        self.note = QLineEdit()
+        self.note.setMaxLength(MAX_NOTE)
+        self.note.returnPressed.connect(self._write)
         self.body.addWidget(self.list, 1)
+        self.body.addWidget(self.note)
+        self._shown: tuple[Snapshot, Choice] | None = None
+
+    def restyle(self) -> None:
+        """Takes on the colours and sizes of the look that was applied last."""
+        self._draw_again()
+
+    def _draw_again(self) -> None:
+        self._drawn = ()
+        if self._shown is not None:
+            self.draw(*self._shown)
 
     def draw(self, snapshot: Snapshot, choice: Choice) -> None:
-        """Shows the newest events of all cells."""
-        if snapshot.events is self._drawn:
+        """Shows the newest events."""
+        self._shown = (snapshot, choice)
+        problem = order_problem(snapshot, viewer=self.viewer)
+        self.note.setEnabled(not problem)
+        self.note.setPlaceholderText(problem or f"Note about cell {choice.cell} (key N), Enter")
+        self.note.setToolTip(problem or "Written into the events of this cell, with the time")
+        past = snapshot.answers.get("past")
+        drawn = (snapshot.events, past, choice.cell)
+        if len(self._drawn) == 3 and all(a is b for a, b in zip(drawn, self._drawn, strict=True)):
             return
-        self._drawn = snapshot.events
+        self._drawn = drawn
+        older = past.header.get("events", ()) if past else ()
+        kinds = KINDS[self.kinds.currentText()]
+        only = choice.cell if self.cells.currentIndex() == 0 else ""
         self.list.clear()
-        for event in reversed(snapshot.events[-SHOWN:]):
+        for event in joined(older, snapshot.events)[:SHOWN]:
+            if (kinds and event["type"] not in kinds) or (only and event.get("cell") != only):
+                continue
             text = event_text(event)
             item = QListWidgetItem(text)
-            item.setForeground(QColor(COLOURS.get(event["type"], theme.TEXT)))
+            colour = getattr(theme.palette(), COLOURS.get(event["type"], "text"))
+            item.setForeground(QColor(colour))
             item.setToolTip(text)
             self.list.addItem(item)
+
+    def write_note(self) -> None:
+        """Puts the cursor where a note is written."""
+        self.note.setFocus()
+
+    def _write(self) -> None:
+        text = self.note.text().strip()
+        if text:
+            self.note_written.emit(text)
+            self.note.clear()
+        self.note.clearFocus()
+
+
+def joined(
+    older: Sequence[Mapping[str, Any]], newer: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """Events of two lists, each once, newest first; `version` tells them apart."""
+    known = {event["version"]: event for event in (*older, *newer)}
+    return [known[version] for version in sorted(known, reverse=True)]
 
 
 def event_text(event: Mapping[str, Any]) -> str:

@@ -2,64 +2,105 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from monitor.gui import theme
+from monitor.gui.deeds import MENUS, Deed
 from monitor.gui.model import MAP_HELP, MAP_TITLES
+from monitor.gui.parts import label
 
-KEYS = (
-    ("← →", "scan before, scan after"),
-    ("L", "follow the live scan"),
-    ("M", "next map (Shift+M: the one before)"),
-    ("T", "turn the cross-section: along x or y"),
-    ("E", "extra scan, or the one that is suggested; press twice within 3 s"),
-    ("D", "decline the scan that is suggested"),
-    ("1 – 9", "choose the cell"),
-    ("?", "this help; Esc closes it"),
-)
 WORDS = (
     ("pit", "a region that is significantly deeper than the plateau around it"),
     ("plateau", "the surface between pits; its removal is “Complete”"),
     ("closure", "averaged removal ÷ Faraday thickness; away from 1: drift, clock, dead lithium"),
     ("provisional", "the scan is still running; numbers come with its last slice"),
-    ("grey", "no interface could be measured there"),
+    ("grey", "no interface could be measured there, or it is masked"),
+    ("reference", "the first, pristine scan: removal counts from it"),
+    ("onset", "the first scan in which a pit is significant"),
 )
+ARROWS = {"Left": "←", "Right": "→", "Up": "↑", "Down": "↓", "Escape": "Esc", "Return": "Enter"}
 
 
 class HelpPanel(QFrame):
-    """A card in the middle of its parent."""
+    """A card in the middle of its parent, filled from the list of deeds."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._parent = parent
+        self._deeds: list[Deed] = []
         self.setObjectName("card")
-        text = QLabel(_html())
-        text.setTextFormat(Qt.TextFormat.RichText)
-        text.setWordWrap(True)
+        self.columns = [QLabel() for _ in range(3)]
+        inside = QWidget()
+        row = QHBoxLayout(inside)
+        row.setSpacing(24)
+        for column in self.columns:
+            column.setTextFormat(Qt.TextFormat.RichText)
+            column.setWordWrap(True)
+            column.setAlignment(Qt.AlignmentFlag.AlignTop)
+            row.addWidget(column, 1)
+        self._scroll = QScrollArea()
+        self._scroll.setWidgetResizable(True)
+        self._scroll.setFrameShape(QFrame.Shape.NoFrame)
+        self._scroll.setWidget(inside)
         box = QVBoxLayout(self)
-        box.setContentsMargins(22, 16, 22, 16)
-        box.addWidget(text)
-        self.setFixedWidth(640)
+        box.setContentsMargins(22, 14, 22, 14)
+        box.addWidget(label("Keys, maps and words &nbsp; <small>Esc closes</small>", "big"))
+        box.addWidget(self._scroll, 1)
         self.hide()
+
+    def fill(self, deeds: Iterable[Deed]) -> None:
+        """Writes the help for these deeds."""
+        self._deeds = list(deeds)
+        self.restyle()
+
+    def restyle(self) -> None:
+        """Takes on the colours of the look that was applied last."""
+        keys = {
+            menu: [(_keys(d.key), _words(d)) for d in self._deeds if d.menu == menu and d.key]
+            for menu in MENUS
+        }
+        go = [(k, w) for k, w in keys.get("Go", []) if not w.startswith("Cell ")]
+        go.insert(1, ("1 – 9", "Cell by its place"))
+        maps = [(name.replace("_", " "), MAP_HELP[name]) for name in MAP_TITLES]
+        left = _html("Go", go) + _html("Ask", keys.get("Ask", []))
+        left += _html("Engine", keys.get("Engine", []))
+        middle = _html("Map", keys.get("Map", [])) + _html("View", keys.get("View", []))
+        right = _html("Maps", maps) + _html("Words", WORDS) + _html("Help", keys.get("Help", []))
+        for column, text in zip(self.columns, (left, middle, right), strict=True):
+            column.setText(text)
 
     def toggle(self) -> None:
         """Shows or hides the help; all views stay alive below it."""
         self.setVisible(not self.isVisible())
         if self.isVisible():
-            self.adjustSize()
+            space = self._parent.size()
+            self.resize(
+                min(theme.px(1080), space.width() - 40), min(theme.px(760), space.height() - 40)
+            )
             self.move(self._parent.rect().center() - self.rect().center())
             self.raise_()
 
 
-def _html() -> str:
-    def rows(pairs: tuple[tuple[str, str], ...]) -> str:
-        return "".join(
-            f"<tr><td style='padding-right:14px'><b style='color:{theme.ACCENT}'>{key}</b></td>"
-            f"<td>{what}</td></tr>"
-            for key, what in pairs
-        )
+def _keys(text: str) -> str:
+    for name, sign in ARROWS.items():
+        text = text.replace(name, sign)
+    return text.replace(" ", " or ")
 
-    maps = tuple((name.replace("_", " "), MAP_HELP[name]) for name in MAP_TITLES)
-    parts = (("Keys", KEYS), ("Maps", maps), ("Words", WORDS))
-    return "".join(f"<h3>{title}</h3><table>{rows(pairs)}</table>" for title, pairs in parts)
+
+def _words(deed: Deed) -> str:
+    return deed.text.rstrip("…") + (
+        f" <i>– {deed.tip[0].lower()}{deed.tip[1:]}</i>" if deed.tip else ""
+    )
+
+
+def _html(title: str, pairs: Iterable[tuple[str, str]]) -> str:
+    accent = theme.palette().accent
+    rows = "".join(
+        f"<tr><td style='padding-right:12px; white-space:nowrap'>"
+        f"<b style='color:{accent}'>{key}</b></td><td>{what}</td></tr>"
+        for key, what in pairs
+    )
+    return f"<h3>{title}</h3><table>{rows}</table>"

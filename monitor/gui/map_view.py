@@ -1,150 +1,248 @@
-"""The map of one scan, seen from above: heights or current densities, pits, crosshair."""
+"""The map of one scan, seen from above: heights or current densities, pits, crosshair, regions."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QRectF, QTimer, Signal
-from PySide6.QtWidgets import QCheckBox, QComboBox, QPushButton
+from PySide6.QtCore import QRectF, Qt, QTimer, Signal
+from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QPushButton, QToolButton
 
-from monitor.gui import theme
+from monitor.gui import map_text, theme
+from monitor.gui.map_overlay import PitOverlay, extent
+from monitor.gui.map_tools import MapTools, Tool
 from monitor.gui.model import (
     MAP_HELP,
     MAP_NAMES,
-    MAP_TITLES,
     Answer,
     Choice,
     Snapshot,
     crosshair,
+    pinned_scan,
     shown_scan,
 )
 from monitor.gui.parts import Card, CentreText, ScaleBar, elastic, label, quiet, style_axes
-from monitor.gui.text import number
 
-UNIT_TEXT = {"mA/cm2": "mA/cm²"}
-CROSS = "#ffd84d"
+TOOLS: tuple[tuple[Tool, str, str], ...] = (
+    ("rectangle", "▭", "Rectangle: numbers of this part of the map (key R)"),
+    ("ellipse", "◯", "Ellipse: numbers of this part of the map"),
+    ("polygon", "⬠", "Polygon: numbers of this part; drag its corners, click an edge for one more"),
+    ("line", "╱", "Profile: values along a line; drag its ends (key F)"),
+)
 
 
 class MapView(Card):
-    """Draws the map; tells which map, which point and which window the operator wants."""
+    """Draws the map; tells which map, which point and which window the operator wants.
+
+    `side` is "map" for the shown scan, or "pinned" for the one that it is compared with, which has
+    no controls of its own.
+    """
 
     map_chosen = Signal(str)
     cross_moved = Signal(int, int)
+    pit_clicked = Signal(object)
     window_wanted = Signal(object)
     outlines_chosen = Signal(bool)
+    masked_chosen = Signal(bool)
+    common_chosen = Signal(bool)
 
-    def __init__(self) -> None:
-        super().__init__("Map", "Seen along z; columns along x, rows along y")
+    def __init__(self, side: str = "map") -> None:
+        super().__init__(
+            "Map" if side == "map" else "Pinned", "Seen along z; columns along x, rows along y"
+        )
+        self._side = side
         self._drawn: tuple[Any, ...] = ()
-        self._drawn_labels: Answer | None = None
-        self._held: dict[str, tuple[float, float]] = {}
         self._scan: Any = None
+        self._choice = Choice()
+        self._labels: Answer | None = None
         self._home: tuple[Any, ...] = ()
-        self._moving = False
-        self._make_controls()
+        self._moving = self._following = False
+        self.caption = elastic(label())
+        self.selector = QComboBox()
         self._make_plot()
+        self._make_controls()
         self.readout = elastic(label("", "muted", "Value under the crosshair; drag it, or click"))
+        self.body.addWidget(self.graphics, 1)
         self.body.addWidget(self.readout)
         self._range_timer = QTimer(self, singleShot=True, interval=150)
         self._range_timer.timeout.connect(self._tell_window)
+        self.restyle()
 
     def _make_controls(self) -> None:
-        self.selector = QComboBox()
         for index, name in enumerate(MAP_NAMES):
             self.selector.addItem(name.replace("_", " "), name)
-            self.selector.setItemData(index, MAP_HELP[name], 3)
+            self.selector.setItemData(index, MAP_HELP[name], Qt.ItemDataRole.ToolTipRole)
+        self.selector.setToolTip("Which map (keys M and Shift+M)")
         self.selector.activated.connect(lambda i: self.map_chosen.emit(MAP_NAMES[i]))
-        self.outlines = QCheckBox("Pits")
-        self.outlines.setToolTip("Outline of every significant pit")
-        self.outlines.setChecked(True)
-        self.outlines.toggled.connect(self.outlines_chosen)
-        self.hold = QCheckBox("Hold scale")
-        self.hold.setToolTip(
-            "Keep the colour scale while going through the scans, so that\ncolours compare"
+        self.outlines, self.masked, self.common = (
+            QCheckBox(text) for text in ("Pits", "Mask", "Same scale")
         )
-        home = QPushButton("Whole")
-        home.setToolTip("Show the whole map (the wheel zooms, dragging moves)")
-        home.clicked.connect(self._show_whole)
-        self.caption = elastic(label())
-        quiet(self.selector, self.outlines, self.hold, home)
-        self.head.addWidget(self.selector)
+        for box, tip, signal in (
+            (
+                self.outlines,
+                "Outline of every significant pit: yellow the oldest, red the newest,\n"
+                "blue the chosen one, green its relatives (key O)",
+                self.outlines_chosen,
+            ),
+            (
+                self.masked,
+                "Hide what is below the detection limit: values under three standard errors\n"
+                "(key K)",
+                self.masked_chosen,
+            ),
+            (
+                self.common,
+                "One colour scale for all scans, from the first that has this map to the last,\n"
+                "so that colours compare (key S)",
+                self.common_chosen,
+            ),
+        ):
+            box.setToolTip(tip)
+            box.toggled.connect(signal)
+        self.outlines.setChecked(True)
+        self.whole = QPushButton("Whole")
+        self.whole.setToolTip("Show the whole map (key W); the wheel zooms, dragging moves")
+        self.whole.clicked.connect(self.show_whole)
+        self.tool_buttons = {name: _tool_button(text, tip) for name, text, tip in TOOLS}
+        for name, button in self.tool_buttons.items():
+            button.clicked.connect(lambda on, name=name: self.use_tool(name if on else "none"))
+        self._lay_out()
+
+    def _lay_out(self) -> None:
+        quiet(self.selector, self.outlines, self.masked, self.common, self.whole)
+        quiet(*self.tool_buttons.values())
+        if self._side == "map":
+            self.head.addWidget(self.selector)
         self.head.addWidget(self.caption, 1)
-        for widget in (self.outlines, self.hold, home):
-            self.head.addWidget(widget)
+        if self._side != "map":
+            return
+        row = QHBoxLayout()
+        row.setSpacing(8)
+        for widget in (self.outlines, self.masked, self.common):
+            row.addWidget(widget)
+        row.addStretch(1)
+        for button in self.tool_buttons.values():
+            row.addWidget(button)
+        row.addWidget(self.whole)
+        self.body.addLayout(row)
 
     def _make_plot(self) -> None:
-        graphics = pg.GraphicsLayoutWidget()
-        graphics.ci.layout.setContentsMargins(0, 0, 0, 0)
-        self.plot = graphics.addPlot()
-        style_axes(self.plot, "left", "bottom")
+        self.graphics = pg.GraphicsLayoutWidget()
+        self.graphics.ci.layout.setContentsMargins(0, 0, 0, 0)
+        self.plot = self.graphics.addPlot()
         self.plot.vb.setAspectLocked(True)
-        self.plot.vb.setBackgroundColor(theme.EMPTY)
         self.ground = pg.ImageItem(axisOrder="row-major")
-        self.ground.setImage(np.ones((1, 1, 3), np.uint8) * theme.NO_DATA, levels=None)
-        self.plot.addItem(self.ground)
         self.image = pg.ImageItem(axisOrder="row-major")
-        self.rims = pg.ImageItem(axisOrder="row-major")
-        self.rims.setZValue(5)
-        self.plot.addItem(self.image)
-        self.plot.addItem(self.rims)
-        self.bar = pg.ColorBarItem(values=(0, 1), width=14, interactive=True, rounding=0.01)
-        self.bar.setImageItem(self.image, insert_in=self.plot)
-        style_axes(self.bar, "right")
-        pen, hover = pg.mkPen(CROSS, width=1), pg.mkPen(CROSS, width=3)
-        self.across = pg.InfiniteLine(angle=0, movable=True, pen=pen, hoverPen=hover)
-        self.down = pg.InfiniteLine(angle=90, movable=True, pen=pen, hoverPen=hover)
+        # what lies around the part in view, coarsely: seen while that is on its way
+        self.around = pg.ImageItem(axisOrder="row-major")
+        for item in (self.ground, self.around, self.image):
+            self.plot.addItem(item)
+        self.bar_scale = pg.ColorBarItem(values=(0, 1), width=14, interactive=True, rounding=0.01)
+        self.bar_scale.setImageItem([self.image, self.around], insert_in=self.plot)
+        self.across = pg.InfiniteLine(angle=0, movable=True)
+        self.down = pg.InfiniteLine(angle=90, movable=True)
         for line in (self.across, self.down):
             line.setZValue(10)
             self.plot.addItem(line, ignoreBounds=True)
             line.sigDragged.connect(self._dragged)
+        self.overlay = PitOverlay(self.plot)
+        self.tools = MapTools(self.plot)
         self.scale = ScaleBar(self.plot)
         self.message = CentreText(self.plot)
         self.plot.scene().sigMouseClicked.connect(self._clicked)
         self.plot.vb.sigRangeChanged.connect(lambda *_: self._range_timer.start())
-        self.body.addWidget(graphics, 1)
+
+    def restyle(self) -> None:
+        """Takes on the colours and sizes of the look that was applied last."""
+        c = theme.palette()
+        self.graphics.setBackground(c.panel)
+        style_axes(self.plot, "left", "bottom")
+        style_axes(self.bar_scale, "right")
+        self.plot.vb.setBackgroundColor(c.empty)
+        self.ground.setImage(np.ones((1, 1, 3), np.uint8) * theme.rgb(c.no_data), levels=None)
+        for line in (self.across, self.down):
+            line.setPen(c.cross, width=1)
+            line.setHoverPen(c.cross, width=3)
+        self.message.restyle()
+        self.overlay.restyle()
+        self._drawn = ()
 
     @property
     def pixels(self) -> tuple[int, int]:
         """(rows, columns) that the plot can show, in steps so that a resize asks seldom."""
-        size = self.plot.vb.size()
-        return tuple(max(64, math.ceil(s / 64) * 64) for s in (size.height(), size.width()))  # type: ignore[return-value]
+        size, ratio = self.plot.vb.size(), self.devicePixelRatioF()
+        rows, columns = (
+            max(64, math.ceil(s * ratio / 64) * 64) for s in (size.height(), size.width())
+        )
+        return rows, columns
+
+    def use_tool(self, tool: Tool) -> None:
+        """Puts a shape on the map, or takes it away."""
+        for name, button in self.tool_buttons.items():
+            button.setChecked(name == tool)
+        self.tools.use(tool, self._scan)
+
+    def toggle_tool(self, tool: Tool) -> None:
+        """The same, away where it is there already."""
+        self.use_tool("none" if self.tools.tool == tool else tool)
 
     def draw(self, snapshot: Snapshot, choice: Choice) -> None:
         """Shows the newest map of what was chosen."""
         cell = snapshot.cell(choice.cell)
-        scan = shown_scan(cell, choice)
-        self._scan = scan
-        self.selector.setCurrentIndex(MAP_NAMES.index(choice.map))
-        self.outlines.setChecked(choice.outlines)
-        problem = self._problem(snapshot, scan, choice)
+        is_main = self._side == "map"
+        scan = shown_scan(cell, choice) if is_main else pinned_scan(cell, choice)
+        self._scan, self._choice = scan, choice
+        self._draw_controls(choice)
+        answer = snapshot.answer(self._side, choice.cell)
+        problem = self._problem(snapshot, scan, choice, answer)
         self.message.set(problem)
-        answer = snapshot.answer("map", choice.cell)
         shown = not problem and answer is not None and answer.array is not None
-        for item in (self.image, self.ground, self.across, self.down, self.bar):
-            item.setVisible(shown)
-        self.scale.set_visible(shown)
-        for side in ("left", "bottom"):
-            self.plot.getAxis(side).setVisible(shown)
-        self.rims.setVisible(shown and choice.outlines)
-        self.caption.setText(_caption(scan, snapshot, choice) if scan else "")
+        self._show_parts(shown)
+        self.caption.setText(map_text.caption(scan, snapshot, choice) if scan else "")
         if not shown or answer is None or scan is None:
             self.readout.setText("")
+            self.overlay.hide()
             return
         if (answer.header["scan"], answer.header["name"]) != (scan["scan"], choice.map):
             self.caption.setText(f"Fetching {choice.map.replace('_', ' ')} of scan {scan['scan']}")
             return
-        self._draw_image(answer, choice)
-        labels = snapshot.answer("labels", choice.cell)
-        self._draw_rims(labels)
+        around = snapshot.answer(f"{self._side}_around", choice.cell)
+        self._draw_image(answer, around, _common_levels(snapshot, choice), choice)
         self._draw_cross(scan, choice)
-        pits = snapshot.answer("pits", choice.cell)
-        text = [_value_text(answer, scan, choice), _pit_text(labels, pits, scan, choice)]
-        self.readout.setText(" &nbsp;·&nbsp; ".join(part for part in text if part))
+        labels = snapshot.answer(f"{self._side}_labels", choice.cell)
+        labels = labels if labels and labels.header.get("scan") == scan["scan"] else None
+        pits = snapshot.answer(f"{self._side}_pits", choice.cell)
+        pits = pits if pits and pits.header.get("scan") == scan["scan"] else None
+        self._labels = labels
+        self.overlay.draw(labels, pits, scan, choice)
+        text = map_text.value_text(answer, scan, choice)
+        pit = map_text.pit_text(map_text.pit_at(labels, scan, choice), pits, scan)
+        self.readout.setText(" &nbsp;·&nbsp; ".join(part for part in (text, pit) if part))
 
-    def _problem(self, snapshot: Snapshot, scan: Any, choice: Choice) -> str:
+    def _draw_controls(self, choice: Choice) -> None:
+        self.selector.setCurrentIndex(MAP_NAMES.index(choice.map))
+        for box, on in (
+            (self.outlines, choice.outlines),
+            (self.masked, choice.masked),
+            (self.common, choice.common),
+        ):
+            box.setChecked(on)
+
+    def _show_parts(self, shown: bool) -> None:
+        parts = (self.image, self.around, self.ground, self.across, self.down, self.bar_scale)
+        for item in parts:
+            item.setVisible(shown)
+        self.tools.set_visible(shown)
+        self.scale.set_visible(shown)
+        for side in ("left", "bottom"):
+            self.plot.getAxis(side).setVisible(shown)
+
+    def _problem(self, snapshot: Snapshot, scan: Any, choice: Choice, answer: Answer | None) -> str:
+        if self._side == "pinned" and scan is None:
+            return "No scan is pinned: press P on the one to compare with"
         if snapshot.state is None:
             return f"Waiting for the engine at {snapshot.address}"
         if not snapshot.state["feeds"]:
@@ -157,33 +255,45 @@ class MapView(Card):
             source = f"<br>its slices are expected from {sources}" if sources else ""
             return f"Waiting for the first scan of cell {choice.cell}{source}"
         if choice.map not in scan["maps"]:
-            return f"Scan {scan['scan']}: {_absent(choice.map, scan)}"
-        answer = snapshot.answer("map", choice.cell)
-        if answer is not None and answer.error:
-            return answer.error
-        return ""
+            return f"Scan {scan['scan']}: {map_text.absent(choice.map, scan)}"
+        return answer.error if answer is not None else ""
 
-    def _draw_image(self, answer: Answer, choice: Choice) -> None:
-        drawn = (answer, self.hold.isChecked())
+    def _draw_image(
+        self,
+        answer: Answer,
+        around: Answer | None,
+        common: tuple[float, float] | None,
+        choice: Choice,
+    ) -> None:
+        levels = common or (answer.levels or (0.0, 1.0))
+        drawn = (answer, around, levels, choice.colours)
         if drawn == self._drawn:
             return
         self._drawn = drawn
         header, array = answer.header, answer.array
         assert array is not None
         name, unit = header["name"], header["units"]
-        levels = self._held.get(name) if self.hold.isChecked() else None
-        levels = levels or answer.levels or (0.0, 1.0)
-        if not self.hold.isChecked():
-            self._held.clear()
-        self._held.setdefault(name, levels)
+        difference = header.get("minus") is not None
+        if difference:
+            end = max(abs(levels[0]), abs(levels[1]))
+            levels = (-end, end)
         self.image.setImage(array, autoLevels=False, levels=levels)
-        self.image.setRect(_extent(header, array.shape))
-        self.ground.setRect(_extent(header, array.shape))
-        self.bar.setColorMap(theme.colour_map(name))
-        span = levels[1] - levels[0]
-        self.bar.rounding = max(span / 200, 1e-6)
-        self.bar.setLevels(levels)
-        self.bar.setLabel("right", f"{name.replace('_', ' ')} / {UNIT_TEXT.get(unit, unit)}")
+        self.image.setRect(extent(header, array.shape))
+        if around is not None and around.array is not None and choice.window is not None:
+            self.around.setImage(around.array, autoLevels=False, levels=levels)
+            self.around.setRect(extent(around.header, around.array.shape))
+        else:
+            self.around.clear()
+        ny, nx = self._scan["shape"]
+        _, vy, vx = header["voxel_size"]
+        self.ground.setRect(QRectF(-0.5 * vx, -0.5 * vy, nx * vx, ny * vy))
+        self.bar_scale.setColorMap(theme.colour_map(name, choice.colours, difference=difference))
+        self.bar_scale.rounding = max((levels[1] - levels[0]) / 200, 1e-6)
+        self.bar_scale.setLevels(levels)
+        sign = "Δ " if difference else ""
+        self.bar_scale.setLabel(
+            "right", f"{sign}{name.replace('_', ' ')} / {map_text.UNIT_TEXT.get(unit, unit)}"
+        )
         length_unit = header["length_unit"]
         for side, axis in (("bottom", "x"), ("left", "y")):
             self.plot.setLabel(side, f"{axis} / {length_unit}")
@@ -191,19 +301,9 @@ class MapView(Card):
         home = (choice.cell, tuple(self._scan["shape"]), length_unit)
         if home != self._home:
             self._home = home
-            self._show_whole()
+            self.show_whole()
 
-    def _draw_rims(self, labels: Answer | None) -> None:
-        if labels is self._drawn_labels:
-            return
-        self._drawn_labels = labels
-        if labels is None or labels.array is None:
-            self.rims.clear()
-            return
-        self.rims.setImage(labels.array, levels=None, autoLevels=False)
-        self.rims.setRect(_extent(labels.header, labels.array.shape[:2]))
-
-    def _draw_cross(self, scan: Any, choice: Choice) -> None:
+    def _draw_cross(self, scan: Mapping[str, Any], choice: Choice) -> None:
         row, column = crosshair(scan, choice)
         self._moving = True
         self.across.setPos(row * scan["voxel_size"][1])
@@ -215,18 +315,34 @@ class MapView(Card):
             self._tell_cross(self.down.value(), self.across.value())
 
     def _clicked(self, event: Any) -> None:
-        if self._scan is not None and self.plot.vb.sceneBoundingRect().contains(event.scenePos()):
-            point = self.plot.vb.mapSceneToView(event.scenePos())
-            self._tell_cross(point.x(), point.y())
+        if self._scan is None or not self.plot.vb.sceneBoundingRect().contains(event.scenePos()):
+            return
+        point = self.plot.vb.mapSceneToView(event.scenePos())
+        self._tell_cross(point.x(), point.y())
+        self.pit_clicked.emit(map_text.pit_at(self._labels, self._scan, self._choice))
 
     def _tell_cross(self, x: float, y: float) -> None:
         if self._scan is not None:
             _, vy, vx = self._scan["voxel_size"]
             ny, nx = self._scan["shape"]
             row, column = round(y / vy), round(x / vx)
-            self.cross_moved.emit(min(max(row, 0), ny - 1), min(max(column, 0), nx - 1))
+            place = min(max(row, 0), ny - 1), min(max(column, 0), nx - 1)
+            self.cross_moved.emit(*place)
 
-    def _show_whole(self) -> None:
+    def link(self, other: MapView) -> None:
+        """Shows the same part in both from now on: whichever is moved, the other follows."""
+        for one, two in ((self, other), (other, self)):
+            one.plot.vb.sigRangeChanged.connect(lambda *_, one=one, two=two: two._follow(one))
+
+    def _follow(self, other: MapView) -> None:
+        # as an answer to its own change it would never come to rest
+        if self.isVisible() and not other._following:
+            self._following = True
+            self.plot.setRange(other.plot.vb.viewRect(), padding=0)
+            self._following = False
+
+    def show_whole(self) -> None:
+        """Back to the whole map."""
         if self._scan is not None:
             ny, nx = self._scan["shape"]
             _, vy, vx = self._scan["voxel_size"]
@@ -234,7 +350,7 @@ class MapView(Card):
 
     def _tell_window(self) -> None:
         """The part of the map in view, None where that is all of it."""
-        if self._scan is None:
+        if self._scan is None or self._side != "map":
             return
         (x0, x1), (y0, y1) = self.plot.vb.viewRange()
         ny, nx = self._scan["shape"]
@@ -246,74 +362,23 @@ class MapView(Card):
         self.window_wanted.emit(None if whole or empty else (*rows, *columns))
 
 
-def _extent(header: Any, shape: tuple[int, ...]) -> QRectF:
-    """Where an image lies: pixel centres at index × voxel size."""
-    y0, _, x0, _ = header["window"]
-    _, vy, vx = header["voxel_size"]
-    step = header["step"]
-    return QRectF((x0 - 0.5) * vx, (y0 - 0.5) * vy, shape[1] * step * vx, shape[0] * step * vy)
+def _tool_button(text: str, tip: str) -> QToolButton:
+    button = QToolButton()
+    button.setText(text)
+    button.setToolTip(tip)
+    button.setCheckable(True)
+    return button
 
 
-def _caption(scan: Any, snapshot: Snapshot, choice: Choice) -> str:
-    text = f"<b>Scan {scan['scan']}</b> · {MAP_TITLES[choice.map]}"
-    if scan["provisional"]:
-        running = (snapshot.cell(choice.cell) or {}).get("running") or {}
-        text += f" <span style='color:{theme.WARN}'>· provisional"
-        if running.get("slices"):
-            text += f", {running['received']} of {running['slices']} slices"
-        text += "</span>"
-    elif not scan["complete"]:
-        missing = scan.get("slices_missing")
-        text += f" <span style='color:{theme.WARN}'>· {missing or 'some'} slices missing</span>"
-    return text
-
-
-def _absent(name: str, scan: Any) -> str:
-    if scan["provisional"]:
-        return f"{name.replace('_', ' ')} comes with the last slice"
-    if name == "interval":
-        return "no interval current: it needs a scan before, and a current that flows"
-    if name in ("cumulative", "absolute", "running"):
-        return "no current density: it needs the reference scan and the cycler's charge"
-    return f"no map of {name.replace('_', ' ')}"
-
-
-def _value_text(answer: Answer, scan: Any, choice: Choice) -> str:
-    row, column = crosshair(scan, choice)
-    _, vy, vx = scan["voxel_size"]
-    unit = scan["length_unit"]
-    digits = 1 if unit == "µm" else 0
-    value = _at(answer.array, answer.header, row, column)
-    value_unit = UNIT_TEXT.get(answer.header["units"], answer.header["units"])
-    text = "not measurable here" if value is None else number(value, 2, value_unit)
-    where = f"x {column * vx:.{digits}f}, y {row * vy:.{digits}f} {unit}"
-    return f"{where} &nbsp;·&nbsp; <b style='color:{CROSS}'>{text}</b>"
-
-
-def _pit_text(labels: Answer | None, pits: Answer | None, scan: Any, choice: Choice) -> str:
-    """The pit under the crosshair, if there is one."""
-    if labels is None or pits is None:
-        return ""
-    pit = _at(labels.header.get("labels"), labels.header, *crosshair(scan, choice))
-    columns = pits.header.get("columns", {})
-    if not pit or pit not in columns.get("id", []):
-        return ""
-    i = columns["id"].index(pit)
-    unit = scan["length_unit"]
-    word = "um" if unit == "µm" else "voxel"
-    depth, width = columns[f"depth_max_{word}"][i], columns[f"diameter_{word}"][i]
-    return (
-        f"pit {int(pit)}: {number(depth)} {unit} deep, {number(width)} {unit} wide, "
-        f"since scan {columns['first_scan'][i]}"
-    )
-
-
-def _at(array: Any, header: Any, row: int, column: int) -> float | None:
-    """The value at a pixel of the whole map; None outside the window or where not measurable."""
-    if array is None:
+def _common_levels(snapshot: Snapshot, choice: Choice) -> tuple[float, float] | None:
+    """From the lowest to the highest value of the first and the last scan, where one scale for all
+    is wanted: what is removed only grows in between."""
+    if not choice.common:
         return None
-    y0, y1, x0, x1 = header["window"]
-    if not (y0 <= row < y1 and x0 <= column < x1):
+    told = [snapshot.answer(f"scale_{which}", choice.cell) for which in ("first", "last")]
+    headers = [a.header for a in told if a is not None and a.header.get("name") == choice.map]
+    lows = [h["p1"] for h in headers if h.get("p1") is not None]
+    highs = [h["p99"] for h in headers if h.get("p99") is not None]
+    if not lows or not highs or max(highs) <= min(lows):
         return None
-    value = float(array[(row - y0) // header["step"], (column - x0) // header["step"]])
-    return value if np.isfinite(value) else None
+    return min(lows), max(highs)

@@ -9,14 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.wire.questions import (
-    CyclerRequest,
-    MapRequest,
-    PitsRequest,
-    Request,
-    SectionRequest,
-    Window,
-)
+from monitor.wire.questions import Request, Window
 
 MAP_TITLES = {
     "height": "height of the interface",
@@ -25,8 +18,12 @@ MAP_TITLES = {
     "interval": "since the scan before",
     "absolute": "by Faraday's law alone",
     "running": "running estimate",
-    "height_error": "standard error",
     "deposit_front": "front of the deposit, after charge",
+    "height_error": "standard error of the height",
+    "removal_error": "standard error of the removal",
+    "cumulative_error": "standard error of the cumulative current",
+    "interval_error": "standard error of the interval current",
+    "running_error": "standard error of the running estimate",
 }
 MAP_HELP = {
     "height": "h(x, y): from the bottom of the lithium to the lithium/electrolyte interface",
@@ -40,11 +37,13 @@ MAP_HELP = {
     "deposit_front": "height of the front of the porous deposit (moss); there is none before "
     "lithium has been plated",
     "height_error": "how well each height is known: noise, holes in the slices",
+    "removal_error": "how well each removal is known: this scan's height and the reference's",
+    "cumulative_error": "how well the cumulative current density is known",
+    "interval_error": "how well the current density of the last interval is known",
+    "running_error": "how well the running estimate is known, by its own variance",
 }
 MAP_NAMES = tuple(MAP_TITLES)
 CURRENT_MAPS = ("cumulative", "interval", "absolute", "running")
-
-LATE_SCANS = 3
 
 Axis = Literal["y", "x"]
 
@@ -66,12 +65,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An extra scan that was asked for at this screen, until the engine's list takes it over."""
+    """Something that was asked of the engine at this screen, and what became of it."""
 
     cell: str
     status: str
     why: str
     number: int
+    request: Request | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,9 +99,31 @@ class Snapshot:
         return found if found and getattr(found.request, "cell", cell) == cell else None
 
 
+Points = tuple[tuple[float, float], ...]
+RegionKind = Literal["whole", "rectangle", "ellipse", "polygon"]
+Comparison = Literal["off", "beside", "difference"]
+Against = Literal["time", "charge", "soc"]
+LEAST_ERRORS = 3.0
+"""Values below this many standard errors are hidden where the operator wants that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A part of the map: `points` are (row, column) in pixels of the whole map, two opposite
+    corners for a rectangle or an ellipse."""
+
+    kind: RegionKind = "whole"
+    points: Points = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What the operator looks at. `scan` None follows the live scan; `cross` is (row, column)."""
+    """What the operator looks at.
+
+    `scan` None follows the live scan; `cross` is (row, column); `pinned` is the scan that others
+    are compared with; `line` are the ends of the profile, (row, column) each; `masked` hides what
+    is below the detection limit; `common` is one colour scale for all scans.
+    """
 
     cell: str = ""
     scan: int | None = None
@@ -110,6 +132,20 @@ class Choice:
     cross: tuple[int, int] | None = None
     window: Window | None = None
     outlines: bool = True
+    pit: int | None = None
+    pinned: int | None = None
+    comparison: Comparison = "off"
+    region: Region = Region()
+    line: Points = ()
+    masked: bool = False
+    common: bool = False
+    colours: str = "paper"
+    against: Against = "time"
+
+    @property
+    def least_errors(self) -> float:
+        """What `MapRequest.least_errors` has to be."""
+        return LEAST_ERRORS if self.masked else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,64 +177,42 @@ def crosshair(scan: Mapping[str, Any], choice: Choice) -> tuple[int, int]:
     return min(max(row, 0), ny - 1), min(max(column, 0), nx - 1)
 
 
-def wants(
-    snapshot: Snapshot, choice: Choice, map_shape: tuple[int, int], cut_shape: tuple[int, int]
-) -> dict[str, Want]:
-    """What the views need for this choice; the shapes are the pixels (rows, columns) they have."""
-    cell = snapshot.cell(choice.cell)
-    if cell is None:
-        return {}
-    asked: dict[str, Want] = {}
-    if cell["cycler_points"]:
-        asked["cycler"] = Want(CyclerRequest(choice.cell, 3000), (cell["cycler_points"],))
-    scan = shown_scan(cell, choice)
-    if scan is None:
-        return asked
-    number, mark = scan["scan"], (scan["version"],)
-    for name, wanted in (("map", choice.map), ("labels", "pit_labels")):
-        if wanted in scan["maps"]:
-            request = MapRequest(choice.cell, number, wanted, choice.window, map_shape)
-            asked[name] = Want(request, mark)
-    if "pit_labels" in scan["maps"]:
-        asked["pits"] = Want(PitsRequest(choice.cell, number), mark)
-    recorder = (snapshot.state or {}).get("recorder") or {}
-    written = recorder.get("slices", 0) // 100 if recorder.get("queued_bytes") else None
-    return asked | _cut(cell, scan, choice, cut_shape, written)
+def word_of(scan: Mapping[str, Any]) -> str:
+    """How lengths of this scan end in the names of columns."""
+    return "um" if scan["length_unit"] == "µm" else "voxel"
 
 
-def _cut(
-    cell: Mapping[str, Any],
-    scan: Mapping[str, Any],
-    choice: Choice,
-    shape: tuple[int, int],
-    written: int | None,
-) -> dict[str, Want]:
-    """The cross-section through the crosshair, and the heights along it."""
-    row, column = crosshair(scan, choice)
-    ny, nx = scan["shape"]
-    along_x = choice.axis == "y"
-    window: Window = (row, row + 1, 0, nx) if along_x else (0, ny, column, column + 1)
-    mark: tuple[Any, ...] = (scan["version"],)
-    running = cell["running"]
-    if scan["provisional"] and running:
-        mark = (*mark, 20 * running["received"] // max(1, running["slices"]))
-    elif scan["scan"] in [late["scan"] for late in cell["scans"][-LATE_SCANS:]]:
-        # its last slices may not be written yet: asked again as they are
-        mark = (*mark, written)
-    index = row if along_x else column
-    cut = SectionRequest(choice.cell, scan["scan"], choice.axis, index, shape)
-    asked = {"section": Want(cut, mark)}
-    # one row or column of a map is thinned along its length only
-    limit = (1, shape[1]) if along_x else (shape[1], 1)
-    for name in ("height", "bottom"):
-        if name in scan["maps"]:
-            line = MapRequest(choice.cell, scan["scan"], name, window, limit)
-            asked[f"cut_{name}"] = Want(line, (scan["version"],))
-    reference = reference_scan(cell)
-    if reference and reference["shape"] == scan["shape"] and reference["scan"] != scan["scan"]:
-        line = MapRequest(choice.cell, reference["scan"], "height", window, limit)
-        asked["cut_reference"] = Want(line, (reference["version"],))
-    return asked
+def pinned_scan(cell: Mapping[str, Any] | None, choice: Choice) -> Mapping[str, Any] | None:
+    """The scan that others are compared with, where there is one."""
+    scans = cell["scans"] if cell and choice.pinned is not None else []
+    return next((scan for scan in scans if scan["scan"] == choice.pinned), None)
+
+
+def relatives(columns: Mapping[str, Any], pit: int | None) -> set[int]:
+    """The pits that a pit came from or that came from it, as far as they are in the table."""
+    pairs = list(zip(columns.get("id", ()), columns.get("parent", ()), strict=True))
+    parents = {parent for number, parent in pairs if number == pit and parent >= 0}
+    return parents | {number for number, parent in pairs if parent == pit and pit is not None}
+
+
+def order_problem(snapshot: Snapshot, *, viewer: bool = False) -> str:
+    """Why nothing can be asked of the engine from this screen; nothing where it can."""
+    if viewer:
+        return "This screen was started to look only (--view-only)"
+    if snapshot.state is None or not snapshot.linked:
+        return "The engine does not answer"
+    if snapshot.state.get("role", "operator") != "operator":
+        return "Your key may look, not ask: it is listed as a viewer's"
+    return str(snapshot.state.get("may_order", ""))
+
+
+def alarms(snapshot: Snapshot) -> list[Mapping[str, Any]]:
+    """Alarms that nobody has acknowledged, newest first; those of all cells."""
+    state = snapshot.state or {}
+    found = list(state.get("alarms") or ())
+    for cell in state.get("cells", {}).values():
+        found += cell.get("alarms") or ()
+    return sorted(found, key=lambda alarm: -alarm["number"])
 
 
 def measure(summary: Mapping[str, Any], name: str) -> float | None:
@@ -207,8 +221,8 @@ def measure(summary: Mapping[str, Any], name: str) -> float | None:
     return value if value is not None else summary.get(f"{name}_voxel")
 
 
-def outline(labels: NDArray[np.int32]) -> NDArray[np.uint8]:
-    """RGBA (ny, nx, 4): the inner rim of every pit, transparent elsewhere."""
+def rims(labels: NDArray[np.int32]) -> NDArray[np.int32]:
+    """(ny, nx): the pit's id along the inner rim of every pit, 0 elsewhere."""
     rim = np.zeros(labels.shape, np.bool_)
     for axis in (0, 1):
         ahead = np.diff(labels, axis=axis) != 0
@@ -216,10 +230,7 @@ def outline(labels: NDArray[np.int32]) -> NDArray[np.uint8]:
             part = [slice(None), slice(None)]
             part[axis] = slice(shift, labels.shape[axis] - 1 + shift)
             rim[tuple(part)] |= ahead
-    rim &= labels > 0
-    image = np.zeros((*labels.shape, 4), np.uint8)
-    image[rim] = (255, 106, 61, 230)
-    return image
+    return np.where(rim, labels, 0)
 
 
 def colour_levels(array: NDArray[Any]) -> tuple[float, float] | None:

@@ -15,7 +15,10 @@ from monitor.gui.text import round_below
 
 
 class Card(QFrame):
-    """A framed panel with a title line that has room for controls, and a body below."""
+    """A framed panel with a title line that has room for controls, and a body below.
+
+    `bar` is the title line as one widget: a dock takes it as its handle.
+    """
 
     def __init__(self, title: str, tip: str = "") -> None:
         super().__init__()
@@ -23,11 +26,17 @@ class Card(QFrame):
         self.body = QVBoxLayout(self)
         self.body.setContentsMargins(8, 6, 8, 6)
         self.body.setSpacing(4)
-        self.head = QHBoxLayout()
+        self.bar = QWidget()
+        self.bar.setObjectName("bar")
+        self.head = QHBoxLayout(self.bar)
+        self.head.setContentsMargins(0, 0, 0, 0)
         self.head.setSpacing(6)
         self.title = label(title, "title", tip)
         self.head.addWidget(self.title)
-        self.body.addLayout(self.head)
+        self.body.addWidget(self.bar)
+
+    def restyle(self) -> None:
+        """Takes on the colours and sizes of the look that was applied last."""
 
 
 def label(text: str = "", name: str = "", tip: str = "") -> QLabel:
@@ -57,8 +66,8 @@ def style_axes(plot: pg.PlotItem, *sides: str) -> None:
         axis = plot.getAxis(side)
         axis.setTickFont(theme.axis_font())
         axis.enableAutoSIPrefix(False)
-        axis.setPen(theme.LINE)
-        axis.setTextPen(theme.MUTED)
+        axis.setPen(theme.palette().line)
+        axis.setTextPen(theme.palette().muted)
     plot.hideButtons()
     plot.setMenuEnabled(False)
 
@@ -74,19 +83,41 @@ def draw_curve(curve: pg.PlotDataItem, x: NDArray[np.float64], y: NDArray[np.flo
 class CentreText:
     """A line of text in the middle of a plot, saying why it is empty."""
 
+    place = (0.5, 0.5)
+    offset = (0.0, 0.0)
+    points = 10.0
+
     def __init__(self, plot: pg.PlotItem) -> None:
-        self._item = pg.LabelItem("", color=theme.MUTED, size="10pt")
+        self._item = pg.LabelItem("")
         self._item.setParentItem(plot.vb)
-        self._item.anchor(itemPos=(0.5, 0.5), parentPos=(0.5, 0.5))
         self._text = ""
+        self.restyle()
+
+    @property
+    def text(self) -> str:
+        """What it says now."""
+        return self._text
+
+    def restyle(self) -> None:
+        """Takes on the colours and sizes of the look that was applied last."""
+        size = f"{self.points * theme.scale():.1f}pt"
+        self._item.setText(self._text, color=theme.palette().muted, size=size)
+        self._item.anchor(itemPos=self.place, parentPos=self.place, offset=self.offset)
 
     def set(self, text: str) -> None:
         """Shows the text; nothing hides it."""
         if text != self._text:
             self._text = text
-            self._item.setText(text)
-            self._item.anchor(itemPos=(0.5, 0.5), parentPos=(0.5, 0.5))
+            self.restyle()
         self._item.setVisible(bool(text))
+
+
+class CornerText(CentreText):
+    """The title of a plot, in its upper left corner: it needs no room beside it."""
+
+    place = (0.0, 0.0)
+    offset = (4.0, 0.0)
+    points = 8.0
 
 
 class ScaleBar:

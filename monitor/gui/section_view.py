@@ -11,15 +11,12 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QRectF, Signal
 from PySide6.QtWidgets import QPushButton
 
+from monitor.gui import theme
 from monitor.gui.model import Answer, Choice, Snapshot, crosshair, shown_scan
 from monitor.gui.parts import Card, CentreText, draw_curve, elastic, label, quiet, style_axes
 
-NOW, BEFORE, BOTTOM = "#ffd84d", "#5ad1e6", "#b48ae0"
-KEY = (
-    f"<span style='color:{NOW}'>━ interface</span> &nbsp; "
-    f"<span style='color:{BEFORE}'>┅ reference</span> &nbsp; "
-    f"<span style='color:{BOTTOM}'>━ bottom</span>"
-)
+LINES = ("interface", "reference", "pinned", "bottom")
+DASHED = ("reference", "pinned")
 
 
 class SectionView(Card):
@@ -45,10 +42,11 @@ class SectionView(Card):
             label("", "muted", "Where the plane lies, and how far z is stretched")
         )
         self.key = label(
-            KEY,
+            "",
             "",
             "interface: lithium/electrolyte in this scan\nreference: the same in the first scan, "
-            "standing on this scan's bottom\nbottom: lower side of the lithium",
+            "standing on this scan's bottom\npinned: the same in the scan that was pinned (key P)\n"
+            "bottom: lower side of the lithium",
         )
         self.head.addWidget(self.turn)
         self.head.addWidget(self.caption, 1)
@@ -56,25 +54,48 @@ class SectionView(Card):
         self._make_plot()
 
     def _make_plot(self) -> None:
-        graphics = pg.GraphicsLayoutWidget()
-        graphics.ci.layout.setContentsMargins(0, 0, 0, 0)
-        self.plot = graphics.addPlot()
-        style_axes(self.plot, "left", "bottom")
-        self.plot.vb.setBackgroundColor("#0c0e11")
+        self.graphics = pg.GraphicsLayoutWidget()
+        self.graphics.ci.layout.setContentsMargins(0, 0, 0, 0)
+        self.plot = self.graphics.addPlot()
         self.image = pg.ImageItem(axisOrder="row-major")
         self.plot.addItem(self.image)
-        dash = pg.QtCore.Qt.PenStyle.DashLine
-        self.reference = pg.PlotDataItem(pen=pg.mkPen(BEFORE, width=2, style=dash))
-        self.bottom = pg.PlotDataItem(pen=pg.mkPen(BOTTOM, width=1.5))
-        self.interface = pg.PlotDataItem(pen=pg.mkPen(NOW, width=2))
-        for curve in (self.reference, self.bottom, self.interface):
-            self.plot.addItem(curve, ignoreBounds=True)
+        self.curves = {name: pg.PlotDataItem() for name in LINES}
+        for name in ("reference", "pinned", "bottom", "interface"):
+            self.plot.addItem(self.curves[name], ignoreBounds=True)
         self.mark = pg.InfiniteLine(angle=90, movable=True, pen=pg.mkPen("#ffffff60", width=1))
         self.mark.sigDragged.connect(self._dragged)
         self.plot.addItem(self.mark, ignoreBounds=True)
         self.message = CentreText(self.plot)
         self.plot.vb.sigRangeChanged.connect(lambda *_: self._tell_stretch())
-        self.body.addWidget(graphics, 1)
+        self.body.addWidget(self.graphics, 1)
+        self.restyle()
+
+    def restyle(self) -> None:
+        """Takes on the colours and sizes of the look that was applied last."""
+        c = theme.palette()
+        self.graphics.setBackground(c.panel)
+        style_axes(self.plot, "left", "bottom")
+        self.plot.vb.setBackgroundColor(c.empty)
+        self._colours = dict(zip(LINES, (c.cross, c.before, c.other, c.bottom), strict=True))
+        dash = pg.QtCore.Qt.PenStyle.DashLine
+        for name, curve in self.curves.items():
+            style = {"style": dash} if name in DASHED else {}
+            curve.setPen(pg.mkPen(self._colours[name], width=2, **style))
+        self.message.restyle()
+        self._tell_key(pinned=False)
+
+    def _tell_key(self, *, pinned: bool) -> None:
+        # on the light panel the colours of lines over a picture are too pale for letters
+        plain = theme.shade() == "light"
+        parts = []
+        for name in LINES:
+            if name == "pinned" and not pinned:
+                continue
+            mark = "┅" if name in DASHED else "━"
+            colour = self._colours[name]
+            back = "background:#30363e;" if plain else ""
+            parts.append(f"<span style='color:{colour};{back}'>&nbsp;{mark}&nbsp;</span> {name}")
+        self.key.setText(" &nbsp; ".join(parts))
 
     @property
     def pixels(self) -> tuple[int, int]:
@@ -94,10 +115,10 @@ class SectionView(Card):
         self.message.set(problem)
         lines = [
             snapshot.answer(f"cut_{name}", choice.cell)
-            for name in ("height", "bottom", "reference")
+            for name in ("height", "bottom", "reference", "pinned")
         ]
         visible = cut is not None and not problem and scan is not None
-        for item in (self.image, self.interface, self.bottom, self.reference, self.mark):
+        for item in (self.image, self.mark, *self.curves.values()):
             item.setVisible(visible)
         for side in ("left", "bottom"):
             self.plot.getAxis(side).setVisible(visible)
@@ -152,13 +173,16 @@ class SectionView(Card):
             self.plot.setRange(whole, padding=0.0)
 
     def _draw_lines(self, lines: list[Answer | None], scan: Any, choice: Choice) -> None:
-        height, bottom, reference = lines
+        height, bottom, reference, pinned = lines
         base = _line(bottom, scan, choice)
         if base is not None:
-            draw_curve(self.bottom, *base)
+            draw_curve(self.curves["bottom"], *base)
         else:
-            self.bottom.clear()
-        for curve, answer in ((self.interface, height), (self.reference, reference)):
+            self.curves["bottom"].clear()
+        self._tell_key(pinned=pinned is not None)
+        tops = {"interface": height, "reference": reference, "pinned": pinned}
+        for name, answer in tops.items():
+            curve = self.curves[name]
             along = _line(answer, scan, choice)
             if along is None:
                 curve.clear()

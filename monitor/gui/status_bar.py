@@ -59,11 +59,11 @@ class StatusBar(QFrame):
 
     def _draw_engine(self, snapshot: Snapshot) -> None:
         if snapshot.linked:
-            text, colour = "connected", theme.GOOD
+            text, colour = "connected", theme.palette().good
         elif snapshot.state is None:
-            text, colour = f"waiting {duration(snapshot.silent_s)}", theme.WARN
+            text, colour = f"waiting {duration(snapshot.silent_s)}", theme.palette().warn
         else:
-            text, colour = f"silent for {duration(snapshot.silent_s)}", theme.BAD
+            text, colour = f"silent for {duration(snapshot.silent_s)}", theme.palette().bad
         self.engine.setText(f"<span style='color:{colour}'>●</span> Engine {text}")
         tip = f"The engine that answers at {snapshot.address}"
         if snapshot.bad_replies:
@@ -73,15 +73,16 @@ class StatusBar(QFrame):
     def _draw_recorder(self, recorder: Mapping[str, Any]) -> None:
         alarm, queued = recorder.get("alarm"), recorder.get("queued_bytes")
         self.recorder.setVisible(bool(recorder))
+        bad, good = theme.palette().bad, theme.palette().good
         if alarm:
-            self.recorder.setText(f"<span style='color:{theme.BAD}'>● Recording: {alarm}</span>")
+            self.recorder.setText(f"<span style='color:{bad}'>● Recording: {alarm}</span>")
         elif queued is not None:
             waiting = number(queued / 1e6, 1, "MB waiting") if queued > 1e6 else "up to date"
-            self.recorder.setText(f"<span style='color:{theme.GOOD}'>●</span> Recording {waiting}")
+            self.recorder.setText(f"<span style='color:{good}'>●</span> Recording {waiting}")
 
 
 def _feed_text(title: str, health: FeedHealth, feed: Mapping[str, Any]) -> str:
-    colour = theme.STATE_COLOURS[health.state]
+    colour = theme.state_colour(health.state)
     text = f"<span style='color:{colour}'>● {title} <b>{health.state}</b></span>"
     if health.age_s is not None:
         text += f" {duration(health.age_s)}"
@@ -90,7 +91,7 @@ def _feed_text(title: str, health: FeedHealth, feed: Mapping[str, Any]) -> str:
     if bad:
         troubles.append(f"bad {bad}")
     if troubles:
-        text += f" <span style='color:{theme.WARN}'>· {' · '.join(troubles)}</span>"
+        text += f" <span style='color:{theme.palette().warn}'>· {' · '.join(troubles)}</span>"
     return text
 
 

@@ -1,67 +1,218 @@
-"""Colours, fonts and colour scales of the screen."""
+"""Colours, fonts and colour scales of the screen; dark or light, small or large.
+
+`apply` chooses a look for the whole program; whoever holds pens of its own draws them again in a
+`restyle` method, which the window calls after each change of look.
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtGui import QColor, QFont, QPalette
 from PySide6.QtWidgets import QApplication
 
-BACK, PANEL, FIELD, LINE = "#14171c", "#1b1f26", "#252b34", "#353d48"
-TEXT, MUTED = "#dfe4ea", "#94a0ae"
-ACCENT, GOOD, WARN, BAD = "#4fb3d9", "#57c08a", "#e9b44c", "#f0654e"
-COUNT, DEPTH, PLATEAU = "#f0a35e", "#f0654e", "#b48ae0"
-EMPTY = "#0f1216"
-NO_DATA = np.array((88, 97, 110), np.uint8)
-STATE_COLOURS = {"LIVE": GOOD, "IDLE": MUTED, "LATE": WARN, "DEAD": BAD}
+Shade = Literal["dark", "light"]
+SHADES: tuple[Shade, ...] = ("dark", "light")
+SCALES = (0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0)
+POINT_SIZE = 9.0
+FAMILY = "DejaVu Sans"
 
-STYLE = f"""
-* {{ font-size: 9pt; }}
-QWidget {{ background: {BACK}; color: {TEXT}; }}
-QToolTip {{ background: {FIELD}; color: {TEXT}; border: 1px solid {LINE}; padding: 4px; }}
-QFrame#card {{ background: {PANEL}; border: 1px solid {LINE}; border-radius: 5px; }}
-QFrame#card QLabel, QFrame#card QCheckBox {{ background: transparent; }}
-QLabel#title {{ color: {MUTED}; font-weight: 600; }}
-QLabel#big {{ font-size: 14pt; font-weight: 600; }}
-QLabel#muted {{ color: {MUTED}; }}
-QPushButton, QComboBox, QToolButton {{ background: {FIELD}; border: 1px solid {LINE};
-    border-radius: 4px; padding: 4px 9px; }}
-QPushButton:hover, QComboBox:hover, QToolButton:hover {{ border-color: {ACCENT}; }}
-QPushButton:checked, QToolButton:checked {{ background: #1f4a5c; border-color: {ACCENT}; }}
-QPushButton:disabled, QToolButton:disabled {{ color: {MUTED}; }}
-QPushButton#extra {{ background: #23463a; border-color: {GOOD}; font-weight: 600; padding: 6px; }}
-QPushButton#extra[armed="true"] {{ background: #7a4a12; border-color: {WARN}; }}
-QPushButton#extra:disabled {{ background: {FIELD}; border-color: {LINE}; }}
-QComboBox QAbstractItemView {{ background: {FIELD}; selection-background-color: #1f4a5c; }}
-QCheckBox::indicator {{ width: 11px; height: 11px; border: 1px solid {MUTED}; border-radius: 3px;
-    background: {FIELD}; }}
-QCheckBox::indicator:checked {{ background: {ACCENT}; border-color: {ACCENT}; }}
-QScrollBar:vertical {{ background: {PANEL}; width: 9px; }}
-QScrollBar::handle:vertical {{ background: {LINE}; border-radius: 4px; min-height: 20px; }}
+
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """Colours by what they are for. `on_image`: lines that lie on a picture, whatever the shade."""
+
+    back: str
+    panel: str
+    field: str
+    line: str
+    text: str
+    muted: str
+    accent: str
+    good: str
+    warn: str
+    bad: str
+    count: str
+    depth: str
+    plateau: str
+    chosen: str
+    progress: str
+    extra: str
+    armed: str
+    empty: str
+    no_data: str
+    cross: str = "#ffd84d"
+    before: str = "#5ad1e6"
+    other: str = "#ff7ab8"
+    bottom: str = "#b48ae0"
+
+
+PALETTES: dict[Shade, Palette] = {
+    "dark": Palette(
+        back="#14171c",
+        panel="#1b1f26",
+        field="#252b34",
+        line="#353d48",
+        text="#dfe4ea",
+        muted="#94a0ae",
+        accent="#4fb3d9",
+        good="#57c08a",
+        warn="#e9b44c",
+        bad="#f0654e",
+        count="#f0a35e",
+        depth="#f0654e",
+        plateau="#b48ae0",
+        chosen="#1f4a5c",
+        progress="#2b7a99",
+        extra="#23463a",
+        armed="#7a4a12",
+        empty="#0f1216",
+        no_data="#58616e",
+    ),
+    "light": Palette(
+        back="#e6e9ed",
+        panel="#f7f8fa",
+        field="#ffffff",
+        line="#c3cad3",
+        text="#1c2530",
+        muted="#586574",
+        accent="#1273a3",
+        good="#1d7d4c",
+        warn="#9a6200",
+        bad="#c0341d",
+        count="#b05a08",
+        depth="#c0341d",
+        plateau="#7445b5",
+        chosen="#cfe6f2",
+        progress="#8cc6e0",
+        extra="#d5eee0",
+        armed="#ffdca3",
+        empty="#d5dae0",
+        no_data="#aab3bd",
+    ),
+}
+
+_shade: Shade = "dark"
+_scale = 1.0
+
+
+def palette() -> Palette:
+    """The colours of the look that was applied last."""
+    return PALETTES[_shade]
+
+
+def shade() -> Shade:
+    """Which look was applied last."""
+    return _shade
+
+
+def scale() -> float:
+    """How much larger than usual letters and fixed sizes are."""
+    return _scale
+
+
+def px(size: float) -> int:
+    """A size in pixels that grows with the letters."""
+    return round(size * _scale)
+
+
+def state_colour(state: str) -> str:
+    """Colour of LIVE, IDLE, LATE, DEAD or REPLAY."""
+    colours = palette()
+    known = {"LIVE": colours.good, "LATE": colours.warn, "DEAD": colours.bad}
+    return known.get(state, colours.accent if state == "REPLAY" else colours.muted)
+
+
+def style() -> str:
+    """The style sheet of the look that was applied last."""
+    c = palette()
+    return f"""
+* {{ font-size: {POINT_SIZE * _scale:.1f}pt; }}
+QWidget {{ background: {c.back}; color: {c.text}; }}
+QToolTip {{ background: {c.field}; color: {c.text}; border: 1px solid {c.line}; padding: 4px; }}
+QFrame#card {{ background: {c.panel}; border: 1px solid {c.line}; border-radius: 5px; }}
+QFrame#card QLabel, QFrame#card QCheckBox, QWidget#bar, QWidget#bar QLabel {{
+    background: transparent; }}
+QFrame#card[chosen="true"] {{ border: 2px solid {c.accent}; }}
+QFrame#problem {{ background: {c.panel}; border: 1px solid {c.bad}; border-radius: 5px; }}
+QFrame#problem QLabel {{ background: transparent; }}
+QLabel#title {{ color: {c.muted}; font-weight: 600; }}
+QLabel#big {{ font-size: {14 * _scale:.1f}pt; font-weight: 600; }}
+QLabel#muted {{ color: {c.muted}; }}
+QPushButton, QComboBox, QToolButton, QLineEdit, QSpinBox, QPlainTextEdit {{ background: {c.field};
+    border: 1px solid {c.line}; border-radius: 4px; padding: {px(4)}px {px(8)}px; }}
+QToolButton {{ padding: {px(3)}px {px(6)}px; }}
+QPushButton:hover, QComboBox:hover, QToolButton:hover {{ border-color: {c.accent}; }}
+QLineEdit:focus, QSpinBox:focus, QPlainTextEdit:focus, QPushButton:focus {{
+    border-color: {c.accent}; }}
+QPushButton:checked, QToolButton:checked {{ background: {c.chosen}; border-color: {c.accent}; }}
+QPushButton:disabled, QToolButton:disabled, QComboBox:disabled {{ color: {c.muted};
+    background: {c.panel}; }}
+QPushButton#extra {{ background: {c.extra}; border-color: {c.good}; font-weight: 600;
+    padding: {px(6)}px; }}
+QPushButton#extra[armed="true"] {{ background: {c.armed}; border-color: {c.warn}; }}
+QPushButton#extra:disabled {{ background: {c.field}; border-color: {c.line}; }}
+QComboBox QAbstractItemView {{ background: {c.field}; color: {c.text};
+    selection-background-color: {c.chosen}; selection-color: {c.text}; }}
+QCheckBox::indicator {{ width: {px(11)}px; height: {px(11)}px; border: 1px solid {c.muted};
+    border-radius: 3px; background: {c.field}; }}
+QCheckBox::indicator:checked {{ background: {c.accent}; border-color: {c.accent}; }}
+QScrollBar:vertical {{ background: {c.panel}; width: {px(9)}px; }}
+QScrollBar::handle:vertical {{ background: {c.line}; border-radius: 4px; min-height: 20px; }}
 QScrollBar::add-line, QScrollBar::sub-line, QScrollBar::add-page, QScrollBar::sub-page {{
     background: none; height: 0; }}
-QProgressBar {{ background: {FIELD}; border: 1px solid {LINE}; border-radius: 4px;
-    text-align: center; min-height: 17px; max-height: 17px; }}
-QProgressBar::chunk {{ background: #2b7a99; border-radius: 3px; }}
-QSlider::groove:horizontal {{ height: 4px; background: {LINE}; border-radius: 2px; }}
-QSlider::handle:horizontal {{ background: {ACCENT}; width: 12px; margin: -5px 0;
+QProgressBar {{ background: {c.field}; border: 1px solid {c.line}; border-radius: 4px;
+    text-align: center; min-height: {px(17)}px; max-height: {px(17)}px; }}
+QProgressBar::chunk {{ background: {c.progress}; border-radius: 3px; }}
+QSlider::groove:horizontal {{ height: 4px; background: {c.line}; border-radius: 2px; }}
+QSlider::handle:horizontal {{ background: {c.accent}; width: 12px; margin: -5px 0;
     border-radius: 6px; }}
-QTableWidget, QListWidget {{ background: {PANEL}; border: none; gridline-color: {LINE}; }}
+QTableView, QTableWidget, QListWidget {{ background: {c.panel}; border: none;
+    gridline-color: {c.line}; selection-background-color: {c.chosen}; selection-color: {c.text}; }}
 QTableWidget::item {{ padding: 0; }}
-QHeaderView, QHeaderView::section {{ background: {PANEL}; color: {MUTED}; border: none;
+QHeaderView, QHeaderView::section {{ background: {c.panel}; color: {c.muted}; border: none;
     padding: 2px 1px; }}
-QSplitter::handle {{ background: {BACK}; }}
+QSplitter::handle {{ background: {c.back}; }}
+QMainWindow::separator {{ background: {c.back}; width: 5px; height: 5px; }}
+QDockWidget {{ color: {c.muted}; font-weight: 600; }}
+QDockWidget::title {{ background: {c.back}; padding: {px(2)}px {px(6)}px; }}
+QTabBar {{ qproperty-drawBase: 0; }}
+QTabBar::tab {{ background: {c.back}; color: {c.muted}; border: 1px solid {c.line};
+    padding: {px(3)}px {px(9)}px; border-top-left-radius: 4px; border-top-right-radius: 4px; }}
+QTabBar::tab:selected {{ background: {c.panel}; color: {c.text}; border-bottom-color: {c.panel}; }}
+QTabBar::tab:hover {{ color: {c.text}; }}
+QMenuBar {{ background: {c.back}; padding: 1px; }}
+QMenuBar::item {{ background: transparent; padding: {px(3)}px {px(8)}px; border-radius: 4px; }}
+QMenuBar::item:selected {{ background: {c.field}; }}
+QMenu {{ background: {c.panel}; border: 1px solid {c.line}; padding: 4px; }}
+QMenu::item {{ padding: {px(4)}px {px(22)}px; border-radius: 3px; background: transparent; }}
+QMenu::item:selected {{ background: {c.chosen}; color: {c.text}; }}
+QMenu::item:disabled {{ color: {c.muted}; }}
+QMenu::separator {{ background: {c.line}; height: 1px; margin: 4px 8px; }}
 """
+
 
 # White where little was oxidised (high interface), purple where much: the scale of Figure 3.
 _PURPLES = [(38, 6, 66), (92, 34, 138), (150, 90, 186), (207, 172, 224), (255, 255, 255)]
 _STOPS = [0.0, 0.25, 0.5, 0.75, 1.0]
-PURPLE_WHITE = pg.ColorMap(_STOPS, _PURPLES)
-WHITE_PURPLE = pg.ColorMap(_STOPS, _PURPLES[::-1])
+PURPLE_WHITE = pg.ColorMap(_STOPS, _PURPLES, name="purple-white")
+WHITE_PURPLE = pg.ColorMap(_STOPS, _PURPLES[::-1], name="white-purple")
+COLOUR_SCALES = ("paper", "viridis", "cividis", "inferno", "grey")
+"""What an operator may choose from: the paper's, and perceptually uniform ones that are told apart
+with any colour vision (viridis and cividis), for print (inferno), and without colour."""
 
 
-def colour_map(name: str) -> pg.ColorMap:
-    """The colour scale of the map `name`."""
+def colour_map(name: str, chosen: str = "paper", *, difference: bool = False) -> pg.ColorMap:
+    """The colour scale of the map `name`; a difference has white at zero."""
+    if difference:
+        return pg.colormap.get("CET-D1A")
+    if chosen == "grey":
+        return pg.colormap.get("CET-L1")
+    if chosen in COLOUR_SCALES[1:]:
+        return pg.colormap.get(chosen)
     if name in ("height", "deposit_front"):
         return PURPLE_WHITE
     if name == "removal":
@@ -69,32 +220,42 @@ def colour_map(name: str) -> pg.ColorMap:
     return pg.colormap.get("cividis" if name.endswith("error") else "viridis")
 
 
-def apply(app: QApplication) -> None:
-    """Dark, the same on every desktop."""
-    app.setStyle("Fusion")
-    app.setFont(QFont("DejaVu Sans", 9))
-    palette = QPalette()
+def apply(app: QApplication, look: Shade = "dark", letters: float = 1.0) -> None:
+    """The same on every desktop: `look` is dark or light, `letters` scales fonts and sizes."""
+    global _shade, _scale
+    _shade, _scale = look, letters
+    c = palette()
+    if app.style().objectName() != "fusion":
+        app.setStyle("Fusion")
+    app.setFont(QFont(FAMILY, round(POINT_SIZE * letters)))
     roles = {
-        QPalette.ColorRole.Window: BACK,
-        QPalette.ColorRole.WindowText: TEXT,
-        QPalette.ColorRole.Base: PANEL,
-        QPalette.ColorRole.AlternateBase: FIELD,
-        QPalette.ColorRole.Text: TEXT,
-        QPalette.ColorRole.Button: FIELD,
-        QPalette.ColorRole.ButtonText: TEXT,
-        QPalette.ColorRole.Highlight: ACCENT,
-        QPalette.ColorRole.ToolTipBase: FIELD,
-        QPalette.ColorRole.ToolTipText: TEXT,
+        QPalette.ColorRole.Window: c.back,
+        QPalette.ColorRole.WindowText: c.text,
+        QPalette.ColorRole.Base: c.panel,
+        QPalette.ColorRole.AlternateBase: c.field,
+        QPalette.ColorRole.Text: c.text,
+        QPalette.ColorRole.PlaceholderText: c.muted,
+        QPalette.ColorRole.Button: c.field,
+        QPalette.ColorRole.ButtonText: c.text,
+        QPalette.ColorRole.Highlight: c.accent,
+        QPalette.ColorRole.ToolTipBase: c.field,
+        QPalette.ColorRole.ToolTipText: c.text,
     }
+    colours = QPalette()
     for role, colour in roles.items():
-        palette.setColor(role, QColor(colour))
-    app.setPalette(palette)
-    app.setStyleSheet(STYLE)
-    pg.setConfigOptions(background=PANEL, foreground=MUTED, antialias=True)
+        colours.setColor(role, QColor(colour))
+    app.setPalette(colours)
+    app.setStyleSheet(style())
+    pg.setConfigOptions(background=c.panel, foreground=c.muted, antialias=True)
 
 
 def axis_font() -> QFont:
     """Small, for the numbers of an axis."""
-    font = QFont("DejaVu Sans")
-    font.setPointSizeF(8)
+    font = QFont(FAMILY)
+    font.setPointSizeF(8 * _scale)
     return font
+
+
+def rgb(colour: str) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+    """(3,) uint8 of a colour such as "#58616e"."""
+    return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)], np.uint8)

@@ -1,28 +1,46 @@
-"""The window: views side by side, one timer that repaints them, and what the operator chose."""
+"""The window: views in docks, one timer that repaints them, and what the operator chose."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Qt, QTimer
-from PySide6.QtGui import QKeySequence, QShortcut
-from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QSplitter, QVBoxLayout, QWidget
+from PySide6.QtCore import QSettings, QTimer
+from PySide6.QtWidgets import (
+    QApplication,
+    QHBoxLayout,
+    QMainWindow,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
-from monitor.errors import PitwatchError
+from monitor.gui import deeds, pictures, theme
+from monitor.gui.acquisition_panel import AcquisitionPanel
+from monitor.gui.board import Board
 from monitor.gui.cell_panel import CellPanel
 from monitor.gui.client import Client
+from monitor.gui.desk import Desk
+from monitor.gui.distribution_view import DistributionView
 from monitor.gui.event_view import EventView
 from monitor.gui.help_panel import HelpPanel
+from monitor.gui.layouts import Area, Layouts, View, bench_of
 from monitor.gui.map_view import MapView
-from monitor.gui.model import MAP_NAMES, Choice, Snapshot, shown_scan, wants
+from monitor.gui.model import Choice, Snapshot, order_problem, shown_scan
+from monitor.gui.notices import Notices
+from monitor.gui.pits_view import PitsView
+from monitor.gui.profile_view import ProfileView
+from monitor.gui.relief_view import ReliefView
 from monitor.gui.section_view import SectionView
+from monitor.gui.session_panel import SessionPanel
 from monitor.gui.status_bar import StatusBar
+from monitor.gui.steering import Steering
 from monitor.gui.table_view import TableView
+from monitor.gui.timeline_view import TimelineView
 from monitor.gui.trend_view import TrendView
+from monitor.gui.wants import Seen, wants
+from monitor.wire.questions import AcknowledgeOrder, NoteOrder, PolicyOrder, ScanOrder
 
 REPAINT_MS = 100
 
@@ -30,145 +48,260 @@ REPAINT_MS = 100
 class Window(QMainWindow):
     """Everything that an operator sees. Nothing in it waits for the engine."""
 
-    def __init__(self, client: Client, cell: str | None = None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        cell: str | None = None,
+        *,
+        kept: QSettings | None = None,
+        viewer: bool = False,
+    ) -> None:
         super().__init__()
         self.client = client
+        self.kept = kept
         self.choice = Choice(cell=cell or "")
         self.snapshot = Snapshot()
         self._drawn: tuple[Any, ...] = ()
-        self.status = StatusBar()
-        self.panel = CellPanel()
-        self.map, self.section, self.trend = MapView(), SectionView(), TrendView()
-        self.table, self.events = TableView(), EventView()
-        self.help = HelpPanel(self._lay_out())
-        self._connect()
-        self._bind_keys()
+        self._settled = cell is not None
+        self._viewer = viewer
+        self._make_views()
+        whole = self._lay_out()
+        self.setCentralWidget(whole)
         self.setWindowTitle("pitwatch")
         self.resize(1440, 900)
+        self.steering, self.desk = Steering(self), Desk(self)
+        self.help = HelpPanel(whole)
+        self.session = SessionPanel(whole, client.address, self._operator())
+        self._connect()
+        todo = deeds.deeds(self)
+        self.actions_by_text = deeds.build(self, self.menuBar(), todo)
+        self.help.fill(todo)
         self._timer = QTimer(self, interval=REPAINT_MS)
         self._timer.timeout.connect(self.tick)
         self._timer.start()
         self.tick()
 
+    # --- how it is put together -------------------------------------------------------------------
+
+    def _make_views(self) -> None:
+        self.status, self.notices, self.board = StatusBar(), Notices(), Board()
+        self.map, self.pinned, self.timeline = MapView(), MapView("pinned"), TimelineView()
+        self.cell, self.acquisition = CellPanel(), AcquisitionPanel()
+        self.section, self.profile = SectionView(), ProfileView()
+        self.trend, self.relief = TrendView(), ReliefView()
+        self.distribution, self.pits = DistributionView(), PitsView()
+        self.table, self.events = TableView(), EventView()
+        for part in (self.acquisition, self.events, self.notices):
+            part.viewer = self._viewer
+
     def _lay_out(self) -> QWidget:
-        self.panel.setFixedWidth(262)
-        images = _split(Qt.Orientation.Vertical, (self.map, 64), (self.section, 36))
-        middle = _split(Qt.Orientation.Horizontal, (images, 58), (self.trend, 42))
-        # a splitter takes its height from its children: the frame around it holds it
-        below = QWidget()
-        below.setFixedHeight(128)
-        lists = QVBoxLayout(below)
-        lists.setContentsMargins(0, 0, 0, 0)
-        lists.addWidget(_split(Qt.Orientation.Horizontal, (self.table, 58), (self.events, 42)))
-        right = QVBoxLayout()
-        right.setSpacing(6)
-        right.addWidget(middle, 1)
-        right.addWidget(below)
+        maps = QWidget()
         row = QHBoxLayout()
         row.setSpacing(6)
-        row.addWidget(self.panel)
-        row.addLayout(right, 1)
+        for view in (self.map, self.pinned):
+            row.addWidget(view, 1)
+        self.pinned.hide()
+        self.map.link(self.pinned)
+        column = QVBoxLayout(maps)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(row, 1)
+        column.addWidget(self.timeline)
+        self.bench = bench_of(maps)
+        left, right = Area.LeftDockWidgetArea, Area.RightDockWidgetArea
+        below = Area.BottomDockWidgetArea
+        self.layouts = Layouts(
+            self.bench,
+            (
+                View("cell", "Cell", self.cell, left, "left"),
+                View("acquisition", "Acquisition", self.acquisition, left, "left below"),
+                View("section", "Cross-section", self.section, below, "below"),
+                View("profile", "Profile", self.profile, below, "below"),
+                View("trend", "Trend", self.trend, right, "right"),
+                View("relief", "Relief", self.relief, right, "right"),
+                View("distribution", "Distribution", self.distribution, right, "right"),
+                View("pits", "Pits", self.pits, right, "right below"),
+                View("table", "Thickness", self.table, right, "right below"),
+                View("events", "Events", self.events, right, "right below"),
+            ),
+        )
+        self.pages = QStackedWidget()
+        self.pages.addWidget(self.board)
+        self.pages.addWidget(self.bench)
+        self.pages.setCurrentWidget(self.bench)
         whole = QWidget()
         column = QVBoxLayout(whole)
-        column.setContentsMargins(6, 6, 6, 6)
-        column.setSpacing(6)
-        column.addWidget(self.status)
-        column.addLayout(row, 1)
-        self.setCentralWidget(whole)
+        column.setContentsMargins(6, 4, 6, 6)
+        column.setSpacing(5)
+        for part in (self.status, self.notices):
+            column.addWidget(part)
+        column.addWidget(self.pages, 1)
         return whole
 
     def _connect(self) -> None:
-        self.panel.cell_chosen.connect(self.choose_cell)
-        self.panel.scan_chosen.connect(lambda scan: self._choose(scan=scan))
-        self.panel.live_chosen.connect(self.follow_live)
-        self.panel.extra_scan.connect(lambda cell: self.client.order(cell))
-        self.panel.suggestion_answered.connect(self.client.order)
-        self.trend.scan_chosen.connect(lambda scan: self._choose(scan=scan))
-        self.map.map_chosen.connect(lambda name: self._choose(map=name))
-        self.map.outlines_chosen.connect(lambda on: self._choose(outlines=on))
-        self.map.window_wanted.connect(lambda window: self._choose(window=window))
-        self.section.axis_chosen.connect(lambda axis: self._choose(axis=axis))
-        for view in (self.map, self.section):
-            view.cross_moved.connect(lambda row, column: self._choose(cross=(row, column)))
-        self.map.hold.toggled.connect(lambda _: self._choose())
+        choose = self.choose
+        self.board.cell_opened.connect(self.steering.choose_cell)
+        self.cell.cell_chosen.connect(self.steering.choose_cell)
+        for chooser in (self.timeline, self.trend, self.pits):
+            chooser.scan_chosen.connect(lambda scan: choose(scan=scan))
+        self.timeline.live_chosen.connect(self.steering.follow_live)
+        self.timeline.pin_chosen.connect(lambda scan: choose(pinned=scan))
+        self.timeline.comparison_chosen.connect(lambda how: choose(comparison=how))
+        self.trend.against_chosen.connect(lambda against: choose(against=against))
+        self.pits.pit_chosen.connect(lambda pit: choose(pit=pit))
+        self.pits.export_wanted.connect(self.desk.ask_csv)
+        self.map.map_chosen.connect(lambda name: choose(map=name))
+        self.map.outlines_chosen.connect(lambda on: choose(outlines=on))
+        self.map.masked_chosen.connect(lambda on: choose(masked=on))
+        self.map.common_chosen.connect(lambda on: choose(common=on))
+        self.map.window_wanted.connect(lambda window: choose(window=window))
+        self.map.tools.region_drawn.connect(self.steering.take_region)
+        self.map.tools.line_drawn.connect(self.steering.take_line)
+        self.section.axis_chosen.connect(lambda axis: choose(axis=axis))
+        for view in (self.map, self.pinned, self.section):
+            view.cross_moved.connect(lambda row, column: choose(cross=(row, column)))
+        self.map.pit_clicked.connect(lambda pit: choose(pit=pit))
+        self._connect_orders()
 
-    def _bind_keys(self) -> None:
-        keys: dict[str, Callable[[], Any]] = {
-            "Left": lambda: self.panel.step(-1),
-            "Right": lambda: self.panel.step(1),
-            "L": self.follow_live,
-            "M": lambda: self.cycle_map(1),
-            "Shift+M": lambda: self.cycle_map(-1),
-            "T": lambda: self._choose(axis="x" if self.choice.axis == "y" else "y"),
-            "E": self.panel.press_extra,
-            "D": self.panel.press_decline,
-            "?": self.help.toggle,
-            "Escape": self.help.hide,
-        }
-        for index in range(9):
-            keys[str(index + 1)] = partial(self._choose_cell_at, index)
-        for key, act in keys.items():
-            QShortcut(QKeySequence(key), self).activated.connect(act)
+    def _connect_orders(self) -> None:
+        order, by = self.client.order, self._operator
+        self.acquisition.extra_scan.connect(
+            lambda cell, why: order(ScanOrder(cell, why=why, by=by()))
+        )
+        self.acquisition.suggestion_answered.connect(
+            lambda cell, number, taken: order(ScanOrder(cell, "manual", number, taken, by=by()))
+        )
+        self.acquisition.policy_chosen.connect(
+            lambda cell, mode, most: order(PolicyOrder(cell, mode, most, by()))
+        )
+        self.events.note_written.connect(
+            lambda text: order(NoteOrder(self.choice.cell, text, by(), self._shown_number()))
+        )
+        self.notices.acknowledged.connect(
+            lambda cell, number: order(AcknowledgeOrder(cell, number, by()))
+        )
+        self.session.connect_wanted.connect(self.desk.connect_to)
+        self.session.recording_wanted.connect(self.desk.ask_recording)
+        self.session.name_changed.connect(lambda name: self._keep("operator", name))
+
+    # --- repainting -------------------------------------------------------------------------------
 
     def tick(self) -> None:
-        """Fetches the newest snapshot and repaints what has changed."""
+        """Fetches the newest snapshot and repaints what has changed and can be seen."""
         self.snapshot = snapshot = self.client.snapshot()
         if snapshot.state and self.choice.cell not in snapshot.state["cells"]:
             self.choice = replace(self.choice, cell=next(iter(snapshot.state["cells"]), ""))
+        if snapshot.state and not self._settled:
+            self._settled = True
+            if len(snapshot.state["cells"]) > 1:
+                self.pages.setCurrentWidget(self.board)
         self.status.draw(snapshot, self.choice)
-        drawn = (snapshot.number, snapshot.linked, self.choice)
+        seen = self.layouts.visible()
+        on_board = self.pages.currentWidget() is self.board
+        ages = round(snapshot.silent_s) if on_board else 0
+        drawn = (snapshot.number, snapshot.linked, self.choice, seen, on_board, ages)
         if drawn == self._drawn:
             return
         self._drawn = drawn
-        asked = wants(snapshot, self.choice, self.map.pixels, self.section.pixels)
-        self.client.want(asked)
-        for view in (self.panel, self.map, self.section, self.trend, self.table, self.events):
+        look = Seen(seen, self.map.pixels, self.section.pixels, board=on_board)
+        self.client.want(wants(snapshot, self.choice, look))
+        self.notices.draw(snapshot)
+        if on_board:
+            self.board.draw(snapshot, self.choice)
+            return
+        self.pinned.setVisible(self.choice.comparison == "beside")
+        for view in self._visible_views(seen):
             view.draw(snapshot, self.choice)
 
-    def _choose(self, **changes: Any) -> None:
+    def _visible_views(self, names: tuple[str, ...]) -> list[Any]:
+        central: list[Any] = [self.map, self.timeline]
+        if self.pinned.isVisible():
+            central.append(self.pinned)
+        return central + [self.layouts.views_card(name) for name in names]
+
+    def choose(self, **changes: Any) -> None:
+        """Changes what is looked at."""
         self.choice = replace(self.choice, **changes)
+        self.tick()
+
+    def begin_anew(self) -> None:
+        """Another engine answers from now on: nothing that was chosen before is kept."""
+        self._settled = False
+        self._drawn = ()
+        self.choice = Choice(colours=self.choice.colours)
+        self.tick()
+
+    def shown(self) -> Any:
+        """The scan that is shown, or None."""
+        return shown_scan(self.snapshot.cell(self.choice.cell), self.choice)
+
+    def _shown_number(self) -> int | None:
+        scan = self.shown()
+        return None if scan is None else int(scan["scan"])
+
+    # --- look, and what is kept for the user ------------------------------------------------------
+
+    def toggle_shade(self) -> None:
+        """Dark or light."""
+        self.set_look("light" if theme.shade() == "dark" else "dark", theme.scale())
+
+    def scale_letters(self, by: int) -> None:
+        """Larger or smaller letters."""
+        at = min(range(len(theme.SCALES)), key=lambda i: abs(theme.SCALES[i] - theme.scale()))
+        at = min(max(at + by, 0), len(theme.SCALES) - 1)
+        self.set_look(theme.shade(), theme.SCALES[at])
+
+    def set_look(self, shade: theme.Shade, letters: float) -> None:
+        """Applies a look to everything that is there."""
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        theme.apply(app, shade, letters)
+        parts: list[Any] = [self.map, self.pinned, self.timeline, self.board, self.help]
+        for view in parts + [view.card for view in self.layouts.views]:
+            view.restyle()
+        self._keep("shade", shade)
+        self._keep("letters", letters)
         self._drawn = ()
         self.tick()
 
-    def choose_cell(self, name: str) -> None:
-        """Shows another cell, live."""
-        self._choose(cell=name, scan=None, cross=None, window=None)
-
-    def _choose_cell_at(self, index: int) -> None:
-        names = list(self.snapshot.state["cells"]) if self.snapshot.state else []
-        if index < len(names):
-            self.choose_cell(names[index])
-
-    def follow_live(self) -> None:
-        """Shows the newest scan from now on."""
-        self._choose(scan=None)
-
-    def cycle_map(self, by: int) -> None:
-        """The next map that the shown scan has."""
-        scan = shown_scan(self.snapshot.cell(self.choice.cell), self.choice)
-        names = [name for name in MAP_NAMES if scan is None or name in scan["maps"]]
-        if not names:
-            return
-        at = names.index(self.choice.map) if self.choice.map in names else -1
-        self._choose(map=names[(at + by) % len(names)])
-
     def screenshot(self, path: Path | str) -> None:
         """Writes the window as it is into a picture. Raises PitwatchError where that fails."""
-        if not self.grab().save(str(path)):
-            raise PitwatchError(f"screenshot: {path} cannot be written; give a .png in a folder")
+        pictures.save(self, path)
+
+    def toggle_full_screen(self) -> None:
+        """The whole screen, or a window."""
+        self.showNormal() if self.isFullScreen() else self.showFullScreen()
+
+    def restore(self) -> None:
+        """Where the user's window and views were; call it before the window is shown."""
+        if self.kept is not None:
+            geometry = self.kept.value("geometry")
+            if geometry is not None:
+                self.restoreGeometry(geometry)
+            self.layouts.restore(self.kept)
+
+    def _operator(self) -> str:
+        return str(self.kept.value("operator", "")) if self.kept is not None else ""
+
+    def _keep(self, name: str, value: Any) -> None:
+        if self.kept is not None:
+            self.kept.setValue(name, value)
+
+    def order_problem(self) -> str:
+        """Why nothing can be asked from this screen; nothing where it can."""
+        return order_problem(self.snapshot, viewer=self._viewer)
+
+    def showEvent(self, event: Any) -> None:
+        """Gives the views their shares at the size that the window has on the screen."""
+        super().showEvent(event)
+        if self.kept is None or self.kept.value("layout") is None:
+            self.layouts.proportion(self.width(), self.height())
 
     def closeEvent(self, event: Any) -> None:
         """Stops the timer; the client belongs to whoever made it."""
         self._timer.stop()
+        if self.kept is not None:
+            self._keep("geometry", self.saveGeometry())
+            self.layouts.save(self.kept)
+            self.kept.sync()
+        self.desk.close()
         super().closeEvent(event)
-
-
-def _split(way: Qt.Orientation, *parts: tuple[QWidget, int]) -> QSplitter:
-    splitter = QSplitter(way)
-    splitter.setHandleWidth(6)
-    splitter.setChildrenCollapsible(False)
-    for i, (widget, share) in enumerate(parts):
-        splitter.addWidget(widget)
-        splitter.setStretchFactor(i, share)
-    splitter.setSizes([share * 10 for _, share in parts])
-    return splitter

@@ -47,6 +47,8 @@ def live(foil: Foil, *, record: bool = False, hwm: int = 4000) -> Iterator[dict[
                 "pid": process.pid,
                 "watcher": watcher,
                 "status": Status(table["results"]["status"], context),
+                "status_address": table["results"]["status"],
+                "pull": table["results"]["pull"],
                 "context": context,
                 "slices": table["feeds"]["slices"][0],
                 "documents": table["feeds"]["documents"][0],

@@ -13,9 +13,15 @@ from tests.gui.synthetic import T0, Cell
 
 def texts(window):
     """All axis labels, captions and numbers of the window in one string."""
-    panels = [window.map.plot, window.section.plot, window.map.bar, *window.trend.plots.values()]
+    panels = [
+        window.map.plot,
+        window.section.plot,
+        window.map.bar_scale,
+        *window.trend.plots.values(),
+    ]
     axes = [p.getAxis(side).labelText for p in panels for side in ("left", "bottom", "right")]
-    shown = [label.text() for label in window.panel.facts.values()]
+    axes += [title.text for title in window.trend.titles.values()]
+    shown = [label.text() for label in window.cell.facts.values()]
     table = window.table.table
     heads = [
         table.horizontalHeaderItem(i).text()
@@ -52,7 +58,9 @@ def test_the_newest_height_map_is_shown_as_it_was_computed(looking, qtbot):
     assert rect.width() == pytest.approx(160 * 0.717)
     assert rect.left() == pytest.approx(-0.5 * 0.717)
     assert "µm" in texts(window)
-    qtbot.waitUntil(lambda: window.map.rims.image is not None and window.map.rims.image.any())
+    qtbot.waitUntil(
+        lambda: window.map.overlay.rims.image is not None and window.map.overlay.rims.image.any()
+    )
 
 
 def test_keys_go_through_scans_and_maps(looking, qtbot):
@@ -61,13 +69,13 @@ def test_keys_go_through_scans_and_maps(looking, qtbot):
     qtbot.waitUntil(lambda: shows(window, "removal", 3), timeout=5000)
     qtbot.keyClick(window, Qt.Key.Key_M)
     qtbot.waitUntil(lambda: shows(window, "cumulative", 3), timeout=5000)
-    assert "mA/cm²" in window.map.bar.getAxis("right").labelText
+    assert "mA/cm²" in window.map.bar_scale.getAxis("right").labelText
     qtbot.keyClick(window, Qt.Key.Key_Left)
     qtbot.waitUntil(lambda: shows(window, "cumulative", 2), timeout=5000)
-    assert not window.panel.live.isChecked()
+    assert window.choice.scan == 2
     qtbot.keyClick(window, Qt.Key.Key_Left)
     qtbot.keyClick(window, Qt.Key.Key_Left)
-    qtbot.waitUntil(lambda: "Scan 0" in window.panel.shown.text(), timeout=5000)
+    qtbot.waitUntil(lambda: "Scan 0" in window.cell.shown.text(), timeout=5000)
     assert not window.map.image.isVisible()
     qtbot.keyClick(window, Qt.Key.Key_L)
     qtbot.waitUntil(lambda: shows(window, "cumulative", 3), timeout=5000)
@@ -77,12 +85,12 @@ def test_keys_go_through_scans_and_maps(looking, qtbot):
     assert not window.help.isVisible()
 
 
-def test_the_selector_and_the_slider_choose(looking, qtbot):
+def test_the_selector_and_the_timeline_choose(looking, qtbot):
     _, window = looking
-    window.map.selector.setCurrentIndex(6)
-    window.map.selector.activated.emit(6)
+    window.map.selector.setCurrentIndex(7)
+    window.map.selector.activated.emit(7)
     qtbot.waitUntil(lambda: shows(window, "height_error", 3), timeout=5000)
-    window.panel.slider.setValue(1)
+    window.timeline.scan_chosen.emit(1)
     qtbot.waitUntil(lambda: shows(window, "height_error", 1), timeout=5000)
 
 
@@ -99,12 +107,12 @@ def test_a_click_moves_the_crosshair_and_the_cross_section(looking, qtbot):
 
     def cut():
         answer = window.snapshot.answers.get("section")
-        line = window.section.interface.getData()[1]
+        line = window.section.curves["interface"].getData()[1]
         return answer and answer.header["index"] == row and line is not None
 
     qtbot.waitUntil(cut, timeout=5000)
     assert window.section.image.image.shape == (60, 160)
-    x, y = window.section.interface.getData()
+    x, y = window.section.curves["interface"].getData()
     removed, _ = engine.cells["A"].removal(3)
     expected = (2 + engine.cells["A"].foil + engine.cells["A"].rough - removed)[row] * 0.717
     np.testing.assert_allclose(x, np.arange(160) * 0.717)
@@ -130,20 +138,20 @@ def test_zooming_in_fetches_that_part(looking, qtbot):
 
 def test_an_extra_scan_needs_two_presses_and_reaches_the_engine(looking, qtbot):
     engine, window = looking
-    qtbot.waitUntil(window.panel.extra.isEnabled)
-    qtbot.mouseClick(window.panel.extra, Qt.MouseButton.LeftButton)
-    assert window.panel.extra.text() == "Confirm extra scan"
+    qtbot.waitUntil(window.acquisition.extra.isEnabled)
+    qtbot.mouseClick(window.acquisition.extra, Qt.MouseButton.LeftButton)
+    assert window.acquisition.extra.text() == "Confirm extra scan"
     assert engine.orders == []
     qtbot.keyClick(window, Qt.Key.Key_E)
     qtbot.waitUntil(lambda: len(engine.orders) == 1, timeout=5000)
     assert (engine.orders[0].cell, engine.orders[0].reason) == ("A", "manual")
-    assert window.panel.extra.text() == "Extra scan"
-    qtbot.waitUntil(lambda: "handed to the engine" in window.panel.fate.text(), timeout=5000)
+    assert window.acquisition.extra.text() == "Extra scan"
+    qtbot.waitUntil(lambda: "handed to the engine" in window.acquisition.fate.text(), timeout=5000)
 
 
 def test_what_is_suggested_is_taken_with_two_presses_or_declined_with_one(looking, qtbot):
     engine, window = looking
-    panel = window.panel
+    panel = window.acquisition
 
     def suggest(name):
         data = {"id": name, "reason": "pit_onset", "after_scan": 3, "evidence": {}}
@@ -172,39 +180,39 @@ def test_the_forecast_stands_with_the_numbers_of_the_scan(looking, qtbot):
     ahead = {"forecast_depth_um": 24.25, "forecast_low_um": 21.0, "forecast_high_um": 31.5}
     ahead |= {"collector_low_h": 9.2, "collector_h": 14.0, "collector_high_h": None}
     engine.update(replace(result, summary={**result.summary, **ahead}))
-    facts = window.panel.facts
+    facts = window.cell.facts
     qtbot.waitUntil(lambda: facts["ahead"].text() == "24.2 (21.0–31.5) µm", timeout=5000)
     assert facts["collector"].text() == "in 14 (9–…) h"
 
 
-def test_an_unconfirmed_extra_scan_is_forgotten(looking, qtbot):
+def test_an_unconfirmed_extra_scan_is_forgotten(looking, qtbot, monkeypatch):
     engine, window = looking
-    window.panel._disarm.setInterval(50)
+    monkeypatch.setattr("monitor.gui.acquisition_panel.CONFIRM_MS", 50)
     qtbot.keyClick(window, Qt.Key.Key_E)
-    qtbot.waitUntil(lambda: window.panel.extra.text() == "Extra scan", timeout=5000)
+    qtbot.waitUntil(lambda: window.acquisition.extra.text() == "Extra scan", timeout=5000)
     assert engine.orders == []
 
 
 def test_the_trend_follows_readings_and_scans(looking, qtbot):
     engine, window = looking
-    qtbot.waitUntil(lambda: window.trend.potential.getData()[0] is not None, timeout=5000)
-    hours, potential = window.trend.potential.getData()
+    qtbot.waitUntil(lambda: window.trend.curves["potential"].getData()[0] is not None, timeout=5000)
+    hours, potential = window.trend.curves["potential"].getData()
     readings = list(engine.cells["A"].readings(engine.cells["A"].start(3).stop_time + 600))
     assert potential[-1] == pytest.approx(readings[-1].potential_V)
     assert hours[-1] == pytest.approx((readings[-1].time - T0) / 3600)
-    assert list(window.trend.pits.getData()[1]) == [
+    assert list(window.trend.curves["pits"].getData()[1]) == [
         len(engine.cells["A"].result(scan).pits) for scan in range(4)
     ]
     assert len(window.trend.scan_marks.data) == 4
     assert window.table.table.item(0, 4).text() == f"{4.8491 * 0.55 * 1.5:.1f}"
-    assert "Next scan in" in window.panel.next.text()
+    assert "Next scan in" in window.acquisition.next.text()
 
 
 def test_progress_feeds_and_events_are_shown(looking, qtbot):
     engine, window = looking
     running = {"scan": 4, "received": 21, "slices": 60, "reason": "periodic", "start_time": T0}
     engine.update(Event(1, "gap", "A", T0, {"lost": 2}), running={"A": running})
-    qtbot.waitUntil(lambda: window.panel.progress.value() == 21, timeout=5000)
+    qtbot.waitUntil(lambda: window.acquisition.progress.value() == 21, timeout=5000)
     qtbot.waitUntil(lambda: window.events.list.count() == 1, timeout=5000)
     assert window.events.list.item(0).text() == f"{clock(T0)}  A gap  lost 2"
     assert "gaps 2" in window.status.slices.text()
@@ -218,10 +226,10 @@ def test_a_provisional_map_says_so(looking, qtbot):
     engine.update(engine.cells["A"].result(4, provisional=True), running={"A": running})
     qtbot.waitUntil(lambda: shows(window, "height", 4), timeout=5000)
     assert "provisional, 30 of 60 slices" in window.map.caption.text()
-    window._choose(map="removal")
+    window.choose(map="removal")
     qtbot.waitUntil(lambda: shows(window, "removal", 3), timeout=5000)
-    window._choose(scan=4)
-    assert "with the last slice" in window.map.message._text
+    window.choose(scan=4)
+    assert "with the last slice" in window.map.message.text
 
 
 def test_without_a_voxel_size_nothing_is_in_um(bench, screen, qtbot):
@@ -234,7 +242,7 @@ def test_without_a_voxel_size_nothing_is_in_um(bench, screen, qtbot):
     assert "µm" not in texts(window)
     assert "voxel" in texts(window)
     assert window.map.scale._unit == "voxel"
-    assert "No cycler readings" in window.trend.no_cycler._text
+    assert "No cycler readings" in window.trend.no_cycler.text
     rect = window.map.image.mapRectToParent(window.map.image.boundingRect())
     assert rect.width() == pytest.approx(160)
 
@@ -242,23 +250,23 @@ def test_without_a_voxel_size_nothing_is_in_um(bench, screen, qtbot):
 def test_before_the_first_scan_the_window_says_what_it_waits_for(bench, screen, qtbot):
     engine = bench(Cell("A"), Cell("B"))
     window = screen(engine.publisher, cell="B")
-    qtbot.waitUntil(lambda: "compiling its kernels" in window.map.message._text, timeout=5000)
+    qtbot.waitUntil(lambda: "compiling its kernels" in window.map.message.text, timeout=5000)
     engine.update()
-    qtbot.waitUntil(lambda: "first scan of cell B" in window.map.message._text, timeout=5000)
-    assert "tcp://" in window.map.message._text
+    qtbot.waitUntil(lambda: "first scan of cell B" in window.map.message.text, timeout=5000)
+    assert "tcp://" in window.map.message.text
     assert not window.map.image.isVisible()
     engine.update(engine.cells["B"].result(0))
     qtbot.waitUntil(lambda: shows(window, "height", 0), timeout=5000)
     assert window.choice.cell == "B"
-    window.choose_cell("A")
-    assert "first scan of cell A" in window.map.message._text
+    window.steering.choose_cell("A")
+    assert "first scan of cell A" in window.map.message.text
 
 
 def test_a_cell_without_recorded_slices_says_so(bench, screen, qtbot):
     engine = bench(table={"experiment": {"record_slices": False}}, slices=False)
     engine.update(engine.cells["A"].result(0))
     window = screen(engine.publisher)
-    qtbot.waitUntil(lambda: "not recorded" in window.section.message._text, timeout=5000)
+    qtbot.waitUntil(lambda: "not recorded" in window.section.message.text, timeout=5000)
 
 
 def test_the_screen_survives_a_restart_of_the_engine(bench, screen, qtbot):

@@ -1,0 +1,267 @@
+"""The acquisition of one cell: the scan that runs, the next one, extra scans, and the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QProgressBar,
+    QPushButton,
+    QSpinBox,
+)
+
+from monitor.gui import theme
+from monitor.gui.feeds import time_left
+from monitor.gui.model import Choice, Snapshot, order_problem
+from monitor.gui.parts import Card, label, quiet
+from monitor.gui.text import clock, duration
+from monitor.wire.questions import MAX_SCANS_PER_CELL, ScanOrder
+
+CONFIRM_MS, WRITING_MS = 3000, 20_000
+FATES = {
+    "suggested": "warn",
+    "sent": "warn",
+    "accepted": "accent",
+    "running": "accent",
+    "scanning": "accent",
+    "done": "good",
+    "refused": "bad",
+    "failed": "bad",
+    "lost": "bad",
+    "closed": "muted",
+}
+MODES = {
+    "off": "Never asks by itself; decisions are still written down",
+    "suggest": "Suggests extra scans; an operator takes (E) or declines (D) them",
+    "auto": "Asks for extra scans by itself, within the budget",
+}
+
+
+class AcquisitionPanel(Card):
+    """Draws what the acquisition does; tells who wants an extra scan and which policy."""
+
+    extra_scan = Signal(str, str)
+    suggestion_answered = Signal(str, str, bool)
+    policy_chosen = Signal(str, str, int)
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Acquisition", "The scan that runs and the next one, in the cell's own time"
+        )
+        self._choice = Choice()
+        self._suggested = ""
+        self._drawn: dict[str, Any] = {}
+        self.viewer = False
+        self.progress = QProgressBar()
+        self.progress.setToolTip("Slices of the running scan that have come")
+        self.next = label(
+            "–", "", "Start of the last scan on schedule plus the period, in cell time"
+        )
+        self.fate = label("", "muted")
+        self.fate.setWordWrap(True)
+        self.body.addWidget(self.progress)
+        self.body.addWidget(self.next)
+        self._make_extra()
+        self.body.addWidget(self.fate)
+        self._make_policy()
+        self.requests = QListWidget()
+        self.requests.setToolTip("Extra scans that were asked for, and what became of them")
+        self.requests.setWordWrap(True)
+        self.requests.setMinimumHeight(40)
+        quiet(self.requests)
+        self.body.addWidget(self.requests, 1)
+        self._disarm = QTimer(self, singleShot=True, interval=CONFIRM_MS)
+        self._disarm.timeout.connect(lambda: self._arm(False))
+
+    def _make_extra(self) -> None:
+        self.extra = QPushButton("Extra scan")
+        self.extra.setObjectName("extra")
+        self.extra.clicked.connect(self.press_extra)
+        self.decline = QPushButton("Decline")
+        self.decline.setToolTip("The suggested scan is not needed (key D)")
+        self.decline.clicked.connect(self.press_decline)
+        self.decline.hide()
+        self.why = QLineEdit()
+        self.why.setPlaceholderText("Why? (may stay empty; Enter asks)")
+        self.why.setToolTip("Goes into the events and to the acquisition with the request")
+        self.why.setMaxLength(200)
+        self.why.textEdited.connect(lambda _: self._disarm.start(WRITING_MS))
+        self.why.returnPressed.connect(self.press_extra)
+        self.why.hide()
+        quiet(self.extra, self.decline)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.extra, 1)
+        buttons.addWidget(self.decline)
+        self.body.addLayout(buttons)
+        self.body.addWidget(self.why)
+
+    def _make_policy(self) -> None:
+        self.mode = QComboBox()
+        for index, (mode, tip) in enumerate(MODES.items()):
+            self.mode.addItem(mode)
+            self.mode.setItemData(index, tip, 3)
+        self.mode.activated.connect(lambda i: self.choose_policy(tuple(MODES)[i]))
+        self.budget = QSpinBox()
+        self.budget.setRange(0, MAX_SCANS_PER_CELL)
+        self.budget.setKeyboardTracking(False)
+        self.budget.valueChanged.connect(lambda _: self.choose_policy(self.mode.currentText()))
+        self.spent = label("", "muted")
+        row = QHBoxLayout()
+        row.addWidget(label("Policy", "muted", "Whether the engine asks for scans by itself"))
+        row.addWidget(self.mode, 1)
+        row.addWidget(label("at most", "muted", "Extra scans of this cell, in all"))
+        row.addWidget(self.budget)
+        quiet(self.mode)
+        self.body.addLayout(row)
+        self.body.addWidget(self.spent)
+
+    def draw(self, snapshot: Snapshot, choice: Choice) -> None:
+        """Shows the cell that was chosen."""
+        if choice.cell != self._choice.cell:
+            self._arm(False)
+        self._choice = choice
+        cell = snapshot.cell(choice.cell)
+        running = cell.get("running") if cell else None
+        self.progress.setRange(0, max(1, running["slices"] if running else 1))
+        self.progress.setValue(running["received"] if running else 0)
+        text = f"Scan {running['scan']}: %v of %m slices" if running else "No scan is running"
+        self.progress.setFormat(text)
+        self.next.setText(_next_text(cell))
+        problem = order_problem(snapshot, viewer=self.viewer)
+        alone = snapshot.state is not None and snapshot.state["settings"].get("requests") == "none"
+        scan_problem = problem or (
+            "No acquisition is connected: extra scans cannot be asked for" if alone else ""
+        )
+        self._enable(scan_problem, problem)
+        self._draw_suggestion(cell)
+        self._draw_fate(snapshot, scan_problem)
+        self._draw_policy(cell)
+        self._draw_requests(cell)
+
+    def _enable(self, scan_problem: str, problem: str) -> None:
+        self.extra.setEnabled(not scan_problem)
+        self.extra.setToolTip(scan_problem or "Ask the acquisition for a scan now (key E, twice)")
+        for widget, tip in (
+            (self.mode, "off, suggest or auto (Ctrl+Shift+O, S, A)"),
+            (self.budget, "Most extra scans of this cell that the engine asks for by itself"),
+        ):
+            widget.setEnabled(not problem)
+            widget.setToolTip(problem or tip)
+
+    def press_extra(self) -> None:
+        """The first press asks to confirm, the second within 3 s asks for the scan."""
+        if not self.extra.isEnabled():
+            return
+        if not self.extra.property("armed"):
+            self._arm(True)
+            self._disarm.start(CONFIRM_MS)
+            return
+        self._disarm.stop()
+        why = self.why.text().strip()
+        self._arm(False)
+        if self._suggested:
+            self.suggestion_answered.emit(self._choice.cell, self._suggested, True)
+        else:
+            self.extra_scan.emit(self._choice.cell, why)
+
+    def press_decline(self) -> None:
+        """Declines what is suggested, where something is."""
+        if self._suggested:
+            self.suggestion_answered.emit(self._choice.cell, self._suggested, False)
+
+    def choose_policy(self, mode: str) -> None:
+        """Switches the policy of the shown cell."""
+        if self.mode.isEnabled():
+            self.policy_chosen.emit(self._choice.cell, mode, self.budget.value())
+
+    def _arm(self, armed: bool) -> None:
+        self.extra.setProperty("armed", armed)
+        idle, asking = ("Take suggested scan", "Confirm suggested scan")
+        if not self._suggested:
+            idle, asking = ("Extra scan", "Confirm extra scan")
+        self.extra.setText(asking if armed else idle)
+        self.extra.style().unpolish(self.extra)
+        self.extra.style().polish(self.extra)
+        if not armed:
+            self.why.clear()
+        self.why.setVisible(armed and not self._suggested)
+
+    def _draw_fate(self, snapshot: Snapshot, problem: str) -> None:
+        orders = [
+            order
+            for order in snapshot.orders
+            if order.cell == self._choice.cell and isinstance(order.request, ScanOrder)
+        ]
+        text = problem
+        if orders and not problem:
+            last = orders[-1]
+            word = {"asking": "asking the engine", "sent": "handed to the engine"}
+            text = f"Extra scan: {word.get(last.status, last.status)}"
+            text += f" – {last.why}" if last.why else ""
+        self.fate.setText(text)
+        self.fate.setVisible(bool(text))
+
+    def _draw_policy(self, cell: Mapping[str, Any] | None) -> None:
+        policy = (cell or {}).get("policy") or {}
+        if self._drawn.get("policy") == policy:
+            return
+        self._drawn["policy"] = policy
+        self.mode.setCurrentText(policy.get("mode", "off"))
+        self.budget.blockSignals(True)
+        self.budget.setValue(int(policy.get("max_scans") or 0))
+        self.budget.blockSignals(False)
+        spent, most = policy.get("extra_scans"), policy.get("max_scans")
+        text = "" if spent is None else f"{spent} of {most} extra scans spent"
+        if policy.get("refusal"):
+            text += f"; no more now: {policy['refusal']}"
+        self.spent.setText(text)
+        self.spent.setWordWrap(True)
+
+    def _draw_suggestion(self, cell: Mapping[str, Any] | None) -> None:
+        """The button takes what is suggested; beside it stands one that declines."""
+        waiting = [r for r in cell["requests"] if r["status"] == "suggested"] if cell else []
+        suggested = waiting[-1]["id"] if waiting else ""
+        if suggested != self._suggested:
+            self._suggested = suggested
+            self._disarm.stop()
+            self._arm(False)
+        self.decline.setVisible(bool(suggested))
+        self.decline.setEnabled(self.extra.isEnabled())
+
+    def _draw_requests(self, cell: Mapping[str, Any] | None) -> None:
+        requests: Sequence[Mapping[str, Any]] = cell["requests"] if cell else ()
+        if self._drawn.get("requests") == (requests, theme.shade()):
+            return
+        self._drawn["requests"] = (requests, theme.shade())
+        self.requests.clear()
+        for request in reversed(requests):
+            text = f"{request['reason'].replace('_', ' ')} after scan {request['after_scan']}"
+            text += f": {request['status']}" + (f", {request['why']}" if request["why"] else "")
+            if request["scan"] is not None:
+                text += f" → scan {request['scan']}"
+            item = QListWidgetItem(text)
+            colour = getattr(theme.palette(), FATES.get(request["status"], "text"))
+            item.setForeground(QColor(colour))
+            item.setToolTip(f"{text}\nid {request['id']}")
+            self.requests.addItem(item)
+
+
+def _next_text(cell: Mapping[str, Any] | None) -> str:
+    if not cell or cell.get("next_scan_time") is None:
+        return "Next scan: not known before the first"
+    left = time_left(cell)
+    at = clock(cell["next_scan_time"])
+    if left is None:
+        return f"Next scan due {at} UTC"
+    if left < 0:
+        warn = theme.palette().warn
+        return f"<span style='color:{warn}'>Next scan overdue by {duration(left)}</span>"
+    return f"Next scan in <b>{duration(left)}</b>, {at}"

@@ -1,0 +1,135 @@
+"""Replies and what they make of the snapshot: no socket and no Qt.
+
+The client's thread puts in, the screen's thread takes out; all of it under one lock.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from monitor.gui.model import Answer, Order, Snapshot, Want, colour_levels, rims
+from monitor.wire.questions import MapRequest
+
+MAX_EVENTS = 200
+MAX_ORDERS = 20
+STATE_PATIENCE_S = 3.0
+
+
+class Inbox:
+    """The newest of everything that the engine told."""
+
+    def __init__(self, address: str) -> None:
+        self.lock = threading.Lock()
+        self._snapshot = Snapshot(address=address)
+        self._heard: float | None = None
+        self._begun = time.monotonic()
+        self._moved: dict[str, tuple[Any, float]] = {}
+        self._wanted: Mapping[str, Want] = {}
+
+    def snapshot(self) -> Snapshot:
+        """The newest of everything."""
+        now = time.monotonic()
+        with self.lock:
+            heard = self._heard if self._heard is not None else self._begun
+            linked = self._heard is not None and now - heard < STATE_PATIENCE_S
+            ages = {name: now - moved for name, (_, moved) in self._moved.items()}
+            return dataclasses.replace(
+                self._snapshot, linked=linked, silent_s=now - heard, feed_ages_s=ages
+            )
+
+    @property
+    def state(self) -> Mapping[str, Any] | None:
+        """The engine's state, as it was told last."""
+        return self._snapshot.state
+
+    def has(self, name: str) -> bool:
+        """Whether an answer of this name is there."""
+        return name in self._snapshot.answers
+
+    def keep(self, wanted: Mapping[str, Want]) -> None:
+        """Forgets the answers that no view wants any more."""
+        with self.lock:
+            self._wanted = wanted
+            kept = {name: a for name, a in self._snapshot.answers.items() if name in wanted}
+            if len(kept) < len(self._snapshot.answers):
+                self._change(answers=kept)
+
+    def bad_reply(self) -> None:
+        """Counts a reply that cannot be read."""
+        with self.lock:
+            self._change(bad_replies=self._snapshot.bad_replies + 1)
+
+    def order(self, order: Order) -> None:
+        """What is known of an order now."""
+        with self.lock:
+            others = tuple(o for o in self._snapshot.orders if o.number != order.number)
+            self._change(orders=(*others, order)[-MAX_ORDERS:])
+
+    def answer(self, name: str, want: Want, header: dict[str, Any], array: Any) -> None:
+        """A reply to what a view wants; what takes time is worked out here, not in the screen."""
+        levels = None
+        if array is not None and isinstance(want.request, MapRequest):
+            if want.request.name == "pit_labels":
+                header["rims"] = rims(array)
+            else:
+                levels = colour_levels(array)
+        elif array is not None:
+            # a slice that has not come is 0
+            levels = colour_levels(array[array != 0])
+        answer = Answer(want.request, header, array, levels)
+        with self.lock:
+            if name in self._wanted:
+                self._change(answers={**self._snapshot.answers, name: answer})
+
+    def take_state(self, header: dict[str, Any]) -> bool:
+        """The engine's state; True where another engine answers than before."""
+        now = time.monotonic()
+        with self.lock:
+            old = self._snapshot.state
+            self._heard = now
+            if header.get("unchanged") and old:
+                cells = {n: {**old["cells"][n], **moving} for n, moving in header["cells"].items()}
+                self._note_feeds(header, now)
+                self._change(state={**old, **header, "cells": cells})
+                return False
+            events = self._snapshot.events
+            is_other = old is None or old["engine"] != header["engine"]
+            if is_other:
+                # nothing fetched from the engine before may be shown as this one's
+                self._moved.clear()
+                events = ()
+                self._change(answers={})
+            self._note_feeds(header, now)
+            events = (*events, *header.get("events", ()))[-MAX_EVENTS:]
+            self._change(state=header, events=events)
+            return is_other
+
+    def _note_feeds(self, header: Mapping[str, Any], now: float) -> None:
+        """When each feed, and each cell's part of it, last brought a message, by this machine's
+        clock."""
+        for name, feed in header.get("feeds", {}).items():
+            count = int(feed.get("messages") or 0)
+            last = feed.get("last_time")
+            age = header["time"] - last if last and count else 0.0
+            self._note(name, count, now, age)
+        for name, cell in header.get("cells", {}).items():
+            running = cell.get("running") or {}
+            if running:
+                self._note(f"slices {name}", (running["scan"], running["received"]), now)
+            if cell.get("cycler"):
+                self._note(f"documents {name}", cell["cycler"]["time"], now)
+
+    def _note(self, name: str, mark: Any, now: float, age: float = 0.0) -> None:
+        known = self._moved.get(name)
+        if known is None:
+            self._moved[name] = (mark, now - max(0.0, age))
+        elif known[0] != mark:
+            self._moved[name] = (mark, now)
+
+    def _change(self, **fields: Any) -> None:
+        number = self._snapshot.number + 1
+        self._snapshot = dataclasses.replace(self._snapshot, number=number, **fields)

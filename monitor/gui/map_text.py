@@ -1,0 +1,89 @@
+"""What is written beside a map: which scan and map it is, and what lies under the crosshair."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from monitor.gui import theme
+from monitor.gui.model import MAP_TITLES, Answer, Choice, Snapshot, crosshair, word_of
+from monitor.gui.text import number
+
+UNIT_TEXT = {"mA/cm2": "mA/cm²"}
+
+
+def caption(scan: Mapping[str, Any], snapshot: Snapshot, choice: Choice) -> str:
+    """Scan and map, and what is to be known before one believes it."""
+    warn = theme.palette().warn
+    text = f"<b>Scan {scan['scan']}</b> · {MAP_TITLES[choice.map]}"
+    if scan["provisional"]:
+        running = (snapshot.cell(choice.cell) or {}).get("running") or {}
+        text += f" <span style='color:{warn}'>· provisional"
+        if running.get("slices"):
+            text += f", {running['received']} of {running['slices']} slices"
+        text += "</span>"
+    elif not scan["complete"]:
+        missing = scan.get("slices_missing")
+        text += f" <span style='color:{warn}'>· {missing or 'some'} slices missing</span>"
+    return text
+
+
+def absent(name: str, scan: Mapping[str, Any]) -> str:
+    """Why a scan does not have this map."""
+    if scan["provisional"]:
+        return f"{name.replace('_', ' ')} comes with the last slice"
+    if name.startswith("interval"):
+        return "no interval current: it needs a scan before, and a current that flows"
+    if name.removesuffix("_error") in ("cumulative", "absolute", "running"):
+        return "no current density: it needs the reference scan and the cycler's charge"
+    return f"no map of {name.replace('_', ' ')}"
+
+
+def value_text(answer: Answer, scan: Mapping[str, Any], choice: Choice) -> str:
+    """Place and value of the crosshair."""
+    row, column = crosshair(scan, choice)
+    _, vy, vx = scan["voxel_size"]
+    unit = scan["length_unit"]
+    digits = 1 if unit == "µm" else 0
+    value = value_at(answer.array, answer.header, row, column)
+    value_unit = UNIT_TEXT.get(answer.header["units"], answer.header["units"])
+    text = "not measurable here" if value is None else number(value, 2, value_unit)
+    if value is None and choice.masked:
+        text = "not measurable here, or below the detection limit"
+    where = f"x {column * vx:.{digits}f}, y {row * vy:.{digits}f} {unit}"
+    return f"{where} &nbsp;·&nbsp; <b>{text}</b>"
+
+
+def pit_at(labels: Answer | None, scan: Mapping[str, Any], choice: Choice) -> int | None:
+    """The number of the pit under the crosshair."""
+    if labels is None:
+        return None
+    found = value_at(labels.array, labels.header, *crosshair(scan, choice))
+    return int(found) if found else None
+
+
+def pit_text(pit: int | None, pits: Answer | None, scan: Mapping[str, Any]) -> str:
+    """The pit's number and measures."""
+    columns = pits.header.get("columns", {}) if pits else {}
+    if pit is None or pit not in columns.get("id", ()):
+        return ""
+    i = columns["id"].index(pit)
+    unit, word = scan["length_unit"], word_of(scan)
+    depth, width = columns[f"depth_max_{word}"][i], columns[f"diameter_{word}"][i]
+    return (
+        f"pit {pit}: {number(depth)} {unit} deep, {number(width)} {unit} wide, "
+        f"since scan {columns['first_scan'][i]}"
+    )
+
+
+def value_at(array: Any, header: Mapping[str, Any], row: int, column: int) -> float | None:
+    """The value at a pixel of the whole map; None outside the window or where not measurable."""
+    if array is None:
+        return None
+    y0, y1, x0, x1 = header["window"]
+    if not (y0 <= row < y1 and x0 <= column < x1):
+        return None
+    value = float(array[(row - y0) // header["step"], (column - x0) // header["step"]])
+    return value if np.isfinite(value) else None

@@ -1,0 +1,57 @@
+"""Opens recordings beside the live engine: each is served by a process of its own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from PySide6.QtCore import QObject, QProcess, Signal
+
+from monitor.processes import free_addresses
+
+PROGRAM = Path(__file__).parents[2] / "launch.py"
+STOP_MS = 3000
+
+
+class Recordings(QObject):
+    """Starts and ends the processes. `failed` tells what was wrong, in one line."""
+
+    failed = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._open: dict[Path, tuple[QProcess, str, str]] = {}
+
+    def open(self, folder: Path) -> tuple[str, str]:
+        """Pull and status address at which the recording will answer in a moment."""
+        folder = folder.resolve()
+        known = self._open.get(folder)
+        if known is not None and known[0].state() != QProcess.ProcessState.NotRunning:
+            return known[1:]
+        pull, status = free_addresses(2)
+        process = QProcess(self)
+        process.finished.connect(lambda code, _: self._ended(folder, code))
+        self._open[folder] = (process, pull, status)
+        arguments = ["open", str(folder), "--headless", "--pull", pull, "--status", status]
+        process.start(sys.executable, [str(PROGRAM), *arguments])
+        return pull, status
+
+    def close(self) -> None:
+        """Ends what was started."""
+        for process, _, _ in self._open.values():
+            process.finished.disconnect()
+            process.terminate()
+        for process, _, _ in self._open.values():
+            if not process.waitForFinished(STOP_MS):
+                process.kill()
+                process.waitForFinished(STOP_MS)
+        self._open.clear()
+
+    def _ended(self, folder: Path, code: int) -> None:
+        process, _, _ = self._open.pop(folder)
+        if code:
+            said = (
+                bytes(process.readAllStandardError().data()).decode("utf-8", "replace").split("\n")
+            )
+            lines = [line.strip() for line in said if line.strip()]
+            self.failed.emit(lines[-1] if lines else f"{folder}: it ended with code {code}")

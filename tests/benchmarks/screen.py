@@ -1,0 +1,83 @@
+"""(e) The screen: how long its event loop is held up while slices stream at full rate, what it
+costs the engine, and how fast a large map is panned and zoomed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from statistics import median
+
+from tests.benchmarks.live import live, program
+from tests.benchmarks.measure import PATIENCE_S
+from tests.benchmarks.phantom import Foil
+
+
+def run(say: Callable[..., None], *, quick: bool) -> None:
+    """Print the figures of each part."""
+    say("(e) the screen")
+    side, slices = (512, 200) if quick else (2048, 400)
+    for busy in (False, True):
+        felt = streaming(Foil(side, slices, 150), 20 if quick else 40, busy=busy)
+        how = "a busy operator" if busy else "watching"
+        say(f"    {side}² at full rate, {how}: {_words(felt)}")
+    _with_and_without(say, quick=quick)
+    large = 1500 if quick else 7000
+    with program("pan_probe", large) as probe:
+        said, _ = probe.communicate(timeout=PATIENCE_S)
+    felt = json.loads(said)
+    say(
+        f"    {large}² map: {felt['frames_per_s']} frames/s panning and zooming, the part in view "
+        f"is there {felt['fetch_ms']} ms after"
+    )
+
+
+def streaming(foil: Foil, seconds: int, *, busy: bool) -> dict[str, float]:
+    """What the event loop of one screen felt while scans came one after the other."""
+    with (
+        live(foil) as parts,
+        program("producer", parts["slices"], foil.side, foil.slices, foil.thickness, 12),
+    ):
+        parts["status"].wait_for("scan_started", 0)
+        pull, status = parts["pull"], parts["status_address"]
+        how = ["busy"] if busy else []
+        with program("screen_probe", pull, status, seconds, *how) as probe:
+            said, _ = probe.communicate(timeout=PATIENCE_S)
+    return json.loads(said)
+
+
+def _with_and_without(say: Callable[..., None], *, quick: bool) -> None:
+    """MB/s of the engine with no screen and with four, in turn."""
+    foil = Foil(256, 800, 150) if quick else Foil(1024, 800, 150)
+    rates: dict[int, list[float]] = {0: [], 4: []}
+    for _ in range(2 if quick else 5):
+        for screens in rates:
+            rates[screens].append(_rate(foil, screens))
+    ratios = [four / none for none, four in zip(rates[0], rates[4], strict=True)]
+    say(
+        f"    engine with 0 and 4 screens: {median(rates[0]):.0f} and {median(rates[4]):.0f} MB/s, "
+        f"ratios {', '.join(f'{r:.2f}' for r in ratios)}, median {median(ratios):.3f}"
+    )
+
+
+def _rate(foil: Foil, screens: int) -> float:
+    scans = 2
+    with ExitStack() as stack:
+        parts = stack.enter_context(live(foil))
+        pull, status = parts["pull"], parts["status_address"]
+        for _ in range(screens):
+            stack.enter_context(program("screen_probe", pull, status, 600))
+        time.sleep(6.0 if screens else 0.0)
+        sender = program("producer", parts["slices"], foil.side, foil.slices, foil.thickness, scans)
+        stack.enter_context(sender)
+        begin = parts["status"].wait_for("scan_started", 0)
+        end = parts["status"].wait_for("scan_complete", scans - 1)
+        return scans * foil.slices * foil.side**2 * 2 / 1e6 / (end - begin)
+
+
+def _words(felt: dict[str, float]) -> str:
+    return (
+        f"event loop {felt['median_ms']} ms median, {felt['p99_ms']} ms P99, "
+        f"{felt['worst_ms']} ms worst, {felt['over_50_ms']} times over 50 ms in {felt['turns']}"
+    )
