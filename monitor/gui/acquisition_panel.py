@@ -80,6 +80,7 @@ class AcquisitionPanel(Card):
         self.body.addWidget(self.requests, 1)
         self._disarm = QTimer(self, singleShot=True, interval=CONFIRM_MS)
         self._disarm.timeout.connect(lambda: self._arm(False))
+        self.restyle()
 
     def _make_extra(self) -> None:
         self.extra = QPushButton("Extra scan")
@@ -123,6 +124,11 @@ class AcquisitionPanel(Card):
         self.body.addLayout(row)
         self.body.addWidget(self.spent)
 
+    def restyle(self) -> None:
+        """Takes on the colours and sizes of the look that was applied last."""
+        self.budget.setFixedWidth(theme.px(72))
+        self._drawn.clear()
+
     def draw(self, snapshot: Snapshot, choice: Choice) -> None:
         """Shows the cell that was chosen."""
         if choice.cell != self._choice.cell:
@@ -151,7 +157,7 @@ class AcquisitionPanel(Card):
         self.extra.setToolTip(scan_problem or "Ask the acquisition for a scan now (key E, twice)")
         for widget, tip in (
             (self.mode, "off, suggest or auto (Ctrl+Shift+O, S, A)"),
-            (self.budget, "Most extra scans of this cell that the engine asks for by itself"),
+            (self.budget, "Most extra scans of this cell, in all (wheel, or Ctrl+Shift+↑ ↓)"),
         ):
             widget.setEnabled(not problem)
             widget.setToolTip(problem or tip)

@@ -91,9 +91,8 @@ def _keys(text: str) -> str:
 
 
 def _words(deed: Deed) -> str:
-    return deed.text.rstrip("…") + (
-        f" <i>– {deed.tip[0].lower()}{deed.tip[1:]}</i>" if deed.tip else ""
-    )
+    tip = deed.tip if deed.tip[1:2].isupper() else deed.tip[:1].lower() + deed.tip[1:]
+    return deed.text.rstrip("…") + (f" <i>– {tip}</i>" if tip else "")
 
 
 def _html(title: str, pairs: Iterable[tuple[str, str]]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QByteArray, QEvent, QObject, QSettings, Qt, QTimer
 from PySide6.QtGui import QContextMenuEvent
-from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QTabWidget, QWidget
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QTabBar, QTabWidget, QWidget
 
 from monitor.gui.parts import Card
 
@@ -104,16 +104,16 @@ class Layouts(QObject):
 
     def _arrange(self) -> None:
         """The places of the views at first."""
-        tops: dict[str, Dock] = {}
+        stacks: dict[str, list[Dock]] = {}
         for view in self.views:
             dock = self.docks[view.name]
-            if view.place in tops:
-                self._bench.tabifyDockWidget(tops[view.place], dock)
+            if view.place in stacks:
+                self._bench.tabifyDockWidget(stacks[view.place][-1], dock)
             else:
                 self._bench.addDockWidget(view.area, dock)
-                tops[view.place] = dock
-        for dock in tops.values():
-            dock.raise_()
+            stacks.setdefault(view.place, []).append(dock)
+        for stack in stacks.values():
+            stack[0].raise_()
 
     def proportion(self, width: int, height: int) -> None:
         """Shares of a window of this size, as they are at first."""
@@ -152,8 +152,19 @@ class Layouts(QObject):
         """The card of a view."""
         return next(view.card for view in self.views if view.name == name)
 
+    def _tidy(self) -> None:
+        """Hides the tab bars that Qt leaves behind where a stack grew: they bear fewer tabs than
+        the stack has."""
+        by_title = {view.title: self.docks[view.name] for view in self.views}
+        for bar in self._bench.findChildren(QTabBar):
+            dock = by_title.get(bar.tabText(0))
+            if dock is not None:
+                stack = [d for d in self._bench.tabifiedDockWidgets(dock) if not d.isHidden()]
+                bar.setVisible(bar.count() == len(stack) + 1)
+
     def note(self) -> None:
         """Remembers the layout as it is now, as a step that can be undone."""
+        self._tidy()
         now = self._bench.saveState(VERSION)
         if not self._bench.isVisible() or now == self._past[-1]:
             return

@@ -26,6 +26,7 @@ from monitor.gui.model import (
 )
 from monitor.gui.parts import Card, CentreText, ScaleBar, elastic, label, quiet, style_axes
 
+LEAST_SIDE = 40
 TOOLS: tuple[tuple[Tool, str, str], ...] = (
     ("rectangle", "▭", "Rectangle: numbers of this part of the map (key R)"),
     ("ellipse", "◯", "Ellipse: numbers of this part of the map"),
@@ -59,7 +60,9 @@ class MapView(Card):
         self._choice = Choice()
         self._labels: Answer | None = None
         self._home: tuple[Any, ...] = ()
-        self._moving = self._following = False
+        self._moving = False
+        self._is_whole = True
+        self._follower: MapView | None = None
         self.caption = elastic(label())
         self.selector = QComboBox()
         self._make_plot()
@@ -154,6 +157,8 @@ class MapView(Card):
         self.message = CentreText(self.plot)
         self.plot.scene().sigMouseClicked.connect(self._clicked)
         self.plot.vb.sigRangeChanged.connect(lambda *_: self._range_timer.start())
+        self.plot.vb.sigRangeChangedManually.connect(lambda *_: self._moved())
+        self.plot.vb.sigResized.connect(lambda *_: self._resized())
 
     def restyle(self) -> None:
         """Takes on the colours and sizes of the look that was applied last."""
@@ -210,7 +215,7 @@ class MapView(Card):
             self.caption.setText(f"Fetching {choice.map.replace('_', ' ')} of scan {scan['scan']}")
             return
         around = snapshot.answer(f"{self._side}_around", choice.cell)
-        self._draw_image(answer, around, _common_levels(snapshot, choice), choice)
+        self._draw_image(answer, around, _shared_levels(snapshot, choice), choice)
         self._draw_cross(scan, choice)
         labels = snapshot.answer(f"{self._side}_labels", choice.cell)
         labels = labels if labels and labels.header.get("scan") == scan["scan"] else None
@@ -262,10 +267,10 @@ class MapView(Card):
         self,
         answer: Answer,
         around: Answer | None,
-        common: tuple[float, float] | None,
+        shared: tuple[float, float] | None,
         choice: Choice,
     ) -> None:
-        levels = common or (answer.levels or (0.0, 1.0))
+        levels = shared or (answer.levels or (0.0, 1.0))
         drawn = (answer, around, levels, choice.colours)
         if drawn == self._drawn:
             return
@@ -301,7 +306,8 @@ class MapView(Card):
         home = (choice.cell, tuple(self._scan["shape"]), length_unit)
         if home != self._home:
             self._home = home
-            self.show_whole()
+            if self._side == "map":
+                self.show_whole()
 
     def _draw_cross(self, scan: Mapping[str, Any], choice: Choice) -> None:
         row, column = crosshair(scan, choice)
@@ -329,20 +335,42 @@ class MapView(Card):
             place = min(max(row, 0), ny - 1), min(max(column, 0), nx - 1)
             self.cross_moved.emit(*place)
 
+    def narrow(self, narrow: bool) -> None:
+        """Leaves room for another map beside this one: the tools go, their keys stay."""
+        for widget in (*self.tool_buttons.values(), self.whole):
+            widget.setVisible(not narrow)
+
     def link(self, other: MapView) -> None:
         """Shows the same part in both from now on: whichever is moved, the other follows."""
-        for one, two in ((self, other), (other, self)):
-            one.plot.vb.sigRangeChanged.connect(lambda *_, one=one, two=two: two._follow(one))
+        self._follower, other._follower = other, self
+        self.plot.vb.sigRangeChanged.connect(lambda *_: other.follow(self))
 
-    def _follow(self, other: MapView) -> None:
-        # as an answer to its own change it would never come to rest
-        if self.isVisible() and not other._following:
-            self._following = True
-            self.plot.setRange(other.plot.vb.viewRect(), padding=0)
-            self._following = False
+    def follow(self, other: MapView) -> None:
+        """Shows the same middle as the other, at the same scale."""
+        own = self.plot.vb.size()
+        if not (self.isVisible() and other.isVisible()) or min(own.toTuple()) < LEAST_SIDE:
+            return
+        x, y = other.plot.vb.viewPixelSize()
+        part = QRectF(0, 0, x * own.width(), y * own.height())
+        part.moveCenter(other.plot.vb.viewRect().center())
+        self.plot.setRange(part, padding=0)
+
+    def _moved(self) -> None:
+        """By the mouse: from now on it is not the whole map that is wanted."""
+        self._is_whole = False
+        if self._side != "map" and self._follower is not None:
+            self._follower._is_whole = False
+            self._follower.follow(self)
+
+    def _resized(self) -> None:
+        if self._side != "map" and self._follower is not None:
+            self.follow(self._follower)
+        elif self._is_whole:
+            self.show_whole()
 
     def show_whole(self) -> None:
         """Back to the whole map."""
+        self._is_whole = True
         if self._scan is not None:
             ny, nx = self._scan["shape"]
             _, vy, vx = self._scan["voxel_size"]
@@ -370,15 +398,20 @@ def _tool_button(text: str, tip: str) -> QToolButton:
     return button
 
 
-def _common_levels(snapshot: Snapshot, choice: Choice) -> tuple[float, float] | None:
-    """From the lowest to the highest value of the first and the last scan, where one scale for all
-    is wanted: what is removed only grows in between."""
-    if not choice.common:
+def _shared_levels(snapshot: Snapshot, choice: Choice) -> tuple[float, float] | None:
+    """One scale where colours are to be compared: of the two scans that stand side by side, or of
+    all scans, from the first that has this map to the last, in between which it only grows."""
+    if choice.common:
+        told = [snapshot.answer(f"scale_{which}", choice.cell) for which in ("first", "last")]
+        headers = [a.header for a in told if a is not None and a.header.get("name") == choice.map]
+        pairs = [(h.get("p1"), h.get("p99")) for h in headers]
+    elif choice.comparison == "beside":
+        shown = [snapshot.answer(side, choice.cell) for side in ("map", "pinned")]
+        pairs = [a.levels for a in shown if a is not None and a.levels is not None]
+    else:
         return None
-    told = [snapshot.answer(f"scale_{which}", choice.cell) for which in ("first", "last")]
-    headers = [a.header for a in told if a is not None and a.header.get("name") == choice.map]
-    lows = [h["p1"] for h in headers if h.get("p1") is not None]
-    highs = [h["p99"] for h in headers if h.get("p99") is not None]
+    lows = [low for low, _ in pairs if low is not None]
+    highs = [high for _, high in pairs if high is not None]
     if not lows or not highs or max(highs) <= min(lows):
         return None
     return min(lows), max(highs)

@@ -65,7 +65,11 @@ def style_axes(plot: pg.PlotItem, *sides: str) -> None:
     for side in sides:
         axis = plot.getAxis(side)
         axis.setTickFont(theme.axis_font())
+        # where the label is seen, switching this off would scale once more
+        seen = axis.label.isVisible()
+        axis.label.hide()
         axis.enableAutoSIPrefix(False)
+        axis.label.setVisible(seen)
         axis.setPen(theme.palette().line)
         axis.setTextPen(theme.palette().muted)
     plot.hideButtons()
@@ -113,11 +117,16 @@ class CentreText:
 
 
 class CornerText(CentreText):
-    """The title of a plot, in its upper left corner: it needs no room beside it."""
+    """The title of a plot, in an upper corner: it needs no room beside it."""
 
-    place = (0.0, 0.0)
-    offset = (4.0, 0.0)
     points = 8.0
+
+    def __init__(self, plot: pg.PlotItem, *, right: bool = False) -> None:
+        if right:
+            self.place, self.offset = (1.0, 0.0), (-4.0, 0.0)
+        else:
+            self.place, self.offset = (0.0, 0.0), (4.0, 0.0)
+        super().__init__(plot)
 
 
 class ScaleBar:
@@ -130,7 +139,7 @@ class ScaleBar:
         shadow = pg.mkPen("#000000", width=7)
         self._shadow = pg.PlotDataItem(pen=shadow)
         self._line = pg.PlotDataItem(pen=pen)
-        self._text = pg.TextItem("", color="#ffffff", anchor=(0.5, 1.0), fill=(0, 0, 0, 150))
+        self._text = pg.TextItem("", color="#ffffff", anchor=(0.0, 1.0), fill=(0, 0, 0, 150))
         for item in (self._shadow, self._line, self._text):
             item.setZValue(20)
             self._box.addItem(item, ignoreBounds=True)
@@ -153,4 +162,4 @@ class ScaleBar:
         for item in (self._shadow, self._line):
             item.setData([left, left + length], [y, y])
         self._text.setText(f"{length:g} {self._unit}")
-        self._text.setPos(left + length / 2, y + 0.01 * (y1 - y0))
+        self._text.setPos(left, y + 0.01 * (y1 - y0))

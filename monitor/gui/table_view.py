@@ -13,7 +13,7 @@ from monitor.gui.parts import Card, quiet
 from monitor.gui.text import number, with_error
 
 COLUMNS = (
-    ("Discharge", "Number of the discharge, from 1"),
+    ("No.", "Number of the discharge, from 1"),
     ("mA/cm²", "Applied current density, mean over the discharge"),
     ("mAh", "Charge of the discharge"),
     ("mAh/cm²", "Charge per area of the electrode"),
@@ -38,10 +38,10 @@ class TableView(Card):
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.table.setShowGrid(False)
         self.table.setTextElideMode(Qt.TextElideMode.ElideNone)
-        self.table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.table.verticalHeader().setDefaultSectionSize(24)
         header = self.table.horizontalHeader()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setStretchLastSection(True)
         quiet(self.table)
         self._name_columns("")
         self.body.addWidget(self.table, 1)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -17,6 +18,7 @@ from PySide6.QtWidgets import QApplication
 Shade = Literal["dark", "light"]
 SHADES: tuple[Shade, ...] = ("dark", "light")
 SCALES = (0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0)
+ICONS = Path(__file__).parent / "icons"
 POINT_SIZE = 9.0
 FAMILY = "DejaVu Sans"
 
@@ -145,6 +147,7 @@ QLabel#muted {{ color: {c.muted}; }}
 QPushButton, QComboBox, QToolButton, QLineEdit, QSpinBox, QPlainTextEdit {{ background: {c.field};
     border: 1px solid {c.line}; border-radius: 4px; padding: {px(4)}px {px(8)}px; }}
 QToolButton {{ padding: {px(3)}px {px(6)}px; }}
+QSpinBox QLineEdit, QComboBox QLineEdit {{ border: none; padding: 0; background: transparent; }}
 QPushButton:hover, QComboBox:hover, QToolButton:hover {{ border-color: {c.accent}; }}
 QLineEdit:focus, QSpinBox:focus, QPlainTextEdit:focus, QPushButton:focus {{
     border-color: {c.accent}; }}
@@ -155,15 +158,23 @@ QPushButton#extra {{ background: {c.extra}; border-color: {c.good}; font-weight:
     padding: {px(6)}px; }}
 QPushButton#extra[armed="true"] {{ background: {c.armed}; border-color: {c.warn}; }}
 QPushButton#extra:disabled {{ background: {c.field}; border-color: {c.line}; }}
+QSpinBox {{ padding-right: {px(16)}px; }}
+QSpinBox::up-button, QSpinBox::down-button {{ border: none; width: {px(14)}px; }}
+QSpinBox::up-arrow {{ image: url({ICONS.as_posix()}/up-{_shade}.svg); width: {px(7)}px; }}
+QSpinBox::down-arrow {{ image: url({ICONS.as_posix()}/down-{_shade}.svg); width: {px(7)}px; }}
+QComboBox::drop-down {{ border: none; width: {px(18)}px; }}
+QComboBox::down-arrow {{ image: url({ICONS.as_posix()}/down-{_shade}.svg); width: {px(9)}px; }}
 QComboBox QAbstractItemView {{ background: {c.field}; color: {c.text};
     selection-background-color: {c.chosen}; selection-color: {c.text}; }}
 QCheckBox::indicator {{ width: {px(11)}px; height: {px(11)}px; border: 1px solid {c.muted};
     border-radius: 3px; background: {c.field}; }}
 QCheckBox::indicator:checked {{ background: {c.accent}; border-color: {c.accent}; }}
 QScrollBar:vertical {{ background: {c.panel}; width: {px(9)}px; }}
+QScrollBar:horizontal {{ background: {c.panel}; height: {px(9)}px; }}
+QScrollBar::handle:horizontal {{ background: {c.line}; border-radius: 4px; min-width: 20px; }}
 QScrollBar::handle:vertical {{ background: {c.line}; border-radius: 4px; min-height: 20px; }}
 QScrollBar::add-line, QScrollBar::sub-line, QScrollBar::add-page, QScrollBar::sub-page {{
-    background: none; height: 0; }}
+    background: none; height: 0; width: 0; }}
 QProgressBar {{ background: {c.field}; border: 1px solid {c.line}; border-radius: 4px;
     text-align: center; min-height: {px(17)}px; max-height: {px(17)}px; }}
 QProgressBar::chunk {{ background: {c.progress}; border-radius: 3px; }}

@@ -13,7 +13,16 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QToolButton
 
 from monitor.gui import theme
 from monitor.gui.model import Answer, Choice, Snapshot, measure, shown_scan
-from monitor.gui.parts import Card, CentreText, CornerText, draw_curve, label, quiet, style_axes
+from monitor.gui.parts import (
+    Card,
+    CentreText,
+    CornerText,
+    draw_curve,
+    elastic,
+    label,
+    quiet,
+    style_axes,
+)
 
 ROWS = {
     "potential": ("E", "Potential of the cell, V; marks are scans, the extra ones in yellow"),
@@ -56,7 +65,7 @@ LENGTHS = {
     "depth_p99": "pit_depth_p99",
     "depth_p50": "pit_depth_p50",
     "width_p99": "pit_diameter_p99",
-    "width_p50": "pit_diameter_p50",
+    "width_p50": "pit_diameter_median",
     "averaged": "averaged",
     "complete": "complete",
 }
@@ -89,10 +98,14 @@ class TrendView(Card):
         self.plots["potential"].addItem(self.scan_marks)
         self.one = pg.InfiniteLine(1.0, angle=0)
         self.plots["closure"].addItem(self.one)
-        self.titles = {name: CornerText(plot) for name, plot in self.plots.items()}
+        self.titles = {
+            # readings begin at the upper left, what is counted in scans ends at the upper right
+            name: CornerText(plot, right=name in ("potential", "current"))
+            for name, plot in self.plots.items()
+        }
         self.no_cycler = CentreText(self.plots["potential"])
         self.graphics.scene().sigMouseClicked.connect(self._clicked)
-        self.key = label("", "", ROWS["thickness"][1])
+        self.key = elastic(label("", "", ROWS["thickness"][1]))
         self.body.addWidget(self.graphics, 1)
         self.body.addWidget(self.key)
         self.restyle()

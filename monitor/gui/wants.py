@@ -21,7 +21,8 @@ from monitor.wire.questions import (
 )
 
 LATE_SCANS = 3
-AROUND, BOARD, RELIEF = (192, 192), (96, 96), (280, 280)
+AROUND, RELIEF = (192, 192), (280, 280)
+BOARD_FEW, BOARD_MANY, FEW = (256, 256), (96, 96), 4
 BINS = 80
 POINTS = 3000
 PAST_EVENTS = 1000
@@ -69,13 +70,15 @@ def wants(snapshot: Snapshot, choice: Choice, seen: Seen) -> Wants:
 def _board(snapshot: Snapshot) -> Wants:
     """A small map of the newest scan of each cell."""
     asked: Wants = {}
-    for name, cell in (snapshot.state or {"cells": {}})["cells"].items():
+    cells = (snapshot.state or {"cells": {}})["cells"]
+    shape = BOARD_FEW if len(cells) <= FEW else BOARD_MANY
+    for name, cell in cells.items():
         if not cell["scans"]:
             continue
         scan = cell["scans"][-1]
         wanted = "removal" if "removal" in scan["maps"] and scan["scan"] else "height"
         if wanted in scan["maps"]:
-            request = MapRequest(name, scan["scan"], wanted, None, BOARD)
+            request = MapRequest(name, scan["scan"], wanted, None, shape)
             asked[f"board {name}"] = Want(request, (scan["version"],))
     return asked
 

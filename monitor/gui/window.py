@@ -208,7 +208,10 @@ class Window(QMainWindow):
         if on_board:
             self.board.draw(snapshot, self.choice)
             return
-        self.pinned.setVisible(self.choice.comparison == "beside")
+        beside = self.choice.comparison == "beside"
+        if beside != self.pinned.isVisible():
+            self.map.narrow(beside)
+            self.pinned.setVisible(beside)
         for view in self._visible_views(seen):
             view.draw(snapshot, self.choice)
 

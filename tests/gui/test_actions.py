@@ -235,6 +235,7 @@ def test_two_scans_are_compared_side_by_side_and_as_a_difference(window, qtbot):
     press(qtbot, window, Qt.Key.Key_C)
     wait(qtbot, lambda: window.pinned.isVisible() and window.pinned.image.isVisible())
     assert window.snapshot.answers["pinned"].header["scan"] == 0
+    assert window.map.bar_scale.levels() == window.pinned.bar_scale.levels()
     window.map.plot.setRange(xRange=(5, 15), yRange=(5, 15), padding=0)
     ours, theirs = (view.plot.vb.viewRange() for view in (window.map, window.pinned))
     np.testing.assert_allclose(np.mean(ours, axis=1), np.mean(theirs, axis=1), atol=0.5)
