@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from monitor import settings as settings_file
 from monitor.errors import MissingSoftware, PitwatchError, SettingError
@@ -19,6 +20,7 @@ from monitor.processes import has_display, stop_on_signal
 from monitor.settings import Settings
 
 if TYPE_CHECKING:
+    from monitor.keys import ClientKeys
     from monitor.recording.read import Experiment
 
 PROGRAM = Path(__file__).resolve()
@@ -42,10 +44,10 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except SettingError as error:
-        say.print(f"[red]setting:[/red] {error}", soft_wrap=True)
+        say.print(f"[red]setting:[/red] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(2) from None
     except PitwatchError as error:
-        say.print(f"[red]error:[/red] {error}", soft_wrap=True)
+        say.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(1) from None
 
 
@@ -98,8 +100,15 @@ def monitor(config: Config) -> None:
     """Engine and screen on real feeds."""
     with one_line_errors():
         from monitor.demo import run_monitor
+        from monitor.keys import engine_s_own, reachable
 
-        run_monitor(settings_file.load(config), config, PROGRAM, _screen)
+        settings = settings_file.load(config)
+        keys = engine_s_own(settings.security)
+
+        def screen(pull: str, status: str) -> int:
+            return _screen(reachable(pull), reachable(status), keys=keys)
+
+        run_monitor(settings, config, PROGRAM, screen)
 
 
 @app.command()
@@ -115,6 +124,7 @@ def engine(
     Where the last recording of this experiment broke off, as by a crash, it goes on with that.
     """
     with one_line_errors():
+        from monitor.engine.gate import Gate
         from monitor.engine.machine import keep_memory, take_short_turns
         from monitor.engine.record import Recorder
         from monitor.engine.run import Engine
@@ -123,14 +133,15 @@ def engine(
         from monitor.sources.replay import replay_records
 
         settings = settings_file.load(config)
+        gate = Gate(settings.security)
         keep_memory(settings.feeds.ready_memory_MB)
         take_short_turns()
         with stop_on_signal() as stop:
             broken = None if new else _broken_off(settings, out)
             recorder = Recorder(settings, out, go_on=broken.path if broken else None)
             try:
-                feeds = LiveFeeds(settings.feeds)
-                running = Engine(settings, feeds, recorder=recorder)
+                feeds = LiveFeeds(settings.feeds, gate)
+                running = Engine(settings, feeds, recorder=recorder, gate=gate)
             except PitwatchError:
                 recorder.give_up()
                 raise
@@ -161,19 +172,51 @@ def gui(
     connect: Annotated[
         str, typer.Option(help="The engine's `results.pull` address.")
     ] = Settings().results.pull,
+    status: Annotated[
+        str | None, typer.Option(help="Its `results.status` address: news come at once then.")
+    ] = None,
     cell: Annotated[str | None, typer.Option(help="The cell to show first.")] = None,
     view_only: Annotated[
         bool, typer.Option("--view-only", help="A screen that may look, not ask.")
     ] = False,
+    key: Annotated[
+        str | None, typer.Option(help="File of this screen's secret key (`keys`).")
+    ] = None,
+    server_key: Annotated[
+        str | None, typer.Option(help="The engine's public key: its text, or its file.")
+    ] = None,
 ) -> None:
-    """A screen alone, for an engine that runs."""
+    """A screen alone, for an engine that runs; on another machine with keys (docs/security.md)."""
     with one_line_errors():
+        from monitor.keys import client_keys
+
+        keys = client_keys(key, server_key, (connect, *filter(None, [status])))
         if not has_display():
             raise MissingSoftware(
                 "no display: DISPLAY and WAYLAND_DISPLAY are not set; start from a desktop "
                 "session, or set QT_QPA_PLATFORM=offscreen"
             )
-        _exit(_screen(connect, None, cell, viewer=view_only))
+        _exit(_screen(connect, status, cell, viewer=view_only, keys=keys))
+
+
+@app.command()
+def keys(
+    folder: Annotated[Path, typer.Argument(help="Where to put them; made where it is not there.")],
+    name: Annotated[
+        str, typer.Option(help="What the two files are called: who is to own them.")
+    ] = "pitwatch",
+) -> None:
+    """Make a pair of CURVE keys, for an engine or for a screen (docs/security.md)."""
+    with one_line_errors():
+        from monitor.keys import make_keys
+
+        public, secret = make_keys(folder, name)
+        say.print(
+            f"{secret} stays with its owner: an engine's security.secret_key, a screen's --key; "
+            f"{public} goes to the others: into an engine's security.operators or viewers, or to a "
+            "screen as --server-key",
+            soft_wrap=True,
+        )
 
 
 @app.command()
@@ -344,11 +387,16 @@ def doctor() -> None:
 
 
 def _screen(
-    pull: str, status: str | None = None, cell: str | None = None, *, viewer: bool = False
+    pull: str,
+    status: str | None = None,
+    cell: str | None = None,
+    *,
+    viewer: bool = False,
+    keys: ClientKeys | None = None,
 ) -> int:
     from monitor.gui.app import run
 
-    return run(pull, status, cell=cell, viewer=viewer)
+    return run(pull, status, cell=cell, viewer=viewer, keys=keys)
 
 
 def _report(experiment: Path, *, as_json: bool, out: Path | None) -> None:

@@ -57,6 +57,8 @@ class FeedSettings(_Section):
     ready_memory_MB: NotNegative = 2000.0
     quiet_s: Positive = 1.0
     give_up_s: Positive = 600.0
+    max_slice_Mpx: Positive = 64.0
+    max_volume_GB: Positive = 2000.0
 
 
 class RequestSettings(_Section):
@@ -79,6 +81,27 @@ class ResultSettings(_Section):
     status: str = "tcp://127.0.0.1:5610"
     pull: str = "tcp://127.0.0.1:5611"
     memory_MB: Positive = 2048.0
+
+
+class SecuritySettings(_Section):
+    """Who may connect from other machines, and what is connected to there (CURVE keys).
+
+    Keys are those of `launch.py keys`: a public one as its 40 characters, or as its file.
+    """
+
+    secret_key: str = ""
+    operators: tuple[str, ...] = ()
+    viewers: tuple[str, ...] = ()
+    producers: tuple[str, ...] = ()
+    server_keys: dict[str, str] = Field(default_factory=dict)
+    plain: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> SecuritySettings:
+        listed = (*self.operators, *self.viewers, *self.producers)
+        if listed and not self.secret_key:
+            raise ValueError("secret_key as well, where operators, viewers or producers are listed")
+        return self
 
 
 class PitSettings(_Section):
@@ -220,6 +243,7 @@ class Settings(_Section):
     feeds: FeedSettings = FeedSettings()
     requests: RequestSettings = RequestSettings()
     results: ResultSettings = ResultSettings()
+    security: SecuritySettings = SecuritySettings()
     schedule: ScheduleSettings = ScheduleSettings()
     pits: PitSettings = PitSettings()
     onset: OnsetSettings = OnsetSettings()

@@ -9,6 +9,7 @@ from typing import Any
 import zmq
 
 from monitor.errors import EngineUnreachable
+from monitor.keys import ClientKeys
 from monitor.wire import results
 from monitor.wire.questions import Request, StateRequest, encode_request
 
@@ -18,12 +19,11 @@ POLL_S = 0.2
 class Watcher:
     """Asks an engine for its state, one question at a time."""
 
-    def __init__(self, pull: str) -> None:
+    def __init__(self, pull: str, keys: ClientKeys | None = None) -> None:
         self._address = pull
+        self._keys = keys
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._socket = self._context.socket(zmq.DEALER)
-        self._socket.setsockopt(zmq.LINGER, 0)
-        self._socket.connect(pull)
+        self._socket = self._connected()
 
     def ask(self, request: Request, timeout_s: float = 10.0) -> tuple[dict[str, Any], Any]:
         """Header and array of the reply. Raises EngineUnreachable where none comes in time."""
@@ -61,9 +61,15 @@ class Watcher:
     def _reconnect(self) -> None:
         """Start afresh: a late answer must not be taken for that of the next question."""
         self._socket.close(0)
-        self._socket = self._context.socket(zmq.DEALER)
-        self._socket.setsockopt(zmq.LINGER, 0)
-        self._socket.connect(self._address)
+        self._socket = self._connected()
+
+    def _connected(self) -> zmq.Socket[bytes]:
+        made = self._context.socket(zmq.DEALER)
+        made.setsockopt(zmq.LINGER, 0)
+        if self._keys is not None:
+            self._keys.guard(made)
+        made.connect(self._address)
+        return made
 
     def close(self) -> None:
         self._context.destroy(linger=0)

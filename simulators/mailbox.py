@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import zmq
 
 from monitor.errors import BadMessage, SettingError
+from monitor.keys import check_local
 from monitor.records import ReplyStatus, ScanReply, ScanRequest
 from monitor.wire import requests as wire
 
@@ -37,6 +38,7 @@ class Mailbox:
 
     def __init__(self, endpoint: str, cells: Collection[str]) -> None:
         """Binds. Raises SettingError where the address cannot be had."""
+        check_local(endpoint, "simulator.requests")
         self._cells = set(cells)
         self._closed = ""
         self._open: dict[str, _Open] = {}
@@ -44,6 +46,7 @@ class Mailbox:
         self.bad = 0
         self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.ROUTER)
         self._socket.router_handover = True
+        self._socket.maxmsgsize = 2 * wire.MAX_BYTES
         try:
             self._socket.bind(endpoint)
         except zmq.ZMQError as error:

@@ -10,6 +10,7 @@ from typing import Protocol
 import zmq
 
 from monitor.errors import SettingError
+from monitor.keys import check_local
 
 QUEUED_MESSAGES = 4000
 SEND_PATIENCE_S = 60.0
@@ -26,6 +27,7 @@ class SlicePublisher:
 
     def __init__(self, endpoint: str) -> None:
         """Binds. Raises SettingError where the address cannot be had."""
+        check_local(endpoint, "simulator.slices")
         self._lock = threading.Lock()
         self._socket = zmq.Context.instance().socket(zmq.XPUB)
         self._socket.sndhwm = QUEUED_MESSAGES

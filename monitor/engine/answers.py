@@ -7,6 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from monitor.engine.gate import Gate, Role
 from monitor.engine.measured import is_slow, map_reply, profile_reply, statistics_reply
 from monitor.engine.orders import Orders
 from monitor.engine.pit_history import pit_history
@@ -30,11 +31,12 @@ class Answers:
         settings: Settings,
         store: Store,
         section: Section | None,
+        gate: Gate,
         on_operator: Callable[[Order], None],
     ) -> None:
         self._store = store
         self._section = section
-        self._orders = Orders(settings, store, on_operator)
+        self._orders = Orders(settings, store, gate, on_operator)
 
     def is_slow(self, request: ask.Request) -> bool:
         """True where the answer needs a file, the recorder's time, or much arithmetic."""
@@ -45,19 +47,21 @@ class Answers:
                 return is_slow(self._store, request)
         return False
 
-    def reply(self, request: ask.Request) -> list[Frame]:
-        """Frames of the reply; whatever goes wrong becomes an error reply that says why."""
+    def reply(self, request: ask.Request, role: Role) -> list[Frame]:
+        """Frames of the reply to a client of this role; whatever goes wrong becomes an error reply
+        that says why."""
         try:
-            return self._reply(request)
+            return self._reply(request, role)
         except PitwatchError as error:
             return error_reply(str(error), request.tag)
         except Exception as error:  # a screen's question must not end the service
             return error_reply(f"{type(error).__name__}: {error}", request.tag)
 
-    def _reply(self, request: ask.Request) -> list[Frame]:
+    def _reply(self, request: ask.Request, role: Role) -> list[Frame]:
         match request:
             case ask.StateRequest():
-                return [_tagged(self._store.state(request.since, request.engine), request.tag)]
+                state = self._store.state(request.since, request.engine, role)
+                return [_tagged(state, request.tag)]
             case ask.EventsRequest():
                 return [_tagged(self._store.events(request), request.tag)]
             case ask.MapRequest():
@@ -79,7 +83,7 @@ class Answers:
                 columns = self._store.columns(request.cell, request.max_points)
                 return _about("cycler", request, {"columns": columns})
             case ask.ScanOrder() | ask.PolicyOrder() | ask.NoteOrder() | ask.AcknowledgeOrder():
-                return self._orders.reply(request)
+                return self._orders.reply(request, role)
 
     def _cut(self, request: ask.SectionRequest) -> list[Frame]:
         self._store.check_cell(request.cell)

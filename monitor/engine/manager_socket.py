@@ -16,10 +16,12 @@ from typing import Any
 import zmq
 
 from monitor.errors import BadMessage, SettingError
+from monitor.keys import ClientKeys, is_local, random_pair
 
 ANSWER_S = 5.0
 ANSWERS_AT_ONCE = 100
 KEY_CHARACTERS = 40
+MAX_ANSWER_BYTES = 2**26
 
 
 class NoAnswer(Exception):
@@ -106,8 +108,7 @@ def _decoded(frame: bytes) -> dict[str, Any]:
 
 
 def _socket(address: str, public_key: str) -> zmq.Socket[bytes]:
-    local = address.startswith(("tcp://127.", "tcp://localhost:", "ipc://"))
-    if not local and not public_key:
+    if not is_local(address) and not public_key:
         raise SettingError(
             "requests.control",
             got=address,
@@ -116,6 +117,7 @@ def _socket(address: str, public_key: str) -> zmq.Socket[bytes]:
         )
     socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
     socket.linger = 0
+    socket.maxmsgsize = MAX_ANSWER_BYTES
     socket.immediate = True  # a manager that comes back must not find a heap of old questions
     if public_key:
         _encrypt(socket, public_key)
@@ -125,8 +127,7 @@ def _socket(address: str, public_key: str) -> zmq.Socket[bytes]:
 def _encrypt(socket: zmq.Socket[bytes], public_key: str) -> None:
     """The manager proves itself by its key; it lets in whoever knows it, under any key."""
     try:
-        socket.curve_serverkey = public_key.encode("ascii")
-        socket.curve_publickey, socket.curve_secretkey = zmq.curve_keypair()
+        ClientKeys(random_pair(), public_key.encode("ascii")).guard(socket)
     except (zmq.ZMQError, UnicodeEncodeError):
         socket.close(0)
         raise SettingError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from monitor.engine.gate import Gate, Role
 from monitor.engine.store import Store
 from monitor.errors import PitwatchError
 from monitor.records import Acknowledgement, OperatorNote, OperatorRequest, PolicyChange
@@ -13,22 +14,35 @@ from monitor.wire.fields import Frame
 from monitor.wire.questions import NAMES, AcknowledgeOrder, NoteOrder, Order, PolicyOrder, ScanOrder
 from monitor.wire.results import encode_reply
 
+VIEWER = (
+    "your key is listed as a viewer's: it may look, not order; ask an operator, or have it listed "
+    "in the engine's security.operators"
+)
+
 
 class Orders:
     """Hands orders on with the time of the data. Raises nothing: what is refused says why."""
 
     def __init__(
-        self, settings: Settings, store: Store, on_operator: Callable[[Ordered], None]
+        self,
+        settings: Settings,
+        store: Store,
+        gate: Gate,
+        on_operator: Callable[[Ordered], None],
     ) -> None:
         """`on_operator` raises PitwatchError for what it does not take."""
         self._backend = settings.requests.backend
         self._store = store
+        self._gate = gate
         self._on_operator = on_operator
 
-    def reply(self, order: Order) -> list[Frame]:
-        """Sent or refused."""
+    def reply(self, order: Order, role: Role) -> list[Frame]:
+        """Sent or refused, to a client of this role."""
         header = {"type": NAMES[type(order)], "cell": order.cell, "tag": order.tag}
         try:
+            if role != "operator":
+                self._gate.refused_order()
+                raise PitwatchError(VIEWER)
             if self._store.may_order:
                 raise PitwatchError(self._store.may_order)
             if order.cell or not isinstance(order, NoteOrder | AcknowledgeOrder):

@@ -17,6 +17,7 @@ from typing import Any
 import zmq
 
 from monitor.engine.answers import Answers, Section, error_reply
+from monitor.engine.gate import Gate, Role
 from monitor.engine.scans import StoredMap
 from monitor.engine.store import Store
 from monitor.errors import BadMessage, PitwatchError, SettingError
@@ -32,6 +33,7 @@ HEARTBEAT_S = 1.0
 REPLIES_WAITING_PER_SCREEN = 32
 STATUS_WAITING_PER_SCREEN = 1000
 MAX_SLOW_WAITING = 64
+QUESTIONS_WAITING_PER_SCREEN = 64
 MAX_MESSAGE_BYTES = 2**20
 """What a screen sends beyond this costs it the connection; memory is not taken for it."""
 
@@ -51,18 +53,23 @@ class Publisher:
         on_operator: Callable[[Order], None],
         stored_map: StoredMap | None,
         mode: str = "live",
+        gate: Gate | None = None,
     ) -> None:
-        self._store = Store(settings, stored_map, mode)
-        self._answers = Answers(settings, self._store, section, on_operator)
-        self._slow: queue.Queue[tuple[bytes, Request] | None]
+        """`gate`: who may connect; by default as the settings say."""
+        self._gate = gate or Gate(settings.security)
+        self._store = Store(settings, stored_map, mode, lambda: self._gate.status)
+        self._answers = Answers(settings, self._store, section, self._gate, on_operator)
+        self._slow: queue.Queue[tuple[bytes, Request, Role] | None]
         self._slow = queue.Queue(MAX_SLOW_WAITING)
         self._ready: deque[tuple[bytes, list[Frame]]] = deque()
         self._stop = threading.Event()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._guarded = False
         try:
             self._pub = self._bind(zmq.PUB, "results.status", settings.results.status)
             self._router = self._bind(zmq.ROUTER, "results.pull", settings.results.pull)
         except PitwatchError:
+            self._gate.leave(self._context)
             self._context.destroy(linger=0)
             raise
         self.status_address = self._pub.getsockopt_string(zmq.LAST_ENDPOINT)
@@ -117,22 +124,15 @@ class Publisher:
             self._wake.send(b"1")
 
     def _bind(self, kind: int, setting: str, address: str) -> zmq.Socket[bytes]:
-        if address.startswith("tcp://") and not address.startswith(
-            ("tcp://127.", "tcp://localhost:")
-        ):
-            raise SettingError(
-                setting,
-                got=address,
-                expected="an address of this machine alone, such as tcp://127.0.0.1:5611",
-                todo="reach it from elsewhere through an ssh tunnel",
-            )
         made = self._context.socket(kind)
         made.setsockopt(zmq.LINGER, 0)
         made.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+        made.setsockopt(zmq.RCVHWM, QUESTIONS_WAITING_PER_SCREEN)
         made.setsockopt(
             zmq.SNDHWM,
             REPLIES_WAITING_PER_SCREEN if kind == zmq.ROUTER else STATUS_WAITING_PER_SCREEN,
         )
+        self._guarded = self._gate.guard(made, "screens", setting, address)
         try:
             made.bind(address)
         except zmq.ZMQError as error:
@@ -168,6 +168,7 @@ class Publisher:
                     self._answer()
             self._publish()
         finally:
+            self._gate.leave(self._context)
             # what was just handed to PUB needs a moment to leave
             self._pub.close(linger=200)
             self._context.destroy(linger=0)
@@ -180,9 +181,12 @@ class Publisher:
         """Answers what waits, a few at a time so that status messages keep their turn."""
         for _ in range(16):
             try:
-                client, *frames = self._router.recv_multipart(zmq.DONTWAIT)
+                parts = self._router.recv_multipart(zmq.DONTWAIT, copy=False)
             except zmq.Again:
                 return
+            client, *frames = (part.bytes for part in parts)
+            # without keys only this machine can ask, and whoever works at it
+            role: Role = self._gate.role(parts[-1]) if self._guarded else "operator"
             try:
                 request = decode_request(frames)
                 slow = self._answers.is_slow(request)
@@ -190,10 +194,10 @@ class Publisher:
                 self._send(client, error_reply(str(error), _tag(frames)))
                 continue
             if not slow:
-                self._send(client, self._answers.reply(request))
+                self._send(client, self._answers.reply(request, role))
                 continue
             try:
-                self._slow.put_nowait((client, request))
+                self._slow.put_nowait((client, request, role))
             except queue.Full:
                 why = f"{MAX_SLOW_WAITING} requests wait for the disk already; ask again"
                 self._send(client, error_reply(why, request.tag))
@@ -206,8 +210,8 @@ class Publisher:
     def _answer_slowly(self) -> None:
         """What needs the disk, in a thread of its own: heartbeats and small answers don't wait."""
         while (asked := self._slow.get()) is not None:
-            client, request = asked
-            self._ready.append((client, self._answers.reply(request)))
+            client, request, role = asked
+            self._ready.append((client, self._answers.reply(request, role)))
             self._nudge()
 
 

@@ -9,10 +9,11 @@ from typing import Protocol
 
 import zmq
 
+from monitor.engine.gate import Gate
 from monitor.engine.queueserver import QueueServer
 from monitor.errors import BadMessage, SettingError
 from monitor.records import FINAL_REPLIES, BadInput, ScanReply, ScanRequest
-from monitor.settings import RequestSettings
+from monitor.settings import RequestSettings, SecuritySettings
 from monitor.wire import requests as wire
 
 QUEUE_LIMIT = 100
@@ -50,14 +51,19 @@ class Requester:
     """
 
     def __init__(
-        self, settings: RequestSettings, *, clock: Callable[[], float] = time.monotonic
+        self,
+        settings: RequestSettings,
+        gate: Gate | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Raises SettingError where an address or a key is none."""
+        """Raises SettingError where an address or a key is none, or where what is connected to is
+        on another machine and the gate (by default without keys) does not know it."""
         self._resend_s = settings.resend_s
         self._clock = clock
         self._own_replies: list[ScanReply] = []
         self._outstanding: dict[str, _Outstanding] = {}
-        self._backend = _backend(settings, clock)
+        self._backend = _backend(settings, gate or Gate(SecuritySettings()), clock)
 
     def send(self, request: ScanRequest) -> None:
         """Asks at once; sent again every `resend_s` s until it has come to its end."""
@@ -121,11 +127,11 @@ class Mailbox:
     repeat would wait in its queue, and come in a heap.
     """
 
-    def __init__(self, endpoint: str, clock: Callable[[], float]) -> None:
-        """Raises SettingError where the endpoint is not an address."""
+    def __init__(self, endpoint: str, gate: Gate, clock: Callable[[], float]) -> None:
+        """Raises SettingError where the endpoint is not an address, or not one to connect to."""
         self._endpoint = endpoint
         self._clock = clock
-        self._socket: zmq.Socket[bytes] | None = _connected(endpoint)
+        self._socket: zmq.Socket[bytes] | None = _connected(endpoint, gate)
         self._unsent: dict[str, ScanRequest] = {}
         self._absent_since: float | None = None
         self._absence_told = False
@@ -183,23 +189,28 @@ class Mailbox:
             del self._unsent[identity]
 
 
-def _backend(settings: RequestSettings, clock: Callable[[], float]) -> Backend:
+def _backend(settings: RequestSettings, gate: Gate, clock: Callable[[], float]) -> Backend:
     match settings.backend:
         case "mailbox":
-            return Mailbox(settings.endpoint, clock)
+            return Mailbox(settings.endpoint, gate, clock)
         case "queueserver":
             return QueueServer(settings, clock=clock)
         case "none":
             return NoBackend()
 
 
-def _connected(endpoint: str) -> zmq.Socket[bytes]:
+def _connected(endpoint: str, gate: Gate) -> zmq.Socket[bytes]:
     socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
-    socket.sndhwm = QUEUE_LIMIT
+    socket.sndhwm = socket.rcvhwm = QUEUE_LIMIT
+    socket.maxmsgsize = 2 * wire.MAX_BYTES
     socket.linger = 0
     socket.immediate = True  # send to whoever is there, not to a queue for whoever may come
     try:
+        gate.reach(socket, "requests.endpoint", endpoint)
         socket.connect(endpoint)
+    except SettingError:
+        socket.close(0)
+        raise
     except zmq.ZMQError as error:
         socket.close(0)
         raise SettingError(

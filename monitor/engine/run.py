@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 from monitor.core.session import Session
 from monitor.engine.answers import Section
+from monitor.engine.gate import Gate
 from monitor.engine.machine import leave_a_core
 from monitor.engine.publish import Publisher
 from monitor.engine.record import Recorder
@@ -63,20 +64,24 @@ class Engine:
         recorder: Recorder | None = None,
         section: Section | None = None,
         on_output: Callable[[Output], None] | None = None,
+        gate: Gate | None = None,
     ) -> None:
+        """`gate`: who may connect and what is connected to; by default as the settings say."""
+        gate = gate or Gate(settings.security)
         self._settings = settings
         self._source = source
         self._recorder = recorder
         self._on_output = on_output
         self._orders: deque[Order] = deque()
         self._session = Session(settings)
-        self._requester = Requester(settings.requests) if mode == "live" else None
+        self._requester = Requester(settings.requests, gate) if mode == "live" else None
         self._publisher = Publisher(
             settings,
             section=recorder.section if recorder else section,
             on_operator=self._take_order,
             stored_map=recorder.stored_map if recorder else None,
             mode=mode,
+            gate=gate,
         )
         self._last_slice: dict[str, float] = {}
         self._asked: dict[str, str] = {}

@@ -10,7 +10,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from numpy.typing import NDArray
@@ -39,7 +39,15 @@ MAX_PREVIEWS_WAITING = 1000
 class Store:
     """Results of one engine. `version` grows by one with each status message."""
 
-    def __init__(self, settings: Settings, stored_map: StoredMap | None, mode: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        stored_map: StoredMap | None,
+        mode: str,
+        security: Callable[[], Mapping[str, Any]] = dict,
+    ) -> None:
+        """`security`: who and what was refused so far, JSON-ready."""
+        self._security = security
         self._settings = settings
         self._mode = mode
         self._lock = threading.Lock()
@@ -142,6 +150,7 @@ class Store:
                 "feeds": self._feeds,
                 "recorder": self._recorder,
                 "dropped_previews": self._dropped_previews,
+                "security": self._security(),
             }
             self._say("heartbeat", time.time(), "", data)
 
@@ -169,8 +178,9 @@ class Store:
             times.append(running.get("start_time") or 0.0)
         return max(times) + self._settings.schedule.period_s if times else None
 
-    def state(self, since: int, engine: str) -> bytes:
-        """The state as JSON: whole, or only what moves all the time where nothing else is newer."""
+    def state(self, since: int, engine: str, role: str = "operator") -> bytes:
+        """The state as JSON, for a client of this role: whole, or only what moves all the time
+        where nothing else is newer."""
         with self._lock:
             now: dict[str, Any] = {
                 "type": "state",
@@ -179,6 +189,7 @@ class Store:
                 "time": time.time(),
                 "feeds": self._feeds,
                 "recorder": self._recorder,
+                "security": self._security(),
             }
             if engine == self._engine and self._changed <= since:
                 now["unchanged"] = True
@@ -186,7 +197,7 @@ class Store:
                 return to_json(now)
             since = since if engine == self._engine else -1
             now |= {"experiment": self._experiment(), "settings": self._shown_settings()}
-            now |= {"may_order": self.may_order, "role": "operator"}
+            now |= {"may_order": self.may_order, "role": role}
             now["alarms"] = self._happenings.alarms("")
             cells = b",".join(self._cell_text(cell) for cell in self._readings)
             events = b",".join(self._happenings.since(since))

@@ -8,17 +8,19 @@ from typing import Literal
 
 import zmq
 
+from monitor.engine.gate import Gate
 from monitor.errors import BadMessage, SettingError
 from monitor.records import BadInput, Record
-from monitor.settings import FeedSettings
+from monitor.settings import FeedSettings, SecuritySettings
 from monitor.wire import documents, stins
+from monitor.wire.limits import Limits
 from monitor.wire.stins import Frame
 
 Feed = Literal["slices", "documents"]
 
 AT_ONCE = 64
 RECONNECT_MS = 100
-MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
+LARGEST_PIXEL_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,14 @@ class LiveFeeds:
     them.
     """
 
-    def __init__(self, settings: FeedSettings) -> None:
-        """Raises SettingError where an address cannot be connected to, or bound."""
+    def __init__(self, settings: FeedSettings, gate: Gate | None = None) -> None:
+        """Raises SettingError where an address cannot be connected to, or bound, or where it is on
+        another machine and the gate (by default without keys) does not know it."""
+        self._gate = gate or Gate(SecuritySettings())
+        self._limits = Limits(
+            slice_pixels=int(settings.max_slice_Mpx * 1e6),
+            volume_bytes=int(settings.max_volume_GB * 1e9),
+        )
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._poller = zmq.Poller()
         self._slices: list[zmq.Socket[bytes]] = []
@@ -50,22 +58,25 @@ class LiveFeeds:
             raise
 
     def _open(self, settings: FeedSettings) -> None:
-        subscriber = self._socket(zmq.SUB, settings.receive_hwm)
+        most = LARGEST_PIXEL_BYTES * self._limits.slice_pixels + stins.MAX_HEADER_BYTES
+        subscriber = self._socket(zmq.SUB, settings.receive_hwm, most)
         for address in settings.slices:
-            _connect(subscriber, "feeds.slices", address)
+            self._connect(subscriber, "feeds.slices", address)
         self._slices.append(subscriber)
         if settings.slices_pull:
-            pull = self._socket(zmq.PULL, settings.receive_hwm)
+            pull = self._socket(zmq.PULL, settings.receive_hwm, most)
+            self._gate.guard(pull, "producers", "feeds.slices_pull", settings.slices_pull)
             _bind(pull, "feeds.slices_pull", settings.slices_pull)
             self._slices.append(pull)
-        reader = self._socket(zmq.SUB, 100_000)
-        reader.setsockopt(zmq.MAXMSGSIZE, MAX_DOCUMENT_BYTES)
+        reader = self._socket(zmq.SUB, 100_000, 2 * documents.MAX_BYTES)
         for address in settings.documents:
-            _connect(reader, "feeds.documents", address)
+            self._connect(reader, "feeds.documents", address)
         self._documents.append(reader)
 
-    def _socket(self, kind: int, hwm: int) -> zmq.Socket[bytes]:
+    def _socket(self, kind: int, hwm: int, most_bytes: int) -> zmq.Socket[bytes]:
         made = self._context.socket(kind)
+        # what is longer costs its sender the connection; memory is not taken for it
+        made.setsockopt(zmq.MAXMSGSIZE, most_bytes)
         made.setsockopt(zmq.RCVHWM, hwm)
         made.setsockopt(zmq.LINGER, 0)
         made.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
@@ -85,25 +96,28 @@ class LiveFeeds:
                 yield from self._drain(source, "slices")
 
     def close(self) -> None:
+        self._gate.leave(self._context)
         self._context.destroy(linger=0)
 
-    @staticmethod
-    def _drain(source: zmq.Socket[bytes], feed: Feed) -> Iterator[Received]:
+    def _connect(self, source: zmq.Socket[bytes], setting: str, address: str) -> None:
+        self._gate.reach(source, setting, address)
+        _connect(source, setting, address)
+
+    def _drain(self, source: zmq.Socket[bytes], feed: Feed) -> Iterator[Received]:
         for _ in range(AT_ONCE):
             try:
                 parts = source.recv_multipart(zmq.DONTWAIT, copy=False)
             except zmq.Again:
                 return
-            yield _decoded(feed, [part.buffer for part in parts])
+            yield self._decoded(feed, [part.buffer for part in parts])
 
-
-def _decoded(feed: Feed, frames: list[Frame]) -> Received:
-    try:
-        if feed == "slices":
-            return Received(feed, frames, stins.decode(frames))
-        return Received(feed, frames, documents.decode(b"".join(frames)))
-    except BadMessage as error:
-        return Received(feed, frames, BadInput(feed, error.kind, str(error)))
+    def _decoded(self, feed: Feed, frames: list[Frame]) -> Received:
+        try:
+            if feed == "slices":
+                return Received(feed, frames, stins.decode(frames, self._limits))
+            return Received(feed, frames, documents.decode(b"".join(frames)))
+        except BadMessage as error:
+            return Received(feed, frames, BadInput(feed, error.kind, str(error)))
 
 
 def _connect(source: zmq.Socket[bytes], setting: str, address: str) -> None:

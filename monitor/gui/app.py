@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from PySide6.QtCore import QSettings
 
     from monitor.gui.theme import Shade
+    from monitor.keys import ClientKeys
 
 _PROBE = "from PySide6.QtWidgets import QApplication; QApplication([])"
 _PACKAGES = (
@@ -57,12 +58,19 @@ def _worded(stderr: str) -> str:
     )
 
 
-def run(connect: str, status: str | None, *, cell: str | None = None, viewer: bool = False) -> int:
+def run(
+    connect: str,
+    status: str | None,
+    *,
+    cell: str | None = None,
+    viewer: bool = False,
+    keys: ClientKeys | None = None,
+) -> int:
     """Shows the window until it is closed.
 
     `connect` and `status` are the pull and PUB addresses of the engine; a `viewer` may look, not
-    ask. Raises MissingSoftware, one line, without a display or where a library of the system is
-    missing.
+    ask; `keys` let it in where the engine demands them. Raises MissingSoftware, one line, without a
+    display or where a library of the system is missing.
     """
     problem = display_problem()
     if problem:
@@ -78,7 +86,7 @@ def run(connect: str, status: str | None, *, cell: str | None = None, viewer: bo
     assert isinstance(app, QApplication)
     kept = QSettings(QSettings.Format.IniFormat, QSettings.Scope.UserScope, "pitwatch", "screen")
     theme.apply(app, *_look(kept))
-    client = Client(connect, status)
+    client = Client(connect, status, keys)
     window = Window(client, cell, kept=kept, viewer=viewer)
     window.restore()
     for number in (signal.SIGINT, signal.SIGTERM):

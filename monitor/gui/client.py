@@ -20,6 +20,7 @@ import zmq
 from monitor.errors import BadMessage
 from monitor.gui.inbox import STATE_PATIENCE_S, Inbox
 from monitor.gui.model import Order, Snapshot, Want
+from monitor.keys import ClientKeys
 from monitor.wire import questions, results
 from monitor.wire.questions import StateRequest
 
@@ -41,9 +42,13 @@ class _Flight:
 
 
 class Client:
-    """Talks to one engine at a time. All public methods are for the screen's thread."""
+    """Talks to one engine at a time. All public methods are for the screen's thread.
 
-    def __init__(self, connect: str, status: str | None) -> None:
+    `keys` are those for the engine at `connect`; where another is shown, they are not used.
+    """
+
+    def __init__(self, connect: str, status: str | None, keys: ClientKeys | None = None) -> None:
+        self._keys = {address: keys for address in (connect, status) if address and keys}
         self._lock = threading.Lock()
         self._wants: dict[str, Want] = {}
         self._new_orders: deque[questions.Order] = deque(maxlen=MAX_ORDERS)
@@ -117,7 +122,7 @@ class Client:
         sub.setsockopt(zmq.RCVHWM, 1000)
         if self._status:
             sub.subscribe(b"")
-            sub.connect(self._status)
+            self._connect_socket(sub, self._status)
         dealer = self._open()
         try:
             while not self._stop.is_set():
@@ -137,8 +142,13 @@ class Client:
         dealer.setsockopt(zmq.LINGER, 0)
         dealer.setsockopt(zmq.RECONNECT_IVL, 200)
         dealer.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
-        dealer.connect(self._connect)
+        self._connect_socket(dealer, self._connect)
         return dealer
+
+    def _connect_socket(self, made: zmq.Socket[bytes], address: str) -> None:
+        if address in self._keys:
+            self._keys[address].guard(made)
+        made.connect(address)
 
     def _wait(self, dealer: zmq.Socket[bytes], sub: zmq.Socket[bytes]) -> None:
         poller = zmq.Poller()

@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QComboBox, QFrame, QGridLayout, QLineEdit, QPushBu
 
 from monitor.gui import theme
 from monitor.gui.parts import label
+from monitor.keys import is_local
 from monitor.wire.questions import MAX_BY
 
 MAX_KNOWN = 12
@@ -22,6 +23,7 @@ class SessionPanel(QFrame):
     def __init__(self, parent: QWidget, address: str, name: str) -> None:
         super().__init__(parent)
         self._parent = parent
+        self._first = address
         self.setObjectName("card")
         self.address = QComboBox()
         self.address.setEditable(True)
@@ -75,6 +77,12 @@ class SessionPanel(QFrame):
         if not address.startswith(("tcp://", "ipc://")) or address in ("tcp://", "ipc://"):
             self.problem.setText(
                 f"“{address}” is no address; give one such as tcp://127.0.0.1:5611"
+            )
+            return
+        if not is_local(address) and address != self._first:
+            self.problem.setText(
+                f"“{address}” is on another machine, where keys are needed; start a screen for it: "
+                "launch.py gui --connect ADDRESS --key FILE --server-key KEY"
             )
             return
         self.problem.setText("")

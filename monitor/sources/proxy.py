@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 
 from monitor.errors import MissingSoftware, SettingError
+from monitor.keys import check_local
 
 START_S = 60.0
 STOP_S = 5.0
@@ -68,6 +69,8 @@ class ProxyProcess:
 
 
 def _check_free(address: str) -> None:
+    _host_port(address)
+    check_local(address, "cycler documents")
     try:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

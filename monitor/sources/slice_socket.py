@@ -10,6 +10,7 @@ from typing import Self
 import zmq
 
 from monitor.errors import EngineUnreachable, SettingError
+from monitor.keys import check_local
 from monitor.wire.stins import Frame
 
 QUEUE_BYTES = 2**28
@@ -21,6 +22,7 @@ class SliceSocket:
     """Binds `endpoint`; sends messages whole, or not at all once `stop` is set."""
 
     def __init__(self, endpoint: str, message_bytes: int, stop: threading.Event) -> None:
+        check_local(endpoint, "slice endpoint")
         self._endpoint = endpoint
         self._stop = stop
         self._subscribed = False

@@ -15,8 +15,13 @@ import numpy as np
 
 from monitor.errors import BadMessage
 from monitor.records import CyclerDocument
+from monitor.wire.limits import MAX_DEPTH
 
 Codec = Literal["msgpack", "json"]
+
+MAX_BYTES = 2**22
+MAX_TYPE_TEXT = 16
+PLAIN = (str, int, float, complex, bytes, type(None), np.generic, np.ndarray)
 
 
 def serializer(codec: Codec) -> Callable[[dict[str, Any]], bytes]:
@@ -32,8 +37,13 @@ def encode(document: CyclerDocument, codec: Codec, prefix: bytes = b"") -> bytes
 def decode(frame: bytes | memoryview) -> CyclerDocument:
     """The document in a frame. The payload tells msgpack from JSON by itself.
 
-    Raises BadMessage: `bad_document` where it is neither, `pickled` where it is a pickle.
+    Raises BadMessage: `pickled` where it is a pickle; `too_long`; `bad_document` where it is none
+    of them, or holds more than names, plain values and lists of them.
     """
+    if len(frame) > MAX_BYTES:
+        raise BadMessage(
+            "too_long", f"documents: {len(frame)} bytes, expected {MAX_BYTES} at most; dropped"
+        )
     try:
         _prefix, name, payload = bytes(frame).split(b" ", 2)
         text = name.decode("ascii")
@@ -42,8 +52,11 @@ def decode(frame: bytes | memoryview) -> CyclerDocument:
             "bad_document", "documents: a message is not 'prefix name payload'; dropped"
         ) from None
     doc = _payload(payload, text)
-    if not isinstance(doc, dict):
-        raise BadMessage("bad_document", f"documents: payload of {text!r} is not a map; dropped")
+    if not isinstance(doc, dict) or not _is_plain(doc):
+        raise BadMessage(
+            "bad_document",
+            f"documents: payload of {text[:20]!r} is no map of names to plain values; dropped",
+        )
     return CyclerDocument(text, doc)
 
 
@@ -53,7 +66,10 @@ def _payload(payload: bytes, name: str) -> Any:
     try:
         if payload[:1] == b"{":
             return json.loads(payload)
-        return msgpack.unpackb(payload, object_hook=_object_hook, raw=False, strict_map_key=False)
+        # lengths that are announced are bounded by the payload itself before anything is made
+        return msgpack.unpackb(
+            payload, object_hook=_object_hook, raw=False, strict_map_key=True, timestamp=1
+        )
     except BadMessage:
         raise
     except Exception:
@@ -64,16 +80,47 @@ def _payload(payload: bytes, name: str) -> Any:
 
 
 def _object_hook(obj: dict[Any, Any]) -> Any:
-    """Arrays of plain numbers and texts only: msgpack_numpy unpickles an array of objects, or takes
-    the sender's bytes for pointers to them."""
+    """What msgpack_numpy makes of numbers and arrays, read without it: it unpickles an array of
+    objects, or takes the sender's bytes for pointers to them."""
+    if b"complex" in obj:
+        return complex(str(obj[b"data"]))
     if b"nd" not in obj:
-        return msgpack_numpy.decode(obj)
+        return obj
     if obj.get(b"kind") == b"O":
         raise _pickled("array of objects")
     kind = obj.get(b"type")
-    if not isinstance(kind, str) or np.dtype(kind).kind not in "biufcSUmM":
+    if (
+        not isinstance(kind, str)
+        or len(kind) > MAX_TYPE_TEXT
+        or np.dtype(kind).kind not in "biufcSUmM"
+    ):
         raise BadMessage("bad_document", "documents: an array of neither numbers nor text; dropped")
-    return msgpack_numpy.decode(obj)
+    values = np.frombuffer(obj[b"data"], kind)
+    if obj[b"nd"] is not True:
+        return values[0]
+    # an empty array may be of any length in its other directions: to list it would take for ever
+    return values if values.size == 0 else values.reshape(obj[b"shape"])
+
+
+def _is_plain(doc: dict[Any, Any]) -> bool:
+    """Whether a document is what can be written into the journal, and read from it again: names,
+    values and lists of them, not deeply nested."""
+    level, layer = 0, [doc]
+    while layer:
+        level += 1
+        inner: list[Any] = []
+        for box in layer:
+            if isinstance(box, dict) and not all(type(key) is str for key in box):
+                return False
+            for value in box.values() if isinstance(box, dict) else box:
+                if isinstance(value, dict | list):
+                    inner.append(value)
+                elif not isinstance(value, PLAIN):
+                    return False
+        if level > MAX_DEPTH:
+            return False
+        layer = inner
+    return True
 
 
 def _pickled(name: str) -> BadMessage:

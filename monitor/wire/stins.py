@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 
 from monitor.errors import BadMessage
 from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
+from monitor.wire.fields import MAX_SIDE as MAX_SIDE
+from monitor.wire.limits import LARGEST, MAX_VOXELS, Limits, check_slice, check_volume, is_deep
 
 SCHEMA = "operando-slices/1"
 DTYPES: dict[str, np.dtype[Any]] = {
@@ -31,13 +33,13 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "uint16": np.dtype("<u2"),
     "float32": np.dtype("<f4"),
 }
+HTYPES = ("header", "image", "series_end")
 REASONS = ("reference", "periodic", "extra", "manual")
-MAX_VOXELS = 2**40
-MAX_SIDE = 2**17
 MAX_TIME_S = 1e11
 LZ4_MAX_RATIO = 256
 MAX_NAME = 250
 MAX_SHOWN = 80
+MAX_HEADER_BYTES = 2**20
 
 Frame = bytes | memoryview
 
@@ -103,14 +105,18 @@ def encode_end(end: ScanEnd) -> list[Frame]:
     ]
 
 
-def decode(frames: Sequence[Frame]) -> ScanStart | SliceFrame | ScanEnd:
-    """The record in a received message. Raises BadMessage for anything that it cannot be."""
+def decode(frames: Sequence[Frame], limits: Limits = LARGEST) -> ScanStart | SliceFrame | ScanEnd:
+    """The record in a received message. Raises BadMessage for anything that it cannot be, and for
+    what is larger than the limits, before anything is done with its pixels."""
     header = _header(frames)
-    match header.get("htype"):
+    htype = header.get("htype")
+    if htype in HTYPES and is_deep(header, frames[0]):
+        raise BadMessage("bad_header", f"slices: {htype} message: nested too deeply; dropped")
+    match htype:
         case "header":
-            return _start(header)
+            return _start(header, limits)
         case "image":
-            return _slice(header, frames)
+            return _slice(header, frames, limits)
         case "series_end":
             return ScanEnd(
                 cell=_text(header, "cell"),
@@ -133,6 +139,12 @@ def _json(**header: Any) -> bytes:
 def _header(frames: Sequence[Frame]) -> dict[str, Any]:
     if not frames:
         raise BadMessage("not_json", "slices: a message without frames; dropped")
+    if len(frames[0]) > MAX_HEADER_BYTES:
+        raise BadMessage(
+            "bad_header",
+            f"slices: header frame of {len(frames[0])} bytes, expected {MAX_HEADER_BYTES} at most; "
+            "dropped",
+        )
     try:
         header = json.loads(bytes(frames[0]))
     except (ValueError, RecursionError):
@@ -211,7 +223,7 @@ def _dtype(header: dict[str, Any]) -> np.dtype[Any]:
         ) from None
 
 
-def _start(header: dict[str, Any]) -> ScanStart:
+def _start(header: dict[str, Any], limits: Limits) -> ScanStart:
     shape = _shape(header, "volume_shape", 3)
     if math.prod(shape) > MAX_VOXELS:
         raise BadMessage(
@@ -224,7 +236,7 @@ def _start(header: dict[str, Any]) -> ScanStart:
             "bad_header",
             f"slices: reason {_short(reason)} or axis {_short(axis)} is unknown; scan refused",
         )
-    _dtype(header)
+    check_volume(shape, axis, _dtype(header).itemsize, limits)
     start = _time(header, "start_time")
     voxel_size, remark = _voxel_size(header.get("voxel_size_um"))
     return ScanStart(
@@ -278,8 +290,9 @@ def _voxel_size(value: Any) -> tuple[tuple[float, float, float] | None, str]:
     )
 
 
-def _slice(header: dict[str, Any], frames: Sequence[Frame]) -> SliceFrame:
+def _slice(header: dict[str, Any], frames: Sequence[Frame], limits: Limits) -> SliceFrame:
     shape = _shape(header, "shape", 2)
+    check_slice(shape, limits)
     dtype = _dtype(header)
     if len(frames) != 2:
         raise BadMessage(

@@ -233,7 +233,7 @@ def test_large_ones_are_counted_where_nothing_waits(scans, monkeypatch):
     part = screen.ask(type="statistics", cell="A", scan=3, name="height", **small)
     screen.ask(type="map", cell="A", scan=3, name="height", minus=1)
     assert whole["type"] == part["type"] == "statistics"
-    assert [request.kind for _, request in slow] == ["whole"]
+    assert [request.kind for _, request, _ in slow] == ["whole"]
 
 
 def test_whatever_an_answer_needs_may_be_on_the_disk(bench):
