@@ -15,6 +15,9 @@ from monitor.settings import CellSettings, Settings
 
 REST_CURRENT_MA = 1e-4
 STRAY_AFTER = 3
+MAX_RUNS = 10_000
+MAX_TEXT = 200
+MAX_TIME_S = 1e11
 DOCUMENT_NAMES = {
     "start", "descriptor", "event", "event_page", "stop",
     "resource", "datum", "datum_page", "stream_resource", "stream_datum", "bulk_events",
@@ -44,27 +47,27 @@ class Documents:
             if name == "start":
                 self._start(doc)
             elif name == "descriptor":
-                self._descriptor_run[str(doc["uid"])] = str(doc["run_start"])
+                _remember(self._descriptor_run, doc["uid"], _text(doc["run_start"]))
             elif name == "event":
                 return self._event(doc, doc["data"], doc["timestamps"], doc["time"])
             elif name == "event_page":
                 return self._page(doc)
         except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
-            raise BadMessage(
-                "bad_document", f"documents: {name} document lacks or mangles {error}; dropped"
-            ) from None
+            # out of a journal, what is mangled may be so in another way: it is not quoted
+            why = f"lacks {error}" if isinstance(error, KeyError) else "has values of a wrong kind"
+            raise BadMessage("bad_document", f"documents: {name} document {why}; dropped") from None
         return []
 
     def _start(self, doc: Mapping[str, Any]) -> None:
         cell = doc.get("cell")
         if cell is None:
             return
-        if self._settings.cell(str(cell)) is None:
+        if self._settings.cell(_text(cell)) is None:
             raise BadMessage(
                 "unknown_cell",
-                f"documents: run of cell {str(cell)[:40]!r}, which is not in the settings; ignored",
+                f"documents: run of cell {cell[:40]!r}, which is not in the settings; ignored",
             )
-        self._run_cell[str(doc["uid"])] = str(cell)
+        _remember(self._run_cell, doc["uid"], cell)
 
     def _page(self, doc: Mapping[str, Any]) -> list[CyclerReading]:
         readings = []
@@ -81,7 +84,7 @@ class Documents:
         stamps: Mapping[str, Any],
         when: float,
     ) -> list[CyclerReading]:
-        run = self._descriptor_run.get(str(doc["descriptor"]))
+        run = self._descriptor_run.get(_text(doc["descriptor"]))
         if run is None:
             raise BadMessage(
                 "unknown_run", "documents: event of a run whose start was not seen; dropped"
@@ -95,11 +98,23 @@ class Documents:
             return []
         times = [float(stamps[key]) for key in cell.keys.values() if key in data] if stamps else []
         time = max(times, default=float(when))
-        if not math.isfinite(time):
-            raise BadMessage(
-                "bad_document", "documents: event with a time that is no number; dropped"
-            )
+        if not abs(time) < MAX_TIME_S:
+            raise BadMessage("bad_document", "documents: event with a time that is none; dropped")
         return [CyclerReading(cell.name, time + cell.clock_offset_s, **values)]
+
+
+def _text(value: object) -> str:
+    """A name. Raises ValueError for anything else, and for one of any length."""
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
+        raise ValueError
+    return value
+
+
+def _remember(known: dict[str, str], uid: object, value: str) -> None:
+    """Only the newest runs are known; an experiment has few."""
+    known[_text(uid)] = value
+    if len(known) > MAX_RUNS:
+        del known[next(iter(known))]
 
 
 @dataclass
@@ -140,6 +155,8 @@ class CyclerHistory:
         if self._refused and reading.time <= self._refused[-1].time:
             self._refused.clear()
         self._refused.append(reading)
+        if len(self._refused) > STRAY_AFTER:  # by then the first and the last say it all
+            del self._refused[1:-1]
         stray = len(self.times) > 1 and self._refused[0].time > self.times[-2]
         if not stray or len(self._refused) < STRAY_AFTER:
             raise BadMessage(

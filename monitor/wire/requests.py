@@ -10,6 +10,7 @@ import numpy as np
 
 from monitor.errors import BadMessage
 from monitor.records import ReplyStatus, ScanReply, ScanRequest
+from monitor.wire.fields import short
 
 STATUSES = get_args(ReplyStatus)
 MAX_BYTES = 1 << 20
@@ -71,7 +72,7 @@ def decode_reply(frame: bytes | memoryview) -> ScanReply:
     return ScanReply(
         id=_text(message, "id"),
         status=cast(ReplyStatus, status),
-        why=why[:MAX_TEXT],
+        why="".join(sign if sign.isprintable() else " " for sign in why[:MAX_TEXT]),
         scan=None if scan is None else _whole(message, "scan", lowest=0),
     )
 
@@ -110,8 +111,8 @@ def _message(frame: bytes | memoryview, expected: str) -> dict[str, Any]:
 
 def _text(message: dict[str, Any], key: str) -> str:
     value = message.get(key)
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT:
-        raise _bad(message["type"], key, value, f"1 to {MAX_TEXT} characters")
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT or not value.isprintable():
+        raise _bad(message["type"], key, value, f"1 to {MAX_TEXT} printable characters")
     return value
 
 
@@ -123,6 +124,6 @@ def _whole(message: dict[str, Any], key: str, lowest: int) -> int:
 
 
 def _bad(what: str, key: str, value: object, expected: str) -> BadMessage:
-    shown = repr(value)
-    shown = shown if len(shown) <= 60 else shown[:57] + "..."
-    return BadMessage("bad_request", f"{what}: {key} is {shown}, expected {expected}; dropped")
+    return BadMessage(
+        "bad_request", f"{what}: {key} is {short(value)}, expected {expected}; dropped"
+    )

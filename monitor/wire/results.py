@@ -19,6 +19,7 @@ from monitor.records import LengthUnit, Pit
 from monitor.wire.fields import MAX_SIDE, Fields, Frame, plain, read_object, short, to_json
 from monitor.wire.questions import Window
 
+MAX_DIMENSIONS = 3
 REPLY_DTYPES = ("float32", "int32", "uint8", "uint16")
 
 
@@ -57,6 +58,7 @@ def decode_reply(frames: Sequence[Frame]) -> tuple[dict[str, Any], NDArray[Any] 
     if (
         name not in REPLY_DTYPES
         or not isinstance(shape, list)
+        or len(shape) > MAX_DIMENSIONS
         or not all(type(side) is int and 0 <= side <= MAX_SIDE for side in shape)
     ):
         raise BadMessage("bad_reply", f"reply: array of {short(shape)} {short(name)} is unknown")

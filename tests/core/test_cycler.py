@@ -6,7 +6,7 @@ import event_model
 import numpy as np
 import pytest
 
-from monitor.core.cycler import CyclerHistory, Documents
+from monitor.core.cycler import MAX_RUNS, STRAY_AFTER, CyclerHistory, Documents
 from monitor.errors import BadMessage
 from monitor.records import CyclerDocument, CyclerReading
 from monitor.settings import CellSettings, Settings
@@ -221,6 +221,8 @@ def test_documents_that_cannot_be_used_are_refused_by_name(name, doc, kind):
         {"timestamps": {"other": 1.0}},
         {"timestamps": {k: float("nan") for k in KEYS}},
         {"timestamps": {k: float("inf") for k in KEYS}},
+        {"timestamps": dict.fromkeys(KEYS, 1e300)},
+        {"descriptor": 5},
         {"timestamps": None, "time": None},
         {"descriptor": None},
     ],
@@ -262,3 +264,18 @@ def test_one_reading_far_ahead_does_not_shut_out_those_that_follow():
     assert refused == ["out_of_order", "out_of_order", "stray_reading"]
     assert history.times == [0.0, 60.0, 120.0, 180.0, 240.0, 300.0]
     assert history.charge_at(300.0) == pytest.approx(0.5 * 300 / 3600, rel=1e-6)
+
+
+def test_what_is_known_of_runs_and_refused_readings_is_bounded():
+    documents = reader()
+    for number in range(MAX_RUNS + 10):
+        feed(documents, "start", {"cell": "A", "uid": f"run {number}"})
+        feed(documents, "descriptor", {"uid": f"d{number}", "run_start": f"run {number}"})
+    assert len(documents._run_cell) == len(documents._descriptor_run) == MAX_RUNS
+    with pytest.raises(BadMessage):
+        feed(documents, "start", {"cell": "A", "uid": "u" * 1000})
+    made = history((0, -0.1, NAN), (5000, -0.1, NAN), (6000, -0.1, NAN))
+    for time in range(1, 1000):
+        with pytest.raises(BadMessage):
+            made.add(CyclerReading("A", float(time)))
+    assert len(made._refused) <= STRAY_AFTER

@@ -3,6 +3,8 @@
 import contextlib
 import json
 import pickle
+import tracemalloc
+from pathlib import Path
 
 import msgpack
 import msgpack_numpy
@@ -123,6 +125,65 @@ def test_what_is_no_document_costs_one_message(frame):
     assert refusal(frame) == "bad_document"
 
 
+NESTED = 40
+
+
+@pytest.mark.parametrize(
+    "doc",
+    [
+        {1: 2},
+        {b"a": 1},
+        {"a": {b"x": 1}},
+        {"a": [{"b": {3: 4}}]},
+        {"a": msgpack.ExtType(5, b"x")},
+        {"a": {(): 1}},
+    ],
+)
+def test_only_what_the_journal_can_hold_is_a_document(doc):
+    assert refusal(b" event " + msgpack.packb(doc)) == "bad_document"
+
+
+@pytest.mark.parametrize("codec", ["msgpack", "json"])
+def test_what_is_nested_deeply_is_refused_before_it_can_hurt(codec):
+    for depth, kind in ((NESTED, "bad_document"), (5, None)):
+        value = 1.0
+        for _ in range(depth):
+            value = [value]
+        frame = documents.encode(CyclerDocument("event", {"a": value}), codec)
+        if kind is None:
+            assert documents.decode(frame).doc == {"a": value}
+        else:
+            assert refusal(frame) == kind
+
+
+def test_times_of_msgpack_are_seconds():
+    payload = msgpack.packb({"time": msgpack.Timestamp(1760000000, 250_000_000)})
+    assert documents.decode(b" event " + payload).doc == {"time": 1760000000.25}
+
+
+def test_lengths_that_are_only_announced_cost_nothing():
+    """Arrays, maps and texts of 4 thousand million elements, and an empty array of 10^18 rows."""
+    array = {b"nd": True, b"type": "<f8", b"kind": b"", b"shape": [10**9, 0, 10**9], b"data": b""}
+    empty = documents.decode(b" event " + msgpack.packb({"a": array})).doc["a"]
+    assert empty.shape == (0,)
+    kinds = (b"\x81\xa1a\xdd", b"\x81\xa1a\xdf", b"\x81\xa1a\xdb", b"\x81\xa1a\xc6", b"\xdf")
+    tracemalloc.start()
+    try:
+        for kind in kinds:
+            assert refusal(b" event " + kind + b"\xff\xff\xff\xff") == "bad_document"
+            assert refusal(b" event " + (kind + b"\x00\x3f\xff\xff") * 500) == "bad_document"
+        for name in ("V9", "f8,f8", "<U" + "1" * 50):
+            wide = array | {b"type": name, b"shape": [1]}
+            assert refusal(b" event " + msgpack.packb({"a": wide})) == "bad_document"
+        assert tracemalloc.get_traced_memory()[1] < 1e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_document_has_a_largest_size():
+    assert refusal(b" event " + b"\x90" * documents.MAX_BYTES) == "too_long"
+
+
 @given(st.binary(max_size=200))
 def test_arbitrary_payloads_raise_nothing_else(payload):
     for frame in (payload, b" event " + payload):
@@ -138,3 +199,30 @@ class _Trap:
 
     def __reduce__(self):
         return (open, (self.path, "w"))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"\x91" * 2000, b"\x93\x93\x93\x93\xa3ab", b"\x92\xa5hello\x92\xa5hello\xa1\xff"],
+)
+def test_what_breaks_off_leaves_nothing_in_memory(payload):
+    """msgpack kept what it had read of such messages until 1.2.4."""
+
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+    frame = b" event " + payload
+    for _ in range(1000):
+        refusal_kind(frame)
+    before = resident()
+    for _ in range(20_000):
+        refusal_kind(frame)
+    assert resident() - before < 3e6
+
+
+def refusal_kind(frame):
+    try:
+        documents.decode(frame)
+    except BadMessage as error:
+        return error.kind
+    raise AssertionError("it was read")

@@ -25,7 +25,8 @@ def test_reply_is_what_the_contract_says():
     }  # fmt: skip
 
 
-texts = st.text(min_size=1, max_size=50)
+printable = st.characters(codec="utf-8").filter(str.isprintable)
+texts = st.text(printable, min_size=1, max_size=50)
 
 
 @given(texts, texts, texts, st.integers(-1, 2**31), st.dictionaries(texts, st.integers()))
@@ -35,11 +36,25 @@ def test_request_round_trip(id_, cell, reason, after_scan, evidence):
 
 
 @given(
-    texts, st.sampled_from(requests.STATUSES), st.text(max_size=80), st.none() | st.integers(0, 9)
+    texts,
+    st.sampled_from(requests.STATUSES),
+    st.text(printable, max_size=80),
+    st.none() | st.integers(0, 9),
 )
 def test_reply_round_trip(id_, status, why, scan):
     reply = ScanReply(id_, status, why, scan)
     assert requests.decode_reply(requests.encode_reply(reply)) == reply
+
+
+def test_words_fit_on_one_line():
+    """They go to screens, terminals and files of events."""
+    frame = json.dumps(
+        {"type": "scan_reply", "id": "1", "status": "refused", "why": "a\n\x1b[31mb"}
+    )
+    assert requests.decode_reply(frame.encode()).why == "a  [31mb"
+    for text in ("a\nb", "\x1b[31m", "\ud800"):
+        with pytest.raises(BadMessage):
+            requests.decode_reply(json.dumps({**json.loads(frame), "id": text}).encode())
 
 
 def test_evidence_may_hold_numpy_and_numbers_that_json_lacks():
