@@ -23,6 +23,7 @@ SETTLE_S = 600.0
 QUIET_S = 2.0
 ADDRESSES = (
     ("simulator", "slices"),
+    ("simulator", "resend"),
     ("simulator", "requests"),
     ("simulator", "documents_in"),
     ("simulator", "documents_out"),
@@ -42,6 +43,7 @@ def on_free_addresses(settings: Settings) -> Settings:
             table[section][key] = address
     table["feeds"]["slices"] = [table["simulator"]["slices"]]
     table["feeds"]["documents"] = [table["simulator"]["documents_out"]]
+    table["feeds"]["resend"] = [table["simulator"]["resend"]]
     table["requests"]["endpoint"] = table["simulator"]["requests"]
     return Settings.model_validate(table)
 

@@ -52,7 +52,8 @@ class ScanKey:
 @dataclass(frozen=True, slots=True)
 class ScanStart:
     """`header` of the slice stream. `voxel_size_um` is (z, y, x), or None where it is unknown;
-    `remark` says what was wrong in the header and has been put right."""
+    `remark` says what was wrong in the header and has been put right; `recovered`: it came by the
+    resend service, asked for."""
 
     key: ScanKey
     stream: str
@@ -67,6 +68,7 @@ class ScanStart:
     stop_time: float
     resend: str = ""
     remark: str = ""
+    recovered: bool = field(default=False, compare=False)
 
     @property
     def slice_count(self) -> int:
@@ -97,7 +99,8 @@ class ScanStart:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SliceFrame:
-    """One slice. `data`: read-only view of the received buffer, (ny, nx); (nz, nx) for axis y."""
+    """One slice. `data`: read-only view of the received buffer, (ny, nx); (nz, nx) for axis y.
+    `recovered`: it was missing, was asked for, and came by the resend service."""
 
     cell: str
     scan: int
@@ -105,6 +108,7 @@ class SliceFrame:
     msg_number: int
     frame: int
     data: NDArray[Any]
+    recovered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,29 @@ class ScanEnd:
     stream: str
     msg_number: int
     slices: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResendQuestion:
+    """Asks a producer's resend service for slices of a scan, and for its header. `stream` "": of
+    whatever session of the producer; `id`: comes back with the end of the answer."""
+
+    cell: str
+    scan: int
+    frames: tuple[int, ...] = ()
+    header: bool = False
+    stream: str = ""
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ResendEnd:
+    """The resend service has answered the question `id`; `frames` are what it does not have."""
+
+    cell: str
+    scan: int
+    frames: tuple[int, ...] = ()
+    id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +188,14 @@ class BadInput:
 @dataclass(frozen=True, slots=True)
 class FeedQuiet:
     """No slice of a cell ("": of any) has come for a while: what an ended scan still lacks will not
-    come by itself. `given_up`: for so long that scans whose end was not heard have ended too."""
+    come by itself. `given_up`: for so long that scans whose end was not heard have ended too. With
+    `run` and `scan`, of that scan alone: nobody has what it lacks."""
 
     feed: Literal["slices"] = "slices"
     cell: str = ""
     given_up: bool = False
+    run: str = ""
+    scan: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

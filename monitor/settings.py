@@ -9,7 +9,14 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from monitor.errors import SettingError
 
@@ -30,6 +37,7 @@ DEFAULT_KEYS: dict[Quantity, str] = {
 RULES = (
     "new_pits", "growth", "current", "depth", "closure", "current_step", "moss_front",
 )  # fmt: skip
+CELL_NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 QUIET_HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")
 
 
@@ -57,8 +65,18 @@ class FeedSettings(_Section):
     ready_memory_MB: NotNegative = 2000.0
     quiet_s: Positive = 1.0
     give_up_s: Positive = 600.0
+    resend: Literal["auto", "off"] | tuple[str, ...] = "auto"
     max_slice_Mpx: Positive = 64.0
     max_volume_GB: Positive = 2000.0
+
+    @field_validator("resend", mode="before")
+    @classmethod
+    def _check_resend(cls, value: Any) -> Any:
+        """Named here: pydantic would name each form that the value might have had."""
+        texts = isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
+        if not texts and value not in ("auto", "off"):
+            raise ValueError('"auto", "off", or a list such as ["tcp://127.0.0.1:5602"]')
+        return value
 
 
 class RequestSettings(_Section):
@@ -172,7 +190,7 @@ class GreyLevels(_Section):
 class CellSettings(_Section):
     """One cell in the beam."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+    name: Annotated[str, Field(pattern=CELL_NAME)]
     electrode_diameter_mm: Positive | None = None
     electrode_area_cm2: Positive | None = None
     foil_thickness_um: Positive = 135.0
@@ -229,7 +247,7 @@ class SimulatorSettings(_Section):
     seed: Annotated[int, Field(ge=0, strict=True)] = 1
     cnr: Positive = 3.0
     slices: str = "tcp://127.0.0.1:5601"
-    resend: str = ""
+    resend: str = "tcp://127.0.0.1:5602"
     requests: str = "tcp://127.0.0.1:5603"
     documents_in: str = "tcp://127.0.0.1:5577"
     documents_out: str = "tcp://127.0.0.1:5578"

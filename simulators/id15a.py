@@ -20,6 +20,7 @@ from ophyd.device import Staged
 from ophyd.status import Status
 
 from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
+from monitor.sources.resend import ResendService
 from monitor.wire import stins
 from simulators.program import CellTime
 from simulators.sample import Sample
@@ -65,16 +66,19 @@ class Tomograph(Device):
         seed: tuple[int, ...] = (0,),
         stop: threading.Event | None = None,
         volumes: Path | None = None,
+        resend: ResendService | None = None,
         timeout_s: float | None = None,
         **kwargs: Any,
     ) -> None:
-        """`volumes`: folder for a file of each scan, None for none. `timeout_s`: wall time after
-        which a scan has failed; by default its own length and ample time to get the slices away."""
+        """`volumes`: folder for a file of each scan, None for none. `resend`: where what was sent
+        can be asked for again. `timeout_s`: wall time after which a scan has failed; by default its
+        own length and ample time to get the slices away."""
         super().__init__(name=name, **kwargs)
         self._cell_name = cell_name
         self._sample = sample
         self._imaging = imaging
         self._publisher = publisher
+        self._resend = resend
         self._time = time
         self._speed = speed
         self._scan_s = scan_s
@@ -205,7 +209,7 @@ class Tomograph(Device):
         start = self._start(order, tomogram, scan.begin, end)
         kept = VolumeFile(self._volumes, start) if self._volumes is not None else None
         with kept or nullcontext():
-            self._publisher.send(stins.encode_start(start), scan)
+            self._send(start, stins.encode_start(start), scan)
             self._send_slices(scan, tomogram, kept)
             count, number = tomogram.slice_count, next(self._numbers)
             last = ScanEnd(self._cell_name, order.scan, self._stream, number, count)
@@ -239,7 +243,13 @@ class Tomograph(Device):
             voxel_size_um=(self._imaging.voxel_um,) * 3,
             start_time=begin,
             stop_time=end,
+            resend=self._resend.address if self._resend is not None else "",
         )
+
+    def _send(self, message: ScanStart | SliceFrame, frames: list[stins.Frame], scan: Scan) -> bool:
+        if self._resend is not None:
+            self._resend.keep(message, frames)
+        return self._publisher.send(frames, scan)
 
     def _send_slices(self, scan: Scan, tomogram: Tomogram, kept: VolumeFile | None) -> None:
         """Spreads the slices evenly over the scan's wall time, or hurries where that has passed.
@@ -258,7 +268,7 @@ class Tomograph(Device):
                 frame=index,
                 data=tomogram.slice(index),
             )
-            if not self._publisher.send(stins.encode_slice(frame), scan):
+            if not self._send(frame, stins.encode_slice(frame), scan):
                 raise scan.cut(count)
             scan.sent = index + 1
             if kept is not None:

@@ -18,6 +18,7 @@ from bluesky.utils import DuringTask
 from monitor.errors import SettingError
 from monitor.keys import check_local
 from monitor.settings import CellSettings, Settings
+from monitor.sources.resend import ResendService
 from monitor.wire import documents
 from simulators import scenarios
 from simulators.beam import Beam
@@ -66,6 +67,10 @@ def simulate(
         stack.callback(mailbox.close, LINGER_S)
         slices = SlicePublisher(simulator.slices)
         stack.callback(slices.close, LINGER_S)
+        resend = None
+        if simulator.resend:
+            service = ResendService(simulator.resend, setting="simulator.resend")
+            resend = stack.enter_context(service)
         publisher = Publisher(simulator.documents_in, serializer=documents.serializer(codec))
         stack.callback(publisher.close)
         if not slices.wait_for_subscriber(SUBSCRIBER_PATIENCE_S, stop):
@@ -73,7 +78,7 @@ def simulate(
         stop.wait(SETTLING_S)
         time = CellTime(FIRST_MOMENT)
         run_engine = stack.enter_context(_run_engine())
-        stations = _stations(settings, cells, time, slices, stop)
+        stations = _stations(settings, cells, time, slices, resend, stop)
         beamline = Acquisition(
             stations=stations,
             time=time,
@@ -128,6 +133,7 @@ def _stations(
     cells: list[tuple[CellSettings, CellScenario]],
     time: CellTime,
     slices: SlicePublisher,
+    resend: ResendService | None,
     stop: threading.Event,
 ) -> list[Station]:
     """One station a cell, each beginning a part of the period after the one before."""
@@ -142,6 +148,7 @@ def _stations(
             sample=Sample(_truth(settings, simulated, index), program),
             imaging=imaging_of(settings, cell),
             publisher=slices,
+            resend=resend,
             time=time,
             speed=settings.simulator.speed,
             scan_s=scan_s,

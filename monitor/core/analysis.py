@@ -30,7 +30,7 @@ from monitor.core.surfaces import Heights
 from monitor.core.tiles import mean_over_tiles, tile_px
 from monitor.core.tilt import Plane
 from monitor.faraday import thickness_um
-from monitor.records import ScanResult, ScanStart, frozen
+from monitor.records import LEDGER_MISSING, LEDGER_RECOVERED, ScanResult, ScanStart, frozen
 from monitor.settings import CellSettings, PitSettings
 
 BIN_UM = 0.05
@@ -225,7 +225,8 @@ class CellAnalysis:
             "noise_um": scan.heights.noise,
             "valid_fraction": float(np.isfinite(scan.heights.height).mean()),
             "cnr": levels.cnr(self._cell.reversed_z) if levels else None,
-            "slices_missing": int((scan.ledger == 0).sum()),
+            "slices_missing": int((scan.ledger == LEDGER_MISSING).sum()),
+            "slices_recovered": int((scan.ledger == LEDGER_RECOVERED).sum()),
         }
 
     def _thickness(

@@ -8,7 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core import kernels
-from monitor.records import LEDGER_RECEIVED, ScanStart, SliceFrame
+from monitor.records import (
+    LEDGER_MISSING,
+    LEDGER_RECEIVED,
+    LEDGER_RECOVERED,
+    ScanStart,
+    SliceFrame,
+)
 
 Run = tuple[int, tuple[NDArray[np.generic], ...]]
 
@@ -53,6 +59,11 @@ class Assembly:
         return len(self.ledger) - self.received
 
     @property
+    def wanted(self) -> NDArray[np.int64]:
+        """Indices of the slices that have not come and could still be part of the maps."""
+        return np.flatnonzero(self.ledger[self._next :] == LEDGER_MISSING) + self._next
+
+    @property
     def full(self) -> bool:
         """True where more waits than memory is meant for."""
         return self._waiting_bytes > self._memory_bytes
@@ -64,7 +75,7 @@ class Assembly:
         if frame.frame < self._next:
             self.late += 1
             return Arrival.LATE
-        self.ledger[frame.frame] = LEDGER_RECEIVED
+        self.ledger[frame.frame] = LEDGER_RECOVERED if frame.recovered else LEDGER_RECEIVED
         self.received += 1
         self._waiting[frame.frame] = frame.data
         self._waiting_bytes += frame.data.nbytes

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.core import kernels
 from monitor.core.assemble import Arrival, Assembly
 from monitor.core.calibrate import Calibration, Levels
 from monitor.core.plating import Measured
+from monitor.core.recovery import Lacking, Progress, margin
 from monitor.core.refine import Spare
 from monitor.core.surfaces import Heights, Surfaces
 from monitor.errors import BadMessage
@@ -37,10 +41,18 @@ class RunningScan:
         *,
         plated: bool = False,
     ) -> None:
-        """`former`: grey levels of the scan before; `plated`: there may be moss on the lithium."""
+        """`former`: grey levels of the scan before; `plated`: there may be moss on the lithium.
+
+        `ended`: its end was heard; `over`: nothing more of it comes by itself; `hopeless`: nor by
+        asking; `holed`: slices of it came before its header did, and were dropped.
+        """
         self.start = start
         self.streams = {start.stream}
         self.ended = False
+        self.over = False
+        self.hopeless = False
+        self.holed = start.recovered
+        self._resend = ("", "")
         self.levels: Levels | None = None
         self.used = 0
         self._former = former
@@ -51,6 +63,8 @@ class RunningScan:
         self._told = False
         self._shown = self._waited = 0
         self._assembly = Assembly(start, memory_bytes)
+        self._slice_bytes = math.prod(start.slice_shape) * self._dtype.itemsize
+        self._progress = Progress(start.slice_count, margin(self._slice_bytes, memory_bytes))
         self._calibration: Calibration | None = None
         self._surfaces: Surfaces | None = None
         self._checked = 0
@@ -68,6 +82,33 @@ class RunningScan:
     @property
     def whole(self) -> bool:
         return self.received == self.start.slice_count
+
+    @property
+    def recoverable(self) -> bool:
+        """Whether slices are missing that can be asked for, and may come in time."""
+        return bool(self._resend[1]) and not self.hopeless and self._assembly.wanted.size > 0
+
+    def ask_at(self, stream: str, address: str) -> None:
+        """Slices of this stream can be asked for at an address; "": nowhere."""
+        self._resend = (stream, address)
+
+    def lacking(self, *, lossy: bool) -> Lacking:
+        """What it lacks. `lossy`: messages of its stream were lost; else what has not come has not
+        been sent, in whatever order slices are sent."""
+        wanted = self._assembly.wanted
+        lost = self._progress.passed(surely=True) if lossy or self.holed else range(0)
+        passed = self._progress.passed(surely=False) if lossy or self.holed else range(0)
+        return Lacking(
+            key=self.start.key,
+            stream=self._resend[0],
+            address=self._resend[1],
+            slice_bytes=self._slice_bytes,
+            heard=self._progress.heard,
+            over=self.ended or self.over,
+            lost=_within(wanted, lost),
+            passed=_within(wanted, passed),
+            all=wanted,
+        )
 
     def check(self, frame: SliceFrame) -> None:
         """Raises BadMessage where the slice cannot be one of this scan's."""
@@ -97,6 +138,8 @@ class RunningScan:
     def add(self, frame: SliceFrame) -> Arrival:
         """Take one slice that `check` let pass."""
         arrival = self._assembly.add(frame)
+        if arrival is not Arrival.REPEAT and not frame.recovered:
+            self._progress.note(frame.frame)
         if arrival is Arrival.NEW:
             if self._calibration is None:
                 self._calibration = Calibration(self.start, self._cell, plated=self._plated)
@@ -181,3 +224,7 @@ class RunningScan:
         for first, slices in self._assembly.runs(last=last, sparing=sparing):
             self._surfaces.add(first, slices)
             self.used += len(slices)
+
+
+def _within(indices: NDArray[np.int64], span: range) -> NDArray[np.int64]:
+    return indices[(indices >= span.start) & (indices < span.stop)]

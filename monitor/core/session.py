@@ -16,6 +16,7 @@ from monitor.core.calibrate import Levels
 from monitor.core.cycler import CyclerHistory, Documents
 from monitor.core.desk import Desk, News
 from monitor.core.plating import Measured
+from monitor.core.recovery import Lacking, Recovery, Unknown
 from monitor.core.refine import Spare
 from monitor.core.rules import Situation
 from monitor.core.scan import RunningScan
@@ -58,7 +59,7 @@ class _Cell:
         self.history = CyclerHistory(cell)
         self.analysis = CellAnalysis(cell, settings.pits, self.history, settings.schedule.period_s)
         self.open: dict[ScanKey, RunningScan] = {}
-        self.done: set[ScanKey] = set()
+        self.done: dict[ScanKey, set[str]] = {}
         self.levels: Levels | None = None
         self.last_scan = -1
 
@@ -72,6 +73,7 @@ class Session:
         self._documents = Documents(settings)
         self._spare = Spare()
         self._streams: dict[str, StreamCounter] = {}
+        self._recovery = Recovery(settings.feeds)
         self._desk = Desk(settings)
         self._bad: dict[str, Counter[str]] = {"slices": Counter(), "documents": Counter()}
         self._counts: Counter[str] = Counter()
@@ -114,6 +116,7 @@ class Session:
                 "messages": self._counts["slices"],
                 "bytes": self._counts["bytes"],
                 "gaps": sum(stream.lost for stream in streams),
+                "recovered": self._counts["recovered"],
                 "repeats": self._counts["repeats"],
                 "late": self._counts["late"],
                 "bad": dict(self._bad["slices"]),
@@ -156,13 +159,33 @@ class Session:
         return [
             name
             for name, cell in self._cells.items()
-            if any(scan.ended for scan in cell.open.values())
+            if any(scan.ended or scan.over for scan in cell.open.values())
         ]
 
     @property
     def unfinished(self) -> list[str]:
         """The cells that have a scan which is not finished."""
         return [name for name, cell in self._cells.items() if cell.open]
+
+    @property
+    def lacking(self) -> list[Lacking]:
+        """What the open scans lack that can be asked for, the oldest scan of each cell first."""
+        return [
+            scan.lacking(lossy=any(self._streams[stream].missing for stream in scan.streams))
+            for cell in self._cells.values()
+            for scan in cell.open.values()
+            if scan.recoverable
+        ]
+
+    @property
+    def unknown(self) -> tuple[Unknown, ...]:
+        """Scans of which something has come, but no header."""
+        return self._recovery.unknown
+
+    @property
+    def resend_addresses(self) -> tuple[str, ...]:
+        """Where headers can be asked for."""
+        return self._recovery.addresses
 
     @property
     def unserved(self) -> list[ScanRequest]:
@@ -172,7 +195,7 @@ class Session:
     # --- slices ---------------------------------------------------------------------------------
 
     def _start(self, start: ScanStart) -> None:
-        self._count(start.key.cell, start.stream, start.msg_number)
+        self._count(start.key.cell, start)
         cell = self._cells.get(start.key.cell)
         if cell is None:
             raise BadMessage(
@@ -181,7 +204,9 @@ class Session:
             )
         if start.remark:
             self._refuse("slices", BadMessage("bad_voxel_size", start.remark))
+        heard = self._recovery.found(start)
         if start.key in cell.done:
+            cell.done[start.key].add(start.stream)
             self._counts["repeats"] += 1
             return
         self._time = max(self._time, start.start_time)
@@ -189,14 +214,18 @@ class Session:
         if known is not None:
             _same_volume(known.start, start)
             known.streams.add(start.stream)
+            known.ask_at(start.stream, self._resend_address(start))
             return
         while len(cell.open) >= MAX_OPEN_SCANS:
             self._finish(cell, next(iter(cell.open.values())))
         plated = cell.history.plated_by(start.stop_time)
         memory = int(self._settings.feeds.reorder_memory_MB * 1e6)
-        cell.open[start.key] = RunningScan(
+        scan = cell.open[start.key] = RunningScan(
             start, cell.settings, cell.levels, memory, self._spare, plated=plated
         )
+        scan.ask_at(start.stream, self._resend_address(start))
+        scan.holed |= heard is not None
+        scan.ended = bool(heard)
         self._event(
             "scan_started",
             start.key.cell,
@@ -208,15 +237,24 @@ class Session:
         )
         self._give_out(self._desk.started(start))
 
+    def _resend_address(self, start: ScanStart) -> str:
+        try:
+            return self._recovery.address(start)
+        except BadMessage as error:
+            self._refuse("slices", error)
+            return ""
+
     def _slice(self, frame: SliceFrame) -> None:
         self._counts["bytes"] += frame.data.nbytes
-        self._count(frame.cell, frame.stream, frame.msg_number)
+        self._count(frame.cell, frame)
         cell = self._cells.get(frame.cell)
         scan = self._find(cell, frame.stream, frame.scan)
         if cell is None or scan is None:
-            if cell is not None and any(key.scan == frame.scan for key in cell.done):
+            if cell is not None and _is_done(cell, frame.stream, frame.scan):
                 self._counts["late"] += 1
                 return
+            if cell is not None and not frame.recovered:
+                self._recovery.miss(Unknown(frame.cell, frame.stream, frame.scan))
             raise BadMessage(
                 "unknown_scan",
                 f"slices: slice of cell {frame.cell[:40]!r} scan {frame.scan}, which has no start; "
@@ -226,43 +264,78 @@ class Session:
         arrival = scan.add(frame)
         if arrival is Arrival.REPEAT:
             self._counts["repeats"] += 1
-        elif arrival is Arrival.LATE:
+            return
+        if arrival is Arrival.LATE:
             self._counts["late"] += 1
-        elif scan.whole:
-            self._finish(cell, scan)
+            return
+        self._counts["recovered"] += frame.recovered
+        if scan.whole:
+            self._close(cell, scan)
         else:
             self._show(scan)
 
     def _end(self, end: ScanEnd) -> None:
-        self._count(end.cell, end.stream, end.msg_number)
+        self._count(end.cell, end)
         cell = self._cells.get(end.cell)
         scan = self._find(cell, end.stream, end.scan)
         if cell is None or scan is None:
-            if cell is not None and any(key.scan == end.scan for key in cell.done):
+            if cell is not None and _is_done(cell, end.stream, end.scan):
                 return
+            if cell is not None:
+                self._recovery.miss(Unknown(end.cell, end.stream, end.scan), ended=True)
             raise BadMessage(
                 "end_without_start",
                 f"slices: end of cell {end.cell[:40]!r} scan {end.scan}, which has no start; "
                 "ignored",
             )
         scan.ended = True
-        if not self._streams[end.stream].missing:
-            self._finish(cell, scan)
+        if not (scan.recoverable or self._streams[end.stream].missing):
+            self._close(cell, scan)
 
     def _quiet(self, quiet: FeedQuiet) -> None:
         """Nothing more comes by itself: scans are finished with the holes they have."""
+        if quiet.scan is not None:
+            self._despair(quiet)
+            return
         for cell in self._cells.values():
             if quiet.cell not in ("", cell.settings.name):
                 continue
             for scan in list(cell.open.values()):
-                if scan.start.key in cell.open and (scan.ended or quiet.given_up):
+                if scan.start.key in cell.open and (scan.ended or scan.over or quiet.given_up):
                     self._finish(cell, scan)
+
+    def _despair(self, quiet: FeedQuiet) -> None:
+        """Nobody has what one scan lacks: it is finished with its holes, in its turn."""
+        cell = self._cells.get(quiet.cell)
+        key = ScanKey(quiet.cell, quiet.run, quiet.scan or 0)
+        scan = None if cell is None else cell.open.get(key)
+        if cell is None or scan is None:
+            return
+        scan.hopeless = True
+        if scan.ended or scan.over:
+            self._close(cell, scan)
+
+    def _close(self, cell: _Cell, scan: RunningScan) -> None:
+        """Conclude a scan of which nothing more comes. Where slices of an older one may still come
+        by asking, it waits for that one: results build on those before, in the order of scans."""
+        waited_for = False
+        for older in cell.open.values():
+            older.over = True
+            if older is scan:
+                break
+            waited_for |= older.recoverable
+        if not waited_for:
+            self._finish(cell, scan)
+        while cell.open and (oldest := next(iter(cell.open.values()))).over:
+            if oldest.recoverable:
+                return
+            self._finish(cell, oldest)
 
     def _finish(self, cell: _Cell, scan: RunningScan) -> None:
         """Maps, pits and verdict of one scan, and before it of any older one of the cell."""
         for key, older in list(cell.open.items()):
             del cell.open[key]
-            cell.done.add(key)
+            cell.done[key] = older.streams
             measured = older.finish()
             if measured is not None:
                 self._conclude(cell, measured)
@@ -331,19 +404,22 @@ class Session:
                 return scan
         return None
 
-    def _count(self, cell: str, stream: str, msg_number: int) -> None:
+    def _count(self, cell: str, message: ScanStart | SliceFrame | ScanEnd) -> None:
         """Message numbers tell at once when something was lost on the way."""
+        counter = self._streams.setdefault(message.stream, StreamCounter())
+        if not isinstance(message, ScanEnd) and message.recovered:
+            counter.recover(message.msg_number)
+            return
         self._counts["slices"] += 1
-        counter = self._streams.setdefault(stream, StreamCounter())
-        lost = counter.take(msg_number)
+        lost = counter.take(message.msg_number)
         if lost:
             self._event(
                 "gap",
                 cell if cell in self._cells else "",
-                stream=stream[:40],
+                stream=message.stream[:40],
                 lost=lost,
                 total=counter.lost,
-                before=msg_number,
+                before=message.msg_number,
             )
 
     # --- cycler, operator -------------------------------------------------------------------------
@@ -410,6 +486,11 @@ class Session:
             "received": scan.received,
             "slices": scan.start.slice_count,
         }
+
+
+def _is_done(cell: _Cell, stream: str, number: int) -> bool:
+    """Whether a slice or an end belongs to a scan that is finished: it says stream and number."""
+    return any(key.scan == number and stream in streams for key, streams in cell.done.items())
 
 
 def _feed_of(record: Record) -> str:

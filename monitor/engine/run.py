@@ -16,6 +16,7 @@ from monitor.engine.machine import leave_a_core
 from monitor.engine.publish import Publisher
 from monitor.engine.record import Recorder
 from monitor.engine.request import Requester
+from monitor.engine.resend import Resender
 from monitor.engine.subscribe import Received
 from monitor.errors import PitwatchError
 from monitor.records import (
@@ -75,6 +76,7 @@ class Engine:
         self._orders: deque[Order] = deque()
         self._session = Session(settings)
         self._requester = Requester(settings.requests, gate) if mode == "live" else None
+        self._resender = Resender(settings.feeds, gate) if mode == "live" else None
         self._publisher = Publisher(
             settings,
             section=recorder.section if recorder else section,
@@ -120,8 +122,10 @@ class Engine:
         """Work until `stop` is set. No message, however bad, ends it."""
         leave_a_core()
         while not stop.is_set():
-            for received in self._source.take(ASKING_MS if self._asked else POLL_MS):
+            for received in self._source.take(ASKING_MS if self._is_asking else POLL_MS):
                 self._handle(received)
+            if self._resender is not None:
+                self._recover(self._resender)
             if self._requester is not None:
                 self._beside(self._requester)
             self._show(())
@@ -135,6 +139,22 @@ class Engine:
         self._publisher.close()
         if self._requester is not None:
             self._requester.close()
+        if self._resender is not None:
+            self._resender.close()
+
+    @property
+    def _is_asking(self) -> bool:
+        """Whether an answer is awaited, beside the feeds."""
+        return bool(self._asked) or (self._resender is not None and self._resender.is_waiting)
+
+    def _recover(self, resender: Resender) -> None:
+        """What was lost on the way is taken in, and asked for; or given up, at the end."""
+        for received in resender.take():
+            self._handle(received)
+        session = self._session
+        for key in resender.look(session.lacking, session.unknown, session.resend_addresses):
+            quiet = FeedQuiet(cell=key.cell, run=key.run, scan=key.scan)
+            self._handle(Received("slices", None, quiet))
 
     def _beside(self, requester: Requester) -> None:
         """What comes by other ways than the feeds: replies, the operator's orders, silence."""
@@ -143,11 +163,12 @@ class Engine:
         while self._orders:
             self._handle(Received("operator", None, self._orders.popleft()))
         waiting, feeds = self._session.waiting, self._settings.feeds
+        busy = self._resender.busy_cells if self._resender is not None else ()
         for cell in self._session.unfinished:
             silence = time.monotonic() - self._last_slice.get(cell, 0.0)
             if silence > feeds.give_up_s:
                 self._handle(Received("slices", None, FeedQuiet(cell=cell, given_up=True)))
-            elif cell in waiting and silence > feeds.quiet_s:
+            elif cell in waiting and cell not in busy and silence > feeds.quiet_s:
                 self._handle(Received("slices", None, FeedQuiet(cell=cell)))
 
     def _stamped(self, reply: ScanReply | BadInput) -> ScanReply | BadInput:

@@ -23,6 +23,19 @@ RECONNECT_MS = 100
 LARGEST_PIXEL_BYTES = 4
 
 
+def limits_of(settings: FeedSettings) -> Limits:
+    """The largest slice and volume that the settings let in."""
+    return Limits(
+        slice_pixels=int(settings.max_slice_Mpx * 1e6),
+        volume_bytes=int(settings.max_volume_GB * 1e9),
+    )
+
+
+def largest_message(limits: Limits) -> int:
+    """Bytes of the longest message that a slice within the limits can come in."""
+    return LARGEST_PIXEL_BYTES * limits.slice_pixels + stins.MAX_HEADER_BYTES
+
+
 @dataclass(frozen=True, slots=True)
 class Received:
     """One message: its feed, its frames as they came (None where it has none), what it says."""
@@ -43,10 +56,7 @@ class LiveFeeds:
         """Raises SettingError where an address cannot be connected to, or bound, or where it is on
         another machine and the gate (by default without keys) does not know it."""
         self._gate = gate or Gate(SecuritySettings())
-        self._limits = Limits(
-            slice_pixels=int(settings.max_slice_Mpx * 1e6),
-            volume_bytes=int(settings.max_volume_GB * 1e9),
-        )
+        self._limits = limits_of(settings)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._poller = zmq.Poller()
         self._slices: list[zmq.Socket[bytes]] = []
@@ -58,7 +68,7 @@ class LiveFeeds:
             raise
 
     def _open(self, settings: FeedSettings) -> None:
-        most = LARGEST_PIXEL_BYTES * self._limits.slice_pixels + stins.MAX_HEADER_BYTES
+        most = largest_message(self._limits)
         subscriber = self._socket(zmq.SUB, settings.receive_hwm, most)
         for address in settings.slices:
             self._connect(subscriber, "feeds.slices", address)

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.errors import RecordingError
 from monitor.recording import layout
 from monitor.recording.happened import Past
 from monitor.recording.read import Cell, Scan
 from monitor.recording.stored import result_of, start_of
-from monitor.records import Event, Output, ScanResult, ScanStart
+from monitor.records import LEDGER_RECOVERED, Event, Output, ScanResult, ScanStart
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Part:
 
     start: ScanStart
     received: int
+    recovered: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,12 @@ class Contents:
         """Slices that came."""
         finished = sum(int(np.count_nonzero(result.ledger)) for result in self.results)
         return finished + sum(part.received for part in self.parts)
+
+    @property
+    def recovered(self) -> int:
+        """Slices of them that had been lost and came because they were asked for."""
+        finished = sum(_recovered(result.ledger) for result in self.results)
+        return finished + sum(part.recovered for part in self.parts)
 
     @property
     def slice_bytes(self) -> int:
@@ -88,7 +96,8 @@ def _take(scan: Scan, found: Contents) -> ScanStart:
     if start.key.cell != found.name:
         raise RecordingError(f"{scan.path}: holds a scan of cell {start.key.cell}; left out")
     if scan.partial:
-        found.parts.append(Part(start, int(np.count_nonzero(scan.ledger()))))
+        ledger = scan.ledger()
+        found.parts.append(Part(start, int(np.count_nonzero(ledger)), _recovered(ledger)))
     else:
         found.results.append(result_of(scan))
     return start
@@ -140,6 +149,10 @@ def _miss(found: Contents, number: int) -> None:
 def _number_in_name(scan: Scan) -> int | None:
     digits = re.match(r"scan_(\d{1,9})\.", scan.path.name)
     return int(digits[1]) if digits else None
+
+
+def _recovered(ledger: NDArray[np.uint8]) -> int:
+    return int(np.count_nonzero(ledger == LEDGER_RECOVERED))
 
 
 def _bytes_of_slice(start: ScanStart) -> int:

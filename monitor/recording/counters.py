@@ -27,6 +27,7 @@ def feed_counters(
     `last_time`: when the journal's last line came, UTC s by the clock of the machine that recorded
     it, or None. `gaps` and `bad` are as the last event told them.
     """
+    contents = list(contents)
     messages, last_time = count_messages(experiment.path / layout.JOURNAL_FILE)
     lost, bad = _told(past.outputs)
     common = {"recording": True, "last_time": last_time}
@@ -36,6 +37,7 @@ def feed_counters(
             "messages": messages["slices"],
             "bytes": sum(found.slice_bytes for found in contents),
             "gaps": sum(lost.values()),
+            "recovered": sum(found.recovered for found in contents),
             "bad": bad["slices"],
         },
         "documents": {

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ from monitor.records import (
 from monitor.wire import stins
 
 MAX_WAITING_BYTES = 2**26
+RESEND_FEED = "resend"
+"""`feed` of a line whose message had been lost and came because it was asked for."""
 NAMES: dict[str, type[Any]] = {
     "bad": BadInput,
     "reply": ScanReply,
@@ -115,7 +117,10 @@ def entry_of(
 def record_of(entry: Mapping[str, Any]) -> Record:
     """The record in a line, except of a slice's `image` message, whose pixels are elsewhere."""
     if "header" in entry:
-        return stins.decode([json.dumps(entry["header"]).encode()])
+        message = stins.decode([json.dumps(entry["header"]).encode()])
+        if isinstance(message, ScanStart):
+            return replace(message, recovered=_is_recovered(entry))
+        return message
     if "doc" in entry:
         return CyclerDocument(entry["name"], entry["doc"])
     for name, kind in NAMES.items():
@@ -125,8 +130,9 @@ def record_of(entry: Mapping[str, Any]) -> Record:
     raise RecordingError(f"journal: line {entry.get('n')} holds no message that is known")
 
 
-def slice_of(header: Mapping[str, Any], pixels: NDArray[Any]) -> SliceFrame:
-    """The slice in an `image` message whose pixels are given."""
+def slice_of(entry: Mapping[str, Any], pixels: NDArray[Any]) -> SliceFrame:
+    """The slice of a line with an `image` message, whose pixels are given."""
+    header = entry["header"]
     return SliceFrame(
         cell=header["cell"],
         scan=header["scan"],
@@ -134,7 +140,12 @@ def slice_of(header: Mapping[str, Any], pixels: NDArray[Any]) -> SliceFrame:
         msg_number=header["msg_number"],
         frame=header["frame"],
         data=pixels,
+        recovered=_is_recovered(entry),
     )
+
+
+def _is_recovered(entry: Mapping[str, Any]) -> bool:
+    return bool(entry.get("feed") == RESEND_FEED)
 
 
 def lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -49,6 +49,7 @@ COUNTS = frozenset(
         "pits_merged",
         "pits_vanished",
         "slices_missing",
+        "slices_recovered",
     }
 )
 FLAGS = frozenset({"complete_separated", "registered"})
@@ -127,6 +128,7 @@ _OTHERS = (
     "valid_fraction",
     "cnr",
     "slices_missing",
+    "slices_recovered",
     "registered",
     "tilt_x_mrad",
     "tilt_y_mrad",

@@ -104,6 +104,8 @@ def interrupted(settings: Settings, data_dir: Path) -> tuple[Experiment | None, 
     for section in MUST_AGREE:
         if getattr(experiment.settings, section) != getattr(settings, section):
             return None, f"{folder} broke off, but [{section}] is not as it was: a new one begins"
+    if experiment.settings.feeds.resend != settings.feeds.resend:  # it decides what is waited for
+        return None, f"{folder} broke off, but feeds.resend is not as it was: a new one begins"
     return experiment, ""
 
 

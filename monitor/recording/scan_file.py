@@ -19,6 +19,7 @@ from monitor.recording import layout
 from monitor.recording.chunks import write_plane
 from monitor.records import (
     LEDGER_RECEIVED,
+    LEDGER_RECOVERED,
     ScanResult,
     ScanStart,
     SliceFrame,
@@ -64,7 +65,7 @@ class ScanFile:
         if self._keep_slices:
             _, number, rows_axis = self._place(frame.frame)
             write_plane(file[layout.SLICES], frame.data, number, rows_axis)
-        self._received[frame.frame] = LEDGER_RECEIVED
+        self._received[frame.frame] = LEDGER_RECOVERED if frame.recovered else LEDGER_RECEIVED
         self._order[frame.frame] = self._stored
         self._stored += 1
         self.unflushed += 1

@@ -23,6 +23,7 @@ from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
 from monitor.settings import SimulatorSettings
 from monitor.sources.eclab import CyclerTable, read_cycler
 from monitor.sources.readings import ReadingFeed
+from monitor.sources.resend import ResendService
 from monitor.sources.slice_socket import SliceSocket
 from monitor.sources.timeline import (
     DEFAULT_INTERVAL_S,
@@ -63,6 +64,7 @@ def publish(
     documents_out: str = _DEFAULTS.documents_out,
     document_codec: Codec = "msgpack",
     compression: str = "none",
+    resend: str = "",
     subscriber_wait_s: float = 30.0,
     stop: threading.Event | None = None,
     progress: Progress | None = None,
@@ -75,7 +77,8 @@ def publish(
     times of their file; all of them are sent, in time order with the slices. `voxel_um` overrides
     the files; where neither says a voxel size, it is sent as unknown.
 
-    Nothing is dropped: a slow subscriber is waited for, until `stop` is set. Raises SettingError,
+    Nothing is dropped: a slow subscriber is waited for, until `stop` is set. At the address
+    `resend`, slices can be asked for again ("": nowhere). Raises SettingError,
     SourceError, MissingSoftware, or EngineUnreachable where nobody subscribes in time.
     """
     _check(volumes, voxel_um, period_s, scan_interval_s)
@@ -104,6 +107,7 @@ def publish(
                     codec=document_codec,
                 )
             )
+        service = stack.enter_context(ResendService(resend)) if resend else None
         slices = stack.enter_context(
             SliceSocket(endpoint, max(_slice_bytes(volume) for volume in volumes), stop)
         )
@@ -112,6 +116,7 @@ def publish(
         job = _Publication(
             slices=slices,
             readings=readings,
+            resend=service,
             cell=cell,
             run=readings.uid if readings else str(uuid.uuid4()),
             voxel_um=voxel_um,
@@ -129,6 +134,7 @@ class _Publication:
 
     slices: SliceSocket
     readings: ReadingFeed | None
+    resend: ResendService | None
     cell: str
     run: str
     voxel_um: float | None
@@ -177,7 +183,8 @@ class _Publication:
         if self.stop.is_set():
             return
         brought = self._read_until(window.start)
-        self._send(stins.encode_start(self._start(index, volume, window)))
+        start = self._start(index, volume, window)
+        self._send(stins.encode_start(start), start)
         count = volume.shape[0]
         try:
             for frame, plane in enumerate(volume.slices()):
@@ -186,7 +193,7 @@ class _Publication:
                 if last and brought:
                     self.stop.wait(READINGS_LEAD_S)
                 record = SliceFrame(self.cell, index, self.stream, self.messages, frame, plane)
-                if not self._send(stins.encode_slice(record, self.compression)):
+                if not self._send(stins.encode_slice(record, self.compression), record):
                     return
                 self.sent += 1
                 self.say(f"scan {index}: {volume.name}", self.sent, self.total)
@@ -210,9 +217,13 @@ class _Publication:
             voxel_size_um=voxel,
             start_time=window.start,
             stop_time=window.stop,
+            resend=self.resend.address if self.resend else "",
         )
 
-    def _send(self, frames: list[stins.Frame]) -> bool:
+    def _send(self, frames: list[stins.Frame], kept: ScanStart | SliceFrame | None = None) -> bool:
+        """`kept`: the message can be asked for again."""
+        if self.resend is not None and kept is not None:
+            self.resend.keep(kept, frames)
         done = self.slices.send(frames)
         self.messages += done
         return done

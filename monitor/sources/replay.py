@@ -119,11 +119,11 @@ def _of_the_stream(entry: Mapping[str, Any], pixels: _Pixels) -> Record | None:
         return record
     if frame.get("pixels") == "kept":
         found = pixels.read(header["cell"], frame["file"], header["frame"])
-        return None if found is None else slice_of(header, found)
+        return None if found is None else slice_of(entry, found)
     value = np.zeros((), stins.DTYPES[header["type"]])
     if frame.get("pixels") == "not_finite":
         value[()] = np.nan
-    return slice_of(header, np.broadcast_to(value, header["shape"]))
+    return slice_of(entry, np.broadcast_to(value, header["shape"]))
 
 
 class _Pixels:

@@ -39,7 +39,7 @@ class Capture:
 @pytest.fixture(scope="module")
 def quick_settings() -> Callable[..., Settings]:
     def build(scenario: str, **simulator: Any) -> Settings:
-        ends = ("slices", "requests", "documents_in", "documents_out")
+        ends = ("slices", "resend", "requests", "documents_in", "documents_out")
         table = {"size": 64, "speed": 40000.0, **{end: free_endpoint() for end in ends}}
         base = Settings.model_validate({"simulator": table | simulator})
         return scenarios.settings_for(scenario, base)

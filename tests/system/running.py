@@ -36,7 +36,7 @@ def launch(*arguments: str, timeout: float = PATIENCE_S, **environment: str) -> 
 
 def write_config(folder: Path, **sections: Any) -> Path:
     """A settings file with every address free, `sections` on top; returns its path."""
-    slices, documents_in, documents_out, requests, status, pull = free_addresses(6)
+    slices, resend, documents_in, documents_out, requests, status, pull = free_addresses(7)
     table = as_table(
         parse(
             {
@@ -50,6 +50,7 @@ def write_config(folder: Path, **sections: Any) -> Path:
                 "results": {"status": status, "pull": pull},
                 "simulator": {
                     "slices": slices,
+                    "resend": resend,
                     "documents_in": documents_in,
                     "documents_out": documents_out,
                     "requests": requests,

@@ -1,0 +1,164 @@
+"""What can be asked for again: which slices of a running scan, which headers, and where.
+
+Nothing here asks, waits or reads a clock: the engine does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.errors import BadMessage
+from monitor.records import ScanKey, ScanStart
+from monitor.settings import FeedSettings
+
+MOST_OVERTAKEN, LEAST_OVERTAKEN = 64, 4
+"""Slices that must have passed a missing one before it counts as lost, not merely out of order."""
+MAX_UNKNOWN = 16
+MAX_ADDRESSES = 4
+
+ENDPOINT = re.compile(r"tcp://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})")
+LOOPBACK = re.compile(r"127\.\d{1,3}\.\d{1,3}\.\d{1,3}|localhost|\[::1\]")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Lacking:
+    """What an open scan lacks and can still use. Indices of slices, (n,) int64, ascending.
+
+    `lost`: passed by so many others that they are not merely out of order; `passed`: passed by
+    any; `all`: also those that may not have been sent yet. `heard`: how many slices have come by
+    themselves; `over`: no more will.
+    """
+
+    key: ScanKey
+    stream: str
+    address: str
+    slice_bytes: int
+    heard: int
+    over: bool
+    lost: NDArray[np.int64]
+    passed: NDArray[np.int64]
+    all: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A scan of which something has come, but no header."""
+
+    cell: str
+    stream: str
+    scan: int
+
+
+class Progress:
+    """How far along its axis a scan has come, now and `margin` slices ago.
+
+    A producer sends slices mostly in growing or in falling order; which, is told by where they
+    went from the first one.
+    """
+
+    def __init__(self, count: int, margin: int) -> None:
+        self.heard = 0
+        self._count = count
+        self._first = 0
+        self._now = (count, -1)
+        self._before: deque[tuple[int, int]] = deque(maxlen=margin)
+
+    def note(self, frame: int) -> None:
+        """A slice has come by itself."""
+        self._before.append(self._now)
+        low, high = self._now
+        self._first = frame if not self.heard else self._first
+        self._now = min(low, frame), max(high, frame)
+        self.heard += 1
+
+    def passed(self, *, surely: bool) -> range:
+        """Indices that slices have gone past; `surely`: `margin` slices ago already."""
+        low, high = self._now
+        rising = high - self._first >= self._first - low
+        if surely:
+            if len(self._before) < (self._before.maxlen or 0):
+                return range(0)
+            low, high = self._before[0]
+        return range(max(high, 0)) if rising else range(low + 1, self._count)
+
+
+def margin(slice_bytes: int, memory_bytes: int) -> int:
+    """Slices that pass a missing one before it is asked for: what waits for it meanwhile must not
+    fill the memory that there is for waiting."""
+    return max(LEAST_OVERTAKEN, min(MOST_OVERTAKEN, memory_bytes // (4 * slice_bytes)))
+
+
+class Recovery:
+    """Where can be asked, and for which headers."""
+
+    def __init__(self, feeds: FeedSettings) -> None:
+        self._feeds = feeds
+        self._addresses: dict[str, None] = {}
+        if not isinstance(feeds.resend, str):
+            self._addresses = dict.fromkeys(feeds.resend)
+        self._unknown: dict[Unknown, bool] = {}
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Every resend service that is known: from the settings, or the newest of the headers."""
+        return tuple(self._addresses)
+
+    @property
+    def unknown(self) -> tuple[Unknown, ...]:
+        """Scans that something has come of, but no header; the newest."""
+        return tuple(self._unknown)
+
+    def address(self, start: ScanStart) -> str:
+        """Where slices of this scan can be asked for; "" where nowhere.
+
+        Raises BadMessage where the header names an address that the settings do not allow.
+        """
+        address = start.resend
+        if not address or self._feeds.resend == "off":
+            return ""
+        why = refusal(address, self._feeds)
+        if why:
+            raise BadMessage(
+                "resend_refused",
+                f"slices: header of cell {start.key.cell} scan {start.key.scan} names the resend "
+                f"address {address[:80]!r}, {why}; nothing is asked for there",
+            )
+        if isinstance(self._feeds.resend, str):
+            self._addresses.pop(address, None)
+            self._addresses[address] = None
+            while len(self._addresses) > MAX_ADDRESSES:
+                del self._addresses[next(iter(self._addresses))]
+        return address
+
+    def miss(self, unknown: Unknown, *, ended: bool = False) -> None:
+        """Something has come of a scan without a header; `ended`: its end."""
+        self._unknown[unknown] = self._unknown.get(unknown, False) or ended
+        while len(self._unknown) > MAX_UNKNOWN:
+            del self._unknown[next(iter(self._unknown))]
+
+    def found(self, start: ScanStart) -> bool | None:
+        """A header has come. None: before anything else of its scan, as it should; else whether the
+        end of the scan has come already."""
+        return self._unknown.pop(Unknown(start.key.cell, start.stream, start.key.scan), None)
+
+
+def refusal(address: str, feeds: FeedSettings) -> str:
+    """Why nothing is asked for at an address that came in a header; "" where it is allowed."""
+    if not isinstance(feeds.resend, str):
+        return "" if address in feeds.resend else "which is not one of feeds.resend"
+    found = ENDPOINT.fullmatch(address)
+    if found is None or not 0 < int(found[2]) < 65536:
+        return "which is not of the form tcp://host:port"
+    host = found[1].lower()
+    hosts = {known[1].lower() for one in feeds.slices if (known := ENDPOINT.fullmatch(one))}
+    if LOOPBACK.fullmatch(host) or host in hosts:
+        return ""
+    return (
+        "which is neither on this machine nor on that of feeds.slices (add it to feeds.resend to "
+        "allow it)"
+    )

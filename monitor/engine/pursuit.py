@@ -1,0 +1,95 @@
+"""Which lost slices of one scan are asked for now, how often, and when there is no more hope."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core.recovery import Lacking
+
+MAX_TRIES = 6
+FIRST_PAUSE_S = 0.25
+SETTLE_S = 0.2
+TAIL_S, TAIL_QUIETS = 5.0, 5.0
+
+Indices = NDArray[np.int64]
+
+
+def pause_s(tries: Any) -> Any:
+    """How long it is waited before asking again, after so many tries in vain."""
+    return FIRST_PAUSE_S * 2.0 ** (tries - 1.0)
+
+
+class Pursuit:
+    """One scan's lost slices. `now`, everywhere: by a clock that never goes back, s."""
+
+    def __init__(self, lacking: Lacking, quiet_s: float, now: float) -> None:
+        """`quiet_s`: silence after which nothing is merely out of order any more."""
+        self._quiet_s = quiet_s
+        self._lacking = lacking
+        self._tries = np.zeros(int(lacking.all[-1]) + 1, np.uint8)
+        self._due = np.zeros(len(self._tries))
+        self._asked = np.zeros(len(self._tries), np.bool_)
+        self._heard_at = self._moved_at = now
+        self._everything = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more of the scan comes by itself."""
+        return self._lacking.over
+
+    def look(self, lacking: Lacking, now: float) -> None:
+        """How the scan stands now."""
+        before, self._lacking = self._lacking, lacking
+        if lacking.heard != before.heard:
+            self._heard_at = self._moved_at = now
+        elif len(lacking.all) != len(before.all):
+            self._moved_at = now
+        tail_s = max(TAIL_S, TAIL_QUIETS * self._quiet_s)
+        everything = now - self._heard_at > (SETTLE_S if lacking.over else tail_s)
+        if everything != self._everything or lacking.over != before.over:
+            self._tries[:] = 0  # what could not be had before may be there now
+        self._everything = everything
+
+    def wanted(self, most: int, now: float) -> tuple[int, ...]:
+        """The slices to ask for now, at most so many: while the scan runs, those that are surely
+        lost; in silence also what may have been out of order, and in long silence what may not have
+        been sent; after its end, everything."""
+        lacking = self._lacking
+        silent = now - self._heard_at > self._quiet_s
+        frames = lacking.passed if silent else lacking.lost
+        frames = lacking.all if self._everything else frames
+        ready = (self._tries[frames] < MAX_TRIES) & (self._due[frames] <= now)
+        return tuple(frames[ready & ~self._asked[frames]][:most].tolist())
+
+    def asked(self, frames: tuple[int, ...]) -> None:
+        """These are on their way."""
+        self._asked[list(frames)] = True
+
+    def answered(self, frames: tuple[int, ...], unknown: tuple[int, ...], now: float) -> None:
+        """The answer about these has ended, or is not waited for any longer. `unknown`: nobody has
+        them, which after the end of the scan will not change."""
+        asked = np.asarray(frames, np.int64)
+        self._asked[asked] = False
+        failed = np.intersect1d(asked, self._lacking.all, assume_unique=True)
+        self._tries[failed] = np.minimum(self._tries[failed] + 1, MAX_TRIES)
+        self._due[failed] = now + pause_s(self._tries[failed])
+        if self._lacking.over:
+            self._tries[np.intersect1d(failed, np.asarray(unknown, np.int64))] = MAX_TRIES
+
+    def lacks(self, frames: tuple[int, ...]) -> bool:
+        """Whether any of these has not come yet."""
+        return bool(np.isin(frames, self._lacking.all).any())
+
+    def is_hopeless(self, now: float) -> bool:
+        """The scan is over, nobody has what it lacks, and nothing has come for a while."""
+        left = self._lacking.all
+        return (
+            self._lacking.over
+            and self._everything
+            and now - self._moved_at > self._quiet_s
+            and not self._asked[left].any()
+            and bool((self._tries[left] >= MAX_TRIES).all())
+        )

@@ -1,0 +1,287 @@
+"""What was lost on the way is asked for again, at the producers' resend services.
+
+Nothing here waits. Questions are few and small: so many slices in one, so many without an answer
+at an address, longer and longer pauses before the same slice is asked for again, and then no more.
+"""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import zmq
+
+from monitor.core.recovery import Lacking, Unknown
+from monitor.engine.gate import Gate
+from monitor.engine.pursuit import MAX_TRIES, Pursuit, pause_s
+from monitor.engine.subscribe import RECONNECT_MS, Received, largest_message, limits_of
+from monitor.errors import BadMessage, SettingError
+from monitor.records import BadInput, ResendEnd, ResendQuestion, ScanKey, ScanStart
+from monitor.settings import FeedSettings, SecuritySettings
+from monitor.wire import resend as wire
+from monitor.wire.stins import Frame
+
+BATCH_SLICES, BATCH_BYTES = 64, 2**26
+BATCHES_IN_FLIGHT = 2
+ANSWER_S = 2.0
+MAX_ENDPOINTS = 8
+ANSWERS_WAITING = 2 * BATCHES_IN_FLIGHT * BATCH_SLICES
+ANSWERS_AT_ONCE = 64
+
+
+@dataclass(slots=True)
+class _Batch:
+    """A question on its way. `key`: the scan whose slices it asks for, or what has no header;
+    `unknown`: what the service does not have, once it has said so."""
+
+    key: ScanKey | Unknown
+    question: ResendQuestion
+    until: float
+    unknown: tuple[int, ...] | None = None
+
+
+class _Endpoint:
+    """One resend service, and what it has been asked."""
+
+    def __init__(self, socket: zmq.Socket[bytes]) -> None:
+        self.socket = socket
+        self.batches: list[_Batch] = []
+
+    @property
+    def has_room(self) -> bool:
+        return len(self.batches) < BATCHES_IN_FLIGHT
+
+    def ask(self, key: ScanKey | Unknown, question: ResendQuestion, now: float) -> bool:
+        """False where nobody is there to take the question."""
+        try:
+            self.socket.send(wire.encode_question(question), zmq.DONTWAIT)
+        except zmq.Again:
+            return False
+        self.batches.append(_Batch(key, question, now + ANSWER_S))
+        return True
+
+    def heard(self, now: float) -> None:
+        """A part of an answer has come: the rest may take its time."""
+        for batch in self.batches:
+            batch.until = max(batch.until, now + ANSWER_S)
+
+    def ended(self, end: ResendEnd) -> None:
+        """An answer is complete."""
+        for batch in self.batches:
+            if batch.question.id == end.id:
+                batch.unknown = end.frames
+
+
+@dataclass(slots=True)
+class _Search:
+    """One header that is looked for."""
+
+    tries: int = 0
+    due: float = 0.0
+
+
+class Resender:
+    """Asks for what open scans lack. One thread uses it."""
+
+    def __init__(
+        self,
+        settings: FeedSettings,
+        gate: Gate | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Raises SettingError where an address in feeds.resend is none, or is not to be reached."""
+        self._settings = settings
+        self._gate = gate or Gate(SecuritySettings())
+        self._clock = clock
+        self._context: zmq.Context[zmq.Socket[bytes]] | None = None
+        self._endpoints: dict[str, _Endpoint] = {}
+        self._refused: dict[str, None] = {}
+        self._pursuits: dict[ScanKey, Pursuit] = {}
+        self._searches: dict[Unknown, _Search] = {}
+        self._told: list[BadInput] = []
+        self._numbers = itertools.count(1)
+        self._limits = limits_of(settings)
+        if not isinstance(settings.resend, str):
+            for address in settings.resend:
+                self._endpoints[address] = self._open(address)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether answers are on their way."""
+        return any(endpoint.batches for endpoint in self._endpoints.values())
+
+    @property
+    def busy_cells(self) -> set[str]:
+        """Cells with a scan that is over, and whose slices are being asked for."""
+        return {key.cell for key, pursuit in self._pursuits.items() if pursuit.is_over}
+
+    def take(self) -> Iterator[Received]:
+        """The answers that have come."""
+        told, self._told = self._told, []
+        yield from (Received("slices", None, one) for one in told)
+        for endpoint in list(self._endpoints.values()):
+            for _ in range(ANSWERS_AT_ONCE):
+                try:
+                    parts = endpoint.socket.recv_multipart(zmq.DONTWAIT, copy=False)
+                except zmq.Again:
+                    break
+                endpoint.heard(self._clock())
+                received = self._received(endpoint, [part.buffer for part in parts])
+                if received is not None:
+                    yield received
+
+    def look(
+        self, lacking: Sequence[Lacking], unknown: Sequence[Unknown], addresses: Sequence[str]
+    ) -> list[ScanKey]:
+        """Asks for what is lacking now, once the answers taken are counted in.
+
+        `unknown`: what has no header, which is asked for at all `addresses`. Returns the scans that
+        are over and for which there is no more hope.
+        """
+        now = self._clock()
+        self._follow(lacking, unknown, now)
+        self._settle(now)
+        for one in lacking:
+            self._ask_for_slices(one, now)
+        for headless in unknown:
+            self._ask_for_header(headless, addresses, now)
+        return [key for key, pursuit in self._pursuits.items() if pursuit.is_hopeless(now)]
+
+    def close(self) -> None:
+        """Closes the connections; a second call does nothing."""
+        if self._context is not None:
+            self._context.destroy(linger=0)
+            self._context = None
+        self._endpoints.clear()
+
+    # --- answers ----------------------------------------------------------------------------------
+
+    def _received(self, endpoint: _Endpoint, frames: list[Frame]) -> Received | None:
+        try:
+            record = wire.decode_answer(frames, self._limits)
+            if isinstance(record, ScanStart) and not self._looked_for(record):
+                raise BadMessage(
+                    "unasked",
+                    f"resend: a header of cell {record.key.cell[:40]!r} scan {record.key.scan}, "
+                    "which was not asked for; dropped",
+                )
+        except BadMessage as error:
+            return Received("slices", frames, BadInput("slices", error.kind, str(error)))
+        if isinstance(record, ResendEnd):
+            endpoint.ended(record)
+            return None
+        return Received("resend", frames, record)
+
+    def _looked_for(self, start: ScanStart) -> bool:
+        return Unknown(start.key.cell, start.stream, start.key.scan) in self._searches
+
+    def _follow(self, lacking: Sequence[Lacking], unknown: Sequence[Unknown], now: float) -> None:
+        """How the scans stand; those that lack nothing any more are forgotten."""
+        there = {one.key: one for one in lacking}
+        self._pursuits = {key: p for key, p in self._pursuits.items() if key in there}
+        for key, one in there.items():
+            if key not in self._pursuits:
+                self._pursuits[key] = Pursuit(one, self._settings.quiet_s, now)
+            self._pursuits[key].look(one, now)
+        self._searches = {one: self._searches.get(one, _Search()) for one in unknown}
+
+    def _settle(self, now: float) -> None:
+        """Questions that are answered, or whose answer is not waited for any longer."""
+        for endpoint in self._endpoints.values():
+            endpoint.batches = [b for b in endpoint.batches if not self._is_settled(b, now)]
+
+    def _is_settled(self, batch: _Batch, now: float) -> bool:
+        ended = batch.unknown is not None or now > batch.until
+        if isinstance(batch.key, Unknown):
+            return ended
+        pursuit = self._pursuits.get(batch.key)
+        if pursuit is None:
+            return True
+        if ended or not pursuit.lacks(batch.question.frames):
+            pursuit.answered(batch.question.frames, batch.unknown or (), now)
+            return True
+        return False
+
+    # --- questions --------------------------------------------------------------------------------
+
+    def _ask_for_slices(self, lacking: Lacking, now: float) -> None:
+        endpoint = self._endpoint(lacking.address)
+        pursuit = self._pursuits[lacking.key]
+        most = max(1, min(BATCH_SLICES, BATCH_BYTES // lacking.slice_bytes))
+        while endpoint is None or endpoint.has_room:
+            frames = pursuit.wanted(most, now)
+            if not frames:
+                return
+            key = lacking.key
+            question = ResendQuestion(
+                key.cell, key.scan, frames, stream=lacking.stream, id=next(self._numbers)
+            )
+            if endpoint is None or not endpoint.ask(key, question, now):
+                pursuit.answered(frames, (), now)
+            else:
+                pursuit.asked(frames)
+
+    def _ask_for_header(self, unknown: Unknown, addresses: Sequence[str], now: float) -> None:
+        search = self._searches[unknown]
+        if not addresses or search.tries >= MAX_TRIES or now < search.due:
+            return
+        search.tries += 1
+        search.due = now + ANSWER_S + pause_s(search.tries)
+        for address in addresses:
+            endpoint, number = self._endpoint(address), next(self._numbers)
+            if endpoint is not None and endpoint.has_room:
+                question = ResendQuestion(
+                    unknown.cell, unknown.scan, header=True, stream=unknown.stream, id=number
+                )
+                endpoint.ask(unknown, question, now)
+
+    def _endpoint(self, address: str) -> _Endpoint | None:
+        """The connection to an address out of a header; None where there is none now. Where there
+        can be none, that is told."""
+        if address in self._endpoints or address in self._refused or not self._has_room():
+            return self._endpoints.get(address)
+        try:
+            self._endpoints[address] = self._open(address)
+        except SettingError as error:
+            self._refused[address] = None
+            self._told.append(BadInput("slices", "resend_refused", f"slices: {error}"))
+        return self._endpoints.get(address)
+
+    def _has_room(self) -> bool:
+        """Makes room for one more address: a producer that is started anew may have another."""
+        if len(self._refused) >= MAX_ENDPOINTS:
+            self._refused.clear()
+        if len(self._endpoints) < MAX_ENDPOINTS:
+            return True
+        idle = next((a for a, one in self._endpoints.items() if not one.batches), None)
+        if idle is not None:
+            self._endpoints.pop(idle).socket.close(0)
+        return idle is not None
+
+    def _open(self, address: str) -> _Endpoint:
+        self._context = self._context or zmq.Context()
+        socket = self._context.socket(zmq.DEALER)
+        socket.linger = 0
+        socket.maxmsgsize = largest_message(self._limits)
+        socket.rcvhwm = ANSWERS_WAITING
+        socket.sndhwm = BATCHES_IN_FLIGHT
+        socket.immediate = True  # a service that comes back must not find a heap of old questions
+        socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
+        try:
+            self._gate.reach(socket, "feeds.resend", address)
+            socket.connect(address)
+        except SettingError:
+            socket.close(0)
+            raise
+        except zmq.ZMQError as error:
+            socket.close(0)
+            raise SettingError(
+                "feeds.resend",
+                got=address,
+                expected="an address such as tcp://127.0.0.1:5602",
+                todo=f"correct it ({error.strerror})",
+            ) from None
+        return _Endpoint(socket)
