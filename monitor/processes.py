@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
+from monitor.keys import is_local
+
 STOP_S = 300.0
 
 
@@ -92,7 +94,9 @@ def free_addresses(count: int) -> list[str]:
 
 
 def is_free(address: str) -> bool:
-    """Whether a loopback TCP address can be listened on now."""
+    """Whether this is a loopback TCP address, and can be listened on now."""
+    if not (is_local(address) and address.startswith("tcp://")):
+        return False
     host, _, port = address.removeprefix("tcp://").rpartition(":")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -52,6 +52,22 @@ def opened_file(path: Path) -> h5py.File:
         raise RecordingError(f"{path}: cannot be read ({one_line(error)})") from None
 
 
+def attributes(file: h5py.File, path: str) -> dict[str, Any]:
+    """The attributes of a group in this file. Raises RecordingError for those of another one, and
+    for what is larger than any attribute."""
+    group = file[path]
+    if group.file.filename != file.filename:
+        raise damaged(file, path, "a link into another file", "a group")
+    found = {}
+    for key in group.attrs:
+        stored = group.attrs.get_id(key)
+        size = math.prod(stored.shape or ()) * stored.dtype.itemsize
+        if size > MAX_TEXT_BYTES:
+            raise damaged(file, f"{path}.{key}", f"{size} bytes", f"{MAX_TEXT_BYTES} at most")
+        found[key] = group.attrs[key]
+    return found
+
+
 def find(file: h5py.File, path: str) -> h5py.Dataset | None:
     """The dataset, None where there is none. Raises RecordingError for one whose numbers lie in
     another file: what is opened is one folder, and nothing else."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from collections.abc import Iterator
 from functools import cached_property
@@ -17,9 +18,11 @@ from monitor.errors import RecordingError
 from monitor.recording import checked, journal, layout
 from monitor.recording.checked import opened, opened_file
 from monitor.recording.scan_file import cut
-from monitor.settings import Settings, parse
+from monitor.settings import CELL_NAME, Settings, parse
 from monitor.wire.results import PIT_FIELDS
 from monitor.wire.stins import DTYPES
+
+MAX_SETTINGS_BYTES = 2**20
 
 
 def open_experiment(path: Path) -> Experiment:
@@ -27,6 +30,8 @@ def open_experiment(path: Path) -> Experiment:
     written by a newer version."""
     settings_file = Path(path) / layout.SETTINGS_FILE
     try:
+        if settings_file.stat().st_size > MAX_SETTINGS_BYTES:
+            raise RecordingError(f"{settings_file}: is too long for settings")
         table = tomllib.loads(settings_file.read_text("utf-8"))
     except FileNotFoundError:
         raise RecordingError(
@@ -41,7 +46,18 @@ def open_experiment(path: Path) -> Experiment:
             f"{path}: recorded in format {version!r}, this pitwatch reads up to {layout.FORMAT}; "
             "install a newer pitwatch"
         )
+    if not _has_names(table.get("settings", {})):
+        raise RecordingError(f"{settings_file}: is damaged (its cells have no names)")
     return Experiment(Path(path), table)
+
+
+def _has_names(settings: Any) -> bool:
+    """Whether every cell is called as one may be: folders are named so."""
+    cells = settings.get("cells", []) if isinstance(settings, dict) else None
+    if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
+        return False
+    names = [cell.get("name") for cell in cells]
+    return all(isinstance(name, str) and re.fullmatch(CELL_NAME, name) for name in names)
 
 
 class Experiment:
@@ -65,7 +81,8 @@ class Experiment:
 
     @property
     def has_slices(self) -> bool:
-        return bool(self._settings_table.get("experiment", {}).get("record_slices", False))
+        experiment = self._settings_table.get("experiment")
+        return isinstance(experiment, dict) and experiment.get("record_slices") is True
 
     @cached_property
     def cells(self) -> dict[str, Cell]:
@@ -129,7 +146,8 @@ class Scan:
     def header(self) -> dict[str, Any]:
         """The facts of the `header` message, with `length_unit` and `voxel_size` (z, y, x)."""
         with opened(self.path) as file:
-            return {key: _plain(value) for key, value in file["entry"].attrs.items()}
+            found = checked.attributes(file, "entry")
+            return {key: _plain(value) for key, value in found.items()}
 
     @property
     def number(self) -> int:
