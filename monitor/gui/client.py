@@ -27,7 +27,9 @@ from monitor.wire.questions import StateRequest
 POLL_S = 0.2
 ANSWER_PATIENCE_S = 20.0
 ORDER_PATIENCE_S = 10.0
-LEAST_INTERVAL_S = {"cycler": 1.0, "section": 0.3}
+LEAST_INTERVAL_S = {"cycler": 1.0}
+AGAIN_S = 0.5
+"""The same question is not asked again sooner, however fast scans change; another one is."""
 URGENT = ("maps", "scan_started", "scan_complete", "pit_onset", "scan_request", "alarm")
 MAX_ORDERS = 20
 
@@ -193,7 +195,9 @@ class Client:
             done = self._done.get(name)
             if name in self._flights or (done and done[0] == want and self._inbox.has(name)):
                 continue
-            if now - self._done_at(name) >= LEAST_INTERVAL_S.get(name, 0.0):
+            is_same = done is not None and done[0].request == want.request
+            pause = LEAST_INTERVAL_S.get(name, AGAIN_S if is_same else 0.0)
+            if now - self._done_at(name) >= pause:
                 self._send(dealer, name, want)
         self._forget_lost(now)
 

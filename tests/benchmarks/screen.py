@@ -48,27 +48,33 @@ def streaming(foil: Foil, seconds: int, *, busy: bool) -> dict[str, float]:
 
 
 def _with_and_without(say: Callable[..., None], *, quick: bool) -> None:
-    """MB/s of the engine with no screen and with four, in turn."""
+    """MB/s of the engine with no screen and with four, in turn: four that only ask, as from other
+    machines, and four that paint on this one's cores."""
     foil = Foil(256, 800, 150) if quick else Foil(1024, 800, 150)
-    rates: dict[int, list[float]] = {0: [], 4: []}
-    for _ in range(2 if quick else 5):
-        for screens in rates:
-            rates[screens].append(_rate(foil, screens))
-    ratios = [four / none for none, four in zip(rates[0], rates[4], strict=True)]
-    say(
-        f"    engine with 0 and 4 screens: {median(rates[0]):.0f} and {median(rates[4]):.0f} MB/s, "
-        f"ratios {', '.join(f'{r:.2f}' for r in ratios)}, median {median(ratios):.3f}"
-    )
+    for kind, words in (
+        ("asking_probe", "elsewhere"),
+        ("screen_probe", "painting on this machine"),
+    ):
+        none, four = [], []
+        for _ in range(2 if quick else 5):
+            none.append(_rate(foil, 0, kind))
+            four.append(_rate(foil, 4, kind))
+        ratios = [b / a for a, b in zip(none, four, strict=True)]
+        say(
+            f"    engine with 0 and 4 screens {words}: {median(none):.0f} and {median(four):.0f} "
+            f"MB/s, ratios {', '.join(f'{r:.2f}' for r in ratios)}, median {median(ratios):.3f}"
+        )
 
 
-def _rate(foil: Foil, screens: int) -> float:
-    scans = 2
+def _rate(foil: Foil, screens: int, kind: str) -> float:
+    scans = 4
     with ExitStack() as stack:
         parts = stack.enter_context(live(foil))
         pull, status = parts["pull"], parts["status_address"]
         for _ in range(screens):
-            stack.enter_context(program("screen_probe", pull, status, 600))
-        time.sleep(6.0 if screens else 0.0)
+            stack.enter_context(program(kind, pull, status, 600))
+        # until all of them have drawn their first map and are at rest
+        time.sleep(20.0 if screens else 0.0)
         sender = program("producer", parts["slices"], foil.side, foil.slices, foil.thickness, scans)
         stack.enter_context(sender)
         begin = parts["status"].wait_for("scan_started", 0)
@@ -79,5 +85,7 @@ def _rate(foil: Foil, screens: int) -> float:
 def _words(felt: dict[str, float]) -> str:
     return (
         f"event loop {felt['median_ms']} ms median, {felt['p99_ms']} ms P99, "
-        f"{felt['worst_ms']} ms worst, {felt['over_50_ms']} times over 50 ms in {felt['turns']}"
+        f"{felt['worst_ms']} ms worst, {felt['over_50_ms']} times over 50 ms in {felt['turns']}; "
+        f"at work {felt['own_p99_ms']} ms P99, {felt['own_worst_ms']} ms worst, "
+        f"{felt['own_over_50_ms']} times over 50 ms"
     )
