@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from monitor.wire.questions import MapRequest
 MAX_EVENTS = 200
 MAX_ORDERS = 20
 STATE_PATIENCE_S = 3.0
+RATE_POINTS = 16
 
 
 class Inbox:
@@ -28,6 +30,7 @@ class Inbox:
         self._heard: float | None = None
         self._begun = time.monotonic()
         self._moved: dict[str, tuple[Any, float]] = {}
+        self._taken: deque[tuple[float, float]] = deque(maxlen=RATE_POINTS)
         self._wanted: Mapping[str, Want] = {}
 
     def snapshot(self) -> Snapshot:
@@ -38,7 +41,11 @@ class Inbox:
             linked = self._heard is not None and now - heard < STATE_PATIENCE_S
             ages = {name: now - moved for name, (_, moved) in self._moved.items()}
             return dataclasses.replace(
-                self._snapshot, linked=linked, silent_s=now - heard, feed_ages_s=ages
+                self._snapshot,
+                linked=linked,
+                silent_s=now - heard,
+                feed_ages_s=ages,
+                rate_MB_s=self._rate(now),
             )
 
     @property
@@ -101,6 +108,7 @@ class Inbox:
             if is_other:
                 # nothing fetched from the engine before may be shown as this one's
                 self._moved.clear()
+                self._taken.clear()
                 events = ()
                 self._change(answers={})
             self._note_feeds(header, now)
@@ -111,6 +119,9 @@ class Inbox:
     def _note_feeds(self, header: Mapping[str, Any], now: float) -> None:
         """When each feed, and each cell's part of it, last brought a message, by this machine's
         clock."""
+        size = header.get("feeds", {}).get("slices", {}).get("bytes")
+        if size is not None:
+            self._taken.append((now, float(size)))
         for name, feed in header.get("feeds", {}).items():
             count = int(feed.get("messages") or 0)
             last = feed.get("last_time")
@@ -122,6 +133,13 @@ class Inbox:
                 self._note(f"slices {name}", (running["scan"], running["received"]), now)
             if cell.get("cycler"):
                 self._note(f"documents {name}", cell["cycler"]["time"], now)
+
+    def _rate(self, now: float) -> float:
+        """MB/s of slices over the last seconds; 0 where nothing was told for a while."""
+        if len(self._taken) < 2 or now - self._taken[-1][0] > STATE_PATIENCE_S:
+            return 0.0
+        (begin, first), (end, last) = self._taken[0], self._taken[-1]
+        return max(0.0, (last - first) / max(end - begin, 1e-3) / 1e6)
 
     def _note(self, name: str, mark: Any, now: float, age: float = 0.0) -> None:
         known = self._moved.get(name)

@@ -88,6 +88,7 @@ class Snapshot:
     orders: tuple[Order, ...] = ()
     feed_ages_s: Mapping[str, float] = field(default_factory=dict)
     bad_replies: int = 0
+    rate_MB_s: float = 0.0
 
     def cell(self, name: str) -> Mapping[str, Any] | None:
         """The state of a cell, or None before the engine has told it."""

@@ -31,12 +31,13 @@ class StatusBar(QFrame):
         row.setSpacing(18)
         self.experiment = label()
         self.engine, self.slices, self.documents = label(), label(), label()
+        self.rate = label("", "muted", "Slices that come in, over the last seconds")
         self.recorder = label(
             "", "", "What waits to be written, and what the recorder complains of"
         )
         self.hint = label("<b>?</b> help", "muted", "Keys and definitions (key ?)")
         row.addWidget(self.experiment)
-        for widget in (self.engine, self.slices, self.documents, self.recorder):
+        for widget in (self.engine, self.slices, self.rate, self.documents, self.recorder):
             row.addWidget(widget)
         row.addStretch(1)
         row.addWidget(self.hint)
@@ -55,6 +56,7 @@ class StatusBar(QFrame):
         ):
             widget.setText(_feed_text(title, health, feeds.get(feed, {})))
             widget.setToolTip(_feed_tip(feed, health, feeds.get(feed, {})))
+        self.rate.setText(f"{snapshot.rate_MB_s:.0f} MB/s" if snapshot.rate_MB_s >= 0.5 else "")
         self._draw_recorder(state.get("recorder") or {})
 
     def _draw_engine(self, snapshot: Snapshot) -> None:
