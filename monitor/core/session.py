@@ -20,7 +20,7 @@ from monitor.core.recovery import Lacking, Recovery, Unknown
 from monitor.core.refine import Spare
 from monitor.core.rules import Situation
 from monitor.core.scan import RunningScan
-from monitor.core.streams import StreamCounter
+from monitor.core.streams import MAX_STREAMS_OF_SCAN, Streams
 from monitor.errors import BadMessage
 from monitor.records import (
     Acknowledgement,
@@ -48,6 +48,7 @@ from monitor.settings import CellSettings, Settings
 
 PROGRESS_STEPS = 20
 MAX_OPEN_SCANS = 4
+MAX_DONE = 5000
 LEAST_VALID = 0.6
 
 
@@ -72,7 +73,7 @@ class Session:
         self._cells = {cell.name: _Cell(cell, settings) for cell in settings.cells}
         self._documents = Documents(settings)
         self._spare = Spare()
-        self._streams: dict[str, StreamCounter] = {}
+        self._streams = Streams()
         self._recovery = Recovery(settings.feeds)
         self._desk = Desk(settings)
         self._bad: dict[str, Counter[str]] = {"slices": Counter(), "documents": Counter()}
@@ -110,12 +111,11 @@ class Session:
     @property
     def feeds(self) -> dict[str, dict[str, Any]]:
         """Counters of the feeds, JSON-ready."""
-        streams = self._streams.values()
         return {
             "slices": {
                 "messages": self._counts["slices"],
                 "bytes": self._counts["bytes"],
-                "gaps": sum(stream.lost for stream in streams),
+                "gaps": self._streams.lost,
                 "recovered": self._counts["recovered"],
                 "repeats": self._counts["repeats"],
                 "late": self._counts["late"],
@@ -171,7 +171,7 @@ class Session:
     def lacking(self) -> list[Lacking]:
         """What the open scans lack that can be asked for, the oldest scan of each cell first."""
         return [
-            scan.lacking(lossy=any(self._streams[stream].missing for stream in scan.streams))
+            scan.lacking(lossy=any(map(self._streams.is_lossy, scan.streams)))
             for cell in self._cells.values()
             for scan in cell.open.values()
             if scan.recoverable
@@ -206,14 +206,14 @@ class Session:
             self._refuse("slices", BadMessage("bad_voxel_size", start.remark))
         heard = self._recovery.found(start)
         if start.key in cell.done:
-            cell.done[start.key].add(start.stream)
+            _join(cell.done[start.key], start)
             self._counts["repeats"] += 1
             return
         self._time = max(self._time, start.start_time)
         known = cell.open.get(start.key)
         if known is not None:
             _same_volume(known.start, start)
-            known.streams.add(start.stream)
+            _join(known.streams, start)
             known.ask_at(start.stream, self._resend_address(start))
             return
         while len(cell.open) >= MAX_OPEN_SCANS:
@@ -289,7 +289,7 @@ class Session:
                 "ignored",
             )
         scan.ended = True
-        if not (scan.recoverable or self._streams[end.stream].missing):
+        if not (scan.recoverable or self._streams.is_lossy(end.stream)):
             self._close(cell, scan)
 
     def _quiet(self, quiet: FeedQuiet) -> None:
@@ -336,6 +336,8 @@ class Session:
         for key, older in list(cell.open.items()):
             del cell.open[key]
             cell.done[key] = older.streams
+            if len(cell.done) > MAX_DONE:
+                del cell.done[next(iter(cell.done))]
             measured = older.finish()
             if measured is not None:
                 self._conclude(cell, measured)
@@ -406,13 +408,14 @@ class Session:
 
     def _count(self, cell: str, message: ScanStart | SliceFrame | ScanEnd) -> None:
         """Message numbers tell at once when something was lost on the way."""
-        counter = self._streams.setdefault(message.stream, StreamCounter())
+        counter = self._streams.of(message.stream)
         if not isinstance(message, ScanEnd) and message.recovered:
             counter.recover(message.msg_number)
             return
         self._counts["slices"] += 1
         lost = counter.take(message.msg_number)
         if lost:
+            self._streams.make_room()
             self._event(
                 "gap",
                 cell if cell in self._cells else "",
@@ -486,6 +489,17 @@ class Session:
             "received": scan.received,
             "slices": scan.start.slice_count,
         }
+
+
+def _join(streams: set[str], start: ScanStart) -> None:
+    """One more stream that slices of a scan come in. Raises BadMessage where there are too many."""
+    if len(streams) >= MAX_STREAMS_OF_SCAN and start.stream not in streams:
+        raise BadMessage(
+            "too_many_streams",
+            f"slices: cell {start.key.cell} scan {start.key.scan} comes in more than "
+            f"{MAX_STREAMS_OF_SCAN} streams; header ignored",
+        )
+    streams.add(start.stream)
 
 
 def _is_done(cell: _Cell, stream: str, number: int) -> bool:

@@ -1,8 +1,11 @@
-"""Message numbers of one producer's stream: what is missing, seen at once."""
+"""Message numbers of the producers' streams: what is missing, seen at once."""
 
 from __future__ import annotations
 
 MAX_REMEMBERED = 100_000
+MAX_STREAMS = 64
+MAX_STREAMS_OF_SCAN = 64
+"""A producer that is started anew has a new stream, and may go on with its scan."""
 
 
 class StreamCounter:
@@ -24,6 +27,20 @@ class StreamCounter:
     def lost(self) -> int:
         """Messages that have not come by themselves so far."""
         return len(self.missing) + len(self._recovered) + self._forgotten
+
+    @property
+    def remembered(self) -> int:
+        """Numbers that are kept one by one."""
+        return len(self.missing) + len(self._recovered) + len(self._ahead)
+
+    def forget(self) -> int:
+        """Only counts from now on what is missing until now; returns how many were remembered."""
+        remembered, lost = self.remembered, self.lost
+        self.missing.clear()
+        self._recovered.clear()
+        self._ahead.clear()
+        self._forgotten = lost
+        return remembered
 
     def take(self, number: int) -> int:
         """Note one message; returns how many were skipped right before it."""
@@ -58,3 +75,39 @@ class StreamCounter:
             self._ahead[number] = None
             if len(self._ahead) > MAX_REMEMBERED:
                 del self._ahead[next(iter(self._ahead))]
+
+
+class Streams:
+    """The counters of all streams, within bounded memory: what was heard of last is kept best."""
+
+    def __init__(self) -> None:
+        self._counters: dict[str, StreamCounter] = {}
+        self._forgotten = 0
+
+    @property
+    def lost(self) -> int:
+        """Messages of all streams that have not come by themselves so far."""
+        return self._forgotten + sum(counter.lost for counter in self._counters.values())
+
+    def of(self, stream: str) -> StreamCounter:
+        """The counter of a stream that is heard of now."""
+        counter = self._counters.pop(stream, None) or StreamCounter()
+        self._counters[stream] = counter
+        if len(self._counters) > MAX_STREAMS:
+            self._forgotten += self._counters.pop(next(iter(self._counters))).lost
+        return counter
+
+    def is_lossy(self, stream: str) -> bool:
+        """Whether messages of a stream are missing that may still come."""
+        counter = self._counters.get(stream)
+        return counter is not None and bool(counter.missing)
+
+    def make_room(self) -> None:
+        """Forgets the numbers that are missing in the streams that were not heard of for longest,
+        where they are too many in all."""
+        counters = list(self._counters.values())
+        remembered = sum(counter.remembered for counter in counters)
+        for counter in counters[:-1]:
+            if remembered <= MAX_REMEMBERED:
+                return
+            remembered -= counter.forget()

@@ -17,6 +17,7 @@ import tomli_w
 from numpy.typing import NDArray
 
 from monitor.core.cycler import Documents
+from monitor.core.streams import MAX_STREAMS_OF_SCAN
 from monitor.errors import BadMessage, RecordingError
 from monitor.recording import layout, read
 from monitor.recording.journal import JournalWriter, entry_of, slice_header
@@ -260,7 +261,9 @@ class ExperimentWriter:
             cell.open[start.key] = ScanFile(path, start, keep_slices=keep)
         elif not _same_volume(cell.open[start.key].start, start):
             return {}
-        cell.streams.setdefault(start.key, set()).add(start.stream)
+        streams = cell.streams.setdefault(start.key, set())
+        if len(streams) < MAX_STREAMS_OF_SCAN:
+            streams.add(start.stream)
         return {"file": cell.open[start.key].path.name}
 
     def _free_path(self, cell: CellFiles, number: int) -> Path:
