@@ -20,6 +20,7 @@ from monitor.recording.read import Experiment, open_experiment
 from monitor.records import CyclerDocument, Output, ScanResult, ScanStart
 from monitor.settings import Settings, as_table, parse
 from monitor.sources.replay import replay_records
+from monitor.wire.stins import MAX_TIME_S
 
 SLICES_AT_ONCE = 64
 STEP_S = 0.05
@@ -82,7 +83,7 @@ def _time_of(message: Received) -> float | None:
         return record.start_time
     if isinstance(record, CyclerDocument) and record.name == "event":
         when = record.doc.get("time")
-        return float(when) if isinstance(when, int | float) else None
+        return float(when) if isinstance(when, int | float) and abs(when) < MAX_TIME_S else None
     return None
 
 

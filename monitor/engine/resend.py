@@ -16,11 +16,12 @@ import zmq
 from monitor.core.recovery import Lacking, Unknown
 from monitor.engine.gate import Gate
 from monitor.engine.pursuit import MAX_TRIES, Pursuit, pause_s
-from monitor.engine.subscribe import RECONNECT_MS, Received, largest_message, limits_of
+from monitor.engine.subscribe import RECONNECT_MS, Received, largest_message
 from monitor.errors import BadMessage, SettingError
 from monitor.records import BadInput, ResendEnd, ResendQuestion, ScanKey, ScanStart
 from monitor.settings import FeedSettings, SecuritySettings
 from monitor.wire import resend as wire
+from monitor.wire.limits import limits_of
 from monitor.wire.stins import Frame
 
 BATCH_SLICES, BATCH_BYTES = 64, 2**26

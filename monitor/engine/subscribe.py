@@ -13,7 +13,7 @@ from monitor.errors import BadMessage, SettingError
 from monitor.records import BadInput, Record
 from monitor.settings import FeedSettings, SecuritySettings
 from monitor.wire import documents, stins
-from monitor.wire.limits import Limits
+from monitor.wire.limits import Limits, limits_of
 from monitor.wire.stins import Frame
 
 Feed = Literal["slices", "documents"]
@@ -21,14 +21,6 @@ Feed = Literal["slices", "documents"]
 AT_ONCE = 64
 RECONNECT_MS = 100
 LARGEST_PIXEL_BYTES = 4
-
-
-def limits_of(settings: FeedSettings) -> Limits:
-    """The largest slice and volume that the settings let in."""
-    return Limits(
-        slice_pixels=int(settings.max_slice_Mpx * 1e6),
-        volume_bytes=int(settings.max_volume_GB * 1e9),
-    )
 
 
 def largest_message(limits: Limits) -> int:

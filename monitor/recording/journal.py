@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from monitor.errors import RecordingError
 from monitor.records import (
@@ -33,8 +34,13 @@ from monitor.records import (
     SliceFrame,
 )
 from monitor.wire import stins
+from monitor.wire.documents import ARRAY_KINDS, MAX_BYTES, MAX_TYPE_TEXT
+from monitor.wire.limits import LARGEST, Limits
 
 MAX_WAITING_BYTES = 2**26
+MAX_LINE_BYTES = 8 * MAX_BYTES
+"""Of a document, the longest message; each of its bytes may take six in JSON."""
+MAX_ARRAY_BYTES = MAX_BYTES
 RESEND_FEED = "resend"
 """`feed` of a line whose message had been lost and came because it was asked for."""
 NAMES: dict[str, type[Any]] = {
@@ -46,6 +52,7 @@ NAMES: dict[str, type[Any]] = {
     "acknowledgement": Acknowledgement,
     "quiet": FeedQuiet,
 }
+READERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in NAMES.items()}
 
 
 class JournalWriter:
@@ -114,18 +121,21 @@ def entry_of(
     return {name: asdict(record)}
 
 
-def record_of(entry: Mapping[str, Any]) -> Record:
-    """The record in a line, except of a slice's `image` message, whose pixels are elsewhere."""
+def record_of(entry: Mapping[str, Any], limits: Limits = LARGEST) -> Record:
+    """The record in a line, except of a slice's `image` message, whose pixels are elsewhere.
+
+    Raises RecordingError where it holds none.
+    """
     if "header" in entry:
-        message = stins.decode([json.dumps(entry["header"]).encode()])
+        message = stins.decode([json.dumps(entry["header"]).encode()], limits)
         if isinstance(message, ScanStart):
             return replace(message, recovered=_is_recovered(entry))
         return message
-    if "doc" in entry:
-        return CyclerDocument(entry["name"], entry["doc"])
-    for name, kind in NAMES.items():
+    if "doc" in entry and isinstance(entry["doc"], dict):
+        return CyclerDocument(str(entry["name"]), entry["doc"])
+    for name, reader in READERS.items():
         if name in entry:
-            record: Record = kind(**entry[name])
+            record: Record = reader.validate_json(json.dumps(entry[name]), strict=True)
             return record
     raise RecordingError(f"journal: line {entry.get('n')} holds no message that is known")
 
@@ -153,17 +163,26 @@ def lines(path: Path) -> Iterator[dict[str, Any]]:
 
     Raises RecordingError where there is no journal, or a line within it is damaged.
     """
+    number = 0
     try:
         with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if not line.endswith(b"\n"):
-                    return
-                try:
-                    yield json.loads(line, object_hook=_untagged)
-                except ValueError:
-                    raise RecordingError(f"{path}: line {number} is damaged") from None
+            while line := file.readline(MAX_LINE_BYTES):
+                number += 1
+                if line.endswith(b"\n"):
+                    yield _entry(line)
+                elif len(line) == MAX_LINE_BYTES:
+                    raise ValueError
+    except (ValueError, TypeError, LookupError, RecursionError):
+        raise RecordingError(f"{path}: line {number} is damaged") from None
     except OSError as error:
         raise RecordingError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def _entry(line: bytes) -> dict[str, Any]:
+    entry = json.loads(line, object_hook=_untagged)
+    if not isinstance(entry, dict):
+        raise ValueError
+    return entry
 
 
 def _tagged(value: Any) -> Any:
@@ -179,7 +198,21 @@ def _tagged(value: Any) -> Any:
 
 def _untagged(found: dict[str, Any]) -> Any:
     if "__array__" in found:
-        return np.array(found["__array__"], found["dtype"])
+        return _array(found["__array__"], found["dtype"])
     if "__bytes__" in found:
         return bytes.fromhex(found["__bytes__"])
     return found
+
+
+def _array(values: Any, name: Any) -> NDArray[Any]:
+    if not isinstance(name, str) or len(name) > MAX_TYPE_TEXT:
+        raise ValueError
+    dtype = np.dtype(name)
+    if dtype.kind not in ARRAY_KINDS or dtype.itemsize * _count(values) > MAX_ARRAY_BYTES:
+        raise ValueError
+    return np.array(values, dtype)
+
+
+def _count(values: Any) -> int:
+    """How many values are in lists of lists."""
+    return sum(map(_count, values)) if isinstance(values, list) else 1

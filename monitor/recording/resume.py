@@ -98,6 +98,8 @@ def interrupted(settings: Settings, data_dir: Path) -> tuple[Experiment | None, 
         return None, ""
     if not (folder / layout.SETTINGS_FILE).exists():
         return None, ""
+    if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+        return None, f"{folder} broke off, but belongs to somebody else: a new one begins"
     experiment = open_experiment(folder)
     if not experiment.has_slices:
         return None, f"{folder} broke off, but holds no slices: it cannot be gone on with"

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import math
+import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.errors import RecordingError
-from monitor.recording import layout
+from monitor.errors import BadMessage, RecordingError
+from monitor.recording import checked, layout
 from monitor.recording.journal import record_of, slice_of
 from monitor.recording.read import Experiment, Scan
-from monitor.records import Acknowledgement, Record, ScanEnd, ScanStart, SliceFrame
+from monitor.records import Acknowledgement, Record, SliceFrame
 from monitor.wire import stins
+from monitor.wire.limits import Limits, check_slice, limits_of
 
 ScanName = tuple[str, str, int]
+
+SCAN_FILE = re.compile(r"scan_\d{4,18}\.h5")
+LEAST_BYTES_OF_PIXEL = 64
+UNUSABLE = (BadMessage, LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+"""What lines raise that nobody has written so."""
 
 
 def replay_records(
@@ -62,9 +70,12 @@ def _plan(experiment: Experiment, first: int | None, last: int | None) -> _Plan:
         header = entry.get("header")
         if header is None:
             continue
-        scan = _scan_of(header)
+        try:
+            scan = _scan_of(header)
+        except UNUSABLE as error:
+            raise _damaged(experiment, number, error) from None
         lines[scan] = number
-        if header["htype"] == "header":
+        if header.get("htype") == "header":
             is_named = header.get("reason") == "reference"
             if scan[0] not in references or (is_named and not named[scan[0]]):
                 references[scan[0]], named[scan[0]] = scan, is_named
@@ -89,60 +100,104 @@ def _scan_of(header: Mapping[str, Any]) -> ScanName:
 
 
 def _records(experiment: Experiment, plan: _Plan) -> Iterator[tuple[str, Record]]:
-    skipped: Counter[str] = Counter()
-    pixels = _Pixels(experiment)
+    reader = _Reader(experiment, plan)
     try:
         for number, entry in enumerate(experiment.journal()):
-            header = entry.get("header")
-            if header is None:
-                record = record_of(entry)
-                if not (plan.left_out and isinstance(record, Acknowledgement)):
-                    yield entry["feed"], record
-            elif _scan_of(header) in plan.left_out:
-                skipped[str(header["stream"])] += 1
-            else:
-                header["msg_number"] -= skipped[str(header["stream"])]
-                message = _of_the_stream(entry, pixels)
-                if message is not None:
-                    yield entry["feed"], message
+            try:
+                found = reader.read(entry)
+            except UNUSABLE as error:
+                raise _damaged(experiment, number, error) from None
+            if found is not None:
+                yield str(entry.get("feed", "")), found
             if number == plan.stop:
                 return
     finally:
-        pixels.close()
+        reader.close()
 
 
-def _of_the_stream(entry: Mapping[str, Any], pixels: _Pixels) -> Record | None:
-    """None for a slice whose pixels a crash kept from reaching the disk."""
-    header, frame = entry["header"], entry["frame"]
-    if header["htype"] != "image":
-        record: ScanStart | SliceFrame | ScanEnd = record_of(entry)  # type: ignore[assignment]
-        return record
-    if frame.get("pixels") == "kept":
-        found = pixels.read(header["cell"], frame["file"], header["frame"])
-        return None if found is None else slice_of(entry, found)
-    value = np.zeros((), stins.DTYPES[header["type"]])
-    if frame.get("pixels") == "not_finite":
-        value[()] = np.nan
-    return slice_of(entry, np.broadcast_to(value, header["shape"]))
+def _damaged(experiment: Experiment, number: int, error: Exception) -> RecordingError:
+    path = experiment.path / layout.JOURNAL_FILE
+    why = f" ({error})" if isinstance(error, BadMessage) else ""
+    return RecordingError(f"{path}: line {number + 1} is damaged{why}")
+
+
+class _Reader:
+    """Lines of the journal → records."""
+
+    def __init__(self, experiment: Experiment, plan: _Plan) -> None:
+        self._plan = plan
+        self._limits = _limits(experiment)
+        self._skipped: Counter[str] = Counter()
+        self._pixels = _Pixels(experiment, self._limits)
+
+    def read(self, entry: Mapping[str, Any]) -> Record | None:
+        """None for what is left out, and for a slice whose pixels a crash kept from the disk."""
+        header = entry.get("header")
+        if header is None:
+            record = record_of(entry)
+            return None if self._plan.left_out and isinstance(record, Acknowledgement) else record
+        scan = _scan_of(header)
+        if scan in self._plan.left_out:
+            self._skipped[scan[1]] += 1
+            return None
+        header["msg_number"] -= self._skipped[scan[1]]
+        if header["htype"] != "image":
+            return record_of(entry, self._limits)
+        return self._slice(entry, header, entry["frame"])
+
+    def close(self) -> None:
+        self._pixels.close()
+
+    def _slice(
+        self, entry: Mapping[str, Any], header: Mapping[str, Any], frame: Mapping[str, Any]
+    ) -> SliceFrame | None:
+        check_slice(header["shape"], self._limits)
+        if frame.get("pixels") == "kept":
+            found = self._pixels.read(header["cell"], frame["file"], header["frame"])
+            return None if found is None else slice_of(entry, found)
+        value = np.zeros((), stins.DTYPES[header["type"]])
+        if frame.get("pixels") == "not_finite":
+            value[()] = np.nan
+        return slice_of(entry, np.broadcast_to(value, header["shape"]))
+
+
+def _limits(experiment: Experiment) -> Limits:
+    """As when it was recorded; less where this machine has not the memory for it."""
+    limits = limits_of(experiment.settings.feeds)
+    if hasattr(os, "sysconf"):
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        pixels = min(limits.slice_pixels, memory // LEAST_BYTES_OF_PIXEL)
+        limits = replace(limits, slice_pixels=pixels)
+    return limits
 
 
 class _Pixels:
     """Slices out of the scans' files; the last one that was read of each cell stays open."""
 
-    def __init__(self, experiment: Experiment) -> None:
+    def __init__(self, experiment: Experiment, limits: Limits) -> None:
         self._experiment = experiment
+        self._limits = limits
         self._open: dict[str, tuple[str, h5py.File, NDArray[np.int64]]] = {}
 
     def read(self, cell: str, name: str, frame: int) -> NDArray[Any] | None:
         """Read-only slice, (ny, nx) or for axis y (nz, nx); None where its pixels are not there."""
         file, order = self._scan(cell, name)
+        if not 0 <= frame < len(order):
+            raise RecordingError(f"{file.filename}: has no slice {frame}")
         if order[frame] < 0:
             return None
         try:
-            volume = file[layout.SLICES]
-            data = volume[frame] if file["entry"].attrs["axis"] == "z" else volume[:, frame, :]
-        except (KeyError, OSError) as error:
-            raise RecordingError(f"{file.filename}: is damaged ({error})") from None
+            volume = checked.find(file, layout.SLICES)
+            if volume is None:
+                raise RecordingError(f"{file.filename}: is damaged (its slices are not there)")
+            shape, kinds = (None, None, None), tuple(stins.DTYPES)
+            checked.check(file, layout.SLICES, volume, shape, kinds, math.inf)
+            along_z = file["entry"].attrs["axis"] == "z"
+            check_slice(volume.shape[1:] if along_z else volume.shape[::2], self._limits)
+            data = volume[frame] if along_z else volume[:, frame, :]
+        except checked.UNREADABLE as error:
+            why = checked.one_line(error)
+            raise RecordingError(f"{file.filename}: is damaged ({why})") from None
         pixels = np.ascontiguousarray(data)
         pixels.setflags(write=False)
         return pixels
@@ -157,7 +212,9 @@ class _Pixels:
         if known is None or known[0] != name:
             if known is not None:
                 known[1].close()
-            folder = self._experiment.path / cell
+            folder = self._experiment.cells[cell].path
+            if not SCAN_FILE.fullmatch(name):
+                raise ValueError  # it would be a path to anywhere
             part = name + layout.PART
             # where a recording is gone on with, the part is being written again out of the old one
             found = (folder / file for file in (name, part + layout.OLD, part))

@@ -21,6 +21,7 @@ Codec = Literal["msgpack", "json"]
 
 MAX_BYTES = 2**22
 MAX_TYPE_TEXT = 16
+ARRAY_KINDS = "biufcSUmM"
 PLAIN = (str, int, float, complex, bytes, type(None), np.generic, np.ndarray)
 
 
@@ -92,7 +93,7 @@ def _object_hook(obj: dict[Any, Any]) -> Any:
     if (
         not isinstance(kind, str)
         or len(kind) > MAX_TYPE_TEXT
-        or np.dtype(kind).kind not in "biufcSUmM"
+        or np.dtype(kind).kind not in ARRAY_KINDS
     ):
         raise BadMessage("bad_document", "documents: an array of neither numbers nor text; dropped")
     values = np.frombuffer(obj[b"data"], kind)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from monitor.errors import BadMessage
+from monitor.settings import FeedSettings
 from monitor.wire.fields import MAX_SIDE
 
 MAX_VOXELS = 2**40
@@ -25,6 +26,14 @@ class Limits:
 
 
 LARGEST = Limits()
+
+
+def limits_of(feeds: FeedSettings) -> Limits:
+    """The largest slice and volume that the settings let in."""
+    return Limits(
+        slice_pixels=int(feeds.max_slice_Mpx * 1e6),
+        volume_bytes=int(feeds.max_volume_GB * 1e9),
+    )
 
 
 def check_volume(shape: Sequence[int], axis: str, itemsize: int, limits: Limits) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import tomllib
+import tracemalloc
 
 import h5py
 import numpy as np
@@ -14,15 +17,20 @@ from monitor.errors import RecordingError
 from monitor.keys import is_local, make_keys
 from monitor.opened import serving_settings
 from monitor.recording import layout
+from monitor.recording.journal import MAX_LINE_BYTES, lines
 from monitor.recording.read import MAX_SETTINGS_BYTES, open_experiment
+from monitor.recording.resume import LOCK_FILE, interrupted
 from monitor.replay import replay_settings
-from tests.recording.synthetic import Scene, settings, write_scan
+from monitor.sources.replay import replay_records
+from tests.recording.synthetic import Scene, cycler_run, settings, write_scan
 
 
 @pytest.fixture
 def recorded(tmp_path):
     """The folder of an experiment with one scan."""
     recorder = Recorder(settings(tmp_path))
+    for document in cycler_run("A"):
+        recorder.write("documents", (), document, ())
     write_scan(recorder, Scene(), 0)
     recorder.close()
     return recorder.folder
@@ -106,3 +114,174 @@ def test_a_header_is_read_from_its_own_file_and_has_a_size(recorded):
         file["entry"] = h5py.ExternalLink(str(recorded / "other.h5"), "/entry")
     with pytest.raises(RecordingError, match="link into another file"):
         _ = open_experiment(recorded).cells["A"].scans[0].header
+
+
+# --- the journal ----------------------------------------------------------------------------------
+
+
+def with_line(folder, change, which="image"):
+    """The experiment, with one line of its journal changed: the first of this kind of message."""
+    path = folder / layout.JOURNAL_FILE
+    entries = [json.loads(line) for line in path.read_text().splitlines()]
+    found = next(
+        number
+        for number, entry in enumerate(entries)
+        if entry.get("header", {}).get("htype") == which or which in entry
+    )
+    entries[found] = change(entries[found])
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    return folder
+
+
+def replayed(folder):
+    return list(replay_records(open_experiment(folder)))
+
+
+def refusal(folder):
+    with pytest.raises(RecordingError) as caught:
+        replayed(folder)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+    return str(caught.value)
+
+
+def in_header(**changes):
+    return lambda entry: entry | {"header": entry["header"] | changes}
+
+
+def in_frame(**changes):
+    return lambda entry: entry | {"frame": entry["frame"] | changes}
+
+
+def test_a_recording_is_replayed_as_it_is(recorded):
+    assert len(replayed(with_line(recorded, lambda entry: entry))) == 2 + 1 + 40 + 1
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["../B/scan_0000.h5", "/tmp/scan_0000.h5", "scan_0000.h5/../x", "..", "", "cycler.h5",
+     "scan_0000.h5\n", "scan_0000.h5.part", 5, None, ["scan_0000.h5"]],
+)  # fmt: skip
+def test_a_file_s_name_leads_nowhere_else(recorded, file):
+    (recorded / "B").mkdir()
+    os.link(recorded / "A" / "scan_0000.h5", recorded / "B" / "scan_0000.h5")
+    assert "line 4 is damaged" in refusal(with_line(recorded, in_frame(file=file)))
+
+
+@pytest.mark.parametrize("cell", ["../A", "B", "", "/etc", 5, None])
+def test_a_cell_s_name_in_a_line_leads_nowhere_else(recorded, cell):
+    assert "line 4 is damaged" in refusal(with_line(recorded, in_header(cell=cell)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        in_header(frame=-1),
+        in_header(frame=10**9),
+        in_header(frame="0"),
+        in_header(shape=[131_072, 131_072]),
+        in_header(shape="text"),
+        in_header(msg_number="0"),
+        in_header(scan="x"),
+        in_header(htype=5),
+        lambda entry: {"feed": "slices"},
+        lambda entry: {"header": 5, "frame": {}},
+        lambda entry: {"header": entry["header"]},
+        lambda entry: {"header": {}, "frame": {}},
+        lambda entry: 5,
+        lambda entry: [entry],
+        lambda entry: None,
+    ],
+)
+def test_a_line_of_a_slice_that_nobody_has_written_so_ends_in_one_line(recorded, change):
+    refusal(with_line(recorded, change))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"reply": {"id": 5, "status": "done"}},
+        {"reply": {"id": "1", "status": "eaten"}},
+        {"reply": []},
+        {"operator": {"cell": ["A"]}},
+        {"policy": {"cell": "A", "mode": "auto", "max_scans": "many"}},
+        {"note": {"cell": "A"}},
+        {"acknowledgement": {"cell": "A", "number": 1.5}},
+        {"quiet": {"cell": 5}},
+        {"bad": {"feed": "slices", "kind": {}, "text": ""}},
+        {"doc": [1], "name": "event"},
+        {"doc": {"a": {"__array__": [1], "dtype": "O"}}, "name": "event"},
+        {"doc": {"a": {"__array__": [[1]] * 1000, "dtype": "S1000000000"}}, "name": "event"},
+        {"doc": {"a": {"__array__": [1], "dtype": "i4," * 1000}}, "name": "event"},
+        {"doc": {"a": {"__bytes__": "no hex"}}, "name": "event"},
+        {"nothing": 1},
+    ],
+)
+def test_other_lines_are_checked_in_every_field(recorded, line):
+    tracemalloc.start()
+    try:
+        refusal(with_line(recorded, lambda entry: {"feed": "documents", **line}, "doc"))
+        assert tracemalloc.get_traced_memory()[1] < 5e7
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_document_may_be_any_map_and_costs_no_more_than_live(recorded):
+    line = {"feed": "documents", "doc": {"time": {"a": [None]}}, "name": "event"}
+    records = replayed(with_line(recorded, lambda entry: line, "doc"))
+    assert records[0][1].doc == line["doc"]
+
+
+def test_lines_have_a_largest_size(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    with path.open("wb") as file:
+        file.truncate(3 * MAX_LINE_BYTES)
+    tracemalloc.start()
+    try:
+        with pytest.raises(RecordingError, match="line 1 is damaged"):
+            list(lines(path))
+        assert tracemalloc.get_traced_memory()[1] < 3 * MAX_LINE_BYTES
+    finally:
+        tracemalloc.stop()
+    path.write_text("[" * 100_000 + "\n")
+    with pytest.raises(RecordingError, match="line 1 is damaged"):
+        list(lines(path))
+
+
+def test_pixels_are_read_from_the_recording_alone(recorded, tmp_path):
+    path = recorded / "A" / "scan_0000.h5"
+    with h5py.File(tmp_path / "other.h5", "w") as other:
+        other["data"] = np.zeros((40, 96, 112), np.uint16)
+    with h5py.File(path, "r+") as file:
+        del file[layout.SLICES]
+        file[layout.SLICES] = h5py.ExternalLink(str(tmp_path / "other.h5"), "/data")
+    assert "a link into another file" in refusal(recorded)
+
+
+def test_a_volume_that_is_small_on_the_disk_and_large_in_memory_is_refused(recorded):
+    """17 GB a slice, 50 kB on the disk."""
+    path = recorded / "A" / "scan_0000.h5"
+    with h5py.File(path, "r+") as file:
+        del file[layout.SLICES]
+        shape = (40, 131_072, 131_072)
+        file.create_dataset(layout.SLICES, shape, np.uint8, chunks=(1, 1024, 131_072))
+        file["entry"].attrs["volume_shape"] = shape
+    tracemalloc.start()
+    try:
+        assert "Mpx" in refusal(recorded)
+        assert tracemalloc.get_traced_memory()[1] < 1e8
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_engine_goes_on_with_nobody_else_s_recording(recorded, monkeypatch):
+    """Files in it could be links to anywhere, and lines are taken off and put behind them."""
+    (recorded / LOCK_FILE).touch()
+    mine = open_experiment(recorded).settings
+    assert interrupted(mine, recorded.parent)[0] is not None
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    assert "belongs to somebody else" in interrupted(mine, recorded.parent)[1]
+    monkeypatch.undo()
+    moved = recorded.rename(recorded.parent / "elsewhere")
+    recorded.symlink_to(moved)
+    assert "belongs to somebody else" in interrupted(mine, recorded.parent)[1]
