@@ -75,6 +75,13 @@ def test_settings_survive_the_way_through_toml():
     assert parse(tomllib.loads(tomli_w.dumps(as_table(settings)))) == settings
 
 
+@pytest.mark.parametrize("resend", ["auto", "off", [], ["tcp://127.0.0.1:5602"]])
+def test_where_lost_slices_are_asked_for_again_is_a_word_or_a_list(resend):
+    settings = parse({"feeds": {"resend": resend}})
+    assert as_table(settings)["feeds"]["resend"] == resend
+    assert parse(tomllib.loads(tomli_w.dumps(as_table(settings)))) == settings
+
+
 def test_settings_cannot_be_changed():
     with pytest.raises(ValidationError):
         Settings().experiment.name = "other"
@@ -104,6 +111,9 @@ def test_an_unknown_key_names_the_nearest_known_one(table, said):
         ({"schedule": {"period_s": float("inf")}}, "schedule.period_s"),
         ({"feeds": {"slices": "tcp://x"}}, "feeds.slices"),
         ({"feeds": {"document_codec": "pickle"}}, "feeds.document_codec"),
+        ({"feeds": {"resend": "always"}}, "feeds.resend"),
+        ({"feeds": {"resend": ["tcp://127.0.0.1:1", 2]}}, "feeds.resend"),
+        ({"feeds": {"resend": True}}, "feeds.resend"),
         ({"feeds": 5}, "feeds"),
         ({"experiment": {"name": "../up"}}, "experiment.name"),
         ({"experiment": {"record_slices": "perhaps"}}, "experiment.record_slices"),

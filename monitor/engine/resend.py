@@ -106,8 +106,12 @@ class Resender:
         self._numbers = itertools.count(1)
         self._limits = limits_of(settings)
         if not isinstance(settings.resend, str):
-            for address in settings.resend:
-                self._endpoints[address] = self._open(address)
+            try:
+                for address in settings.resend:
+                    self._endpoints[address] = self._open(address)
+            except SettingError:
+                self.close()
+                raise
 
     @property
     def is_waiting(self) -> bool:
@@ -230,14 +234,15 @@ class Resender:
         if not addresses or search.tries >= MAX_TRIES or now < search.due:
             return
         search.tries += 1
-        search.due = now + ANSWER_S + pause_s(search.tries)
+        search.due = now + pause_s(search.tries)
         for address in addresses:
             endpoint, number = self._endpoint(address), next(self._numbers)
             if endpoint is not None and endpoint.has_room:
                 question = ResendQuestion(
                     unknown.cell, unknown.scan, header=True, stream=unknown.stream, id=number
                 )
-                endpoint.ask(unknown, question, now)
+                if endpoint.ask(unknown, question, now):
+                    search.due = now + ANSWER_S + pause_s(search.tries)
 
     def _endpoint(self, address: str) -> _Endpoint | None:
         """The connection to an address out of a header; None where there is none now. Where there

@@ -14,7 +14,8 @@ from monitor.gui.parts import label
 from monitor.gui.text import duration, number
 
 COUNTERS = (
-    ("gaps", "message numbers that are missing: slices that were sent and never came"),
+    ("gaps", "messages that did not come by themselves: they were sent, and lost on the way"),
+    ("recovered", "slices that were missing and came because they were asked for again"),
     ("repeats", "slices that came twice; the first one counts"),
     ("late", "slices that came after their scan had ended"),
 )

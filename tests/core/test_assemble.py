@@ -1,5 +1,7 @@
 """Slices in any order come out as the same runs, or leave honest holes."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -98,3 +100,17 @@ def test_vertical_slices_leave_in_order_at_once():
     assert [y for y, _ in assembly.vertical()] == [2, 5, 9]
     assert assembly.vertical() == []
     assert not assembly.full
+
+
+def test_recovered_slices_are_marked_and_what_was_passed_is_not_wanted_any_more():
+    assembly = Assembly(start((COUNT, 3, 4), dtype="uint8"), 10 * SIZE)
+    assert list(assembly.wanted) == list(range(COUNT))
+    assembly.add(replace(frame(1), recovered=True))
+    assembly.add(frame(3))
+    assembly.runs()
+    assert list(assembly.ledger[:4]) == [0, 2, 0, 1]
+    assert list(assembly.wanted) == [0, 2, *range(4, COUNT)]
+    for index in range(4, 14):  # memory is full: the gaps are given up
+        assembly.add(frame(index))
+        assembly.runs()
+    assert list(assembly.wanted) == list(range(14, COUNT))

@@ -35,3 +35,52 @@ def test_what_is_missing_is_what_never_came(order, cut):
     for number in came:
         counter.take(number)
     assert counter.missing == set(range(max(came))) - set(came)
+
+
+def test_what_came_because_it_was_asked_for_was_lost_but_is_not_missing():
+    counter = StreamCounter()
+    for number in (0, 1, 5):
+        counter.take(number)
+    counter.recover(3)
+    assert (counter.missing, counter.lost) == ({2, 4}, 3)
+    counter.take(3)  # it was only late
+    assert (counter.missing, counter.lost) == ({2, 4}, 2)
+
+
+def test_what_is_asked_for_before_it_is_missed_counts_once_it_is():
+    counter = StreamCounter()
+    counter.take(7)
+    counter.recover(3)  # before the first: joined late, not lost
+    for number in (8, 9, 12):
+        counter.recover(number)
+    assert (counter.missing, counter.lost) == (set(), 0)
+    assert counter.take(11) == 3
+    assert (counter.missing, counter.lost) == ({10}, 3)
+    assert counter.take(12) == 0
+    assert counter.take(13) == 0
+    assert counter.lost == 3
+
+
+@given(st.permutations(range(30)), st.integers(0, 30), st.sets(st.integers(0, 29)), st.randoms())
+def test_lost_is_what_never_came_by_itself_and_missing_what_never_came(order, cut, asked, rng):
+    counter = StreamCounter()
+    came = [0, *(n + 1 for n in order[:cut])]
+    events = [(counter.take, n) for n in came] + [(counter.recover, n + 1) for n in asked]
+    rest = events[1:]
+    rng.shuffle(rest)
+    for note, number in [events[0], *rest]:
+        note(number)
+    seen = set(range(max(came)))
+    assert counter.missing == seen - set(came) - {n + 1 for n in asked}
+    assert counter.lost == len(seen - set(came))
+
+
+def test_memory_of_what_was_recovered_is_bounded():
+    counter = StreamCounter()
+    counter.take(0)
+    for begin in range(0, 3 * MAX_REMEMBERED, MAX_REMEMBERED // 2):
+        counter.take(begin + MAX_REMEMBERED // 2)
+        for number in range(begin + 1, begin + MAX_REMEMBERED // 2):
+            counter.recover(number)
+    assert len(counter._recovered) <= MAX_REMEMBERED
+    assert counter.lost == 6 * (MAX_REMEMBERED // 2 - 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,13 @@ from tests.core.experiment import cycler_documents, scan_records, settings
 
 ANY_PORT = {"status": "tcp://127.0.0.1:*", "pull": "tcp://127.0.0.1:*"}
 LOST = (3, 4)
+RECOVERED = (50, 60)
 
 
 class Story:
-    """What comes in. Cell A: three scans, the last of which answers a request and lost two slices
-    on the way. Cell B: one scan, of vertical slices whose voxel size is not known."""
+    """What comes in. Cell A: three scans, the last of which answers a request and lost four slices
+    on the way, two of which came because they were asked for. Cell B: one scan, of vertical slices
+    whose voxel size is not known."""
 
     def __init__(self, stop: threading.Event) -> None:
         self._asked: list[ScanRequest] = []
@@ -59,8 +62,11 @@ class Story:
         yield from _all("slices", scan_records(0, name="B", stream="t", voxel_um=None, axis="y"))
         yield from _all("documents", _until(documents, 3630.0))
         last = scan_records(2, reason="extra", request=self._asked[0].id)
-        came = [r for r in last if not isinstance(r, SliceFrame) or r.frame not in LOST]
-        yield from _all("slices", [*came, FeedQuiet()])
+        gone = [r for r in last if isinstance(r, SliceFrame) and r.frame in LOST + RECOVERED]
+        yield from _all("slices", [r for r in last if r not in gone])
+        again = [replace(r, recovered=True) for r in gone if r.frame in RECOVERED]
+        yield from _all("resend", again)
+        yield from _all("slices", [FeedQuiet()])
 
 
 def _until(documents: list[CyclerDocument], time: float) -> list[CyclerDocument]:

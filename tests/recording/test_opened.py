@@ -18,7 +18,7 @@ from monitor.engine.record import Recorder
 from monitor.opened import Recorded, serving_settings
 from monitor.recording.read import open_experiment
 from tests.core.experiment import experiment
-from tests.recording.opened_run import LOST, chosen, run
+from tests.recording.opened_run import LOST, RECOVERED, chosen, run
 
 CELLS = {"A": (0, 1, 2), "B": (0,)}
 
@@ -135,10 +135,10 @@ def test_feeds_are_marked_and_counted_as_far_as_known(live: tuple[Path, Any, Any
         state = screen.ask(type="state")[0]
     slices, documents = state["feeds"]["slices"], state["feeds"]["documents"]
     assert slices["recording"] and documents["recording"] and slices["last_time"] > 1.7e9
-    assert {k: slices[k] for k in ("messages", "bytes", "gaps", "bad")} == {
-        k: before["feeds"]["slices"][k] for k in ("messages", "bytes", "gaps", "bad")
-    }
-    assert slices["gaps"] == len(LOST) and slices["bad"] == {"not_json": 1}
+    counted = ("messages", "bytes", "gaps", "recovered", "bad")
+    assert {k: slices[k] for k in counted} == {k: before["feeds"]["slices"][k] for k in counted}
+    assert slices["gaps"] == len(LOST + RECOVERED) and slices["recovered"] == len(RECOVERED)
+    assert slices["bad"] == {"not_json": 1}
     assert {k: documents[k] for k in ("messages", "readings", "bad")} == {
         k: before["feeds"]["documents"][k] for k in ("messages", "readings", "bad")
     }

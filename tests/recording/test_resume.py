@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -17,7 +18,7 @@ from monitor.recording.read import open_experiment
 from monitor.recording.resume import interrupted, is_interrupted
 from monitor.records import OperatorNote, PolicyChange, ScanReply, ScanRequest
 from monitor.sources.replay import replay_records
-from tests.core.experiment import experiment, settings
+from tests.core.experiment import experiment, scan_records, settings
 
 PLACES = {"in the reference": 60, "between scans": 115, "in the second scan": 190, "late": 290}
 
@@ -30,7 +31,8 @@ def feed(session, recorder, messages):
     asked = []
     for record in messages:
         outputs = session.feed(record)
-        recorder.write("test", (), record, outputs)
+        name = "resend" if getattr(record, "recovered", False) else "test"
+        recorder.write(name, (), record, outputs)
         asked += [o for o in outputs if isinstance(o, ScanRequest)]
     return asked
 
@@ -99,6 +101,40 @@ def test_wherever_it_breaks_off_the_recording_ends_the_same(tmp_path, place, unb
     assert contents(folder) == unbroken
     lines = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
     assert [line["n"] for line in lines] == list(range(len(messages)))
+
+
+def with_recovered() -> list:
+    """Two scans; slices of the first come by asking, late, when the second runs already."""
+    first = scan_records(0, resend="tcp://127.0.0.1:5602")
+    again = {20: 60, 40: 70, 41: 130}  # slice: before which message it comes
+    made = [r for r in first if getattr(r, "frame", None) not in again]
+    made += scan_records(1)
+    for frame, place in again.items():
+        made.insert(place, replace(first[1 + frame], recovered=True))
+    return made
+
+
+@pytest.mark.parametrize("place", [65, 100, 125, 150])
+def test_recovered_slices_are_recovered_also_after_a_crash(tmp_path, place):
+    made = chosen(tmp_path / "unbroken")
+    recorder = Recorder(made)
+    feed(Session(made), recorder, with_recovered())
+    recorder.close()
+    ledger = open_experiment(recorder.folder).cells["A"].scans[0].ledger()
+    assert list(np.flatnonzero(ledger == 2)) == [20, 40, 41] and ledger.all()
+    broken = broken_off(tmp_path, with_recovered()[:place])
+    folder, session = gone_on_with(broken, with_recovered()[place:])
+    assert contents(folder) == contents(recorder.folder)
+    assert session.feeds["slices"]["recovered"] == 3
+
+
+def test_where_it_can_be_asked_must_be_as_it_was(tmp_path):
+    broken = broken_off(tmp_path, experiment()[:10])
+    made = settings(
+        experiment={"name": "trial", "data_dir": str(broken.parent)}, feeds={"resend": "off"}
+    )
+    found, why = interrupted(made, broken.parent)
+    assert found is None and "feeds.resend is not as it was" in why
 
 
 def test_a_crash_while_it_is_gone_on_with_costs_nothing_more(tmp_path, unbroken):

@@ -15,6 +15,8 @@ from monitor.engine.request import Requester
 from monitor.errors import SettingError
 from monitor.records import (
     CyclerDocument,
+    ResendEnd,
+    ResendQuestion,
     ScanEnd,
     ScanReply,
     ScanRequest,
@@ -22,6 +24,7 @@ from monitor.records import (
     SliceFrame,
 )
 from monitor.settings import RequestSettings
+from monitor.wire.resend import decode_answer, encode_question
 from simulators.beam import Beam
 from simulators.run import FIRST_MOMENT, simulate
 
@@ -62,6 +65,39 @@ def test_scans_and_readings_are_stamped_with_cell_time(plain_run):
     assert all(doc["time"] == doc["timestamps"]["vmp_charge"] for doc in readings)
     stop = plain_run.documents[-1][1]
     assert FIRST_MOMENT + 2000 <= stop["time"] < FIRST_MOMENT + 2200
+
+
+def test_slices_can_be_asked_for_again_where_the_header_says(capture, quick_settings):
+    settings = quick_settings("paper-0.55", scans=1)
+    context = zmq.Context()
+    dealer = context.socket(zmq.DEALER)
+    dealer.linger = 0
+    answers = []
+
+    def watch(record):
+        if isinstance(record, ScanStart):
+            assert record.resend == settings.simulator.resend
+            dealer.connect(record.resend)
+        elif isinstance(record, ScanEnd):
+            dealer.send(encode_question(ResendQuestion("A", 0, (3, 249), header=True)))
+            while not answers or not isinstance(answers[-1], ResendEnd):
+                assert dealer.poll(5000)
+                answers.append(decode_answer(dealer.recv_multipart()))
+
+    got = capture(settings, watch)
+    context.destroy(linger=0)
+    header, *slices, end = answers
+    assert header == got.records(ScanStart)[0] and end.frames == ()
+    sent = {record.frame: record for record in got.records(SliceFrame)}
+    assert [record.frame for record in slices] == [3, 249]
+    for record in slices:
+        assert record.msg_number == sent[record.frame].msg_number
+        np.testing.assert_array_equal(record.data, sent[record.frame].data)
+
+
+def test_none_is_offered_where_there_is_no_address(capture, quick_settings):
+    got = capture(quick_settings("paper-0.55", scans=1, resend=""))
+    assert [start.resend for start in got.records(ScanStart)] == [""]
 
 
 def test_current_begins_after_the_reference_and_is_negative(plain_run):
@@ -180,7 +216,7 @@ def test_it_stops_when_told_and_closes_its_runs(quick_settings, monkeypatch):
     context.term()
 
 
-@pytest.mark.parametrize("end", ["slices", "requests", "documents_out"])
+@pytest.mark.parametrize("end", ["slices", "resend", "requests", "documents_out"])
 def test_an_address_in_use_stops_the_start(quick_settings, end):
     context = zmq.Context()
     taken = context.socket(zmq.REP)

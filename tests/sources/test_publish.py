@@ -16,10 +16,11 @@ import zmq
 from dranspose.data.stream1 import Stream1Packet
 
 from monitor.errors import EngineUnreachable, SettingError, SourceError
-from monitor.records import ScanEnd, ScanStart, SliceFrame
+from monitor.records import ResendEnd, ResendQuestion, ScanEnd, ScanStart, SliceFrame
 from monitor.sources.publish import publish
 from monitor.sources.volume import Volume, open_volumes
 from monitor.wire import documents, stins
+from monitor.wire.resend import decode_answer, encode_question
 from tests.sources.mpt_files import mpt_text
 
 pytest.importorskip("bluesky")
@@ -136,6 +137,32 @@ def test_given_voxel_size_is_sent(volumes: list[Volume], listen: Any) -> None:
     records = [stins.decode(frames) for frames in listener.messages]
     assert records[0].voxel_size_um == (0.717, 0.717, 0.717)
     np.testing.assert_array_equal(records[1].data, next(volumes[0].slices()))
+
+
+def test_what_was_published_can_be_asked_for_again(volumes: list[Volume], listen: Any) -> None:
+    endpoint, resend = free_endpoints(2)
+    listener = listen(endpoint)
+    with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
+        dealer.linger = 0
+        dealer.connect(resend)
+        heard: list[Any] = []
+
+        def ask(text: str, sent: int, total: int) -> None:
+            if sent == 4:
+                question = ResendQuestion("B", 0, (1, 3, 4), header=True)
+                dealer.send(encode_question(question))
+                while not heard or not isinstance(heard[-1], ResendEnd):
+                    assert dealer.poll(5000)
+                    heard.append(decode_answer(dealer.recv_multipart()))
+
+        publish(volumes[:1], cell="B", endpoint=endpoint, resend=resend, progress=ask)
+        listener.wait(is_end_of_scan(0))
+    start = stins.decode(listener.messages[0])
+    assert isinstance(start, ScanStart) and start.resend == resend
+    first, *slices, end = heard
+    assert first == start and end.frames == (4,), "not sent yet"
+    assert [record.frame for record in slices] == [1, 3]
+    np.testing.assert_array_equal(slices[0].data, list(volumes[0].slices())[1])
 
 
 @pytest.mark.parametrize("mode", ["own", "scaled"])

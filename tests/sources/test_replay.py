@@ -72,6 +72,9 @@ def two_cells() -> list[tuple[str, Record]]:
     made += streams[1][len(streams[0]) :]
     repeat = streams[0][5]
     made.insert(30, repeat)
+    header, again = streams[0][0][1], streams[0][7][1]
+    made.append(("resend", dataclasses.replace(header, recovered=True)))
+    made.append(("resend", dataclasses.replace(again, recovered=True)))
     made += [
         ("documents", cycler_event("A", 1.6e9 + 100, 0.05)),
         ("slices", BadInput("slices", "not_json", "a message is not JSON")),
@@ -80,6 +83,7 @@ def two_cells() -> list[tuple[str, Record]]:
         ("operator", PolicyChange("B", "off", 3, "J. D.", 4.0)),
         ("operator", OperatorNote("", "Küvette gewechselt \U0001f50b", "J. D.", 0, 5.0)),
         ("operator", Acknowledgement("A", 9999, "", 6.0)),
+        ("slices", FeedQuiet(cell="B", run="r", scan=0)),
         ("slices", FeedQuiet()),
     ]
     return made
@@ -102,6 +106,8 @@ def test_the_same_records_in_the_same_order(tmp_path: Path) -> None:
     array = made.pop(4)[1], back.pop(4)[1]
     assert array[0].doc["a"].tolist() == array[1].doc["a"].tolist()
     assert all(same(a, b) for (_, a), (_, b) in zip(made, back, strict=True))
+    assert [r.recovered for _, r in back if isinstance(r, ScanStart)] == [False, False, True]
+    assert sum(r.recovered for _, r in back if isinstance(r, SliceFrame)) == 1
     assert not any(r.data.flags.writeable for _, r in back if isinstance(r, SliceFrame))
 
 

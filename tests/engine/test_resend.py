@@ -1,0 +1,338 @@
+"""Lost slices from real services over real sockets: good ones, bad ones, and none."""
+
+import json
+import time
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+import zmq
+
+from monitor.core.session import Session
+from monitor.engine.resend import (
+    BATCHES_IN_FLIGHT,
+    MAX_ENDPOINTS,
+    Resender,
+)
+from monitor.errors import SettingError
+from monitor.processes import free_addresses
+from monitor.records import BadInput, FeedQuiet, ScanResult, ScanStart, SliceFrame
+from monitor.settings import FeedSettings
+from monitor.sources.resend import ResendService
+from monitor.wire import resend as wire
+from monitor.wire import stins
+from tests.core.experiment import SHAPE, scan_records, settings
+from tests.core.test_session import finals, run
+from tests.core.test_session_resend import results
+
+PATIENCE_S = 20.0
+FEEDS = FeedSettings(quiet_s=0.3)
+
+
+class Clock:
+    """Runs, and can be set ahead."""
+
+    def __init__(self):
+        self.ahead = 0.0
+
+    def __call__(self):
+        return time.monotonic() + self.ahead
+
+
+class Bench:
+    """A session and what recovers for it, without an engine around."""
+
+    def __init__(self, feeds=FEEDS):
+        self.clock = Clock()
+        self.session = Session(settings(feeds=feeds.model_dump()))
+        self.resender = Resender(feeds, clock=self.clock)
+        self.outputs, self.taken = [], []
+
+    def feed(self, records):
+        self.outputs += run(records, self.session)
+
+    def turn(self):
+        """One turn of the engine's loop."""
+        for received in self.resender.take():
+            self.taken.append(received)
+            self.feed([received.record])
+        session = self.session
+        hopeless = self.resender.look(session.lacking, session.unknown, session.resend_addresses)
+        for key in hopeless:
+            self.feed([FeedQuiet(cell=key.cell, run=key.run, scan=key.scan)])
+
+    def until(self, met):
+        end = time.monotonic() + PATIENCE_S
+        while not met():
+            assert time.monotonic() < end, (self.session.feeds, self.session.lacking)
+            self.turn()
+            time.sleep(0.002)
+
+    def for_a_while(self, seconds):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.turn()
+            time.sleep(0.002)
+
+    def until_done(self, count=1):
+        self.until(lambda: len(finals(self.outputs)) == count)
+        return finals(self.outputs)
+
+    def bad(self):
+        return self.session.feeds["slices"]["bad"]
+
+
+@pytest.fixture
+def bench():
+    made = []
+
+    def make(**feeds):
+        made.append(Bench(FeedSettings(**{"quiet_s": 0.3, **feeds})))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.resender.close()
+
+
+@pytest.fixture
+def service():
+    (address,) = free_addresses(1)
+    with ResendService(address) as made:
+        yield made
+
+
+class Script:
+    """A service of a few lines: answers as it is told to, and counts what it is asked."""
+
+    def __init__(self, answer=lambda question: []):
+        (self.address,) = free_addresses(1)
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.ROUTER)
+        self._socket.bind(self.address)
+        self._answer = answer
+        self.asked = []
+
+    def serve(self):
+        while self._socket.poll(0):
+            sender, question = self._socket.recv_multipart()
+            self.asked.append(json.loads(question))
+            for frames in self._answer(self.asked[-1]):
+                self._socket.send_multipart([sender, *frames])
+
+    def close(self):
+        self._context.destroy(linger=0)
+
+
+@contextmanager
+def scripted(bench, answer=lambda question: []):
+    """A scripted service that is served in the turns of the bench."""
+    script = Script(answer)
+    turn = bench.turn
+    bench.turn = lambda: (script.serve(), turn())
+    try:
+        yield script
+    finally:
+        script.close()
+
+
+def offered(address, scan=0):
+    return scan_records(scan, resend=address)
+
+
+def kept(service, records):
+    for record in records:
+        if isinstance(record, ScanStart):
+            service.keep(record, stins.encode_start(record))
+        elif isinstance(record, SliceFrame):
+            service.keep(record, stins.encode_slice(record))
+
+
+def without(feed, *frames):
+    return [r for r in feed if not (isinstance(r, SliceFrame) and r.frame in frames)]
+
+
+def test_what_was_lost_comes_and_the_maps_are_those_of_a_clean_run(bench, service):
+    feed = offered(service.address)
+    kept(service, feed)
+    one = bench()
+    one.feed(without(feed, 0, 13, 40, 41, 95))
+    (result,) = one.until_done()
+    assert list(np.flatnonzero(result.ledger == 2)) == [0, 13, 40, 41, 95]
+    assert results(one.outputs) == results(run(feed))
+    assert {received.feed for received in one.taken} == {"resend"}
+    assert all(len(received.frames) == 2 for received in one.taken)
+    assert not one.resender.is_waiting
+
+
+def test_it_comes_while_the_scan_runs(bench, service):
+    feed = offered(service.address)
+    kept(service, feed)
+    one = bench()
+    one.feed(without(feed[:82], 4, 70))
+    one.turn()  # the connection is made
+    one.until(lambda: not len(one.session.lacking[0].lost))
+    assert list(one.session.lacking[0].passed) == [70], "it may be merely out of order"
+    assert one.session.feeds["slices"]["recovered"] == 1
+
+
+def test_questions_are_small_and_few_at_a_time(bench):
+    one = bench()
+    with scripted(one) as script:
+        feed = offered(script.address)
+        one.feed(without(feed, *range(90)))
+        one.until(lambda: len(script.asked) == BATCHES_IN_FLIGHT)
+        one.for_a_while(0.5)
+        assert len(script.asked) == BATCHES_IN_FLIGHT, "the others wait for answers"
+        assert [len(question["frames"]) for question in script.asked] == [64, 26]
+        assert one.resender.is_waiting and one.resender.busy_cells == {"A"}
+
+
+def test_a_service_that_says_nothing_is_asked_again_and_given_up(bench):
+    one = bench()
+    with scripted(one) as script:
+        feed = offered(script.address)
+        one.feed(without(feed, 40))
+        end = time.monotonic() + PATIENCE_S
+        while not finals(one.outputs):
+            assert time.monotonic() < end
+            one.turn()
+            one.clock.ahead += 0.05
+            time.sleep(0.001)
+        assert [q["frames"] for q in script.asked] == [[40]] * 6
+        assert one.clock.ahead < 30
+        one.turn()
+    (result,) = finals(one.outputs)
+    assert list(np.flatnonzero(result.ledger == 0)) == [40]
+    assert one.resender.busy_cells == set()
+
+
+def test_nobody_at_the_address_is_given_up_too(bench):
+    (nobody,) = free_addresses(1)
+    one = bench()
+    one.feed(without(offered(nobody), 40))
+    while not finals(one.outputs):
+        one.turn()
+        one.clock.ahead += 0.05
+        assert one.clock.ahead < 30
+    assert list(np.flatnonzero(finals(one.outputs)[0].ledger == 0)) == [40]
+
+
+def test_what_the_service_does_not_have_is_believed_at_once_when_the_scan_is_over(bench, service):
+    feed = offered(service.address)
+    kept(service, without(feed, 40, 41))
+    one = bench()
+    begin = time.monotonic()
+    one.feed(without(feed, 39, 40, 41, 42))
+    (result,) = one.until_done()
+    assert list(np.flatnonzero(result.ledger == 0)) == [40, 41]
+    assert list(np.flatnonzero(result.ledger == 2)) == [39, 42]
+    assert time.monotonic() - begin < 5
+
+
+def test_a_service_that_loses_answers_and_mixes_in_garbage_costs_time_alone(bench, service):
+    feed = offered(service.address)
+    images = {r.frame: stins.encode_slice(r) for r in feed if isinstance(r, SliceFrame)}
+    rng = np.random.default_rng(0)
+
+    def answer(question):
+        found = [[b"\xff"], [b'{"htype":"resend_end"}'], [b"[" * 9999], [images[3][0], b"short"]]
+        found += [stins.encode_start(feed[0]), stins.encode_end(feed[-1])]
+        found += [images[frame] for frame in question["frames"] if rng.random() < 0.8]
+        end = {"htype": "resend_end", "cell": "A", "scan": 0, "frames": [], "id": question["id"]}
+        return [*found, [json.dumps(end).encode()]]
+
+    one = bench()
+    with scripted(one, answer) as script:
+        feed[0] = offered(script.address)[0]
+        one.feed(without(feed, *range(3, 60, 3)))
+        one.until_done()
+    assert results(one.outputs) == results(run(feed))
+    assert set(one.bad()) == {"not_json", "bad_request", "bad_length", "unasked", "unknown_htype"}
+
+
+def test_a_header_that_was_missed_is_asked_for_where_the_settings_say(bench, service):
+    feed = offered(service.address)
+    kept(service, feed)
+    one = bench(resend=[service.address])
+    one.feed(feed[60:70])
+    one.until(lambda: one.session.lacking)
+    one.feed(feed[70:])
+    (result,) = one.until_done()
+    assert result.complete and int((result.ledger == 2).sum()) == 69
+    assert results(one.outputs) == results(run(feed))
+
+
+def test_a_header_is_not_asked_for_without_end_nor_of_nobody(bench):
+    one, lonely = bench(), bench()
+    lonely.feed(offered("")[60:62])
+    lonely.for_a_while(0.1)
+    assert not lonely.resender.is_waiting
+    with scripted(one) as script:
+        one.feed(without(offered(script.address), 7)[:50])  # the address is known by it
+        one.feed(scan_records(1)[20:30])
+        for _ in range(3000):
+            one.turn()
+            one.clock.ahead += 0.05
+        headers = [q for q in script.asked if q.get("header")]
+        assert 2 <= len(headers) <= 6
+        assert all((q["scan"], q["frames"], q["stream"]) == (1, [], "s") for q in headers)
+
+
+def test_a_header_of_another_session_is_not_taken(bench):
+    other = stins.encode_start(scan_records(1, stream="other")[0])
+    one = bench()
+    with scripted(one, lambda question: [other]) as script:
+        one.feed([offered(script.address)[0], *scan_records(1)[20:30]])
+        one.until(lambda: one.bad().get("unasked"))
+    assert {lacking.key.scan for lacking in one.session.lacking} == {0}
+
+
+def test_an_address_that_cannot_be_reached_is_told_once_and_costs_no_more(bench):
+    away = "tcp://10.9.8.7:5602"  # the host of the slices, but no key of it is known
+    one = bench(slices=("tcp://10.9.8.7:5601",))
+    one.feed(without(offered(away), 40))
+    while not finals(one.outputs):
+        one.turn()
+        one.clock.ahead += 0.05
+        assert one.clock.ahead < 30
+    (told,) = [t.record for t in one.taken if isinstance(t.record, BadInput)]
+    assert told.kind == "resend_refused" and "server_keys" in told.text
+    assert "\n" not in told.text
+
+
+@pytest.mark.parametrize("address", ["tcp://10.9.8.7:5602", "nowhere", "tcp://127.0.0.1"])
+def test_a_wrong_address_in_the_settings_stops_the_start(address):
+    with pytest.raises(SettingError, match=r"feeds\.resend"):
+        Resender(FeedSettings(resend=(address,)))
+
+
+def test_connections_are_few(bench):
+    one = bench()
+    begin = offered("")[0]
+    addresses = free_addresses(MAX_ENDPOINTS + 3)
+    for number, address in enumerate(addresses):
+        feed = offered(address, scan=number)
+        one.feed(feed[:3])
+        one.turn()
+        one.feed([FeedQuiet(given_up=True)])
+    assert len(one.resender._endpoints) == MAX_ENDPOINTS
+    assert begin.slice_count == SHAPE[0]
+    assert sum(isinstance(o, ScanResult) and not o.provisional for o in one.outputs) == 11
+
+
+def test_closing_twice_is_closing():
+    one = Resender(FeedSettings(resend=("tcp://127.0.0.1:5602",)))
+    assert not one.is_waiting
+    one.close()
+    one.close()
+
+
+def test_the_question_on_the_wire(bench):
+    one = bench()
+    with scripted(one) as script:
+        one.feed(without(offered(script.address), 40))
+        one.until(lambda: script.asked)
+    question = wire.decode_question(json.dumps(script.asked[0]).encode())
+    assert (question.cell, question.scan, question.frames) == ("A", 0, (40,))
+    assert (question.stream, question.header) == ("s", False)
