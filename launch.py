@@ -253,6 +253,9 @@ def publish(
     scan_interval: Annotated[
         float | None, typer.Option(min=0.001, help="Seconds of the data's time between scans.")
     ] = None,
+    resend: Annotated[
+        str, typer.Option(help="Address where lost slices can be asked for again; none by default.")
+    ] = "",
 ) -> None:
     """Stream real volumes and an EC-Lab file as live feeds."""
     with one_line_errors():
@@ -285,6 +288,7 @@ def publish(
                 documents_out=documents_out,
                 period_s=period,
                 scan_interval_s=scan_interval,
+                resend=resend,
                 stop=stop,
                 progress=tell,
             )
