@@ -47,6 +47,7 @@ class Board(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.cards: dict[str, CellCard] = {}
+        self._made: dict[str, CellCard] = {}
         self._columns = 0
         inside = QWidget()
         self._grid = QGridLayout(inside)
@@ -90,15 +91,13 @@ class Board(QWidget):
     def _make(self, names: list[str]) -> None:
         for card in self.cards.values():
             self._grid.removeWidget(card)
-        kept = {name: self.cards.pop(name) for name in names if name in self.cards}
-        for card in self.cards.values():
-            card.deleteLater()
-        self.cards = {}
+            card.hide()
+        # made once and kept: what Python holds of a widget is not always let go with it
         for name in names:
-            card = kept.get(name) or CellCard(name)
-            if name not in kept:
-                card.opened.connect(self.cell_opened)
-            self.cards[name] = card
+            if name not in self._made:
+                self._made[name] = CellCard(name)
+                self._made[name].opened.connect(self.cell_opened)
+        self.cards = {name: self._made[name] for name in names}
         self._columns = 0
         self._arrange()
         self.empty.setVisible(not names)

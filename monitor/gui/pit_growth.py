@@ -69,7 +69,7 @@ class PitGrowth(QWidget):
         self.plot.getAxis("left").setWidth(theme.px(48))
         for curve, colour in ((self.depth_curve, c.depth), (self.diameter_curve, c.accent)):
             curve.setPen(pg.mkPen(colour, width=1.5))
-            curve.setSymbolBrush(colour)
+            curve.setSymbolBrush(theme.brush(colour))
             curve.setSymbolPen(None)
             curve.setSymbolSize(theme.px(6))
         self.key.setText(

@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtGui import QColor, QFont, QPalette
+from PySide6.QtGui import QBrush, QColor, QFont, QPalette
 from PySide6.QtWidgets import QApplication
 
 Shade = Literal["dark", "light"]
@@ -265,6 +266,12 @@ def axis_font() -> QFont:
     font = QFont(FAMILY)
     font.setPointSizeF(8 * _scale)
     return font
+
+
+@lru_cache(maxsize=64)
+def brush(colour: str) -> QBrush:
+    """The same brush for the same colour: pyqtgraph keeps each that it has drawn a symbol with."""
+    return QBrush(QColor(colour))
 
 
 def rgb(colour: str) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:

@@ -170,7 +170,7 @@ class TrendView(Card):
             if kind == "o":
                 curve.setSymbol("o")
                 curve.setSymbolSize(6)
-                curve.setSymbolBrush(colour)
+                curve.setSymbolBrush(theme.brush(colour))
                 curve.setSymbolPen(None)
         self.scan_marks.setPen(pg.mkPen(c.back))
         dash = pg.QtCore.Qt.PenStyle.DotLine
@@ -236,7 +236,7 @@ class TrendView(Card):
         seen = np.isfinite(on_curve) & np.isfinite(self._places)
         c = theme.palette()
         colours = [c.warn if scan["reason"] in ("extra", "manual") else c.text for scan in scans]
-        brushes = [pg.mkBrush(c) for c, k in zip(colours, seen, strict=True) if k]
+        brushes = [theme.brush(c) for c, k in zip(colours, seen, strict=True) if k]
         self.scan_marks.setData(self._places[seen], on_curve[seen], brush=brushes)
 
     def _draw_scans(self, scans: Sequence[Mapping[str, Any]], against: str) -> None:
