@@ -68,6 +68,14 @@ class Assembly:
         """True where more waits than memory is meant for."""
         return self._waiting_bytes > self._memory_bytes
 
+    @property
+    def pressed(self) -> bool:
+        """True where one slice more would give up a gap among those to be walked next."""
+        slice_bytes = self._waiting_bytes // max(1, len(self._waiting))
+        if self._waiting_bytes + slice_bytes <= self._memory_bytes:
+            return False
+        return bool((self.ledger[self._next : self._next + kernels.SLAB] == LEDGER_MISSING).any())
+
     def add(self, frame: SliceFrame) -> Arrival:
         """Take one slice. Its index, shape and type have been checked."""
         if self.ledger[frame.frame]:

@@ -88,6 +88,11 @@ class RunningScan:
         """Whether slices are missing that can be asked for, and may come in time."""
         return bool(self._resend[1]) and not self.hopeless and self._assembly.wanted.size > 0
 
+    @property
+    def pressed(self) -> bool:
+        """Whether a slice that can be asked for is about to be given up."""
+        return bool(self._resend[1]) and not self.hopeless and self._assembly.pressed
+
     def ask_at(self, stream: str, address: str) -> None:
         """Slices of this stream can be asked for at an address; "": nowhere."""
         self._resend = (stream, address)

@@ -178,6 +178,11 @@ class Session:
         ]
 
     @property
+    def pressed(self) -> bool:
+        """Whether the next slice may make a scan give up one that can be asked for."""
+        return any(scan.pressed for cell in self._cells.values() for scan in cell.open.values())
+
+    @property
     def unknown(self) -> tuple[Unknown, ...]:
         """Scans of which something has come, but no header."""
         return self._recovery.unknown

@@ -26,7 +26,7 @@ from monitor.wire.stins import Frame
 
 BATCH_SLICES, BATCH_BYTES = 64, 2**26
 BATCHES_IN_FLIGHT = 2
-ANSWER_S = 2.0
+ANSWER_S, SILENT_S = 2.0, 1.0
 MAX_ENDPOINTS = 8
 ANSWERS_WAITING = 2 * BATCHES_IN_FLIGHT * BATCH_SLICES
 ANSWERS_AT_ONCE = 64
@@ -49,6 +49,7 @@ class _Endpoint:
     def __init__(self, socket: zmq.Socket[bytes]) -> None:
         self.socket = socket
         self.batches: list[_Batch] = []
+        self._silent_since: float | None = None
 
     @property
     def has_room(self) -> bool:
@@ -61,10 +62,18 @@ class _Endpoint:
         except zmq.Again:
             return False
         self.batches.append(_Batch(key, question, now + ANSWER_S))
+        self._silent_since = now if self._silent_since is None else self._silent_since
         return True
+
+    def is_expecting(self, now: float) -> bool:
+        """Whether an answer is on its way, as far as can be told: a service that has said nothing
+        to the questions of the last second will not do so in the next."""
+        silent = 0.0 if self._silent_since is None else now - self._silent_since
+        return bool(self.batches) and silent < SILENT_S
 
     def heard(self, now: float) -> None:
         """A part of an answer has come: the rest may take its time."""
+        self._silent_since = None
         for batch in self.batches:
             batch.until = max(batch.until, now + ANSWER_S)
 
@@ -117,6 +126,11 @@ class Resender:
     def is_waiting(self) -> bool:
         """Whether answers are on their way."""
         return any(endpoint.batches for endpoint in self._endpoints.values())
+
+    @property
+    def is_expecting(self) -> bool:
+        """Whether answers are on their way from a service that answers."""
+        return any(one.is_expecting(self._clock()) for one in self._endpoints.values())
 
     @property
     def busy_cells(self) -> set[str]:

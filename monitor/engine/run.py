@@ -38,6 +38,7 @@ from monitor.settings import Settings
 
 POLL_MS, ASKING_MS = 50, 5
 SHOW_EVERY_S = 0.05
+HOLD_S, HOLD_STEP_S = 0.5, 0.001
 MAX_ORDERS = 100
 
 
@@ -124,8 +125,9 @@ class Engine:
         while not stop.is_set():
             for received in self._source.take(ASKING_MS if self._is_asking else POLL_MS):
                 self._handle(received)
-            if self._resender is not None:
-                self._recover(self._resender)
+                if self._resender is not None and self._session.pressed:
+                    self._hold(self._resender, stop)
+            self._recover()
             if self._requester is not None:
                 self._beside(self._requester)
             self._show(())
@@ -147,12 +149,24 @@ class Engine:
         """Whether an answer is awaited, beside the feeds."""
         return bool(self._asked) or (self._resender is not None and self._resender.is_waiting)
 
-    def _recover(self, resender: Resender) -> None:
+    def _hold(self, resender: Resender, stop: threading.Event) -> None:
+        """The slices behind a lost one fill the memory for that: before the next one has it given
+        up, it is waited for, a moment."""
+        end = time.monotonic() + HOLD_S
+        self._recover()
+        while self._session.pressed and resender.is_expecting and not stop.wait(HOLD_STEP_S):
+            self._recover()
+            if time.monotonic() > end:
+                return
+
+    def _recover(self) -> None:
         """What was lost on the way is taken in, and asked for; or given up, at the end."""
-        for received in resender.take():
+        if self._resender is None:
+            return
+        for received in self._resender.take():
             self._handle(received)
         session = self._session
-        for key in resender.look(session.lacking, session.unknown, session.resend_addresses):
+        for key in self._resender.look(session.lacking, session.unknown, session.resend_addresses):
             quiet = FeedQuiet(cell=key.cell, run=key.run, scan=key.scan)
             self._handle(Received("slices", None, quiet))
 

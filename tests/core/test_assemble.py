@@ -102,6 +102,32 @@ def test_vertical_slices_leave_in_order_at_once():
     assert not assembly.full
 
 
+@settings(max_examples=60)
+@given(st.permutations(range(COUNT)), st.integers(2, 40), st.booleans())
+def test_no_gap_is_given_up_without_being_pressed_before(order, kept, sparing):
+    assembly = Assembly(start((COUNT, 3, 4), dtype="uint8"), kept * SIZE)
+    for index in order:
+        pressed, walked = assembly.pressed, assembly._next
+        assembly.add(frame(index))
+        assembly.runs(sparing=sparing)
+        gaps = np.flatnonzero(assembly.ledger[walked : assembly._next] == 0)
+        assert pressed or not gaps.size
+
+
+def test_it_is_not_pressed_where_nothing_is_missing():
+    """However full: while no grey levels are known, everything waits."""
+    assembly = Assembly(start((COUNT, 3, 4), dtype="uint8"), 20 * SIZE)
+    for index in range(60):
+        assembly.add(frame(index))
+        assert not assembly.pressed
+        assembly.runs(sparing=True)
+    assembly.add(frame(61))
+    for index in range(62, COUNT):
+        assembly.add(frame(index))
+        assembly.runs(sparing=True)
+    assert assembly.ledger[60] == 0
+
+
 def test_recovered_slices_are_marked_and_what_was_passed_is_not_wanted_any_more():
     assembly = Assembly(start((COUNT, 3, 4), dtype="uint8"), 10 * SIZE)
     assert list(assembly.wanted) == list(range(COUNT))

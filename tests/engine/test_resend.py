@@ -24,6 +24,7 @@ from monitor.wire import stins
 from tests.core.experiment import SHAPE, scan_records, settings
 from tests.core.test_session import finals, run
 from tests.core.test_session_resend import results
+from tests.engine.test_run import Bench as EngineBench
 
 PATIENCE_S = 20.0
 FEEDS = FeedSettings(quiet_s=0.3)
@@ -336,3 +337,45 @@ def test_the_question_on_the_wire(bench):
     question = wire.decode_question(json.dumps(script.asked[0]).encode())
     assert (question.cell, question.scan, question.frames) == ("A", 0, (40,))
     assert (question.stream, question.header) == ("s", False)
+
+
+@contextmanager
+def engine(folder, kept):
+    """An engine whose memory holds so many slices that wait for another."""
+    memory = {"reorder_memory_MB": kept * 48 * 48 * 2 / 1e6, "quiet_s": 0.3}
+    made = EngineBench(folder, feeds=memory)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize("kept_slices", [12, 30])
+def test_slices_that_come_in_a_heap_do_not_push_out_what_is_asked_for(
+    tmp_path, service, kept_slices
+):
+    """The memory holds fewer than come before the first answer can: then taking them pauses."""
+    feed = offered(service.address)
+    kept(service, feed)
+    lost = (5, 23, 24, 50, 88, 95)
+    with engine(tmp_path, kept_slices) as made:
+        made.feed.put(feed[:1])
+        made.until(lambda state: state["cells"]["A"]["running"])
+        time.sleep(0.2)  # the connection is made
+        made.feed.put(without(feed[1:], *lost))
+        state = made.scans(1)
+        (scan,) = state["cells"]["A"]["scans"]
+        assert (scan["slices_missing"], scan["slices_recovered"]) == (0, len(lost))
+
+
+def test_a_service_that_says_nothing_does_not_hold_a_stream_up_for_long(tmp_path):
+    script = Script()
+    try:
+        feed = offered(script.address)
+        with engine(tmp_path, 12) as made:
+            begin = time.monotonic()
+            made.feed.put(without(feed, *range(2, 90, 8)))
+            made.until(lambda state: (state["cells"]["A"]["running"] or {}).get("received") == 85)
+            assert time.monotonic() - begin < 4  # twelve holes, and half a second for each
+    finally:
+        script.close()
