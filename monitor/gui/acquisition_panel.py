@@ -225,10 +225,11 @@ class AcquisitionPanel(Card):
         self.budget.setValue(int(policy.get("max_scans") or 0))
         self.budget.blockSignals(False)
         spent, most = policy.get("extra_scans"), policy.get("max_scans")
-        text = "" if spent is None else f"{spent} of {most} extra scans spent"
-        if policy.get("refusal"):
-            text += f"; no more now: {policy['refusal']}"
-        self.spent.setText(text)
+        parts = [] if spent is None else [f"{spent} of {most} extra scans spent"]
+        if policy.get("refusal") and spent is not None:
+            parts.append(f"no more now: {policy['refusal']}")
+        self.spent.setText("; ".join(parts))
+        self.spent.setVisible(bool(parts))
         self.spent.setWordWrap(True)
 
     def _draw_suggestion(self, cell: Mapping[str, Any] | None) -> None:

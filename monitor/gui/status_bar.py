@@ -57,7 +57,8 @@ class StatusBar(QFrame):
         ):
             widget.setText(_feed_text(title, health, feeds.get(feed, {})))
             widget.setToolTip(_feed_tip(feed, health, feeds.get(feed, {})))
-        self.rate.setText(f"{snapshot.rate_MB_s:.0f} MB/s" if snapshot.rate_MB_s >= 0.5 else "")
+        self.rate.setText(f"{snapshot.rate_MB_s:.0f} MB/s")
+        self.rate.setVisible(snapshot.rate_MB_s >= 0.5)
         self._draw_recorder(state.get("recorder") or {})
 
     def _draw_engine(self, snapshot: Snapshot) -> None:
