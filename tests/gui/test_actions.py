@@ -1,16 +1,20 @@
 """Every action of the screen, by key or mouse, before an engine that computes and records."""
 
 import csv
+import gc
 import io
+from collections import Counter
 from xml.etree import ElementTree
 
 import numpy as np
+import pyqtgraph as pg
 import pytest
 from PySide6.QtCore import QPointF, QSettings, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QFileDialog
 
 from monitor.gui import theme
+from monitor.gui.board_card import CellCard
 from monitor.gui.client import Client
 from monitor.gui.window import Window
 from tests.gui.live import LiveEngine
@@ -491,3 +495,38 @@ def test_a_recording_is_opened_beside_the_engine(engine, window, qtbot, tmp_path
     wait(qtbot, lambda: shows(window, "height", 2))
     assert not window.acquisition.extra.isEnabled()
     assert window.acquisition.extra.toolTip()
+
+
+def test_going_about_makes_no_new_plots_and_keeps_no_dialogs(engine, window, qtbot):
+    """Plots leak when they are destroyed (pyqtgraph#2672): none may be made after the start."""
+
+    def alive():
+        gc.collect()
+        kinds = (pg.PlotItem, pg.ROI, pg.ImageItem, CellCard, QFileDialog)
+        return Counter(type(o).__name__ for o in gc.get_objects() if isinstance(o, kinds))
+
+    def go_round():
+        window.steering.toggle_board()
+        wait(qtbot, lambda: len(window.board.cards) == 2)
+        for cell in ("B", "A"):
+            window.steering.choose_cell(cell)
+            wait(qtbot, lambda: "map" in window.snapshot.answers)
+        window.choose(scan=1, pinned=0, comparison="beside", pit=1)
+        for tool in ("rectangle", "polygon", "line", "none"):
+            window.map.use_tool(tool)
+        for view in ("relief", "distribution", "profile", "events", "pits", "trend"):
+            window.layouts.bring(view)
+            qtbot.wait(20)
+        window.desk.ask_window_picture()
+        for dialog in window.findChildren(QFileDialog):
+            dialog.close()
+        window.toggle_shade()
+        window.desk.connect_to(engine.pull_address)
+        wait(qtbot, lambda: window.snapshot.state is not None)
+
+    for _ in range(2):
+        go_round()
+    before = alive()
+    for _ in range(4):
+        go_round()
+    assert alive() == before
