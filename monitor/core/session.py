@@ -76,7 +76,9 @@ class Session:
         self._streams = Streams()
         self._recovery = Recovery(settings.feeds)
         self._desk = Desk(settings)
-        self._bad: dict[str, Counter[str]] = {"slices": Counter(), "documents": Counter()}
+        self._bad: dict[str, Counter[str]] = {
+            feed: Counter() for feed in ("slices", "documents", "requests")
+        }
         self._counts: Counter[str] = Counter()
         self._time = 0.0
         self._number = 0
@@ -97,6 +99,7 @@ class Session:
                 case CyclerDocument():
                     self._document(record)
                 case ScanReply():
+                    self._counts["replies"] += 1
                     self._give_out(self._desk.reply(record))
                 case OperatorRequest() | PolicyChange() | OperatorNote() | Acknowledgement():
                     self._order(record)
@@ -125,6 +128,10 @@ class Session:
                 "messages": self._counts["documents"],
                 "readings": self._counts["readings"],
                 "bad": dict(self._bad["documents"]),
+            },
+            "requests": {
+                "messages": self._counts["replies"],
+                "bad": dict(self._bad["requests"]),
             },
         }
 

@@ -15,7 +15,7 @@ from monitor.recording.read import Experiment
 from monitor.records import Event
 
 HEAD_BYTES = 256
-TELLING = {b"slices": b',"header"', b"documents": b',"name"'}
+TELLING = {b"slices": b',"header"', b"documents": b',"name"', b"replies": b',"reply"'}
 """By feed, what follows it in the journal's line of a message that could be read."""
 
 
@@ -46,13 +46,14 @@ def feed_counters(
             "readings": readings,
             "bad": bad["documents"],
         },
+        "requests": {**common, "messages": messages["replies"], "bad": bad["requests"]},
     }
 
 
 def _told(outputs: Iterable[Any]) -> tuple[Counter[str], dict[str, Counter[str]]]:
     """Messages lost by stream, and bad ones by feed and kind."""
     lost: Counter[str] = Counter()
-    bad: dict[str, Counter[str]] = {"slices": Counter(), "documents": Counter()}
+    bad: dict[str, Counter[str]] = {f: Counter() for f in ("slices", "documents", "requests")}
     for event in outputs:
         if not isinstance(event, Event):
             continue

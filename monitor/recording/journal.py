@@ -34,13 +34,17 @@ from monitor.records import (
     SliceFrame,
 )
 from monitor.wire import stins
-from monitor.wire.documents import ARRAY_KINDS, MAX_BYTES, MAX_TYPE_TEXT
+from monitor.wire.documents import MAX_BYTES, plain_dtype
 from monitor.wire.limits import LARGEST, Limits
 
 MAX_WAITING_BYTES = 2**26
 MAX_LINE_BYTES = 8 * MAX_BYTES
 """Of a document, the longest message; each of its bytes may take six in JSON."""
 MAX_ARRAY_BYTES = MAX_BYTES
+DAMAGED = (
+    ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError,
+)  # fmt: skip
+"""What reading a line raises that was not written by a `JournalWriter`."""
 RESEND_FEED = "resend"
 """`feed` of a line whose message had been lost and came because it was asked for."""
 NAMES: dict[str, type[Any]] = {
@@ -172,7 +176,7 @@ def lines(path: Path) -> Iterator[dict[str, Any]]:
                     yield _entry(line)
                 elif len(line) == MAX_LINE_BYTES:
                     raise ValueError
-    except (ValueError, TypeError, LookupError, RecursionError):
+    except DAMAGED:
         raise RecordingError(f"{path}: line {number} is damaged") from None
     except OSError as error:
         raise RecordingError(f"{path}: cannot be read ({error.strerror})") from None
@@ -205,10 +209,8 @@ def _untagged(found: dict[str, Any]) -> Any:
 
 
 def _array(values: Any, name: Any) -> NDArray[Any]:
-    if not isinstance(name, str) or len(name) > MAX_TYPE_TEXT:
-        raise ValueError
-    dtype = np.dtype(name)
-    if dtype.kind not in ARRAY_KINDS or dtype.itemsize * _count(values) > MAX_ARRAY_BYTES:
+    dtype = plain_dtype(name)
+    if dtype.itemsize * _count(values) > MAX_ARRAY_BYTES:
         raise ValueError
     return np.array(values, dtype)
 

@@ -267,9 +267,12 @@ class ExperimentWriter:
         return {"file": cell.open[start.key].path.name}
 
     def _free_path(self, cell: CellFiles, number: int) -> Path:
-        """Another run may count its scans from 0 again: then the next free number is taken."""
+        """Another run may count its scans from 0 again: then the next free number is taken. A part
+        that was left unfinished keeps its name too."""
         taken = {scan.path for scan in (*cell.open.values(), *cell.done.values())}
-        while (path := cell.folder / layout.scan_name(number)) in taken or path.exists():
+        while (path := cell.folder / layout.scan_name(number)) in taken or (
+            path.exists() or path.with_name(path.name + layout.PART).exists()
+        ):
             number += 1
         return path
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from monitor.errors import BadMessage, RecordingError
 from monitor.recording import checked, layout
-from monitor.recording.journal import record_of, slice_of
+from monitor.recording.journal import DAMAGED, record_of, slice_of
 from monitor.recording.read import Experiment, Scan
 from monitor.records import Acknowledgement, Record, SliceFrame
 from monitor.wire import stins
@@ -26,8 +26,7 @@ ScanName = tuple[str, str, int]
 
 SCAN_FILE = re.compile(r"scan_\d{4,18}\.h5")
 LEAST_BYTES_OF_PIXEL = 64
-UNUSABLE = (BadMessage, LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
-"""What lines raise that nobody has written so."""
+UNUSABLE = (BadMessage, *DAMAGED)
 
 
 def replay_records(

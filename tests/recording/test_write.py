@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -20,8 +21,9 @@ from monitor.errors import RecordingError
 from monitor.recording import write
 from monitor.recording.logs import append_readings
 from monitor.recording.read import Scan, open_experiment
-from monitor.records import CURRENT_MAPS, INTERFACE_MAPS, CyclerReading
+from monitor.records import CURRENT_MAPS, INTERFACE_MAPS, CyclerReading, SliceFrame
 from monitor.settings import parse
+from monitor.sources.replay import replay_records
 from tests.recording.synthetic import (
     NX,
     NY,
@@ -223,6 +225,25 @@ def test_another_run_with_the_same_number_gets_a_file_of_its_own(tmp_path: Path)
     recorder.close()
     assert (recorder.folder / "A" / "scan_0000.h5").exists()
     assert (recorder.folder / "A" / "scan_0001.h5.part").exists()
+
+
+def test_a_scan_that_is_left_unfinished_keeps_its_file(tmp_path: Path) -> None:
+    """Runs break off one after the other, each in its scan 0."""
+    recorder = Recorder(settings(tmp_path))
+    volume = Scene().volume(np.full((NY, NX), 60.0))
+    for run in range(2 * write.MAX_OPEN_SCANS):
+        begin = Scene().start(0, 1.6e9 + run, "periodic", "A", 10 * run)
+        begin = replace(begin, key=replace(begin.key, run=f"run {run}"), stream=f"s{run}")
+        for record in messages(begin, volume + run)[: 2 + run % 3]:
+            recorder.write("slices", (), record, ())
+    recorder.close()
+    experiment = open_experiment(tmp_path / "made-up")
+    runs = [scan.header["run"] for scan in experiment.cells["A"].unfinished]
+    assert sorted(runs) == sorted(f"run {run}" for run in range(2 * write.MAX_OPEN_SCANS))
+    slices = [r for _, r in replay_records(experiment) if isinstance(r, SliceFrame)]
+    for frame in slices:
+        np.testing.assert_array_equal(frame.data, volume[frame.frame] + int(frame.stream[1:]))
+    assert len(slices) == sum(1 + run % 3 for run in range(2 * write.MAX_OPEN_SCANS))
 
 
 def test_cycler_and_events(tmp_path: Path) -> None:
