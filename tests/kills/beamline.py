@@ -1,0 +1,140 @@
+"""Two cells whose slices and readings are sent whatever becomes of the engine."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+from typing import Any
+
+import event_model
+import numpy as np
+import zmq
+
+from monitor.records import CyclerDocument, ScanStart, SliceFrame, frozen
+from monitor.sources.resend import ResendService
+from monitor.wire import documents
+from tests.core.phantom import columns, noisy, records, start
+from tests.system.faults import Records, encoded
+
+SHAPE = (120, 64, 64)
+BOTTOM, TOP = 16.2, 96.0
+CELLS = ("A", "B")
+AREA_CM2, UM_PER_MAH_CM2 = 0.2, 4.8491
+PERIOD_S = 1800.0
+
+
+def removed(cell: str, scan: int) -> np.ndarray:
+    """Voxels (64, 64) that have gone: a plateau that recedes, and two pits from scan 2 on."""
+    y, x = np.mgrid[: SHAPE[1], : SHAPE[2]]
+    lost = np.full(SHAPE[1:], (1.0 if cell == "A" else 0.6) * scan)
+    for cy, cx in ((18, 17), (44, 46)) if scan >= 2 else ():
+        inside = 1 - ((y - cy) ** 2 + (x - cx) ** 2) / 11.0**2
+        lost += (2 + 3 * scan) * np.sqrt(np.clip(inside, 0, None))
+    return lost
+
+
+def scan_of(cell: str, scan: int, resend: str) -> Records:
+    """Header, slices and end; each cell has a stream of its own."""
+    top = TOP - removed(cell, scan)
+    clean = columns(np.full(SHAPE[1:], BOTTOM), top, SHAPE[0])
+    reason = "periodic" if scan else "reference"
+    begin = start(SHAPE, scan=scan, name=cell, stream=f"s{cell}", reason=reason, resend=resend)
+    begin = replace(begin, msg_number=scan * (SHAPE[0] + 2))
+    return records(begin, frozen(noisy(clean, seed=2 * scan + (cell == "B"))))
+
+
+def documents_of(cell: str, scans: int) -> list[CyclerDocument]:
+    """A run whose charge is that of what is removed: one reading a minute."""
+    run = event_model.compose_run(metadata={"cell": cell}, uid=f"run-{cell}", time=0.0)
+    keys = {
+        key: {"dtype": "number", "shape": [], "source": "vmp"}
+        for key in ("vmp_potential", "vmp_current", "vmp_charge")
+    }
+    stream = run.compose_descriptor(name="primary", data_keys=keys, uid=f"d-{cell}", time=0.0)
+    made = [
+        CyclerDocument("start", run.start_doc),
+        CyclerDocument("descriptor", stream.descriptor_doc),
+    ]
+    means = [removed(cell, scan).mean() for scan in range(scans)]
+    charges = np.array(means) / UM_PER_MAH_CM2 * AREA_CM2
+    for number, at in enumerate(np.arange(0.0, PERIOD_S * (scans - 1) + 121.0, 60.0)):
+        charge = float(np.interp(at, PERIOD_S * np.arange(scans), charges))
+        data = {"vmp_potential": 2.1, "vmp_current": -0.1, "vmp_charge": -charge}
+        event = stream.compose_event(
+            data=data, timestamps=dict.fromkeys(keys, at), time=at, uid=f"{cell}-{number}"
+        )
+        made.append(CyclerDocument("event", event))
+    return made
+
+
+class Beamline:
+    """Sends all scans at a steady pace; readings up to then, and those again that a new engine has
+    not heard, as a cycler's file does that is read from its start."""
+
+    def __init__(self, slices: str, resend: str, readings: str, scans: int, scan_s: float) -> None:
+        self._scans, self._pause = scans, scan_s / (SHAPE[0] + 2)
+        self._resend = resend
+        self.service = ResendService(resend, kept_scans=6)
+        self._context: zmq.Context[Any] = zmq.Context()
+        self._slices = self._context.socket(zmq.PUB)
+        self._slices.sndhwm = 0
+        self._slices.bind(slices)
+        self._readings = self._context.socket(zmq.XPUB)
+        self._readings.setsockopt(zmq.XPUB_VERBOSER, 1)
+        self._readings.sndhwm = 0
+        self._readings.bind(readings)
+        self._documents = {cell: documents_of(cell, scans) for cell in CELLS}
+        self._told: list[CyclerDocument] = []
+        self.done = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def begin(self) -> None:
+        """Starts sending; an engine must have subscribed."""
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self.service.close()
+        self._context.destroy(linger=0)
+
+    def _run(self) -> None:
+        for scan in range(self._scans):
+            for cell in CELLS:
+                self._tell(cell, PERIOD_S * scan + 31.0)
+                for record in scan_of(cell, scan, self._resend):
+                    self._send(record)
+        for cell in CELLS:
+            self._tell(cell, np.inf)
+        self.done.set()
+        # whoever comes late still hears all readings
+        while not self._stop.is_set():
+            self._hear()
+            time.sleep(0.05)
+
+    def _send(self, record: Any) -> None:
+        frames = encoded(record)
+        if isinstance(record, ScanStart | SliceFrame):
+            self.service.keep(record, frames)
+        self._slices.send_multipart(frames)
+        self._hear()
+        self._stop.wait(self._pause)
+
+    def _tell(self, cell: str, until: float) -> None:
+        """The readings of a cell up to a time."""
+        later = []
+        for document in self._documents[cell]:
+            if document.name == "event" and document.doc["time"] > until:
+                later.append(document)
+            else:
+                self._told.append(document)
+                self._readings.send(documents.encode(document, "msgpack"))
+        self._documents[cell] = later
+
+    def _hear(self) -> None:
+        """To a new engine all readings are told again."""
+        if self._readings.poll(0) and self._readings.recv()[:1] == b"\x01":
+            for document in self._told:
+                self._readings.send(documents.encode(document, "msgpack"))
