@@ -24,7 +24,7 @@ AREA_CM2, UM_PER_MAH_CM2 = 0.2, 4.8491
 PERIOD_S = 1800.0
 
 
-def removed(cell: str, scan: int) -> np.ndarray:
+def removed(cell: str, scan: float) -> np.ndarray:
     """Voxels (64, 64) that have gone: a plateau that recedes, and two pits from scan 2 on."""
     y, x = np.mgrid[: SHAPE[1], : SHAPE[2]]
     lost = np.full(SHAPE[1:], (1.0 if cell == "A" else 0.6) * scan)
@@ -34,9 +34,9 @@ def removed(cell: str, scan: int) -> np.ndarray:
     return lost
 
 
-def scan_of(cell: str, scan: int, resend: str) -> Records:
-    """Header, slices and end; each cell has a stream of its own."""
-    top = TOP - removed(cell, scan)
+def scan_of(cell: str, scan: int, resend: str, pace: float = 1.0) -> Records:
+    """Header, slices and end; each cell has a stream of its own. `pace`: of what is removed."""
+    top = TOP - removed(cell, pace * scan)
     clean = columns(np.full(SHAPE[1:], BOTTOM), top, SHAPE[0])
     reason = "periodic" if scan else "reference"
     begin = start(SHAPE, scan=scan, name=cell, stream=f"s{cell}", reason=reason, resend=resend)
@@ -44,7 +44,7 @@ def scan_of(cell: str, scan: int, resend: str) -> Records:
     return records(begin, frozen(noisy(clean, seed=2 * scan + (cell == "B"))))
 
 
-def documents_of(cell: str, scans: int) -> list[CyclerDocument]:
+def documents_of(cell: str, scans: int, pace: float = 1.0) -> list[CyclerDocument]:
     """A run whose charge is that of what is removed: one reading a minute."""
     run = event_model.compose_run(metadata={"cell": cell}, uid=f"run-{cell}", time=0.0)
     keys = {
@@ -56,7 +56,7 @@ def documents_of(cell: str, scans: int) -> list[CyclerDocument]:
         CyclerDocument("start", run.start_doc),
         CyclerDocument("descriptor", stream.descriptor_doc),
     ]
-    means = [removed(cell, scan).mean() for scan in range(scans)]
+    means = [removed(cell, pace * scan).mean() for scan in range(scans)]
     charges = np.array(means) / UM_PER_MAH_CM2 * AREA_CM2
     for number, at in enumerate(np.arange(0.0, PERIOD_S * (scans - 1) + 121.0, 60.0)):
         charge = float(np.interp(at, PERIOD_S * np.arange(scans), charges))
@@ -72,8 +72,16 @@ class Beamline:
     """Sends all scans at a steady pace; readings up to then, and those again that a new engine has
     not heard, as a cycler's file does that is read from its start."""
 
-    def __init__(self, slices: str, resend: str, readings: str, scans: int, scan_s: float) -> None:
-        self._scans, self._pause = scans, scan_s / (SHAPE[0] + 2)
+    def __init__(
+        self,
+        slices: str,
+        resend: str,
+        readings: str,
+        scans: int,
+        scan_s: float,
+        pace: float = 1.0,
+    ) -> None:
+        self._scans, self._pause, self._pace = scans, scan_s / (SHAPE[0] + 2), pace
         self._resend = resend
         self.service = ResendService(resend, kept_scans=6)
         self._context: zmq.Context[Any] = zmq.Context()
@@ -84,7 +92,7 @@ class Beamline:
         self._readings.setsockopt(zmq.XPUB_VERBOSER, 1)
         self._readings.sndhwm = 0
         self._readings.bind(readings)
-        self._documents = {cell: documents_of(cell, scans) for cell in CELLS}
+        self._documents = {cell: documents_of(cell, scans, pace) for cell in CELLS}
         self._told: list[CyclerDocument] = []
         self.done = threading.Event()
         self._stop = threading.Event()
@@ -104,7 +112,7 @@ class Beamline:
         for scan in range(self._scans):
             for cell in CELLS:
                 self._tell(cell, PERIOD_S * scan + 31.0)
-                for record in scan_of(cell, scan, self._resend):
+                for record in scan_of(cell, scan, self._resend, self._pace):
                     self._send(record)
         for cell in CELLS:
             self._tell(cell, np.inf)
