@@ -8,8 +8,9 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
-from tests.kills.run import differences, run
+from tests.kills.run import differences, run, run_with_killed_producer
 
 
 def main() -> int:
@@ -20,21 +21,20 @@ def main() -> int:
     parser.add_argument("--scan-s", type=float, default=24.0)
     parser.add_argument("--every-s", type=float, default=2.5)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--producer", action="store_true", help="kill producer and screen instead")
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="pitwatch-kills-") as folder:
         begin = time.monotonic()
         whole = run(Path(folder) / "whole", scans=chosen.scans, scan_s=0.8, kills=0)
         print(f"unbroken: {time.monotonic() - begin:.0f} s", flush=True)
         begin = time.monotonic()
-        broken = run(
-            Path(folder) / "broken",
-            scans=chosen.scans,
-            scan_s=chosen.scan_s,
-            kills=chosen.kills,
-            seed=chosen.seed,
-            every_s=chosen.every_s,
-            say=lambda text: print(text, flush=True),
-        )
+        how: dict[str, Any] = {
+            name: getattr(chosen, name) for name in ("scans", "scan_s", "kills", "seed", "every_s")
+        }
+        if chosen.producer:
+            broken = run_with_killed_producer(Path(folder) / "broken", **how)
+        else:
+            broken = run(Path(folder) / "broken", **how, say=lambda t: print(t, flush=True))
         print(f"killed {chosen.kills} times: {time.monotonic() - begin:.0f} s", flush=True)
         found = differences(whole, broken, chosen.scans)
     for text in found:

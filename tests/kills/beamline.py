@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -34,12 +35,15 @@ def removed(cell: str, scan: float) -> np.ndarray:
     return lost
 
 
-def scan_of(cell: str, scan: int, resend: str, pace: float = 1.0) -> Records:
-    """Header, slices and end; each cell has a stream of its own. `pace`: of what is removed."""
+def scan_of(cell: str, scan: int, resend: str, pace: float = 1.0, session: str = "") -> Records:
+    """Header, slices and end; each cell has a stream of its own in each session of the producer.
+    `pace`: of what is removed."""
     top = TOP - removed(cell, pace * scan)
     clean = columns(np.full(SHAPE[1:], BOTTOM), top, SHAPE[0])
     reason = "periodic" if scan else "reference"
-    begin = start(SHAPE, scan=scan, name=cell, stream=f"s{cell}", reason=reason, resend=resend)
+    begin = start(
+        SHAPE, scan=scan, name=cell, stream=f"{session}{cell}", reason=reason, resend=resend
+    )
     begin = replace(begin, msg_number=scan * (SHAPE[0] + 2))
     return records(begin, frozen(noisy(clean, seed=2 * scan + (cell == "B"))))
 
@@ -80,7 +84,14 @@ class Beamline:
         scans: int,
         scan_s: float,
         pace: float = 1.0,
+        *,
+        done_before: int = 0,
+        session: str = "s",
+        finished: Callable[[int], None] = lambda number: None,
     ) -> None:
+        """`done_before`: scans, of all cells, that a session before this one has sent; `finished`
+        is told how many there are now."""
+        self._done_before, self._session, self._finished = done_before, session, finished
         self._scans, self._pause, self._pace = scans, scan_s / (SHAPE[0] + 2), pace
         self._resend = resend
         self.service = ResendService(resend, kept_scans=6)
@@ -109,11 +120,12 @@ class Beamline:
         self._context.destroy(linger=0)
 
     def _run(self) -> None:
-        for scan in range(self._scans):
-            for cell in CELLS:
-                self._tell(cell, PERIOD_S * scan + 31.0)
-                for record in scan_of(cell, scan, self._resend, self._pace):
-                    self._send(record)
+        for number in range(self._done_before, self._scans * len(CELLS)):
+            scan, cell = number // len(CELLS), CELLS[number % len(CELLS)]
+            self._tell(cell, PERIOD_S * scan + 31.0)
+            for record in scan_of(cell, scan, self._resend, self._pace, self._session):
+                self._send(record)
+            self._finished(number + 1)
         for cell in CELLS:
             self._tell(cell, np.inf)
         self.done.set()

@@ -55,6 +55,75 @@ class Engine:
         self.watcher.close()
 
 
+class Producer:
+    """The beamline's process; what it has finished stands in a file."""
+
+    def __init__(self, folder: Path, arguments: tuple[object, ...]) -> None:
+        self._progress = folder / "progress"
+        self._command = [sys.executable, "-m", "tests.kills.producer", *map(str, arguments)]
+        self._command.append(str(self._progress))
+        self._start()
+
+    def _start(self) -> None:
+        self._process = subprocess.Popen(self._command, stdin=subprocess.PIPE)
+
+    @property
+    def finished(self) -> int:
+        return int(self._progress.read_text()) if self._progress.exists() else 0
+
+    def kill(self) -> None:
+        """SIGKILL, and another session begins."""
+        self._process.kill()
+        self._process.wait()
+        self._start()
+
+    def close(self) -> None:
+        self._process.communicate(b"", timeout=60)
+
+
+def run_with_killed_producer(
+    folder: Path, *, scans: int, scan_s: float, kills: int, seed: int = 1, every_s: float = 3.0
+) -> Path:
+    """The same with the producer killed instead of the engine, and a screen beside them, which is
+    killed as often. Raises EngineUnreachable."""
+    config, resend = _config(folder)
+    feeds, results = load(config).feeds, load(config).results
+    chance = random.Random(seed)
+    engine = Engine(config)
+    producer = Producer(folder, (feeds.slices[0], resend, feeds.documents[0], scans, scan_s))
+    screen = _screen(results.pull, results.status)
+    try:
+        for _ in range(kills):
+            time.sleep(every_s * 2 * chance.random())
+            producer.kill()
+            screen.kill()
+            screen.wait()
+            screen = _screen(results.pull, results.status)
+        engine.wait_for(lambda s: all(len(scans_done(s, cell)) == scans for cell in CELLS))
+        engine.wait_for(lambda s: not (s.get("recorder") or {}).get("queued_bytes"))
+        time.sleep(2.5)
+    finally:
+        screen.kill()
+        screen.wait()
+        engine.stop()
+        producer.close()
+    return folder / "runs" / "demo"
+
+
+def _screen(pull: str, status: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tests.benchmarks.screen_probe", pull, status, "100000"]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def _config(folder: Path) -> tuple[Path, str]:
+    """Settings of both cells, and the address at which lost slices are asked for."""
+    folder.mkdir()
+    cells = [{"name": name, "foil_thickness_um": 80.0, "electrode_area_cm2": 0.2} for name in CELLS]
+    (resend,) = free_addresses(1)
+    feeds = {"resend": [resend], "give_up_s": 120.0}
+    return write_config(folder, cells=cells, requests={"backend": "none"}, feeds=feeds), resend
+
+
 def run(
     folder: Path,
     *,
@@ -66,15 +135,7 @@ def run(
     say: Callable[[str], None] = lambda text: None,
 ) -> Path:
     """The folder of the recording after all scans have come. Raises EngineUnreachable."""
-    folder.mkdir()
-    cells = [{"name": name, "foil_thickness_um": 80.0, "electrode_area_cm2": 0.2} for name in CELLS]
-    (resend,) = free_addresses(1)
-    config = write_config(
-        folder,
-        cells=cells,
-        requests={"backend": "none"},
-        feeds={"resend": [resend], "give_up_s": 120.0},
-    )
+    config, resend = _config(folder)
     feeds = load(config).feeds
     chance = random.Random(seed)
     engine = Engine(config)
