@@ -79,6 +79,10 @@ class Pursuit:
         if self._lacking.over:
             self._tries[np.intersect1d(failed, np.asarray(unknown, np.int64))] = MAX_TRIES
 
+    def give_up(self) -> None:
+        """There is nobody to ask."""
+        self._tries[:] = MAX_TRIES
+
     def lacks(self, frames: tuple[int, ...]) -> bool:
         """Whether any of these has not come yet."""
         return bool(np.isin(frames, self._lacking.all).any())

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 import zmq
 
 from monitor.core.recovery import Lacking, Unknown
+from monitor.engine.endpoint import ANSWER_S, BATCH_SLICES, Batch, Endpoint
 from monitor.engine.gate import Gate
 from monitor.engine.pursuit import MAX_TRIES, Pursuit, pause_s
-from monitor.engine.subscribe import RECONNECT_MS, Received, largest_message
+from monitor.engine.subscribe import Received, largest_message
 from monitor.errors import BadMessage, SettingError
 from monitor.records import BadInput, ResendEnd, ResendQuestion, ScanKey, ScanStart
 from monitor.settings import FeedSettings, SecuritySettings
@@ -24,64 +25,8 @@ from monitor.wire import resend as wire
 from monitor.wire.limits import limits_of
 from monitor.wire.stins import Frame
 
-BATCH_SLICES, BATCH_BYTES = 64, 2**26
-BATCHES_IN_FLIGHT = 2
-ANSWER_S, SILENT_S = 2.0, 1.0
+BATCH_BYTES = 2**26
 MAX_ENDPOINTS = 8
-ANSWERS_WAITING = 2 * BATCHES_IN_FLIGHT * BATCH_SLICES
-ANSWERS_AT_ONCE = 64
-
-
-@dataclass(slots=True)
-class _Batch:
-    """A question on its way. `key`: the scan whose slices it asks for, or what has no header;
-    `unknown`: what the service does not have, once it has said so."""
-
-    key: ScanKey | Unknown
-    question: ResendQuestion
-    until: float
-    unknown: tuple[int, ...] | None = None
-
-
-class _Endpoint:
-    """One resend service, and what it has been asked."""
-
-    def __init__(self, socket: zmq.Socket[bytes]) -> None:
-        self.socket = socket
-        self.batches: list[_Batch] = []
-        self._silent_since: float | None = None
-
-    @property
-    def has_room(self) -> bool:
-        return len(self.batches) < BATCHES_IN_FLIGHT
-
-    def ask(self, key: ScanKey | Unknown, question: ResendQuestion, now: float) -> bool:
-        """False where nobody is there to take the question."""
-        try:
-            self.socket.send(wire.encode_question(question), zmq.DONTWAIT)
-        except zmq.Again:
-            return False
-        self.batches.append(_Batch(key, question, now + ANSWER_S))
-        self._silent_since = now if self._silent_since is None else self._silent_since
-        return True
-
-    def is_expecting(self, now: float) -> bool:
-        """Whether an answer is on its way, as far as can be told: a service that has said nothing
-        to the questions of the last second will not do so in the next."""
-        silent = 0.0 if self._silent_since is None else now - self._silent_since
-        return bool(self.batches) and silent < SILENT_S
-
-    def heard(self, now: float) -> None:
-        """A part of an answer has come: the rest may take its time."""
-        self._silent_since = None
-        for batch in self.batches:
-            batch.until = max(batch.until, now + ANSWER_S)
-
-    def ended(self, end: ResendEnd) -> None:
-        """An answer is complete."""
-        for batch in self.batches:
-            if batch.question.id == end.id:
-                batch.unknown = end.frames
 
 
 @dataclass(slots=True)
@@ -107,7 +52,7 @@ class Resender:
         self._gate = gate or Gate(SecuritySettings())
         self._clock = clock
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
-        self._endpoints: dict[str, _Endpoint] = {}
+        self._endpoints: dict[str, Endpoint] = {}
         self._refused: dict[str, None] = {}
         self._pursuits: dict[ScanKey, Pursuit] = {}
         self._searches: dict[Unknown, _Search] = {}
@@ -142,13 +87,8 @@ class Resender:
         told, self._told = self._told, []
         yield from (Received("slices", None, one) for one in told)
         for endpoint in list(self._endpoints.values()):
-            for _ in range(ANSWERS_AT_ONCE):
-                try:
-                    parts = endpoint.socket.recv_multipart(zmq.DONTWAIT, copy=False)
-                except zmq.Again:
-                    break
-                endpoint.heard(self._clock())
-                received = self._received(endpoint, [part.buffer for part in parts])
+            for frames in endpoint.answers(self._clock):
+                received = self._received(endpoint, frames)
                 if received is not None:
                     yield received
 
@@ -178,7 +118,7 @@ class Resender:
 
     # --- answers ----------------------------------------------------------------------------------
 
-    def _received(self, endpoint: _Endpoint, frames: list[Frame]) -> Received | None:
+    def _received(self, endpoint: Endpoint, frames: list[Frame]) -> Received | None:
         try:
             record = wire.decode_answer(frames, self._limits)
             if isinstance(record, ScanStart) and not self._looked_for(record):
@@ -212,7 +152,7 @@ class Resender:
         for endpoint in self._endpoints.values():
             endpoint.batches = [b for b in endpoint.batches if not self._is_settled(b, now)]
 
-    def _is_settled(self, batch: _Batch, now: float) -> bool:
+    def _is_settled(self, batch: Batch, now: float) -> bool:
         ended = batch.unknown is not None or now > batch.until
         if isinstance(batch.key, Unknown):
             return ended
@@ -229,6 +169,8 @@ class Resender:
     def _ask_for_slices(self, lacking: Lacking, now: float) -> None:
         endpoint = self._endpoint(lacking.address)
         pursuit = self._pursuits[lacking.key]
+        if lacking.address in self._refused:
+            pursuit.give_up()
         most = max(1, min(BATCH_SLICES, BATCH_BYTES // lacking.slice_bytes))
         while endpoint is None or endpoint.has_room:
             frames = pursuit.wanted(most, now)
@@ -258,7 +200,7 @@ class Resender:
                 if endpoint.ask(unknown, question, now):
                     search.due = now + ANSWER_S + pause_s(search.tries)
 
-    def _endpoint(self, address: str) -> _Endpoint | None:
+    def _endpoint(self, address: str) -> Endpoint | None:
         """The connection to an address out of a header; None where there is none now. Where there
         can be none, that is told."""
         if address in self._endpoints or address in self._refused or not self._has_room():
@@ -278,30 +220,9 @@ class Resender:
             return True
         idle = next((a for a, one in self._endpoints.items() if not one.batches), None)
         if idle is not None:
-            self._endpoints.pop(idle).socket.close(0)
+            self._endpoints.pop(idle).close()
         return idle is not None
 
-    def _open(self, address: str) -> _Endpoint:
+    def _open(self, address: str) -> Endpoint:
         self._context = self._context or zmq.Context()
-        socket = self._context.socket(zmq.DEALER)
-        socket.linger = 0
-        socket.maxmsgsize = largest_message(self._limits)
-        socket.rcvhwm = ANSWERS_WAITING
-        socket.sndhwm = BATCHES_IN_FLIGHT
-        socket.immediate = True  # a service that comes back must not find a heap of old questions
-        socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
-        try:
-            self._gate.reach(socket, "feeds.resend", address)
-            socket.connect(address)
-        except SettingError:
-            socket.close(0)
-            raise
-        except zmq.ZMQError as error:
-            socket.close(0)
-            raise SettingError(
-                "feeds.resend",
-                got=address,
-                expected="an address such as tcp://127.0.0.1:5602",
-                todo=f"correct it ({error.strerror})",
-            ) from None
-        return _Endpoint(socket)
+        return Endpoint(self._context, self._gate, address, largest_message(self._limits))
