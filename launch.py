@@ -365,6 +365,30 @@ def report(
 
 
 @app.command()
+def verify(
+    experiment: Annotated[Path, typer.Argument(help="Folder of a recorded experiment.")],
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend what can be mended without inventing data.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Check a recording: every file, every checksum, and the files against each other."""
+    with one_line_errors():
+        from monitor.recording.repair import repair as mend
+        from monitor.recording.verify import as_lines, as_table
+        from monitor.recording.verify import verify as check
+
+        findings, repaired = check(experiment), []
+        if repair and (repaired := mend(experiment, findings)):
+            findings = check(experiment)
+        if as_json:
+            print(json.dumps(as_table(findings, repaired)))
+        else:
+            print("\n".join([*(f"repaired: {line}" for line in repaired), *as_lines(findings)]))
+        _exit(1 if findings.count("error") else 0)
+
+
+@app.command()
 def backtest(
     experiments: Annotated[list[Path], typer.Argument(help="Folders of recorded experiments.")],
     policy: Annotated[

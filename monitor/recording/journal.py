@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from monitor.errors import RecordingError
+from monitor.recording.checksums import NAME, with_crc
 from monitor.records import (
     Acknowledgement,
     BadInput,
@@ -77,7 +78,7 @@ class JournalWriter:
         line = self._encoder.encode({"n": self._number, **entry})
         if len(self._waiting) > MAX_WAITING_BYTES:
             raise OSError("too many lines of the journal wait for the disk")
-        self._waiting += line.encode() + b"\n"
+        self._waiting += with_crc(line.encode())
         self._number += 1
 
     def flush(self) -> None:
@@ -173,7 +174,7 @@ def lines(path: Path) -> Iterator[dict[str, Any]]:
             while line := file.readline(MAX_LINE_BYTES):
                 number += 1
                 if line.endswith(b"\n"):
-                    yield _entry(line)
+                    yield parse_line(line)
                 elif len(line) == MAX_LINE_BYTES:
                     raise ValueError
     except DAMAGED:
@@ -182,10 +183,12 @@ def lines(path: Path) -> Iterator[dict[str, Any]]:
         raise RecordingError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def _entry(line: bytes) -> dict[str, Any]:
+def parse_line(line: bytes) -> dict[str, Any]:
+    """What a line says. Raises one of `DAMAGED`."""
     entry = json.loads(line, object_hook=_untagged)
     if not isinstance(entry, dict):
         raise ValueError
+    entry.pop(NAME, None)  # it says nothing of the message; `verify` looks at it
     return entry
 
 

@@ -11,14 +11,15 @@ from typing import Any
 import h5py
 import numpy as np
 
-from monitor.recording import layout
+from monitor.recording import checksums, layout
 from monitor.records import CyclerReading
 from monitor.wire.fields import plain
 
 
 def append_event(path: Path, event: Mapping[str, Any]) -> None:
     """One line, on the disk when this returns. Raises OSError."""
-    line = json.dumps(plain(event), separators=(",", ":"), allow_nan=False).encode() + b"\n"
+    text = json.dumps(plain(event), separators=(",", ":"), allow_nan=False)
+    line = checksums.with_crc(text.encode())
     with path.open("ab", buffering=0) as file:
         file.write(line)
         os.fsync(file.fileno())

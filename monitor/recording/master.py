@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,24 +19,28 @@ def write_master(folder: Path, cell: str) -> None:
 
     Scans whose maps have another shape than most are NaN in the stacks. Raises OSError.
     """
-    paths = sorted(folder.glob("scan_*.h5"))
-    scans = [_facts(path, path.stat().st_mtime_ns) for path in paths]
     target = folder / layout.master_name(cell)
     part = target.with_name(target.name + layout.PART)
     with h5py.File(part, "w", libver=layout.HDF5_VERSION, locking=False) as file:
-        entry = file.create_group("entry")
-        entry.attrs.update({"NX_class": "NXentry", "default": "interface"})
-        file.attrs["default"] = "entry"
-        _text(entry, "title", f"cell {cell}")
-        sample = entry.create_group("sample")
-        sample.attrs["NX_class"] = "NXsample"
-        _text(sample, "name", cell)
-        _stacks(entry, scans)
-        _summary(entry, scans)
-        links = entry.create_group("scans")
-        for scan in scans:
-            links[Path(scan["file"]).stem] = h5py.ExternalLink(scan["file"], "/entry")
+        fill_master(file, sorted(folder.glob("scan_*.h5")), cell)
     part.replace(target)
+
+
+def fill_master(file: h5py.File, paths: Sequence[Path], cell: str) -> None:
+    """All that a master of these scans' files holds, in their order. Raises OSError."""
+    scans = [_facts(path, path.stat().st_mtime_ns) for path in paths]
+    entry = file.create_group("entry")
+    entry.attrs.update({"NX_class": "NXentry", "default": "interface"})
+    file.attrs["default"] = "entry"
+    _text(entry, "title", f"cell {cell}")
+    sample = entry.create_group("sample")
+    sample.attrs["NX_class"] = "NXsample"
+    _text(sample, "name", cell)
+    _stacks(entry, scans)
+    _summary(entry, scans)
+    links = entry.create_group("scans")
+    for scan in scans:
+        links[Path(scan["file"]).stem] = h5py.ExternalLink(scan["file"], "/entry")
 
 
 @lru_cache(maxsize=4096)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,23 @@ def is_growing(folder: Path) -> bool:
     return False
 
 
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """No engine goes on with this recording meanwhile; where there is no lock file, none can.
+    Raises OSError where one does already."""
+    path = folder / LOCK_FILE
+    if fcntl is None or not path.exists():
+        yield
+        return
+    file = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    try:
+        if not _lock(file):
+            raise OSError(f"{path} is held by an engine")
+        yield
+    finally:
+        os.close(file)
+
+
 def interrupted(settings: Settings, data_dir: Path) -> tuple[Experiment | None, str]:
     """The newest recording of this experiment, where it broke off and can be gone on with; where it
     cannot, why not. Raises RecordingError where it cannot be read."""
@@ -124,7 +142,7 @@ def mend(folder: Path) -> None:
     written again from what they hold. Raises OSError."""
     for path in (folder / layout.JOURNAL_FILE, *folder.rglob(layout.EVENTS_FILE)):
         if path.exists():
-            _cut_last_line(path)
+            cut_last_line(path)
     for part in folder.glob(f"*/scan_*.h5{layout.PART}"):
         old = part.with_name(part.name + OLD)
         if old.exists() or not _readable(part):
@@ -162,7 +180,8 @@ def last_event(folder: Path) -> int:
     return highest
 
 
-def _cut_last_line(path: Path) -> None:
+def cut_last_line(path: Path) -> None:
+    """Takes off what stands behind the last line end. Raises OSError."""
     with path.open("rb+") as file:
         size = file.seek(0, os.SEEK_END)
         end = size

@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.recording import layout
+from monitor.recording import checksums, layout
 from monitor.recording.chunks import write_plane
 from monitor.records import (
     LEDGER_RECEIVED,
@@ -41,6 +41,7 @@ class ScanFile:
         self._file: h5py.File | None = None
         self._received = np.zeros(start.slice_count, np.uint8)
         self._order = np.full(start.slice_count, -1, np.int64)
+        self._crc = np.zeros(start.slice_count, np.uint32)
         self._stored = 0
         self._dtype = np.dtype(start.dtype)
         self.unflushed = 0
@@ -67,6 +68,7 @@ class ScanFile:
             write_plane(file[layout.SLICES], frame.data, number, rows_axis)
         self._received[frame.frame] = LEDGER_RECOVERED if frame.recovered else LEDGER_RECEIVED
         self._order[frame.frame] = self._stored
+        self._crc[frame.frame] = checksums.of_array(frame.data)
         self._stored += 1
         self.unflushed += 1
         if self.unflushed >= FLUSH_EVERY_SLICES:
@@ -78,6 +80,8 @@ class ScanFile:
         file = self._open()
         file["entry/ledger/received"][...] = self._received
         file["entry/ledger/order"][...] = self._order
+        if checksums.NAME in file["entry/ledger"]:  # not in one that an older version began
+            file["entry/ledger"][checksums.NAME][...] = self._crc
         file.flush()
         self.unflushed = 0
 
@@ -86,6 +90,7 @@ class ScanFile:
         if self.finished:
             shutil.copyfile(self.path, self.part)
             self._file = h5py.File(self.part, "r+", libver=layout.HDF5_VERSION, locking=False)
+            self._take_ledger(self._file["entry/ledger"])
         file = self._open()
         self._received = result.ledger
         _write_maps(file, result)
@@ -93,6 +98,8 @@ class ScanFile:
         extras = _write_summary(file, result)
         file["entry/ledger/complete"][()] = np.uint8(result.complete)
         self.flush()
+        if not extras:  # who finds it sealed may take it for whole
+            checksums.seal_groups(file)
         self.close()
         if extras:
             self._append(extras)
@@ -113,6 +120,12 @@ class ScanFile:
             file, self._file = self._file, None
             file.close()
 
+    def _take_ledger(self, ledger: h5py.Group) -> None:
+        """Of a file that was finished, maybe before a crash: nothing of it is in memory then."""
+        self._order[:] = ledger["order"][...]
+        if checksums.NAME in ledger:
+            self._crc[:] = ledger[checksums.NAME][...]
+
     def _place(self, index: int) -> tuple[int, tuple[int, int, int], int]:
         return (0, (index, 0, 0), 1) if self.start.axis == "z" else (1, (0, index, 0), 0)
 
@@ -132,6 +145,7 @@ class ScanFile:
         with h5py.File(self.part, "r+", libver=layout.HDF5_VERSION, locking=False) as file:
             for key, value in extras.items():
                 _scalar(file["entry/summary"], key, value)
+            checksums.seal_groups(file)
 
 
 def cut(volume: h5py.Dataset, axis: str, index: int) -> NDArray[Any]:
@@ -165,6 +179,7 @@ def lay_out(file: h5py.File, start: ScanStart, *, keep_slices: bool) -> None:
     summary = _group(entry, "summary", "NXcollection")
     for key in layout.summary_keys(start.length_unit):
         _scalar(summary, key, layout.stored_scalar(key, None))
+    checksums.lay_out(file)
 
 
 def _group(parent: h5py.Group, name: str, kind: str) -> h5py.Group:
@@ -237,6 +252,7 @@ def _ledger(entry: h5py.Group, start: ScanStart) -> None:
     ledger = _group(entry, "ledger", "NXcollection")
     ledger.create_dataset("received", data=np.zeros(start.slice_count, np.uint8))
     ledger.create_dataset("order", data=np.full(start.slice_count, -1, np.int64))
+    ledger.create_dataset(checksums.NAME, data=np.zeros(start.slice_count, np.uint32))
     ledger.create_dataset("complete", data=np.uint8(0))
     for name in ledger:
         ledger[name].attrs["units"] = "1"
@@ -256,9 +272,9 @@ def _maps(entry: h5py.Group, start: ScanStart) -> None:
         dataset = entry[f"/{where}"].create_dataset(
             name, shape, np.float32, chunks=chunks, fillvalue=np.nan
         )
-        dataset.attrs["units"] = map_units(name, start.length_unit)
+        dataset.attrs.update(units=map_units(name, start.length_unit), crc32=np.uint32(0))
     labels = entry["interface"].create_dataset(layout.PIT_LABELS, shape, np.int32, chunks=chunks)
-    labels.attrs["units"] = "1"
+    labels.attrs.update(units="1", crc32=np.uint32(0))
 
 
 def _pits(entry: h5py.Group, start: ScanStart) -> None:
@@ -281,10 +297,15 @@ def _scalar(group: h5py.Group, key: str, value: float | bytes) -> None:
 def _write_maps(file: h5py.File, result: ScanResult) -> None:
     for name, where in layout.MAP_GROUPS.items():
         if name in result.maps:
-            write_plane(file[f"{where}/{name}"], np.asarray(result.maps[name], "<f4"), (0, 0), 0)
+            _write_map(file[f"{where}/{name}"], np.asarray(result.maps[name], "<f4"))
     if result.pit_labels is not None:
         labels = np.asarray(result.pit_labels, "<i4")
-        write_plane(file[f"entry/interface/{layout.PIT_LABELS}"], labels, (0, 0), 0)
+        _write_map(file[f"entry/interface/{layout.PIT_LABELS}"], labels)
+
+
+def _write_map(dataset: h5py.Dataset, values: NDArray[Any]) -> None:
+    write_plane(dataset, values, (0, 0), 0)
+    checksums.seal(dataset, checksums.of_array(values))
 
 
 def _write_pits(file: h5py.File, result: ScanResult) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from monitor.core.cycler import Documents
 from monitor.core.streams import MAX_STREAMS_OF_SCAN
 from monitor.errors import BadMessage, RecordingError
-from monitor.recording import layout, read
+from monitor.recording import checksums, layout, read
 from monitor.recording.journal import JournalWriter, entry_of, slice_header
 from monitor.recording.logs import append_event, append_readings
 from monitor.recording.master import write_master
@@ -126,7 +126,7 @@ def _write_settings(folder: Path, settings: Settings) -> None:
     target = folder / layout.SETTINGS_FILE
     part = target.with_name(target.name + layout.PART)
     with part.open("wb") as file:
-        tomli_w.dump(table, file)
+        file.write(checksums.with_settings_crc(tomli_w.dumps(table).encode()))
         file.flush()
         os.fsync(file.fileno())
     part.replace(target)

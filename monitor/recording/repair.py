@@ -1,0 +1,78 @@
+"""Mends of a recording what can be mended without inventing anything; says what was done."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from monitor.errors import RecordingError
+from monitor.recording import layout, resume
+from monitor.recording.findings import Finding, Findings, name_in
+from monitor.recording.master import write_master
+from monitor.recording.verify_cell import BROKEN
+
+ORDER = ("line", "part", "master", "lock")
+"""The lock last: until then it is held, so that no engine goes on with the recording."""
+
+
+def repair(folder: Path, findings: Findings) -> list[str]:
+    """Mends what `findings` of this folder say can be; one line for each thing done.
+
+    Raises RecordingError where an engine records into it, or the disk refuses.
+    """
+    done: list[str] = []
+    if not any(finding.mend for finding in findings.found):
+        return done
+    if resume.is_growing(folder):
+        raise RecordingError(
+            f"{folder}: an engine records into it now ({resume.LOCK_FILE} is held); nothing was "
+            "mended; stop the engine first"
+        )
+    try:
+        with resume.held(folder):
+            _mend_all(folder, findings, done)
+    except OSError as error:
+        raise RecordingError(
+            f"{folder}: cannot be mended ({error.strerror or error}); "
+            f"done before: {'; '.join(done) or 'nothing'}"
+        ) from None
+    return done
+
+
+def _mend_all(folder: Path, findings: Findings, done: list[str]) -> None:
+    mended: set[Path] = set()
+    for kind in ORDER:
+        for finding in findings.found:
+            if finding.mend == kind and finding.path not in mended:
+                mended.add(finding.path)
+                done.append(f"{name_in(folder, finding.path)}: {_mend(folder, finding)}")
+
+
+def _mend(folder: Path, finding: Finding) -> str:
+    path = finding.path
+    master = path.with_name(layout.master_name(path.parent.name) + layout.PART)
+    if any(place.is_symlink() for place in (path, path.parent, master)):
+        raise RecordingError(f"{path}: is a link to elsewhere; it is left alone")
+    if finding.mend == "line":
+        kept = _free(path)
+        shutil.copy2(path, kept)
+        resume.cut_last_line(path)
+        return f"its last line, cut short, was taken off; as it was it is {kept.name}"
+    if finding.mend == "part":
+        path.rename(path.with_name(path.name.removesuffix(layout.PART)))
+        write_master(path.parent, path.parent.name)
+        return "was whole, and got its name; the master has it too"
+    if finding.mend == "master":
+        write_master(path.parent, path.parent.name)
+        return "was written again from the scans"
+    path.unlink()
+    return "nobody held it, and it was removed; the recording is taken as it is"
+
+
+def _free(path: Path) -> Path:
+    """A name for the copy that nothing has yet."""
+    number, kept = 2, path.with_name(path.name + BROKEN)
+    while os.path.lexists(kept):
+        number, kept = number + 1, path.with_name(f"{path.name}.{number}{BROKEN}")
+    return kept

@@ -1,0 +1,123 @@
+"""What stands beside a cell's scans: the cycler's readings, the master, and what is left over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from monitor.errors import RecordingError
+from monitor.recording import checked, layout
+from monitor.recording.findings import Findings
+from monitor.recording.master import fill_master
+from monitor.recording.resume import KEPT
+from monitor.recording.verify_scans import opens
+from monitor.recording.verify_tree import differences
+
+AGAIN = "`--repair` writes it again from the scans"
+BROKEN = ".broken"
+"""Put behind the name of a file of lines for the copy that is kept before it is mended."""
+
+
+def check_cycler(
+    path: Path, told: Sequence[Any] | None, findings: Findings, *, broken_off: bool
+) -> None:
+    """Columns of equal length, rising times, and the readings of the journal (None: not known)."""
+    if not path.exists():
+        if told and not broken_off:
+            findings.error(path, "not there", f"the {len(told)} readings of the journal")
+        return
+    if not opens(path):
+        findings.error(path, "cannot be opened", "an HDF5 file")
+        return
+    with findings.reading(path), checked.opened(path) as file:
+        with h5py.File.in_memory() as want:
+            want.attrs["NX_class"] = "NXroot"
+            for name, units in layout.CYCLER_COLUMNS.items():
+                want.create_dataset(name, (0,), np.float64, maxshape=(None,), chunks=(1024,))
+                want[name].attrs["units"] = units
+            odd = list(differences(file, want, equal=lambda name: False))
+        for where, came, expected in odd:
+            findings.error(path, f"{where} is {came}", expected)
+        if odd:
+            return
+        columns = {n: checked.array(file, n, (None,), "float64") for n in layout.CYCLER_COLUMNS}
+        found = {n: c for n, c in columns.items() if c is not None}
+        rows = min(map(len, found.values()), default=0)
+        if broken_off and told is not None:
+            told = told[:rows]
+        _columns(path, found, told, findings)
+
+
+def _columns(
+    path: Path, columns: dict[str, Any], told: Sequence[Any] | None, findings: Findings
+) -> None:
+    lengths = {len(column) for column in columns.values()}
+    if len(columns) < len(layout.CYCLER_COLUMNS) or len(lengths) != 1:
+        findings.error(path, f"columns have {sorted(lengths)} rows", "as many rows in each")
+        return
+    time = columns["time"]
+    findings.checked["readings"] += len(time)
+    if not (np.diff(time) > 0).all() or not np.isfinite(time).all():
+        findings.error(path, "time does not rise from row to row", "a later time in each row")
+    if told is None:
+        return
+    if len(time) != len(told):
+        findings.error(path, f"{len(time)} readings", f"{len(told)}, as in the journal")
+        return
+    for name, column in columns.items():
+        wanted = np.array([getattr(reading, name) for reading in told], np.float64)
+        odd = np.flatnonzero(~((column == wanted) | (np.isnan(column) & np.isnan(wanted))))
+        if odd.size:
+            what = f"{name} of {odd.size} readings, the first in row {odd[0]}, is {column[odd[0]]}"
+            findings.error(path, what, f"{wanted[odd[0]]}, as in the journal")
+
+
+def check_master(folder: Path, scans: list[Path], findings: Findings) -> None:
+    """The master against one that is made anew from the scans, which are sound."""
+    path = folder / layout.master_name(folder.name)
+    if not path.exists():
+        if scans:
+            findings.warning(path, "not there", f"one of {len(scans)} scans", AGAIN, "master")
+        return
+    found: list[Any] = []
+    try:
+        with h5py.File.in_memory() as want, checked.opened(path) as file:
+            fill_master(want, scans, folder.name)
+            found = list(differences(file, want, equal=lambda name: True))
+    except (RecordingError, *checked.UNREADABLE) as error:
+        what = f"cannot be read ({checked.one_line(error)})"
+        findings.error(path, what, "the scans' maps stacked", AGAIN, "master")
+    for where, came, expected in found[:1]:
+        what = f"{where} is {came}"
+        findings.error(path, f"is not that of the scans: {what}", expected, AGAIN, "master")
+
+
+def check_left_over(folder: Path, findings: Findings, *, growing: bool, stale: bool) -> None:
+    """Files that a recording which ended well does not have, with what they mean."""
+    for path in sorted(folder.iterdir()):
+        if path.is_symlink():
+            findings.error(
+                path, "is a link to elsewhere", "a file of its own", "look where it leads"
+            )
+        elif path.name.endswith(BROKEN):
+            findings.note(
+                path, "a copy from before `--repair`", "delete it when you need it no more"
+            )
+        elif path.name.endswith(layout.PART + KEPT):
+            what = "a scan of which the disk did not take all when the recording was gone on with"
+            findings.warning(path, what, "none", "keep it: it has slices that no other file has")
+        elif growing:
+            continue
+        elif path.name.endswith(layout.PART + layout.OLD):
+            what = (
+                "a scan set aside by an engine that broke off while it went on with the recording"
+            )
+            todo = "start the engine with the same settings: it goes on" if stale else "keep it"
+            findings.warning(path, what, "none", todo)
+        elif path.name.endswith(layout.PART) and not path.name.startswith("scan_"):
+            what = "half of a file that was being replaced when its writer was stopped"
+            findings.warning(path, what, "none", "delete it: the file itself is whole or is missed")
