@@ -17,6 +17,10 @@ Reason = Literal["reference", "periodic", "extra", "manual"]
 LengthUnit = Literal["µm", "voxel"]
 ReplyStatus = Literal["accepted", "refused", "running", "done", "failed"]
 PolicyMode = Literal["off", "suggest", "auto"]
+SilentFeed = Literal["slices", "documents"]
+SilenceState = Literal["LIVE", "IDLE", "LATE", "DEAD"]
+PLANNED: tuple[Reason, ...] = ("reference", "periodic")
+"""Why scans on schedule are made."""
 FINAL_REPLIES: tuple[ReplyStatus, ...] = ("refused", "done", "failed")
 
 LEDGER_MISSING, LEDGER_RECEIVED, LEDGER_RECOVERED = 0, 1, 2
@@ -199,6 +203,19 @@ class FeedQuiet:
 
 
 @dataclass(frozen=True, slots=True)
+class FeedSilence:
+    """What a feed brings of a cell has become late (or dead: for very long) by this machine's
+    clock, after `seconds` of silence where `limit_s` are allowed; LIVE: it comes again; IDLE:
+    nothing is waited for any more."""
+
+    feed: SilentFeed
+    cell: str
+    state: SilenceState
+    seconds: float
+    limit_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorRequest:
     """An operator asks for an extra scan of a cell, or answers what was suggested (its id). `why`:
     in the operator's words; `by`: who. `time`, here and in the other orders: newest time that the
@@ -333,7 +350,15 @@ class ScanResult:
 
 
 Record = (
-    ScanStart | SliceFrame | ScanEnd | CyclerDocument | ScanReply | Order | FeedQuiet | BadInput
+    ScanStart
+    | SliceFrame
+    | ScanEnd
+    | CyclerDocument
+    | ScanReply
+    | Order
+    | FeedQuiet
+    | FeedSilence
+    | BadInput
 )
 """What goes into a session."""
 

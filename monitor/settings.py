@@ -172,6 +172,31 @@ def rules_of(entry: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in entry.split(" and "))
 
 
+class WatchSettings(_Section):
+    """When an alarm is raised (docs/watchdog.md)."""
+
+    enabled: Annotated[bool, Field(strict=True)] = True
+    closure_band: tuple[NotNegative, Positive] = (0.85, 1.15)
+    noise_factor: Annotated[float, Field(gt=1, allow_inf_nan=False, strict=True)] = 1.5
+    contrast_share: Annotated[float, Field(gt=0, lt=1, strict=True)] = 0.6
+    max_level_drift: Positive = 0.5
+    least_valid: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.6
+    max_shift_error_um: Positive = 5.0
+    scans: Annotated[int, Field(ge=1, strict=True)] = 2
+    late_s: Positive = 10.0
+    dead_s: Positive = 60.0
+    cycler_s: Positive = 60.0
+    due_grace: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.1
+
+    @model_validator(mode="after")
+    def _check(self) -> WatchSettings:
+        if self.closure_band[0] >= self.closure_band[1]:
+            raise ValueError("closure_band as [low, high], low below high")
+        if self.late_s >= self.dead_s:
+            raise ValueError("late_s below dead_s")
+        return self
+
+
 class ScheduleSettings(_Section):
     """When scans are expected."""
 
@@ -265,6 +290,7 @@ class Settings(_Section):
     schedule: ScheduleSettings = ScheduleSettings()
     pits: PitSettings = PitSettings()
     onset: OnsetSettings = OnsetSettings()
+    watch: WatchSettings = WatchSettings()
     cells: tuple[CellSettings, ...] = (CellSettings(name="A"),)
     simulator: SimulatorSettings = SimulatorSettings()
 

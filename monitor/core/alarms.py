@@ -1,4 +1,5 @@
-"""Alarms that no operator has acknowledged yet, by the number of their event."""
+"""Alarms that no operator has acknowledged yet, by the number of their event; and those whose
+condition lasts."""
 
 from __future__ import annotations
 
@@ -13,12 +14,20 @@ class Alarms:
 
     def __init__(self) -> None:
         self._waiting: dict[int, Event] = {}
+        self._lasting: dict[tuple[str, str], int] = {}
 
     def raised(self, alarm: Event) -> None:
         """An event of kind `alarm` was given out."""
         self._waiting[alarm.number] = alarm
         if len(self._waiting) > REMEMBERED:
             del self._waiting[next(iter(self._waiting))]
+        if condition := alarm.data.get("condition"):
+            self._lasting[alarm.cell, condition] = alarm.number
+
+    def ended(self, cell: str, condition: str) -> int | None:
+        """A condition is over: the number of its alarm, which still waits to be acknowledged where
+        nobody has."""
+        return self._lasting.pop((cell, condition), None)
 
     def acknowledge(self, cell: str, number: int) -> Event:
         """Takes an alarm off the list. Raises BadMessage where it does not wait there."""

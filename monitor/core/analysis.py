@@ -220,11 +220,14 @@ class CellAnalysis:
         return charge, charge / hours if charge is not None and hours > 0 else None
 
     def _quality(self, scan: Measured) -> dict[str, Any]:
-        levels = scan.levels
+        levels, turned = scan.levels, self._cell.reversed_z
         return {
             "noise_um": scan.heights.noise,
             "valid_fraction": float(np.isfinite(scan.heights.height).mean()),
-            "cnr": levels.cnr(self._cell.reversed_z) if levels else None,
+            "cnr": levels.cnr(turned) if levels else None,
+            "grey_lithium": levels.lithium if levels else None,
+            "grey_electrolyte": levels.electrolyte(turned) if levels else None,
+            "grey_noise": levels.noise if levels else None,
             "slices_missing": int((scan.ledger == LEDGER_MISSING).sum()),
             "slices_recovered": int((scan.ledger == LEDGER_RECOVERED).sum()),
         }

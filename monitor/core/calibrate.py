@@ -50,9 +50,12 @@ class Levels:
     def lithium(self) -> float:
         return self.second
 
+    def electrolyte(self, reversed_z: bool) -> float | None:
+        return self.first if reversed_z else self.third
+
     def cnr(self, reversed_z: bool) -> float:
         """Contrast of electrolyte to lithium over the noise of one voxel."""
-        electrolyte = self.first if reversed_z else self.third
+        electrolyte = self.electrolyte(reversed_z)
         if electrolyte is None:
             return float("nan")
         return abs(electrolyte - self.second) / self.noise

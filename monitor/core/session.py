@@ -21,6 +21,7 @@ from monitor.core.refine import Spare
 from monitor.core.rules import Situation
 from monitor.core.scan import RunningScan
 from monitor.core.streams import MAX_STREAMS_OF_SCAN, Streams
+from monitor.core.watchdog import CellWatch
 from monitor.errors import BadMessage
 from monitor.records import (
     Acknowledgement,
@@ -30,6 +31,7 @@ from monitor.records import (
     CyclerReading,
     Event,
     FeedQuiet,
+    FeedSilence,
     OperatorNote,
     OperatorRequest,
     Order,
@@ -42,6 +44,8 @@ from monitor.records import (
     ScanRequest,
     ScanResult,
     ScanStart,
+    SilenceState,
+    SilentFeed,
     SliceFrame,
 )
 from monitor.settings import CellSettings, Settings
@@ -49,7 +53,6 @@ from monitor.settings import CellSettings, Settings
 PROGRESS_STEPS = 20
 MAX_OPEN_SCANS = 4
 MAX_DONE = 5000
-LEAST_VALID = 0.6
 
 
 class _Cell:
@@ -59,6 +62,7 @@ class _Cell:
         self.settings = cell
         self.history = CyclerHistory(cell)
         self.analysis = CellAnalysis(cell, settings.pits, self.history, settings.schedule.period_s)
+        self.watch = CellWatch(cell.name, settings.watch, settings.schedule.period_s)
         self.open: dict[ScanKey, RunningScan] = {}
         self.done: dict[ScanKey, set[str]] = {}
         self.levels: Levels | None = None
@@ -105,6 +109,8 @@ class Session:
                     self._order(record)
                 case FeedQuiet():
                     self._quiet(record)
+                case FeedSilence():
+                    self._silence(record)
                 case BadInput():
                     self._refuse(record.feed, BadMessage(record.kind, record.text))
         except BadMessage as error:
@@ -159,6 +165,22 @@ class Session:
     def policies(self) -> dict[str, dict[str, Any]]:
         """Each cell's policy: mode, budget, what it has spent, and why it could not ask now."""
         return self._desk.policies(self._time)
+
+    @property
+    def watches(self) -> dict[str, dict[str, Any]]:
+        """What the watch over each cell says beyond its alarms, JSON-ready."""
+        return {name: cell.watch.state for name, cell in self._cells.items()}
+
+    @property
+    def silences(self) -> list[tuple[SilentFeed, str, SilenceState]]:
+        """(feed, cell, state) of what has been heard so far: late or dead where that was told."""
+        told: list[tuple[SilentFeed, str, SilenceState]] = []
+        for name, cell in self._cells.items():
+            if cell.open:
+                told.append(("slices", name, cell.watch.silence_of("slices")))
+            if cell.history.last is not None:
+                told.append(("documents", name, cell.watch.silence_of("documents")))
+        return told
 
     @property
     def waiting(self) -> list[str]:
@@ -248,6 +270,7 @@ class Session:
             slices=start.slice_count,
         )
         self._give_out(self._desk.started(start))
+        self._give_out(cell.watch.started(start))
 
     def _resend_address(self, start: ScanStart) -> str:
         try:
@@ -316,6 +339,12 @@ class Session:
                 if scan.start.key in cell.open and (scan.ended or scan.over or quiet.given_up):
                     self._finish(cell, scan)
 
+    def _silence(self, silence: FeedSilence) -> None:
+        """A part of a feed is late, by the clock of the machine."""
+        cell = self._cells.get(silence.cell)
+        if cell is not None:
+            self._give_out(cell.watch.silence(silence, scanning=bool(cell.open)))
+
     def _despair(self, quiet: FeedQuiet) -> None:
         """Nobody has what one scan lacks: it is finished with its holes, in its turn."""
         cell = self._cells.get(quiet.cell)
@@ -357,6 +386,8 @@ class Session:
                 self._event("alarm", key.cell, scan=key.scan, text="no slice of this scan came")
             whole = measured is not None and (older.ended or older.whole)
             self._give_out(self._desk.ended(older.start, older.received, whole=whole))
+            if not cell.open:
+                self._give_out(cell.watch.concluded(key.scan))
             if older is scan:
                 return
 
@@ -371,23 +402,7 @@ class Session:
         self._event(
             "scan_complete", name, at=at, scan=key.scan, complete=result.complete, **_brief(result)
         )
-        if measured.levels is None:
-            self._event(
-                "alarm",
-                name,
-                at=at,
-                scan=key.scan,
-                text="grey levels were not found: no heights in this scan; check `layers`, or set "
-                "`grey_levels` of this cell",
-            )
-        elif (share := result.summary["valid_fraction"]) < LEAST_VALID:
-            text = (
-                f"heights in only {100 * share:.0f} % of the columns: check `layers` and "
-                "`foil_thickness_um` of this cell, and whether the electrode is in the field"
-            )
-            self._event("alarm", name, at=at, scan=key.scan, text=text)
-        if cell.analysis.doubt:
-            self._event("alarm", name, at=at, scan=key.scan, text=cell.analysis.doubt)
+        self._give_out(cell.watch.judge(result, cell.analysis.doubt))
         if not result.complete:
             missing = [int(z) for z in (measured.ledger == 0).nonzero()[0]]
             text = f"{len(missing)} slices of {len(measured.ledger)} are missing"
@@ -444,12 +459,13 @@ class Session:
         for reading in self._documents.readings(document):
             self._time = max(self._time, reading.time)
             self._counts["readings"] += 1
-            history = self._cells[reading.cell].history
+            cell = self._cells[reading.cell]
             try:
-                history.add(reading)
+                cell.history.add(reading)
             except BadMessage as error:  # of a page of readings, the others are still good
                 self._refuse("documents", error)
-            self._points += history.take_new()
+            self._points += cell.history.take_new()
+            self._give_out(cell.watch.told(reading.time, scanning=bool(cell.open)))
 
     @staticmethod
     def _reference_charge(cell: _Cell) -> float | None:
@@ -486,6 +502,9 @@ class Session:
         for told in news:
             if isinstance(told, ScanRequest):
                 self._out.append(told)
+            elif told.kind == "alarm_ended":
+                number = self._desk.alarms.ended(told.cell, told.data["condition"])
+                self._event(told.kind, told.cell, at=told.at, alarm=number, **told.data)
             else:
                 self._event(told.kind, told.cell, at=told.at, **told.data)
 

@@ -33,6 +33,7 @@ class Happenings:
     def __init__(self) -> None:
         self._kept: deque[Happening] = deque(maxlen=MAX_KEPT)
         self._alarms: dict[int, dict[str, Any]] = {}
+        self._lasting: dict[str, set[str]] = {}
 
     def add(self, happening: Happening, time: float, data: Mapping[str, Any]) -> None:
         """An event has been published."""
@@ -40,12 +41,21 @@ class Happenings:
         number = happening.number
         if happening.kind == "alarm" and number is not None:
             facts = {"number": number, "time": time, "cell": happening.cell}
-            self._alarms[number] = facts | {"text": data.get("text", ""), "scan": data.get("scan")}
+            facts |= {"text": data.get("text", ""), "scan": data.get("scan")}
+            facts |= {"condition": data.get("condition", ""), "ended": None}
+            self._alarms[number] = facts
+            if condition := facts["condition"]:
+                self._lasting.setdefault(happening.cell, set()).add(str(condition))
             if len(self._alarms) > MAX_ALARMS:
                 del self._alarms[next(iter(self._alarms))]
         elif happening.kind == "alarm_acknowledged":
             seen = data.get("alarm")
             self._alarms.pop(seen if isinstance(seen, int) else 0, None)
+        elif happening.kind == "alarm_ended":
+            over = data.get("alarm")
+            self._lasting.get(happening.cell, set()).discard(str(data.get("condition")))
+            if isinstance(over, int) and over in self._alarms:
+                self._alarms[over] = self._alarms[over] | {"ended": time}
 
     def since(self, version: int) -> list[bytes]:
         """Frames of the newest events that came after a version, oldest first."""
@@ -59,6 +69,10 @@ class Happenings:
     def alarms(self, cell: str) -> list[dict[str, Any]]:
         """The newest alarms of a cell ("": without one) that wait to be seen, oldest first."""
         return [facts for facts in self._alarms.values() if facts["cell"] == cell][-ALARMS_SHOWN:]
+
+    def lasting(self, cell: str) -> list[str]:
+        """What is wrong with a cell now, seen by an operator or not."""
+        return sorted(self._lasting.get(cell, ()))
 
     def waits(self, cell: str, number: int) -> bool:
         """Whether this alarm of the cell waits to be seen."""

@@ -95,13 +95,17 @@ class Publisher:
         points: Iterable[CyclerPoint] = (),
         references: Mapping[str, float | None] | None = None,
         policies: Mapping[str, Mapping[str, Any]] | None = None,
+        watches: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         """Takes what one message brought. The mappings are kept: do not change them afterwards.
 
         `cycler`: the last reading of each cell; `points`: all readings that are new; `references`:
-        net charge that each cell's reference scan found stripped, mAh; `policies`: as they stand.
+        net charge that each cell's reference scan found stripped, mAh; `policies` and
+        `watches`: as they stand.
         """
-        self._store.update(outputs, feeds, running, cycler, recorder, points, references, policies)
+        self._store.update(
+            outputs, feeds, running, cycler, recorder, points, references, policies, watches
+        )
         if self._store.outbox:
             self._nudge()
 

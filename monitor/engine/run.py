@@ -17,6 +17,7 @@ from monitor.engine.publish import Publisher
 from monitor.engine.record import Recorder
 from monitor.engine.request import Requester
 from monitor.engine.resend import Resender
+from monitor.engine.silence import Silences
 from monitor.engine.subscribe import Received
 from monitor.errors import PitwatchError
 from monitor.records import (
@@ -86,6 +87,7 @@ class Engine:
             mode=mode,
             gate=gate,
         )
+        self._silences = Silences(settings.watch)
         self._last_slice: dict[str, float] = {}
         self._asked: dict[str, str] = {}
         self._last_shown = 0.0
@@ -115,6 +117,8 @@ class Engine:
             self._recorder.written_again()
         now = time.monotonic()
         self._last_slice = {cell.name: now for cell in self._settings.cells}
+        for feed, cell, state in self._session.silences:
+            self._silences.go_on(feed, cell, state, now)
         if self._requester is not None:
             for request in self._session.unserved:
                 self._hand_on(self._requester, request)
@@ -176,6 +180,8 @@ class Engine:
             self._handle(Received("replies", None, self._stamped(reply)))
         while self._orders:
             self._handle(Received("operator", None, self._orders.popleft()))
+        for change in self._silences.look(self._session.unfinished, time.monotonic()):
+            self._handle(Received(change.feed, None, change))
         waiting, feeds = self._session.waiting, self._settings.feeds
         busy = self._resender.busy_cells if self._resender is not None else ()
         for cell in self._session.unfinished:
@@ -198,7 +204,10 @@ class Engine:
             cell = record.cell if isinstance(record, SliceFrame) else record.key.cell
             if self._settings.cell(cell) is not None:
                 self._last_slice[cell] = time.monotonic()
+                self._silences.heard("slices", cell, time.monotonic())
         outputs = self._feed(record)
+        for cell in {point.reading.cell for point in self._session.points}:
+            self._silences.heard("documents", cell, time.monotonic())
         if self._recorder is not None:
             self._recorder.write(received.feed, received.frames or (), record, outputs)
         for output in outputs:
@@ -248,4 +257,5 @@ class Engine:
             points=points,
             references=self._session.reference_charges_mAh,
             policies=self._session.policies,
+            watches=self._session.watches,
         )

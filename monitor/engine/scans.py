@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 
 from monitor.errors import BadMessage
 from monitor.recording.stored import StoredMaps
-from monitor.records import Pit, ScanKey, ScanResult, ScanStart
+from monitor.records import PLANNED, Pit, ScanKey, ScanResult, ScanStart
 from monitor.wire.fields import to_json
 
 StoredMap = Callable[[str, int, str], NDArray[Any] | None]
-PLANNED = ("reference", "periodic")
 
 
 @dataclass(eq=False)

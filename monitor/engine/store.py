@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from monitor.engine.fates import Fates
 from monitor.engine.happenings import Happening, Happenings, select
 from monitor.engine.readings import READING, Readings
-from monitor.engine.scans import PLANNED, Scan, Scans, StoredMap, names_of
+from monitor.engine.scans import Scan, Scans, StoredMap, names_of
 from monitor.errors import BadMessage
 from monitor.records import (
+    PLANNED,
     CyclerPoint,
     CyclerReading,
     Event,
@@ -34,6 +35,8 @@ from monitor.wire.results import Status, encode_status, table_rows
 
 PREVIEWS = ("scan_progress", "maps", "heartbeat")
 MAX_PREVIEWS_WAITING = 1000
+SILENCE_SETTINGS = ("late_s", "dead_s", "cycler_s", "due_grace")
+"""What screens tell late from dead by."""
 
 
 class Store:
@@ -63,6 +66,7 @@ class Store:
         self._cycler: dict[str, CyclerReading] = {}
         self._references: Mapping[str, float | None] = {}
         self._policies: Mapping[str, Mapping[str, Any]] = {}
+        self._watches: Mapping[str, Mapping[str, Any]] = {}
         self._told: dict[str, dict[str, Any]] = {name: {} for name in names}
         self.may_order = "" if mode == "live" else f"this is a {mode}: nothing can be asked for"
         self._recorder: Mapping[str, Any] = {}
@@ -81,6 +85,7 @@ class Store:
         points: Iterable[CyclerPoint] = (),
         references: Mapping[str, float | None] | None = None,
         policies: Mapping[str, Mapping[str, Any]] | None = None,
+        watches: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         """Takes the outputs of one message and puts what is to be published into `outbox`."""
         todo = tuple(outputs)
@@ -90,6 +95,7 @@ class Store:
             self._recorder = self._recorder if recorder is None else recorder
             self._references = self._references if references is None else references
             self._policies = self._policies if policies is None else policies
+            self._watches = self._watches if watches is None else watches
             for point in points:
                 if point.reading.cell in self._readings:
                     self._readings[point.reading.cell].add_point(point)
@@ -218,6 +224,7 @@ class Store:
             "requests": self._settings.requests.backend,
             "slices": self._settings.feeds.slices,
             "onset": self._settings.onset.mode,
+            "watch": self._settings.watch.model_dump(include=set(SILENCE_SETTINGS)),
         }
 
     def _moving(self, cell: str) -> dict[str, Any]:
@@ -228,6 +235,10 @@ class Store:
             "cycler_points": self._readings[cell].count,
             "next_scan_time": self._next_scan_time(cell),
             "time": self._cell_time(cell),
+            "watch": {
+                "scan_delay_s": self._watches.get(cell, {}).get("scan_delay_s"),
+                "conditions": self._happenings.lasting(cell),
+            },
             "policy": self._policies.get(cell) or self._policy_by_events(cell),
         }
 

@@ -25,6 +25,7 @@ from monitor.records import (
     BadInput,
     CyclerDocument,
     FeedQuiet,
+    FeedSilence,
     OperatorNote,
     OperatorRequest,
     PolicyChange,
@@ -56,6 +57,7 @@ NAMES: dict[str, type[Any]] = {
     "note": OperatorNote,
     "acknowledgement": Acknowledgement,
     "quiet": FeedQuiet,
+    "silence": FeedSilence,
 }
 READERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in NAMES.items()}
 

@@ -28,6 +28,7 @@ from monitor.records import (
     CyclerDocument,
     CyclerReading,
     Event,
+    FeedSilence,
     Order,
     Output,
     Record,
@@ -231,8 +232,9 @@ class ExperimentWriter:
             self._read(record)
         entry = entry_of(record, header, frame)
         self._journal.append({"at": message.at, "feed": message.feed, **entry})
-        if isinstance(record, Order):
-            self._journal.sync()  # what an operator was told is done must outlive a crash
+        if isinstance(record, Order | FeedSilence):
+            # what an operator was told is done must outlive a crash; a silence does not come again
+            self._journal.sync()
         if failure is not None:
             raise failure
 

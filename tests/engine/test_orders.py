@@ -130,7 +130,8 @@ def test_alarms_wait_until_they_are_acknowledged(desk):
     publisher, screen, _ = desk
     update(publisher, Event(8, "alarm", "", T0 + 6, {"text": "of no cell"}))
     state = screen.ask(type="state")
-    facts = {"number": 7, "time": T0 + 5, "cell": "A", "text": "3 slices are missing", "scan": 2}
+    facts = {"number": 7, "time": T0 + 5, "cell": "A", "text": "3 slices are missing", "scan": 2,
+             "condition": "", "ended": None}  # fmt: skip
     assert state["cells"]["A"]["alarms"] == [facts]
     assert state["cells"]["B"]["alarms"] == []
     assert [alarm["number"] for alarm in state["alarms"]] == [8]

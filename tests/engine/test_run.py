@@ -4,18 +4,21 @@ import json
 import shutil
 import threading
 import time
+from dataclasses import asdict
 
 import event_model
 import numpy as np
 import pytest
 
+from monitor.core.session import Session
 from monitor.engine import run
 from monitor.engine.record import Recorder
 from monitor.engine.run import Engine
 from monitor.engine.subscribe import Received
 from monitor.errors import PitwatchError
+from monitor.recording.read import open_experiment
 from monitor.recording.resume import interrupted
-from monitor.records import CyclerDocument, OperatorNote, ScanStart
+from monitor.records import CyclerDocument, Event, OperatorNote, ScanStart
 from monitor.report.policies import backtest
 from monitor.settings import Settings
 from monitor.sources.replay import replay_records
@@ -229,6 +232,50 @@ def test_what_was_ordered_holds_for_the_engine_that_goes_on(engine, tmp_path):
     second.scans(3)
     decisions = second.screen.ask(**every, kinds=["decision"])["events"]
     assert (decisions[-1]["mode"], decisions[-1]["max_scans"]) == ("suggest", 3)
+
+
+def test_silence_is_an_alarm_that_ends_is_recorded_and_holds_for_the_engine_that_goes_on(
+    engine, tmp_path
+):
+    watch = {"late_s": 2.0, "dead_s": 3.0, "cycler_s": 600.0}  # slices go to the disk each second
+    first = engine(tmp_path / "first", watch=watch)
+    messages = experiment()
+    middle = begin_of(1) + 40
+    first.feed.put(messages[:middle])
+
+    def conditions(state):
+        return state["cells"]["A"]["watch"]["conditions"]
+
+    assert conditions(first.scans(1)) == []
+    state = first.until(lambda s: conditions(s) == ["slices_dead"])
+    late, dead = state["cells"]["A"]["alarms"]
+    assert (late["condition"], dead["condition"]) == ("slices_late", "slices_dead")
+    assert late["ended"] is not None and dead["ended"] is None
+    assert state["settings"]["watch"] == {**watch, "due_grace": 0.1}
+    first.until(lambda _: first.events()[-1]["data"].get("condition") == "slices_dead")
+    (tmp_path / "second").mkdir()
+    shutil.copytree(first.folder, tmp_path / "second" / "trial")
+
+    second = engine(tmp_path / "second", going_on=True, watch=watch)
+    second.until(lambda s: conditions(s) == ["slices_dead"])
+    second.feed.put(messages[middle:])
+    state = second.scans(3)
+    assert conditions(state) == []
+    assert [a["ended"] is not None for a in state["cells"]["A"]["alarms"][:2]] == [True, True]
+    second.close()
+    told = [
+        (e["kind"], e["data"]["condition"]) for e in second.events() if "condition" in e["data"]
+    ]
+    assert told == [
+        ("alarm", "slices_late"), ("alarm_ended", "slices_late"),
+        ("alarm", "slices_dead"), ("alarm_ended", "slices_dead"),
+    ]  # fmt: skip
+    again = Session(second.settings)
+    records = replay_records(open_experiment(second.folder))
+    outputs = [out for _, record in records for out in again.feed(record)]
+    replayed = [json.loads(json.dumps(asdict(o))) for o in outputs if isinstance(o, Event)]
+    recorded = {e["number"]: {k: e[k] for k in replayed[0]} for e in second.events()}
+    assert [e for e in replayed if e["number"] in recorded] == list(recorded.values())
 
 
 def test_a_replay_takes_no_orders_and_shows_those_that_were_given(engine, tmp_path):

@@ -102,8 +102,9 @@ def test_the_state_is_that_of_the_live_engine(live: tuple[Path, Any, Any]) -> No
     for name, numbers in CELLS.items():
         was, now = before["cells"][name], state["cells"][name]
         assert [scan["scan"] for scan in now["scans"]] == list(numbers)
-        for key in set(was) - {"scans", "policy"}:
+        for key in set(was) - {"scans", "policy", "watch"}:
             assert now[key] == was[key], key
+        assert now["watch"]["conditions"] == was["watch"]["conditions"]
         for key in ("mode", "max_scans", "max_scans_per_hour"):
             assert now["policy"][key] == was["policy"][key], key
         for mine, theirs in zip(now["scans"], was["scans"], strict=True):

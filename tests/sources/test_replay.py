@@ -18,6 +18,7 @@ from monitor.records import (
     BadInput,
     CyclerDocument,
     FeedQuiet,
+    FeedSilence,
     OperatorNote,
     OperatorRequest,
     PolicyChange,
@@ -84,6 +85,8 @@ def two_cells() -> list[tuple[str, Record]]:
         ("operator", OperatorNote("", "Küvette gewechselt \U0001f50b", "J. D.", 0, 5.0)),
         ("operator", Acknowledgement("A", 9999, "", 6.0)),
         ("slices", FeedQuiet(cell="B", run="r", scan=0)),
+        ("slices", FeedSilence("slices", "B", "LATE", 10.125, 10.0)),
+        ("documents", FeedSilence("documents", "A", "DEAD", 60.5, 60.0)),
         ("slices", FeedQuiet()),
     ]
     return made

@@ -1,0 +1,180 @@
+"""What the numbers of one finished scan say of each condition that is watched. Pure functions.
+
+A sign is bad, good, or neither: between the two lies the margin that keeps an alarm from coming
+and going. What cannot be told of a scan gives no sign.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from monitor.settings import WatchSettings
+
+LEAST_COULOMETRY_UM = 1.0
+SURE = 2.0
+"""Standard errors that closure must lie outside of its band."""
+CLOSURE_MARGIN = 0.1
+"""Share of the closure band, at either edge, in which an alarm neither begins nor ends."""
+VALID_MARGIN = 0.05
+LEAST_SCANS_OF_NOISE = 3
+BACK = 0.5
+"""Of the way from the usual value to the limit: so far back it must come for an alarm to end."""
+
+Summary = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """What one scan says of one condition; `facts` are its numbers, JSON-ready."""
+
+    condition: str
+    bad: bool
+    good: bool
+    text: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Greys:
+    """Grey levels of a scan: of lithium, the electrolyte's above it, and cnr."""
+
+    lithium: float
+    contrast: float
+    cnr: float
+
+    @classmethod
+    def of(cls, summary: Summary) -> Greys | None:
+        names = ("grey_lithium", "grey_electrolyte", "cnr")
+        lithium, electrolyte, cnr = (summary.get(name) for name in names)
+        if lithium is None or electrolyte is None or not cnr or electrolyte == lithium:
+            return None
+        return cls(lithium, electrolyte - lithium, cnr)
+
+
+def closure(summary: Summary, settings: WatchSettings) -> Sign | None:
+    """Removed lithium over what the cycler's charge says, outside of its band by more than its
+    standard error explains. Not told before enough has been stripped."""
+    value, coulometry = summary.get("closure"), summary.get("coulometry_um")
+    if value is None or coulometry is None or abs(coulometry) < LEAST_COULOMETRY_UM:
+        return None
+    low, high = settings.closure_band
+    error = (summary.get("averaged_error_um") or 0.0) / abs(coulometry)
+    margin = CLOSURE_MARGIN * (high - low)
+    inside = low <= value <= high
+    text = (
+        f"closure {value:.2f} ± {error:.2f} is outside {low:g} to {high:g}: charge and removed "
+        "lithium do not agree; check `electrode_diameter_mm`, the cycler's clock, the registration"
+    )
+    if inside:
+        text = f"closure {value:.2f} is within {low:g} to {high:g} again"
+    return Sign(
+        "closure",
+        bad=value < low - SURE * error or value > high + SURE * error,
+        good=low + margin <= value <= high - margin,
+        text=text,
+        facts={"value": value, "limit": low if value < 1 else high, "error": error},
+    )
+
+
+def registration(summary: Summary, settings: WatchSettings, doubt: str) -> Sign | None:
+    """The scan cannot be laid on the reference. A surface without structure says nothing."""
+    registered, error = bool(summary.get("registered")), summary.get("shift_error_um")
+    facts = {"value": error, "limit": settings.max_shift_error_um, "unit": "µm"}
+    if doubt:
+        return Sign("registration", bad=True, good=False, text=doubt, facts=facts)
+    if not registered:
+        return None
+    bad = error is not None and error > settings.max_shift_error_um
+    text = "scans are registered on the reference again"
+    if bad:
+        text = (
+            f"sideways the scan lies on the reference within ± {error:.1f} µm only (limit "
+            f"{settings.max_shift_error_um:g} µm): maps of removal are blurred by that"
+        )
+    return Sign("registration", bad=bad, good=not bad, text=text, facts=facts)
+
+
+def noise(summary: Summary, settings: WatchSettings, before: Sequence[float]) -> Sign | None:
+    """The heights' noise against the median of the scans `before` that were not noisy."""
+    value, unit = length(summary, "noise")
+    if value is None or len(before) < LEAST_SCANS_OF_NOISE:
+        return None
+    usual, factor = statistics.median(before), settings.noise_factor
+    limit = factor * usual
+    text = f"noise of the heights {value:.3g} {unit}, usual {usual:.3g} {unit}"
+    if value > limit:
+        text += f" (limit {factor:g} times): check beam, exposure and reconstruction"
+    return Sign(
+        "noise",
+        bad=value > limit,
+        good=value < _back(usual, limit),
+        text=text,
+        facts={"value": value, "limit": limit, "usual": usual, "unit": unit},
+    )
+
+
+def grey_levels(summary: Summary, settings: WatchSettings, first: Greys) -> Sign | None:
+    """Contrast of electrolyte to lithium, cnr and lithium's grey level against the first scan."""
+    now = Greys.of(summary)
+    if now is None:
+        return None
+    limit, drift_limit = settings.contrast_share, settings.max_level_drift
+    contrast, cnr = now.contrast / first.contrast, now.cnr / first.cnr
+    drift = abs(now.lithium - first.lithium) / abs(first.contrast)
+    least = min(contrast, cnr)
+    shares = (
+        f"contrast of electrolyte to lithium {contrast:.2f} of the first scan's, cnr {cnr:.2f} of "
+        f"it, lithium's grey level off by {drift:.2f} of the contrast"
+    )
+    bad = least < limit or drift > drift_limit
+    limits = f" (limits {limit:g}, {limit:g} and {drift_limit:g})"
+    return Sign(
+        "grey_levels",
+        bad=bad,
+        good=least > _back(1.0, limit) and drift < BACK * drift_limit,
+        text=shares + (f"{limits}: check flat fields and normalisation" if bad else ""),
+        facts={"value": least, "limit": limit, "drift": drift, "drift_limit": drift_limit},
+    )
+
+
+def levels_lost(summary: Summary) -> Sign:
+    """Grey levels were not found: there are no heights at all."""
+    lost = summary.get("cnr") is None and not summary.get("valid_fraction")
+    text = (
+        "grey levels were not found: no heights in this scan; check `layers`, or set "
+        "`grey_levels` of this cell"
+    )
+    return Sign("levels_lost", lost, not lost, text if lost else "grey levels were found again")
+
+
+def valid(summary: Summary, settings: WatchSettings) -> Sign | None:
+    """The share of the columns that have a height."""
+    share, least = summary.get("valid_fraction"), settings.least_valid
+    if share is None or levels_lost(summary).bad:
+        return None
+    text = f"heights in {100 * share:.0f} % of the columns"
+    if share < least:
+        text = (
+            f"heights in only {100 * share:.0f} % of the columns: check `layers` and "
+            "`foil_thickness_um` of this cell, and whether the electrode is in the field"
+        )
+    good = share >= min(least + VALID_MARGIN, 1.0)
+    return Sign("valid", share < least, good, text, {"value": share, "limit": least})
+
+
+def length(summary: Summary, name: str) -> tuple[float | None, str]:
+    """A length of the summary and its unit: µm, or voxel where the voxel size is unknown."""
+    for unit, suffix in (("µm", "_um"), ("voxel", "_voxel")):
+        value = summary.get(name + suffix)
+        if value is not None and math.isfinite(value):
+            return float(value), unit
+    return None, "µm"
+
+
+def _back(usual: float, limit: float) -> float:
+    """From here on back towards the usual value, an alarm ends."""
+    return usual + BACK * (limit - usual)

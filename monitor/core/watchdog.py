@@ -1,0 +1,188 @@
+"""Watches over one cell: what is wrong is told once when it begins and once when it is over.
+
+Scans are judged when they are finished (`signs`), the schedule with each reading of the cycler, in
+the cell's own time. How long a feed is silent by the clock of the machine, the engine says by a
+record. Nothing here reads a clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from monitor.core import signs
+from monitor.core.desk import Told
+from monitor.core.signs import Greys, Sign
+from monitor.records import PLANNED, FeedSilence, ScanResult, ScanStart, SilenceState, SilentFeed
+from monitor.settings import WatchSettings
+
+IN_A_ROW = ("closure", "noise", "grey_levels")
+"""Need some bad scans in a row. Others begin with the first: its maps cannot be used."""
+MAX_NOISES = 500
+
+
+@dataclass
+class Condition:
+    """Begins after so many bad signs in a row, and ends after so many good ones."""
+
+    begin_after: int = 1
+    end_after: int = 1
+    lasting: bool = False
+    row: int = 0
+
+    def take(self, *, bad: bool, good: bool) -> bool:
+        """Whether it begins or ends with this sign."""
+        self.row = self.row + 1 if (good if self.lasting else bad) else 0
+        if self.row < (self.end_after if self.lasting else self.begin_after):
+            return False
+        self.lasting, self.row = not self.lasting, 0
+        return True
+
+
+class CellWatch:
+    """All conditions of one cell. Methods return the news, in order."""
+
+    def __init__(self, cell: str, settings: WatchSettings, period_s: float) -> None:
+        """`period_s`: how often a scan is expected, s of cell time."""
+        self._cell = cell
+        self._settings = settings
+        self._period_s = period_s
+        self._conditions: dict[str, Condition] = {}
+        self._noises: deque[float] = deque(maxlen=MAX_NOISES)
+        self._first: Greys | None = None
+        self._planned: float | None = None
+        self._delay_s = 0.0
+        self._now: float | None = None
+
+    # --- finished scans -------------------------------------------------------------------------
+
+    def judge(self, result: ScanResult, doubt: str) -> list[Told]:
+        """What a finished scan says. `doubt`: why it may lie beside the reference, or ""."""
+        if not self._settings.enabled:
+            return []
+        news: list[Told] = []
+        for sign in self._signs(result.summary, doubt):
+            news += self._take(sign, scan=result.key.scan, at=result.start.stop_time)
+        self._remember(result.summary)
+        return news
+
+    def _signs(self, summary: Mapping[str, Any], doubt: str) -> Iterable[Sign]:
+        settings = self._settings
+        told = [
+            signs.levels_lost(summary),
+            signs.valid(summary, settings),
+            signs.registration(summary, settings, doubt),
+            signs.closure(summary, settings),
+            signs.noise(summary, settings, self._noises),
+            signs.grey_levels(summary, settings, self._first) if self._first else None,
+        ]
+        return (sign for sign in told if sign is not None)
+
+    def _remember(self, summary: Mapping[str, Any]) -> None:
+        """What later scans are compared with. Noisy scans do not become the usual."""
+        self._first = self._first or Greys.of(summary)
+        value, _ = signs.length(summary, "noise")
+        noisy = signs.noise(summary, self._settings, self._noises)
+        if value is not None and not (noisy and noisy.bad):
+            self._noises.append(value)
+
+    # --- schedule -------------------------------------------------------------------------------
+
+    def started(self, start: ScanStart) -> list[Told]:
+        """A scan began; one on schedule ends the wait for it."""
+        if start.reason not in PLANNED:
+            return []
+        if self._planned is None or start.start_time > self._planned:
+            self._planned = start.start_time
+            self._delay_s = max(0.0, (self._now or start.start_time) - start.start_time)
+        text = f"scan {start.key.scan} has begun"
+        return self._over(("scan_late", "scan_dead"), text, scan=start.key.scan, at=None)
+
+    def told(self, time: float, *, scanning: bool) -> list[Told]:
+        """The cycler tells the time, UTC s. While a scan runs, none is overdue."""
+        self._now = time if self._now is None else max(time, self._now)
+        if scanning or self._planned is None or not self._settings.enabled:
+            return []
+        late = self._now - (self._planned + self._period_s + self._delay_s)
+        if late <= self._settings.due_grace * self._period_s:
+            return []
+        state = "DEAD" if late > self._period_s else "LATE"
+        facts = {"value": late, "limit": self._settings.due_grace * self._period_s, "unit": "s"}
+        text = f"a scan is overdue by {late:.0f} s of cell time: is the acquisition running?"
+        return self._worsen("scan", state, text, facts)
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """`scan_delay_s`: how long after its start, in cell time, the last scan on schedule was
+        heard of (None before any, and without a cycler); `conditions`: what is wrong now."""
+        known = self._planned is not None and self._now is not None
+        lasting = [name for name, condition in self._conditions.items() if condition.lasting]
+        return {"scan_delay_s": self._delay_s if known else None, "conditions": sorted(lasting)}
+
+    # --- silence --------------------------------------------------------------------------------
+
+    def silence(self, record: FeedSilence, *, scanning: bool) -> list[Told]:
+        """The engine says that a part of a feed is silent, or is not any more."""
+        if not self._settings.enabled or (record.feed == "slices" and not scanning):
+            return []
+        what = "slices" if record.feed == "slices" else "cycler"
+        conditions = (f"{what}_late", f"{what}_dead")
+        if record.state in ("LIVE", "IDLE"):
+            return self._over(conditions, "messages come again", scan=None, at=None)
+        who = "the running scan" if what == "slices" else "the cycler"
+        todo = "reconstruction" if what == "slices" else "cycler and its proxy"
+        text = f"{who} is silent for {record.seconds:.0f} s: check {todo} and the network"
+        facts = {"value": record.seconds, "limit": record.limit_s, "unit": "s"}
+        return self._worsen(what, record.state, text, facts)
+
+    def concluded(self, scan: int) -> list[Told]:
+        """No scan of the cell runs any more: its slices are not waited for."""
+        text = f"scan {scan} was finished"
+        return self._over(("slices_late", "slices_dead"), text, scan=scan, at=None)
+
+    def silence_of(self, feed: SilentFeed) -> SilenceState:
+        """What was told last of a feed's part of the cell."""
+        what = "slices" if feed == "slices" else "cycler"
+        if self._condition(f"{what}_dead").lasting:
+            return "DEAD"
+        return "LATE" if self._condition(f"{what}_late").lasting else "LIVE"
+
+    # --- words ----------------------------------------------------------------------------------
+
+    def _worsen(self, what: str, state: str, text: str, facts: Mapping[str, Any]) -> list[Told]:
+        """Late, then dead: the one ends where the other begins."""
+        late, dead = f"{what}_late", f"{what}_dead"
+        if state == "LATE":
+            if self._condition(dead).lasting:
+                return []
+            return self._take(Sign(late, bad=True, good=False, text=text, facts=facts))
+        news = self._over((late,), text, scan=None, at=None)
+        return news + self._take(Sign(dead, bad=True, good=False, text=text, facts=facts))
+
+    def _over(
+        self, conditions: Iterable[str], text: str, *, scan: int | None, at: float | None
+    ) -> list[Told]:
+        news: list[Told] = []
+        for name in conditions:
+            if self._condition(name).lasting:
+                sign = Sign(name, bad=False, good=True, text=text)
+                news += self._take(sign, scan=scan, at=at)
+        return news
+
+    def _take(self, sign: Sign, *, scan: int | None = None, at: float | None = None) -> list[Told]:
+        condition = self._condition(sign.condition)
+        if not condition.take(bad=sign.bad, good=sign.good):
+            return []
+        kind = "alarm" if condition.lasting else "alarm_ended"
+        said = {"condition": sign.condition, "scan": scan, "text": sign.text, **sign.facts}
+        return [Told(kind, self._cell, said, at)]
+
+    def _condition(self, name: str) -> Condition:
+        if name not in self._conditions:
+            some = self._settings.scans
+            begin = some if name in IN_A_ROW else 1
+            end = some if name in (*IN_A_ROW, "valid") else 1
+            self._conditions[name] = Condition(begin, end)
+        return self._conditions[name]

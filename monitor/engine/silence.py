@@ -1,0 +1,84 @@
+"""How long slices and readings of each cell are silent, by the clock of this machine.
+
+Late is told once when it begins, dead once when it has become so, and live only when messages have
+come for a while without such a gap: one that comes now and then does not ring the bell each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from monitor.records import FeedSilence, SilenceState, SilentFeed
+from monitor.settings import WatchSettings
+
+DEAF_S = 0.5
+
+
+@dataclass
+class _Part:
+    """A feed's part of one cell. `since`: when the first message came after the last gap."""
+
+    last: float
+    since: float
+    state: SilenceState = "LIVE"
+
+
+class Silences:
+    """Hears what comes, and says what has changed. Times are those of a monotonic clock, s."""
+
+    def __init__(self, settings: WatchSettings) -> None:
+        self._enabled = settings.enabled
+        self._limits: dict[SilentFeed, tuple[float, float]] = {
+            "slices": (settings.late_s, settings.dead_s),
+            "documents": (settings.cycler_s, settings.cycler_s),
+        }
+        self._parts: dict[tuple[SilentFeed, str], _Part] = {}
+        self._looked: float | None = None
+
+    def heard(self, feed: SilentFeed, cell: str, now: float) -> None:
+        """A message of a cell has come."""
+        part = self._parts.get((feed, cell))
+        if part is None:
+            self._parts[feed, cell] = _Part(now, now)
+            return
+        if now - part.last > self._limits[feed][0]:
+            part.since = now
+        part.last = now
+
+    def go_on(self, feed: SilentFeed, cell: str, state: SilenceState, now: float) -> None:
+        """A part of a feed that a recording says has been in this state; waited for from now on."""
+        self._parts[feed, cell] = _Part(now, now, state)
+
+    def look(self, scanning: Iterable[str], now: float) -> list[FeedSilence]:
+        """What has changed since the last look. `scanning`: cells in which a scan runs."""
+        if not self._enabled:
+            return []
+        self._leave_out(now)
+        running = set(scanning)
+        changes = []
+        for (feed, cell), part in self._parts.items():
+            state = self._state(feed, part, now, waited=feed == "documents" or cell in running)
+            if state != part.state:
+                part.state = state
+                limit = self._limits[feed][state == "DEAD"]
+                changes.append(FeedSilence(feed, cell, state, round(now - part.last, 3), limit))
+        return changes
+
+    def _leave_out(self, now: float) -> None:
+        """While maps are computed nobody listens: what waits in the sockets then is not late."""
+        deaf = 0.0 if self._looked is None else now - self._looked
+        self._looked = now
+        for part in self._parts.values() if deaf > DEAF_S else ():
+            part.last, part.since = min(now, part.last + deaf), min(now, part.since + deaf)
+
+    def _state(self, feed: SilentFeed, part: _Part, now: float, *, waited: bool) -> SilenceState:
+        if not waited:
+            return "LIVE" if part.state == "LIVE" else "IDLE"
+        late_s, dead_s = self._limits[feed]
+        silent = now - part.last
+        if silent > late_s:
+            return "DEAD" if silent > dead_s or part.state == "DEAD" else "LATE"
+        if part.state in ("LIVE", "IDLE") or part.last - part.since >= late_s:
+            return "LIVE"
+        return part.state
