@@ -18,6 +18,8 @@ from monitor.gui.text import number
 
 Index = QModelIndex | QPersistentModelIndex
 POWERS = {1: "", 2: "²", 3: "³"}
+SMALLEST = "< 1e-300"
+"""A chance that is smaller than numbers can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,4 +194,6 @@ def _text(value: float, column: Column) -> str:
         return "–"
     if column.digits is None:
         return f"{value:.0f}"
-    return f"{value:.0e}" if column.digits < 0 else number(float(value), column.digits)
+    if column.digits < 0:
+        return SMALLEST if value == 0 else f"{value:.0e}"
+    return number(float(value), column.digits)
