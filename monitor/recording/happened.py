@@ -4,7 +4,6 @@ damaged costs itself, and is told."""
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from monitor.recording import layout
 from monitor.recording.read import Experiment
 from monitor.records import Event, ScanRequest
+from monitor.wire.stins import MAX_TIME_S
 
 MAX_LINE_BYTES = 2**20
 
@@ -84,12 +84,14 @@ def _output(line: bytes, cells: set[str]) -> Event | ScanRequest | None:
         kind, cell, data = entry["kind"], entry["cell"], entry["data"]
     except (ValueError, RecursionError, LookupError, TypeError):
         return None
-    if not isinstance(kind, str) or not isinstance(data, dict) or cell not in cells:
+    if not isinstance(kind, str) or not isinstance(data, dict):
+        return None
+    if not isinstance(cell, str) or cell not in cells:
         return None
     if kind == "scan_request" and "number" not in entry:
         return _request(cell, data)
     number, time = entry.get("number"), entry.get("time")
-    if type(number) is not int or not isinstance(time, int | float) or not math.isfinite(time):
+    if type(number) is not int or type(time) not in (int, float) or not abs(time) < MAX_TIME_S:
         return None
     return Event(number, kind, cell, float(time), data)
 

@@ -131,9 +131,14 @@ class Cell:
         return {name: column[:whole] for name, column in columns.items()}
 
     def events(self) -> list[dict[str, Any]]:
-        """Events and decisions, in order; a last line that was cut short is left out."""
+        """Events and decisions, in order; a last line that was cut short is left out. Raises
+        RecordingError where one has no kind or no data."""
         path = self.path / layout.EVENTS_FILE
-        return list(journal.lines(path)) if path.exists() else []
+        found = list(journal.lines(path)) if path.exists() else []
+        for number, event in enumerate(found, 1):
+            if not isinstance(event.get("kind"), str) or not isinstance(event.get("data"), dict):
+                raise RecordingError(f"{path}: line {number} is damaged")
+        return found
 
 
 class Scan:

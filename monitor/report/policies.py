@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from monitor.errors import RecordingError
+from monitor.recording.journal import DAMAGED
 from monitor.recording.read import open_experiment
 from monitor.report.backtest import LIVE, Outcome, first_known_later, live, what_if
 from monitor.settings import OnsetSettings, load
@@ -54,8 +55,14 @@ def _outcomes(path: Path, others: Sequence[tuple[str, OnsetSettings]]) -> Cells:
     for cell in experiment.cells.values():
         if not cell.path.is_dir():
             continue
-        asked = [what_if(experiment, cell, policy, name) for name, policy in others]
-        found[f"{experiment.name}/{cell.name}"] = [live(experiment, cell), *asked]
+        try:
+            asked = [what_if(experiment, cell, policy, name) for name, policy in others]
+            found[f"{experiment.name}/{cell.name}"] = [live(experiment, cell), *asked]
+        except DAMAGED as error:
+            raise RecordingError(
+                f"{cell.path}: what is recorded cannot be judged; an event or a scan is damaged "
+                f"({type(error).__name__}: {error})"
+            ) from None
     return found
 
 

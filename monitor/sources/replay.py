@@ -18,7 +18,7 @@ from monitor.errors import BadMessage, RecordingError
 from monitor.recording import checked, layout
 from monitor.recording.journal import DAMAGED, record_of, slice_of
 from monitor.recording.read import Experiment, Scan
-from monitor.records import Acknowledgement, Record, SliceFrame
+from monitor.records import Acknowledgement, Record, SliceFrame, frozen
 from monitor.wire import stins
 from monitor.wire.limits import Limits, check_slice, limits_of
 
@@ -154,10 +154,10 @@ class _Reader:
         if frame.get("pixels") == "kept":
             found = self._pixels.read(header["cell"], frame["file"], header["frame"])
             return None if found is None else slice_of(entry, found)
-        value = np.zeros((), stins.DTYPES[header["type"]])
-        if frame.get("pixels") == "not_finite":
-            value[()] = np.nan
-        return slice_of(entry, np.broadcast_to(value, header["shape"]))
+        dtype = stins.DTYPES[header["type"]]
+        if frame["pixels"] == "not_finite":
+            return slice_of(entry, np.broadcast_to(np.full((), np.nan, dtype), header["shape"]))
+        return slice_of(entry, frozen(np.zeros(header["shape"], dtype)))
 
 
 def _limits(experiment: Experiment) -> Limits:

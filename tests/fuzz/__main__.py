@@ -1,0 +1,40 @@
+"""Broken messages by the million, and broken recordings: `python -m tests.fuzz [--messages N]`.
+
+Ends with an error at the first that does more than being counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from tests.fuzz.decoders import DECODERS, fuzz
+from tests.fuzz.live import fuzz_engine
+from tests.fuzz.recordings import fuzz_recordings
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("--messages", type=int, default=1_000_000, help="for each of both parts")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--recordings", type=int, default=50, help="how many recordings to break")
+    parser.add_argument("--only", choices=["decoders", "engine", "recordings"])
+    given = parser.parse_args()
+    if given.only in (None, "decoders"):
+        for name in DECODERS:
+            print(f"{name}: {fuzz(name, given.messages // len(DECODERS), given.seed)}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="pitwatch-fuzz-") as folder:
+        if given.only in (None, "recordings"):
+            outcomes = fuzz_recordings(Path(folder), given.recordings, given.seed)
+            print(f"recordings: {dict(outcomes)}", flush=True)
+        if given.only in (None, "engine"):
+            print(fuzz_engine(Path(folder), given.messages, given.seed, say), flush=True)
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+if __name__ == "__main__":
+    main()

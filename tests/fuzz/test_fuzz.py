@@ -1,0 +1,41 @@
+"""A short turn of what `python -m tests.fuzz` does by the million."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz import corpus
+from tests.fuzz.decoders import DECODERS, fuzz
+from tests.fuzz.live import fuzz_engine
+from tests.fuzz.mutate import Mutator
+from tests.fuzz.recordings import fuzz_recordings
+
+
+def test_the_same_seed_breaks_messages_in_the_same_way() -> None:
+    first, again, other = (Mutator(seed, corpus.slices()) for seed in (1, 1, 2))
+    made = [first.message() for _ in range(500)]
+    assert made == [again.message() for _ in range(500)]
+    assert made != [other.message() for _ in range(500)]
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_a_decoder_reads_or_refuses_in_one_line(name: str) -> None:
+    outcome = fuzz(name, 3000, seed=1)
+    assert outcome.sent == 3000 == outcome.used + outcome.refused.total()
+    assert outcome.used > 100
+    assert outcome.refused.total() > 1000
+    assert outcome.grown_MB < 20
+
+
+def test_an_engine_counts_each_and_goes_on(tmp_path: Path) -> None:
+    report = fuzz_engine(tmp_path, 10_000, seed=1)
+    assert report.sent.total() == 10_000
+    assert report.counted == report.expected
+    assert report.grown_MB < 30, str(report)
+
+
+def test_a_recording_is_used_or_refused_in_one_line(tmp_path: Path) -> None:
+    outcomes = fuzz_recordings(tmp_path, 6, seed=1)
+    assert outcomes.total() == 24
