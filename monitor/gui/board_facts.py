@@ -141,7 +141,10 @@ def _news(snapshot: Snapshot, cell: Mapping[str, Any], name: str) -> tuple[str, 
     if waiting:
         newest = max(waiting, key=lambda alarm: alarm.get("number") or 0)
         more = f"{len(waiting)} alarms, newest: " if len(waiting) > 1 else ""
-        return more + _told(newest), "bad"
+        over = all(alarm.get("ended") for alarm in waiting)
+        return more + _told(newest) + (" (over)" if newest.get("ended") else ""), (
+            "warn" if over else "bad"
+        )
     told = (event for event in reversed(snapshot.events) if event.get("cell") == name)
     last = next((event for event in told if event.get("type") in NEWS), None)
     if last is None:

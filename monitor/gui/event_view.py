@@ -24,13 +24,14 @@ COLOURS = {
     "bad_input": "warn",
     "scan_request": "accent",
     "scan_reply": "accent",
+    "alarm_ended": "good",
     "note": "good",
     "policy_changed": "good",
 }
 LEFT_OUT = ("type", "version", "time", "cell", "number", "id", "run", "request", "stream")
 KINDS: dict[str, tuple[str, ...]] = {
     "all": (),
-    "alarms": ("alarm", "alarm_acknowledged", "gap", "bad_message", "bad_input"),
+    "alarms": ("alarm", "alarm_ended", "alarm_acknowledged", "gap", "bad_message", "bad_input"),
     "decisions": (
         "decision",
         "pit_onset",

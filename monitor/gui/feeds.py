@@ -11,9 +11,6 @@ from monitor.gui.text import duration
 
 State = Literal["LIVE", "IDLE", "LATE", "DEAD", "REPLAY"]
 
-LIVE_S = 10.0
-DEAD_S = 60.0
-DUE_GRACE = 0.1
 REPLAYS = {
     "replay": "recorded messages are played again",
     "recording": "a recording is shown; nothing new comes",
@@ -21,19 +18,41 @@ REPLAYS = {
 """Modes of an engine in which nothing comes from a beamline, and what that means."""
 URGENCY: tuple[State, ...] = ("DEAD", "LATE", "LIVE", "IDLE")
 
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Silence by the clock (s), and the share of the period that a scan may be overdue, as the
+    engine raises its alarms by them."""
+
+    late_s: float = 10.0
+    dead_s: float = 60.0
+    cycler_s: float = 60.0
+    due_grace: float = 0.1
+
+    @classmethod
+    def of(cls, snapshot: Snapshot) -> Limits:
+        """Those of the engine's settings; the defaults where it does not say them."""
+        told = (snapshot.state or {}).get("settings", {}).get("watch") or {}
+        return cls(**{name: float(told[name]) for name in cls.__slots__ if name in told})
+
+
 TIPS = {
-    "slices": "LIVE: slices came in the last 10 s\nIDLE: no scan runs and none is due\n"
-    "LATE: a running scan is silent for more than 10 s, or a scan is overdue by more than a tenth "
-    "of the period\nDEAD: a running scan is silent for more than 60 s, or a scan is overdue by a "
-    "whole period\nREPLAY: a recording is played or shown",
-    "documents": "LIVE: a document came in the last 10 s\nIDLE: none has come yet\n"
-    "LATE: silent for more than 10 s\nDEAD: silent for more than 60 s\n"
+    "slices": "LIVE: slices came of late\nIDLE: no scan runs and none is due\n"
+    "LATE: a running scan is silent for more than watch.late_s (10 s), or a scan is overdue by "
+    "more than watch.due_grace (a tenth) of the period\n"
+    "DEAD: a running scan is silent for more than watch.dead_s (60 s), or a scan is overdue by a "
+    "whole period\n"
+    "REPLAY: a recording is played or shown",
+    "documents": "LIVE: a document came of late\nIDLE: none has come yet\n"
+    "LATE: silent for more than watch.late_s (10 s)\n"
+    "DEAD: silent for more than watch.cycler_s (60 s)\n"
     "REPLAY: a recording is played or shown",
     "cell": "▶ LIVE: slices of a running scan come\n○ IDLE: no scan runs and none is due\n"
-    "▲ LATE: the running scan is silent for more than 10 s, or a scan is overdue by more than a "
-    "tenth of the period, or the cycler is silent for more than 60 s\n"
-    "✕ DEAD: the running scan is silent for more than 60 s, a scan is overdue by a whole period, "
-    "or the engine does not answer\n"
+    "▲ LATE: the running scan is silent for more than watch.late_s (10 s), or a scan is overdue by "
+    "more than watch.due_grace (a tenth) of the period, or the cycler is silent for more than "
+    "watch.cycler_s (60 s)\n"
+    "✕ DEAD: the running scan is silent for more than watch.dead_s (60 s), a scan is overdue by a "
+    "whole period, or the engine does not answer\n"
     "◆ REPLAY: a recording is played or shown\nThe time: since slices of this cell came last",
 }
 
@@ -53,12 +72,12 @@ def slices_health(snapshot: Snapshot) -> FeedHealth:
     first = _before_all(snapshot, "slices", age)
     if first is not None or snapshot.state is None or age is None:
         return first or FeedHealth("IDLE", None, "nothing has come yet")
-    cells = snapshot.state["cells"]
-    if age <= LIVE_S:
+    limits, cells = Limits.of(snapshot), snapshot.state["cells"]
+    if age <= limits.late_s:
         return FeedHealth("LIVE", age, "slices come")
     running = [name for name, cell in cells.items() if cell.get("running")]
     if running:
-        state: State = "LATE" if age <= DEAD_S else "DEAD"
+        state: State = "LATE" if age <= limits.dead_s else "DEAD"
         return FeedHealth(state, age, f"the running scan of {', '.join(running)} is silent")
     late = max((_overdue_s(cell) for cell in cells.values()), default=0.0)
     due = _due_state(late, snapshot)
@@ -73,9 +92,10 @@ def documents_health(snapshot: Snapshot) -> FeedHealth:
     first = _before_all(snapshot, "documents", age)
     if first is not None or age is None:
         return first or FeedHealth("IDLE", None, "nothing has come yet")
-    if age <= LIVE_S:
+    limits = Limits.of(snapshot)
+    if age <= limits.late_s:
         return FeedHealth("LIVE", age, "readings come")
-    state: State = "LATE" if age <= DEAD_S else "DEAD"
+    state: State = "LATE" if age <= limits.cycler_s else "DEAD"
     return FeedHealth(state, age, f"silent for {duration(age)}")
 
 
@@ -93,7 +113,7 @@ def cell_health(snapshot: Snapshot, name: str) -> FeedHealth:
         return FeedHealth("IDLE", None, "nothing has come yet")
     told = [_scans_health(snapshot, cell, age)]
     silence = feed_age(snapshot, "documents", name)
-    if cell.get("cycler") and silence is not None and silence > DEAD_S:
+    if cell.get("cycler") and silence is not None and silence > Limits.of(snapshot).cycler_s:
         told.append(FeedHealth("LATE", age, f"the cycler is silent for {duration(silence)}"))
     return min(told, key=lambda health: URGENCY.index(health.state))
 
@@ -117,11 +137,11 @@ def time_left(cell: Mapping[str, Any]) -> float | None:
 
 def _scans_health(snapshot: Snapshot, cell: Mapping[str, Any], age: float | None) -> FeedHealth:
     """State of a cell by its scans alone."""
-    running = cell.get("running")
+    running, limits = cell.get("running"), Limits.of(snapshot)
     if running:
-        if age is None or age <= LIVE_S:
+        if age is None or age <= limits.late_s:
             return FeedHealth("LIVE", age, f"slices of scan {running['scan']} come")
-        state: State = "LATE" if age <= DEAD_S else "DEAD"
+        state: State = "LATE" if age <= limits.dead_s else "DEAD"
         return FeedHealth(state, age, f"the running scan {running['scan']} is silent")
     late = _overdue_s(cell)
     due = _due_state(late, snapshot)
@@ -147,9 +167,10 @@ def _mode(snapshot: Snapshot) -> str:
 
 
 def _overdue_s(cell: Mapping[str, Any]) -> float:
-    """Seconds of cell time that the next scan on schedule is overdue by; 0 where it is not."""
-    left = time_left(cell)
-    return 0.0 if left is None else max(0.0, -left)
+    """Seconds of cell time that the next scan on schedule is overdue by; 0 where it is not. As
+    long after its start as the last one was heard of, it may still be on its way."""
+    left, delay = time_left(cell), (cell.get("watch") or {}).get("scan_delay_s")
+    return 0.0 if left is None else max(0.0, -left - (delay or 0.0))
 
 
 def _due_state(late_s: float, snapshot: Snapshot) -> State | None:
@@ -157,4 +178,4 @@ def _due_state(late_s: float, snapshot: Snapshot) -> State | None:
     period = float((snapshot.state or {})["settings"]["period_s"])
     if late_s > period:
         return "DEAD"
-    return "LATE" if late_s > DUE_GRACE * period else None
+    return "LATE" if late_s > Limits.of(snapshot).due_grace * period else None

@@ -91,6 +91,7 @@ class Notices(QWidget):
             bad = theme.palette().bad
             self.alarm.text.setText(
                 f"<b style='color:{bad}'>▲ Alarm</b> &nbsp;{cell}{when}: {newest['text']}"
+                + (f" <i>(over since {clock(newest['ended'])})</i>" if newest.get("ended") else "")
                 + (f" <i>and {more} more</i>" if more else "")
             )
             self.alarm.text.setToolTip("\n".join(str(alarm["text"]) for alarm in self._alarms))

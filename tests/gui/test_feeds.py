@@ -60,6 +60,31 @@ def test_a_cell_is_judged_by_its_scans_and_its_cycler(name):
     assert why in health.why
 
 
+def test_the_limits_are_those_of_the_engine():
+    watch = {"late_s": 20.0, "dead_s": 40.0, "cycler_s": 300.0, "due_grace": 0.5}
+    told = ((15, "LIVE", "LIVE"), (30, "LATE", "LATE"), (50, "DEAD", "LATE"))
+    for age, slices, documents in told:
+        shown = snapshot({"A": cell(running=RUNNING)}, {"slices": age, "documents": age})
+        shown.state["settings"]["watch"] = watch
+        assert feeds.slices_health(shown).state == slices
+        assert feeds.cell_health(shown, "A").state == slices
+        assert feeds.documents_health(shown).state == documents
+    shown = snapshot({"A": cell(left=-800)}, {"slices": 800.0, "documents": 299.0})
+    assert feeds.cell_health(shown, "A").state == "LATE"
+    shown.state["settings"]["watch"] = watch
+    assert feeds.cell_health(shown, "A").state == "IDLE"
+    shown.feed_ages_s["documents"] = 301.0
+    assert feeds.cell_health(shown, "A").state == "LATE"
+
+
+def test_a_scan_may_be_heard_of_as_late_as_the_last_one_was():
+    about = cell(left=-1000) | {"watch": {"scan_delay_s": 900.0}}
+    assert feeds.cell_health(snapshot({"A": about}, {"slices": 900.0}), "A").state == "IDLE"
+    about["watch"]["scan_delay_s"] = 700.0
+    health = feeds.cell_health(snapshot({"A": about}, {"slices": 900.0}), "A")
+    assert health.state == "LATE" and "5 min 00 s" in health.why
+
+
 @pytest.mark.parametrize("mode", ["replay", "recording"])
 def test_a_recording_is_never_called_late(mode):
     shown = snapshot({"A": cell(left=-9999, running=RUNNING)}, {"slices": 999.0}, mode=mode)
