@@ -11,7 +11,7 @@ from typing import Any
 
 from monitor.core.session import Session
 from monitor.errors import BadMessage, RecordingError
-from monitor.recording.journal import DAMAGED, _entry, record_of
+from monitor.recording.journal import DAMAGED, parse_line, record_of
 from monitor.records import BadInput
 from monitor.settings import parse
 from monitor.wire import asked, documents, requests, resend, results, stins
@@ -55,7 +55,7 @@ def _one(read: Callable[[bytes], Any]) -> Callable[[Frames], Any]:
 
 def _journal(frames: Frames) -> Any:
     try:
-        return record_of(_entry(frames[0] if frames else b""))
+        return record_of(parse_line(frames[0] if frames else b""))
     except (RecordingError, *DAMAGED):  # one line is made of them where it is replayed
         raise BadMessage("damaged", "") from None
 
