@@ -36,8 +36,9 @@ def append_readings(path: Path, readings: Sequence[CyclerReading]) -> None:
     with h5py.File(path, "r+", libver=layout.HDF5_VERSION, locking=False) as file:
         columns = {name: file[name] for name in layout.CYCLER_COLUMNS}
         file.swmr_mode = True
+        # a writer that was killed may have left columns of different length: whole rows count
+        length = min(map(len, columns.values()))
         for name, column in columns.items():
-            length = len(column)
             column.resize((length + len(readings),))
             column[length:] = [getattr(reading, name) for reading in readings]
         file.flush()

@@ -113,7 +113,8 @@ class _Verifier:
         known = told is not None and self._settings is not None and not self._growing
         readings = told.readings.get(cell.name, []) if known and told is not None else None
         # where it broke off, the last second of readings may not have reached the disk
-        check_cycler(cycler, readings, findings, broken_off=self._stale)
+        open_ended = self._stale or self._growing
+        check_cycler(cycler, readings, findings, open_ended=open_ended)
         if not self._growing and all(whole.values()) and findings.is_sound(*whole):
             check_master(cell.path, list(whole), findings)
 
@@ -135,6 +136,8 @@ class _Verifier:
         facts = check_scan(scan, findings, keep_slices=keep, growing=self._growing)
         name = path.name.removesuffix(layout.PART)
         if self._growing:
+            if not path.exists():  # it has got its name meanwhile
+                findings.found = [f for f in findings.found if f.path != path]
             return
         if facts is not None and told is not None:
             compare_scan(path, facts, name, told, findings, whole=facts.whole)

@@ -23,11 +23,14 @@ BROKEN = ".broken"
 
 
 def check_cycler(
-    path: Path, told: Sequence[Any] | None, findings: Findings, *, broken_off: bool
+    path: Path, told: Sequence[Any] | None, findings: Findings, *, open_ended: bool
 ) -> None:
-    """Columns of equal length, rising times, and the readings of the journal (None: not known)."""
+    """Columns of equal length, rising times, and the readings of the journal (None: not known).
+
+    `open_ended`: it grows, or broke off and can be gone on with.
+    """
     if not path.exists():
-        if told and not broken_off:
+        if told and not open_ended:
             findings.error(path, "not there", f"the {len(told)} readings of the journal")
         return
     if not opens(path):
@@ -46,9 +49,10 @@ def check_cycler(
             return
         columns = {n: checked.array(file, n, (None,), "float64") for n in layout.CYCLER_COLUMNS}
         found = {n: c for n, c in columns.items() if c is not None}
-        rows = min(map(len, found.values()), default=0)
-        if broken_off and told is not None:
-            told = told[:rows]
+        if open_ended:  # whole rows count, and more may follow
+            rows = min(map(len, found.values()), default=0)
+            found = {name: column[:rows] for name, column in found.items()}
+            told = None if told is None else told[:rows]
         _columns(path, found, told, findings)
 
 

@@ -18,9 +18,11 @@ import launch
 from monitor.engine.record import Recorder
 from monitor.errors import RecordingError, SettingError
 from monitor.recording import layout, verify_scans
+from monitor.recording.logs import append_readings
 from monitor.recording.repair import repair
 from monitor.recording.resume import LOCK_FILE, FolderLock
 from monitor.recording.verify import as_lines, verify
+from monitor.records import CyclerReading
 from tests.recording.opened_run import chosen, run
 from tests.recording.synthetic import Scene, cycler_event, cycler_run, settings
 from tests.recording.synthetic import write_scan as write
@@ -30,15 +32,15 @@ SCAN = "A/scan_0001.h5"
 FLIPS = 200
 
 
-def record(folder: Path, **changes) -> Path:
-    """Two whole scans of a few slices, and readings."""
+def record(folder: Path, scans: int = 2, **changes) -> Path:
+    """Whole scans of a few slices, and readings."""
     recorder = Recorder(settings(folder, **changes))
     for document in cycler_run("A"):
         recorder.write("documents", (), document, ())
     for number in range(5):
         document = cycler_event("A", 1.6e9 + number, 0.1 * number, number + 1)
         recorder.write("documents", (), document, ())
-    for scan in range(2):
+    for scan in range(scans):
         write(recorder, Scene(nz=5), scan, msg_number=10 * scan, slices_missing=0)
     recorder.close()
     return recorder.folder
@@ -328,6 +330,18 @@ def test_readings_are_those_of_the_journal(folder):
     assert one(folder) == ("A/cycler.h5", "not there")
 
 
+def test_columns_that_a_killed_writer_left_unequal_are_whole_rows_again(folder):
+    path = folder / "A/cycler.h5"
+    with h5py.File(path, "r+") as file:
+        file["step"].resize((3,))
+    late = [CyclerReading("A", 1.6e9 + row, row, row, row, row, row) for row in (3, 4)]
+    append_readings(path, late)
+    with h5py.File(path) as file:
+        assert {len(file[name]) for name in layout.CYCLER_COLUMNS} == {5}
+        assert list(file["time"][...] - 1.6e9) == [0, 1, 2, 3, 4]
+        assert list(file["step"][3:]) == [3, 4] == list(file["potential_V"][3:])
+
+
 def test_settings_that_were_changed_and_that_cannot_be_read(folder):
     path = folder / layout.SETTINGS_FILE
     text = path.read_text()
@@ -457,10 +471,11 @@ def contents(path: Path):
     return repr(said)
 
 
-def test_any_byte_that_flips_is_told_or_says_nothing(original, folder):
+def test_any_byte_that_flips_is_told_or_says_nothing(tmp_path):
     rng = random.Random(6)
+    folder = record(tmp_path, scans=1)
     files = sorted(path for path in folder.rglob("*") if path.is_file())
-    wanted = {path: contents(original / path.relative_to(folder)) for path in files}
+    wanted = {path: contents(path) for path in files}
     silent = 0
     for _ in range(FLIPS):
         path = rng.choice(files)
