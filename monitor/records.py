@@ -17,7 +17,7 @@ Reason = Literal["reference", "periodic", "extra", "manual"]
 LengthUnit = Literal["µm", "voxel"]
 ReplyStatus = Literal["accepted", "refused", "running", "done", "failed"]
 PolicyMode = Literal["off", "suggest", "auto"]
-SilentFeed = Literal["slices", "documents"]
+SilentFeed = Literal["slices", "documents", "schedule"]
 SilenceState = Literal["LIVE", "IDLE", "LATE", "DEAD"]
 PLANNED: tuple[Reason, ...] = ("reference", "periodic")
 """Why scans on schedule are made."""
@@ -206,7 +206,7 @@ class FeedQuiet:
 class FeedSilence:
     """What a feed brings of a cell has become late (or dead: for very long) by this machine's
     clock, after `seconds` of silence where `limit_s` are allowed; LIVE: it comes again; IDLE:
-    nothing is waited for any more."""
+    nothing is waited for any more. Of the schedule, s of cell time that a scan is overdue."""
 
     feed: SilentFeed
     cell: str

@@ -172,6 +172,11 @@ class Session:
         return {name: cell.watch.state for name, cell in self._cells.items()}
 
     @property
+    def overdue(self) -> dict[str, tuple[SilenceState, float]]:
+        """Whether a scan is late or dead by the time of its cell, and for how long, s."""
+        return {n: c.watch.overdue(scanning=bool(c.open)) for n, c in self._cells.items()}
+
+    @property
     def silences(self) -> list[tuple[SilentFeed, str, SilenceState]]:
         """(feed, cell, state) of what has been heard so far: late or dead where that was told."""
         told: list[tuple[SilentFeed, str, SilenceState]] = []
@@ -465,7 +470,7 @@ class Session:
             except BadMessage as error:  # of a page of readings, the others are still good
                 self._refuse("documents", error)
             self._points += cell.history.take_new()
-            self._give_out(cell.watch.told(reading.time, scanning=bool(cell.open)))
+            cell.watch.told(reading.time)
 
     @staticmethod
     def _reference_charge(cell: _Cell) -> float | None:

@@ -1,8 +1,7 @@
 """Watches over one cell: what is wrong is told once when it begins and once when it is over.
 
-Scans are judged when they are finished (`signs`), the schedule with each reading of the cycler, in
-the cell's own time. How long a feed is silent by the clock of the machine, the engine says by a
-record. Nothing here reads a clock.
+Scans are judged when they are finished (`signs`). How long a feed is silent, and a scan overdue, by
+the clock of the machine, the engine says by a record. Nothing here reads a clock.
 """
 
 from __future__ import annotations
@@ -100,18 +99,23 @@ class CellWatch:
         text = f"scan {start.key.scan} has begun"
         return self._over(("scan_late", "scan_dead"), text, scan=start.key.scan, at=None)
 
-    def told(self, time: float, *, scanning: bool) -> list[Told]:
-        """The cycler tells the time, UTC s. While a scan runs, none is overdue."""
+    def told(self, time: float) -> None:
+        """The cycler tells the time, UTC s."""
         self._now = time if self._now is None else max(time, self._now)
-        if scanning or self._planned is None or not self._settings.enabled:
-            return []
+
+    def overdue(self, *, scanning: bool) -> tuple[SilenceState, float]:
+        """LATE or DEAD, and for how long a scan is overdue, s of cell time; LIVE where none is, as
+        while one runs."""
+        if scanning or self._planned is None or self._now is None:
+            return "LIVE", 0.0
         late = self._now - (self._planned + self._period_s + self._delay_s)
-        if late <= self._settings.due_grace * self._period_s:
-            return []
-        state = "DEAD" if late > self._period_s else "LATE"
-        facts = {"value": late, "limit": self._settings.due_grace * self._period_s, "unit": "s"}
-        text = f"a scan is overdue by {late:.0f} s of cell time: is the acquisition running?"
-        return self._worsen("scan", state, text, facts)
+        if late <= self._grace_s:
+            return "LIVE", max(0.0, late)
+        return "DEAD" if late > self._period_s else "LATE", late
+
+    @property
+    def _grace_s(self) -> float:
+        return self._settings.due_grace * self._period_s
 
     @property
     def state(self) -> dict[str, Any]:
@@ -127,6 +131,8 @@ class CellWatch:
         """The engine says that a part of a feed is silent, or is not any more."""
         if not self._settings.enabled or (record.feed == "slices" and not scanning):
             return []
+        if record.feed == "schedule":
+            return self._late(record)
         what = "slices" if record.feed == "slices" else "cycler"
         conditions = (f"{what}_late", f"{what}_dead")
         if record.state in ("LIVE", "IDLE"):
@@ -136,6 +142,14 @@ class CellWatch:
         text = f"{who} is silent for {record.seconds:.0f} s: check {todo} and the network"
         facts = {"value": record.seconds, "limit": record.limit_s, "unit": "s"}
         return self._worsen(what, record.state, text, facts)
+
+    def _late(self, record: FeedSilence) -> list[Told]:
+        if record.state not in ("LATE", "DEAD"):
+            return []
+        late = record.seconds
+        facts = {"value": late, "limit": record.limit_s, "unit": "s"}
+        text = f"a scan is overdue by {late:.0f} s of cell time: is the acquisition running?"
+        return self._worsen("scan", record.state, text, facts)
 
     def concluded(self, scan: int) -> list[Told]:
         """No scan of the cell runs any more: its slices are not waited for."""

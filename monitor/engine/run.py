@@ -87,7 +87,7 @@ class Engine:
             mode=mode,
             gate=gate,
         )
-        self._silences = Silences(settings.watch)
+        self._silences = Silences(settings.watch, settings.schedule.period_s)
         self._last_slice: dict[str, float] = {}
         self._asked: dict[str, str] = {}
         self._last_shown = 0.0
@@ -180,7 +180,8 @@ class Engine:
             self._handle(Received("replies", None, self._stamped(reply)))
         while self._orders:
             self._handle(Received("operator", None, self._orders.popleft()))
-        for change in self._silences.look(self._session.unfinished, time.monotonic()):
+        now, session = time.monotonic(), self._session
+        for change in self._silences.look(session.unfinished, now, session.overdue):
             self._handle(Received(change.feed, None, change))
         waiting, feeds = self._session.waiting, self._settings.feeds
         busy = self._resender.busy_cells if self._resender is not None else ()

@@ -6,7 +6,7 @@ come for a while without such a gap: one that comes now and then does not ring t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from monitor.records import FeedSilence, SilenceState, SilentFeed
@@ -27,13 +27,16 @@ class _Part:
 class Silences:
     """Hears what comes, and says what has changed. Times are those of a monotonic clock, s."""
 
-    def __init__(self, settings: WatchSettings) -> None:
+    def __init__(self, settings: WatchSettings, period_s: float = 1800.0) -> None:
+        """`period_s`: how often a scan is expected, s of cell time."""
         self._enabled = settings.enabled
+        self._late_s, self._grace_s = settings.late_s, settings.due_grace * period_s
         self._limits: dict[SilentFeed, tuple[float, float]] = {
             "slices": (settings.late_s, settings.dead_s),
             "documents": (settings.cycler_s, settings.cycler_s),
         }
         self._parts: dict[tuple[SilentFeed, str], _Part] = {}
+        self._overdue: dict[str, _Part] = {}
         self._looked: float | None = None
 
     def heard(self, feed: SilentFeed, cell: str, now: float) -> None:
@@ -50,8 +53,14 @@ class Silences:
         """A part of a feed that a recording says has been in this state; waited for from now on."""
         self._parts[feed, cell] = _Part(now, now, state)
 
-    def look(self, scanning: Iterable[str], now: float) -> list[FeedSilence]:
-        """What has changed since the last look. `scanning`: cells in which a scan runs."""
+    def look(
+        self,
+        scanning: Iterable[str],
+        now: float,
+        overdue: Mapping[str, tuple[SilenceState, float]] | None = None,
+    ) -> list[FeedSilence]:
+        """What has changed since the last look. `scanning`: cells in which a scan runs; `overdue`:
+        by cell, whether a scan is by the cell's own time, and for how long."""
         if not self._enabled:
             return []
         self._leave_out(now)
@@ -63,13 +72,30 @@ class Silences:
                 part.state = state
                 limit = self._limits[feed][state == "DEAD"]
                 changes.append(FeedSilence(feed, cell, state, round(now - part.last, 3), limit))
+        return changes + self._schedule(overdue or {}, now)
+
+    def _schedule(
+        self, overdue: Mapping[str, tuple[SilenceState, float]], now: float
+    ) -> list[FeedSilence]:
+        """A scan is called overdue when it has been for a while by the clock as well: in a
+        simulation, minutes of the cell pass while messages wait in a socket."""
+        changes = []
+        for cell, (state, late) in overdue.items():
+            if state == "LIVE":
+                self._overdue.pop(cell, None)
+                continue
+            part = self._overdue.setdefault(cell, _Part(now, now))
+            if now - part.since > self._late_s and state != part.state:
+                part.state = state
+                changes.append(FeedSilence("schedule", cell, state, late, self._grace_s))
         return changes
 
     def _leave_out(self, now: float) -> None:
         """While maps are computed nobody listens: what waits in the sockets then is not late."""
         deaf = 0.0 if self._looked is None else now - self._looked
         self._looked = now
-        for part in self._parts.values() if deaf > DEAF_S else ():
+        parts = (*self._parts.values(), *self._overdue.values())
+        for part in parts if deaf > DEAF_S else ():
             part.last, part.since = min(now, part.last + deaf), min(now, part.since + deaf)
 
     def _state(self, feed: SilentFeed, part: _Part, now: float, *, waited: bool) -> SilenceState:

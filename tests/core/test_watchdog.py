@@ -121,25 +121,40 @@ def test_an_alarm_has_its_numbers():
 
 def scheduled(watch, number, *, at, heard_after=0.0, reason="periodic"):
     """A scan begins at `at`, its header comes when the cycler tells so much later."""
-    news = watch.told(at + heard_after, scanning=False)
+    watch.told(at + heard_after)
     begin = replace(start((96, 48, 48), scan=number), start_time=at, reason=reason)
-    return news + watch.started(begin)
+    return watch.started(begin)
 
 
 def kinds(news):
     return [(n.kind, n.data["condition"]) for n in news]
 
 
-def test_a_scan_that_does_not_come_is_late_then_dead_and_then_it_is_over():
+def overdue(watch, time, *, scanning=False):
+    watch.told(time)
+    return watch.overdue(scanning=scanning)
+
+
+def late(state, seconds=200.0):
+    return FeedSilence("schedule", "A", state, seconds, 180.0)
+
+
+def test_a_scan_that_does_not_come_is_late_and_then_dead():
     watch = CellWatch("A", WatchSettings(), 1800.0)
     assert scheduled(watch, 0, at=0.0, reason="reference") == []
-    assert watch.told(1980.0, scanning=False) == []
-    (late,) = watch.told(1981.0, scanning=False)
-    assert (late.kind, late.data["condition"], late.data["value"]) == ("alarm", "scan_late", 181.0)
-    assert watch.told(3600.0, scanning=False) == []
-    dead = watch.told(3601.0, scanning=False)
+    told = {time: overdue(watch, time)[0] for time in (1980.0, 1981.0, 3600.0, 3601.0)}
+    assert told == {1980.0: "LIVE", 1981.0: "LATE", 3600.0: "LATE", 3601.0: "DEAD"}
+    assert watch.overdue(scanning=False) == ("DEAD", 1801.0)
+
+
+def test_an_overdue_scan_is_an_alarm_until_one_on_schedule_begins():
+    watch = CellWatch("A", WatchSettings(), 1800.0)
+    scheduled(watch, 0, at=0.0, reason="reference")
+    (alarm,) = watch.silence(late("LATE"), scanning=False)
+    assert (alarm.data["condition"], alarm.data["value"]) == ("scan_late", 200.0)
+    assert watch.silence(late("LATE"), scanning=False) == []
+    dead = watch.silence(late("DEAD", 1900.0), scanning=False)
     assert kinds(dead) == [("alarm_ended", "scan_late"), ("alarm", "scan_dead")]
-    assert watch.told(9000.0, scanning=False) == []
     assert scheduled(watch, 1, at=9000.0, reason="extra") == [], "it was not on schedule"
     assert kinds(scheduled(watch, 2, at=9060.0)) == [("alarm_ended", "scan_dead")]
 
@@ -147,18 +162,18 @@ def test_a_scan_that_does_not_come_is_late_then_dead_and_then_it_is_over():
 def test_reconstruction_takes_its_time_and_that_is_not_late():
     watch = CellWatch("A", WatchSettings(), 1800.0)
     for number in range(4):
-        assert scheduled(watch, number, at=1800.0 * number, heard_after=1200.0) == []
+        scheduled(watch, number, at=1800.0 * number, heard_after=1200.0)
         assert watch.state["scan_delay_s"] == 1200.0
-    assert watch.told(5400.0 + 1800.0 + 1380.0, scanning=False) == []
-    assert kinds(watch.told(8581.0, scanning=False)) == [("alarm", "scan_late")]
+    assert overdue(watch, 5400.0 + 1800.0 + 1380.0)[0] == "LIVE"
+    assert overdue(watch, 8581.0)[0] == "LATE"
 
 
 def test_nothing_is_overdue_while_a_scan_runs_or_before_any():
     watch = CellWatch("A", WatchSettings(), 1800.0)
-    assert watch.told(1e6, scanning=False) == [] and watch.state["scan_delay_s"] is None
+    assert overdue(watch, 1e6)[0] == "LIVE" and watch.state["scan_delay_s"] is None
     scheduled(watch, 0, at=1e6)
-    assert watch.told(2e6, scanning=True) == []
-    assert kinds(watch.told(2e6, scanning=False))[0] == ("alarm", "scan_dead")
+    assert overdue(watch, 2e6, scanning=True)[0] == "LIVE"
+    assert overdue(watch, 2e6)[0] == "DEAD"
 
 
 # --- silence --------------------------------------------------------------------------------------

@@ -83,3 +83,14 @@ def test_a_change_says_how_long_and_what_the_limit_is():
             expected = 10.0 if change.state == "LATE" else 60.0
             assert change.limit_s == expected
             assert change.seconds == pytest.approx(expected, abs=0.5)
+
+
+def test_a_scan_is_overdue_only_when_it_stays_so_by_the_clock():
+    """In a simulation, minutes of the cell pass while a header waits in its socket."""
+    silences, told = Silences(WatchSettings()), []
+    for tick in range(400):
+        now = 0.25 * tick
+        state = "LIVE" if now < 20 or 22 <= now < 30 else "LATE" if now < 60 else "DEAD"
+        for change in silences.look((), now, {"A": (state, 300.0)}):
+            told.append((now, change.feed, change.state, change.limit_s))
+    assert told == [(40.25, "schedule", "LATE", 180.0), (60.0, "schedule", "DEAD", 180.0)]
