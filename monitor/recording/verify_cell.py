@@ -15,7 +15,7 @@ from monitor.recording.findings import Findings
 from monitor.recording.master import fill_master
 from monitor.recording.resume import KEPT
 from monitor.recording.verify_scans import opens
-from monitor.recording.verify_tree import differences
+from monitor.recording.verify_tree import differences, visit
 
 AGAIN = "`--repair` writes it again from the scans"
 BROKEN = ".broken"
@@ -37,6 +37,7 @@ def check_cycler(
         findings.error(path, "cannot be opened", "an HDF5 file")
         return
     with findings.reading(path), checked.opened(path) as file:
+        visit(file)
         with h5py.File.in_memory() as want:
             want.attrs["NX_class"] = "NXroot"
             for name, units in layout.CYCLER_COLUMNS.items():
@@ -90,10 +91,11 @@ def check_master(folder: Path, scans: list[Path], findings: Findings) -> None:
     found: list[Any] = []
     try:
         with h5py.File.in_memory() as want, checked.opened(path) as file:
+            visit(file)
             fill_master(want, scans, folder.name)
             found = list(differences(file, want, equal=lambda name: True))
     except (RecordingError, *checked.UNREADABLE) as error:
-        what = f"cannot be read ({checked.one_line(error)})"
+        what = checked.one_line(error).removeprefix(f"{path}: ")
         findings.error(path, what, "the scans' maps stacked", AGAIN, "master")
     for where, came, expected in found[:1]:
         what = f"{where} is {came}"

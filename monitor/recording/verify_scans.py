@@ -20,7 +20,7 @@ from monitor.recording.findings import Findings
 from monitor.recording.read import Scan
 from monitor.recording.scan_file import lay_out
 from monitor.recording.stored import start_of
-from monitor.recording.verify_tree import differences
+from monitor.recording.verify_tree import differences, visit
 from monitor.records import LEDGER_MISSING, LEDGER_RECOVERED, ScanStart
 
 LONGEST_OPENING_S = 30.0
@@ -60,6 +60,7 @@ def check_scan(
         return None
     facts = None
     with findings.reading(path), checked.opened(path) as file:
+        visit(file)
         start = start_of(scan)
         keep = layout.SLICES in file if keep_slices is None else keep_slices
         if not _structure(file, path, start, keep, findings):

@@ -20,6 +20,12 @@ Difference = tuple[str, str, str]
 """Path within the file, what is there, what was expected."""
 
 
+def visit(file: h5py.File) -> None:
+    """Goes to every object as other readers of HDF5 do, which also looks at bookkeeping that says
+    nothing of the contents. Raises RuntimeError where that is damaged."""
+    file.visit(lambda name: None)
+
+
 def differences(
     have: h5py.Group,
     want: h5py.Group,

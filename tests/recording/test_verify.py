@@ -271,6 +271,15 @@ def test_a_slice_whose_pixels_are_not_there(folder):
     assert one(folder) == (SCAN, "slice 0 is in the ledger, but 0 of its 1 chunks are there")
 
 
+@pytest.mark.parametrize("name", [SCAN, "A/A.nxs"])
+def test_damage_to_bookkeeping_that_only_other_readers_look_at(folder, name):
+    path = folder / name
+    content = bytearray(path.read_bytes())
+    content[content.rfind(b"FSHD") + 42] ^= 4  # free space of a group's heap
+    path.write_bytes(content)
+    assert any(kind == "error" and file == name for kind, file, _ in found(folder))
+
+
 def test_a_scan_that_is_gone_and_one_that_is_no_file(folder):
     (folder / SCAN).unlink()
     texts = [text for _, _, text in found(folder)]
