@@ -68,11 +68,15 @@ class StatusBar(QFrame):
             text, colour = f"waiting {duration(snapshot.silent_s)}", theme.palette().warn
         else:
             text, colour = f"silent for {duration(snapshot.silent_s)}", theme.palette().bad
+        security = (snapshot.state or {}).get("security") or {}
+        if security.get("refused_keys"):
+            refused = f"{security['refused_keys']} refused"
+            text += f" <span style='color:{theme.palette().warn}'>· {refused}</span>"
         self.engine.setText(f"<span style='color:{colour}'>●</span> Engine {text}")
         tip = f"The engine that answers at {snapshot.address}"
         if snapshot.bad_replies:
             tip += f"\n{snapshot.bad_replies} replies could not be read"
-        self.engine.setToolTip(tip)
+        self.engine.setToolTip("\n".join([tip, *_refused(security)]))
 
     def _draw_recorder(self, recorder: Mapping[str, Any]) -> None:
         alarm, queued = recorder.get("alarm"), recorder.get("queued_bytes")
@@ -83,6 +87,18 @@ class StatusBar(QFrame):
         elif queued is not None:
             waiting = number(queued / 1e6, 1, "MB waiting") if queued > 1e6 else "up to date"
             self.recorder.setText(f"<span style='color:{good}'>●</span> Recording {waiting}")
+
+
+def _refused(security: Mapping[str, Any]) -> list[str]:
+    """Lines on clients and orders that the engine refused; none where there were none."""
+    lines = []
+    if security.get("refused_keys"):
+        lines.append("refused: connections with a key that is not listed")
+        last = security.get("last_refused") or ()
+        lines += [f"  {one['count']} from {one['address']}" for one in reversed(last)]
+    if security.get("refused_orders"):
+        lines.append(f"refused: {security['refused_orders']} orders of viewers")
+    return lines
 
 
 def _feed_text(title: str, health: FeedHealth, feed: Mapping[str, Any]) -> str:
