@@ -89,7 +89,9 @@ class Store:
     ) -> None:
         """Takes the outputs of one message and puts what is to be published into `outbox`."""
         todo = tuple(outputs)
-        told = {o.data.get("id") for o in todo if isinstance(o, Event) and o.kind == "scan_request"}
+        asked = [o for o in todo if isinstance(o, Event) and o.kind == "scan_request"]
+        # out of a recording, an id may be anything
+        told = {event.data["id"] for event in asked if isinstance(event.data.get("id"), str)}
         with self._lock:
             self._feeds, self._running = feeds, running
             self._recorder = self._recorder if recorder is None else recorder

@@ -17,6 +17,7 @@ from monitor.errors import PitwatchError
 from monitor.opened import Recorded, serving_settings
 from monitor.recording import layout
 from monitor.recording.read import open_experiment
+from monitor.recording.verify import verify
 from monitor.report.build import report
 from monitor.report.policies import backtest
 from monitor.sources.replay import replay_records
@@ -64,7 +65,11 @@ def _backtest(folder: Path) -> None:
     backtest([folder], [], out=None, as_json=True)
 
 
-USES: tuple[Callable[[Path], None], ...] = (_open, _replay, _report, _backtest)
+def _verify(folder: Path) -> None:
+    verify(folder)
+
+
+USES: tuple[Callable[[Path], None], ...] = (_open, _replay, _report, _backtest, _verify)
 
 
 def fuzz_recordings(folder: Path, count: int, seed: int) -> Counter[str]:

@@ -15,12 +15,13 @@ import tomli_w
 from monitor.engine.record import Recorder
 from monitor.errors import RecordingError
 from monitor.keys import is_local, make_keys
-from monitor.opened import serving_settings
+from monitor.opened import Recorded, serving_settings
 from monitor.recording import layout
 from monitor.recording.journal import MAX_LINE_BYTES, lines
 from monitor.recording.read import MAX_SETTINGS_BYTES, open_experiment
 from monitor.recording.resume import LOCK_FILE, interrupted
 from monitor.replay import replay_settings
+from monitor.report.policies import backtest
 from monitor.sources.replay import replay_records
 from tests.recording.synthetic import Scene, cycler_run, settings, write_scan
 
@@ -285,3 +286,35 @@ def test_an_engine_goes_on_with_nobody_else_s_recording(recorded, monkeypatch):
     moved = recorded.rename(recorded.parent / "elsewhere")
     recorded.symlink_to(moved)
     assert "belongs to somebody else" in interrupted(mine, recorded.parent)[1]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"number": 5, "kind": "scan_request", "cell": "A", "time": 1.0, "data": {"id": [[]]}},
+        {"number": 5, "kind": "scan_complete", "cell": [[]], "time": 1.0, "data": {}},
+        {"number": 5, "kind": "alarm", "cell": "A", "time": 10**400, "data": {"text": {}}},
+        {
+            "number": 5,
+            "kind": "alarm_acknowledged",
+            "cell": "A",
+            "time": 1.0,
+            "data": {"alarm": []},
+        },
+        {"kind": "scan_request", "cell": "A", "data": {"id": "1", "reason": "x", "after_scan": 1}},
+        {"number": 5, "cell": "A", "time": 1.0, "data": {}},
+        {"number": 5, "kind": "scan_reply", "cell": "A", "time": 1.0},
+        {"number": 5, "kind": "policy_changed", "cell": "A", "time": 1.0, "data": {"mode": 5}},
+    ],
+)
+def test_events_may_be_anything(recorded, event):
+    """They are shown as far as they are events, or left out; or judged, or refused in one line."""
+    with (recorded / "A" / layout.EVENTS_FILE).open("a") as file:
+        file.write(json.dumps(event) + "\n")
+    found = open_experiment(recorded)
+    Recorded(found, serving_settings(found, None, None)).publish().close()
+    try:
+        backtest([recorded], [], as_json=True)
+    except RecordingError as error:
+        assert "damaged" in str(error)
+        assert "\n" not in str(error)
