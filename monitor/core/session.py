@@ -52,6 +52,7 @@ from monitor.settings import CellSettings, Settings
 
 PROGRESS_STEPS = 20
 MAX_OPEN_SCANS = 4
+MAX_LEFT_OUT = 2
 MAX_DONE = 5000
 
 
@@ -262,9 +263,15 @@ class Session:
         scan = cell.open[start.key] = RunningScan(
             start, cell.settings, cell.levels, memory, self._spare, plated=plated
         )
-        scan.ask_at(start.stream, self._resend_address(start))
+        address = self._resend_address(start)
+        scan.ask_at(start.stream, address)
         scan.holed |= heard is not None
         scan.ended = bool(heard)
+        if heard is not None:
+            # its header came after those of later scans, which wait behind it from now on
+            cell.open = dict(sorted(cell.open.items(), key=lambda item: item[1].start.start_time))
+        if address:
+            self._look_back(cell, start)
         self._event(
             "scan_started",
             start.key.cell,
@@ -276,6 +283,16 @@ class Session:
         )
         self._give_out(self._desk.started(start))
         self._give_out(cell.watch.started(start))
+
+    def _look_back(self, cell: _Cell, start: ScanStart) -> None:
+        """A number that was left out may be a scan that was sent while nobody listened, as between
+        a crash and the next start: its header is asked for."""
+        known = {key.scan for key in (*cell.done, *cell.open) if key.run == start.key.run}
+        last = max((number for number in known if number < start.key.scan), default=None)
+        if last is None:
+            return
+        for number in range(max(last + 1, start.key.scan - MAX_LEFT_OUT), start.key.scan):
+            self._recovery.miss(Unknown(start.key.cell, start.stream, number), ended=True)
 
     def _resend_address(self, start: ScanStart) -> str:
         try:

@@ -39,7 +39,19 @@ class Engine:
         return self.process.poll() is None
 
     def wait_for(self, met: Callable[[dict[str, Any]], bool]) -> None:
-        self.watcher.until(met, END_S, self._alive)
+        """Raises EngineUnreachable, with what the engine said last."""
+        try:
+            self.watcher.until(met, END_S, self._alive)
+        except EngineUnreachable as error:
+            if not self._alive():
+                said = self.process.communicate()[1]
+                raise EngineUnreachable(f"the engine ended: {said[-2000:]}") from None
+            state = self.watcher.state()
+            cells = {
+                name: ([scan["scan"] for scan in scans_done(state, name)], cell["running"])
+                for name, cell in state["cells"].items()
+            }
+            raise EngineUnreachable(f"{error}; {cells}, {state['feeds']}") from None
 
     def kill(self) -> None:
         """SIGKILL: nothing is written or said any more."""

@@ -216,6 +216,29 @@ def test_a_killed_engine_goes_on_and_asks_for_what_it_missed(
         assert computed(line.file(number)) == computed(clean[number])
 
 
+def test_a_scan_that_was_sent_while_no_engine_ran_is_asked_for(
+    tmp_path: Path, clean: list[Path]
+) -> None:
+    """All of it: that it was sent is told by the number that the next scan leaves out."""
+    with beamline(tmp_path, Faults()) as line:
+        first, second, third = line.scans
+        with engine_to_kill(line.config) as (process, watcher):
+            line.network.joined()
+            line.send(first)
+            until(watcher, lambda s: len(scans_done(s)) == 1)
+            time.sleep(1.5)
+            process.kill()
+            process.wait(10)
+        line.send(second)
+        with engine(line.config) as (_, watcher):
+            line.network.joined()
+            line.send(third)
+            until(watcher, all_done)
+    for number in range(SCANS):
+        assert line.ledger(number).all()
+        assert computed(line.file(number)) == computed(clean[number])
+
+
 def test_what_nobody_has_any_more_is_a_hole_and_holds_nothing_up(tmp_path: Path) -> None:
     faults = Faults(lose=0.05, seed=6, spare=lambda header: header["htype"] != "image")
     with beamline(tmp_path, faults) as line:
