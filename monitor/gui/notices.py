@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLay
 from monitor.gui import theme
 from monitor.gui.model import Snapshot, alarms, order_problem
 from monitor.gui.parts import elastic, label, quiet
-from monitor.gui.text import clock
+from monitor.gui.text import as_is, clock
 
 MAX_LINES = 3
 
@@ -90,11 +90,12 @@ class Notices(QWidget):
             when = f"{clock(newest['time'])} UTC" if newest.get("time") else ""
             bad = theme.palette().bad
             self.alarm.text.setText(
-                f"<b style='color:{bad}'>▲ Alarm</b> &nbsp;{cell}{when}: {newest['text']}"
+                f"<b style='color:{bad}'>▲ Alarm</b> &nbsp;{cell}{when}: {as_is(newest['text'])}"
                 + (f" <i>(over since {clock(newest['ended'])})</i>" if newest.get("ended") else "")
                 + (f" <i>and {more} more</i>" if more else "")
             )
-            self.alarm.text.setToolTip("\n".join(str(alarm["text"]) for alarm in self._alarms))
+            texts = (as_is(alarm["text"]) for alarm in self._alarms)
+            self.alarm.text.setToolTip("<br>".join(texts))
             problem = order_problem(snapshot, viewer=self.viewer)
             self.alarm.button.setText("Acknowledge (A)")
             self.alarm.button.setEnabled(not problem)
@@ -111,10 +112,10 @@ class Notices(QWidget):
             if i < len(self._problems):
                 problem = self._problems[i]
                 line.text.setText(
-                    f"<b style='color:{warn}'>◆</b> &nbsp;{problem.what} "
-                    f"<span style='color:{theme.palette().muted}'>– {problem.todo}</span>"
+                    f"<b style='color:{warn}'>◆</b> &nbsp;{as_is(problem.what)} "
+                    f"<span style='color:{theme.palette().muted}'>– {as_is(problem.todo)}</span>"
                 )
-                line.text.setToolTip(f"{problem.what}\n{problem.todo}")
+                line.text.setToolTip(f"{as_is(problem.what)}<br>{as_is(problem.todo)}")
                 line.button.setText("Dismiss (Esc)")
 
     def _dismisser(self, index: int) -> Callable[[], None]:

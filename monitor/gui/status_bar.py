@@ -11,7 +11,7 @@ from monitor.gui import theme
 from monitor.gui.feeds import TIPS, FeedHealth, documents_health, slices_health
 from monitor.gui.model import Choice, Snapshot
 from monitor.gui.parts import label
-from monitor.gui.text import duration, number
+from monitor.gui.text import as_is, duration, number
 
 COUNTERS = (
     ("gaps", "messages that did not come by themselves: they were sent, and lost on the way"),
@@ -48,7 +48,7 @@ class StatusBar(QFrame):
         state = snapshot.state or {}
         name = state.get("experiment", {}).get("name", "pitwatch")
         mode = state.get("experiment", {}).get("mode", "")
-        self.experiment.setText(f"<b>{name}</b>" + (f" · {mode}" if mode else ""))
+        self.experiment.setText(f"<b>{as_is(name)}</b>" + (f" · {mode}" if mode else ""))
         self._draw_engine(snapshot)
         feeds = state.get("feeds", {})
         for widget, title, feed, health in (
@@ -83,7 +83,7 @@ class StatusBar(QFrame):
         self.recorder.setVisible(bool(recorder))
         bad, good = theme.palette().bad, theme.palette().good
         if alarm:
-            self.recorder.setText(f"<span style='color:{bad}'>● Recording: {alarm}</span>")
+            self.recorder.setText(f"<span style='color:{bad}'>● Recording: {as_is(alarm)}</span>")
         elif queued is not None:
             waiting = number(queued / 1e6, 1, "MB waiting") if queued > 1e6 else "up to date"
             self.recorder.setText(f"<span style='color:{good}'>●</span> Recording {waiting}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
+from html import escape
 from typing import Any
 
 
@@ -44,3 +45,9 @@ def duration(seconds: float) -> str:
 def clock(time: float) -> str:
     """Time of day, UTC."""
     return f"{datetime.fromtimestamp(time, UTC):%H:%M:%S}"
+
+
+def as_is(words: object) -> str:
+    """Words that came over a wire or out of a file, for a label: Qt takes no tags in them for its
+    own, and loads nothing."""
+    return escape(str(words), quote=False)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from monitor.gui.session_panel import SessionPanel
+from monitor.records import Event
+from tests.gui.synthetic import T0
 
 
 def test_who_was_refused_stands_beside_the_engine(bench, screen, qtbot):
@@ -34,3 +36,18 @@ def test_another_machine_needs_keys(bench, screen, qtbot, address):
     panel.go.click()
     assert wanted == []
     assert "--server-key" in panel.problem.text()
+
+
+def test_words_that_came_over_a_wire_are_shown_as_they_are(bench, screen, qtbot):
+    """Qt would load the picture."""
+    engine = bench()
+    engine.scans("A", 1)
+    window = screen(engine.publisher)
+    text = "<img src='file:///etc/hostname'> & more"
+    engine.update(Event(50, "alarm", "A", T0, {"scan": 0, "text": text}))
+    shown = window.notices.alarm.text
+    qtbot.waitUntil(lambda: "more" in shown.text(), timeout=5000)
+    assert "&lt;img" in shown.text()
+    assert "<img" not in shown.text() + shown.toolTip()
+    window.notices.add(text, text)
+    assert "<img" not in window.notices.problems[0].text.text()
