@@ -65,9 +65,10 @@ class PitOverlay:
             return
         if drawn[:3] != self._drawn[:3]:
             rims = labels.header["rims"]
-            self.rims.setImage(
-                colours_of(rims, columns, scan["scan"], choice.pit), levels=None, autoLevels=False
-            )
+            image = colours_of(rims, columns, scan["scan"], choice.pit)
+            if choice.pit is not None:
+                image[thickened(labels.array, rims, choice.pit)] = CHOSEN
+            self.rims.setImage(image, levels=None, autoLevels=False)
             self.rims.setRect(extent(labels.header, rims.shape))
             self.rims.show()
         self._drawn = drawn
@@ -109,14 +110,19 @@ def colours_of(
         old, new = np.array(OLDEST), np.array(NEWEST)
         table[numbers[inside], :3] = (old + age * (new - old)).astype(np.uint8)
     _mark(table, relatives(columns, chosen), RELATED)
-    image = table[rims]
-    if chosen is not None:
-        # twice as thick, to be found at once
-        own = rims == chosen
-        own[:-1] |= own[1:]
-        own[:, :-1] |= own[:, 1:]
-        image[own] = CHOSEN
-    return image
+    _mark(table, () if chosen is None else (chosen,), CHOSEN)
+    return table[rims]
+
+
+def thickened(labels: NDArray[np.int32], rims: NDArray[np.int32], pit: int) -> NDArray[np.bool_]:
+    """(ny, nx): the rim of a pit, one pixel more towards its inside, to be found at once."""
+    rim = rims == pit
+    thick: NDArray[np.bool_] = rim.copy()
+    for axis in (0, 1):
+        for shift in (-1, 1):
+            thick |= np.roll(rim, shift, axis)
+    thick &= labels == pit
+    return thick
 
 
 def _mark(table: NDArray[np.uint8], numbers: Collection[int], colour: tuple[int, ...]) -> None:

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from monitor.gui.map_overlay import CHOSEN, NEWEST, OLDEST, RELATED, colours_of
+from monitor.gui.map_overlay import CHOSEN, NEWEST, OLDEST, RELATED, colours_of, thickened
+from monitor.gui.model import rims
 
 RIMS = np.array([[0, 1, 2], [3, 4, 0]], np.int32)
 COLUMNS = {"id": [1, 2, 3, 4], "first_scan": [1, 5, 3, 1], "parent": [-1, -1, 4, -1]}
@@ -22,6 +23,16 @@ def test_the_chosen_pit_and_its_relatives_stand_out():
     assert tuple(image[1, 1]) == CHOSEN
     assert tuple(image[1, 0]) == RELATED
     assert tuple(image[0, 1, :3]) == OLDEST
+
+
+def test_the_chosen_rim_is_thick_inside_of_its_pit_only():
+    labels = np.zeros((9, 9), np.int32)
+    labels[1:8, 1:8] = 3
+    labels[1:8, 7] = 5
+    thick = thickened(labels, rims(labels), 3)
+    assert (labels[thick] == 3).all()
+    assert not thick[3:6, 3:5].any()
+    assert thick[2, 2:6].all() and thick[1, 1:7].all()
 
 
 def test_pits_that_the_table_does_not_have_yet_are_seen_all_the_same():
