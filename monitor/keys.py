@@ -77,6 +77,25 @@ def check_local(address: str, what: str) -> None:
         )
 
 
+def bind_here(socket: zmq.Socket[bytes], address: str, what: str) -> None:
+    """Binds a socket to an address of this machine alone. Where that cannot be had, or others could
+    reach it, the socket is closed: raises SettingError."""
+    try:
+        check_local(address, what)
+        socket.bind(address)
+    except SettingError:
+        socket.close(0)
+        raise
+    except zmq.ZMQError as error:
+        socket.close(0)
+        raise SettingError(
+            what,
+            got=address,
+            expected="a free address of this machine, such as tcp://127.0.0.1:5601",
+            todo=f"stop what uses it, or choose another port ({error.strerror})",
+        ) from None
+
+
 def reachable(address: str) -> str:
     """Where this machine connects to for what it has bound to this address itself: of an address
     that stands for all of its own, the loopback one."""

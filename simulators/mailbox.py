@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import zmq
 
-from monitor.errors import BadMessage, SettingError
-from monitor.keys import check_local
+from monitor.errors import BadMessage
+from monitor.keys import bind_here
 from monitor.records import ReplyStatus, ScanReply, ScanRequest
 from monitor.wire import requests as wire
 
@@ -38,7 +38,6 @@ class Mailbox:
 
     def __init__(self, endpoint: str, cells: Collection[str]) -> None:
         """Binds. Raises SettingError where the address cannot be had."""
-        check_local(endpoint, "simulator.requests")
         self._cells = set(cells)
         self._closed = ""
         self._open: dict[str, _Open] = {}
@@ -47,16 +46,7 @@ class Mailbox:
         self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.ROUTER)
         self._socket.router_handover = True
         self._socket.maxmsgsize = 2 * wire.MAX_BYTES
-        try:
-            self._socket.bind(endpoint)
-        except zmq.ZMQError as error:
-            self._socket.close(0)
-            raise SettingError(
-                "simulator.requests",
-                got=endpoint,
-                expected="a free address such as tcp://127.0.0.1:5603",
-                todo=f"free it or choose another port ({error.strerror})",
-            ) from None
+        bind_here(self._socket, endpoint, "simulator.requests")
 
     def poll(self) -> None:
         """Takes in what has come and answers it at once. Garbage is counted in `bad`."""

@@ -69,8 +69,8 @@ def simulate(
         stack.callback(slices.close, LINGER_S)
         resend = None
         if simulator.resend:
-            service = ResendService(simulator.resend, setting="simulator.resend")
-            resend = stack.enter_context(service)
+            resend = ResendService(simulator.resend, setting="simulator.resend")
+            stack.callback(resend.close)
         publisher = Publisher(simulator.documents_in, serializer=documents.serializer(codec))
         stack.callback(publisher.close)
         if not slices.wait_for_subscriber(SUBSCRIBER_PATIENCE_S, stop):

@@ -9,8 +9,7 @@ from typing import Protocol
 
 import zmq
 
-from monitor.errors import SettingError
-from monitor.keys import check_local
+from monitor.keys import bind_here
 
 QUEUED_MESSAGES = 4000
 SEND_PATIENCE_S = 60.0
@@ -27,21 +26,11 @@ class SlicePublisher:
 
     def __init__(self, endpoint: str) -> None:
         """Binds. Raises SettingError where the address cannot be had."""
-        check_local(endpoint, "simulator.slices")
         self._lock = threading.Lock()
         self._socket = zmq.Context.instance().socket(zmq.XPUB)
         self._socket.sndhwm = QUEUED_MESSAGES
         self._socket.setsockopt(zmq.XPUB_NODROP, 1)
-        try:
-            self._socket.bind(endpoint)
-        except zmq.ZMQError as error:
-            self._socket.close(0)
-            raise SettingError(
-                "simulator.slices",
-                got=endpoint,
-                expected="a free address such as tcp://127.0.0.1:5601",
-                todo=f"free it or choose another port ({error.strerror})",
-            ) from None
+        bind_here(self._socket, endpoint, "simulator.slices")
 
     def wait_for_subscriber(self, timeout_s: float, stop: threading.Event) -> bool:
         """Waits until somebody subscribes; False where nobody did in time."""

@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -107,7 +107,7 @@ def publish(
                     codec=document_codec,
                 )
             )
-        service = stack.enter_context(ResendService(resend)) if resend else None
+        service = stack.enter_context(closing(ResendService(resend))) if resend else None
         slices = stack.enter_context(
             SliceSocket(endpoint, max(_slice_bytes(volume) for volume in volumes), stop)
         )

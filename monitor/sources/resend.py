@@ -6,13 +6,11 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 import zmq
 
 from monitor.errors import BadMessage, SettingError
-from monitor.keys import check_local
+from monitor.keys import bind_here
 from monitor.records import ResendEnd, ResendQuestion, ScanStart, SliceFrame
 from monitor.wire import resend as wire
 from monitor.wire.stins import Frame
@@ -51,7 +49,6 @@ class ResendService:
         setting: str = "resend endpoint",
     ) -> None:
         """Binds. Raises SettingError, which names the setting, where the address cannot be had."""
-        check_local(endpoint, setting)
         self._kept_bytes = kept_bytes
         self._kept_scans = kept_scans
         self._lock = threading.Lock()
@@ -63,29 +60,13 @@ class ResendService:
         self._socket.sndhwm = ANSWERS_WAITING
         self._socket.maxmsgsize = wire.MAX_BYTES
         try:
-            self._socket.bind(endpoint)
-        except zmq.ZMQError as error:
+            bind_here(self._socket, endpoint, setting)
+        except SettingError:
             self._context.destroy(linger=0)
-            raise SettingError(
-                setting,
-                got=endpoint,
-                expected="a free address such as tcp://127.0.0.1:5602",
-                todo=f"free it, choose another port, or none ({error.strerror})",
-            ) from None
+            raise
         self.address = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
         self._thread = threading.Thread(target=self._serve, name="resend", daemon=True)
         self._thread.start()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def keep(self, record: ScanStart | SliceFrame, frames: Sequence[Frame]) -> None:
         """Keeps a message that is sent now, with its frames."""

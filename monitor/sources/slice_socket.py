@@ -10,7 +10,7 @@ from typing import Self
 import zmq
 
 from monitor.errors import EngineUnreachable, SettingError
-from monitor.keys import check_local
+from monitor.keys import bind_here
 from monitor.wire.stins import Frame
 
 QUEUE_BYTES = 2**28
@@ -22,7 +22,6 @@ class SliceSocket:
     """Binds `endpoint`; sends messages whole, or not at all once `stop` is set."""
 
     def __init__(self, endpoint: str, message_bytes: int, stop: threading.Event) -> None:
-        check_local(endpoint, "slice endpoint")
         self._endpoint = endpoint
         self._stop = stop
         self._subscribed = False
@@ -32,15 +31,10 @@ class SliceSocket:
         self._socket.setsockopt(zmq.XPUB_NODROP, 1)
         self._socket.setsockopt(zmq.SNDTIMEO, POLL_MS)
         try:
-            self._socket.bind(endpoint)
-        except zmq.ZMQError as error:
+            bind_here(self._socket, endpoint, "slice endpoint")
+        except SettingError:
             self._context.destroy(linger=0)
-            raise SettingError(
-                "slice endpoint",
-                got=endpoint,
-                expected=f"a free local address ({error})",
-                todo="choose another, or stop what uses it",
-            ) from None
+            raise
 
     def __enter__(self) -> Self:
         return self

@@ -2,7 +2,7 @@
 
 import json
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import numpy as np
 import pytest
@@ -96,7 +96,7 @@ def bench():
 @pytest.fixture
 def service():
     (address,) = free_addresses(1)
-    with ResendService(address) as made:
+    with closing(ResendService(address)) as made:
         yield made
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ class Client:
 
 @pytest.fixture
 def service() -> Iterator[ResendService]:
-    with ResendService(free_addresses(1)[0], kept_bytes=30 * SIZE, kept_scans=2) as made:
+    with closing(ResendService(free_addresses(1)[0], kept_bytes=30 * SIZE, kept_scans=2)) as made:
         yield made
 
 
