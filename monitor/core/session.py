@@ -13,6 +13,7 @@ from typing import Any
 from monitor.core.analysis import CellAnalysis, provisional
 from monitor.core.assemble import Arrival
 from monitor.core.calibrate import Levels
+from monitor.core.cell_scans import MAX_OPEN_SCANS, CellScans
 from monitor.core.cycler import CyclerHistory, Documents
 from monitor.core.desk import Desk, News
 from monitor.core.plating import Measured
@@ -20,7 +21,7 @@ from monitor.core.recovery import Lacking, Recovery, Unknown
 from monitor.core.refine import Spare
 from monitor.core.rules import Situation
 from monitor.core.scan import RunningScan
-from monitor.core.streams import MAX_STREAMS_OF_SCAN, Streams
+from monitor.core.streams import Streams
 from monitor.core.watchdog import CellWatch
 from monitor.errors import BadMessage
 from monitor.records import (
@@ -51,9 +52,6 @@ from monitor.records import (
 from monitor.settings import CellSettings, Settings
 
 PROGRESS_STEPS = 20
-MAX_OPEN_SCANS = 4
-MAX_LEFT_OUT = 2
-MAX_DONE = 5000
 
 
 class _Cell:
@@ -64,8 +62,7 @@ class _Cell:
         self.history = CyclerHistory(cell)
         self.analysis = CellAnalysis(cell, settings.pits, self.history, settings.schedule.period_s)
         self.watch = CellWatch(cell.name, settings.watch, settings.schedule.period_s)
-        self.open: dict[ScanKey, RunningScan] = {}
-        self.done: dict[ScanKey, set[str]] = {}
+        self.scans = CellScans()
         self.levels: Levels | None = None
         self.last_scan = -1
 
@@ -175,14 +172,14 @@ class Session:
     @property
     def overdue(self) -> dict[str, tuple[SilenceState, float]]:
         """Whether a scan is late or dead by the time of its cell, and for how long, s."""
-        return {n: c.watch.overdue(scanning=bool(c.open)) for n, c in self._cells.items()}
+        return {n: c.watch.overdue(scanning=bool(c.scans.open)) for n, c in self._cells.items()}
 
     @property
     def silences(self) -> list[tuple[SilentFeed, str, SilenceState]]:
         """(feed, cell, state) of what has been heard so far: late or dead where that was told."""
         told: list[tuple[SilentFeed, str, SilenceState]] = []
         for name, cell in self._cells.items():
-            if cell.open:
+            if cell.scans.open:
                 told.append(("slices", name, cell.watch.silence_of("slices")))
             if cell.history.last is not None:
                 told.append(("documents", name, cell.watch.silence_of("documents")))
@@ -194,13 +191,13 @@ class Session:
         return [
             name
             for name, cell in self._cells.items()
-            if any(scan.ended or scan.over for scan in cell.open.values())
+            if any(scan.ended or scan.over for scan in cell.scans)
         ]
 
     @property
     def unfinished(self) -> list[str]:
         """The cells that have a scan which is not finished."""
-        return [name for name, cell in self._cells.items() if cell.open]
+        return [name for name, cell in self._cells.items() if cell.scans.open]
 
     @property
     def lacking(self) -> list[Lacking]:
@@ -208,14 +205,14 @@ class Session:
         return [
             scan.lacking(lossy=any(map(self._streams.is_lossy, scan.streams)))
             for cell in self._cells.values()
-            for scan in cell.open.values()
+            for scan in cell.scans
             if scan.recoverable
         ]
 
     @property
     def pressed(self) -> bool:
         """Whether the next slice may make a scan give up one that can be asked for."""
-        return any(scan.pressed for cell in self._cells.values() for scan in cell.open.values())
+        return any(scan.pressed for cell in self._cells.values() for scan in cell.scans)
 
     @property
     def unknown(self) -> tuple[Unknown, ...]:
@@ -245,33 +242,17 @@ class Session:
         if start.remark:
             self._refuse("slices", BadMessage("bad_voxel_size", start.remark))
         heard = self._recovery.found(start)
-        if start.key in cell.done:
-            _join(cell.done[start.key], start)
-            self._counts["repeats"] += 1
+        known = cell.scans.open.get(start.key)
+        if cell.scans.is_known(start):
+            if known is None:
+                self._counts["repeats"] += 1
+            else:
+                known.ask_at(start.stream, self._resend_address(start))
             return
         self._time = max(self._time, start.start_time)
-        known = cell.open.get(start.key)
-        if known is not None:
-            _same_volume(known.start, start)
-            _join(known.streams, start)
-            known.ask_at(start.stream, self._resend_address(start))
-            return
-        while len(cell.open) >= MAX_OPEN_SCANS:
-            self._finish(cell, next(iter(cell.open.values())))
-        plated = cell.history.plated_by(start.stop_time)
-        memory = int(self._settings.feeds.reorder_memory_MB * 1e6)
-        scan = cell.open[start.key] = RunningScan(
-            start, cell.settings, cell.levels, memory, self._spare, plated=plated
-        )
-        address = self._resend_address(start)
-        scan.ask_at(start.stream, address)
-        scan.holed |= heard is not None
-        scan.ended = bool(heard)
-        if heard is not None:
-            # its header came after those of later scans, which wait behind it from now on
-            cell.open = dict(sorted(cell.open.items(), key=lambda item: item[1].start.start_time))
-        if address:
-            self._look_back(cell, start)
+        while len(cell.scans.open) >= MAX_OPEN_SCANS:
+            self._finish(cell, next(iter(cell.scans)))
+        self._open(cell, start, late=heard is not None, ended=bool(heard))
         self._event(
             "scan_started",
             start.key.cell,
@@ -284,15 +265,18 @@ class Session:
         self._give_out(self._desk.started(start))
         self._give_out(cell.watch.started(start))
 
-    def _look_back(self, cell: _Cell, start: ScanStart) -> None:
-        """A number that was left out may be a scan that was sent while nobody listened, as between
-        a crash and the next start: its header is asked for."""
-        known = {key.scan for key in (*cell.done, *cell.open) if key.run == start.key.run}
-        last = max((number for number in known if number < start.key.scan), default=None)
-        if last is None:
-            return
-        for number in range(max(last + 1, start.key.scan - MAX_LEFT_OUT), start.key.scan):
+    def _open(self, cell: _Cell, start: ScanStart, *, late: bool, ended: bool) -> None:
+        """A scan begins; `late`: slices of it have come before its header, `ended`: its end too."""
+        plated = cell.history.plated_by(start.stop_time)
+        memory = int(self._settings.feeds.reorder_memory_MB * 1e6)
+        scan = RunningScan(start, cell.settings, cell.levels, memory, self._spare, plated=plated)
+        address = self._resend_address(start)
+        scan.ask_at(start.stream, address)
+        scan.holed |= late
+        scan.ended = ended
+        for number in cell.scans.left_out(start) if address else ():
             self._recovery.miss(Unknown(start.key.cell, start.stream, number), ended=True)
+        cell.scans.add(scan, late=late)
 
     def _resend_address(self, start: ScanStart) -> str:
         try:
@@ -305,9 +289,9 @@ class Session:
         self._counts["bytes"] += frame.data.nbytes
         self._count(frame.cell, frame)
         cell = self._cells.get(frame.cell)
-        scan = self._find(cell, frame.stream, frame.scan)
+        scan = None if cell is None else cell.scans.find(frame.stream, frame.scan)
         if cell is None or scan is None:
-            if cell is not None and _is_done(cell, frame.stream, frame.scan):
+            if cell is not None and cell.scans.is_done(frame.stream, frame.scan):
                 self._counts["late"] += 1
                 return
             if cell is not None and not frame.recovered:
@@ -334,9 +318,9 @@ class Session:
     def _end(self, end: ScanEnd) -> None:
         self._count(end.cell, end)
         cell = self._cells.get(end.cell)
-        scan = self._find(cell, end.stream, end.scan)
+        scan = None if cell is None else cell.scans.find(end.stream, end.scan)
         if cell is None or scan is None:
-            if cell is not None and _is_done(cell, end.stream, end.scan):
+            if cell is not None and cell.scans.is_done(end.stream, end.scan):
                 return
             if cell is not None:
                 self._recovery.miss(Unknown(end.cell, end.stream, end.scan), ended=True)
@@ -357,21 +341,23 @@ class Session:
         for cell in self._cells.values():
             if quiet.cell not in ("", cell.settings.name):
                 continue
-            for scan in list(cell.open.values()):
-                if scan.start.key in cell.open and (scan.ended or scan.over or quiet.given_up):
+            for scan in cell.scans:
+                if scan.start.key in cell.scans.open and (
+                    scan.ended or scan.over or quiet.given_up
+                ):
                     self._finish(cell, scan)
 
     def _silence(self, silence: FeedSilence) -> None:
         """A part of a feed is late, by the clock of the machine."""
         cell = self._cells.get(silence.cell)
         if cell is not None:
-            self._give_out(cell.watch.silence(silence, scanning=bool(cell.open)))
+            self._give_out(cell.watch.silence(silence, scanning=bool(cell.scans.open)))
 
     def _despair(self, quiet: FeedQuiet) -> None:
         """Nobody has what one scan lacks: it is finished with its holes, in its turn."""
         cell = self._cells.get(quiet.cell)
         key = ScanKey(quiet.cell, quiet.run, quiet.scan or 0)
-        scan = None if cell is None else cell.open.get(key)
+        scan = None if cell is None else cell.scans.open.get(key)
         if cell is None or scan is None:
             return
         scan.hopeless = True
@@ -379,39 +365,24 @@ class Session:
             self._close(cell, scan)
 
     def _close(self, cell: _Cell, scan: RunningScan) -> None:
-        """Conclude a scan of which nothing more comes. Where slices of an older one may still come
-        by asking, it waits for that one: results build on those before, in the order of scans."""
-        waited_for = False
-        for older in cell.open.values():
-            older.over = True
-            if older is scan:
-                break
-            waited_for |= older.recoverable
-        if not waited_for:
+        """Conclude a scan of which nothing more comes, in its turn, and what waited for it."""
+        if cell.scans.close(scan):
             self._finish(cell, scan)
-        while cell.open and (oldest := next(iter(cell.open.values()))).over:
-            if oldest.recoverable:
-                return
+        while (oldest := cell.scans.ripe) is not None:
             self._finish(cell, oldest)
 
     def _finish(self, cell: _Cell, scan: RunningScan) -> None:
         """Maps, pits and verdict of one scan, and before it of any older one of the cell."""
-        for key, older in list(cell.open.items()):
-            del cell.open[key]
-            cell.done[key] = older.streams
-            if len(cell.done) > MAX_DONE:
-                del cell.done[next(iter(cell.done))]
-            measured = older.finish()
+        for older in cell.scans.take(scan):
+            key, measured = older.start.key, older.finish()
             if measured is not None:
                 self._conclude(cell, measured)
             else:
                 self._event("alarm", key.cell, scan=key.scan, text="no slice of this scan came")
             whole = measured is not None and (older.ended or older.whole)
             self._give_out(self._desk.ended(older.start, older.received, whole=whole))
-            if not cell.open:
+            if not cell.scans.open:
                 self._give_out(cell.watch.concluded(key.scan))
-            if older is scan:
-                return
 
     def _conclude(self, cell: _Cell, measured: Measured) -> None:
         name, key, at = cell.settings.name, measured.start.key, measured.start.stop_time
@@ -444,16 +415,6 @@ class Session:
         heights = scan.provisional()
         if heights is not None:
             self._out.append(provisional(scan.start, scan.ledger, heights))
-
-    @staticmethod
-    def _find(cell: _Cell | None, stream: str, number: int) -> RunningScan | None:
-        """The open scan that a slice or an end names: it says stream and number, not the run."""
-        if cell is None:
-            return None
-        for scan in reversed(cell.open.values()):
-            if scan.start.key.scan == number and stream in scan.streams:
-                return scan
-        return None
 
     def _count(self, cell: str, message: ScanStart | SliceFrame | ScanEnd) -> None:
         """Message numbers tell at once when something was lost on the way."""
@@ -532,9 +493,9 @@ class Session:
 
     @staticmethod
     def _progress(cell: _Cell) -> dict[str, Any] | None:
-        if not cell.open:
+        if not cell.scans.open:
             return None
-        scan = next(reversed(cell.open.values()))
+        *_, scan = cell.scans
         return {
             "scan": scan.start.key.scan,
             "reason": scan.start.reason,
@@ -544,22 +505,6 @@ class Session:
         }
 
 
-def _join(streams: set[str], start: ScanStart) -> None:
-    """One more stream that slices of a scan come in. Raises BadMessage where there are too many."""
-    if len(streams) >= MAX_STREAMS_OF_SCAN and start.stream not in streams:
-        raise BadMessage(
-            "too_many_streams",
-            f"slices: cell {start.key.cell} scan {start.key.scan} comes in more than "
-            f"{MAX_STREAMS_OF_SCAN} streams; header ignored",
-        )
-    streams.add(start.stream)
-
-
-def _is_done(cell: _Cell, stream: str, number: int) -> bool:
-    """Whether a slice or an end belongs to a scan that is finished: it says stream and number."""
-    return any(key.scan == number and stream in streams for key, streams in cell.done.items())
-
-
 def _feed_of(record: Record) -> str:
     match record:
         case CyclerDocument():
@@ -567,19 +512,6 @@ def _feed_of(record: Record) -> str:
         case OperatorRequest() | PolicyChange() | OperatorNote() | Acknowledgement():
             return "operator"
     return "slices"
-
-
-def _same_volume(known: ScanStart, start: ScanStart) -> None:
-    if (known.volume_shape, known.dtype, known.axis) != (
-        start.volume_shape,
-        start.dtype,
-        start.axis,
-    ):
-        raise BadMessage(
-            "shape_changed",
-            f"slices: cell {start.key.cell} scan {start.key.scan}: volume {start.volume_shape} "
-            f"{start.dtype}, but it began as {known.volume_shape} {known.dtype}; header ignored",
-        )
 
 
 def _brief(result: ScanResult) -> Mapping[str, Any]:

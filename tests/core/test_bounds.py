@@ -5,8 +5,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core import session as module
-from monitor.core.session import MAX_DONE, Session
+from monitor.core import cell_scans as module
+from monitor.core.cell_scans import MAX_DONE
+from monitor.core.session import Session
 from monitor.core.streams import MAX_REMEMBERED, MAX_STREAMS, MAX_STREAMS_OF_SCAN, Streams
 from monitor.records import ScanEnd, ScanKey
 from tests.core.experiment import scan_records, settings
@@ -73,7 +74,7 @@ def test_headers_that_nothing_follows_leave_little_behind(monkeypatch):
         session.feed(replace(BEGIN, key=key, msg_number=2 * number))
         session.feed(ScanEnd("A", number, BEGIN.stream, 2 * number + 1, 3))
     (cell,) = session._cells.values()
-    assert len(cell.done) <= 20 < MAX_DONE
+    assert len(cell.scans.done) <= 20 < MAX_DONE
     # the newest are known: what comes of them again is a repeat
     before = session.feeds["slices"]["repeats"]
     session.feed(replace(BEGIN, key=ScanKey("A", "", 99), msg_number=200))

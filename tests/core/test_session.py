@@ -301,7 +301,7 @@ def test_memory_stays_bounded_where_the_first_slice_never_comes(kept):
     session = Session(settings(feeds=feeds))
     for record in without(scan_records(0), 0):
         session.feed(record)
-        for scan in session._cells["A"].open.values():
+        for scan in session._cells["A"].scans.open.values():
             assert len(scan._assembly._waiting) <= max(kept, 16) + 1
     (result,) = finals(run([FeedQuiet()], session))
     assert result.summary["valid_fraction"] > 0.8
