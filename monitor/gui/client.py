@@ -76,6 +76,11 @@ class Client:
         """Where the engine is asked."""
         return self._connect
 
+    @property
+    def status_address(self) -> str | None:
+        """Where the engine's status messages are heard, where that is known."""
+        return self._status
+
     def connect(self, address: str, status: str | None = None) -> None:
         """Talks to another engine from now on; what was shown of the one before is forgotten."""
         self._halt()

@@ -25,7 +25,7 @@ class Desk:
 
     def __init__(self, window: Window) -> None:
         self._window = window
-        self._home = window.client.address
+        self._home = (window.client.address, window.client.status_address)
         self._guide = GuidePanel()
         self._recordings = Recordings()
         self._recordings.failed.connect(
@@ -45,8 +45,8 @@ class Desk:
 
     def go_home(self) -> None:
         """Back to the engine that the screen was started for."""
-        if self._window.client.address != self._home:
-            self.connect_to(self._home)
+        if self._window.client.address != self._home[0]:
+            self.connect_to(*self._home)
 
     def open_recording(self, folder: str | Path) -> None:
         """Shows a recorded experiment; the live engine goes on by itself."""

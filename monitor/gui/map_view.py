@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QRectF, Qt, QTimer, Signal
-from PySide6.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QPushButton, QToolButton
+from PySide6.QtWidgets import QComboBox
 
 from monitor.gui import map_text, theme
+from monitor.gui.map_controls import MapControls
 from monitor.gui.map_overlay import PitOverlay, extent
 from monitor.gui.map_tools import MapTools, Tool
 from monitor.gui.model import (
@@ -27,12 +28,6 @@ from monitor.gui.model import (
 from monitor.gui.parts import Card, CentreText, ScaleBar, elastic, label, quiet, style_axes
 
 LEAST_SIDE = 40
-TOOLS: tuple[tuple[Tool, str, str], ...] = (
-    ("rectangle", "▭", "Rectangle: numbers of this part of the map (key R)"),
-    ("ellipse", "◯", "Ellipse: numbers of this part of the map"),
-    ("polygon", "⬠", "Polygon: numbers of this part; drag its corners, click an edge for one more"),
-    ("line", "╱", "Profile: values along a line; drag its ends (key F)"),
-)
 
 
 class MapView(Card):
@@ -46,9 +41,6 @@ class MapView(Card):
     cross_moved = Signal(int, int)
     pit_clicked = Signal(object)
     window_wanted = Signal(object)
-    outlines_chosen = Signal(bool)
-    masked_chosen = Signal(bool)
-    common_chosen = Signal(bool)
 
     def __init__(self, side: str = "map") -> None:
         super().__init__(
@@ -80,57 +72,14 @@ class MapView(Card):
             self.selector.setItemData(index, MAP_HELP[name], Qt.ItemDataRole.ToolTipRole)
         self.selector.setToolTip("Which map (keys M and Shift+M)")
         self.selector.activated.connect(lambda i: self.map_chosen.emit(MAP_NAMES[i]))
-        self.outlines, self.masked, self.common = (
-            QCheckBox(text) for text in ("Pits", "Mask", "Same scale")
-        )
-        for box, tip, signal in (
-            (
-                self.outlines,
-                "Outline of every significant pit: yellow the oldest, red the newest,\n"
-                "blue the chosen one, green its relatives (key O)",
-                self.outlines_chosen,
-            ),
-            (
-                self.masked,
-                "Hide what is below the detection limit: values under three standard errors\n"
-                "(key K)",
-                self.masked_chosen,
-            ),
-            (
-                self.common,
-                "One colour scale for all scans, from the first that has this map to the last,\n"
-                "so that colours compare (key S)",
-                self.common_chosen,
-            ),
-        ):
-            box.setToolTip(tip)
-            box.toggled.connect(signal)
-        self.outlines.setChecked(True)
-        self.whole = QPushButton("Whole")
-        self.whole.setToolTip("Show the whole map (key W); the wheel zooms, dragging moves")
-        self.whole.clicked.connect(self.show_whole)
-        self.tool_buttons = {name: _tool_button(text, tip) for name, text, tip in TOOLS}
-        for name, button in self.tool_buttons.items():
-            button.clicked.connect(lambda on, name=name: self.use_tool(name if on else "none"))
-        self._lay_out()
-
-    def _lay_out(self) -> None:
-        quiet(self.selector, self.outlines, self.masked, self.common, self.whole)
-        quiet(*self.tool_buttons.values())
+        quiet(self.selector)
+        self.controls = MapControls()
+        self.controls.whole_wanted.connect(self.show_whole)
+        self.controls.tool_wanted.connect(self.use_tool)
         if self._side == "map":
             self.head.addWidget(self.selector)
+            self.body.addWidget(self.controls)
         self.head.addWidget(self.caption, 1)
-        if self._side != "map":
-            return
-        row = QHBoxLayout()
-        row.setSpacing(8)
-        for widget in (self.outlines, self.masked, self.common):
-            row.addWidget(widget)
-        row.addStretch(1)
-        for button in self.tool_buttons.values():
-            row.addWidget(button)
-        row.addWidget(self.whole)
-        self.body.addLayout(row)
 
     def _make_plot(self) -> None:
         self.graphics = pg.GraphicsLayoutWidget()
@@ -186,8 +135,7 @@ class MapView(Card):
 
     def use_tool(self, tool: Tool) -> None:
         """Puts a shape on the map, or takes it away."""
-        for name, button in self.tool_buttons.items():
-            button.setChecked(name == tool)
+        self.controls.mark(tool)
         self.tools.use(tool, self._scan)
 
     def toggle_tool(self, tool: Tool) -> None:
@@ -200,7 +148,8 @@ class MapView(Card):
         is_main = self._side == "map"
         scan = shown_scan(cell, choice) if is_main else pinned_scan(cell, choice)
         self._scan, self._choice = scan, choice
-        self._draw_controls(choice)
+        self.selector.setCurrentIndex(MAP_NAMES.index(choice.map))
+        self.controls.draw(choice)
         answer = snapshot.answer(self._side, choice.cell)
         problem = self._problem(snapshot, scan, choice, answer)
         self.message.set(problem)
@@ -226,15 +175,6 @@ class MapView(Card):
         text = map_text.value_text(answer, scan, choice)
         pit = map_text.pit_text(map_text.pit_at(labels, scan, choice), pits, scan)
         self.readout.setText(" &nbsp;·&nbsp; ".join(part for part in (text, pit) if part))
-
-    def _draw_controls(self, choice: Choice) -> None:
-        self.selector.setCurrentIndex(MAP_NAMES.index(choice.map))
-        for box, on in (
-            (self.outlines, choice.outlines),
-            (self.masked, choice.masked),
-            (self.common, choice.common),
-        ):
-            box.setChecked(on)
 
     def _show_parts(self, shown: bool) -> None:
         parts = (self.image, self.around, self.ground, self.across, self.down, self.bar_scale)
@@ -335,11 +275,6 @@ class MapView(Card):
             place = min(max(row, 0), ny - 1), min(max(column, 0), nx - 1)
             self.cross_moved.emit(*place)
 
-    def narrow(self, narrow: bool) -> None:
-        """Leaves room for another map beside this one: the tools go, their keys stay."""
-        for widget in (*self.tool_buttons.values(), self.whole):
-            widget.setVisible(not narrow)
-
     def link(self, other: MapView) -> None:
         """Shows the same part in both from now on: whichever is moved, the other follows."""
         self._follower, other._follower = other, self
@@ -388,14 +323,6 @@ class MapView(Card):
         whole = (*rows, *columns) == (0, ny, 0, nx)
         empty = rows[0] >= rows[1] or columns[0] >= columns[1]
         self.window_wanted.emit(None if whole or empty else (*rows, *columns))
-
-
-def _tool_button(text: str, tip: str) -> QToolButton:
-    button = QToolButton()
-    button.setText(text)
-    button.setToolTip(tip)
-    button.setCheckable(True)
-    return button
 
 
 def _shared_levels(snapshot: Snapshot, choice: Choice) -> tuple[float, float] | None:

@@ -11,6 +11,7 @@ from monitor.processes import free_addresses
 
 PROGRAM = Path(__file__).parents[2] / "launch.py"
 STOP_MS = 3000
+MAX_OPEN = 3
 
 
 class Recordings(QObject):
@@ -28,6 +29,12 @@ class Recordings(QObject):
         known = self._open.get(folder)
         if known is not None and known[0].state() != QProcess.ProcessState.NotRunning:
             return known[1:]
+        while len(self._open) >= MAX_OPEN:
+            # the one that was opened longest ago; asked for again, it is served again
+            oldest, _, _ = self._open.pop(next(iter(self._open)))
+            oldest.finished.disconnect()
+            oldest.finished.connect(oldest.deleteLater)
+            oldest.terminate()
         pull, status = free_addresses(2)
         process = QProcess(self)
         process.finished.connect(lambda code, _: self._ended(folder, code))
@@ -49,9 +56,8 @@ class Recordings(QObject):
 
     def _ended(self, folder: Path, code: int) -> None:
         process, _, _ = self._open.pop(folder)
+        process.deleteLater()
         if code:
-            said = (
-                bytes(process.readAllStandardError().data()).decode("utf-8", "replace").split("\n")
-            )
-            lines = [line.strip() for line in said if line.strip()]
+            said = bytes(process.readAllStandardError().data()).decode("utf-8", "replace")
+            lines = [line.strip() for line in said.splitlines() if line.strip()]
             self.failed.emit(lines[-1] if lines else f"{folder}: it ended with code {code}")

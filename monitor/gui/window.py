@@ -150,9 +150,7 @@ class Window(QMainWindow):
         self.pits.pit_chosen.connect(lambda pit: choose(pit=pit))
         self.pits.export_wanted.connect(self.desk.ask_csv)
         self.map.map_chosen.connect(lambda name: choose(map=name))
-        self.map.outlines_chosen.connect(lambda on: choose(outlines=on))
-        self.map.masked_chosen.connect(lambda on: choose(masked=on))
-        self.map.common_chosen.connect(lambda on: choose(common=on))
+        self.map.controls.switched.connect(lambda name, on: choose(**{name: on}))
         self.map.window_wanted.connect(lambda window: choose(window=window))
         self.map.tools.region_drawn.connect(self.steering.take_region)
         self.map.tools.line_drawn.connect(self.steering.take_line)
@@ -210,7 +208,7 @@ class Window(QMainWindow):
             return
         beside = self.choice.comparison == "beside"
         if beside != self.pinned.isVisible():
-            self.map.narrow(beside)
+            self.map.controls.narrow(beside)
             self.pinned.setVisible(beside)
         for view in self._visible_views(seen):
             view.draw(snapshot, self.choice)

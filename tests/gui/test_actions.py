@@ -271,8 +271,8 @@ def test_what_is_below_the_detection_limit_is_masked(window, qtbot):
     wait(qtbot, lambda: window.snapshot.answers["map"].header.get("least_errors") == 3.0)
     masked = window.snapshot.answers["map"].array
     assert np.isnan(masked).sum() >= np.isnan(errors).sum()
-    assert window.map.masked.isChecked()
-    window.map.masked.click()
+    assert window.map.controls.switches["masked"].isChecked()
+    window.map.controls.switches["masked"].click()
     assert not window.choice.masked
 
 
@@ -290,7 +290,7 @@ def test_one_scale_for_all_scans_and_another_set_of_colours(window, qtbot):
 
 @pytest.mark.parametrize(("tool", "share"), [("rectangle", 1.0), ("ellipse", np.pi / 4)])
 def test_a_region_on_the_map_is_measured(window, qtbot, tool, share):
-    window.map.tool_buttons[tool].click()
+    window.map.controls.tools[tool].click()
     wait(qtbot, lambda: window.choice.region.kind == tool)
     shape = window.map.tools.shapes[tool]
     shape.setPos((9.5, 9.5))
@@ -305,7 +305,7 @@ def test_a_region_on_the_map_is_measured(window, qtbot, tool, share):
     area = window.snapshot.answers["region"].header["area"]
     assert area == pytest.approx(share * 20 * 16, rel=0.05)
     assert window.distribution.isVisible()
-    window.map.tool_buttons[tool].click()
+    window.map.controls.tools[tool].click()
     wait(qtbot, lambda: window.choice.region.kind == "whole")
 
 
