@@ -38,10 +38,9 @@ def scan_records(scan, *, order=None, data=None, **changes):
     return records(begin, volume(scan) if data is None else data, order=order)
 
 
-def cycler_documents(until_s, *, name="A", step_s=60.0):
-    """A run at the current that removes what `removal` says: start, descriptor, events."""
-    charge_mAh = removal(1).mean() / UM_PER_MAH_CM2 * AREA_CM2
-    charge_2 = removal(2).mean() / UM_PER_MAH_CM2 * AREA_CM2
+def run_documents(name, times, charge_mAh, current_mA):
+    """A run of a cycler: start, descriptor, and an event at each time; the charge that is stripped
+    and the current are functions of the time."""
     run = event_model.compose_run(metadata={"cell": name}, uid=f"run-{name}", time=0.0)
     keys = {
         key: {"dtype": "number", "shape": [], "source": "vmp"}
@@ -52,15 +51,28 @@ def cycler_documents(until_s, *, name="A", step_s=60.0):
         CyclerDocument("start", run.start_doc),
         CyclerDocument("descriptor", stream.descriptor_doc),
     ]
-    for number, time in enumerate(np.arange(0.0, until_s + 1, step_s)):
-        charge = np.interp(time, (0, 1800, 3600), (0, charge_mAh, charge_2))
-        rate = charge_mAh if time < 1800 else charge_2 - charge_mAh
-        data = {"vmp_potential": 2.1, "vmp_current": -2 * rate, "vmp_charge": -charge}
+    for number, time in enumerate(times):
+        data = {
+            "vmp_potential": 2.1,
+            "vmp_current": current_mA(time),
+            "vmp_charge": -charge_mAh(time),
+        }
         event = stream.compose_event(
             data=data, timestamps=dict.fromkeys(keys, time), time=time, uid=f"{name}-{number}"
         )
         made.append(CyclerDocument("event", event))
     return made
+
+
+def cycler_documents(until_s, *, name="A", step_s=60.0):
+    """A run at the current that removes what `removal` says."""
+    first, second = (removal(scan).mean() / UM_PER_MAH_CM2 * AREA_CM2 for scan in (1, 2))
+    return run_documents(
+        name,
+        np.arange(0.0, until_s + 1, step_s),
+        lambda time: np.interp(time, (0, 1800, 3600), (0, first, second)),
+        lambda time: -2 * (first if time < 1800 else second - first),
+    )
 
 
 def experiment(scans=3, **changes):

@@ -60,6 +60,11 @@ def snapshot(cells, answers=None, *, events=(), ages=None, mode="live", linked=T
                     events=tuple(events), feed_ages_s=ages or {})  # fmt: skip
 
 
+def of_one_cell(scans, **answers):
+    """Of cell A with these scans; answers by their names."""
+    return snapshot({"A": cell(*scans)}, answers)
+
+
 def map_answer(cell, number, name="removal", array=None, units="µm", **header):
     """A small map: pits in a plateau, with a hole where nothing is measurable."""
     if array is None:

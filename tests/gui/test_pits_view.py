@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from PySide6.QtCore import QPoint, Qt
 
 from monitor.gui import theme
-from monitor.gui.model import Answer, Choice, Snapshot
+from monitor.gui.model import Answer, Choice
 from monitor.gui.pits_filter import SIGNS, WORDS, read_filter
 from monitor.gui.pits_model import COLUMNS
 from monitor.gui.pits_view import PitsView
 from monitor.wire.questions import PitHistoryRequest, PitsRequest
+from tests.gui.made import of_one_cell
 
 T0 = 1_760_000_000.0
 DEPTHS = [12.0, 3.5, 30.0, None, 9.0, 100.0]
@@ -65,9 +66,7 @@ def scan_facts(number, unit="µm", **more):
 
 
 def snapshot(scans=None, **answers):
-    scans = [scan_facts(i) for i in range(4)] if scans is None else scans
-    state = {"cells": {"A": {"scans": scans, "running": None}}}
-    return Snapshot(number=1, linked=True, state=state, answers=answers)
+    return of_one_cell([scan_facts(i) for i in range(4)] if scans is None else scans, **answers)
 
 
 @pytest.fixture

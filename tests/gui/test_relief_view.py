@@ -19,6 +19,7 @@ from monitor.gui.model import Answer, Choice, Snapshot, colour_levels, rims
 from monitor.gui.relief_view import ReliefView
 from monitor.gui.shading import Look, lambert, painted, shade, slopes, surface, thin
 from monitor.wire.questions import MapRequest, PitsRequest
+from tests.gui.made import of_one_cell
 
 VOXEL = 0.5
 PLATEAU, DEEP = 4.0, 12.0
@@ -63,9 +64,7 @@ def pits_of(scan=3):
 
 
 def snapshot(scans=None, **answers):
-    scans = [facts(i) for i in range(4)] if scans is None else scans
-    state = {"cells": {"A": {"scans": scans, "running": None}}}
-    return Snapshot(number=1, linked=True, state=state, answers=answers)
+    return of_one_cell([facts(i) for i in range(4)] if scans is None else scans, **answers)
 
 
 @pytest.fixture

@@ -8,20 +8,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import event_model
 import numpy as np
 import zmq
 
+from monitor.faraday import UM_PER_MAH_CM2
 from monitor.records import CyclerDocument, ScanStart, SliceFrame, frozen
 from monitor.sources.resend import ResendService
 from monitor.wire import documents
+from tests.core.experiment import run_documents
 from tests.core.phantom import columns, noisy, records, start
-from tests.system.faults import Records, encoded
+from tests.recording.synthetic import frames_of
+from tests.system.faults import Records
 
 SHAPE = (120, 64, 64)
 BOTTOM, TOP = 16.2, 96.0
 CELLS = ("A", "B")
-AREA_CM2, UM_PER_MAH_CM2 = 0.2, 4.8491
+AREA_CM2 = 0.2
 PERIOD_S = 1800.0
 
 
@@ -50,25 +52,14 @@ def scan_of(cell: str, scan: int, resend: str, pace: float = 1.0, session: str =
 
 def documents_of(cell: str, scans: int, pace: float = 1.0) -> list[CyclerDocument]:
     """A run whose charge is that of what is removed: one reading a minute."""
-    run = event_model.compose_run(metadata={"cell": cell}, uid=f"run-{cell}", time=0.0)
-    keys = {
-        key: {"dtype": "number", "shape": [], "source": "vmp"}
-        for key in ("vmp_potential", "vmp_current", "vmp_charge")
-    }
-    stream = run.compose_descriptor(name="primary", data_keys=keys, uid=f"d-{cell}", time=0.0)
-    made = [
-        CyclerDocument("start", run.start_doc),
-        CyclerDocument("descriptor", stream.descriptor_doc),
-    ]
     means = [removed(cell, pace * scan).mean() for scan in range(scans)]
     charges = np.array(means) / UM_PER_MAH_CM2 * AREA_CM2
-    for number, at in enumerate(np.arange(0.0, PERIOD_S * (scans - 1) + 121.0, 60.0)):
-        charge = float(np.interp(at, PERIOD_S * np.arange(scans), charges))
-        data = {"vmp_potential": 2.1, "vmp_current": -0.1, "vmp_charge": -charge}
-        event = stream.compose_event(
-            data=data, timestamps=dict.fromkeys(keys, at), time=at, uid=f"{cell}-{number}"
-        )
-        made.append(CyclerDocument("event", event))
+    made: list[CyclerDocument] = run_documents(
+        cell,
+        np.arange(0.0, PERIOD_S * (scans - 1) + 121.0, 60.0),
+        lambda time: float(np.interp(time, PERIOD_S * np.arange(scans), charges)),
+        lambda time: -0.1,
+    )
     return made
 
 
@@ -135,7 +126,7 @@ class Beamline:
             time.sleep(0.05)
 
     def _send(self, record: Any) -> None:
-        frames = encoded(record)
+        frames = frames_of(record)
         if isinstance(record, ScanStart | SliceFrame):
             self.service.keep(record, frames)
         self._slices.send_multipart(frames)

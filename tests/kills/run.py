@@ -53,6 +53,12 @@ class Engine:
             }
             raise EngineUnreachable(f"{error}; {cells}, {state['feeds']}") from None
 
+    def wait_until_all_is_written(self, scans: int) -> None:
+        """Until so many scans of each cell are done; then a moment for the last readings."""
+        self.wait_for(lambda s: all(len(scans_done(s, cell)) == scans for cell in CELLS))
+        self.wait_for(lambda s: not (s.get("recorder") or {}).get("queued_bytes"))
+        time.sleep(2.5)
+
     def kill(self) -> None:
         """SIGKILL: nothing is written or said any more."""
         self.process.kill()
@@ -111,9 +117,7 @@ def run_with_killed_producer(
             screen.kill()
             screen.wait()
             screen = _screen(results.pull, results.status)
-        engine.wait_for(lambda s: all(len(scans_done(s, cell)) == scans for cell in CELLS))
-        engine.wait_for(lambda s: not (s.get("recorder") or {}).get("queued_bytes"))
-        time.sleep(2.5)
+        engine.wait_until_all_is_written(scans)
     finally:
         screen.kill()
         screen.wait()
@@ -163,9 +167,7 @@ def run(
                 say(f"{number + 1} kills, all slices sent: {beamline.done.is_set()}")
         if not beamline.done.wait(scans * 2 * scan_s * 3 + 60):
             raise EngineUnreachable("the beamline did not come to its end")
-        engine.wait_for(lambda s: all(len(scans_done(s, cell)) == scans for cell in CELLS))
-        engine.wait_for(lambda s: not (s.get("recorder") or {}).get("queued_bytes"))
-        time.sleep(1.5)
+        engine.wait_until_all_is_written(scans)
     finally:
         engine.stop()
         beamline.close()

@@ -16,8 +16,8 @@ import zmq
 
 from monitor.records import ScanEnd, ScanStart, SliceFrame, frozen
 from monitor.sources.resend import ResendService
-from monitor.wire import stins
 from tests.core.phantom import columns, noisy, records, start
+from tests.recording.synthetic import frames_of
 
 SHAPE = (240, 96, 96)
 BOTTOM, TOP = 30.2, 150.0
@@ -162,7 +162,7 @@ class Producer:
     def send(self, messages: Iterable[ScanStart | SliceFrame | ScanEnd], every_s: float) -> None:
         """Sends them one by one; what can be asked for again is kept."""
         for record in messages:
-            frames = encoded(record)
+            frames = frames_of(record)
             if not isinstance(record, ScanEnd):
                 self.service.keep(record, frames)
             self._socket.send_multipart(frames)
@@ -171,16 +171,6 @@ class Producer:
     def close(self) -> None:
         self.service.close()
         self._context.destroy(linger=0)
-
-
-def encoded(record: ScanStart | SliceFrame | ScanEnd) -> list[Any]:
-    match record:
-        case ScanStart():
-            return stins.encode_start(record)
-        case SliceFrame():
-            return stins.encode_slice(record)
-        case ScanEnd():
-            return stins.encode_end(record)
 
 
 def scan(number: int, resend: str) -> Records:

@@ -19,9 +19,9 @@ import zmq
 from monitor.records import ScanEnd, ScanStart, SliceFrame
 from monitor.settings import load
 from monitor.watch import Watcher
-from monitor.wire import stins
 from monitor.wire.questions import ScanOrder
 from tests.core.experiment import scan_records
+from tests.recording.synthetic import frames_of
 from tests.system.running import PATIENCE_S, PROGRAM, scans_done, write_config
 
 
@@ -64,14 +64,7 @@ class Beamline:
 
     def send(self, records: list[ScanStart | SliceFrame | ScanEnd]) -> None:
         for record in records:
-            match record:
-                case ScanStart():
-                    frames = stins.encode_start(record)
-                case SliceFrame():
-                    frames = stins.encode_slice(record)
-                case _:
-                    frames = stins.encode_end(record)
-            self.slices.send_multipart(frames)
+            self.slices.send_multipart(frames_of(record))
 
     def hear(self, seconds: float) -> int:
         """How many requests come within some time; they are noted."""
