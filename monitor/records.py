@@ -193,13 +193,15 @@ class BadInput:
 class FeedQuiet:
     """No slice of a cell ("": of any) has come for a while: what an ended scan still lacks will not
     come by itself. `given_up`: for so long that scans whose end was not heard have ended too. With
-    `run` and `scan`, of that scan alone: nobody has what it lacks."""
+    `run` and `scan`, of that scan alone: nobody has what it lacks. With `stream` and `scan`: nobody
+    has the header of what has come of that one."""
 
     feed: Literal["slices"] = "slices"
     cell: str = ""
     given_up: bool = False
     run: str = ""
     scan: int | None = None
+    stream: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +215,16 @@ class FeedSilence:
     state: SilenceState
     seconds: float
     limit_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingTrouble:
+    """The disk refuses what is to be recorded (`failing`), or takes it again. `lacking`: slices
+    that the recording lacks since it began to refuse; `text`: why, and what to do."""
+
+    failing: bool
+    lacking: int
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,6 +370,7 @@ Record = (
     | Order
     | FeedQuiet
     | FeedSilence
+    | RecordingTrouble
     | BadInput
 )
 """What goes into a session."""

@@ -50,6 +50,7 @@ class ExperimentSettings(_Section):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "demo"
     data_dir: Path = Path("runs")
+    second_dir: str = ""
     record_slices: Annotated[bool, Field(strict=True)] = True
 
 

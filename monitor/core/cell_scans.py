@@ -75,22 +75,27 @@ class CellScans:
             return range(0)
         return range(max(last + 1, start.key.scan - MAX_LEFT_OUT), start.key.scan)
 
-    def close(self, scan: RunningScan) -> bool:
-        """Nothing more comes of a scan and those before it. False where slices of an older one may
-        still come by asking: results build on those before, in the order of scans."""
-        waits = False
+    def close(self, scan: RunningScan) -> None:
+        """Nothing more comes by itself of a scan and those before it."""
         for older in self:
             older.over = True
             if older is scan:
-                break
-            waits |= older.recoverable
-        return not waits
+                return
 
     @property
     def ripe(self) -> RunningScan | None:
-        """The oldest scan, where nothing more comes of it and nothing is waited for."""
+        """The oldest scan, where nothing more comes of it, not by asking either: results build on
+        those before, in the order of scans."""
         oldest = next(iter(self), None)
         return None if oldest is None or not oldest.over or oldest.recoverable else oldest
+
+    def lies_before(self, scan: RunningScan, stream: str, number: int) -> bool:
+        """Whether a number of a stream is between those that are finished and that of a scan, and
+        not far before it."""
+        this = scan.start.key.scan
+        if stream not in scan.streams or not this - MAX_LEFT_OUT <= number < this:
+            return False
+        return all(key.scan < number for key, streams in self.done.items() if stream in streams)
 
     def take(self, scan: RunningScan) -> Iterator[RunningScan]:
         """Takes out the open scans up to this one, each as it is to be concluded."""

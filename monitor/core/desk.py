@@ -22,12 +22,16 @@ from monitor.records import (
     OperatorRequest,
     Order,
     PolicyChange,
+    RecordingTrouble,
     ScanReply,
     ScanRequest,
     ScanResult,
     ScanStart,
 )
 from monitor.settings import Settings
+
+RECORDING = "recording"
+"""Condition of the alarm that the disk refuses what is to be recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class Desk:
         self._book = RequestBook()
         self._asked: Counter[str] = Counter()
         self.alarms = Alarms()
+        self.recording_fails = False
 
     @property
     def unserved(self) -> list[ScanRequest]:
@@ -109,6 +114,17 @@ class Desk:
         if name in self._watches:
             self._watches[name].reply(news)
         return [Told("scan_reply", name, asdict(news))]
+
+    # --- recording ------------------------------------------------------------------------------
+
+    def recording(self, trouble: RecordingTrouble) -> list[News]:
+        """The disk refuses what is to be recorded, or takes it again: an alarm of no cell."""
+        if trouble.failing == self.recording_fails:
+            return []
+        self.recording_fails = trouble.failing
+        facts = {"condition": RECORDING, "scan": None, "text": trouble.text}
+        kind = "alarm" if trouble.failing else "alarm_ended"
+        return [Told(kind, "", facts | {"slices_not_recorded": trouble.lacking})]
 
     # --- operators ------------------------------------------------------------------------------
 

@@ -93,6 +93,16 @@ def margin(slice_bytes: int, memory_bytes: int) -> int:
     return max(LEAST_OVERTAKEN, min(MOST_OVERTAKEN, memory_bytes // (4 * slice_bytes)))
 
 
+@dataclass(slots=True)
+class _Headless:
+    """What is known of a scan without a header. `heard`: something of it has come, it was not only
+    left out in the numbers; `hopeless`: nobody has its header."""
+
+    ended: bool = False
+    heard: bool = False
+    hopeless: bool = False
+
+
 class Recovery:
     """Where can be asked, and for which headers."""
 
@@ -101,7 +111,7 @@ class Recovery:
         self._addresses: dict[str, None] = {}
         if not isinstance(feeds.resend, str):
             self._addresses = dict.fromkeys(feeds.resend)
-        self._unknown: dict[Unknown, bool] = {}
+        self._unknown: dict[Unknown, _Headless] = {}
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -135,16 +145,35 @@ class Recovery:
                 del self._addresses[next(iter(self._addresses))]
         return address
 
-    def miss(self, unknown: Unknown, *, ended: bool = False) -> None:
-        """Something has come of a scan without a header; `ended`: its end."""
-        self._unknown[unknown] = self._unknown.get(unknown, False) or ended
+    def miss(self, unknown: Unknown, *, ended: bool = False, heard: bool = True) -> None:
+        """Something has come of a scan without a header; `ended`: its end. Or it has not even been
+        `heard` of: its number was left out."""
+        known = self._unknown.setdefault(unknown, _Headless())
+        known.ended |= ended
+        known.heard |= heard
         while len(self._unknown) > MAX_UNKNOWN:
             del self._unknown[next(iter(self._unknown))]
 
     def found(self, start: ScanStart) -> bool | None:
         """A header has come. None: before anything else of its scan, as it should; else whether the
         end of the scan has come already."""
-        return self._unknown.pop(Unknown(start.key.cell, start.stream, start.key.scan), None)
+        known = self._unknown.pop(Unknown(start.key.cell, start.stream, start.key.scan), None)
+        return None if known is None else known.ended
+
+    def despair(self, unknown: Unknown) -> None:
+        """Nobody has this header."""
+        if unknown in self._unknown:
+            self._unknown[unknown].hopeless = True
+
+    def sought(self, cell: str) -> list[Unknown]:
+        """The scans of a cell of which something has come, and whose headers are asked for."""
+        if not self._addresses:
+            return []
+        return [
+            one
+            for one, known in self._unknown.items()
+            if one.cell == cell and known.heard and not known.hopeless
+        ]
 
 
 def refusal(address: str, feeds: FeedSettings) -> str:

@@ -39,6 +39,7 @@ from monitor.records import (
     Output,
     PolicyChange,
     Record,
+    RecordingTrouble,
     ScanEnd,
     ScanKey,
     ScanReply,
@@ -109,6 +110,8 @@ class Session:
                     self._quiet(record)
                 case FeedSilence():
                     self._silence(record)
+                case RecordingTrouble():
+                    self._give_out(self._desk.recording(record))
                 case BadInput():
                     self._refuse(record.feed, BadMessage(record.kind, record.text))
         except BadMessage as error:
@@ -186,6 +189,11 @@ class Session:
         return told
 
     @property
+    def recording_fails(self) -> bool:
+        """Whether the disk refuses what is to be recorded, as far as was told."""
+        return self._desk.recording_fails
+
+    @property
     def waiting(self) -> list[str]:
         """The cells that have a scan which ended with slices still on their way."""
         return [
@@ -193,6 +201,15 @@ class Session:
             for name, cell in self._cells.items()
             if any(scan.ended or scan.over for scan in cell.scans)
         ]
+
+    @property
+    def held(self) -> set[str]:
+        """The cells in which a scan waits for the header of one before it."""
+        return {
+            name
+            for name, cell in self._cells.items()
+            if any(self._is_held(cell, scan) for scan in cell.scans)
+        }
 
     @property
     def unfinished(self) -> list[str]:
@@ -264,6 +281,7 @@ class Session:
         )
         self._give_out(self._desk.started(start))
         self._give_out(cell.watch.started(start))
+        self._finish_ripe(cell)  # where some waited for this header
 
     def _open(self, cell: _Cell, start: ScanStart, *, late: bool, ended: bool) -> None:
         """A scan begins; `late`: slices of it have come before its header, `ended`: its end too."""
@@ -275,7 +293,8 @@ class Session:
         scan.holed |= late
         scan.ended = ended
         for number in cell.scans.left_out(start) if address else ():
-            self._recovery.miss(Unknown(start.key.cell, start.stream, number), ended=True)
+            unknown = Unknown(start.key.cell, start.stream, number)
+            self._recovery.miss(unknown, ended=True, heard=False)
         cell.scans.add(scan, late=late)
 
     def _resend_address(self, start: ScanStart) -> str:
@@ -354,8 +373,13 @@ class Session:
             self._give_out(cell.watch.silence(silence, scanning=bool(cell.scans.open)))
 
     def _despair(self, quiet: FeedQuiet) -> None:
-        """Nobody has what one scan lacks: it is finished with its holes, in its turn."""
+        """Nobody has what one scan lacks: it is finished with its holes, in its turn. Or nobody has
+        its header."""
         cell = self._cells.get(quiet.cell)
+        if cell is not None and quiet.stream:
+            self._recovery.despair(Unknown(quiet.cell, quiet.stream, quiet.scan or 0))
+            self._finish_ripe(cell)
+            return
         key = ScanKey(quiet.cell, quiet.run, quiet.scan or 0)
         scan = None if cell is None else cell.scans.open.get(key)
         if cell is None or scan is None:
@@ -366,10 +390,18 @@ class Session:
 
     def _close(self, cell: _Cell, scan: RunningScan) -> None:
         """Conclude a scan of which nothing more comes, in its turn, and what waited for it."""
-        if cell.scans.close(scan):
-            self._finish(cell, scan)
-        while (oldest := cell.scans.ripe) is not None:
+        cell.scans.close(scan)
+        self._finish_ripe(cell)
+
+    def _finish_ripe(self, cell: _Cell) -> None:
+        """Finish, oldest first, the scans of which nothing more comes, nor of those before them."""
+        while (oldest := cell.scans.ripe) is not None and not self._is_held(cell, oldest):
             self._finish(cell, oldest)
+
+    def _is_held(self, cell: _Cell, scan: RunningScan) -> bool:
+        """Whether the header of one before this is asked for."""
+        sought = self._recovery.sought(cell.settings.name)
+        return any(cell.scans.lies_before(scan, one.stream, one.scan) for one in sought)
 
     def _finish(self, cell: _Cell, scan: RunningScan) -> None:
         """Maps, pits and verdict of one scan, and before it of any older one of the cell."""

@@ -16,16 +16,19 @@ from typing import Any
 from numpy.typing import NDArray
 
 from monitor.errors import RecordingError
+from monitor.recording import room
 from monitor.recording.again import ResumedWriter
 from monitor.recording.resume import FolderLock, forget_old, mend
+from monitor.recording.second import SecondRecording
 from monitor.recording.write import ExperimentWriter, Message, create_experiment
-from monitor.records import Output, Record, ScanEnd, ScanStart, SliceFrame
+from monitor.records import Output, Record, RecordingTrouble, ScanEnd, ScanStart, SliceFrame
 from monitor.settings import Settings
 
 QUEUE_BYTES = 2 * 2**30
 FLUSH_S = 1.0
 ANSWER_S = 5.0
 AT_ONCE, GATHER_S = 8, 0.01
+MAX_TROUBLES = 100
 
 
 class Recorder:
@@ -53,6 +56,8 @@ class Recorder:
             mend(go_on)
         kind = ExperimentWriter if go_on is None else ResumedWriter
         self._writer = kind(settings, self.folder)
+        second = settings.experiment.second_dir
+        self._second = SecondRecording(settings, Path(second)) if second else None
         self._limit = queue_bytes
         self._change = threading.Condition()
         self._messages: deque[Message] = deque()
@@ -61,6 +66,9 @@ class Recorder:
         self._waits = 0
         self._closing = False
         self._alarm = ""
+        self._failing, self._failures_then = False, 0
+        self._lacking_before: Counter[str] = Counter()
+        self._troubles: deque[RecordingTrouble] = deque(maxlen=MAX_TROUBLES)
         self._counts: Counter[str] = Counter()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
@@ -128,11 +136,19 @@ class Recorder:
                 "queue_limit_bytes": self._limit,
                 "waits": self._waits,
                 "alarm": self._alarm,
+                "failing": self._failing,
                 "failures": self._counts["failures"],
                 "messages": self._counts["messages"],
                 "slices": self._counts["slices"],
                 "scans": self._writer.scans_written,
             }
+
+    def troubles(self) -> list[RecordingTrouble]:
+        """What has become of the disk since this was last asked: it refuses, or takes again."""
+        with self._change:
+            found = list(self._troubles)
+            self._troubles.clear()
+        return found
 
     def drain(self, timeout_s: float = 60.0) -> bool:
         """Waits until all that was queued is written and flushed; False where time ran out."""
@@ -140,7 +156,7 @@ class Recorder:
             limit = None if math.isinf(timeout_s) else timeout_s
             done = self._change.wait_for(lambda: not self._queued_bytes, limit)
         if done:
-            self._ask(lambda: self._note(self._writer.flush()))
+            self._ask(self._flush)
         return done
 
     def give_up(self) -> None:
@@ -178,10 +194,24 @@ class Recorder:
         flushed = time.monotonic()
         while self._step():
             if time.monotonic() - flushed >= FLUSH_S:
-                self._note(self._writer.flush())
+                self._flush()
                 flushed = time.monotonic()
         self._note(self._writer.close())
+        if self._second is not None:
+            self._second.close()
         self._answer_all()
+
+    def _flush(self) -> None:
+        """Hands on what was written. A second without a failure, after some, with room, is the end
+        of the trouble."""
+        failures = self._counts["failures"]
+        self._note(self._writer.flush())
+        if self._second is not None:
+            self._second.flush()
+        calm = self._counts["failures"] == failures == self._failures_then
+        if self._failing and calm and room.is_enough(self.folder):
+            self._over()
+        self._failures_then = self._counts["failures"]
 
     def _step(self) -> bool:
         """Answers what is asked and writes some messages; False when all is done."""
@@ -208,8 +238,12 @@ class Recorder:
 
     def _write(self, message: Message) -> list[OSError]:
         if message.again and isinstance(self._writer, ResumedWriter):
-            return self._writer.take_again(message)
-        return self._writer.take(message)
+            errors = self._writer.take_again(message)
+        else:
+            errors = self._writer.take(message)
+        if self._second is not None:
+            self._second.take(message, refused=bool(errors))
+        return errors
 
     def _answer_all(self) -> None:
         while True:
@@ -229,10 +263,44 @@ class Recorder:
     def _note(self, errors: list[OSError]) -> None:
         if not errors:
             return
+        why = errors[-1].strerror or str(errors[-1]).splitlines()[0]
+        lacking = self._lacking
         with self._change:
             self._counts["failures"] += len(errors)
-            why = errors[-1].strerror or str(errors[-1]).splitlines()[0]
             self._alarm = (
-                f"recording to {self.folder} fails ({why}): {self._counts['failures']} pieces are "
-                "not recorded so far; free some space or mend the disk, recording goes on trying"
+                f"recording to {self.folder} fails ({why}): {lacking.total()} slices are not "
+                f"recorded so far{self._elsewhere}; free some space or mend the disk, recording "
+                "goes on trying"
             )
+            if not self._failing:
+                self._troubles.append(RecordingTrouble(True, lacking.total(), self._alarm))
+            self._failing = True
+
+    def _over(self) -> None:
+        """The disk takes what is to be recorded, and has taken what waited for it."""
+        lacking = self._lacking
+        lacks = ", ".join(f"{count} slices of {name}" for name, count in sorted(lacking.items()))
+        with self._change:
+            self._alarm = (
+                f"recording to {self.folder} goes on; it lacks {lacks or 'nothing'}"
+                f"{self._elsewhere}"
+            )
+            self._troubles.append(RecordingTrouble(False, lacking.total(), self._alarm))
+            self._failing = False
+            self._lacking_before = self._writer.lacking.copy()
+        if self._second is not None:
+            self._second.needed = False
+
+    @property
+    def _lacking(self) -> Counter[str]:
+        """Slices by file that were refused since the trouble began."""
+        return self._writer.lacking - self._lacking_before
+
+    @property
+    def _elsewhere(self) -> str:
+        second = self._second
+        if second is None or not (second.folder or second.problem):
+            return ""
+        if second.problem:
+            return f" (nor in the second folder: {second.problem})"
+        return f" (they are in {second.folder})"

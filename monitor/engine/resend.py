@@ -14,12 +14,12 @@ from dataclasses import dataclass
 import zmq
 
 from monitor.core.recovery import Lacking, Unknown
-from monitor.engine.endpoint import ANSWER_S, BATCH_SLICES, Batch, Endpoint
+from monitor.engine.endpoint import BATCH_SLICES, Batch, Endpoint
 from monitor.engine.gate import Gate
-from monitor.engine.pursuit import MAX_TRIES, Pursuit, pause_s
+from monitor.engine.pursuit import Pursuit, pause_s
 from monitor.engine.subscribe import Received, largest_message
 from monitor.errors import BadMessage, SettingError
-from monitor.records import BadInput, ResendEnd, ResendQuestion, ScanKey, ScanStart
+from monitor.records import BadInput, FeedQuiet, ResendEnd, ResendQuestion, ScanKey, ScanStart
 from monitor.settings import FeedSettings, SecuritySettings
 from monitor.wire import resend as wire
 from monitor.wire.limits import limits_of
@@ -27,14 +27,25 @@ from monitor.wire.stins import Frame
 
 BATCH_BYTES = 2**26
 MAX_ENDPOINTS = 8
+MAX_HEADER_TRIES, HEADER_ANSWER_S, MOST_REFUSALS = 4, 0.5, 2
+"""Scans behind one whose header is looked for wait: it is known within 6 s whether it comes."""
 
 
 @dataclass(slots=True)
 class _Search:
-    """One header that is looked for."""
+    """One header that is looked for. `refusals`: answers that did not bring it; `told`: that nobody
+    has it."""
 
     tries: int = 0
     due: float = 0.0
+    refusals: int = 0
+    told: bool = False
+
+    def is_hopeless(self, now: float, addresses: int) -> bool:
+        """Whether all services have said twice that they do not have it, or long been silent."""
+        if self.refusals >= MOST_REFUSALS * max(1, addresses):
+            return True
+        return self.tries >= MAX_HEADER_TRIES and now >= self.due
 
 
 class Resender:
@@ -94,11 +105,11 @@ class Resender:
 
     def look(
         self, lacking: Sequence[Lacking], unknown: Sequence[Unknown], addresses: Sequence[str]
-    ) -> list[ScanKey]:
+    ) -> list[FeedQuiet]:
         """Asks for what is lacking now, once the answers taken are counted in.
 
-        `unknown`: what has no header, which is asked for at all `addresses`. Returns the scans that
-        are over and for which there is no more hope.
+        `unknown`: what has no header, which is asked for at all `addresses`. Returns for which
+        scans that are over there is no more hope, and for which headers.
         """
         now = self._clock()
         self._follow(lacking, unknown, now)
@@ -107,7 +118,14 @@ class Resender:
             self._ask_for_slices(one, now)
         for headless in unknown:
             self._ask_for_header(headless, addresses, now)
-        return [key for key, pursuit in self._pursuits.items() if pursuit.is_hopeless(now)]
+        hopeless = [key for key, pursuit in self._pursuits.items() if pursuit.is_hopeless(now)]
+        quiet = [FeedQuiet(cell=key.cell, run=key.run, scan=key.scan) for key in hopeless]
+        for headless, search in self._searches.items():
+            if not search.told and search.is_hopeless(now, len(addresses)):
+                search.told = True
+                cell, scan, stream = headless.cell, headless.scan, headless.stream
+                quiet.append(FeedQuiet(cell=cell, scan=scan, stream=stream))
+        return quiet
 
     def close(self) -> None:
         """Closes the connections; a second call does nothing."""
@@ -155,6 +173,10 @@ class Resender:
     def _is_settled(self, batch: Batch, now: float) -> bool:
         ended = batch.unknown is not None or now > batch.until
         if isinstance(batch.key, Unknown):
+            search = self._searches.get(batch.key)
+            if search is not None and batch.unknown is not None:
+                search.refusals += 1  # had the header come with the answer, none would look for it
+                search.due = now + pause_s(search.tries)
             return ended
         pursuit = self._pursuits.get(batch.key)
         if pursuit is None:
@@ -187,7 +209,7 @@ class Resender:
 
     def _ask_for_header(self, unknown: Unknown, addresses: Sequence[str], now: float) -> None:
         search = self._searches[unknown]
-        if not addresses or search.tries >= MAX_TRIES or now < search.due:
+        if not addresses or search.told or search.tries >= MAX_HEADER_TRIES or now < search.due:
             return
         search.tries += 1
         search.due = now + pause_s(search.tries)
@@ -198,7 +220,7 @@ class Resender:
                     unknown.cell, unknown.scan, header=True, stream=unknown.stream, id=number
                 )
                 if endpoint.ask(unknown, question, now):
-                    search.due = now + ANSWER_S + pause_s(search.tries)
+                    search.due = now + HEADER_ANSWER_S + pause_s(search.tries)
 
     def _endpoint(self, address: str) -> Endpoint | None:
         """The connection to an address out of a header; None where there is none now. Where there

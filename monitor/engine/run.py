@@ -30,6 +30,7 @@ from monitor.records import (
     Order,
     Output,
     Record,
+    RecordingTrouble,
     ScanReply,
     ScanRequest,
     ScanStart,
@@ -119,6 +120,9 @@ class Engine:
         self._last_slice = {cell.name: now for cell in self._settings.cells}
         for feed, cell, state in self._session.silences:
             self._silences.go_on(feed, cell, state, now)
+        if self._session.recording_fails:  # as when the engine was killed
+            over = RecordingTrouble(False, 0, "a new engine goes on with the recording")
+            self._handle(Received("recording", None, over))
         if self._requester is not None:
             for request in self._session.unserved:
                 self._hand_on(self._requester, request)
@@ -170,8 +174,9 @@ class Engine:
         for received in self._resender.take():
             self._handle(received)
         session = self._session
-        for key in self._resender.look(session.lacking, session.unknown, session.resend_addresses):
-            quiet = FeedQuiet(cell=key.cell, run=key.run, scan=key.scan)
+        for quiet in self._resender.look(
+            session.lacking, session.unknown, session.resend_addresses
+        ):
             self._handle(Received("slices", None, quiet))
 
     def _beside(self, requester: Requester) -> None:
@@ -180,11 +185,14 @@ class Engine:
             self._handle(Received("replies", None, self._stamped(reply)))
         while self._orders:
             self._handle(Received("operator", None, self._orders.popleft()))
+        for trouble in self._recorder.troubles() if self._recorder is not None else ():
+            self._handle(Received("recording", None, trouble))
         now, session = time.monotonic(), self._session
         for change in self._silences.look(session.unfinished, now, session.overdue):
             self._handle(Received(change.feed, None, change))
         waiting, feeds = self._session.waiting, self._settings.feeds
-        busy = self._resender.busy_cells if self._resender is not None else ()
+        busy = self._resender.busy_cells if self._resender is not None else set()
+        busy = busy | self._session.held
         for cell in self._session.unfinished:
             silence = time.monotonic() - self._last_slice.get(cell, 0.0)
             if silence > feeds.give_up_s:

@@ -83,7 +83,10 @@ class StatusBar(QFrame):
         self.recorder.setVisible(bool(recorder))
         bad, good = theme.palette().bad, theme.palette().good
         if alarm:
-            self.recorder.setText(f"<span style='color:{bad}'>● Recording: {as_is(alarm)}</span>")
+            colour = bad if recorder.get("failing", True) else theme.palette().warn
+            self.recorder.setText(
+                f"<span style='color:{colour}'>● Recording: {as_is(alarm)}</span>"
+            )
         elif queued is not None:
             waiting = number(queued / 1e6, 1, "MB waiting") if queued > 1e6 else "up to date"
             self.recorder.setText(f"<span style='color:{good}'>●</span> Recording {waiting}")

@@ -233,10 +233,14 @@ def colour_map(name: str, chosen: str = "paper", *, difference: bool = False) ->
 
 
 def apply(app: QApplication, look: Shade = "dark", letters: float = 1.0) -> None:
-    """The same on every desktop: `look` is dark or light, `letters` scales fonts and sizes."""
+    """The same on every desktop: `look` is dark or light, `letters` scales fonts and sizes. Where
+    it is so already, nothing is done: Qt would go through every widget."""
     global _shade, _scale
     _shade, _scale = look, letters
     c = palette()
+    sheet = style()
+    if app.styleSheet() == sheet:
+        return
     if app.style().objectName() != "fusion":
         app.setStyle("Fusion")
     app.setFont(QFont(FAMILY, round(POINT_SIZE * letters)))
@@ -257,7 +261,7 @@ def apply(app: QApplication, look: Shade = "dark", letters: float = 1.0) -> None
     for role, colour in roles.items():
         colours.setColor(role, QColor(colour))
     app.setPalette(colours)
-    app.setStyleSheet(style())
+    app.setStyleSheet(sheet)
     pg.setConfigOptions(background=c.panel, foreground=c.muted, antialias=True)
 
 

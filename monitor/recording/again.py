@@ -37,7 +37,7 @@ class ResumedWriter(ExperimentWriter):
         for output in message.outputs:
             match output:
                 case ScanResult() if not output.provisional and not self._is_whole(output):
-                    attempt(errors, lambda result=output: self._finish(result))
+                    self._conclude(output, errors)
                 case ScanResult() if not output.provisional:
                     self._keep_whole(output)
                 case Event() if output.kind not in PREVIEWS and output.number > self._last_event:

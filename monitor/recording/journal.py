@@ -30,6 +30,7 @@ from monitor.records import (
     OperatorRequest,
     PolicyChange,
     Record,
+    RecordingTrouble,
     ScanEnd,
     ScanReply,
     ScanStart,
@@ -58,6 +59,7 @@ NAMES: dict[str, type[Any]] = {
     "acknowledgement": Acknowledgement,
     "quiet": FeedQuiet,
     "silence": FeedSilence,
+    "trouble": RecordingTrouble,
 }
 READERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in NAMES.items()}
 

@@ -29,6 +29,8 @@ MAP_GROUPS: dict[str, str] = {
     **dict.fromkeys(CURRENT_MAPS, "entry/current_density"),
 }
 PIT_LABELS = "pit_labels"
+LACKING = "slices_not_recorded"
+"""Scalar of the summary: how many slices came and are in the maps, but the disk refused them."""
 
 CYCLER_COLUMNS = {
     "time": "s",
@@ -50,6 +52,7 @@ COUNTS = frozenset(
         "pits_vanished",
         "slices_missing",
         "slices_recovered",
+        LACKING,
     }
 )
 FLAGS = frozenset({"complete_separated", "registered"})
@@ -132,6 +135,7 @@ _OTHERS = (
     "grey_noise",
     "slices_missing",
     "slices_recovered",
+    LACKING,
     "registered",
     "tilt_x_mrad",
     "tilt_y_mrad",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,18 +12,52 @@ from typing import Any
 import h5py
 import numpy as np
 
-from monitor.recording import checksums, layout
+from monitor.recording import checksums, layout, room
 from monitor.records import CyclerReading
 from monitor.wire.fields import plain
 
+MAX_WAITING_BYTES = 2**24
 
-def append_event(path: Path, event: Mapping[str, Any]) -> None:
-    """One line, on the disk when this returns. Raises OSError."""
-    text = json.dumps(plain(event), separators=(",", ":"), allow_nan=False)
-    line = checksums.with_crc(text.encode())
+
+class EventWriter:
+    """Appends events to the files that they belong to, in the order in which they came. What the
+    disk refuses waits in memory, up to a bound, and is tried again."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[Path, bytes]] = deque()
+        self._bytes = 0
+
+    def append(self, path: Path, event: Mapping[str, Any]) -> None:
+        """One line, on the disk when this returns. Raises OSError; it is lost by that only where
+        too many wait already."""
+        text = json.dumps(plain(event), separators=(",", ":"), allow_nan=False)
+        line = checksums.with_crc(text.encode())
+        if self._bytes + len(line) > MAX_WAITING_BYTES:
+            raise OSError("too many events wait for the disk")
+        self._waiting.append((path, line))
+        self._bytes += len(line)
+        self.flush()
+
+    def flush(self) -> None:
+        """Writes what waits. Raises OSError; nothing is lost by that."""
+        while self._waiting:
+            path, line = self._waiting[0]
+            _append_line(path, line)
+            self._waiting.popleft()
+            self._bytes -= len(line)
+
+
+def _append_line(path: Path, line: bytes) -> None:
+    """All of it, or nothing. Raises OSError."""
     with path.open("ab", buffering=0) as file:
-        file.write(line)
-        os.fsync(file.fileno())
+        size = file.seek(0, os.SEEK_END)
+        try:
+            if file.write(line) != len(line):
+                raise OSError("the disk took a part of a line only")
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(size)
+            raise
 
 
 def append_readings(path: Path, readings: Sequence[CyclerReading]) -> None:
@@ -31,6 +66,7 @@ def append_readings(path: Path, readings: Sequence[CyclerReading]) -> None:
     The file is open for some milliseconds only, in SWMR mode: at any other time it opens with plain
     h5py, and a reader that has it open meanwhile sees whole rows.
     """
+    room.need(path.parent, leave=room.LAST_BYTES)
     if not path.exists():
         _create(path)
     with h5py.File(path, "r+", libver=layout.HDF5_VERSION, locking=False) as file:

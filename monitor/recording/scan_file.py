@@ -6,6 +6,7 @@ flushed stays readable, from another process or after this one was killed.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from pathlib import Path
@@ -15,7 +16,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.recording import checksums, layout
+from monitor.recording import checksums, layout, room
 from monitor.recording.chunks import write_plane
 from monitor.records import (
     LEDGER_RECEIVED,
@@ -39,6 +40,7 @@ class ScanFile:
         self.finished = False
         self._keep_slices = keep_slices
         self._file: h5py.File | None = None
+        self._laid_out = False
         self._received = np.zeros(start.slice_count, np.uint8)
         self._order = np.full(start.slice_count, -1, np.int64)
         self._crc = np.zeros(start.slice_count, np.uint32)
@@ -62,6 +64,7 @@ class ScanFile:
         """Stores a slice that fits; False for a repeat: the first to come wins. Raises OSError."""
         if self._order[frame.frame] >= 0:
             return False
+        room.need(self.path.parent, frame.data.nbytes)
         file = self._open()
         if self._keep_slices:
             _, number, rows_axis = self._place(frame.frame)
@@ -76,7 +79,8 @@ class ScanFile:
         return True
 
     def flush(self) -> None:
-        """Makes what was stored so far readable for others."""
+        """Makes what was stored so far readable for others. Raises OSError."""
+        room.need(self.path.parent, leave=room.LAST_BYTES)
         file = self._open()
         file["entry/ledger/received"][...] = self._received
         file["entry/ledger/order"][...] = self._order
@@ -86,7 +90,12 @@ class ScanFile:
         self.unflushed = 0
 
     def finish(self, result: ScanResult) -> None:
-        """Writes the results and gives the file its final name. May be called again with others."""
+        """Writes the results and gives the file its final name. May be called again, with others
+        or where the disk refused. Raises OSError."""
+        size = sum(values.nbytes for values in result.maps.values()) + 4 * math.prod(
+            result.start.volume_shape[1:]
+        )
+        room.need(self.path.parent, size + (self.path.stat().st_size if self.finished else 0))
         if self.finished:
             shutil.copyfile(self.path, self.part)
             self._file = h5py.File(self.part, "r+", libver=layout.HDF5_VERSION, locking=False)
@@ -95,7 +104,7 @@ class ScanFile:
         self._received = result.ledger
         _write_maps(file, result)
         _write_pits(file, result)
-        extras = _write_summary(file, result)
+        extras = _write_summary(file, result, self.lacking)
         file["entry/ledger/complete"][()] = np.uint8(result.complete)
         self.flush()
         if not extras:  # who finds it sealed may take it for whole
@@ -107,6 +116,11 @@ class ScanFile:
             os.fsync(whole.fileno())
         self.part.replace(self.path)
         self.finished = True
+
+    @property
+    def lacking(self) -> int:
+        """How many slices came, and are in the maps, but not in the file: the disk refused them."""
+        return int(np.count_nonzero((self._received > 0) & (self._order < 0)))
 
     def section(self, axis: str, index: int) -> NDArray[Any] | None:
         """Vertical cut through the slices that have come; None before the first one."""
@@ -131,14 +145,16 @@ class ScanFile:
 
     def _open(self) -> h5py.File:
         if self._file is None:
-            file = h5py.File(self.part, "w", libver=layout.HDF5_VERSION, locking=False)
+            mode = "r+" if self._laid_out else "w"  # it was closed before it was whole
+            file = h5py.File(self.part, mode, libver=layout.HDF5_VERSION, locking=False)
             try:
-                lay_out(file, self.start, keep_slices=self._keep_slices)
+                if not self._laid_out:
+                    lay_out(file, self.start, keep_slices=self._keep_slices)
                 file.swmr_mode = True
             except BaseException:
                 file.close()
                 raise
-            self._file = file
+            self._file, self._laid_out = file, True
         return self._file
 
     def _append(self, extras: dict[str, float | bytes]) -> None:
@@ -315,11 +331,13 @@ def _write_pits(file: h5py.File, result: ScanResult) -> None:
         dataset[...] = columns.get(name, np.full(len(result.pits), np.nan))
 
 
-def _write_summary(file: h5py.File, result: ScanResult) -> dict[str, float | bytes]:
-    """Writes the scalars that are laid out; returns the others."""
+def _write_summary(file: h5py.File, result: ScanResult, lacking: int) -> dict[str, float | bytes]:
+    """Writes the scalars that are laid out; returns the others. `lacking`: slices that came, but
+    are not in the file."""
     group = file["entry/summary"]
     extras = {}
-    for key, value in layout.scalars(result.summary, result.start.length_unit).items():
+    told = {**result.summary, layout.LACKING: lacking}
+    for key, value in layout.scalars(told, result.start.length_unit).items():
         if key in group:
             group[key][()] = value
         else:

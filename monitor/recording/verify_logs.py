@@ -27,9 +27,11 @@ SCAN_FILE = re.compile(r"scan_\d{4,18}\.h5")
 @dataclass
 class Told:
     """What the journal says: by cell and file the slices that were kept, in order, 2 for one that
-    was asked for again, else 1; and by cell the columns of the cycler's readings."""
+    was asked for again, else 1; likewise those that came, but the disk refused; and by cell the
+    columns of the cycler's readings."""
 
     slices: dict[tuple[str, str], dict[int, int]] = field(default_factory=dict)
+    refused: dict[tuple[str, str], dict[int, int]] = field(default_factory=dict)
     starts: dict[tuple[str, str], Any] = field(default_factory=dict)
     readings: dict[str, list[Any]] = field(default_factory=dict)
 
@@ -112,9 +114,10 @@ def _take(entry: Mapping[str, Any], told: Told, documents: Documents | None) -> 
         record = record_of(entry)
         if name is not None:
             told.starts.setdefault(scan, record)
-    elif entry["frame"]["pixels"] == "kept":
+    elif (pixels := entry["frame"]["pixels"]) in ("kept", "refused"):
         flag = LEDGER_RECOVERED if entry.get("feed") == RESEND_FEED else LEDGER_RECEIVED
-        told.slices.setdefault(scan, {}).setdefault(int(header["frame"]), flag)
+        where = told.slices if pixels == "kept" else told.refused
+        where.setdefault(scan, {}).setdefault(int(header["frame"]), flag)
 
 
 def compare_scan(
@@ -132,6 +135,9 @@ def compare_scan(
     for rank, (frame, flag) in enumerate(told.slices.get(scan, {}).items()):
         if 0 <= frame < len(order):
             order[frame], received[frame] = rank, flag
+    for frame, flag in told.refused.get(scan, {}).items():
+        if 0 <= frame < len(order) and order[frame] < 0:
+            received[frame] = flag
     there = slice(None) if whole else facts.order >= 0
     for what, have, want in (
         ("order", facts.order, order),

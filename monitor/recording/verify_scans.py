@@ -71,9 +71,11 @@ def check_scan(
             _seals(file, path, findings)
             _agreement(scan, received, findings)
         if not growing:
-            _order(path, received, order, findings)
+            lacking = scan.summary().get(layout.LACKING) if keep and sealed else None
+            _order(path, received, order, findings, int(lacking or 0))
         if keep:
-            _pixels(file, path, start, received, findings, partial=scan.partial and not sealed)
+            stored = np.where(order >= 0, received, LEDGER_MISSING)
+            _pixels(file, path, start, stored, findings, partial=scan.partial and not sealed)
         findings.checked["scans"] += 1
         facts = ScanFacts(start, received, order, sealed and findings.is_sound(path))
     return facts
@@ -197,15 +199,19 @@ def _agreement(scan: Scan, received: NDArray[np.uint8], findings: Findings) -> N
             findings.error(path, f"pit_labels has {unknown.size} ids of no pit", "those of pits/id")
 
 
-def _order(path: Path, received: Any, order: Any, findings: Findings) -> None:
-    """Ledger against itself: what came has its place in the order, once, and nothing else has."""
+def _order(path: Path, received: Any, order: Any, findings: Findings, lacking: int) -> None:
+    """Ledger against itself: what came has its place in the order, once, and nothing else has; but
+    for so many slices that the disk refused, as the summary says."""
     if (received > LEDGER_RECOVERED).any():
         findings.error(path, f"ledger/received has {received.max()}", "0, 1 or 2")
     came = np.sort(order[order >= 0])
     if not np.array_equal(came, np.arange(came.size)) or (order < -1).any():
         findings.error(path, "ledger/order is no order", "0, 1, 2 … once each, or -1")
     odd = np.flatnonzero((received > 0) != (order >= 0))
-    if odd.size:
+    if lacking and odd.size == lacking and (received[odd] > 0).all():
+        what = f"{lacking} slices came, and are in the maps, but the disk refused them"
+        findings.warning(path, what, "all that came", "look for them in experiment.second_dir")
+    elif odd.size:
         what = f"slice {odd[0]} (and {odd.size - 1} more) is {received[odd[0]]} in the ledger"
         findings.error(path, f"{what}, but {order[odd[0]]} in its order", "-1 where missing alone")
 

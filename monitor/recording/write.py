@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import time
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,10 +20,11 @@ from numpy.typing import NDArray
 from monitor.core.cycler import Documents
 from monitor.core.streams import MAX_STREAMS_OF_SCAN
 from monitor.errors import BadMessage, RecordingError
-from monitor.recording import checksums, layout, read
+from monitor.recording import checksums, layout, read, room
 from monitor.recording.journal import JournalWriter, entry_of, slice_header
-from monitor.recording.logs import append_event, append_readings
+from monitor.recording.logs import EventWriter, append_readings
 from monitor.recording.master import write_master
+from monitor.recording.room import LEAST_FREE_BYTES
 from monitor.recording.scan_file import ScanFile
 from monitor.records import (
     CyclerDocument,
@@ -41,11 +43,11 @@ from monitor.records import (
 )
 from monitor.settings import Settings, as_table
 
-LEAST_FREE_BYTES = 2**26
 PACKAGES = ("pitwatch", "numpy", "numba", "h5py", "hdf5plugin", "pyzmq")
 PREVIEWS = frozenset({"scan_progress", "heartbeat", "maps"})
 MAX_OPEN_SCANS = 8
 MAX_READINGS_WAITING = 100_000
+MAX_RESULTS_BYTES = 2**29
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,16 @@ class Message:
         size = self.record.data.nbytes if isinstance(self.record, SliceFrame) else 0
         for output in self.outputs:
             if isinstance(output, ScanResult) and not output.provisional:
-                size += sum(values.nbytes for values in output.maps.values())
+                size += _nbytes(output)
         return size + 1024
+
+
+class _Refused(Exception):
+    """The disk did not take a slice of this scan's file."""
+
+    def __init__(self, file: str, why: Exception) -> None:
+        super().__init__(file)
+        self.file, self.why = file, why
 
 
 @dataclass
@@ -80,6 +90,7 @@ class CellFiles:
     done: dict[ScanKey, ScanFile] = field(default_factory=dict)
     readings: list[CyclerReading] = field(default_factory=list)
     last_time: float = float("-inf")
+    master_due: bool = False
 
 
 def create_experiment(settings: Settings, data_dir: Path) -> Path:
@@ -141,11 +152,18 @@ def _version(package: str) -> str:
 
 
 class ExperimentWriter:
-    """Takes the messages of an experiment in order; what fails is returned, and it goes on."""
+    """Takes the messages of an experiment in order; what fails is returned, and it goes on.
+
+    Lines, readings and results that the disk refuses wait, each kind up to a bound, and are tried
+    again with each `flush`. Slices do not: `lacking` counts them by file, "<cell>/scan_NNNN.h5".
+    """
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.folder = folder
         self.scans_written = 0
+        self.lacking: Counter[str] = Counter()
+        self._waiting: deque[ScanResult] = deque()
+        self._events = EventWriter()
         self._settings = settings
         self._documents = Documents(settings)
         self._journal = JournalWriter(folder / layout.JOURNAL_FILE)
@@ -160,7 +178,7 @@ class ExperimentWriter:
         for output in message.outputs:
             match output:
                 case ScanResult() if not output.provisional:
-                    attempt(errors, lambda result=output: self._finish(result))
+                    self._conclude(output, errors)
                 case Event() if output.kind not in PREVIEWS:
                     attempt(errors, lambda event=output: self._event(asdict(event), event.cell))
                 case ScanRequest() if not _told(output, message.outputs):
@@ -169,24 +187,35 @@ class ExperimentWriter:
         return errors
 
     def flush(self) -> list[OSError]:
-        """Hands running scans, the journal and the cycler's readings to the system."""
+        """Hands running scans, the journal and the cycler's readings to the system, and what waits
+        for room on the disk."""
         errors: list[OSError] = []
         for cell in self._cells.values():
             for scan in cell.open.values():
                 if scan.unflushed:
                     attempt(errors, scan.flush)
         attempt(errors, self._journal.flush)
+        attempt(errors, self._events.flush)
+        self._retry(errors)
         for cell in self._cells.values():
             if cell.readings:
                 attempt(errors, lambda cell=cell: self._write_readings(cell))
+            if cell.master_due:
+                attempt(errors, lambda cell=cell: self._write_master(cell))
         return errors
+
+    @property
+    def results_waiting(self) -> int:
+        """How many scans' results the disk has refused so far, and are tried again."""
+        return len(self._waiting)
 
     def close(self) -> list[OSError]:
         """Ends the recording; a scan that was not finished stays a readable `.part`."""
         errors = self.flush()
         for cell in self._cells.values():
-            for scan in cell.open.values():
-                attempt(errors, scan.close)
+            for scan in (*cell.open.values(), *cell.done.values()):
+                if not scan.finished:
+                    attempt(errors, scan.close)
         attempt(errors, self._journal.close)
         return errors
 
@@ -226,8 +255,10 @@ class ExperimentWriter:
             header = slice_header([message.header] if message.header is not None else [], record)
             try:
                 frame = self._slice_stream(record)
-            except OSError as error:
-                frame, failure = {"pixels": "none"}, error
+            except _Refused as error:
+                frame, failure = {"pixels": "refused", "file": error.file}, as_os_error(error.why)
+            except Exception as error:
+                failure = as_os_error(error)
         elif isinstance(record, CyclerDocument):
             self._read(record)
         entry = entry_of(record, header, frame)
@@ -248,7 +279,11 @@ class ExperimentWriter:
             return {"pixels": "none"}
         if record.data.dtype.kind == "f" and not np.isfinite(record.data).all():
             return {"pixels": "not_finite"}
-        scan.add(record)
+        try:
+            scan.add(record)
+        except Exception as error:
+            self.lacking[f"{record.cell}/{scan.path.name}"] += 1
+            raise _Refused(scan.path.name, error) from error
         return {"pixels": "kept", "file": scan.path.name}
 
     def _start(self, start: ScanStart) -> Mapping[str, Any]:
@@ -298,6 +333,21 @@ class ExperimentWriter:
 
     # --- results ----------------------------------------------------------------------------------
 
+    def _conclude(self, result: ScanResult, errors: list[OSError]) -> None:
+        """Writes the results of a scan, after those that wait; now, or when there is room."""
+        self._waiting.append(result)
+        self._retry(errors)
+        while len(self._waiting) > 1 and sum(map(_nbytes, self._waiting)) > MAX_RESULTS_BYTES:
+            lost = self._waiting.popleft().key
+            errors.append(OSError(f"results of cell {lost.cell}, scan {lost.scan} are lost"))
+
+    def _retry(self, errors: list[OSError]) -> None:
+        for _ in range(len(self._waiting)):
+            result, before = self._waiting.popleft(), len(errors)
+            attempt(errors, lambda result=result: self._finish(result))
+            if len(errors) > before:
+                self._waiting.append(result)
+
     def _finish(self, result: ScanResult) -> None:
         cell = self._cells[result.key.cell]
         scan = cell.open.get(result.key) or cell.done.get(result.key)
@@ -305,13 +355,20 @@ class ExperimentWriter:
             path = self._free_path(cell, result.key.scan)
             keep = self._settings.experiment.record_slices
             scan = ScanFile(path, result.start, keep_slices=keep)
-        scan.finish(result)
         if result.key in cell.open:
             self._forget(cell, result.key)
         cell.done[result.key] = scan
+        scan.finish(result)
         self.scans_written += 1
+        cell.master_due = True
         self._journal.flush()
-        write_master(cell.folder, result.key.cell)
+        self._write_master(cell)
+
+    @staticmethod
+    def _write_master(cell: CellFiles) -> None:
+        room.need(cell.folder, leave=room.LAST_BYTES)
+        write_master(cell.folder, cell.folder.name)
+        cell.master_due = False
 
     @staticmethod
     def _forget(cell: CellFiles, key: ScanKey) -> ScanFile:
@@ -320,7 +377,7 @@ class ExperimentWriter:
 
     def _event(self, line: dict[str, Any], cell: str) -> None:
         folder = self._cells[cell].folder if cell in self._cells else self.folder
-        append_event(folder / layout.EVENTS_FILE, line)
+        self._events.append(folder / layout.EVENTS_FILE, line)
 
     # --- cycler -----------------------------------------------------------------------------------
 
@@ -354,9 +411,18 @@ def _told(request: ScanRequest, outputs: Sequence[Output]) -> bool:
     )
 
 
+def _nbytes(result: ScanResult) -> int:
+    return sum(values.nbytes for values in result.maps.values())
+
+
 def attempt(errors: list[OSError], action: Any) -> None:
     """Runs one step of writing; whatever it raises costs that step only."""
     try:
         action()
     except Exception as error:
-        errors.append(error if isinstance(error, OSError) else OSError(repr(error)))
+        errors.append(as_os_error(error))
+
+
+def as_os_error(error: Exception) -> OSError:
+    """As it is, or its words: HDF5 tells of a full disk in several ways."""
+    return error if isinstance(error, OSError) else OSError(repr(error))

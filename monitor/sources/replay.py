@@ -154,6 +154,8 @@ class _Reader:
         if frame.get("pixels") == "kept":
             found = self._pixels.read(header["cell"], frame["file"], header["frame"])
             return None if found is None else slice_of(entry, found)
+        if frame["pixels"] == "refused":  # it came, but the disk did not take it
+            return None
         dtype = stins.DTYPES[header["type"]]
         if frame["pixels"] == "not_finite":
             return slice_of(entry, np.broadcast_to(np.full((), np.nan, dtype), header["shape"]))

@@ -13,7 +13,7 @@ from monitor.engine.endpoint import BATCHES_IN_FLIGHT
 from monitor.engine.resend import MAX_ENDPOINTS, Resender
 from monitor.errors import SettingError
 from monitor.processes import free_addresses
-from monitor.records import BadInput, FeedQuiet, ScanResult, ScanStart, SliceFrame
+from monitor.records import BadInput, FeedQuiet, ResendEnd, ScanResult, ScanStart, SliceFrame
 from monitor.settings import FeedSettings
 from monitor.sources.resend import ResendService
 from monitor.wire import resend as wire
@@ -55,9 +55,7 @@ class Bench:
             self.taken.append(received)
             self.feed([received.record])
         session = self.session
-        hopeless = self.resender.look(session.lacking, session.unknown, session.resend_addresses)
-        for key in hopeless:
-            self.feed([FeedQuiet(cell=key.cell, run=key.run, scan=key.scan)])
+        self.feed(self.resender.look(session.lacking, session.unknown, session.resend_addresses))
 
     def until(self, met):
         end = time.monotonic() + PATIENCE_S
@@ -279,6 +277,37 @@ def test_a_header_is_not_asked_for_without_end_nor_of_nobody(bench):
         headers = [q for q in script.asked if q.get("header")]
         assert 2 <= len(headers) <= 6
         assert all((q["scan"], q["frames"], q["stream"]) == (1, [], "s") for q in headers)
+
+
+def test_what_builds_on_a_scan_waits_for_its_lost_header(bench, service):
+    """The first scan is the reference of the others."""
+    one, feeds = bench(), [offered(service.address, scan) for scan in range(2)]
+    kept(service, [*feeds[0], *feeds[1]])
+    one.feed([*feeds[0][8:], *feeds[1]])
+    assert finals(one.outputs) == [] and one.session.held == {"A"}
+    one.until_done(2)
+    assert [r.key.scan for r in finals(one.outputs)] == [0, 1]
+    assert results(one.outputs) == results(run([*feeds[0], *feeds[1]]))
+
+
+@pytest.mark.parametrize("says_so", [True, False])
+def test_it_waits_no_longer_where_nobody_has_that_header(bench, says_so):
+    def end(question):
+        told = ResendEnd(question["cell"], question["scan"], (), question["id"])
+        return [wire.encode_end(told)] if says_so else []
+
+    one = bench()
+    with scripted(one, end) as script:
+        one.feed([*offered(script.address, 0)[8:], *offered(script.address, 1)])
+        assert one.session.held == {"A"}
+        one.for_a_while(0.3)  # the connection is made
+        if not says_so:
+            one.clock.ahead += 3.0
+            one.for_a_while(0.1)
+            one.clock.ahead += 3.0
+        one.until_done(1)
+    (result,) = finals(one.outputs)
+    assert result.key.scan == 1 and result.complete and one.session.held == set()
 
 
 def test_a_header_of_another_session_is_not_taken(bench):

@@ -1,5 +1,6 @@
 """A whole engine, fed by hand, with its recorder and a screen: orders, trends, going on."""
 
+import errno
 import json
 import shutil
 import threading
@@ -16,13 +17,14 @@ from monitor.engine.record import Recorder
 from monitor.engine.run import Engine
 from monitor.engine.subscribe import Received
 from monitor.errors import PitwatchError
+from monitor.recording import room
 from monitor.recording.read import open_experiment
 from monitor.recording.resume import interrupted
 from monitor.records import CyclerDocument, Event, OperatorNote, ScanStart
 from monitor.report.policies import backtest
 from monitor.settings import Settings
 from monitor.sources.replay import replay_records
-from tests.core.experiment import cycler_documents, experiment, scan_records
+from tests.core.experiment import SHAPE, cycler_documents, experiment, scan_records
 from tests.core.phantom import cell
 from tests.engine.screens import ANY_PORT, Screen
 
@@ -298,3 +300,34 @@ def test_orders_that_nobody_takes_do_not_pile_up(engine, monkeypatch):
     assert "order again" in replies[-1]["why"]
     with pytest.raises(PitwatchError):
         bench.engine._take_order(OperatorNote("A", "x"))
+
+
+def test_a_disk_that_refuses_is_an_alarm_that_ends_and_is_replayed(engine, monkeypatch):
+    """In `recording/test_full_disk.py` the disk is a real one."""
+    full = []
+
+    def need(folder, size=0, *, leave=0):
+        if full and leave != room.LAST_BYTES:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(room, "need", need)
+    bench = engine()
+    full.append(True)
+    bench.feed.put(scan_records(0))
+    state = bench.until(lambda s: finals(s) == 1 and s["recorder"]["failing"] and s["alarms"])
+    (alarm,) = state["alarms"]
+    assert "No space left on device" in alarm["text"] and alarm["condition"] == "recording"
+    full.clear()
+    state = bench.until(lambda s: not s["recorder"]["failing"] and s["alarms"][0]["ended"])
+    bench.close()
+    experiment = open_experiment(bench.folder)
+    (scan,) = experiment.cells["A"].scans
+    assert scan.summary()["slices_not_recorded"] == SHAPE[0]
+    told = [json.loads(line) for line in (bench.folder / "events.jsonl").read_text().splitlines()]
+    begun, ended = (event for event in told if event["kind"].startswith("alarm"))
+    assert (begun["kind"], ended["kind"]) == ("alarm", "alarm_ended")
+    assert ended["data"]["alarm"] == begun["number"] == alarm["number"]
+    assert ended["data"]["slices_not_recorded"] == SHAPE[0]
+    session = Session(bench.settings)
+    again = [o for _, r in replay_records(experiment) for o in session.feed(r)]
+    assert [o.number for o in again if isinstance(o, Event) and o.kind == "alarm_ended"]

@@ -177,6 +177,7 @@ def test_a_screen_that_may_only_look_says_why_nothing_can_be_asked(engine, make,
     for widget in (window.acquisition.extra, window.acquisition.mode, window.events.note):
         assert not widget.isEnabled()
         assert "--view-only" in widget.toolTip()
+    qtbot.wait(500)  # what was ordered before has come to its end
     asked, events = len(engine.acquisition.asked), len(engine.events())
     for key in (Qt.Key.Key_E, Qt.Key.Key_E, Qt.Key.Key_A):
         press(qtbot, window, key)

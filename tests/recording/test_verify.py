@@ -29,7 +29,7 @@ from tests.recording.synthetic import write_scan as write
 from tests.recording.test_resume import broken_off, experiment
 
 SCAN = "A/scan_0001.h5"
-FLIPS = 200
+FLIPS = 100
 
 
 def record(folder: Path, scans: int = 2, **changes) -> Path:
