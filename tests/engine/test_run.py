@@ -314,7 +314,8 @@ def test_a_disk_that_refuses_is_an_alarm_that_ends_and_is_replayed(engine, monke
     bench = engine()
     full.append(True)
     bench.feed.put(scan_records(0))
-    state = bench.until(lambda s: finals(s) == 1 and s["recorder"]["failing"] and s["alarms"])
+    state = bench.until(lambda s: finals(s) == 1 and s["alarms"])
+    bench.until(lambda s: s["recorder"]["failing"] and not s["recorder"]["queued_bytes"])
     (alarm,) = state["alarms"]
     assert "No space left on device" in alarm["text"] and alarm["condition"] == "recording"
     full.clear()
