@@ -38,10 +38,10 @@ class Engine:
     def _alive(self) -> bool:
         return self.process.poll() is None
 
-    def wait_for(self, met: Callable[[dict[str, Any]], bool]) -> None:
+    def wait_for(self, met: Callable[[dict[str, Any]], bool], patience_s: float = END_S) -> None:
         """Raises EngineUnreachable, with what the engine said last."""
         try:
-            self.watcher.until(met, END_S, self._alive)
+            self.watcher.until(met, patience_s, self._alive)
         except EngineUnreachable as error:
             if not self._alive():
                 said = self.process.communicate()[1]
@@ -53,9 +53,11 @@ class Engine:
             }
             raise EngineUnreachable(f"{error}; {cells}, {state['feeds']}") from None
 
-    def wait_until_all_is_written(self, scans: int) -> None:
+    def wait_until_all_is_written(self, scans: int, patience_s: float = END_S) -> None:
         """Until so many scans of each cell are done; then a moment for the last readings."""
-        self.wait_for(lambda s: all(len(scans_done(s, cell)) == scans for cell in CELLS))
+        self.wait_for(
+            lambda s: all(len(scans_done(s, cell)) == scans for cell in CELLS), patience_s
+        )
         self.wait_for(lambda s: not (s.get("recorder") or {}).get("queued_bytes"))
         time.sleep(2.5)
 
@@ -117,7 +119,8 @@ def run_with_killed_producer(
             screen.kill()
             screen.wait()
             screen = _screen(results.pull, results.status)
-        engine.wait_until_all_is_written(scans)
+        # what had not been sent when the last one was killed
+        engine.wait_until_all_is_written(scans, 2 * len(CELLS) * scans * scan_s + END_S)
     finally:
         screen.kill()
         screen.wait()
