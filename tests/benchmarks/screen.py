@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from statistics import median
 
@@ -50,15 +50,15 @@ def streaming(foil: Foil, seconds: int, *, busy: bool) -> dict[str, float]:
 def _with_and_without(say: Callable[..., None], *, quick: bool) -> None:
     """MB/s of the engine with no screen and with four, in turn: four that only ask, as from other
     machines, and four that paint on this one's cores."""
-    foil = Foil(256, 800, 150) if quick else Foil(1024, 800, 150)
-    for kind, words in (
-        ("asking_probe", "elsewhere"),
-        ("screen_probe", "painting on this machine"),
-    ):
+    foil = Foil(256, 800, 150) if quick else Foil(2048, 400, 150)
+    asking = [("asking_probe", (600, 4))]
+    painting = [("screen_probe", (600,))] * 4
+    for screens, words in ((asking, "elsewhere"), (painting, "painting on this machine")):
         none, four = [], []
-        for _ in range(2 if quick else 5):
-            none.append(_rate(foil, 0, kind))
-            four.append(_rate(foil, 4, kind))
+        for turn in range(2 if quick else 5):
+            # which of the two comes first changes, as what a machine does beside may drift
+            for some in ((), screens) if turn % 2 else (screens, ()):
+                (four if some else none).append(_rate(foil, some))
         ratios = [b / a for a, b in zip(none, four, strict=True)]
         say(
             f"    engine with 0 and 4 screens {words}: {median(none):.0f} and {median(four):.0f} "
@@ -66,15 +66,15 @@ def _with_and_without(say: Callable[..., None], *, quick: bool) -> None:
         )
 
 
-def _rate(foil: Foil, screens: int, kind: str) -> float:
-    scans = 4
+def _rate(foil: Foil, screens: Sequence[tuple[str, tuple[object, ...]]]) -> float:
+    scans = 12 if foil.side > 1000 else 4
     with ExitStack() as stack:
         parts = stack.enter_context(live(foil))
         pull, status = parts["pull"], parts["status_address"]
-        for _ in range(screens):
-            stack.enter_context(program(kind, pull, status, 600))
-        # until all of them have drawn their first map and are at rest
-        time.sleep(20.0 if screens else 0.0)
+        for kind, arguments in screens:
+            stack.enter_context(program(kind, pull, status, *arguments))
+        # until all of them have drawn their first map and are at rest; as long without
+        time.sleep(20.0)
         sender = program("producer", parts["slices"], foil.side, foil.slices, foil.thickness, scans)
         stack.enter_context(sender)
         begin = parts["status"].wait_for("scan_started", 0)
