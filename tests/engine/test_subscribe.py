@@ -1,5 +1,6 @@
 """Slices and documents through real sockets on this machine."""
 
+import itertools
 import time
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +14,7 @@ from monitor.errors import SettingError
 from monitor.processes import free_addresses
 from monitor.records import BadInput, CyclerDocument, ScanEnd, ScanStart, SliceFrame
 from monitor.settings import FeedSettings
+from monitor.sources.proxy import ProxyProcess
 from monitor.wire import documents, stins
 from tests.core.phantom import start
 
@@ -138,6 +140,42 @@ def test_what_cannot_be_read_is_a_record_too_and_the_next_message_comes():
     ]
     assert [one.record.kind for one in refused] == ["pickled", "bad_document"]
     assert all(isinstance(one.record, BadInput) for one in refused)
+
+
+def test_a_documents_proxy_that_is_killed_is_found_again():
+    into, out = free_addresses(2)
+    context = zmq.Context()
+    sender = context.socket(zmq.PUB)
+    sender.setsockopt(zmq.RECONNECT_IVL, 50)
+    sender.connect(into)
+    feeds = LiveFeeds(FeedSettings(slices=(), documents=(out,)))
+    told = itertools.count()
+
+    def passed(until):
+        """Sends readings until one comes out that was sent from now on."""
+        first = None
+        while time.monotonic() < until:
+            number = next(told)
+            first = number if first is None else first
+            reading = CyclerDocument("event", {"seq_num": number})
+            sender.send(documents.encode(reading, "msgpack"))
+            got = [one.record.doc["seq_num"] for one in feeds.take(50)]
+            if any(number >= first for number in got):
+                return got
+        raise AssertionError("nothing comes through")
+
+    proxy = ProxyProcess(into, out)
+    try:
+        passed(time.monotonic() + 20)
+        proxy._process.kill()
+        proxy.close()
+        list(feeds.take(50))  # what was under way
+        proxy = ProxyProcess(into, out)
+        passed(time.monotonic() + 20)
+    finally:
+        proxy.close()
+        feeds.close()
+        context.destroy(linger=0)
 
 
 def test_silence_is_no_message_and_takes_no_longer_than_asked():

@@ -164,5 +164,16 @@ def journal() -> list[Frames]:
         {"note": {"cell": CELL, "text": "x", "by": "", "scan": None, "time": T0}},
         {"acknowledgement": {"cell": CELL, "number": 3, "by": "", "time": T0}},
         {"quiet": {"feed": "slices", "cell": CELL, "given_up": True}},
+        {"quiet": {"feed": "slices", "cell": CELL, "scan": 3, "stream": "s"}},
+        {
+            "silence": {
+                "feed": "slices",
+                "cell": CELL,
+                "state": "LATE",
+                "seconds": 1.5,
+                "limit_s": 1,
+            }
+        },
+        {"trouble": {"failing": True, "lacking": 3, "text": "x"}},
     ]
     return [[json.dumps({"n": 1, "at": T0, "feed": "x", **line}).encode()] for line in lines]
