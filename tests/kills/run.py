@@ -131,6 +131,7 @@ def run_with_killed_producer(
 
 def _screen(pull: str, status: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "tests.benchmarks.screen_probe", pull, status, "100000"]
+    command.append("plain")
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

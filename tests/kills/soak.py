@@ -73,7 +73,7 @@ def soak(folder: Path, scans: int, scan_s: float) -> dict[str, Any]:
         cells=cells,
         requests={"backend": "none"},
         feeds={"resend": [resend]},
-        results={"memory_MB": 50.0},
+        results={"memory_MB": 5.0},
     )
     settings = load(config)
     engine = Engine(config)
@@ -81,7 +81,7 @@ def soak(folder: Path, scans: int, scan_s: float) -> dict[str, Any]:
     pace = PITS_BY_THE_END / scans
     beamline = Beamline(feeds.slices[0], resend, feeds.documents[0], scans, scan_s, pace)
     probe = [sys.executable, "-m", "tests.benchmarks.screen_probe", results.pull, results.status]
-    screens = [subprocess.Popen([*probe, "100000"]) for _ in range(3)]
+    screens = [subprocess.Popen([*probe, "100000", "plain"]) for _ in range(3)]
     watch = Watch(engine, screens)
     try:
         time.sleep(12)
