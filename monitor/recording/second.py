@@ -1,22 +1,34 @@
 """A second recording, on another disk, of what the first one's disk refuses.
 
-It is a recording of its own, that opens and verifies as any: it begins with the headers of the
-scans that run, takes every message while the first disk refuses some, and goes on to the end of the
-scans that it has then. What each of the two lacks, each declares; together they have all.
+It is a recording of its own, that opens and verifies as any: it begins with what says how to read
+the rest (the cycler's runs, the headers of the scans that run), takes every message while the first
+disk refuses some, and goes on to the end of the scans that it has then. What each of the two lacks,
+each declares; together they have all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import time
 from pathlib import Path
 
 from monitor.errors import RecordingError
 from monitor.recording.resume import FolderLock
-from monitor.recording.write import ExperimentWriter, Message, create_experiment
-from monitor.records import ScanKey, ScanResult, ScanStart
+from monitor.recording.write import ExperimentWriter, Message, as_os_error, create_experiment
+from monitor.records import (
+    CyclerDocument,
+    Record,
+    ScanEnd,
+    ScanKey,
+    ScanResult,
+    ScanStart,
+    SliceFrame,
+)
 from monitor.settings import Settings
 
-MAX_STARTS = 64
+MAX_HEADERS = 64
+AGAIN_S = 5.0
+"""Where no folder could be made, it is not tried again sooner."""
 
 
 class SecondRecording:
@@ -26,7 +38,10 @@ class SecondRecording:
         self._settings = settings
         self._data_dir = data_dir
         self._starts: dict[tuple[ScanKey, str], Message] = {}
+        self._runs: dict[str, Message] = {}
+        self._known: set[str] = set()
         self._open: set[ScanKey] = set()
+        self._tried = -math.inf
         self._writer: ExperimentWriter | None = None
         self._lock: FolderLock | None = None
         self.needed = False
@@ -41,7 +56,9 @@ class SecondRecording:
         """A message that the first recording has taken, or has `refused`."""
         self.needed = self.needed or refused
         errors: list[OSError] = []
-        if self.needed or self._open:
+        if self.needed:
+            errors = self._begin() or self._take(message)
+        elif self._concerns_open(message):
             errors = self._take(message)
         self._remember(message)
         return errors
@@ -57,40 +74,71 @@ class SecondRecording:
         self._lock.release()
         return errors
 
-    def _take(self, message: Message) -> list[OSError]:
-        errors: list[OSError] = []
+    def _begin(self) -> list[OSError]:
+        """Makes the folder where there is none yet, and takes the headers that it does not have."""
         if self._writer is None:
+            if time.monotonic() - self._tried < AGAIN_S:
+                return []
+            self._tried = time.monotonic()
             try:
                 folder = create_experiment(self._settings, self._data_dir)
                 self._lock = FolderLock(folder)
                 self._writer = ExperimentWriter(self._settings, folder)
             except (OSError, RecordingError) as error:
                 self.problem = str(error)
-                return [error if isinstance(error, OSError) else OSError(str(error))]
+                return [as_os_error(error)]
+        for uid, run in self._runs.items():
+            if uid not in self._known:
+                self._writer.take(run)
         for (key, _), start in self._starts.items():
             if key not in self._open:
-                errors += self._writer.take(start)
+                self._writer.take(start)
+        self._known = set(self._runs)
         self._open |= {key for key, _ in self._starts}
-        if isinstance(message.record, ScanStart):
-            self._open.add(message.record.key)
-        errors += self._writer.take(message)
+        return []
+
+    def _take(self, message: Message) -> list[OSError]:
+        if self._writer is None:
+            return []
+        record = message.record
+        if isinstance(record, ScanStart):
+            self._open.add(record.key)
+        elif _is_run(record):
+            self._known.add(_uid(record))
+        errors = self._writer.take(message)
         self.problem = str(errors[-1]) if errors else ""
         return errors
 
+    def _concerns_open(self, message: Message) -> bool:
+        """Whether a message is of a scan that has been begun here."""
+        record = message.record
+        if isinstance(record, SliceFrame | ScanEnd):
+            return any((key.cell, key.scan) == (record.cell, record.scan) for key in self._open)
+        results = (output for output in message.outputs if isinstance(output, ScanResult))
+        return any(result.key in self._open for result in results)
+
     def _remember(self, message: Message) -> None:
-        """Which scans run."""
+        """What says how to read what follows: the newest runs of the cycler, the open scans."""
         record = message.record
         if isinstance(record, ScanStart):
             self._starts[record.key, record.stream] = message
-            self._drop(lambda key: len(self._starts) > MAX_STARTS)
+            if len(self._starts) > MAX_HEADERS:
+                del self._starts[next(iter(self._starts))]
+        elif _is_run(record):
+            self._runs[_uid(record)] = message
+            if len(self._runs) > MAX_HEADERS:
+                del self._runs[next(iter(self._runs))]
         for output in message.outputs:
             if isinstance(output, ScanResult) and not output.provisional:
-                over = output.key
-                self._drop(lambda key, over=over: key == over)  # type: ignore[misc]
+                self._open.discard(output.key)
+                for known in [known for known in self._starts if known[0] == output.key]:
+                    del self._starts[known]
 
-    def _drop(self, gone: Callable[[ScanKey], bool]) -> None:
-        """Of the headers that are kept, the oldest first."""
-        for key, stream in list(self._starts):
-            if gone(key):
-                del self._starts[key, stream]
-                self._open.discard(key)
+
+def _is_run(record: Record) -> bool:
+    """Whether it says how to read the readings that follow."""
+    return isinstance(record, CyclerDocument) and record.name in ("start", "descriptor")
+
+
+def _uid(record: Record) -> str:
+    return str(record.doc.get("uid")) if isinstance(record, CyclerDocument) else ""

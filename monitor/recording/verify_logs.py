@@ -27,11 +27,9 @@ SCAN_FILE = re.compile(r"scan_\d{4,18}\.h5")
 @dataclass
 class Told:
     """What the journal says: by cell and file the slices that were kept, in order, 2 for one that
-    was asked for again, else 1; likewise those that came, but the disk refused; and by cell the
-    columns of the cycler's readings."""
+    was asked for again, else 1; and by cell the columns of the cycler's readings."""
 
     slices: dict[tuple[str, str], dict[int, int]] = field(default_factory=dict)
-    refused: dict[tuple[str, str], dict[int, int]] = field(default_factory=dict)
     starts: dict[tuple[str, str], Any] = field(default_factory=dict)
     readings: dict[str, list[Any]] = field(default_factory=dict)
 
@@ -114,10 +112,9 @@ def _take(entry: Mapping[str, Any], told: Told, documents: Documents | None) -> 
         record = record_of(entry)
         if name is not None:
             told.starts.setdefault(scan, record)
-    elif (pixels := entry["frame"]["pixels"]) in ("kept", "refused"):
+    elif entry["frame"]["pixels"] == "kept":
         flag = LEDGER_RECOVERED if entry.get("feed") == RESEND_FEED else LEDGER_RECEIVED
-        where = told.slices if pixels == "kept" else told.refused
-        where.setdefault(scan, {}).setdefault(int(header["frame"]), flag)
+        told.slices.setdefault(scan, {}).setdefault(int(header["frame"]), flag)
 
 
 def compare_scan(
@@ -135,9 +132,9 @@ def compare_scan(
     for rank, (frame, flag) in enumerate(told.slices.get(scan, {}).items()):
         if 0 <= frame < len(order):
             order[frame], received[frame] = rank, flag
-    for frame, flag in told.refused.get(scan, {}).items():
-        if 0 <= frame < len(order) and order[frame] < 0:
-            received[frame] = flag
+    # what the file declares as not recorded was refused, or came before a second recording began
+    declared = (facts.received > 0) & (facts.order < 0) & (order < 0)
+    received[declared] = facts.received[declared]
     there = slice(None) if whole else facts.order >= 0
     for what, have, want in (
         ("order", facts.order, order),

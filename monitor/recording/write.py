@@ -204,11 +204,6 @@ class ExperimentWriter:
                 attempt(errors, lambda cell=cell: self._write_master(cell))
         return errors
 
-    @property
-    def results_waiting(self) -> int:
-        """How many scans' results the disk has refused so far, and are tried again."""
-        return len(self._waiting)
-
     def close(self) -> list[OSError]:
         """Ends the recording; a scan that was not finished stays a readable `.part`."""
         errors = self.flush()
@@ -258,7 +253,7 @@ class ExperimentWriter:
             except _Refused as error:
                 frame, failure = {"pixels": "refused", "file": error.file}, as_os_error(error.why)
             except Exception as error:
-                failure = as_os_error(error)
+                frame, failure = {"pixels": "refused"}, as_os_error(error)
         elif isinstance(record, CyclerDocument):
             self._read(record)
         entry = entry_of(record, header, frame)

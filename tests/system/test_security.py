@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.alone import run_alone
 
 STRANGERS = Path(__file__).with_name("strangers.py")
 NETWORK = ["unshare", "--map-root-user", "--net"]
@@ -31,15 +31,4 @@ def test_from_another_address() -> None:
     why = problem()
     if why:
         pytest.skip(f"no network of its own can be made here: {why}")
-    run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(STRANGERS)]
-    root = STRANGERS.parents[2]
-    done = subprocess.run(
-        [*NETWORK, *run],
-        capture_output=True,
-        text=True,
-        cwd=root,
-        env={**os.environ, "PYTHONPATH": str(root)},
-        timeout=540,
-    )
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    assert "skipped" not in done.stdout
+    run_alone(NETWORK, STRANGERS)
