@@ -21,6 +21,9 @@ COUNTERS = (
 )
 
 
+RECORDER_TIP = "What waits to be written, and what the recorder complains of"
+
+
 class StatusBar(QFrame):
     """Draws the state of the feeds."""
 
@@ -33,9 +36,7 @@ class StatusBar(QFrame):
         self.experiment = label()
         self.engine, self.slices, self.documents = label(), label(), label()
         self.rate = label("", "muted", "Slices that come in, over the last seconds")
-        self.recorder = label(
-            "", "", "What waits to be written, and what the recorder complains of"
-        )
+        self.recorder = label("", "", RECORDER_TIP)
         self.hint = label("<b>?</b> help", "muted", "Keys and definitions (key ?)")
         row.addWidget(self.experiment)
         for widget in (self.engine, self.slices, self.rate, self.documents, self.recorder):
@@ -82,11 +83,13 @@ class StatusBar(QFrame):
         alarm, queued = recorder.get("alarm"), recorder.get("queued_bytes")
         self.recorder.setVisible(bool(recorder))
         bad, good = theme.palette().bad, theme.palette().good
+        # the whole text stands in the alarm's line, and would make the window wider than the screen
+        self.recorder.setToolTip(as_is(alarm) if alarm else RECORDER_TIP)
         if alarm:
-            colour = bad if recorder.get("failing", True) else theme.palette().warn
-            self.recorder.setText(
-                f"<span style='color:{colour}'>● Recording: {as_is(alarm)}</span>"
-            )
+            fails = recorder.get("failing", True)
+            colour = bad if fails else theme.palette().warn
+            text = "fails" if fails else "goes on"
+            self.recorder.setText(f"<span style='color:{colour}'>● Recording {text}</span>")
         elif queued is not None:
             waiting = number(queued / 1e6, 1, "MB waiting") if queued > 1e6 else "up to date"
             self.recorder.setText(f"<span style='color:{good}'>●</span> Recording {waiting}")

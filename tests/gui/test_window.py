@@ -8,6 +8,7 @@ from PySide6.QtCore import QPointF, Qt
 
 from monitor.gui.text import clock
 from monitor.records import Event
+from tests.gui.conftest import FEEDS
 from tests.gui.synthetic import T0, Cell
 
 
@@ -287,3 +288,21 @@ def test_a_picture_of_the_window_can_be_kept(looking, tmp_path):
     _, window = looking
     window.screenshot(tmp_path / "window.png")
     assert (tmp_path / "window.png").stat().st_size > 20_000
+
+
+def test_a_disk_that_refuses_is_told_without_widening_the_window(bench, screen, qtbot):
+    made = bench()
+    made.scans("A", 2)
+    window = screen(made.publisher, "A", (1280, 800))
+    why = "recording to /data/visitor/li-s-operando fails (No space left on device): 37 slices " * 3
+    for failing, text in ((True, "Recording fails"), (False, "Recording goes on")):
+        made.publisher.update(
+            (),
+            feeds=FEEDS,
+            running={"A": None},
+            cycler={},
+            recorder={"alarm": why, "failing": failing, "queued_bytes": 0},
+        )
+        qtbot.waitUntil(lambda text=text: text in window.status.recorder.text(), timeout=10_000)
+        assert window.status.recorder.toolTip() == why
+        assert window.width() == 1280
