@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from array import array
 from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -117,6 +118,11 @@ def _remember(known: dict[str, str], uid: object, value: str) -> None:
         del known[next(iter(known))]
 
 
+def _numbers() -> array[float]:
+    """An empty row of float64: of a reading a second for days, lists of numbers take 160 B each."""
+    return array("d")
+
+
 @dataclass
 class CyclerHistory:
     """The readings of one cell in order of time, and what follows from them.
@@ -125,10 +131,10 @@ class CyclerHistory:
     """
 
     cell: CellSettings
-    times: list[float] = field(default_factory=list)
-    stripped_mAh: list[float] = field(default_factory=list)
-    active_s: list[float] = field(default_factory=list)
-    currents_mA: list[float] = field(default_factory=list)
+    times: array[float] = field(default_factory=_numbers)
+    stripped_mAh: array[float] = field(default_factory=_numbers)
+    active_s: array[float] = field(default_factory=_numbers)
+    currents_mA: array[float] = field(default_factory=_numbers)
     last: CyclerReading | None = None
     _discharges: list[float] = field(default_factory=list)
     _step: str | None = None
@@ -277,7 +283,7 @@ class CyclerHistory:
     def _rate_mAh_s(self) -> float:
         return self.currents_mA[-1] / COULOMB_PER_MAH / 1000.0 if self.times else 0.0
 
-    def _at(self, time: float, values: list[float], rate: float) -> float | None:
+    def _at(self, time: float, values: array[float], rate: float) -> float | None:
         """Linear between readings, by `rate` beyond the last one."""
         if not self.times:
             return None

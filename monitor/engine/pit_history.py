@@ -16,7 +16,8 @@ def pit_history(scans: Sequence[Scan], number: int) -> dict[str, Any]:
     `scans`: the final ones of its cell, in the order of time. Lengths are in the unit of the newest
     scan that shows it; scans in another unit are left out. Raises BadMessage where none shows it.
     """
-    seen = [(scan, pit) for scan in scans for pit in scan.pits if pit.id == number]
+    found = ((scan, scan.pits.find(number)) for scan in scans)
+    seen = [(scan, pit) for scan, pit in found if pit is not None]
     if not seen:
         raise BadMessage("no_pit", f"there is no pit {number} in the {len(scans)} scans so far")
     unit = seen[-1][0].start.length_unit
@@ -29,7 +30,7 @@ def pit_history(scans: Sequence[Scan], number: int) -> dict[str, Any]:
         **{name: values for name, values in lengths.items() if name.startswith(tuple(PIT_LENGTHS))},
     }
     parents = [pit.parent for _, pit in seen if pit.parent >= 0]
-    children = {pit.id for scan in scans for pit in scan.pits if pit.parent == number}
+    children = set[int]().union(*(scan.pits.children_of(number) for scan in scans))
     return {
         "columns": columns,
         "first_scan": seen[0][1].first_scan,

@@ -15,13 +15,22 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from monitor import memory
 from monitor.errors import RecordingError
 from monitor.recording import room
 from monitor.recording.again import ResumedWriter
 from monitor.recording.resume import FolderLock, forget_old, mend
 from monitor.recording.second import SecondRecording
 from monitor.recording.write import ExperimentWriter, Message, create_experiment
-from monitor.records import Output, Record, RecordingTrouble, ScanEnd, ScanStart, SliceFrame
+from monitor.records import (
+    Output,
+    Record,
+    RecordingTrouble,
+    ScanEnd,
+    ScanResult,
+    ScanStart,
+    SliceFrame,
+)
 from monitor.settings import Settings
 
 QUEUE_BYTES = 2 * 2**30
@@ -243,6 +252,8 @@ class Recorder:
             errors = self._writer.take(message)
         if self._second is not None:
             self._second.take(message, refused=bool(errors))
+        if any(isinstance(o, ScanResult) and not o.provisional for o in message.outputs):
+            memory.give_back()  # a scan's slices and buffers are done with
         return errors
 
     def _answer_all(self) -> None:

@@ -2,31 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import BadMessage
 from monitor.recording.stored import StoredMaps
 from monitor.records import PLANNED, Pit, ScanKey, ScanResult, ScanStart
 from monitor.wire.fields import to_json
+from monitor.wire.results import TABLE_KEYS
 
 StoredMap = Callable[[str, int, str], NDArray[Any] | None]
+PIT = tuple(field.name for field in fields(Pit))
+WHOLE = ("id", "parent", "first_scan")
+
+
+class PitRows:
+    """The pits of a scan as rows of numbers, which take a quarter of the memory."""
+
+    def __init__(self, pits: Sequence[Pit]) -> None:
+        self._rows = np.array([[getattr(pit, name) for name in PIT] for pit in pits]).reshape(
+            len(pits), len(PIT)
+        )
+
+    def __iter__(self) -> Iterator[Pit]:
+        return map(_pit, self._rows)
+
+    def find(self, number: int) -> Pit | None:
+        """The pit of this id; None where it is not seen in this scan."""
+        found = self._rows[self._rows[:, PIT.index("id")] == number]
+        return _pit(found[0]) if len(found) else None
+
+    def children_of(self, number: int) -> set[int]:
+        """Ids of those that split from this pit, or were swallowed by it."""
+        found = self._rows[self._rows[:, PIT.index("parent")] == number]
+        return {int(row[PIT.index("id")]) for row in found}
+
+
+def _pit(row: NDArray[np.float64]) -> Pit:
+    values = zip(PIT, row.tolist(), strict=True)
+    return Pit(**{name: int(value) if name in WHOLE else value for name, value in values})
 
 
 @dataclass(eq=False)
 class Scan:
     """One scan as it is kept. `names`: its maps, of which `maps` are in memory; `text`: its facts
-    as JSON."""
+    as JSON, with the whole summary; `summary`: what of it is asked for here."""
 
     start: ScanStart
     provisional: bool
     summary: Mapping[str, Any]
     names: tuple[str, ...]
     maps: dict[str, NDArray[Any]]
-    pits: tuple[Pit, ...]
+    pits: PitRows
     version: int
     text: bytes
 
@@ -68,10 +99,10 @@ class Scans:
         self._cells[result.key.cell][result.key] = Scan(
             result.start,
             result.provisional,
-            result.summary,
+            {key: result.summary[key] for key in TABLE_KEYS if key in result.summary},
             names,
             maps,
-            result.pits,
+            PitRows(result.pits),
             version,
             _text(result, names, version),
         )

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import zmq
 
+from monitor import memory
 from monitor.errors import BadMessage
 from monitor.gui.inbox import STATE_PATIENCE_S, Inbox
 from monitor.gui.model import Order, Snapshot, Want
@@ -32,6 +33,8 @@ AGAIN_S = 0.5
 """The same question is not asked again sooner, however fast scans change; another one is."""
 URGENT = ("maps", "scan_started", "scan_complete", "pit_onset", "scan_request", "alarm")
 MAX_ORDERS = 20
+GIVE_BACK_S = 10.0
+"""How often freed memory, of views and replies, goes back to the system."""
 
 
 @dataclass(slots=True)
@@ -130,7 +133,7 @@ class Client:
         if self._status:
             sub.subscribe(b"")
             self._connect_socket(sub, self._status)
-        dealer = self._open()
+        dealer, give_back = self._open(), time.monotonic() + GIVE_BACK_S
         try:
             while not self._stop.is_set():
                 if self._state_overdue():
@@ -140,6 +143,9 @@ class Client:
                     dealer = self._open()
                 self._send_due(dealer)
                 self._wait(dealer, sub)
+                if time.monotonic() >= give_back:
+                    memory.give_back()
+                    give_back = time.monotonic() + GIVE_BACK_S
         finally:
             dealer.close(linger=0)
             sub.close(linger=0)

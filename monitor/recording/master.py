@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.recording import layout
 
@@ -28,7 +30,7 @@ def write_master(folder: Path, cell: str) -> None:
 
 def fill_master(file: h5py.File, paths: Sequence[Path], cell: str) -> None:
     """All that a master of these scans' files holds, in their order. Raises OSError."""
-    scans = [_facts(path, path.stat().st_mtime_ns) for path in paths]
+    scans = [_scan(path, path.stat().st_mtime_ns) for path in paths]
     entry = file.create_group("entry")
     entry.attrs.update({"NX_class": "NXentry", "default": "interface"})
     file.attrs["default"] = "entry"
@@ -36,60 +38,109 @@ def fill_master(file: h5py.File, paths: Sequence[Path], cell: str) -> None:
     sample = entry.create_group("sample")
     sample.attrs["NX_class"] = "NXsample"
     _text(sample, "name", cell)
-    _stacks(entry, scans)
+    if scans:
+        _stacks(entry, scans, paths[0].parent)
     _summary(entry, scans)
     links = entry.create_group("scans")
     for scan in scans:
-        links[Path(scan["file"]).stem] = h5py.ExternalLink(scan["file"], "/entry")
+        links[Path(scan.file).stem] = h5py.ExternalLink(scan.file, "/entry")
+
+
+class _Scan(NamedTuple):
+    """What the master needs of a scan's file, kept small: an experiment has hundreds. `numbers`:
+    the summary's, in the order of `names`; `texts`: its texts."""
+
+    file: str
+    number: int
+    shape: tuple[int, ...]
+    length_unit: str
+    names: tuple[str, ...]
+    numbers: NDArray[np.float64]
+    texts: Mapping[str, bytes]
+
+    @property
+    def summary(self) -> dict[str, float | bytes]:
+        return {**dict(zip(self.names, self.numbers.tolist(), strict=True)), **self.texts}
 
 
 @lru_cache(maxsize=4096)
-def _facts(path: Path, written_ns: int) -> dict[str, Any]:
-    """All that the master needs of a scan's file; read once for each time it was written."""
+def _scan(path: Path, written_ns: int) -> _Scan:
+    """Of a scan's file; read once for each time that it was written."""
     with h5py.File(path, "r", locking=False) as file:
-        height = file["entry/interface/height"]
-        return {
-            "file": path.name,
-            "number": int(file["entry"].attrs["scan"]),
-            "shape": height.shape,
-            "x": file["entry/interface/x"][...],
-            "y": file["entry/interface/y"][...],
-            "units": {
-                name: file[f"{where}/{name}"].attrs["units"]
-                for name, where in layout.MAP_GROUPS.items()
-            },
-            "length_unit": file["entry"].attrs["length_unit"],
-            "summary": {key: item[()] for key, item in file["entry/summary"].items()},
+        entry = file["entry"]
+        summary = {key: item[()] for key, item in entry["summary"].items()}
+        texts = {
+            sys.intern(key): bytes(value)
+            for key, value in summary.items()
+            if isinstance(value, bytes)
         }
+        numbers = {key: float(value) for key, value in summary.items() if key not in texts}
+        return _Scan(
+            path.name,
+            int(entry.attrs["scan"]),
+            entry["interface/height"].shape,
+            sys.intern(str(entry.attrs["length_unit"])),
+            tuple(map(sys.intern, numbers)),
+            np.array(list(numbers.values())),
+            texts,
+        )
 
 
-def _stacks(entry: h5py.Group, scans: list[dict[str, Any]]) -> None:
-    if not scans:
-        return
-    shape = Counter(scan["shape"] for scan in scans).most_common(1)[0][0]
-    like = next(scan for scan in scans if scan["shape"] == shape)
-    for path, signal in (("interface", "height"), ("current_density", "cumulative")):
-        group = entry.create_group(path)
-        group.attrs.update({"NX_class": "NXdata", "signal": signal, "axes": ["scan", "y", "x"]})
-        _numbers(group, "scan", [scan["number"] for scan in scans], "1")
-        _numbers(group, "y", like["y"], like["length_unit"])
-        _numbers(group, "x", like["x"], like["length_unit"])
+def _stacks(entry: h5py.Group, scans: list[_Scan], folder: Path) -> None:
+    shape = Counter(scan.shape for scan in scans).most_common(1)[0][0]
+    like = next(scan for scan in scans if scan.shape == shape)
+    with h5py.File(folder / like.file, "r", locking=False) as model:
+        for path, signal in (("interface", "height"), ("current_density", "cumulative")):
+            group = entry.create_group(path)
+            group.attrs.update({"NX_class": "NXdata", "signal": signal, "axes": ["scan", "y", "x"]})
+            _numbers(group, "scan", [scan.number for scan in scans], "1")
+            for axis in ("y", "x"):
+                positions = model[f"entry/interface/{axis}"][...]
+                _numbers(group, axis, positions, like.length_unit)
+        units = {
+            name: model[f"{where}/{name}"].attrs["units"]
+            for name, where in layout.MAP_GROUPS.items()
+        }
+    rows = [row for row, scan in enumerate(scans) if _lies_on(scan, like)]
     for name, where in layout.MAP_GROUPS.items():
-        stack = h5py.VirtualLayout((len(scans), *shape), np.float32)
-        for row, scan in enumerate(scans):
-            if scan["shape"] == shape and scan["length_unit"] == like["length_unit"]:
-                stack[row] = h5py.VirtualSource(scan["file"], f"{where}/{name}", shape, np.float32)
-        dataset = entry[f"/{where}"].create_virtual_dataset(name, stack, fillvalue=np.nan)
-        dataset.attrs["units"] = like["units"][name]
+        sources = [(row, scans[row].file) for row in rows]
+        dataset = _stack(entry[f"/{where}"], name, (len(scans), *shape), sources, f"{where}/{name}")
+        dataset.attrs["units"] = units[name]
 
 
-def _summary(entry: h5py.Group, scans: list[dict[str, Any]]) -> None:
+def _lies_on(scan: _Scan, like: _Scan) -> bool:
+    return scan.shape == like.shape and scan.length_unit == like.length_unit
+
+
+def _stack(
+    group: h5py.Group,
+    name: str,
+    shape: tuple[int, ...],
+    sources: Sequence[tuple[int, str]],
+    where: str,
+) -> h5py.Dataset:
+    """A virtual dataset of the maps at `where` in the files of `sources`, each in its row; NaN in
+    the others. By HDF5's own functions: h5py's layout takes ten times the memory, and an
+    experiment has hundreds of scans."""
+    whole, one = h5py.h5s.create_simple(shape), h5py.h5s.create_simple(shape[1:])
+    made = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    made.set_fill_value(np.array(np.nan, np.float32))
+    for row, file in sources:
+        whole.select_hyperslab((row, 0, 0), (1, *shape[1:]))
+        made.set_virtual(whole, file.encode(), where.encode(), one)
+    whole.select_all()
+    h5py.h5d.create(group.id, name.encode(), h5py.h5t.IEEE_F32LE, whole, dcpl=made)
+    return group[name]
+
+
+def _summary(entry: h5py.Group, scans: list[_Scan]) -> None:
     group = entry.create_group("summary")
     group.attrs["NX_class"] = "NXcollection"
-    _numbers(group, "scan", [scan["number"] for scan in scans], "1")
-    for key in dict.fromkeys(key for scan in scans for key in scan["summary"]):
+    _numbers(group, "scan", [scan.number for scan in scans], "1")
+    summaries = [scan.summary for scan in scans]
+    for key in dict.fromkeys(key for summary in summaries for key in summary):
         missing = layout.stored_scalar(key, None)
-        column = [scan["summary"].get(key, missing) for scan in scans]
+        column = [summary.get(key, missing) for summary in summaries]
         if any(isinstance(value, bytes) for value in column):
             text = [value if isinstance(value, bytes) else b"" for value in column]
             group.create_dataset(key, data=np.array(text, f"S{layout.TEXT_BYTES}"))

@@ -41,9 +41,7 @@ class ScanFile:
         self._keep_slices = keep_slices
         self._file: h5py.File | None = None
         self._laid_out = False
-        self._received = np.zeros(start.slice_count, np.uint8)
-        self._order = np.full(start.slice_count, -1, np.int64)
-        self._crc = np.zeros(start.slice_count, np.uint32)
+        self._hold_ledger(start.slice_count)
         self._stored = 0
         self._dtype = np.dtype(start.dtype)
         self.unflushed = 0
@@ -116,6 +114,7 @@ class ScanFile:
             os.fsync(whole.fileno())
         self.part.replace(self.path)
         self.finished = True
+        self._hold_ledger(0)  # the file has it; hundreds of scans are done in the end
 
     @property
     def lacking(self) -> int:
@@ -134,8 +133,15 @@ class ScanFile:
             file, self._file = self._file, None
             file.close()
 
+    def _hold_ledger(self, count: int) -> None:
+        """An empty one of so many slices."""
+        self._received = np.zeros(count, np.uint8)
+        self._order = np.full(count, -1, np.int64)
+        self._crc = np.zeros(count, np.uint32)
+
     def _take_ledger(self, ledger: h5py.Group) -> None:
         """Of a file that was finished, maybe before a crash: nothing of it is in memory then."""
+        self._hold_ledger(self.start.slice_count)
         self._order[:] = ledger["order"][...]
         if checksums.NAME in ledger:
             self._crc[:] = ledger[checksums.NAME][...]

@@ -141,6 +141,9 @@ _ROW_KEYS = {
     "closure": "closure",
 }
 _VOXEL_KEYS = ("averaged_voxel", "averaged_error_voxel", "complete_voxel", "complete_error_voxel")
+_OWN_CURRENT = "discharge_current_mA_cm2"
+TABLE_KEYS = ("discharge", "step", _OWN_CURRENT, *_ROW_KEYS.values(), *_VOXEL_KEYS)
+"""What `table_rows` looks at of a summary."""
 
 
 def table_rows(scan_summaries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -171,7 +174,7 @@ def ends_of_discharges(
 def _row(number: int, summary: Mapping[str, Any]) -> dict[str, Any]:
     row: dict[str, Any] = {"discharge": number}
     row |= {key: plain(summary.get(source)) for key, source in _ROW_KEYS.items()}
-    own = summary.get("discharge_current_mA_cm2")  # of this discharge, not since the reference
+    own = summary.get(_OWN_CURRENT)  # of this discharge, not since the reference
     if own is not None:
         row["current_density_mA_cm2"] = plain(own)
     row |= {key: plain(summary[key]) for key in _VOXEL_KEYS if summary.get(key) is not None}

@@ -262,7 +262,7 @@ def test_one_reading_far_ahead_does_not_shut_out_those_that_follow():
         except BadMessage as error:
             refused.append(error.kind)
     assert refused == ["out_of_order", "out_of_order", "stray_reading"]
-    assert history.times == [0.0, 60.0, 120.0, 180.0, 240.0, 300.0]
+    assert list(history.times) == [0.0, 60.0, 120.0, 180.0, 240.0, 300.0]
     assert history.charge_at(300.0) == pytest.approx(0.5 * 300 / 3600, rel=1e-6)
 
 
