@@ -358,10 +358,14 @@ def report(
     experiment: Annotated[Path, typer.Argument(help="Folder of a recorded experiment.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     out: Out = None,
+    boundaries: Annotated[
+        Path | None,
+        typer.Option(help="TOML file with [cells.boundaries]: pictures of grain boundaries."),
+    ] = None,
 ) -> None:
     """The table and the figures of the paper for a recorded experiment."""
     with one_line_errors():
-        _report(experiment, as_json=as_json, out=out)
+        _report(experiment, as_json=as_json, out=out, pictures=boundaries)
 
 
 @app.command()
@@ -427,10 +431,12 @@ def _screen(
     return run(pull, status, cell=cell, viewer=viewer, keys=keys)
 
 
-def _report(experiment: Path, *, as_json: bool, out: Path | None) -> None:
+def _report(
+    experiment: Path, *, as_json: bool, out: Path | None, pictures: Path | None = None
+) -> None:
     from monitor.report.build import report as build
 
-    result = build(experiment, out=out, as_json=as_json)
+    result = build(experiment, out=out, as_json=as_json, pictures=pictures)
     if as_json:
         print(json.dumps(result))
 

@@ -213,6 +213,25 @@ class GreyLevels(_Section):
     noise: Positive | None = None
 
 
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Landmark = tuple[Finite, Finite, Finite, Finite]
+
+
+class BoundarySettings(_Section):
+    """A picture of the grain boundaries of a cell's electrode (SEM, EBSD), for the report.
+
+    `landmarks`: at least three places that are seen in both, each as row and column in the picture
+    (pixels, the centre of the first at 0), then y and x on the map (µm). `shift_by_scan`: the pits
+    of that scan show how the picture is to be moved; only pits born after it are counted then.
+    """
+
+    image: Annotated[str, Field(min_length=1)]
+    lines: Literal["bright", "dark"] = "bright"
+    landmarks: Annotated[tuple[Landmark, ...], Field(min_length=3)]
+    near_um: Positive = 5.0
+    shift_by_scan: Annotated[int, Field(ge=0, strict=True)] | None = None
+
+
 class CellSettings(_Section):
     """One cell in the beam."""
 
@@ -226,6 +245,7 @@ class CellSettings(_Section):
     clock_offset_s: Annotated[float, Field(allow_inf_nan=False, strict=True)] = 0.0
     keys: dict[Quantity, str] = Field(default_factory=DEFAULT_KEYS.copy)
     grey_levels: GreyLevels = GreyLevels()
+    boundaries: BoundarySettings | None = None
 
     @model_validator(mode="after")
     def _check(self) -> CellSettings:
@@ -324,7 +344,19 @@ def load(path: Path) -> Settings:
             expected="readable TOML",
             todo="correct the file",
         ) from None
-    return parse(table)
+    settings = parse(table)
+    cells = tuple(_pictures_beside(path, cell) for cell in settings.cells)
+    return settings.model_copy(update={"cells": cells})
+
+
+def _pictures_beside(path: Path, cell: CellSettings) -> CellSettings:
+    """A relative path of a picture counts from the folder of the settings' file."""
+    if cell.boundaries is None:
+        return cell
+    image = str((path.parent / cell.boundaries.image).resolve())
+    return cell.model_copy(
+        update={"boundaries": cell.boundaries.model_copy(update={"image": image})}
+    )
 
 
 def parse(table: dict[str, Any]) -> Settings:

@@ -149,14 +149,9 @@ def attraction(
     Methods and their Application, 1997, ch. 4). One-sided. None without pits or boundaries.
     """
     allowed = np.ones(boundaries.shape, np.bool_) if seen is None else seen
-    cells = np.rint(np.asarray(pits_um, float).reshape(-1, 2) / pixel_um).astype(int)
-    cells = cells[((cells >= 0) & (cells < boundaries.shape)).all(axis=1)]
-    cells = cells[allowed[tuple(cells.T)]]
-    if not (len(cells) and (boundaries & allowed).any()):
+    own, anywhere = distances(pits_um, boundaries, pixel_um, allowed)
+    if not (own.size and (boundaries & allowed).any()):
         return None
-    distance = distance_transform_edt(~boundaries, sampling=pixel_um)
-    own = distance[tuple(cells.T)]
-    anywhere = distance[allowed]
     random = np.random.default_rng(seed).choice(anywhere, size=(draws, own.size))
     as_near = int((random.mean(axis=1) <= own.mean()).sum())
     mean, expected = float(own.mean()), float(anywhere.mean())
@@ -171,6 +166,18 @@ def attraction(
         near_um=near_um,
         draws=draws,
     )
+
+
+def distances(
+    pits_um: NDArray[Any], boundaries: NDArray[np.bool_], pixel_um: float, seen: NDArray[np.bool_]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """To the nearest boundary, µm: (n,) of the pits that lie where `seen` is, and (m,) of all
+    places there."""
+    cells = np.rint(np.asarray(pits_um, float).reshape(-1, 2) / pixel_um).astype(int)
+    cells = cells[((cells >= 0) & (cells < boundaries.shape)).all(axis=1)]
+    cells = cells[seen[tuple(cells.T)]]
+    distance = distance_transform_edt(~boundaries, sampling=pixel_um)
+    return distance[tuple(cells.T)], distance[seen]
 
 
 def _blurred(picture: NDArray[Any], known: NDArray[np.bool_]) -> NDArray[np.float64]:

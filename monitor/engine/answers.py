@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from monitor.engine.gate import Gate, Role
@@ -17,7 +18,7 @@ from monitor.records import Order
 from monitor.settings import Settings
 from monitor.wire import questions as ask
 from monitor.wire import results
-from monitor.wire.fields import Frame, to_json
+from monitor.wire.fields import Frame
 
 Section = Callable[[str, int | None, str, int], NDArray[Any]]
 Facts = dict[str, Any]
@@ -60,10 +61,11 @@ class Answers:
     def _reply(self, request: ask.Request, role: Role) -> list[Frame]:
         match request:
             case ask.StateRequest():
-                state = self._store.state(request.since, request.engine, role)
-                return [_tagged(state, request.tag)]
+                since, engine = request.since, request.engine
+                tag, changes = request.tag, request.changes
+                return [self._store.state(since, engine, role, changes=changes, tag=tag)]
             case ask.EventsRequest():
-                return [_tagged(self._store.events(request), request.tag)]
+                return [self._store.events(request)]
             case ask.MapRequest():
                 return map_reply(self._store, request)
             case ask.StatisticsRequest():
@@ -80,8 +82,10 @@ class Answers:
                 history = pit_history(self._store.finals(request.cell), request.pit)
                 return _about("pit_history", request, {"pit": request.pit, **history})
             case ask.CyclerRequest():
-                columns = self._store.columns(request.cell, request.max_points)
-                return _about("cycler", request, {"columns": columns})
+                readings = self._store.columns(request.cell, request.max_points)
+                if not request.rows:
+                    return _about("cycler", request, {"columns": readings})
+                return _about("cycler", request, {"names": [*readings]}, [*readings.values()])
             case ask.ScanOrder() | ask.PolicyOrder() | ask.NoteOrder() | ask.AcknowledgeOrder():
                 return self._orders.reply(request, role)
 
@@ -105,14 +109,13 @@ class Answers:
 
 
 def _about(
-    kind: str, request: ask.PitsRequest | ask.PitHistoryRequest | ask.CyclerRequest, facts: Facts
+    kind: str,
+    request: ask.PitsRequest | ask.PitHistoryRequest | ask.CyclerRequest,
+    facts: Facts,
+    rows: Sequence[NDArray[Any]] | None = None,
 ) -> list[Frame]:
-    return results.encode_reply({"type": kind, "cell": request.cell, "tag": request.tag, **facts})
-
-
-def _tagged(reply: bytes, tag: str) -> bytes:
-    """A JSON object with the tag put in at its end."""
-    return reply[:-1] + b',"tag":%s}' % to_json(tag)
+    header = {"type": kind, "cell": request.cell, "tag": request.tag, **facts}
+    return results.encode_reply(header, None if rows is None else np.array(rows))
 
 
 def error_reply(why: str, tag: str = "") -> list[Frame]:

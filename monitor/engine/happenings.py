@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
+from monitor.engine.pages import PER_PAGE, Pages
 from monitor.wire.questions import EventsRequest
 
 MAX_NEWEST = 200
 MAX_KEPT = 20_000
 MAX_ALARMS = 1000
 ALARMS_SHOWN = 20
+NO_NUMBER = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +32,19 @@ class Happenings:
     """One thread at a time: the store's lock is held."""
 
     def __init__(self) -> None:
-        self._kept: deque[Happening] = deque(maxlen=MAX_KEPT)
+        self._frames = Pages()
+        self._versions, self._numbers = array("q"), array("q")
+        self._kinds, self._cells = array("I"), array("I")
+        self._words: dict[str, int] = {}
         self._alarms: dict[int, dict[str, Any]] = {}
         self._lasting: dict[str, set[str]] = {}
 
+    def __len__(self) -> int:
+        return len(self._versions)
+
     def add(self, happening: Happening, time: float, data: Mapping[str, Any]) -> None:
         """An event has been published."""
-        self._kept.append(happening)
+        self._keep(happening)
         number = happening.number
         if happening.kind == "alarm" and number is not None:
             facts = {"number": number, "time": time, "cell": happening.cell}
@@ -57,14 +64,41 @@ class Happenings:
             if isinstance(over, int) and over in self._alarms:
                 self._alarms[over] = self._alarms[over] | {"ended": time}
 
+    def _keep(self, happening: Happening) -> None:
+        self._frames.append(happening.frame)
+        self._versions.append(happening.version)
+        self._numbers.append(NO_NUMBER if happening.number is None else happening.number)
+        self._kinds.append(self._words.setdefault(happening.kind, len(self._words)))
+        self._cells.append(self._words.setdefault(happening.cell, len(self._words)))
+        if len(self) >= MAX_KEPT + PER_PAGE:
+            self._frames.forget_page()
+            for column in (self._versions, self._numbers, self._kinds, self._cells):
+                del column[:PER_PAGE]
+
     def since(self, version: int) -> list[bytes]:
         """Frames of the newest events that came after a version, oldest first."""
-        newest = islice(reversed(self._kept), MAX_NEWEST)
-        return [happening.frame for happening in newest if happening.version > version][::-1]
+        newest = range(max(0, len(self) - MAX_NEWEST), len(self))
+        return self._told([place for place in newest if self._versions[place] > version])
 
-    def all(self) -> list[Happening]:
-        """What is kept, oldest first."""
-        return list(self._kept)
+    def select(self, request: EventsRequest) -> list[bytes]:
+        """Frames of the newest events that were asked for, oldest first: one more than its limit,
+        where there are more."""
+        kinds = {self._words.get(kind) for kind in request.kinds}
+        cell = self._words.get(request.cell)
+        found: list[int] = []
+        for place in reversed(range(len(self))):
+            if (
+                (not request.cell or self._cells[place] == cell)
+                and (not kinds or self._kinds[place] in kinds)
+                and (request.before is None or self._numbers[place] < request.before)
+            ):
+                found.append(place)
+                if len(found) > request.limit:
+                    break
+        return self._told(found[::-1])
+
+    def _told(self, places: list[int]) -> list[bytes]:
+        return list(self._frames.some([self._frames.first + place for place in places]))
 
     def alarms(self, cell: str) -> list[dict[str, Any]]:
         """The newest alarms of a cell ("": without one) that wait to be seen, oldest first."""
@@ -77,16 +111,3 @@ class Happenings:
     def waits(self, cell: str, number: int) -> bool:
         """Whether this alarm of the cell waits to be seen."""
         return number in self._alarms and self._alarms[number]["cell"] == cell
-
-
-def select(kept: Sequence[Happening], request: EventsRequest) -> list[bytes]:
-    """Frames of the newest events that were asked for, oldest first: one more than its limit, where
-    there are more."""
-    fitting = (
-        happening.frame
-        for happening in reversed(kept)
-        if request.cell in ("", happening.cell)
-        and (not request.kinds or happening.kind in request.kinds)
-        and (request.before is None or (happening.number or 0) < request.before)
-    )
-    return list(islice(fitting, request.limit + 1))[::-1]

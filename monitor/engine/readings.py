@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.records import CyclerPoint, CyclerReading
-from monitor.wire.fields import plain
 
 MAX_READINGS = 400_000
 READING = ("time", "potential_V", "current_mA", "charge_mAh", "cycle", "step")
@@ -49,17 +47,17 @@ class Readings:
         area_cm2: float,
         reference_mAh: float | None = None,
         capacity_mAh: float | None = None,
-    ) -> dict[str, list[Any]]:
+    ) -> dict[str, NDArray[np.float64]]:
         """At most `max_points` readings by name, evenly thinned, the newest among them.
 
         `charge_mAh_cm2`: net charge stripped since the reference scan, which found `reference_mAh`
-        stripped; `soc`: state of charge, of `capacity_mAh`. None where they are not known.
+        stripped; `soc`: state of charge, of `capacity_mAh`. NaN where they are not known.
         """
         step = max(1, -(-self.count // max_points))
-        rows = self._rows[: self.count][::-1][::step][::-1]
+        rows = self._rows[: self.count][::-1][::step][::-1].copy()
         stripped: NDArray[np.float64] = rows[:, -1]
         unknown = math.nan
         charge = (stripped - (unknown if reference_mAh is None else reference_mAh)) / area_cm2
         soc = 1.0 - stripped / (capacity_mAh or unknown)
-        columns = {name: plain(rows[:, i]) for i, name in enumerate(READING)}
-        return columns | {"charge_mAh_cm2": plain(charge), "soc": plain(soc)}
+        columns = {name: rows[:, i] for i, name in enumerate(READING)}
+        return columns | {"charge_mAh_cm2": charge, "soc": soc}

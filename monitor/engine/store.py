@@ -10,13 +10,14 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from monitor.engine.fates import Fates
-from monitor.engine.happenings import Happening, Happenings, select
+from monitor.engine.happenings import Happening, Happenings
 from monitor.engine.readings import READING, Readings
 from monitor.engine.scans import Scan, Scans, StoredMap, names_of
 from monitor.errors import BadMessage
@@ -171,7 +172,8 @@ class Store:
     def _cell_time(self, cell: str) -> float | None:
         if cell not in self._readings:
             return None
-        times = [scan.told for scan in self._scans.of(cell)]
+        told = self._scans.of(cell).told
+        times = [] if told is None else [told]
         if cell in self._cycler:
             times.append(self._cycler[cell].time)
         if running := self._running.get(cell):
@@ -180,15 +182,24 @@ class Store:
 
     def _next_scan_time(self, cell: str) -> float | None:
         """Start of the newest scan on schedule plus the period; extra scans do not move it."""
-        times = self._scans.planned_starts(cell)
+        planned = self._scans.of(cell).planned
+        times = [] if planned is None else [planned]
         running = self._running.get(cell)
         if running and running.get("reason") in PLANNED:
             times.append(running.get("start_time") or 0.0)
         return max(times) + self._settings.schedule.period_s if times else None
 
-    def state(self, since: int, engine: str, role: str = "operator") -> bytes:
-        """The state as JSON, for a client of this role: whole, or only what moves all the time
-        where nothing else is newer."""
+    def state(
+        self,
+        since: int,
+        engine: str,
+        role: str = "operator",
+        *,
+        changes: bool = False,
+        tag: str = "",
+    ) -> bytes:
+        """The state as JSON, for a client of this role: whole (with `changes` only with the scans
+        that are newer), or only what moves all the time where nothing else is newer."""
         with self._lock:
             now: dict[str, Any] = {
                 "type": "state",
@@ -198,18 +209,26 @@ class Store:
                 "feeds": self._feeds,
                 "recorder": self._recorder,
                 "security": self._security(),
+                "tag": tag,
             }
             if engine == self._engine and self._changed <= since:
                 now["unchanged"] = True
                 now["cells"] = {cell: self._moving(cell) for cell in self._readings}
                 return to_json(now)
             since = since if engine == self._engine else -1
+            now["changes"] = changes = changes and since >= 0
             now |= {"experiment": self._experiment(), "settings": self._shown_settings()}
             now |= {"may_order": self.may_order, "role": role}
             now["alarms"] = self._happenings.alarms("")
-            cells = b",".join(self._cell_text(cell) for cell in self._readings)
-            events = b",".join(self._happenings.since(since))
-            return b'%s,"cells":{%s},"events":[%s]}' % (to_json(now)[:-1], cells, events)
+            # put together once: with hundreds of scans it is long
+            pieces = [to_json(now)[:-1], b',"cells":{']
+            for number, cell in enumerate(self._readings):
+                pieces += [
+                    b"," if number else b"",
+                    *self._cell_text(cell, since if changes else -1),
+                ]
+            pieces += [b'},"events":[', b",".join(self._happenings.since(since)), b"]}"]
+        return b"".join(pieces)
 
     def _experiment(self) -> dict[str, Any]:
         experiment = self._settings.experiment
@@ -256,7 +275,7 @@ class Store:
             **self._told[cell],
         }
 
-    def _cell_text(self, name: str) -> bytes:
+    def _cell_text(self, name: str, since: int) -> Iterator[bytes]:
         cell = self._settings.cell(name)
         assert cell is not None
         scans = self._scans.of(name)
@@ -265,15 +284,18 @@ class Store:
             "layers": cell.layers,
             "reversed_z": cell.reversed_z,
             "foil_thickness_um": cell.foil_thickness_um,
-            "table": table_rows(scan.summary for scan in scans if not scan.provisional),
+            "table": table_rows(scans.summaries()),
             "requests": self._fates[name].newest(),
             "alarms": self._happenings.alarms(name),
         }
-        texts = b",".join(scan.text for scan in scans)
-        return b'%s:%s,"scans":[%s]}' % (to_json(name), to_json(facts)[:-1], texts)
+        yield b'%s:%s,"scans":[' % (to_json(name), to_json(facts)[:-1])
+        for number, text in enumerate(scans.texts(since)):
+            yield b"," if number else b""
+            yield text
+        yield b"]}"
 
-    def columns(self, cell: str, max_points: int) -> dict[str, list[Any]]:
-        """The cycler's readings of a cell, thinned."""
+    def columns(self, cell: str, max_points: int) -> dict[str, NDArray[np.float64]]:
+        """The cycler's readings of a cell, thinned; NaN where a number is not known."""
         self.check_cell(cell)
         chosen = self._settings.cell(cell)
         assert chosen is not None
@@ -290,10 +312,9 @@ class Store:
         if request.cell:
             self.check_cell(request.cell)
         with self._lock:
-            kept = self._happenings.all()
-        found = select(kept, request)
+            found = self._happenings.select(request)
         more = len(found) > request.limit
-        header = {"type": "events", "cell": request.cell, "more": more}
+        header = {"type": "events", "cell": request.cell, "more": more, "tag": request.tag}
         return b'%s,"events":[%s]}' % (to_json(header)[:-1], b",".join(found[-request.limit :]))
 
     def alarm_waits(self, cell: str, number: int) -> bool:
@@ -305,7 +326,7 @@ class Store:
         """The final scans of a cell in the order of time."""
         with self._lock:
             self.check_cell(cell)
-            return [scan for scan in self._scans.of(cell) if not scan.provisional]
+            return self._scans.of(cell).finals()
 
     def scan(self, cell: str, number: int | None) -> Scan:
         """A scan by its number, or the latest. Raises BadMessage where there is none."""

@@ -196,7 +196,7 @@ class Client:
         state = self._inbox.state
         if "state" not in self._flights and now - self._done_at("state") >= POLL_S:
             since, engine = (state["version"], state["engine"]) if state else (-1, "")
-            self._send(dealer, "state", Want(StateRequest(since, engine)))
+            self._send(dealer, "state", Want(StateRequest(since, engine, changes=True)))
         for order in orders:
             self._serial += 1
             number = self._serial

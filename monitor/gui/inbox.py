@@ -12,8 +12,12 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.gui.changes import merged
 from monitor.gui.model import Answer, Order, Snapshot, Want, colour_levels, rims
-from monitor.wire.questions import MapRequest
+from monitor.wire.questions import CyclerRequest, MapRequest
 
 MAX_EVENTS = 200
 MAX_ORDERS = 20
@@ -78,15 +82,11 @@ class Inbox:
 
     def answer(self, name: str, want: Want, header: dict[str, Any], array: Any) -> None:
         """A reply to what a view wants; what takes time is worked out here, not in the screen."""
-        levels = None
-        if array is not None and isinstance(want.request, MapRequest):
-            if want.request.name == "pit_labels":
-                header["rims"] = rims(array)
-            else:
-                levels = colour_levels(array)
-        elif array is not None:
-            # a slice that has not come is 0
-            levels = colour_levels(array[array != 0])
+        try:
+            levels = _worked_out(want, header, array)
+        except (TypeError, ValueError, AttributeError):
+            self.bad_reply()
+            return
         answer = Answer(want.request, header, array, levels)
         with self.lock:
             if name in self._wanted:
@@ -113,7 +113,7 @@ class Inbox:
                 self._change(answers={})
             self._note_feeds(header, now)
             events = (*events, *header.get("events", ()))[-MAX_EVENTS:]
-            self._change(state=header, events=events)
+            self._change(state=merged(None if is_other else old, header), events=events)
             return is_other
 
     def _note_feeds(self, header: Mapping[str, Any], now: float) -> None:
@@ -151,3 +151,23 @@ class Inbox:
     def _change(self, **fields: Any) -> None:
         number = self._snapshot.number + 1
         self._snapshot = dataclasses.replace(self._snapshot, number=number, **fields)
+
+
+def _worked_out(
+    want: Want, header: dict[str, Any], array: NDArray[Any] | None
+) -> tuple[float, float] | None:
+    """Levels of the colours; what else the views need goes into the header."""
+    if header.get("type") == "error":
+        return None
+    if isinstance(want.request, CyclerRequest):
+        table = np.zeros((0, 0)) if array is None else array
+        header["columns"] = dict(zip(header.get("names", ()), table, strict=True))
+        return None
+    if array is None:
+        return None
+    if not isinstance(want.request, MapRequest):
+        return colour_levels(array[array != 0])  # a slice that has not come is 0
+    if want.request.name != "pit_labels":
+        return colour_levels(array)
+    header["rims"] = rims(array)
+    return None

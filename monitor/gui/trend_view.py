@@ -220,17 +220,15 @@ class TrendView(Card):
         origin: float,
     ) -> None:
         columns = readings.header.get("columns") if readings else None
-        if not columns or not columns["time"]:
+        if not columns or not len(columns["time"]):
             for curve in (self.curves["potential"], self.curves["current"], self.scan_marks):
                 curve.clear()
             return
-        time = np.array(columns["time"], np.float64)
-        potential = np.array(columns["potential_V"], np.float64)
+        time, potential = columns["time"], columns["potential_V"]
         at = _along(columns, against, origin)
         known = np.isfinite(at)
         draw_curve(self.curves["potential"], at[known], potential[known])
-        current = np.array(columns["current_mA"], np.float64)
-        draw_curve(self.curves["current"], at[known], current[known])
+        draw_curve(self.curves["current"], at[known], columns["current_mA"][known])
         starts = np.array([scan["start_time"] for scan in scans], np.float64)
         on_curve = np.interp(starts, time, potential) if starts.size else starts
         seen = np.isfinite(on_curve) & np.isfinite(self._places)
@@ -288,7 +286,7 @@ def _origin(scans: Sequence[Mapping[str, Any]], readings: Answer | None) -> floa
     if scans:
         return float(scans[0]["start_time"])
     times = readings.header.get("columns", {}).get("time") if readings else None
-    return float(times[0]) if times else 0.0
+    return float(times[0]) if times is not None and times.size else 0.0
 
 
 def _places(
@@ -307,10 +305,10 @@ def _places(
 def _along(columns: Mapping[str, Any], against: str, origin: float) -> NDArray[np.float64]:
     """Where each reading lies on the axis; NaN where that is not known."""
     if against == "time":
-        return (np.array(columns["time"], np.float64) - origin) / 3600.0
+        return np.asarray((columns["time"] - origin) / 3600.0)
     name, factor = {"charge": ("charge_mAh_cm2", 1.0), "soc": ("soc", 100.0)}[against]
-    unknown = [None] * len(columns["time"])
-    return factor * np.array(columns.get(name, unknown), np.float64)
+    unknown = np.full(len(columns["time"]), np.nan)
+    return np.asarray(factor * columns.get(name, unknown))
 
 
 def _column(scans: Sequence[Mapping[str, Any]], name: str) -> NDArray[np.float64]:

@@ -51,7 +51,9 @@ def wants(snapshot: Snapshot, choice: Choice, seen: Seen) -> Wants:
         return {}
     asked: Wants = {}
     if cell["cycler_points"] and "trend" in seen.views:
-        asked["cycler"] = Want(CyclerRequest(choice.cell, POINTS), (cell["cycler_points"],))
+        asked["cycler"] = Want(
+            CyclerRequest(choice.cell, POINTS, rows=True), (cell["cycler_points"],)
+        )
     if "events" in seen.views:
         asked["past"] = Want(EventsRequest(limit=PAST_EVENTS), (snapshot.state["engine"],))
     scan, pinned = scan_of(cell, choice), pinned_scan(cell, choice)

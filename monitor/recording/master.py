@@ -46,6 +46,9 @@ def fill_master(file: h5py.File, paths: Sequence[Path], cell: str) -> None:
         links[Path(scan.file).stem] = h5py.ExternalLink(scan.file, "/entry")
 
 
+_NAMES: dict[tuple[str, ...], tuple[str, ...]] = {}
+
+
 class _Scan(NamedTuple):
     """What the master needs of a scan's file, kept small: an experiment has hundreds. `numbers`:
     the summary's, in the order of `names`; `texts`: its texts."""
@@ -80,7 +83,7 @@ def _scan(path: Path, written_ns: int) -> _Scan:
             int(entry.attrs["scan"]),
             entry["interface/height"].shape,
             sys.intern(str(entry.attrs["length_unit"])),
-            tuple(map(sys.intern, numbers)),
+            _NAMES.setdefault(names := tuple(map(sys.intern, numbers)), names),
             np.array(list(numbers.values())),
             texts,
         )

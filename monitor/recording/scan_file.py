@@ -29,6 +29,7 @@ from monitor.records import (
 from monitor.wire.results import PIT_FIELDS, pit_columns
 
 FLUSH_EVERY_SLICES = 32
+EMPTY = np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.uint32)
 
 
 class ScanFile:
@@ -135,6 +136,9 @@ class ScanFile:
 
     def _hold_ledger(self, count: int) -> None:
         """An empty one of so many slices."""
+        if not count:
+            self._received, self._order, self._crc = EMPTY
+            return
         self._received = np.zeros(count, np.uint8)
         self._order = np.full(count, -1, np.int64)
         self._crc = np.zeros(count, np.uint32)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from monitor.errors import RecordingError
+from monitor.errors import RecordingError, SettingError
 from monitor.recording.read import Experiment, open_experiment
 from monitor.report import figures
+from monitor.report.boundaries import Laid, grain_boundaries, lay
 from monitor.report.table import as_text, numbers
 from monitor.report.views import NoFigure, Shown, all_scans
+from monitor.settings import load
+from monitor.wire.fields import plain
 
 OF_A_CELL: dict[str, Callable[[list[Shown]], Figure]] = {
     "cross_sections": figures.cross_sections,
@@ -29,14 +32,21 @@ def report(
     out: Path | None = None,
     as_json: bool = False,
     console: Console | None = None,
+    pictures: Path | None = None,
 ) -> dict[str, Any]:
     """The numbers of `report --json`. Figures go to `out` (by default `report/` in the recording).
 
     Without `as_json` the table is printed, and where each figure is or why it is not; with it
-    nothing is printed, and figures are made only where `out` is given. Raises RecordingError.
+    nothing is printed, and figures are made only where `out` is given. `pictures`: settings whose
+    cells say where pictures of grain boundaries are, in the place of those recorded. Raises
+    RecordingError; SettingError for `pictures`.
     """
     experiment = open_experiment(Path(experiment_path))
     found = numbers(experiment)
+    laid = _lay(experiment, pictures)
+    for name, one in laid.items():
+        if isinstance(one, Laid):
+            found["cells"][name]["boundaries"] = plain(one.numbers)
     say = console or Console(highlight=False, quiet=as_json)
     for name, cell in found["cells"].items():
         if cell["table"]:
@@ -44,13 +54,43 @@ def report(
         else:
             scans = len(cell["scans"])
             say.print(f"Cell {name}: {scans} scans, none of them in a discharge: no table")
+        if isinstance(picture := laid.get(name), Laid):
+            say.print(f"Cell {name}: {picture.words}", soft_wrap=True)
     if out is not None or not as_json:
-        for name, done in draw(experiment, out or experiment.path / "report").items():
+        for name, done in draw(experiment, out or experiment.path / "report", laid).items():
             say.print(f"{name}: {done}", soft_wrap=True)
     return found
 
 
-def draw(experiment: Experiment, out: Path) -> dict[str, str]:
+def _lay(experiment: Experiment, pictures: Path | None) -> dict[str, Laid | str]:
+    """By cell, its picture of grain boundaries on its map, or why there is none."""
+    chosen = experiment.settings if pictures is None else load(pictures)
+    laid: dict[str, Laid | str] = {}
+    for name, cell in experiment.cells.items():
+        recorded, asked = experiment.settings.cell(name), chosen.cell(name)
+        if recorded is None or asked is None or asked.boundaries is None:
+            continue
+        try:
+            laid[name] = lay(all_scans(cell, recorded), asked.boundaries)
+        except NoFigure as reason:
+            laid[name] = str(reason)
+        except SettingError as error:
+            if pictures is not None:
+                raise
+            laid[name] = str(error)
+    if pictures is not None and not laid:
+        raise SettingError(
+            "cells.boundaries",
+            got=f"none for {', '.join(experiment.cells)} in {pictures}",
+            expected="a picture of a cell of the recording",
+            todo="name the cell as in the recording, with image and landmarks",
+        )
+    return laid
+
+
+def draw(
+    experiment: Experiment, out: Path, laid: Mapping[str, Laid | str] | None = None
+) -> dict[str, str]:
     """Writes all figures as PNG; for each its path, or why there is none. Raises RecordingError."""
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -65,6 +105,9 @@ def draw(experiment: Experiment, out: Path) -> dict[str, str]:
         scans = cells[name] = all_scans(cell, settings)
         for what, make in OF_A_CELL.items():
             told[f"{name} {what}"] = _save(out / f"{name}_{what}.png", make, scans)
+        if picture := (laid or {}).get(name):
+            path = out / f"{name}_grain_boundaries.png"
+            told[f"{name} grain_boundaries"] = _save(path, grain_boundaries, picture)
     told["relief"] = _save(out / "relief.png", figures.relief, cells)
     return told
 

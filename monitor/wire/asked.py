@@ -30,7 +30,8 @@ def decode_request(frames: Sequence[Frame]) -> ask.Request:
 
 
 def _state(said: Fields, tag: str) -> ask.StateRequest:
-    return ask.StateRequest(said.whole("since", -1), said.text("engine", ""), tag)
+    changes = said.flag("changes", False)
+    return ask.StateRequest(said.whole("since", -1), said.text("engine", ""), tag, changes)
 
 
 def _map(said: Fields, tag: str) -> ask.MapRequest:
@@ -53,7 +54,7 @@ def _section(said: Fields, tag: str) -> ask.SectionRequest:
 
 def _cycler(said: Fields, tag: str) -> ask.CyclerRequest:
     points = said.whole("max_points", 4000, 2, ask.MAX_READINGS_ASKED)
-    return ask.CyclerRequest(said.text("cell"), points, tag)
+    return ask.CyclerRequest(said.text("cell"), points, tag, said.flag("rows", False))
 
 
 def _statistics(said: Fields, tag: str) -> ask.StatisticsRequest:

@@ -30,11 +30,13 @@ MAX_BY = 100
 
 @dataclass(frozen=True, slots=True)
 class StateRequest:
-    """Asks for the whole small state, unless `since` is still current in the same `engine`."""
+    """Asks for the whole small state, unless `since` is still current in the same `engine`; with
+    `changes`, of the scans only for those that are newer."""
 
     since: int = -1
     engine: str = ""
     tag: str = ""
+    changes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +76,12 @@ class SectionRequest:
 
 @dataclass(frozen=True, slots=True)
 class CyclerRequest:
-    """Asks for the cycler's readings, thinned to at most `max_points`."""
+    """Asks for the cycler's readings, thinned to at most `max_points`; with `rows` as one array."""
 
     cell: str
     max_points: int = 4000
     tag: str = ""
+    rows: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from monitor.wire.fields import MAX_SIDE, Fields, Frame, plain, read_object, sho
 from monitor.wire.questions import Window
 
 MAX_DIMENSIONS = 3
-REPLY_DTYPES = ("float32", "int32", "uint8", "uint16")
+REPLY_DTYPES = ("float32", "float64", "int32", "uint8", "uint16")
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,7 +177,7 @@ def _count(header: dict[str, Any], key: str) -> int:
 
 
 def _text(header: dict[str, Any], key: str, default: str | None = None) -> str:
-    """A name that can be printed, and written into any file."""
+    """A name that can be printed, and written into any file; kept once for all messages."""
     value: str = _get(header, key, str) if default is None or key in header else default
     if len(value) > MAX_NAME or not value.isprintable():
         raise BadMessage(
@@ -185,7 +185,7 @@ def _text(header: dict[str, Any], key: str, default: str | None = None) -> str:
             f"slices: {key} is {_short(value)}, expected up to {MAX_NAME} printable characters; "
             "dropped",
         )
-    return value
+    return sys.intern(value)
 
 
 def _short(value: object) -> str:

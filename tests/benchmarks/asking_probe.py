@@ -52,7 +52,7 @@ class Screen:
         if now >= self._state_due and "state" not in flying:
             state = self._inbox.state
             since, engine = (state["version"], state["engine"]) if state else (-1, "")
-            self._send("state", Want(StateRequest(since, engine)), now)
+            self._send("state", Want(StateRequest(since, engine, changes=True)), now)
             self._state_due = now + POLL_S
         for name, want in self._wants.items():
             known, at = self._asked.get(name, (None, 0.0))

@@ -4,7 +4,8 @@ import threading
 
 import pytest
 
-from monitor.engine.happenings import MAX_ALARMS, MAX_KEPT, Happening, Happenings, select
+from monitor.engine.happenings import MAX_ALARMS, MAX_KEPT, Happening, Happenings
+from monitor.engine.pages import PER_PAGE
 from monitor.errors import PitwatchError
 from monitor.records import Acknowledgement, Event, OperatorNote, OperatorRequest, PolicyChange
 from monitor.wire.questions import EventsRequest
@@ -190,8 +191,11 @@ def test_what_is_kept_is_bounded():
     kept = Happenings()
     for n in range(1, MAX_KEPT + 101):
         kept.add(Happening(n, n, "alarm", "A", b"{}"), 0.0, {"text": "x"})
-    assert len(kept.all()) == MAX_KEPT
-    assert len(select(kept.all(), EventsRequest(limit=1000))) == 1001, "one more: there are more"
+    assert MAX_KEPT <= len(kept) < MAX_KEPT + PER_PAGE
+    assert len(kept.select(EventsRequest(limit=1000))) == 1001, "one more: there are more"
+    assert len(kept.select(EventsRequest(limit=2 * MAX_KEPT))) == len(kept)
+    oldest = kept.select(EventsRequest(limit=1000, before=MAX_KEPT + 101 - len(kept)))
+    assert oldest == []
     assert len(kept.since(MAX_KEPT + 90)) == 10
     assert not kept.waits("A", MAX_KEPT + 100 - MAX_ALARMS)
     assert kept.waits("A", MAX_KEPT + 101 - MAX_ALARMS)
@@ -201,7 +205,7 @@ def test_events_of_damaged_recordings_cost_nothing():
     kept = Happenings()
     kept.add(Happening(1, 1, "alarm_acknowledged", "A", b"{}"), 0.0, {"alarm": [1]})
     kept.add(Happening(2, None, "scan_request", "A", b"{}"), 0.0, {})
-    assert len(select(kept.all(), EventsRequest(before=5))) == 2
+    assert len(kept.select(EventsRequest(before=5))) == 2
 
 
 def test_events_can_be_asked_for_while_they_come(desk):

@@ -6,7 +6,7 @@ import pytest
 from monitor.gui import inbox as module
 from monitor.gui.inbox import Inbox
 from monitor.gui.model import Want
-from monitor.wire.questions import MapRequest
+from monitor.wire.questions import CyclerRequest, MapRequest
 
 
 @pytest.fixture
@@ -67,3 +67,17 @@ def test_an_answer_that_no_view_wants_any_more_is_left_out(clock):
     box.keep({"labels": want})
     box.answer("labels", want, {"type": "map"}, np.ones((3, 3), np.int32))
     assert "rims" in box.snapshot().answers["labels"].header
+
+
+def test_readings_are_named_and_what_is_none_costs_nothing():
+    box = Inbox("tcp://x")
+    want = Want(CyclerRequest("A", rows=True))
+    box.keep({"cycler": want})
+    head, table = {"type": "cycler", "names": ["time", "current_mA"]}, np.array([[1.0, 2], [0, 5]])
+    box.answer("cycler", want, dict(head), table)
+    told = box.snapshot().answers["cycler"].header["columns"]
+    np.testing.assert_array_equal(told["current_mA"], [0, 5])
+    for bad in (None, np.ones((3, 2)), 5):
+        box.answer("cycler", want, dict(head), bad)
+    assert box.snapshot().bad_replies == 3
+    assert box.snapshot().answers["cycler"].header["columns"] is told

@@ -19,8 +19,10 @@ from typing import Any
 
 import numpy as np
 
+from monitor.gui.changes import merged
 from monitor.processes import free_addresses
 from monitor.settings import load
+from monitor.wire.questions import StateRequest
 from tests.kills.beamline import CELLS, Beamline
 from tests.kills.run import Engine
 from tests.system.running import scans_done, write_config
@@ -41,10 +43,21 @@ class Watch:
 
     def __init__(self, engine: Engine, screens: list[subprocess.Popen[bytes]]) -> None:
         self._engine, self._screens = engine, screens
+        self._state: dict[str, Any] | None = None
         self.rows: list[dict[str, float]] = []
 
-    def sample(self, state: dict[str, Any]) -> int:
+    def _ask(self) -> dict[str, Any]:
+        """The state, asked for as a screen does: what changed."""
+        known = self._state or {"version": -1, "engine": ""}
+        request = StateRequest(known["version"], known["engine"], changes=True)
+        told = self._engine.watcher.ask(request)[0]
+        if not told.get("unchanged"):
+            self._state = merged(self._state, told)
+        return {**(self._state or {}), "recorder": told["recorder"]}
+
+    def sample(self) -> int:
         """Takes a sample; returns how many scans are done."""
+        state = self._ask()
         done = sum(len(scans_done(state, cell)) for cell in CELLS)
         row = {
             "done": float(done),
@@ -87,7 +100,7 @@ def soak(folder: Path, scans: int, scan_s: float) -> dict[str, Any]:
         time.sleep(12)
         screens[2].send_signal(signal.SIGSTOP)
         beamline.begin()
-        while watch.sample(engine.watcher.state()) < scans * len(CELLS):
+        while watch.sample() < scans * len(CELLS):
             time.sleep(SAMPLE_S)
     finally:
         screens[2].send_signal(signal.SIGCONT)

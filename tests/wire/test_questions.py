@@ -15,12 +15,14 @@ from monitor.wire.fields import MAX_SIDE, to_json
 CORNERS = ((1.5, -2.0), (30.0, 40.25))
 REQUESTS = [
     ask.StateRequest(12, "abc", "s"),
+    ask.StateRequest(12, "abc", changes=True),
     ask.MapRequest("A", 3, "removal", (0, 10, 5, 20), (600, 800), 1, 3.0, "t"),
     ask.MapRequest("A", None, "height"),
     ask.PitsRequest("A", 3),
     ask.SectionRequest("A", None, "y", 17),
     ask.SectionRequest("A", 2, "x", 4, (100, 200), "cut"),
     ask.CyclerRequest("B", 500),
+    ask.CyclerRequest("B", rows=True),
     ask.StatisticsRequest("A", None, "height"),
     ask.StatisticsRequest("A", 4, "removal", "ellipse", CORNERS, 64, -1.0, 2.5, 0, 3.0, "s"),
     ask.StatisticsRequest("A", 4, "running", "polygon", (*CORNERS, (0.0, 9.0)), 512),
@@ -88,6 +90,7 @@ WRONG = [
     {"type": "cycler", "cell": "A", "max_points": 0},
     {"type": "cycler", "cell": "A", "max_points": 10**9},
     {"type": "state", "since": True},
+    {"type": "state", "changes": 1},
     {"type": ["map"]},
     STATISTICS | {"kind": "circle"},
     STATISTICS | {"points": [[0, 0], [1, 1]]},

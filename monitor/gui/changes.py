@@ -1,0 +1,87 @@
+"""The engine's state put together from what it told: first all scans, then those that are new.
+
+Scans stay for the whole experiment, with more than a hundred facts each, so they are kept small.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
+from typing import Any
+
+State = Mapping[str, Any]
+Kind = type[float] | type[int] | type[object] | None
+Places = dict[str, tuple[Kind, int]]
+EXACT = 2**53
+_PLACES: dict[tuple[tuple[str, Kind], ...], Places] = {}
+
+
+def merged(old: State | None, told: State) -> dict[str, Any]:
+    """The state now. `told` is whole, or bears `changes`: then what it says of a scan takes the
+    place of what was known of it, and all other scans of `old` stay."""
+    cells = {}
+    for name, cell in told["cells"].items():
+        known = old["cells"].get(name, {}) if old and told.get("changes") else {}
+        cells[name] = {**cell, "scans": _scans(known.get("scans", ()), cell.get("scans", ()))}
+    return {**told, "cells": cells}
+
+
+def _scans(known: Iterable[State], new: Iterable[State]) -> list[State]:
+    """All of a cell, in the order of time."""
+    scans = {(scan["run"], scan["scan"]): scan for scan in known}
+    scans |= {(scan["run"], scan["scan"]): Facts(scan) for scan in new}
+    return sorted(scans.values(), key=lambda scan: float(scan["start_time"] or 0.0))
+
+
+class Facts(Mapping[str, Any]):
+    """A dict that is not changed any more: where things lie is shared with all others that are made
+    alike, and numbers lie in a row. A fifth of the memory, for a scan's facts."""
+
+    __slots__ = ("_numbers", "_others", "_places")
+
+    def __init__(self, facts: State) -> None:
+        kinds = tuple((sys.intern(key), _kind(value)) for key, value in facts.items())
+        if kinds not in _PLACES:
+            _PLACES[kinds] = _places(kinds)
+        self._places = _PLACES[kinds]
+        self._numbers = array("d", [facts[key] for key, kind in kinds if kind in (float, int)])
+        self._others = tuple(_shared(facts[key]) for key, kind in kinds if kind is object)
+
+    def __getitem__(self, key: str) -> Any:
+        kind, at = self._places[key]
+        if kind is object:
+            return self._others[at]
+        if kind is None:
+            return None
+        return int(self._numbers[at]) if kind is int else self._numbers[at]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+def _kind(value: Any) -> Kind:
+    """How it is kept."""
+    if value is None or type(value) is float:
+        return None if value is None else float
+    return int if type(value) is int and abs(value) <= EXACT else object
+
+
+def _places(kinds: tuple[tuple[str, Kind], ...]) -> Places:
+    numbers, others = count(), count()
+    return {
+        key: (kind, next(others if kind is object else numbers) if kind else 0)
+        for key, kind in kinds
+    }
+
+
+def _shared(value: Any) -> Any:
+    if isinstance(value, str):
+        return sys.intern(value)
+    if isinstance(value, list):
+        return tuple(_shared(item) for item in value)
+    return value

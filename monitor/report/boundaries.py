@@ -1,0 +1,158 @@
+"""Do pits sit on grain boundaries? A picture of them is placed on the map of a recording."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+from numpy.typing import NDArray
+
+from monitor.core import boundaries as core
+from monitor.errors import SettingError
+from monitor.report.views import PURPLE_WHITE, NoFigure, Shown, first_discharge, show_map, spread
+from monitor.settings import BoundarySettings
+
+MOST_DRAWN = 0.5
+"""Where more than this share of a picture is boundary, bright and dark are mixed up."""
+LINE, PIT, CHANCE = "#111111", "#e07a1f", "#5b2a86"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Laid:
+    """A picture on the map of a scan, and what it says of that scan's pits.
+
+    `drawn`, `seen`: (ny, nx), boundaries and where a pit could have been counted; `places`: (n, 2)
+    of the pits that count, (y, x) in µm.
+    """
+
+    shown: Shown
+    drawn: NDArray[np.bool_]
+    seen: NDArray[np.bool_]
+    places: NDArray[np.float64]
+    residual_um: float
+    found: core.Attraction
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """JSON-ready; NaN where the landmarks leave nothing to judge them by."""
+        scan = {"scan": self.shown.scan.number, "landmark_residual_um": self.residual_um}
+        return {**scan, **asdict(self.found)}
+
+    @property
+    def words(self) -> str:
+        """One line."""
+        found = self.found
+        return (
+            f"{found.pits} pits of scan {self.shown.scan.number} are {found.mean_um:.1f} µm from "
+            f"the nearest grain boundary on average, places at random {found.random_mean_um:.1f} "
+            f"µm: ratio {found.ratio:.2f}, p = {found.p_value:.3g} ({found.draws} draws)"
+        )
+
+
+def read_picture(path: Path, lines: str) -> NDArray[np.bool_]:
+    """(rows, columns), true on a boundary: brighter (or darker) than the middle of its greys.
+
+    PNG or TIFF, grey or in colours. Raises SettingError where it cannot be a picture of boundaries.
+    """
+    expected = "a PNG or TIFF picture of grain boundaries"
+    try:
+        is_tiff = path.suffix.lower() in (".tif", ".tiff")
+        picture = np.asarray(tifffile.imread(path) if is_tiff else imread(path), np.float64)
+    except Exception as error:  # decoders raise whatever they like
+        why = f"check the path ({type(error).__name__}: {error})"
+        raise SettingError("boundaries.image", got=str(path), expected=expected, todo=why) from None
+    if picture.ndim == 3 and picture.shape[2] in (2, 3, 4):
+        picture = picture[..., : 1 if picture.shape[2] == 2 else 3].mean(axis=2)
+    if picture.ndim != 2 or not picture.size or not np.isfinite(picture).all():
+        shape = f"{path} of shape {picture.shape}"
+        todo = "save it as one grey picture"
+        raise SettingError("boundaries.image", got=shape, expected=expected, todo=todo)
+    middle = 0.5 * (picture.min() + picture.max())
+    drawn: NDArray[np.bool_] = picture > middle if lines == "bright" else picture < middle
+    share = float(drawn.mean())
+    if not 0.0 < share <= MOST_DRAWN:
+        raise SettingError(
+            "boundaries.lines",
+            got=lines,
+            expected=f"the minority of the picture, not {100 * share:.0f} % of it",
+            todo='say "dark" for dark lines on a bright ground, "bright" for the reverse',
+        )
+    return drawn
+
+
+def lay(scans: Sequence[Shown], asked: BoundarySettings) -> Laid:
+    """The picture on the last scan of the first discharge. Raises NoFigure where there are no pits
+    to judge, SettingError for a picture or landmarks that are of no use."""
+    if not (candidates := first_discharge(scans)):
+        raise NoFigure("no scan is whole")
+    shown = candidates[-1]
+    if shown.unit != "µm":
+        raise NoFigure("the voxel size is unknown, so landmarks in µm have no place on the map")
+    if shown.voxel[1] != shown.voxel[2]:
+        raise NoFigure("pixels of the map are not square")
+    picture = read_picture(Path(asked.image), asked.lines)
+    marks = np.array(asked.landmarks, np.float64)
+    try:
+        placement = core.by_landmarks(marks[:, :2], marks[:, 2:])
+    except ValueError as error:
+        raise SettingError(
+            "boundaries.landmarks",
+            got=f"{len(marks)} landmarks",
+            expected="three or more places, not on one line",
+            todo=str(error),
+        ) from None
+    removal, pixel_um = shown.map("removal"), shown.voxel[1]
+    pits, born = shown.scan.pits(), -1
+    if asked.shift_by_scan is not None:
+        born = asked.shift_by_scan
+        first = next((scan for scan in scans if scan.scan.number == born), None)
+        labels = None if first is None else first.scan.map("pit_labels")
+        if labels is None or not labels.any():
+            raise NoFigure(f"shift_by_scan: scan {born} shows no pits to move the picture by")
+        placement = core.by_correlation(picture, labels > 0, placement, pixel_um)
+    drawn, seen = core.on_map(picture, placement, (removal.shape[0], removal.shape[1]), pixel_um)
+    seen &= np.isfinite(removal)
+    counted = pits["first_scan"] > born if born >= 0 else np.ones(len(pits["id"]), np.bool_)
+    places = np.column_stack((pits["y_um"], pits["x_um"]))[counted]
+    found = core.attraction(places, drawn, pixel_um, seen=seen, near_um=asked.near_um)
+    if found is None:
+        raise NoFigure(f"scan {shown.scan.number} has no pit where the picture lies")
+    return Laid(shown, drawn, seen, places, placement.residual_um, found)
+
+
+def grain_boundaries(laid: Laid | str) -> Figure:
+    """The map with boundaries and pits, and how far pits and places at random are from them; a
+    text is why there is none."""
+    if isinstance(laid, str):
+        raise NoFigure(laid)
+    made = Figure(figsize=(9.0, 4.2), dpi=150, layout="constrained")
+    left, right = made.subplots(1, 2, width_ratios=(1.2, 1.0))
+    removal, (_, dy, dx) = laid.shown.map("removal"), laid.shown.voxel
+    image = show_map(left, laid.shown, removal, PURPLE_WHITE.reversed(), spread([removal]))
+    made.colorbar(image, ax=left, shrink=0.85, aspect=25).set_label("removal / µm")
+    rows, columns = np.nonzero(laid.drawn)
+    size = max(0.05, 30.0 / max(laid.drawn.shape))
+    left.scatter(columns * dx, rows * dy, s=size, c=LINE, marker="s", linewidths=0)
+    left.scatter(laid.places[:, 1], laid.places[:, 0], s=26, edgecolors=PIT, facecolors="none")
+    left.set_xlim(-0.5 * dx, (removal.shape[1] - 0.5) * dx)
+    left.set_ylim(-0.5 * dy, (removal.shape[0] - 0.5) * dy)
+    own, anywhere = core.distances(laid.places, laid.drawn, dy, laid.seen)
+    widest = max(float(own.max()), float(np.percentile(anywhere, 99.5)), dy)
+    for values, colour, name in ((anywhere, CHANCE, "anywhere"), (own, PIT, "pits")):
+        right.ecdf(values, color=colour, label=f"{name}, mean {values.mean():.1f} µm")
+    right.set_xlim(0.0, widest)
+    right.set_xlabel("distance to the nearest grain boundary / µm")
+    right.set_ylabel("share that is nearer")
+    right.legend(fontsize=8, frameon=False)
+    right.set_title(
+        f"{laid.found.pits} pits · ratio {laid.found.ratio:.2f} · p = {laid.found.p_value:.3g}",
+        fontsize=9,
+    )
+    made.suptitle("Black: grain boundaries as placed; orange: pits that count", fontsize=10)
+    return made
