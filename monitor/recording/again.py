@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 from monitor.recording import layout, read, resume
-from monitor.recording.scan_file import ScanFile
 from monitor.recording.write import PREVIEWS, CellFiles, ExperimentWriter, Message, attempt
 from monitor.records import CyclerDocument, Event, ScanEnd, ScanResult, ScanStart, SliceFrame
 from monitor.settings import Settings
@@ -48,7 +47,7 @@ class ResumedWriter(ExperimentWriter):
         """The file of a scan that was being written is written again; finished ones stay."""
         if isinstance(record, ScanStart):
             cell = self._cells.get(record.key.cell)
-            if cell is None or record.key in cell.done:
+            if cell is None or cell.has_ended(record.key):
                 return
             number = record.key.scan
             while self._taken(cell, number, record):
@@ -70,15 +69,12 @@ class ResumedWriter(ExperimentWriter):
 
     def _is_whole(self, result: ScanResult) -> bool:
         cell = self._cells[result.key.cell]
-        return result.key not in cell.open and result.key not in cell.done
+        return result.key not in cell.open and not cell.has_ended(result.key)
 
     def _keep_whole(self, result: ScanResult) -> None:
         """A finished scan that is on the disk."""
         cell, number = self._cells[result.key.cell], result.key.scan
         while self._taken(cell, number, result.start):
             number += 1
-        path = cell.folder / layout.scan_name(number)
-        scan = ScanFile(path, result.start, keep_slices=self._settings.experiment.record_slices)
-        scan.finished = True
-        cell.done[result.key] = scan
+        cell.done[result.key] = layout.scan_name(number)
         self.scans_written += 1

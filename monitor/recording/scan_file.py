@@ -35,10 +35,13 @@ EMPTY = np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.uint32)
 class ScanFile:
     """Writes the file of one scan, made at the first need, so that a full disk costs a try."""
 
-    def __init__(self, path: Path, start: ScanStart, *, keep_slices: bool) -> None:
+    def __init__(
+        self, path: Path, start: ScanStart, *, keep_slices: bool, finished: bool = False
+    ) -> None:
+        """`finished`: it is whole, and may be written again."""
         self.path = path
         self.start = start
-        self.finished = False
+        self.finished = finished
         self._keep_slices = keep_slices
         self._file: h5py.File | None = None
         self._laid_out = False

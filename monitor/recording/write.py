@@ -82,15 +82,32 @@ class _Refused(Exception):
 
 @dataclass
 class CellFiles:
-    """What is open and what is done of one cell."""
+    """The scans of one cell: `open`, they still run; `waiting`, their results are not on the disk
+    yet; `done`, the names of the files of those that are whole."""
 
     folder: Path
     open: dict[ScanKey, ScanFile] = field(default_factory=dict)
     streams: dict[ScanKey, set[str]] = field(default_factory=dict)
-    done: dict[ScanKey, ScanFile] = field(default_factory=dict)
+    waiting: dict[ScanKey, ScanFile] = field(default_factory=dict)
+    done: dict[ScanKey, str] = field(default_factory=dict)
     readings: list[CyclerReading] = field(default_factory=list)
     last_time: float = float("-inf")
     master_due: bool = False
+
+    def has_ended(self, key: ScanKey) -> bool:
+        """Whether its results have come."""
+        return key in self.waiting or key in self.done
+
+    def newest(self, number: int | None) -> ScanFile | Path | None:
+        """The newest scan, or the newest of this number; its path where it is whole."""
+        files: dict[ScanKey, ScanFile | str] = {**self.done, **self.waiting, **self.open}
+        fitting = [file for key, file in files.items() if number is None or key.scan == number]
+        if not fitting:
+            return None
+        file = fitting[-1]
+        if isinstance(file, ScanFile):
+            return file.path if file.finished else file
+        return self.folder / file
 
 
 def create_experiment(settings: Settings, data_dir: Path) -> Path:
@@ -208,7 +225,7 @@ class ExperimentWriter:
         """Ends the recording; a scan that was not finished stays a readable `.part`."""
         errors = self.flush()
         for cell in self._cells.values():
-            for scan in (*cell.open.values(), *cell.done.values()):
+            for scan in (*cell.open.values(), *cell.waiting.values()):
                 if not scan.finished:
                     attempt(errors, scan.close)
         attempt(errors, self._journal.close)
@@ -218,13 +235,13 @@ class ExperimentWriter:
         """Vertical cut of the running or a finished scan. Raises RecordingError."""
         if not self._settings.experiment.record_slices:
             raise RecordingError("slices are not recorded: there is no cross-section")
-        scan = self._scan(name, number)
+        scan = self._newest(name, number)
         if scan is None:
             which = "it has no scan yet" if number is None else f"scan {number} is not recorded"
             raise RecordingError(f"no cross-section of cell {name}: {which}")
         try:
-            if scan.finished:
-                return read.Scan(scan.path).section(axis, index)
+            if isinstance(scan, Path):
+                return read.Scan(scan).section(axis, index)
             plane = scan.section(axis, index)
         except IndexError as error:
             raise RecordingError(f"no cross-section of cell {name}: {error}") from None
@@ -234,10 +251,8 @@ class ExperimentWriter:
 
     def stored_map(self, name: str, number: int, map_name: str) -> NDArray[Any] | None:
         """A map of a finished scan; None where there is none."""
-        scan = self._scan(name, number)
-        if scan is None or not scan.finished:
-            return None
-        return read.Scan(scan.path).map(map_name)
+        scan = self._newest(name, number)
+        return read.Scan(scan).map(map_name) if isinstance(scan, Path) else None
 
     # --- journal and slices ---------------------------------------------------------------------
 
@@ -283,7 +298,7 @@ class ExperimentWriter:
 
     def _start(self, start: ScanStart) -> Mapping[str, Any]:
         cell = self._cells.get(start.key.cell)
-        if cell is None or start.key in cell.done:
+        if cell is None or cell.has_ended(start.key):
             return {}
         if start.key not in cell.open:
             while len(cell.open) >= MAX_OPEN_SCANS:
@@ -301,7 +316,7 @@ class ExperimentWriter:
     def _free_path(self, cell: CellFiles, number: int) -> Path:
         """Another run may count its scans from 0 again: then the next free number is taken. A part
         that was left unfinished keeps its name too."""
-        taken = {scan.path for scan in (*cell.open.values(), *cell.done.values())}
+        taken = {scan.path for scan in (*cell.open.values(), *cell.waiting.values())}
         while (path := cell.folder / layout.scan_name(number)) in taken or (
             path.exists() or path.with_name(path.name + layout.PART).exists()
         ):
@@ -318,13 +333,9 @@ class ExperimentWriter:
                 return cell.open[key]
         return None
 
-    def _scan(self, name: str, number: int | None) -> ScanFile | None:
+    def _newest(self, name: str, number: int | None) -> ScanFile | Path | None:
         cell = self._cells.get(name)
-        if cell is None:
-            return None
-        scans = [*cell.done.values(), *cell.open.values()]
-        fitting = [scan for scan in scans if number is None or scan.start.key.scan == number]
-        return fitting[-1] if fitting else None
+        return None if cell is None else cell.newest(number)
 
     # --- results ----------------------------------------------------------------------------------
 
@@ -345,15 +356,18 @@ class ExperimentWriter:
 
     def _finish(self, result: ScanResult) -> None:
         cell = self._cells[result.key.cell]
-        scan = cell.open.get(result.key) or cell.done.get(result.key)
+        scan = cell.open.get(result.key) or cell.waiting.get(result.key)
         if scan is None:
-            path = self._free_path(cell, result.key.scan)
+            name = cell.done.get(result.key)
+            path = cell.folder / name if name else self._free_path(cell, result.key.scan)
             keep = self._settings.experiment.record_slices
-            scan = ScanFile(path, result.start, keep_slices=keep)
+            scan = ScanFile(path, result.start, keep_slices=keep, finished=name is not None)
         if result.key in cell.open:
             self._forget(cell, result.key)
-        cell.done[result.key] = scan
+        cell.waiting[result.key] = scan
         scan.finish(result)
+        del cell.waiting[result.key]
+        cell.done[result.key] = scan.path.name
         self.scans_written += 1
         cell.master_due = True
         self._journal.flush()

@@ -235,7 +235,7 @@ def test_what_could_not_be_written_again_is_kept(tmp_path, monkeypatch):
     def full(self, frame):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("monitor.recording.again.ScanFile.add", full)
+    monkeypatch.setattr("monitor.recording.scan_file.ScanFile.add", full)
     folder, _ = gone_on_with(broken, [])
     (kept,) = folder.rglob("*.kept")
     with h5py.File(kept, "r", libver="latest", swmr=True) as file:
