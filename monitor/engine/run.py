@@ -133,7 +133,7 @@ class Engine:
         while not stop.is_set():
             for received in self._source.take(ASKING_MS if self._is_asking else POLL_MS):
                 self._handle(received)
-                if self._resender is not None and self._session.pressed:
+                if self._resender is not None and self._session.slices.pressed:
                     self._hold(self._resender, stop)
             self._recover()
             if self._requester is not None:
@@ -162,7 +162,7 @@ class Engine:
         up, it is waited for, a moment."""
         end = time.monotonic() + HOLD_S
         self._recover()
-        while self._session.pressed and resender.is_expecting and not stop.wait(HOLD_STEP_S):
+        while self._session.slices.pressed and resender.is_expecting and not stop.wait(HOLD_STEP_S):
             self._recover()
             if time.monotonic() > end:
                 return
@@ -175,7 +175,7 @@ class Engine:
             self._handle(received)
         session = self._session
         for quiet in self._resender.look(
-            session.lacking, session.unknown, session.resend_addresses
+            session.slices.lacking, session.slices.unknown, session.slices.resend_addresses
         ):
             self._handle(Received("slices", None, quiet))
 
@@ -188,12 +188,12 @@ class Engine:
         for trouble in self._recorder.troubles() if self._recorder is not None else ():
             self._handle(Received("recording", None, trouble))
         now, session = time.monotonic(), self._session
-        for change in self._silences.look(session.unfinished, now, session.overdue):
+        for change in self._silences.look(session.slices.unfinished, now, session.overdue):
             self._handle(Received(change.feed, None, change))
-        waiting, feeds = self._session.waiting, self._settings.feeds
+        waiting, feeds = self._session.slices.waiting, self._settings.feeds
         busy = self._resender.busy_cells if self._resender is not None else set()
-        busy = busy | self._session.held
-        for cell in self._session.unfinished:
+        busy = busy | self._session.slices.held
+        for cell in self._session.slices.unfinished:
             silence = time.monotonic() - self._last_slice.get(cell, 0.0)
             if silence > feeds.give_up_s:
                 self._handle(Received("slices", None, FeedQuiet(cell=cell, given_up=True)))
@@ -260,7 +260,7 @@ class Engine:
         self._publisher.update(
             outputs,
             feeds=self._session.feeds,
-            running=self._session.running,
+            running=self._session.slices.running,
             cycler=self._session.cycler,
             recorder=self._recorder.status if self._recorder else None,
             points=points,

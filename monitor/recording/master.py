@@ -61,10 +61,6 @@ class _Scan(NamedTuple):
     numbers: NDArray[np.float64]
     texts: Mapping[str, bytes]
 
-    @property
-    def summary(self) -> dict[str, float | bytes]:
-        return {**dict(zip(self.names, self.numbers.tolist(), strict=True)), **self.texts}
-
 
 @lru_cache(maxsize=4096)
 def _scan(path: Path, written_ns: int) -> _Scan:
@@ -140,16 +136,26 @@ def _summary(entry: h5py.Group, scans: list[_Scan]) -> None:
     group = entry.create_group("summary")
     group.attrs["NX_class"] = "NXcollection"
     _numbers(group, "scan", [scan.number for scan in scans], "1")
-    summaries = [scan.summary for scan in scans]
-    for key in dict.fromkeys(key for summary in summaries for key in summary):
-        missing = layout.stored_scalar(key, None)
-        column = [summary.get(key, missing) for summary in summaries]
-        if any(isinstance(value, bytes) for value in column):
-            text = [value if isinstance(value, bytes) else b"" for value in column]
-            group.create_dataset(key, data=np.array(text, f"S{layout.TEXT_BYTES}"))
-            group[key].attrs["units"] = ""
-        else:
-            _numbers(group, key, column, layout.units_of(key))
+    alike: dict[tuple[str, ...], list[int]] = {}
+    for row, scan in enumerate(scans):
+        alike.setdefault(scan.names, []).append(row)
+    tables = [(names, rows, _table(scans, rows)) for names, rows in alike.items()]
+    texts = dict.fromkeys(key for scan in scans for key in scan.texts)
+    for key in texts:
+        words = [scan.texts.get(key, b"") for scan in scans]
+        group.create_dataset(key, data=np.array(words, f"S{layout.TEXT_BYTES}"))
+        group[key].attrs["units"] = ""
+    for key in dict.fromkeys(key for names in alike for key in names if key not in texts):
+        column = np.full(len(scans), np.nan)
+        for names, rows, table in tables:
+            if key in names:
+                column[rows] = table[:, names.index(key)]
+        _numbers(group, key, column, layout.units_of(key))
+
+
+def _table(scans: list[_Scan], rows: list[int]) -> NDArray[np.float64]:
+    """(rows, names) of scans whose numbers have the same names."""
+    return np.array([scans[row].numbers for row in rows])
 
 
 def _numbers(group: h5py.Group, name: str, values: Any, units: str) -> None:

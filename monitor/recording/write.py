@@ -46,6 +46,9 @@ from monitor.settings import Settings, as_table
 PACKAGES = ("pitwatch", "numpy", "numba", "h5py", "hdf5plugin", "pyzmq")
 PREVIEWS = frozenset({"scan_progress", "heartbeat", "maps"})
 MAX_OPEN_SCANS = 8
+MASTER_EVERY_S = 5.0
+"""A master is written at once, unless the one before is newer than this: with hundreds of scans
+it takes 50 ms."""
 MAX_READINGS_WAITING = 100_000
 MAX_RESULTS_BYTES = 2**29
 
@@ -93,6 +96,7 @@ class CellFiles:
     readings: list[CyclerReading] = field(default_factory=list)
     last_time: float = float("-inf")
     master_due: bool = False
+    master_at: float = float("-inf")
 
     def has_ended(self, key: ScanKey) -> bool:
         """Whether its results have come."""
@@ -203,9 +207,9 @@ class ExperimentWriter:
                     attempt(errors, lambda line=request: self._event(line, line["cell"]))
         return errors
 
-    def flush(self) -> list[OSError]:
+    def flush(self, *, last: bool = False) -> list[OSError]:
         """Hands running scans, the journal and the cycler's readings to the system, and what waits
-        for room on the disk."""
+        for room on the disk or, unless this is the `last` time, for its turn."""
         errors: list[OSError] = []
         for cell in self._cells.values():
             for scan in cell.open.values():
@@ -218,12 +222,12 @@ class ExperimentWriter:
             if cell.readings:
                 attempt(errors, lambda cell=cell: self._write_readings(cell))
             if cell.master_due:
-                attempt(errors, lambda cell=cell: self._write_master(cell))
+                attempt(errors, lambda cell=cell: self._write_master(cell, last=last))
         return errors
 
     def close(self) -> list[OSError]:
         """Ends the recording; a scan that was not finished stays a readable `.part`."""
-        errors = self.flush()
+        errors = self.flush(last=True)
         for cell in self._cells.values():
             for scan in (*cell.open.values(), *cell.waiting.values()):
                 if not scan.finished:
@@ -374,10 +378,12 @@ class ExperimentWriter:
         self._write_master(cell)
 
     @staticmethod
-    def _write_master(cell: CellFiles) -> None:
+    def _write_master(cell: CellFiles, *, last: bool = False) -> None:
+        if not last and time.monotonic() < cell.master_at + MASTER_EVERY_S:
+            return
         room.need(cell.folder, leave=room.LAST_BYTES)
         write_master(cell.folder, cell.folder.name)
-        cell.master_due = False
+        cell.master_due, cell.master_at = False, time.monotonic()
 
     @staticmethod
     def _forget(cell: CellFiles, key: ScanKey) -> ScanFile:

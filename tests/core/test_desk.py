@@ -160,7 +160,7 @@ def test_what_there_is_nothing_to_do_about_is_said_and_counted():
     ]  # fmt: skip
     told = [event.data["bad_kind"] for event in fed(session, wrong)]
     assert told == ["unknown_cell", "unknown_cell", "unknown_cell", "no_alarm"]
-    assert session._bad["operator"] == {"unknown_cell": 5, "no_alarm": 1}
+    assert session._out.bad["operator"] == {"unknown_cell": 5, "no_alarm": 1}
 
 
 # --- alarms ---------------------------------------------------------------------------------------

@@ -482,12 +482,12 @@ def test_an_operator_s_wish_becomes_a_request_that_can_be_told_from_the_next():
 def test_what_is_under_way_can_be_asked_for():
     session = Session(settings())
     begin, *slices, _ = scan_records(0)
-    assert session.running == {"A": None}
+    assert session.slices.running == {"A": None}
     run([begin, *slices[:10]], session)
-    assert session.running["A"]["received"] == 10
-    assert session.running["A"]["slices"] == SHAPE[0]
+    assert session.slices.running["A"]["received"] == 10
+    assert session.slices.running["A"]["slices"] == SHAPE[0]
     json_ready(session.feeds)
-    assert not session.waiting
+    assert not session.slices.waiting
 
 
 def json_ready(value):
@@ -499,20 +499,20 @@ def test_silence_of_one_cell_ends_only_its_own_scans():
     holed = without(scan_records(0), 0, 1, 2)
     session = Session(both)
     run(holed, session)
-    assert session.waiting == ["A"]
+    assert session.slices.waiting == ["A"]
     assert not finals(run([FeedQuiet(cell="B")], session))
     assert len(finals(run([FeedQuiet(cell="A")], session))) == 1
-    assert session.waiting == []
+    assert session.slices.waiting == []
 
 
 def test_a_scan_whose_end_was_not_heard_is_finished_when_its_cell_is_given_up():
     *begun, _ = scan_records(0)
     session = Session(settings())
     run(begun[:-5], session)
-    assert session.unfinished == ["A"] and session.waiting == []
+    assert session.slices.unfinished == ["A"] and session.slices.waiting == []
     assert not finals(run([FeedQuiet(cell="A")], session))
     (result,) = finals(run([FeedQuiet(cell="A", given_up=True)], session))
-    assert not result.complete and session.unfinished == []
+    assert not result.complete and session.slices.unfinished == []
 
 
 def test_few_measurable_columns_raise_an_alarm():

@@ -138,29 +138,29 @@ class Network(RuleBasedStateMachine):
     def answer(self, share: float, seed: int, *, silent: bool) -> None:
         """`silent`: nothing comes by itself any more, and all is asked for."""
         chance = np.random.default_rng(seed)
-        for unknown in self.session.unknown:
+        for unknown in self.session.slices.unknown:
             if unknown not in self.headless:
                 header = SENT[unknown.cell, unknown.scan][0]
                 self.feed(replace(header, recovered=True))
-        for lacking in self.session.lacking:
+        for lacking in self.session.slices.lacking:
             records = SENT[lacking.key.cell, lacking.key.scan]
             for frame in lacking.all if lacking.over or silent else lacking.lost:
                 if chance.random() < share:
                     self.feed(replace(records[1 + frame], recovered=True))
 
-    @precondition(lambda self: self.session.lacking)
+    @precondition(lambda self: self.session.slices.lacking)
     @rule(place=st.integers(0, 5))
     def give_up(self, place: int) -> None:
         """Nobody has what a scan lacks."""
-        lacking = self.session.lacking[place % len(self.session.lacking)].key
+        lacking = self.session.slices.lacking[place % len(self.session.slices.lacking)].key
         self.given_up.add((lacking.cell, lacking.scan))
         self.feed(FeedQuiet(cell=lacking.cell, run=lacking.run, scan=lacking.scan))
 
-    @precondition(lambda self: self.session.unknown)
+    @precondition(lambda self: self.session.slices.unknown)
     @rule(place=st.integers(0, 5))
     def give_up_a_header(self, place: int) -> None:
         """Nobody has the header of a scan of which something has come."""
-        unknown = self.session.unknown[place % len(self.session.unknown)]
+        unknown = self.session.slices.unknown[place % len(self.session.slices.unknown)]
         self.headless.add(unknown)
         self.feed(FeedQuiet(cell=unknown.cell, scan=unknown.scan, stream=unknown.stream))
 
@@ -207,7 +207,9 @@ class Network(RuleBasedStateMachine):
                 self.deliver_one(cell, 0)
         for _ in range(2 * SCANS):
             self.answer(1.0, 0, silent=True)
-        assert not self.session.lacking and not set(self.session.unknown) - self.headless
+        assert (
+            not self.session.slices.lacking and not set(self.session.slices.unknown) - self.headless
+        )
         self.feed(FeedQuiet(given_up=True))
         self.each_scan_is_concluded_once_and_in_its_order()
         self.what_is_whole_is_as_in_order_and_what_is_not_was_given_up()

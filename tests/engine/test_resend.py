@@ -55,12 +55,16 @@ class Bench:
             self.taken.append(received)
             self.feed([received.record])
         session = self.session
-        self.feed(self.resender.look(session.lacking, session.unknown, session.resend_addresses))
+        self.feed(
+            self.resender.look(
+                session.slices.lacking, session.slices.unknown, session.slices.resend_addresses
+            )
+        )
 
     def until(self, met):
         end = time.monotonic() + PATIENCE_S
         while not met():
-            assert time.monotonic() < end, (self.session.feeds, self.session.lacking)
+            assert time.monotonic() < end, (self.session.feeds, self.session.slices.lacking)
             self.turn()
             time.sleep(0.002)
 
@@ -167,8 +171,8 @@ def test_it_comes_while_the_scan_runs(bench, service):
     one = bench()
     one.feed(without(feed[:82], 4, 70))
     one.turn()  # the connection is made
-    one.until(lambda: not len(one.session.lacking[0].lost))
-    assert list(one.session.lacking[0].passed) == [70], "it may be merely out of order"
+    one.until(lambda: not len(one.session.slices.lacking[0].lost))
+    assert list(one.session.slices.lacking[0].passed) == [70], "it may be merely out of order"
     assert one.session.feeds["slices"]["recovered"] == 1
 
 
@@ -254,7 +258,7 @@ def test_a_header_that_was_missed_is_asked_for_where_the_settings_say(bench, ser
     kept(service, feed)
     one = bench(resend=[service.address])
     one.feed(feed[60:70])
-    one.until(lambda: one.session.lacking)
+    one.until(lambda: one.session.slices.lacking)
     one.feed(feed[70:])
     (result,) = one.until_done()
     assert result.complete and int((result.ledger == 2).sum()) == 69
@@ -284,7 +288,7 @@ def test_what_builds_on_a_scan_waits_for_its_lost_header(bench, service):
     one, feeds = bench(), [offered(service.address, scan) for scan in range(2)]
     kept(service, [*feeds[0], *feeds[1]])
     one.feed([*feeds[0][8:], *feeds[1]])
-    assert finals(one.outputs) == [] and one.session.held == {"A"}
+    assert finals(one.outputs) == [] and one.session.slices.held == {"A"}
     one.until_done(2)
     assert [r.key.scan for r in finals(one.outputs)] == [0, 1]
     assert results(one.outputs) == results(run([*feeds[0], *feeds[1]]))
@@ -299,7 +303,7 @@ def test_it_waits_no_longer_where_nobody_has_that_header(bench, says_so):
     one = bench()
     with scripted(one, end) as script:
         one.feed([*offered(script.address, 0)[8:], *offered(script.address, 1)])
-        assert one.session.held == {"A"}
+        assert one.session.slices.held == {"A"}
         one.for_a_while(0.3)  # the connection is made
         if not says_so:
             one.clock.ahead += 3.0
@@ -307,7 +311,7 @@ def test_it_waits_no_longer_where_nobody_has_that_header(bench, says_so):
             one.clock.ahead += 3.0
         one.until_done(1)
     (result,) = finals(one.outputs)
-    assert result.key.scan == 1 and result.complete and one.session.held == set()
+    assert result.key.scan == 1 and result.complete and one.session.slices.held == set()
 
 
 def test_a_header_of_another_session_is_not_taken(bench):
@@ -316,7 +320,7 @@ def test_a_header_of_another_session_is_not_taken(bench):
     with scripted(one, lambda question: [other]) as script:
         one.feed([offered(script.address)[0], *scan_records(1)[20:30]])
         one.until(lambda: one.bad().get("unasked"))
-    assert {lacking.key.scan for lacking in one.session.lacking} == {0}
+    assert {lacking.key.scan for lacking in one.session.slices.lacking} == {0}
 
 
 def test_an_address_that_cannot_be_reached_is_told_once_and_costs_no_more(bench):

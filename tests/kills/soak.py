@@ -27,7 +27,7 @@ from tests.kills.beamline import CELLS, Beamline
 from tests.kills.run import Engine
 from tests.system.running import scans_done, write_config
 
-SAMPLE_S = 2.0
+SAMPLE_S = 0.5
 PITS_BY_THE_END = 10.0
 SETTLED = 0.3
 

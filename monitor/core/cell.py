@@ -1,0 +1,24 @@
+"""All that a session remembers of one cell."""
+
+from __future__ import annotations
+
+from monitor.core.analysis import CellAnalysis
+from monitor.core.calibrate import Levels
+from monitor.core.cell_scans import CellScans
+from monitor.core.cycler import CyclerHistory
+from monitor.core.watchdog import CellWatch
+from monitor.settings import CellSettings, Settings
+
+
+class Cell:
+    """Its cycler, its scans and what was found in them. `levels`: grey levels of its last scan;
+    `last_scan`: its number, or -1."""
+
+    def __init__(self, cell: CellSettings, settings: Settings) -> None:
+        self.settings = cell
+        self.history = CyclerHistory(cell)
+        self.analysis = CellAnalysis(cell, settings.pits, self.history, settings.schedule.period_s)
+        self.watch = CellWatch(cell.name, settings.watch, settings.schedule.period_s)
+        self.scans = CellScans()
+        self.levels: Levels | None = None
+        self.last_scan = -1

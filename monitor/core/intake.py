@@ -1,0 +1,335 @@
+"""The slice stream: headers, slices and ends, in whatever order and with whatever loss, become
+scans that are concluded once and in their turn."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from monitor.core.analysis import provisional
+from monitor.core.assemble import Arrival
+from monitor.core.cell import Cell
+from monitor.core.cell_scans import MAX_OPEN_SCANS
+from monitor.core.desk import Desk
+from monitor.core.outputs import Outputs
+from monitor.core.plating import Measured
+from monitor.core.recovery import Lacking, Recovery, Unknown
+from monitor.core.refine import Spare
+from monitor.core.rules import Situation
+from monitor.core.scan import RunningScan
+from monitor.core.streams import Streams
+from monitor.errors import BadMessage
+from monitor.records import FeedQuiet, ScanEnd, ScanKey, ScanResult, ScanStart, SliceFrame
+from monitor.settings import FeedSettings
+
+PROGRESS_STEPS = 20
+
+
+class Intake:
+    """Takes the messages of the slice stream; `counts` of them by what they were."""
+
+    def __init__(
+        self, cells: Mapping[str, Cell], feeds: FeedSettings, desk: Desk, out: Outputs
+    ) -> None:
+        """`desk`: asked for a decision on each concluded scan; `out`: where what follows goes."""
+        self.counts: Counter[str] = Counter()
+        self._cells = cells
+        self._feeds = feeds
+        self._desk = desk
+        self._out = out
+        self._spare = Spare()
+        self._streams = Streams()
+        self._recovery = Recovery(feeds)
+
+    @property
+    def gaps(self) -> int:
+        """Messages that never came."""
+        return self._streams.lost
+
+    @property
+    def running(self) -> dict[str, dict[str, Any] | None]:
+        """The scan that each cell is in the middle of, JSON-ready."""
+        return {name: _progress(cell) for name, cell in self._cells.items()}
+
+    @property
+    def waiting(self) -> list[str]:
+        """The cells that have a scan which ended with slices still on their way."""
+        return [
+            name
+            for name, cell in self._cells.items()
+            if any(scan.ended or scan.over for scan in cell.scans)
+        ]
+
+    @property
+    def held(self) -> set[str]:
+        """The cells in which a scan waits for the header of one before it."""
+        return {
+            name
+            for name, cell in self._cells.items()
+            if any(self._is_held(cell, scan) for scan in cell.scans)
+        }
+
+    @property
+    def unfinished(self) -> list[str]:
+        """The cells that have a scan which is not finished."""
+        return [name for name, cell in self._cells.items() if cell.scans.open]
+
+    @property
+    def lacking(self) -> list[Lacking]:
+        """What the open scans lack that can be asked for, the oldest scan of each cell first."""
+        return [
+            scan.lacking(lossy=any(map(self._streams.is_lossy, scan.streams)))
+            for cell in self._cells.values()
+            for scan in cell.scans
+            if scan.recoverable
+        ]
+
+    @property
+    def pressed(self) -> bool:
+        """Whether the next slice may make a scan give up one that can be asked for."""
+        return any(scan.pressed for cell in self._cells.values() for scan in cell.scans)
+
+    @property
+    def unknown(self) -> tuple[Unknown, ...]:
+        """Scans of which something has come, but no header."""
+        return self._recovery.unknown
+
+    @property
+    def resend_addresses(self) -> tuple[str, ...]:
+        """Where headers can be asked for."""
+        return self._recovery.addresses
+
+    def start(self, start: ScanStart) -> None:
+        """A scan begins, or is told of again. Raises BadMessage for one of no cell."""
+        self._count(start.key.cell, start)
+        cell = self._cells.get(start.key.cell)
+        if cell is None:
+            raise BadMessage(
+                "unknown_cell",
+                f"slices: cell {start.key.cell[:40]!r} is not in the settings; scan refused",
+            )
+        if start.remark:
+            self._out.refuse("slices", BadMessage("bad_voxel_size", start.remark))
+        heard = self._recovery.found(start)
+        known = cell.scans.open.get(start.key)
+        if cell.scans.is_known(start):
+            if known is None:
+                self.counts["repeats"] += 1
+            else:
+                known.ask_at(start.stream, self._resend_address(start))
+            return
+        self._out.time = max(self._out.time, start.start_time)
+        while len(cell.scans.open) >= MAX_OPEN_SCANS:
+            self._finish(cell, next(iter(cell.scans)))
+        self._open(cell, start, late=heard is not None, ended=bool(heard))
+        self._out.event(
+            "scan_started",
+            start.key.cell,
+            at=start.start_time,
+            scan=start.key.scan,
+            reason=start.reason,
+            request=start.request,
+            slices=start.slice_count,
+        )
+        self._out.news(self._desk.started(start))
+        self._out.news(cell.watch.started(start))
+        self._finish_ripe(cell)  # where some waited for this header
+
+    def _open(self, cell: Cell, start: ScanStart, *, late: bool, ended: bool) -> None:
+        """A scan begins; `late`: slices of it have come before its header, `ended`: its end too."""
+        plated = cell.history.plated_by(start.stop_time)
+        memory = int(self._feeds.reorder_memory_MB * 1e6)
+        scan = RunningScan(start, cell.settings, cell.levels, memory, self._spare, plated=plated)
+        address = self._resend_address(start)
+        scan.ask_at(start.stream, address)
+        scan.holed |= late
+        scan.ended = ended
+        for number in cell.scans.left_out(start) if address else ():
+            unknown = Unknown(start.key.cell, start.stream, number)
+            self._recovery.miss(unknown, ended=True, heard=False)
+        cell.scans.add(scan, late=late)
+
+    def _resend_address(self, start: ScanStart) -> str:
+        try:
+            return self._recovery.address(start)
+        except BadMessage as error:
+            self._out.refuse("slices", error)
+            return ""
+
+    def slice(self, frame: SliceFrame) -> None:
+        """One slice. Raises BadMessage where it is of no scan or does not fit."""
+        self.counts["bytes"] += frame.data.nbytes
+        self._count(frame.cell, frame)
+        cell = self._cells.get(frame.cell)
+        scan = None if cell is None else cell.scans.find(frame.stream, frame.scan)
+        if cell is None or scan is None:
+            if cell is not None and cell.scans.is_done(frame.stream, frame.scan):
+                self.counts["late"] += 1
+                return
+            if cell is not None and not frame.recovered:
+                self._recovery.miss(Unknown(frame.cell, frame.stream, frame.scan))
+            raise BadMessage(
+                "unknown_scan",
+                f"slices: slice of cell {frame.cell[:40]!r} scan {frame.scan}, which has no start; "
+                "dropped",
+            )
+        scan.check(frame)
+        arrival = scan.add(frame)
+        if arrival is Arrival.REPEAT:
+            self.counts["repeats"] += 1
+            return
+        if arrival is Arrival.LATE:
+            self.counts["late"] += 1
+            return
+        self.counts["recovered"] += frame.recovered
+        if scan.whole:
+            self._close(cell, scan)
+        else:
+            self._show(scan)
+
+    def end(self, end: ScanEnd) -> None:
+        """All of a scan was sent. Raises BadMessage for one that never began."""
+        self._count(end.cell, end)
+        cell = self._cells.get(end.cell)
+        scan = None if cell is None else cell.scans.find(end.stream, end.scan)
+        if cell is None or scan is None:
+            if cell is not None and cell.scans.is_done(end.stream, end.scan):
+                return
+            if cell is not None:
+                self._recovery.miss(Unknown(end.cell, end.stream, end.scan), ended=True)
+            raise BadMessage(
+                "end_without_start",
+                f"slices: end of cell {end.cell[:40]!r} scan {end.scan}, which has no start; "
+                "ignored",
+            )
+        scan.ended = True
+        if not (scan.recoverable or self._streams.is_lossy(end.stream)):
+            self._close(cell, scan)
+
+    def quiet(self, quiet: FeedQuiet) -> None:
+        """Nothing more comes by itself: scans are finished with the holes they have."""
+        if quiet.scan is not None:
+            self._despair(quiet)
+            return
+        for cell in self._cells.values():
+            if quiet.cell not in ("", cell.settings.name):
+                continue
+            for scan in cell.scans:
+                if scan.start.key in cell.scans.open and (
+                    scan.ended or scan.over or quiet.given_up
+                ):
+                    self._finish(cell, scan)
+
+    def _despair(self, quiet: FeedQuiet) -> None:
+        """Nobody has what one scan lacks: it is finished with its holes, in its turn. Or nobody has
+        its header."""
+        cell = self._cells.get(quiet.cell)
+        if cell is not None and quiet.stream:
+            self._recovery.despair(Unknown(quiet.cell, quiet.stream, quiet.scan or 0))
+            self._finish_ripe(cell)
+            return
+        key = ScanKey(quiet.cell, quiet.run, quiet.scan or 0)
+        scan = None if cell is None else cell.scans.open.get(key)
+        if cell is None or scan is None:
+            return
+        scan.hopeless = True
+        if scan.ended or scan.over:
+            self._close(cell, scan)
+
+    def _close(self, cell: Cell, scan: RunningScan) -> None:
+        """Conclude a scan of which nothing more comes, in its turn, and what waited for it."""
+        cell.scans.close(scan)
+        self._finish_ripe(cell)
+
+    def _finish_ripe(self, cell: Cell) -> None:
+        """Finish, oldest first, the scans of which nothing more comes, nor of those before them."""
+        while (oldest := cell.scans.ripe) is not None and not self._is_held(cell, oldest):
+            self._finish(cell, oldest)
+
+    def _is_held(self, cell: Cell, scan: RunningScan) -> bool:
+        """Whether the header of one before this is asked for."""
+        sought = self._recovery.sought(cell.settings.name)
+        return any(cell.scans.lies_before(scan, one.stream, one.scan) for one in sought)
+
+    def _finish(self, cell: Cell, scan: RunningScan) -> None:
+        """Maps, pits and verdict of one scan, and before it of any older one of the cell."""
+        for older in cell.scans.take(scan):
+            key, measured = older.start.key, older.finish()
+            if measured is not None:
+                self._conclude(cell, measured)
+            else:
+                self._out.event("alarm", key.cell, scan=key.scan, text="no slice of this scan came")
+            whole = measured is not None and (older.ended or older.whole)
+            self._out.news(self._desk.ended(older.start, older.received, whole=whole))
+            if not cell.scans.open:
+                self._out.news(cell.watch.concluded(key.scan))
+
+    def _conclude(self, cell: Cell, measured: Measured) -> None:
+        name, key, at = cell.settings.name, measured.start.key, measured.start.stop_time
+        self._out.time = max(self._out.time, at)
+        cell.levels = measured.levels or cell.levels
+        cell.last_scan = key.scan
+        result = cell.analysis.finish(measured)
+        decision = self._desk.judge(Situation.of(result, cell.settings.foil_thickness_um))
+        self._out.add(result)
+        self._out.event(
+            "scan_complete", name, at=at, scan=key.scan, complete=result.complete, **_brief(result)
+        )
+        self._out.news(cell.watch.judge(result, cell.analysis.doubt))
+        if not result.complete:
+            missing = [int(z) for z in (measured.ledger == 0).nonzero()[0]]
+            text = f"{len(missing)} slices of {len(measured.ledger)} are missing"
+            self._out.event("alarm", name, at=at, scan=key.scan, text=text, missing=missing[:100])
+        self._out.news(self._desk.decided(result, decision))
+
+    def _show(self, scan: RunningScan) -> None:
+        """Progress now and then, and a provisional map a few times a scan."""
+        total, received = scan.start.slice_count, scan.received
+        if received % max(1, total // PROGRESS_STEPS) == 0:
+            key = scan.start.key
+            duration = scan.start.stop_time - scan.start.start_time
+            at = scan.start.start_time + duration * received / total
+            self._out.event(
+                "scan_progress", key.cell, at=at, scan=key.scan, received=received, slices=total
+            )
+        heights = scan.provisional()
+        if heights is not None:
+            self._out.add(provisional(scan.start, scan.ledger, heights))
+
+    def _count(self, cell: str, message: ScanStart | SliceFrame | ScanEnd) -> None:
+        """Message numbers tell at once when something was lost on the way."""
+        counter = self._streams.of(message.stream)
+        if not isinstance(message, ScanEnd) and message.recovered:
+            counter.recover(message.msg_number)
+            return
+        self.counts["slices"] += 1
+        lost = counter.take(message.msg_number)
+        if lost:
+            self._streams.make_room()
+            self._out.event(
+                "gap",
+                cell if cell in self._cells else "",
+                stream=message.stream[:40],
+                lost=lost,
+                total=counter.lost,
+                before=message.msg_number,
+            )
+
+
+def _progress(cell: Cell) -> dict[str, Any] | None:
+    if not cell.scans.open:
+        return None
+    *_, scan = cell.scans
+    return {
+        "scan": scan.start.key.scan,
+        "reason": scan.start.reason,
+        "start_time": scan.start.start_time,
+        "received": scan.received,
+        "slices": scan.start.slice_count,
+    }
+
+
+def _brief(result: ScanResult) -> Mapping[str, Any]:
+    names = ("averaged_um", "complete_um", "coulometry_um", "closure", "pit_count", "soc")
+    return {name: result.summary.get(name) for name in names}
