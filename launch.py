@@ -130,6 +130,7 @@ def engine(
         from monitor.engine.run import Engine
         from monitor.engine.subscribe import LiveFeeds
         from monitor.engine.warm import warm_up
+        from monitor.memory import settle
         from monitor.sources.replay import replay_records
 
         settings = settings_file.load(config)
@@ -151,6 +152,7 @@ def engine(
                 if broken is not None:
                     say.print("going on with it: its messages are taken in again …")
                     running.go_on(replay_records(broken), stop)
+                settle()
                 say.print(f"ready; screens connect to {running.pull_address}", soft_wrap=True)
                 running.run(stop)
             finally:

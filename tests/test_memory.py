@@ -1,8 +1,10 @@
 """Freed memory goes back, whatever else the process does meanwhile."""
 
+import gc
 import os
 import sys
 import threading
+import weakref
 from pathlib import Path
 
 import h5py
@@ -61,3 +63,24 @@ def test_without_h5py_and_another_c_library_it_does_nothing(monkeypatch):
     monkeypatch.setattr(memory, "_trim", None)
     monkeypatch.delitem(sys.modules, "h5py")
     assert memory.give_back() is False
+
+
+def test_what_is_settled_is_not_collected_again_and_what_comes_later_is():
+    class Thing:
+        pass
+
+    def cycle():
+        one, two = Thing(), Thing()
+        one.other, two.other = two, one
+        return weakref.ref(one)
+
+    memory.settle()
+    try:
+        frozen = gc.get_freeze_count()
+        assert frozen > 1000
+        later = cycle()
+        gc.collect()
+        assert later() is None
+        assert gc.get_freeze_count() == frozen
+    finally:
+        gc.unfreeze()

@@ -81,6 +81,7 @@ def run(
     from monitor.gui import theme
     from monitor.gui.client import Client
     from monitor.gui.window import Window
+    from monitor.memory import settle
 
     app = QApplication.instance() or QApplication([])
     assert isinstance(app, QApplication)
@@ -93,6 +94,7 @@ def run(
         # the window's own timer lets Python see the signal
         signal.signal(number, lambda *_: app.quit())
     window.show()
+    settle()
     try:
         return int(app.exec())
     finally:

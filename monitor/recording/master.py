@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.recording import layout
+from monitor.records import map_units
 
 
 def write_master(folder: Path, cell: str) -> None:
@@ -23,14 +24,32 @@ def write_master(folder: Path, cell: str) -> None:
     """
     target = folder / layout.master_name(cell)
     part = target.with_name(target.name + layout.PART)
-    with h5py.File(part, "w", libver=layout.HDF5_VERSION, locking=False) as file:
-        fill_master(file, sorted(folder.glob("scan_*.h5")), cell)
+    for number, piece in enumerate(_pieces(sorted(folder.glob("scan_*.h5")), cell)):
+        # an open file keeps all its stacks in memory, with hundreds of scans 1 MB each
+        mode = "r+" if number else "w"
+        with h5py.File(part, mode, libver=layout.HDF5_VERSION, locking=False) as file:
+            piece(file)
     part.replace(target)
 
 
 def fill_master(file: h5py.File, paths: Sequence[Path], cell: str) -> None:
     """All that a master of these scans' files holds, in their order. Raises OSError."""
+    for piece in _pieces(paths, cell):
+        piece(file)
+
+
+def _pieces(paths: Sequence[Path], cell: str) -> Iterator[Callable[[h5py.File], None]]:
+    """What writes a master, one after the other."""
     scans = [_scan(path, path.stat().st_mtime_ns) for path in paths]
+    yield lambda file: _frame(file, scans, cell)
+    if scans:
+        like = _usual(scans)
+        yield lambda file: _axes(file["entry"], scans, like, paths[0].parent / like.file)
+        for name in layout.MAP_GROUPS:
+            yield partial(_stack_of, scans=scans, like=like, name=name)
+
+
+def _frame(file: h5py.File, scans: list[_Scan], cell: str) -> None:
     entry = file.create_group("entry")
     entry.attrs.update({"NX_class": "NXentry", "default": "interface"})
     file.attrs["default"] = "entry"
@@ -38,8 +57,6 @@ def fill_master(file: h5py.File, paths: Sequence[Path], cell: str) -> None:
     sample = entry.create_group("sample")
     sample.attrs["NX_class"] = "NXsample"
     _text(sample, "name", cell)
-    if scans:
-        _stacks(entry, scans, paths[0].parent)
     _summary(entry, scans)
     links = entry.create_group("scans")
     for scan in scans:
@@ -85,26 +102,29 @@ def _scan(path: Path, written_ns: int) -> _Scan:
         )
 
 
-def _stacks(entry: h5py.Group, scans: list[_Scan], folder: Path) -> None:
+def _usual(scans: list[_Scan]) -> _Scan:
+    """The first scan whose maps have the shape of most."""
     shape = Counter(scan.shape for scan in scans).most_common(1)[0][0]
-    like = next(scan for scan in scans if scan.shape == shape)
-    with h5py.File(folder / like.file, "r", locking=False) as model:
-        for path, signal in (("interface", "height"), ("current_density", "cumulative")):
-            group = entry.create_group(path)
+    return next(scan for scan in scans if scan.shape == shape)
+
+
+def _axes(entry: h5py.Group, scans: list[_Scan], like: _Scan, path: Path) -> None:
+    with h5py.File(path, "r", locking=False) as model:
+        for name, signal in (("interface", "height"), ("current_density", "cumulative")):
+            group = entry.create_group(name)
             group.attrs.update({"NX_class": "NXdata", "signal": signal, "axes": ["scan", "y", "x"]})
             _numbers(group, "scan", [scan.number for scan in scans], "1")
             for axis in ("y", "x"):
                 positions = model[f"entry/interface/{axis}"][...]
                 _numbers(group, axis, positions, like.length_unit)
-        units = {
-            name: model[f"{where}/{name}"].attrs["units"]
-            for name, where in layout.MAP_GROUPS.items()
-        }
-    rows = [row for row, scan in enumerate(scans) if _lies_on(scan, like)]
-    for name, where in layout.MAP_GROUPS.items():
-        sources = [(row, scans[row].file) for row in rows]
-        dataset = _stack(entry[f"/{where}"], name, (len(scans), *shape), sources, f"{where}/{name}")
-        dataset.attrs["units"] = units[name]
+
+
+def _stack_of(file: h5py.File, *, scans: list[_Scan], like: _Scan, name: str) -> None:
+    where = layout.MAP_GROUPS[name]
+    sources = [(row, scan.file) for row, scan in enumerate(scans) if _lies_on(scan, like)]
+    shape = (len(scans), *like.shape)
+    dataset = _stack(file[where], name, shape, sources, f"{where}/{name}")
+    dataset.attrs["units"] = map_units(name, "µm" if like.length_unit == "µm" else "voxel")
 
 
 def _lies_on(scan: _Scan, like: _Scan) -> bool:

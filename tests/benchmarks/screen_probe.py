@@ -22,6 +22,7 @@ from PySide6.QtWidgets import QApplication
 from monitor.gui import theme
 from monitor.gui.client import Client
 from monitor.gui.window import Window
+from monitor.memory import settle
 
 WARM_S = 3.0
 
@@ -82,6 +83,7 @@ def main() -> None:
     window = Window(client, "A")
     window.resize(1920, 1080)
     window.show()
+    settle()
     if "plain" in how:
         app.exec()
         return
