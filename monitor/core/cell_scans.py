@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from monitor.core.scan import RunningScan
 from monitor.core.streams import MAX_STREAMS_OF_SCAN
@@ -22,7 +22,7 @@ class CellScans:
 
     def __init__(self) -> None:
         self.open: dict[ScanKey, RunningScan] = {}
-        self.done: dict[ScanKey, set[str]] = {}
+        self.done: dict[ScanKey, tuple[str, ...]] = {}
 
     def __iter__(self) -> Iterator[RunningScan]:
         """The open scans, oldest first, as they are now."""
@@ -47,6 +47,7 @@ class CellScans:
         running = self.open.get(start.key)
         if running is not None:
             _same_volume(running.start, start)
+        streams: Collection[str] | None
         streams = self.done.get(start.key) if running is None else running.streams
         if streams is None:
             return False
@@ -56,7 +57,10 @@ class CellScans:
                 f"slices: cell {start.key.cell} scan {start.key.scan} comes in more than "
                 f"{MAX_STREAMS_OF_SCAN} streams; header ignored",
             )
-        streams.add(start.stream)
+        if running is not None:
+            running.streams.add(start.stream)
+        elif start.stream not in streams:
+            self.done[start.key] = (*streams, start.stream)
         return True
 
     def add(self, scan: RunningScan, *, late: bool) -> None:
@@ -101,7 +105,7 @@ class CellScans:
         """Takes out the open scans up to this one, each as it is to be concluded."""
         for key, older in list(self.open.items()):
             del self.open[key]
-            self.done[key] = older.streams
+            self.done[key] = tuple(older.streams)
             if len(self.done) > MAX_DONE:
                 del self.done[next(iter(self.done))]
             yield older

@@ -29,7 +29,9 @@ class Readings:
             self.count = len(self._rows[: self.count : 2])
             self._rows[: self.count] = self._rows[: 2 * self.count : 2]
         if self.count == len(self._rows):
-            self._rows = np.concatenate([self._rows, np.empty_like(self._rows)])
+            rows = np.empty((2 * self.count, len(READING) + 1))  # what is not used takes no memory
+            rows[: self.count] = self._rows
+            self._rows = rows
         values = [getattr(reading, name) for name in READING]
         self._rows[self.count] = [*values, stripped_mAh]
         self.count += 1

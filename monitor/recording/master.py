@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import h5py
 import numpy as np
@@ -40,7 +39,7 @@ def fill_master(file: h5py.File, paths: Sequence[Path], cell: str) -> None:
 
 def _pieces(paths: Sequence[Path], cell: str) -> Iterator[Callable[[h5py.File], None]]:
     """What writes a master, one after the other."""
-    scans = [_scan(path, path.stat().st_mtime_ns) for path in paths]
+    scans = [_scan(str(path), path.stat().st_mtime_ns) for path in paths]
     yield lambda file: _frame(file, scans, cell)
     if scans:
         like = _usual(scans)
@@ -63,42 +62,45 @@ def _frame(file: h5py.File, scans: list[_Scan], cell: str) -> None:
         links[Path(scan.file).stem] = h5py.ExternalLink(scan.file, "/entry")
 
 
-_NAMES: dict[tuple[str, ...], tuple[str, ...]] = {}
-
-
 class _Scan(NamedTuple):
     """What the master needs of a scan's file, kept small: an experiment has hundreds. `numbers`:
-    the summary's, in the order of `names`; `texts`: its texts."""
+    the summary's, float64, in the order of `names`; `texts`: its texts by name."""
 
     file: str
     number: int
     shape: tuple[int, ...]
     length_unit: str
     names: tuple[str, ...]
-    numbers: NDArray[np.float64]
-    texts: Mapping[str, bytes]
+    numbers: bytes
+    texts: tuple[tuple[str, bytes], ...]
+
+
+Alike = TypeVar("Alike")
+_SAME: dict[Any, Any] = {}
+
+
+def _same(value: Alike) -> Alike:
+    """What is alike in most scans is kept once."""
+    kept: Alike = _SAME.setdefault(value, value)
+    return kept
 
 
 @lru_cache(maxsize=4096)
-def _scan(path: Path, written_ns: int) -> _Scan:
+def _scan(path: str, written_ns: int) -> _Scan:
     """Of a scan's file; read once for each time that it was written."""
     with h5py.File(path, "r", locking=False) as file:
         entry = file["entry"]
         summary = {key: item[()] for key, item in entry["summary"].items()}
-        texts = {
-            sys.intern(key): bytes(value)
-            for key, value in summary.items()
-            if isinstance(value, bytes)
-        }
+        texts = {key: bytes(value) for key, value in summary.items() if isinstance(value, bytes)}
         numbers = {key: float(value) for key, value in summary.items() if key not in texts}
         return _Scan(
-            path.name,
+            Path(path).name,
             int(entry.attrs["scan"]),
-            entry["interface/height"].shape,
-            sys.intern(str(entry.attrs["length_unit"])),
-            _NAMES.setdefault(names := tuple(map(sys.intern, numbers)), names),
-            np.array(list(numbers.values())),
-            texts,
+            _same(entry["interface/height"].shape),
+            _same(str(entry.attrs["length_unit"])),
+            _same(tuple(numbers)),
+            np.array(list(numbers.values())).tobytes(),
+            _same(tuple(texts.items())),
         )
 
 
@@ -160,9 +162,10 @@ def _summary(entry: h5py.Group, scans: list[_Scan]) -> None:
     for row, scan in enumerate(scans):
         alike.setdefault(scan.names, []).append(row)
     tables = [(names, rows, _table(scans, rows)) for names, rows in alike.items()]
-    texts = dict.fromkeys(key for scan in scans for key in scan.texts)
+    told = [dict(scan.texts) for scan in scans]
+    texts = dict.fromkeys(key for words in told for key in words)
     for key in texts:
-        words = [scan.texts.get(key, b"") for scan in scans]
+        words = [one.get(key, b"") for one in told]
         group.create_dataset(key, data=np.array(words, f"S{layout.TEXT_BYTES}"))
         group[key].attrs["units"] = ""
     for key in dict.fromkeys(key for names in alike for key in names if key not in texts):
@@ -175,7 +178,7 @@ def _summary(entry: h5py.Group, scans: list[_Scan]) -> None:
 
 def _table(scans: list[_Scan], rows: list[int]) -> NDArray[np.float64]:
     """(rows, names) of scans whose numbers have the same names."""
-    return np.array([scans[row].numbers for row in rows])
+    return np.array([np.frombuffer(scans[row].numbers) for row in rows])
 
 
 def _numbers(group: h5py.Group, name: str, values: Any, units: str) -> None:
