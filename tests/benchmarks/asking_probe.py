@@ -93,7 +93,7 @@ class Screen:
 def main() -> None:
     """Ask until the time is over, or this is terminated."""
     pull, status, seconds, count = sys.argv[1:]
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     context: zmq.Context[Any] = zmq.Context()
     screens = [Screen(context, pull, status) for _ in range(int(count))]
     end = time.monotonic() + float(seconds)
