@@ -5,6 +5,7 @@ Scans stay for the whole experiment, with more than a hundred facts each, so the
 
 from __future__ import annotations
 
+import math
 import sys
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,7 +13,7 @@ from itertools import count
 from typing import Any
 
 State = Mapping[str, Any]
-Kind = type[float] | type[int] | type[object] | None
+Kind = type[float] | type[int] | type[object]
 Places = dict[str, tuple[Kind, int]]
 EXACT = 2**53
 _PLACES: dict[tuple[tuple[str, Kind], ...], Places] = {}
@@ -46,16 +47,18 @@ class Facts(Mapping[str, Any]):
         if kinds not in _PLACES:
             _PLACES[kinds] = _places(kinds)
         self._places = _PLACES[kinds]
-        self._numbers = array("d", [facts[key] for key, kind in kinds if kind in (float, int)])
+        numbers = (facts[key] for key, kind in kinds if kind is not object)
+        self._numbers = array("d", [math.nan if value is None else value for value in numbers])
         self._others = tuple(_shared(facts[key]) for key, kind in kinds if kind is object)
 
     def __getitem__(self, key: str) -> Any:
         kind, at = self._places[key]
         if kind is object:
             return self._others[at]
-        if kind is None:
+        number = self._numbers[at]
+        if number != number:
             return None
-        return int(self._numbers[at]) if kind is int else self._numbers[at]
+        return int(number) if kind is int else number
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
@@ -65,18 +68,15 @@ class Facts(Mapping[str, Any]):
 
 
 def _kind(value: Any) -> Kind:
-    """How it is kept."""
+    """How it is kept; what is unknown as NaN, which JSON has not, so that scans stay alike."""
     if value is None or type(value) is float:
-        return None if value is None else float
+        return float
     return int if type(value) is int and abs(value) <= EXACT else object
 
 
 def _places(kinds: tuple[tuple[str, Kind], ...]) -> Places:
     numbers, others = count(), count()
-    return {
-        key: (kind, next(others if kind is object else numbers) if kind else 0)
-        for key, kind in kinds
-    }
+    return {key: (kind, next(others if kind is object else numbers)) for key, kind in kinds}
 
 
 def _shared(value: Any) -> Any:

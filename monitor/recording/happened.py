@@ -12,6 +12,7 @@ from typing import Any
 from monitor.recording import layout
 from monitor.recording.read import Experiment
 from monitor.records import Event, ScanRequest
+from monitor.wire.fields import MAX_WHOLE
 from monitor.wire.stins import MAX_TIME_S
 
 MAX_LINE_BYTES = 2**20
@@ -91,7 +92,9 @@ def _output(line: bytes, cells: set[str]) -> Event | ScanRequest | None:
     if kind == "scan_request" and "number" not in entry:
         return _request(cell, data)
     number, time = entry.get("number"), entry.get("time")
-    if type(number) is not int or type(time) not in (int, float) or not abs(time) < MAX_TIME_S:
+    if type(number) is not int or not abs(number) <= MAX_WHOLE:
+        return None
+    if type(time) not in (int, float) or not abs(time) < MAX_TIME_S:
         return None
     return Event(number, kind, cell, float(time), data)
 

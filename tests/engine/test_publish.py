@@ -6,7 +6,9 @@ import threading
 import numpy as np
 import pytest
 
+from monitor.engine.pages import PER_PAGE
 from monitor.engine.readings import MAX_READINGS, Readings
+from monitor.engine.scans import Scans, names_of
 from monitor.errors import PitwatchError, SettingError
 from monitor.records import CyclerPoint, CyclerReading, Event, ScanRequest
 from tests.engine.screens import FEEDS, Screen, update
@@ -291,3 +293,17 @@ def test_a_question_that_is_too_large_costs_its_screen_the_connection_only(bench
         assert "bytes, expected 65536 at most" in refused["why"]
     finally:
         other.close()
+
+
+def test_a_scan_that_is_kept_is_told_as_it_came():
+    kept, cell = Scans("A", 1e9, None), Cell()
+    results = [cell.result(number) for number in range(3 * PER_PAGE)]
+    for number, result in enumerate(results):
+        kept.keep(result, number)
+    for result, scan in zip(results, kept.of("A").finals(), strict=True):
+        assert scan.start == result.start and scan.start.recovered == result.start.recovered
+        assert tuple(scan.pits) == result.pits and scan.provisional is False
+        assert scan.names == names_of(result)
+    found = kept.find("A", 2)
+    assert found.start == results[2].start
+    assert kept.map(found, "height") is results[2].maps["height"]

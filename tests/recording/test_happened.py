@@ -58,6 +58,7 @@ def test_a_request_that_no_event_tells_of_stands_where_it_was_written(tmp_path: 
         line(1, cell="elsewhere"),
         line(1).replace(b"5.0", b"NaN"),
         line(1).replace(b'"number": 1', b'"number": true'),
+        line(10**30),
         line(1, "scan_request", id=7).replace(b'"number": 1, ', b""),
         line(1, text="x" * MAX_LINE_BYTES),
     ],
