@@ -16,6 +16,9 @@ State = Mapping[str, Any]
 Kind = type[float] | type[int] | type[object]
 Places = dict[str, tuple[Kind, int]]
 EXACT = 2**53
+SMALL = 64
+"""So many numbers Python keeps among others of their size; what is longer may keep a page of memory
+for itself."""
 _PLACES: dict[tuple[tuple[str, Kind], ...], Places] = {}
 
 
@@ -48,14 +51,15 @@ class Facts(Mapping[str, Any]):
             _PLACES[kinds] = _places(kinds)
         self._places = _PLACES[kinds]
         numbers = (facts[key] for key, kind in kinds if kind is not object)
-        self._numbers = array("d", [math.nan if value is None else value for value in numbers])
+        row = [math.nan if value is None else value for value in numbers]
+        self._numbers = tuple(array("d", row[i : i + SMALL]) for i in range(0, len(row), SMALL))
         self._others = tuple(_shared(facts[key]) for key, kind in kinds if kind is object)
 
     def __getitem__(self, key: str) -> Any:
         kind, at = self._places[key]
         if kind is object:
             return self._others[at]
-        number = self._numbers[at]
+        number = self._numbers[at // SMALL][at % SMALL]
         if number != number:
             return None
         return int(number) if kind is int else number

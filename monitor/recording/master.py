@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -16,36 +17,97 @@ from monitor.recording import layout
 from monitor.records import map_units
 
 
-def write_master(folder: Path, cell: str) -> None:
-    """Writes `<cell>.nxs` anew from the whole scans in `folder`, and puts it in place at once.
+class Master:
+    """What a cell's master is made of. What has been read of scans' files is kept for the next
+    time: all numbers in one row after another, for an experiment has hundreds of scans, and each
+    by itself would keep a page of memory."""
 
-    Scans whose maps have another shape than most are NaN in the stacks. Raises OSError.
-    """
-    target = folder / layout.master_name(cell)
-    part = target.with_name(target.name + layout.PART)
-    for number, piece in enumerate(_pieces(sorted(folder.glob("scan_*.h5")), cell)):
-        # an open file keeps all its stacks in memory, with hundreds of scans 1 MB each
-        mode = "r+" if number else "w"
-        with h5py.File(part, mode, libver=layout.HDF5_VERSION, locking=False) as file:
+    def __init__(self, folder: Path) -> None:
+        """`folder`: the cell's, named as the cell."""
+        self._folder = folder
+        self._known: dict[str, tuple[int, _Scan]] = {}
+        self._rows: dict[_Alike, tuple[_Alike, array[float]]] = {}
+
+    def write(self) -> None:
+        """Writes `<cell>.nxs` anew from the whole scans in the folder, and puts it in place at
+        once.
+
+        Scans whose maps have another shape than most are NaN in the stacks. Raises OSError.
+        """
+        target = self._folder / layout.master_name(self._folder.name)
+        part = target.with_name(target.name + layout.PART)
+        for number, piece in enumerate(self._pieces(sorted(self._folder.glob("scan_*.h5")))):
+            # an open file keeps all its stacks in memory, with hundreds of scans 1 MB each
+            mode = "r+" if number else "w"
+            with h5py.File(part, mode, libver=layout.HDF5_VERSION, locking=False) as file:
+                piece(file)
+        part.replace(target)
+
+    def fill(self, file: h5py.File, paths: Sequence[Path]) -> None:
+        """All that a master of these scans' files holds, in their order. Raises OSError."""
+        for piece in self._pieces(paths):
             piece(file)
-    part.replace(target)
+
+    def _pieces(self, paths: Sequence[Path]) -> Iterator[Callable[[h5py.File], None]]:
+        """What writes a master, one after the other."""
+        scans = [self._scan(path) for path in paths]
+        yield lambda file: _frame(file, scans, self._folder.name)
+        if scans:
+            like = _usual(scans)
+            yield lambda file: _axes(file["entry"], scans, like, paths[0].parent / like.file)
+            for name in layout.MAP_GROUPS:
+                yield partial(_stack_of, scans=scans, like=like, name=name)
+
+    def _scan(self, path: Path) -> _Scan:
+        """Of a scan's file; read once for each time that it was written."""
+        written_ns = path.stat().st_mtime_ns
+        known = self._known.get(path.name)
+        if known is None or known[0] != written_ns:
+            known = self._known[path.name] = (written_ns, self._read(path))
+        return known[1]
+
+    def _read(self, path: Path) -> _Scan:
+        with h5py.File(path, "r", locking=False) as file:
+            entry = file["entry"]
+            summary = {key: item[()] for key, item in entry["summary"].items()}
+            texts = {
+                key: bytes(value) for key, value in summary.items() if isinstance(value, bytes)
+            }
+            numbers = [float(value) for key, value in summary.items() if key not in texts]
+            alike = _Alike(
+                entry["interface/height"].shape,
+                str(entry.attrs["length_unit"]),
+                tuple(key for key in summary if key not in texts),
+                tuple(texts.items()),
+            )
+            alike, rows = self._rows.setdefault(alike, (alike, array("d")))
+            begin = len(rows)
+            rows.extend(numbers)
+            return _Scan(path.name, int(entry.attrs["scan"]), alike, rows, begin)
 
 
-def fill_master(file: h5py.File, paths: Sequence[Path], cell: str) -> None:
-    """All that a master of these scans' files holds, in their order. Raises OSError."""
-    for piece in _pieces(paths, cell):
-        piece(file)
+class _Alike(NamedTuple):
+    """What is the same in most scans: the summary's numbers by `names`, its texts by name."""
+
+    shape: tuple[int, ...]
+    length_unit: str
+    names: tuple[str, ...]
+    texts: tuple[tuple[str, bytes], ...]
 
 
-def _pieces(paths: Sequence[Path], cell: str) -> Iterator[Callable[[h5py.File], None]]:
-    """What writes a master, one after the other."""
-    scans = [_scan(str(path), path.stat().st_mtime_ns) for path in paths]
-    yield lambda file: _frame(file, scans, cell)
-    if scans:
-        like = _usual(scans)
-        yield lambda file: _axes(file["entry"], scans, like, paths[0].parent / like.file)
-        for name in layout.MAP_GROUPS:
-            yield partial(_stack_of, scans=scans, like=like, name=name)
+class _Scan(NamedTuple):
+    """What the master needs of a scan's file. The summary's numbers, in the order of their names,
+    lie in `rows` from `begin` on."""
+
+    file: str
+    number: int
+    alike: _Alike
+    rows: array[float]
+    begin: int
+
+    @property
+    def numbers(self) -> array[float]:
+        return self.rows[self.begin : self.begin + len(self.alike.names)]
 
 
 def _frame(file: h5py.File, scans: list[_Scan], cell: str) -> None:
@@ -62,52 +124,10 @@ def _frame(file: h5py.File, scans: list[_Scan], cell: str) -> None:
         links[Path(scan.file).stem] = h5py.ExternalLink(scan.file, "/entry")
 
 
-class _Scan(NamedTuple):
-    """What the master needs of a scan's file, kept small: an experiment has hundreds. `numbers`:
-    the summary's, float64, in the order of `names`; `texts`: its texts by name."""
-
-    file: str
-    number: int
-    shape: tuple[int, ...]
-    length_unit: str
-    names: tuple[str, ...]
-    numbers: bytes
-    texts: tuple[tuple[str, bytes], ...]
-
-
-Alike = TypeVar("Alike")
-_SAME: dict[Any, Any] = {}
-
-
-def _same(value: Alike) -> Alike:
-    """What is alike in most scans is kept once."""
-    kept: Alike = _SAME.setdefault(value, value)
-    return kept
-
-
-@lru_cache(maxsize=4096)
-def _scan(path: str, written_ns: int) -> _Scan:
-    """Of a scan's file; read once for each time that it was written."""
-    with h5py.File(path, "r", locking=False) as file:
-        entry = file["entry"]
-        summary = {key: item[()] for key, item in entry["summary"].items()}
-        texts = {key: bytes(value) for key, value in summary.items() if isinstance(value, bytes)}
-        numbers = {key: float(value) for key, value in summary.items() if key not in texts}
-        return _Scan(
-            Path(path).name,
-            int(entry.attrs["scan"]),
-            _same(entry["interface/height"].shape),
-            _same(str(entry.attrs["length_unit"])),
-            _same(tuple(numbers)),
-            np.array(list(numbers.values())).tobytes(),
-            _same(tuple(texts.items())),
-        )
-
-
 def _usual(scans: list[_Scan]) -> _Scan:
     """The first scan whose maps have the shape of most."""
-    shape = Counter(scan.shape for scan in scans).most_common(1)[0][0]
-    return next(scan for scan in scans if scan.shape == shape)
+    shape = Counter(scan.alike.shape for scan in scans).most_common(1)[0][0]
+    return next(scan for scan in scans if scan.alike.shape == shape)
 
 
 def _axes(entry: h5py.Group, scans: list[_Scan], like: _Scan, path: Path) -> None:
@@ -118,19 +138,19 @@ def _axes(entry: h5py.Group, scans: list[_Scan], like: _Scan, path: Path) -> Non
             _numbers(group, "scan", [scan.number for scan in scans], "1")
             for axis in ("y", "x"):
                 positions = model[f"entry/interface/{axis}"][...]
-                _numbers(group, axis, positions, like.length_unit)
+                _numbers(group, axis, positions, like.alike.length_unit)
 
 
 def _stack_of(file: h5py.File, *, scans: list[_Scan], like: _Scan, name: str) -> None:
     where = layout.MAP_GROUPS[name]
     sources = [(row, scan.file) for row, scan in enumerate(scans) if _lies_on(scan, like)]
-    shape = (len(scans), *like.shape)
+    shape = (len(scans), *like.alike.shape)
     dataset = _stack(file[where], name, shape, sources, f"{where}/{name}")
-    dataset.attrs["units"] = map_units(name, "µm" if like.length_unit == "µm" else "voxel")
+    dataset.attrs["units"] = map_units(name, "µm" if like.alike.length_unit == "µm" else "voxel")
 
 
 def _lies_on(scan: _Scan, like: _Scan) -> bool:
-    return scan.shape == like.shape and scan.length_unit == like.length_unit
+    return scan.alike[:2] == like.alike[:2]
 
 
 def _stack(
@@ -160,9 +180,9 @@ def _summary(entry: h5py.Group, scans: list[_Scan]) -> None:
     _numbers(group, "scan", [scan.number for scan in scans], "1")
     alike: dict[tuple[str, ...], list[int]] = {}
     for row, scan in enumerate(scans):
-        alike.setdefault(scan.names, []).append(row)
+        alike.setdefault(scan.alike.names, []).append(row)
     tables = [(names, rows, _table(scans, rows)) for names, rows in alike.items()]
-    told = [dict(scan.texts) for scan in scans]
+    told = [dict(scan.alike.texts) for scan in scans]
     texts = dict.fromkeys(key for words in told for key in words)
     for key in texts:
         words = [one.get(key, b"") for one in told]
@@ -178,7 +198,7 @@ def _summary(entry: h5py.Group, scans: list[_Scan]) -> None:
 
 def _table(scans: list[_Scan], rows: list[int]) -> NDArray[np.float64]:
     """(rows, names) of scans whose numbers have the same names."""
-    return np.array([np.frombuffer(scans[row].numbers) for row in rows])
+    return np.array([scans[row].numbers for row in rows])
 
 
 def _numbers(group: h5py.Group, name: str, values: Any, units: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from monitor.errors import RecordingError
 from monitor.recording import layout, resume
 from monitor.recording.findings import Finding, Findings, name_in
-from monitor.recording.master import write_master
+from monitor.recording.master import Master
 from monitor.recording.verify_cell import BROKEN
 
 ORDER = ("line", "part", "master", "lock")
@@ -61,10 +61,10 @@ def _mend(folder: Path, finding: Finding) -> str:
         return f"its last line, cut short, was taken off; as it was it is {kept.name}"
     if finding.mend == "part":
         path.rename(path.with_name(path.name.removesuffix(layout.PART)))
-        write_master(path.parent, path.parent.name)
+        Master(path.parent).write()
         return "was whole, and got its name; the master has it too"
     if finding.mend == "master":
-        write_master(path.parent, path.parent.name)
+        Master(path.parent).write()
         return "was written again from the scans"
     path.unlink()
     return "nobody held it, and it was removed; the recording is taken as it is"

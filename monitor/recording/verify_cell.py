@@ -12,7 +12,7 @@ import numpy as np
 from monitor.errors import RecordingError
 from monitor.recording import checked, layout
 from monitor.recording.findings import Findings
-from monitor.recording.master import fill_master
+from monitor.recording.master import Master
 from monitor.recording.resume import KEPT
 from monitor.recording.verify_scans import opens
 from monitor.recording.verify_tree import differences, visit
@@ -92,7 +92,7 @@ def check_master(folder: Path, scans: list[Path], findings: Findings) -> None:
     try:
         with h5py.File.in_memory() as want, checked.opened(path) as file:
             visit(file)
-            fill_master(want, scans, folder.name)
+            Master(folder).fill(want, scans)
             found = list(differences(file, want, equal=lambda name: True))
     except (RecordingError, *checked.UNREADABLE) as error:
         what = checked.one_line(error).removeprefix(f"{path}: ")

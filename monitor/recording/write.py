@@ -23,7 +23,7 @@ from monitor.errors import BadMessage, RecordingError
 from monitor.recording import checksums, layout, read, room
 from monitor.recording.journal import JournalWriter, entry_of, slice_header
 from monitor.recording.logs import EventWriter, append_readings
-from monitor.recording.master import write_master
+from monitor.recording.master import Master
 from monitor.recording.room import LEAST_FREE_BYTES
 from monitor.recording.scan_file import ScanFile
 from monitor.records import (
@@ -97,6 +97,9 @@ class CellFiles:
     last_time: float = float("-inf")
     master_due: bool = False
     master_at: float = float("-inf")
+
+    def __post_init__(self) -> None:
+        self.master = Master(self.folder)
 
     def has_ended(self, key: ScanKey) -> bool:
         """Whether its results have come."""
@@ -382,7 +385,7 @@ class ExperimentWriter:
         if not last and time.monotonic() < cell.master_at + MASTER_EVERY_S:
             return
         room.need(cell.folder, leave=room.LAST_BYTES)
-        write_master(cell.folder, cell.folder.name)
+        cell.master.write()
         cell.master_due, cell.master_at = False, time.monotonic()
 
     @staticmethod
