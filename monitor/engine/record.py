@@ -19,9 +19,10 @@ from monitor import memory
 from monitor.errors import RecordingError
 from monitor.recording import room
 from monitor.recording.again import ResumedWriter
+from monitor.recording.create import create_experiment
 from monitor.recording.resume import FolderLock, forget_old, mend
 from monitor.recording.second import SecondRecording
-from monitor.recording.write import ExperimentWriter, Message, create_experiment
+from monitor.recording.write import ExperimentWriter, Message
 from monitor.records import (
     Output,
     Record,

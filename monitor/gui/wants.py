@@ -24,7 +24,7 @@ LATE_SCANS = 3
 AROUND, RELIEF = (192, 192), (280, 280)
 BOARD_FEW, BOARD_MANY, FEW = (256, 256), (96, 96), 4
 BINS = 80
-POINTS = 3000
+POINTS = 2000
 PAST_EVENTS = 1000
 BUSY = ("scan_started", "scan_complete", "scan_progress")
 

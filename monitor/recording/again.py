@@ -6,7 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from monitor.recording import layout, read, resume
-from monitor.recording.write import PREVIEWS, CellFiles, ExperimentWriter, Message, attempt
+from monitor.recording.cell_files import CellFiles
+from monitor.recording.write import PREVIEWS, ExperimentWriter, Message, attempt
 from monitor.records import CyclerDocument, Event, ScanEnd, ScanResult, ScanStart, SliceFrame
 from monitor.settings import Settings
 

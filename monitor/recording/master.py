@@ -25,7 +25,7 @@ class Master:
     def __init__(self, folder: Path) -> None:
         """`folder`: the cell's, named as the cell."""
         self._folder = folder
-        self._known: dict[str, tuple[int, _Scan]] = {}
+        self._known: dict[str, _Scan] = {}
         self._rows: dict[_Alike, tuple[_Alike, array[float]]] = {}
 
     def write(self) -> None:
@@ -62,11 +62,11 @@ class Master:
         """Of a scan's file; read once for each time that it was written."""
         written_ns = path.stat().st_mtime_ns
         known = self._known.get(path.name)
-        if known is None or known[0] != written_ns:
-            known = self._known[path.name] = (written_ns, self._read(path))
-        return known[1]
+        if known is None or known.written_ns != written_ns:
+            known = self._known[path.name] = self._read(path, written_ns)
+        return known
 
-    def _read(self, path: Path) -> _Scan:
+    def _read(self, path: Path, written_ns: int) -> _Scan:
         with h5py.File(path, "r", locking=False) as file:
             entry = file["entry"]
             summary = {key: item[()] for key, item in entry["summary"].items()}
@@ -83,7 +83,8 @@ class Master:
             alike, rows = self._rows.setdefault(alike, (alike, array("d")))
             begin = len(rows)
             rows.extend(numbers)
-            return _Scan(path.name, int(entry.attrs["scan"]), alike, rows, begin)
+            number = int(entry.attrs["scan"])
+            return _Scan(path.name, written_ns, number, alike, rows, begin)
 
 
 class _Alike(NamedTuple):
@@ -100,6 +101,7 @@ class _Scan(NamedTuple):
     lie in `rows` from `begin` on."""
 
     file: str
+    written_ns: int
     number: int
     alike: _Alike
     rows: array[float]

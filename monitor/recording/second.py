@@ -13,8 +13,9 @@ import time
 from pathlib import Path
 
 from monitor.errors import RecordingError
+from monitor.recording.create import create_experiment
 from monitor.recording.resume import FolderLock
-from monitor.recording.write import ExperimentWriter, Message, as_os_error, create_experiment
+from monitor.recording.write import ExperimentWriter, Message, as_os_error
 from monitor.records import (
     CyclerDocument,
     Record,

@@ -2,54 +2,38 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import os
-import platform
-import shutil
-import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tomli_w
 from numpy.typing import NDArray
 
 from monitor.core.cycler import Documents
-from monitor.core.streams import MAX_STREAMS_OF_SCAN
 from monitor.errors import BadMessage, RecordingError
-from monitor.recording import checksums, layout, read, room
+from monitor.recording import layout, read
+from monitor.recording.cell_files import CellFiles
 from monitor.recording.journal import JournalWriter, entry_of, slice_header
-from monitor.recording.logs import EventWriter, append_readings
-from monitor.recording.master import Master
-from monitor.recording.room import LEAST_FREE_BYTES
+from monitor.recording.logs import EventWriter
 from monitor.recording.scan_file import ScanFile
 from monitor.records import (
     CyclerDocument,
-    CyclerReading,
     Event,
     FeedSilence,
     Order,
     Output,
     Record,
     ScanEnd,
-    ScanKey,
     ScanRequest,
     ScanResult,
     ScanStart,
     SliceFrame,
 )
-from monitor.settings import Settings, as_table
+from monitor.settings import Settings
 
-PACKAGES = ("pitwatch", "numpy", "numba", "h5py", "hdf5plugin", "pyzmq")
 PREVIEWS = frozenset({"scan_progress", "heartbeat", "maps"})
-MAX_OPEN_SCANS = 8
-MASTER_EVERY_S = 5.0
-"""A master is written at once, unless the one before is newer than this: with hundreds of scans
-it takes 50 ms."""
-MAX_READINGS_WAITING = 100_000
 MAX_RESULTS_BYTES = 2**29
 
 
@@ -83,98 +67,6 @@ class _Refused(Exception):
         self.file, self.why = file, why
 
 
-@dataclass
-class CellFiles:
-    """The scans of one cell: `open`, they still run; `waiting`, their results are not on the disk
-    yet; `done`, the names of the files of those that are whole."""
-
-    folder: Path
-    open: dict[ScanKey, ScanFile] = field(default_factory=dict)
-    streams: dict[ScanKey, set[str]] = field(default_factory=dict)
-    waiting: dict[ScanKey, ScanFile] = field(default_factory=dict)
-    done: dict[ScanKey, str] = field(default_factory=dict)
-    readings: list[CyclerReading] = field(default_factory=list)
-    last_time: float = float("-inf")
-    master_due: bool = False
-    master_at: float = float("-inf")
-
-    def __post_init__(self) -> None:
-        self.master = Master(self.folder)
-
-    def has_ended(self, key: ScanKey) -> bool:
-        """Whether its results have come."""
-        return key in self.waiting or key in self.done
-
-    def newest(self, number: int | None) -> ScanFile | Path | None:
-        """The newest scan, or the newest of this number; its path where it is whole."""
-        files: dict[ScanKey, ScanFile | str] = {**self.done, **self.waiting, **self.open}
-        fitting = [file for key, file in files.items() if number is None or key.scan == number]
-        if not fitting:
-            return None
-        file = fitting[-1]
-        if isinstance(file, ScanFile):
-            return file.path if file.finished else file
-        return self.folder / file
-
-
-def create_experiment(settings: Settings, data_dir: Path) -> Path:
-    """Makes the folder `<data_dir>/<experiment>`, or `<experiment>-2`, `-3` … where it is taken.
-
-    Raises RecordingError where nothing can be written there.
-    """
-    name = settings.experiment.name
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(data_dir).free
-        if free < LEAST_FREE_BYTES:
-            raise RecordingError(
-                f"experiment.data_dir {data_dir}: {free / 1e6:.0f} MB are free, at least "
-                f"{LEAST_FREE_BYTES / 1e6:.0f} MB are needed; free some or choose another folder"
-            )
-        folder = _new_folder(data_dir, name)
-        _write_settings(folder, settings)
-    except OSError as error:
-        raise RecordingError(
-            f"experiment.data_dir {data_dir}: cannot be written ({error.strerror or error}); "
-            "choose another folder, or change its permissions"
-        ) from None
-    return folder
-
-
-def _new_folder(data_dir: Path, name: str) -> Path:
-    for number in range(1, 10_000):
-        folder = data_dir / (name if number == 1 else f"{name}-{number}")
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            continue
-        return folder
-    raise FileExistsError(f"{name}-9999 exists already")
-
-
-def _write_settings(folder: Path, settings: Settings) -> None:
-    table = {
-        "format": layout.FORMAT,
-        "created": layout.iso_time(time.time()),
-        "versions": {"python": platform.python_version()} | {p: _version(p) for p in PACKAGES},
-        "settings": as_table(settings),
-    }
-    target = folder / layout.SETTINGS_FILE
-    part = target.with_name(target.name + layout.PART)
-    with part.open("wb") as file:
-        file.write(checksums.with_settings_crc(tomli_w.dumps(table).encode()))
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(target)
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"
-
-
 class ExperimentWriter:
     """Takes the messages of an experiment in order; what fails is returned, and it goes on.
 
@@ -191,7 +83,8 @@ class ExperimentWriter:
         self._settings = settings
         self._documents = Documents(settings)
         self._journal = JournalWriter(folder / layout.JOURNAL_FILE)
-        self._cells = {cell.name: CellFiles(folder / cell.name) for cell in settings.cells}
+        keep = settings.experiment.record_slices
+        self._cells = {cell.name: CellFiles(folder / cell.name, keep) for cell in settings.cells}
         for cell in self._cells.values():
             cell.folder.mkdir(exist_ok=True)
 
@@ -223,9 +116,9 @@ class ExperimentWriter:
         self._retry(errors)
         for cell in self._cells.values():
             if cell.readings:
-                attempt(errors, lambda cell=cell: self._write_readings(cell))
+                attempt(errors, cell.write_readings)
             if cell.master_due:
-                attempt(errors, lambda cell=cell: self._write_master(cell, last=last))
+                attempt(errors, lambda cell=cell: cell.write_master(last=last))
         return errors
 
     def close(self) -> list[OSError]:
@@ -305,40 +198,12 @@ class ExperimentWriter:
 
     def _start(self, start: ScanStart) -> Mapping[str, Any]:
         cell = self._cells.get(start.key.cell)
-        if cell is None or cell.has_ended(start.key):
-            return {}
-        if start.key not in cell.open:
-            while len(cell.open) >= MAX_OPEN_SCANS:
-                self._forget(cell, next(iter(cell.open))).close()
-            path = self._free_path(cell, start.key.scan)
-            keep = self._settings.experiment.record_slices
-            cell.open[start.key] = ScanFile(path, start, keep_slices=keep)
-        elif not _same_volume(cell.open[start.key].start, start):
-            return {}
-        streams = cell.streams.setdefault(start.key, set())
-        if len(streams) < MAX_STREAMS_OF_SCAN:
-            streams.add(start.stream)
-        return {"file": cell.open[start.key].path.name}
-
-    def _free_path(self, cell: CellFiles, number: int) -> Path:
-        """Another run may count its scans from 0 again: then the next free number is taken. A part
-        that was left unfinished keeps its name too."""
-        taken = {scan.path for scan in (*cell.open.values(), *cell.waiting.values())}
-        while (path := cell.folder / layout.scan_name(number)) in taken or (
-            path.exists() or path.with_name(path.name + layout.PART).exists()
-        ):
-            number += 1
-        return path
+        scan = cell.start(start) if cell else None
+        return {"file": scan.path.name} if scan else {}
 
     def _running(self, name: str, stream: str, number: int) -> ScanFile | None:
-        """The open scan that a slice names; the newest, as in the session."""
         cell = self._cells.get(name)
-        if cell is None:
-            return None
-        for key in reversed(cell.open):
-            if key.scan == number and stream in cell.streams[key]:
-                return cell.open[key]
-        return None
+        return None if cell is None else cell.running(stream, number)
 
     def _newest(self, name: str, number: int | None) -> ScanFile | Path | None:
         cell = self._cells.get(name)
@@ -363,35 +228,10 @@ class ExperimentWriter:
 
     def _finish(self, result: ScanResult) -> None:
         cell = self._cells[result.key.cell]
-        scan = cell.open.get(result.key) or cell.waiting.get(result.key)
-        if scan is None:
-            name = cell.done.get(result.key)
-            path = cell.folder / name if name else self._free_path(cell, result.key.scan)
-            keep = self._settings.experiment.record_slices
-            scan = ScanFile(path, result.start, keep_slices=keep, finished=name is not None)
-        if result.key in cell.open:
-            self._forget(cell, result.key)
-        cell.waiting[result.key] = scan
-        scan.finish(result)
-        del cell.waiting[result.key]
-        cell.done[result.key] = scan.path.name
+        cell.finish(result)
         self.scans_written += 1
-        cell.master_due = True
         self._journal.flush()
-        self._write_master(cell)
-
-    @staticmethod
-    def _write_master(cell: CellFiles, *, last: bool = False) -> None:
-        if not last and time.monotonic() < cell.master_at + MASTER_EVERY_S:
-            return
-        room.need(cell.folder, leave=room.LAST_BYTES)
-        cell.master.write()
-        cell.master_due, cell.master_at = False, time.monotonic()
-
-    @staticmethod
-    def _forget(cell: CellFiles, key: ScanKey) -> ScanFile:
-        cell.streams.pop(key, None)
-        return cell.open.pop(key)
+        cell.write_master()
 
     def _event(self, line: dict[str, Any], cell: str) -> None:
         folder = self._cells[cell].folder if cell in self._cells else self.folder
@@ -406,19 +246,7 @@ class ExperimentWriter:
         except BadMessage:
             return
         for reading in readings:
-            cell = self._cells[reading.cell]
-            if reading.time > cell.last_time and len(cell.readings) < MAX_READINGS_WAITING:
-                cell.last_time = reading.time
-                cell.readings.append(reading)
-
-    @staticmethod
-    def _write_readings(cell: CellFiles) -> None:
-        append_readings(cell.folder / layout.CYCLER_FILE, cell.readings)
-        cell.readings.clear()
-
-
-def _same_volume(one: ScanStart, other: ScanStart) -> bool:
-    return (one.volume_shape, one.dtype, one.axis) == (other.volume_shape, other.dtype, other.axis)
+            self._cells[reading.cell].read(reading)
 
 
 def _told(request: ScanRequest, outputs: Sequence[Output]) -> bool:

@@ -18,7 +18,7 @@ import pytest
 
 from monitor.engine.record import Recorder
 from monitor.errors import RecordingError
-from monitor.recording import write
+from monitor.recording import cell_files, create
 from monitor.recording.logs import append_readings
 from monitor.recording.read import Scan, open_experiment
 from monitor.records import CURRENT_MAPS, INTERFACE_MAPS, CyclerReading, SliceFrame
@@ -173,7 +173,7 @@ def test_a_scan_without_slices_keeps_its_maps(tmp_path: Path) -> None:
 
 def test_settings_and_versions(tmp_path: Path) -> None:
     made = settings(tmp_path)
-    first, second = (write.create_experiment(made, tmp_path) for _ in range(2))
+    first, second = (create.create_experiment(made, tmp_path) for _ in range(2))
     assert (first.name, second.name) == ("made-up", "made-up-2")
     table = tomllib.loads((first / "experiment.toml").read_text())
     assert table["format"] == 1
@@ -188,7 +188,7 @@ def test_an_unwritable_or_full_folder_stops_the_start(
     with pytest.raises(RecordingError, match="choose another folder") as error:
         Recorder(settings(tmp_path / "file" / "under"))
     assert "\n" not in str(error.value)
-    monkeypatch.setattr(write, "LEAST_FREE_BYTES", 2**60)
+    monkeypatch.setattr(create, "LEAST_FREE_BYTES", 2**60)
     with pytest.raises(RecordingError, match="MB are free"):
         Recorder(settings(tmp_path))
 
@@ -231,7 +231,7 @@ def test_a_scan_that_is_left_unfinished_keeps_its_file(tmp_path: Path) -> None:
     """Runs break off one after the other, each in its scan 0."""
     recorder = Recorder(settings(tmp_path))
     volume = Scene().volume(np.full((NY, NX), 60.0))
-    for run in range(2 * write.MAX_OPEN_SCANS):
+    for run in range(2 * cell_files.MAX_OPEN_SCANS):
         begin = Scene().start(0, 1.6e9 + run, "periodic", "A", 10 * run)
         begin = replace(begin, key=replace(begin.key, run=f"run {run}"), stream=f"s{run}")
         for record in messages(begin, volume + run)[: 2 + run % 3]:
@@ -239,11 +239,11 @@ def test_a_scan_that_is_left_unfinished_keeps_its_file(tmp_path: Path) -> None:
     recorder.close()
     experiment = open_experiment(tmp_path / "made-up")
     runs = [scan.header["run"] for scan in experiment.cells["A"].unfinished]
-    assert sorted(runs) == sorted(f"run {run}" for run in range(2 * write.MAX_OPEN_SCANS))
+    assert sorted(runs) == sorted(f"run {run}" for run in range(2 * cell_files.MAX_OPEN_SCANS))
     slices = [r for _, r in replay_records(experiment) if isinstance(r, SliceFrame)]
     for frame in slices:
         np.testing.assert_array_equal(frame.data, volume[frame.frame] + int(frame.stream[1:]))
-    assert len(slices) == sum(1 + run % 3 for run in range(2 * write.MAX_OPEN_SCANS))
+    assert len(slices) == sum(1 + run % 3 for run in range(2 * cell_files.MAX_OPEN_SCANS))
 
 
 def test_cycler_and_events(tmp_path: Path) -> None:

@@ -1,0 +1,135 @@
+"""The files of one cell that are being written: its scans, its readings, its master."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from monitor.core.streams import MAX_STREAMS_OF_SCAN
+from monitor.recording import layout, room
+from monitor.recording.logs import append_readings
+from monitor.recording.master import Master
+from monitor.recording.scan_file import ScanFile
+from monitor.records import CyclerReading, ScanKey, ScanResult, ScanStart
+
+MAX_OPEN_SCANS = 8
+MASTER_EVERY_S = 5.0
+"""A master is written at once, unless the one before is newer than this: with hundreds of scans
+it takes 50 ms."""
+MAX_READINGS_WAITING = 100_000
+
+
+@dataclass
+class CellFiles:
+    """The scans of one cell: `open`, they still run; `waiting`, their results are not on the disk
+    yet; `done`, the names of the files of those that are whole."""
+
+    folder: Path
+    keep_slices: bool
+    open: dict[ScanKey, ScanFile] = field(default_factory=dict)
+    streams: dict[ScanKey, set[str]] = field(default_factory=dict)
+    waiting: dict[ScanKey, ScanFile] = field(default_factory=dict)
+    done: dict[ScanKey, str] = field(default_factory=dict)
+    readings: list[CyclerReading] = field(default_factory=list)
+    last_time: float = float("-inf")
+    master_due: bool = False
+    master_at: float = float("-inf")
+
+    def __post_init__(self) -> None:
+        self._master = Master(self.folder)
+
+    def has_ended(self, key: ScanKey) -> bool:
+        """Whether its results have come."""
+        return key in self.waiting or key in self.done
+
+    def newest(self, number: int | None) -> ScanFile | Path | None:
+        """The newest scan, or the newest of this number; its path where it is whole."""
+        files: dict[ScanKey, ScanFile | str] = {**self.done, **self.waiting, **self.open}
+        fitting = [file for key, file in files.items() if number is None or key.scan == number]
+        if not fitting:
+            return None
+        file = fitting[-1]
+        if isinstance(file, ScanFile):
+            return file.path if file.finished else file
+        return self.folder / file
+
+    def running(self, stream: str, number: int) -> ScanFile | None:
+        """The open scan that a slice names; the newest, as in the session."""
+        for key in reversed(self.open):
+            if key.scan == number and stream in self.streams[key]:
+                return self.open[key]
+        return None
+
+    def start(self, start: ScanStart) -> ScanFile | None:
+        """The file of a scan that begins, or goes on from another stream. None where its results
+        have come, or it is of another volume than it began with."""
+        if self.has_ended(start.key):
+            return None
+        if start.key not in self.open:
+            while len(self.open) >= MAX_OPEN_SCANS:
+                self.forget(next(iter(self.open))).close()
+            path = self._free_path(start.key.scan)
+            self.open[start.key] = ScanFile(path, start, keep_slices=self.keep_slices)
+        elif not _same_volume(self.open[start.key].start, start):
+            return None
+        streams = self.streams.setdefault(start.key, set())
+        if len(streams) < MAX_STREAMS_OF_SCAN:
+            streams.add(start.stream)
+        return self.open[start.key]
+
+    def finish(self, result: ScanResult) -> None:
+        """Writes a scan's results; until that has succeeded it is `waiting`. Raises OSError."""
+        key = result.key
+        scan = self.open.get(key) or self.waiting.get(key)
+        if scan is None:
+            name = self.done.get(key)
+            path = self.folder / name if name else self._free_path(key.scan)
+            finished = name is not None
+            scan = ScanFile(path, result.start, keep_slices=self.keep_slices, finished=finished)
+        if key in self.open:
+            self.forget(key)
+        self.waiting[key] = scan
+        scan.finish(result)
+        del self.waiting[key]
+        self.done[key] = scan.path.name
+        self.master_due = True
+
+    def forget(self, key: ScanKey) -> ScanFile:
+        """A scan that is open no more."""
+        self.streams.pop(key, None)
+        return self.open.pop(key)
+
+    def write_master(self, *, last: bool = False) -> None:
+        """Unless it was written a moment ago and this is not the `last` time. Raises OSError."""
+        if not last and time.monotonic() < self.master_at + MASTER_EVERY_S:
+            return
+        room.need(self.folder, leave=room.LAST_BYTES)
+        self._master.write()
+        self.master_due, self.master_at = False, time.monotonic()
+
+    def read(self, reading: CyclerReading) -> None:
+        """Keeps a reading until it is written; one that goes back in time is in the journal
+        only."""
+        if reading.time > self.last_time and len(self.readings) < MAX_READINGS_WAITING:
+            self.last_time = reading.time
+            self.readings.append(reading)
+
+    def write_readings(self) -> None:
+        """Those that were kept. Raises OSError."""
+        append_readings(self.folder / layout.CYCLER_FILE, self.readings)
+        self.readings.clear()
+
+    def _free_path(self, number: int) -> Path:
+        """Another run may count its scans from 0 again: then the next free number is taken. A part
+        that was left unfinished keeps its name too."""
+        taken = {scan.path for scan in (*self.open.values(), *self.waiting.values())}
+        while (path := self.folder / layout.scan_name(number)) in taken or (
+            path.exists() or path.with_name(path.name + layout.PART).exists()
+        ):
+            number += 1
+        return path
+
+
+def _same_volume(one: ScanStart, other: ScanStart) -> bool:
+    return (one.volume_shape, one.dtype, one.axis) == (other.volume_shape, other.dtype, other.axis)
