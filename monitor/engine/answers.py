@@ -82,7 +82,7 @@ class Answers:
                 history = pit_history(self._store.finals(request.cell), request.pit)
                 return _about("pit_history", request, {"pit": request.pit, **history})
             case ask.CyclerRequest():
-                readings = self._store.columns(request.cell, request.max_points)
+                readings = self._store.columns(request)
                 if not request.rows:
                     return _about("cycler", request, {"columns": readings})
                 return _about("cycler", request, {"names": [*readings]}, [*readings.values()])

@@ -47,16 +47,23 @@ class Readings:
         max_points: int,
         *,
         area_cm2: float,
+        span: tuple[float | None, float | None] = (None, None),
         reference_mAh: float | None = None,
         capacity_mAh: float | None = None,
     ) -> dict[str, NDArray[np.float64]]:
-        """At most `max_points` readings by name, evenly thinned, the newest among them.
+        """At most `max_points` readings by name, evenly thinned, the newest among them; only those
+        of a `span` of time, UTC seconds, where it is given, and the next one on both sides of it.
 
         `charge_mAh_cm2`: net charge stripped since the reference scan, which found `reference_mAh`
         stripped; `soc`: state of charge, of `capacity_mAh`. NaN where they are not known.
         """
-        step = max(1, -(-self.count // max_points))
-        rows = self._rows[: self.count][::-1][::step][::-1].copy()
+        since, until = span
+        times = self._rows[: self.count, 0]
+        first = 0 if since is None else max(0, int(np.searchsorted(times, since, "right")) - 1)
+        end = self.count if until is None else int(np.searchsorted(times, until, "left")) + 1
+        rows = self._rows[first : min(end, self.count)]
+        step = max(1, -(-len(rows) // max_points))
+        rows = rows[::-1][::step][::-1].copy()
         stripped: NDArray[np.float64] = rows[:, -1]
         unknown = math.nan
         charge = (stripped - (unknown if reference_mAh is None else reference_mAh)) / area_cm2

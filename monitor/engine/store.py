@@ -31,7 +31,7 @@ from monitor.records import (
 )
 from monitor.settings import Settings
 from monitor.wire.fields import to_json
-from monitor.wire.questions import EventsRequest
+from monitor.wire.questions import CyclerRequest, EventsRequest
 from monitor.wire.results import Status, encode_status, table_rows
 
 PREVIEWS = ("scan_progress", "maps", "heartbeat")
@@ -294,14 +294,16 @@ class Store:
             yield text
         yield b"]}"
 
-    def columns(self, cell: str, max_points: int) -> dict[str, NDArray[np.float64]]:
+    def columns(self, request: CyclerRequest) -> dict[str, NDArray[np.float64]]:
         """The cycler's readings of a cell, thinned; NaN where a number is not known."""
+        cell = request.cell
         self.check_cell(cell)
         chosen = self._settings.cell(cell)
         assert chosen is not None
         with self._lock:
             return self._readings[cell].columns(
-                max_points,
+                request.max_points,
+                span=(request.since, request.until),
                 area_cm2=chosen.area_cm2,
                 reference_mAh=self._references.get(cell),
                 capacity_mAh=chosen.capacity_mAh,

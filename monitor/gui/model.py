@@ -123,7 +123,8 @@ class Choice:
 
     `scan` None follows the live scan; `cross` is (row, column); `pinned` is the scan that others
     are compared with; `line` are the ends of the profile, (row, column) each; `masked` hides what
-    is below the detection limit; `common` is one colour scale for all scans.
+    is below the detection limit; `common` is one colour scale for all scans; `span` is the part of
+    the trend in view, UTC seconds, where that is not all of it.
     """
 
     cell: str = ""
@@ -142,6 +143,7 @@ class Choice:
     common: bool = False
     colours: str = "paper"
     against: Against = "time"
+    span: tuple[float, float] | None = None
 
     @property
     def least_errors(self) -> float:

@@ -26,7 +26,7 @@ class Steering:
         self._window.pages.setCurrentWidget(self._window.bench)
         if name != self._window.choice.cell:
             self._window.choose(
-                cell=name, scan=None, cross=None, window=None, pit=None, pinned=None
+                cell=name, scan=None, cross=None, window=None, pit=None, pinned=None, span=None
             )
         self._window.tick()
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QToolButton
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QToolButton
 
 from monitor.gui import theme
 from monitor.gui.model import Answer, Choice, Snapshot, measure, shown_scan
@@ -72,13 +72,18 @@ LENGTHS = {
 
 
 class TrendView(Card):
-    """Draws the curves; tells which scan was clicked, and what to draw against."""
+    """Draws the curves; tells which scan was clicked, what to draw against, and which part of the
+    time is in view, so that its readings can be had in full."""
 
     scan_chosen = Signal(int)
     against_chosen = Signal(str)
+    span_wanted = Signal(object)
 
     def __init__(self) -> None:
-        super().__init__("Trend", "Click anywhere to choose the nearest scan")
+        super().__init__("Trend", "Click: the nearest scan; the wheel zooms, dragging moves")
+        self._home: tuple[str, str] = ("", "")
+        self._origin = 0.0
+        self._span: tuple[float, float] | None = None
         self._scans: Sequence[Mapping[str, Any]] = ()
         self._places: NDArray[np.float64] = np.empty(0)
         self._drawn: tuple[Any, ...] = ()
@@ -105,6 +110,9 @@ class TrendView(Card):
         }
         self.no_cycler = CentreText(self.plots["potential"])
         self.graphics.scene().sigMouseClicked.connect(self._clicked)
+        self._range_timer = QTimer(self, singleShot=True, interval=150)
+        self._range_timer.timeout.connect(self._tell_span)
+        self.plots["potential"].vb.sigXRangeChanged.connect(lambda *_: self._range_timer.start())
         self.key = elastic(label("", "", ROWS["thickness"][1]))
         self.body.addWidget(self.graphics, 1)
         self.body.addWidget(self.key)
@@ -132,10 +140,14 @@ class TrendView(Card):
             self.rows[name] = button
             buttons.addWidget(button)
         buttons.addStretch(1)
-        quiet(self.against)
+        self.whole = QPushButton("Whole")
+        self.whole.setToolTip("Show all of the curves again")
+        self.whole.clicked.connect(self.show_whole)
+        quiet(self.against, self.whole)
         self.head.addStretch(1)
         self.head.addWidget(label("against", "muted"))
         self.head.addWidget(self.against)
+        self.head.addWidget(self.whole)
         self.body.addLayout(buttons)
 
     def _arrange(self) -> None:
@@ -193,18 +205,22 @@ class TrendView(Card):
         scans = [scan for scan in cell["scans"] if not scan["provisional"]] if cell else []
         shown = shown_scan(cell, choice)
         readings = snapshot.answer("cycler", choice.cell)
+        part = snapshot.answer("cycler_part", choice.cell) if choice.span else None
         versions = tuple(scan["version"] for scan in scans)
-        drawn = (choice.cell, readings, versions, shown and shown["scan"], choice.against)
+        drawn = (choice.cell, readings, part, versions, shown and shown["scan"], choice.against)
         if drawn == self._drawn:
             return
         self._drawn, self._scans = drawn, scans
         self.against.setCurrentIndex(tuple(AGAINST).index(choice.against))
-        origin = _origin(scans, readings)
+        origin = self._origin = _origin(scans, readings)
+        if self._home != (choice.cell, choice.against):
+            self._home = (choice.cell, choice.against)
+            self.show_whole()
         has_feed = bool(cell and cell["cycler_points"])
         self.no_cycler.set("" if has_feed or cell is None else "No cycler readings for this cell")
         self._places = _places(scans, choice.against, origin)
         self.plots["potential"].vb.invertX(choice.against == "soc")
-        self._draw_readings(readings, scans, choice.against, origin)
+        self._draw_readings(_columns(readings, part), scans, choice.against, origin)
         self._draw_scans(scans, choice.against)
         place = _places([shown], choice.against, origin)[0] if shown else np.nan
         for mark in self._marks.values():
@@ -214,12 +230,11 @@ class TrendView(Card):
 
     def _draw_readings(
         self,
-        readings: Answer | None,
+        columns: Mapping[str, NDArray[np.float64]],
         scans: Sequence[Mapping[str, Any]],
         against: str,
         origin: float,
     ) -> None:
-        columns = readings.header.get("columns") if readings else None
         if not columns or not len(columns["time"]):
             for curve in (self.curves["potential"], self.curves["current"], self.scan_marks):
                 curve.clear()
@@ -270,6 +285,23 @@ class TrendView(Card):
         for name, plot in self.plots.items():
             plot.getAxis("bottom").showLabel(bool(wanted) and name == wanted[-1])
 
+    def show_whole(self) -> None:
+        """All of the curves, as they grow."""
+        for plot in self.plots.values():
+            plot.vb.enableAutoRange(axis=plot.vb.YAxis)
+        self.plots["potential"].vb.enableAutoRange()
+
+    def _tell_span(self) -> None:
+        """The time in view and as much on both sides, None where it is all, or not time."""
+        box = self.plots["potential"].vb
+        span = None
+        if self._home[1] == "time" and not box.autoRangeEnabled()[0]:
+            left, right = (self._origin + 3600.0 * at for at in box.viewRange()[0])
+            span = (2 * left - right, 2 * right - left)
+        if span != self._span:
+            self._span = span
+            self.span_wanted.emit(span)
+
     def _clicked(self, event: Any) -> None:
         for name, plot in self.plots.items():
             shown = self.rows[name].isChecked()
@@ -279,6 +311,19 @@ class TrendView(Card):
             distance = np.abs(self._places - at)
             if np.isfinite(distance).any():
                 self.scan_chosen.emit(self._scans[int(np.nanargmin(distance))]["scan"])
+
+
+def _columns(whole: Answer | None, part: Answer | None) -> Mapping[str, NDArray[np.float64]]:
+    """The readings, thinned but for the part that is there in full."""
+    told: Mapping[str, Any] = (whole.header.get("columns") if whole else None) or {}
+    full: Mapping[str, Any] = (part.header.get("columns") if part else None) or {}
+    if not told or not full or not len(full["time"]):
+        return told
+    before, after = told["time"] < full["time"][0], told["time"] > full["time"][-1]
+    return {
+        name: np.concatenate((values[before], full[name], values[after]))
+        for name, values in told.items()
+    }
 
 
 def _origin(scans: Sequence[Mapping[str, Any]], readings: Answer | None) -> float:

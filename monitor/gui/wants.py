@@ -54,6 +54,12 @@ def wants(snapshot: Snapshot, choice: Choice, seen: Seen) -> Wants:
         asked["cycler"] = Want(
             CyclerRequest(choice.cell, POINTS, rows=True), (cell["cycler_points"],)
         )
+        if choice.span is not None and choice.against == "time":
+            since, until = choice.span
+            asked["cycler_part"] = Want(
+                CyclerRequest(choice.cell, POINTS, rows=True, since=since, until=until),
+                (cell["cycler_points"],),
+            )
     if "events" in seen.views:
         asked["past"] = Want(EventsRequest(limit=PAST_EVENTS), (snapshot.state["engine"],))
     scan, pinned = scan_of(cell, choice), pinned_scan(cell, choice)

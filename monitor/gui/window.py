@@ -147,6 +147,7 @@ class Window(QMainWindow):
         self.timeline.pin_chosen.connect(lambda scan: choose(pinned=scan))
         self.timeline.comparison_chosen.connect(lambda how: choose(comparison=how))
         self.trend.against_chosen.connect(lambda against: choose(against=against))
+        self.trend.span_wanted.connect(lambda span: choose(span=span))
         self.pits.pit_chosen.connect(lambda pit: choose(pit=pit))
         self.pits.export_wanted.connect(self.desk.ask_csv)
         self.map.map_chosen.connect(lambda name: choose(map=name))

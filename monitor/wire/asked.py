@@ -54,7 +54,12 @@ def _section(said: Fields, tag: str) -> ask.SectionRequest:
 
 def _cycler(said: Fields, tag: str) -> ask.CyclerRequest:
     points = said.whole("max_points", 4000, 2, ask.MAX_READINGS_ASKED)
-    return ask.CyclerRequest(said.text("cell"), points, tag, said.flag("rows", False))
+    since, until = said.number("since", None), said.number("until", None)
+    if since is not None and until is not None and since >= until:
+        text = f"message: since is {since:g}, expected less than {until:g}"
+        raise BadMessage("bad_request", text)
+    rows = said.flag("rows", False)
+    return ask.CyclerRequest(said.text("cell"), points, tag, rows, since, until)
 
 
 def _statistics(said: Fields, tag: str) -> ask.StatisticsRequest:

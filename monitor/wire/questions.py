@@ -76,12 +76,15 @@ class SectionRequest:
 
 @dataclass(frozen=True, slots=True)
 class CyclerRequest:
-    """Asks for the cycler's readings, thinned to at most `max_points`; with `rows` as one array."""
+    """Asks for the cycler's readings from `since` to `until` (UTC seconds; None: all) and the next
+    one on both sides, thinned to at most `max_points`; with `rows` as one array."""
 
     cell: str
     max_points: int = 4000
     tag: str = ""
     rows: bool = False
+    since: float | None = None
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -267,6 +267,24 @@ def test_readings_stay_bounded_and_keep_their_span():
     assert (np.diff(times) > 0).all()
 
 
+def test_a_part_of_the_readings_comes_with_its_neighbours():
+    readings = Readings()
+    for time in range(1000):
+        readings.add(CyclerReading("A", float(time)))
+
+    def times(most, *span):
+        return list(readings.columns(most, area_cm2=1.0, span=span)["time"])
+
+    assert times(100, 499.5, 503.0) == [499.0, 500.0, 501.0, 502.0, 503.0]
+    assert times(100, 499.0, 502.5) == [499.0, 500.0, 501.0, 502.0, 503.0]
+    assert times(2, 499.5, 503.0) == [500.0, 503.0]
+    assert times(100, 997.5, None) == [997.0, 998.0, 999.0]
+    assert times(100, None, 1.5) == [0.0, 1.0, 2.0]
+    assert times(100, -9.0, -5.0) == [0.0]
+    assert times(100, 2000.0, 3000.0) == [999.0]
+    assert list(Readings().columns(9, area_cm2=1.0, span=(0.0, 1.0))["time"]) == []
+
+
 def test_a_point_that_comes_earlier_stands_for_those_after_it():
     readings = Readings()
     for time in (0.0, 60.0, 9e9, 120.0, 180.0):

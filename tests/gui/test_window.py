@@ -7,7 +7,7 @@ import pytest
 from PySide6.QtCore import QPointF, Qt
 
 from monitor.gui.text import clock
-from monitor.records import Event
+from monitor.records import CyclerReading, Event
 from tests.gui.conftest import FEEDS
 from tests.gui.synthetic import T0, Cell
 
@@ -231,6 +231,37 @@ def test_a_provisional_map_says_so(looking, qtbot):
     qtbot.waitUntil(lambda: shows(window, "removal", 3), timeout=5000)
     window.choose(scan=4)
     assert "with the last slice" in window.map.message.text
+
+
+def test_a_part_of_the_trend_has_all_its_readings(bench, screen, qtbot, monkeypatch):
+    monkeypatch.setattr("monitor.gui.wants.POINTS", 50)
+    engine = bench()
+    engine.update(engine.cells["A"].result(0))
+    begin = engine.cells["A"].start(0).start_time
+    for minute in range(600):
+        reading = CyclerReading("A", begin + 60.0 * minute, 2.0 + 1e-3 * minute, -0.1)
+        engine.update(cycler={"A": reading})
+    window = screen(engine.publisher)
+
+    def hours():
+        drawn = window.trend.curves["potential"].getData()[0]
+        return drawn if drawn is not None else np.empty(0)
+
+    qtbot.waitUntil(lambda: len(hours()) == 50, timeout=5000)
+    box = window.trend.plots["potential"].vb
+    box.setXRange(4.0, 4.25, padding=0)
+    qtbot.waitUntil(lambda: len(hours()) > 80, timeout=5000)
+    at, potential = window.trend.curves["potential"].getData()
+    assert (np.diff(at) > 0).all()
+    assert np.diff(at[(at > 4.0) & (at < 4.25)]) == pytest.approx(1 / 60)
+    assert (at[0] < 1.0, at[-1]) == (True, pytest.approx(599 / 60))
+    assert potential == pytest.approx(2.0 + 0.06 * at)
+    qtbot.mouseClick(window.trend.whole, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: len(hours()) == 50, timeout=5000)
+    assert window.choice.span is None
+    box.setXRange(4.0, 4.25, padding=0)
+    window.choose(against="charge")
+    assert box.autoRangeEnabled()[0]
 
 
 def test_without_a_voxel_size_nothing_is_in_um(bench, screen, qtbot):
