@@ -25,7 +25,7 @@ from monitor.keys import ClientKeys
 from monitor.wire import questions, results
 from monitor.wire.questions import StateRequest
 
-POLL_S = 0.2
+POLL_S = 0.4
 ANSWER_PATIENCE_S = 20.0
 ORDER_PATIENCE_S = 10.0
 LEAST_INTERVAL_S = {"cycler": 1.0}
