@@ -10,6 +10,7 @@ import textwrap
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 import hdf5plugin  # noqa: F401
@@ -20,6 +21,7 @@ from monitor.engine.record import Recorder
 from monitor.errors import RecordingError
 from monitor.recording import cell_files, create
 from monitor.recording.logs import append_readings
+from monitor.recording.master import Master
 from monitor.recording.read import Scan, open_experiment
 from monitor.records import CURRENT_MAPS, INTERFACE_MAPS, CyclerReading, SliceFrame
 from monitor.settings import parse
@@ -212,6 +214,30 @@ def test_master_stacks_the_scans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert file["entry/summary/step"][...].tolist() == [b"", b"discharge", b"discharge"]
         assert file["entry/scans/scan_0001/sample/name"].asstr()[()] == "A"
     assert not list((recorder.folder / "A").glob("*.part"))
+
+
+def test_a_scan_that_was_written_again_is_read_again_for_the_master(tmp_path: Path) -> None:
+    recorder = Recorder(settings(tmp_path))
+    for n in range(3):
+        write_scan(recorder, Scene(), n, msg_number=100 * n, charge_mAh_cm2=float(n), step="charge")
+    recorder.close()
+    folder = recorder.folder / "A"
+    master = Master(folder)
+
+    def told() -> dict[str, Any]:
+        master.write()
+        with h5py.File(folder / "A.nxs") as file:
+            summary = file["entry/summary"]
+            return {key: summary[key][...].tolist() for key in ("scan", "charge_mAh_cm2", "step")}
+
+    first = told()
+    assert first["charge_mAh_cm2"] == [0.0, 1.0, 2.0]
+    assert told() == first
+    with h5py.File(folder / "scan_0001.h5", "r+") as file:
+        file["entry/summary/charge_mAh_cm2"][()] = 1.5
+        del file["entry/summary/step"]
+    (folder / "scan_0000.h5").unlink()
+    assert told() == {"scan": [1, 2], "charge_mAh_cm2": [1.5, 2.0], "step": [b"", b"charge"]}
 
 
 def test_another_run_with_the_same_number_gets_a_file_of_its_own(tmp_path: Path) -> None:
