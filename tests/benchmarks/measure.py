@@ -54,6 +54,15 @@ def peak_memory_MB(pid: int) -> float:
     return int(line.split()[1]) / 1000.0
 
 
+def cpu_seconds(pid: int) -> float:
+    """Seconds of a core that a process has taken so far. 0 where the system does not tell."""
+    path = Path(f"/proc/{pid}/stat")
+    if not path.exists():
+        return 0.0
+    user, system = path.read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
 class Status:
     """The engine's status messages, each with the instant at which it was heard here."""
 

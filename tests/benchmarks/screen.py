@@ -10,8 +10,12 @@ from contextlib import ExitStack
 from statistics import median
 
 from tests.benchmarks.live import live, program
-from tests.benchmarks.measure import PATIENCE_S
+from tests.benchmarks.measure import PATIENCE_S, cpu_seconds
 from tests.benchmarks.phantom import Foil
+
+Screens = Sequence[tuple[str, tuple[object, ...]]]
+ASKING: Screens = [("asking_probe", (600, 4))]
+PAINTING: Screens = [("screen_probe", (600,))] * 4
 
 
 def run(say: Callable[..., None], *, quick: bool) -> None:
@@ -49,16 +53,19 @@ def streaming(foil: Foil, seconds: int, *, busy: bool) -> dict[str, float]:
 
 def _with_and_without(say: Callable[..., None], *, quick: bool) -> None:
     """MB/s of the engine with no screen and with four, in turn: four that only ask, as from other
-    machines, and four that paint on this one's cores."""
+    machines, and four that paint on this one's cores. Those elsewhere are one program here; against
+    it stands another that takes as much of a core and asks nothing."""
     foil = Foil(256, 800, 150) if quick else Foil(2048, 400, 150)
-    asking = [("asking_probe", (600, 4))]
-    painting = [("screen_probe", (600,))] * 4
-    for screens, words in ((asking, "elsewhere"), (painting, "painting on this machine")):
+    _, busy = _rate(foil, ASKING)
+    for without, screens, words in (
+        ([("burden_probe", (600, busy))], ASKING, "elsewhere"),
+        ([], PAINTING, "painting on this machine"),
+    ):
         none, four = [], []
         for turn in range(2 if quick else 5):
             # which of the two comes first changes, as what a machine does beside may drift
-            for some in ((), screens) if turn % 2 else (screens, ()):
-                (four if some else none).append(_rate(foil, some))
+            for some in (without, screens) if turn % 2 else (screens, without):
+                (four if some is screens else none).append(_rate(foil, some)[0])
         ratios = [b / a for a, b in zip(none, four, strict=True)]
         say(
             f"    engine with 0 and 4 screens {words}: {median(none):.0f} and {median(four):.0f} "
@@ -66,20 +73,25 @@ def _with_and_without(say: Callable[..., None], *, quick: bool) -> None:
         )
 
 
-def _rate(foil: Foil, screens: Sequence[tuple[str, tuple[object, ...]]]) -> float:
+def _rate(foil: Foil, screens: Screens) -> tuple[float, float]:
+    """MB/s of the engine, and seconds of a core that the screens took in each second."""
     scans = 12 if foil.side > 1000 else 4
     with ExitStack() as stack:
         parts = stack.enter_context(live(foil))
         pull, status = parts["pull"], parts["status_address"]
-        for kind, arguments in screens:
-            stack.enter_context(program(kind, pull, status, *arguments))
+        pids = [
+            stack.enter_context(program(kind, pull, status, *arguments)).pid
+            for kind, arguments in screens
+        ]
         # until all of them have drawn their first map and are at rest; as long without
         time.sleep(20.0)
         sender = program("producer", parts["slices"], foil.side, foil.slices, foil.thickness, scans)
         stack.enter_context(sender)
         begin = parts["status"].wait_for("scan_started", 0)
+        before = sum(map(cpu_seconds, pids))
         end = parts["status"].wait_for("scan_complete", scans - 1)
-        return scans * foil.slices * foil.side**2 * 2 / 1e6 / (end - begin)
+        took = (sum(map(cpu_seconds, pids)) - before) / (end - begin)
+        return scans * foil.slices * foil.side**2 * 2 / 1e6 / (end - begin), took
 
 
 def _words(felt: dict[str, float]) -> str:
