@@ -86,6 +86,11 @@ class ScanStart:
         nz, ny, nx = self.volume_shape
         return (ny, nx) if self.axis == "z" else (nz, nx)
 
+    def is_like(self, other: ScanStart) -> bool:
+        """Whether slices of the two make up one volume."""
+        mine, others = ((start.volume_shape, start.dtype, start.axis) for start in (self, other))
+        return mine == others
+
     @property
     def length_unit(self) -> LengthUnit:
         return "µm" if self.voxel_size_um else "voxel"

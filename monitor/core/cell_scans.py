@@ -46,7 +46,7 @@ class CellScans:
         """
         running = self.open.get(start.key)
         if running is not None:
-            _same_volume(running.start, start)
+            _check_volume(running.start, start)
         streams: Collection[str] | None
         streams = self.done.get(start.key) if running is None else running.streams
         if streams is None:
@@ -113,12 +113,8 @@ class CellScans:
                 return
 
 
-def _same_volume(known: ScanStart, start: ScanStart) -> None:
-    if (known.volume_shape, known.dtype, known.axis) != (
-        start.volume_shape,
-        start.dtype,
-        start.axis,
-    ):
+def _check_volume(known: ScanStart, start: ScanStart) -> None:
+    if not known.is_like(start):
         raise BadMessage(
             "shape_changed",
             f"slices: cell {start.key.cell} scan {start.key.scan}: volume {start.volume_shape} "

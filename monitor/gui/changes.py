@@ -17,8 +17,8 @@ Kind = type[float] | type[int] | type[object]
 Places = dict[str, tuple[Kind, int]]
 EXACT = 2**53
 SMALL = 64
-"""So many numbers Python keeps among others of their size; what is longer may keep a page of memory
-for itself."""
+"""So many numbers, 512 bytes, Python keeps among others of their size; what is longer may keep a
+page of memory for itself."""
 _PLACES: dict[tuple[tuple[str, Kind], ...], Places] = {}
 
 

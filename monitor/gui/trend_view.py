@@ -73,7 +73,7 @@ LENGTHS = {
 
 class TrendView(Card):
     """Draws the curves; tells which scan was clicked, what to draw against, and which part of the
-    time is in view, so that its readings can be had in full."""
+    time is in view, so that it can have more readings."""
 
     scan_chosen = Signal(int)
     against_chosen = Signal(str)
@@ -314,7 +314,7 @@ class TrendView(Card):
 
 
 def _columns(whole: Answer | None, part: Answer | None) -> Mapping[str, NDArray[np.float64]]:
-    """The readings, thinned but for the part that is there in full."""
+    """The readings, those of the part in view in the place of the few that the whole has there."""
     told: Mapping[str, Any] = (whole.header.get("columns") if whole else None) or {}
     full: Mapping[str, Any] = (part.header.get("columns") if part else None) or {}
     if not told or not full or not len(full["time"]):

@@ -71,7 +71,7 @@ class CellFiles:
                 self.forget(next(iter(self.open))).close()
             path = self._free_path(start.key.scan)
             self.open[start.key] = ScanFile(path, start, keep_slices=self.keep_slices)
-        elif not _same_volume(self.open[start.key].start, start):
+        elif not self.open[start.key].start.is_like(start):
             return None
         streams = self.streams.setdefault(start.key, set())
         if len(streams) < MAX_STREAMS_OF_SCAN:
@@ -129,7 +129,3 @@ class CellFiles:
         ):
             number += 1
         return path
-
-
-def _same_volume(one: ScanStart, other: ScanStart) -> bool:
-    return (one.volume_shape, one.dtype, one.axis) == (other.volume_shape, other.dtype, other.axis)
