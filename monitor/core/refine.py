@@ -3,9 +3,9 @@
 The log-likelihood ratios of the slices around the interface are kept, one byte a voxel. A first
 look sums them over 3×3 columns. The ratios are then read along paths that follow this surface,
 smoothed, so that a slope or a pit's wall is flat in them; averaged over neighbours (Gaussian, one
-pixel); and the step is found again, by the maximum of the likelihood of an edge of usual blur,
-between voxels by a parabola. What is averaged is the departure from the surface followed, not the
-surface: a pit ten voxels wide keeps its depth.
+pixel); and the step is found again, by the maximum of the likelihood of an edge with the shape
+that this scan's edges have (`edge`), between voxels by a parabola. What is averaged is the
+departure from the surface followed, not the surface: a pit ten voxels wide keeps its depth.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core import refine_kernels as kernels
+from monitor.core.edge import Profile, rows_to_learn_from
 from monitor.records import ScanStart
 
 REACH = 6
@@ -26,7 +27,7 @@ STIFF_SIGMA_PX = 2.0
 EDGE_BLUR = 0.8
 PILOT_NOISE, PILOT_RISE, PILOT_MOST = 1.17, 0.22, 0.7
 """The surface followed is noisy itself, the more so the larger the error (voxels) is: by this much
-it exceeds that of a known path, as measured on phantoms."""
+it exceeds that of a known path, as measured on phantoms; in proportion where an edge is sharper."""
 RIM_SHARE, RIM_SIGMA_PX = 0.4, 1.5
 SHARP_SIGMA_PX, SHRINK_SIGMA_PX, SHRINK_DOUBT = 0.5, 1.0, 1.5
 SHARP_FROM, SHARP_RISE = 0.22, 0.07
@@ -38,6 +39,10 @@ ROWS_AT_ONCE = 128
 LEAST_REACH = 3
 NEAR_GAP = 3
 HALO = 8
+EDGE_COLUMNS, EDGE_BLOCKS = 65536, 4
+"""Columns that the edge's shape is learned from, and in how many places."""
+EDGE_CNR = (1.5, 3.0)
+"""Below, what columns are aligned by is noise, and so would be the edge; above, it is as it is."""
 
 Map = NDArray[np.float32]
 
@@ -122,9 +127,9 @@ class Band:
                     along[low] + part * (along[high] - along[low].astype(np.int16))
                 )
 
-    def _share_bridged(self, place: Map) -> Map:
+    def _share_bridged(self, place: Map, reach: int = NEAR_GAP) -> Map:
         """Share of the planes around each place that did not come: there the edge is guessed."""
-        width = 2 * NEAR_GAP + 1
+        width = 2 * reach + 1
         near = np.convolve(~self.came, np.ones(width) / width, "same").astype(np.float32)
         at = np.nan_to_num(place).astype(np.int64).clip(0, len(near) - 1)
         share: Map = near[at]
@@ -139,19 +144,36 @@ class Band:
         """Give the memory back."""
         self._spare.give(self.ratios)
 
-    def interface(self) -> tuple[Map, Map]:
+    def _edge(self) -> Map:
+        """Half of the blur that the scan's edges have, from some of its columns; the usual one
+        where they do not tell."""
+        ny, _, nx = self.ratios.shape
+        profile = Profile(2 * REACH)
+        for rows in rows_to_learn_from(ny, nx, EDGE_COLUMNS, EDGE_BLOCKS):
+            surface, paths = _along_first_look(self.ratios[rows])
+            residue = surface - averaged(surface, SIGMA_PX)
+            if not self.vertical:
+                residue[self._share_bridged(surface, REACH) > 0] = np.nan
+            profile.add(paths, residue)
+        low, high = EDGE_CNR
+        cnr = math.sqrt(2.0 * self.limit + 16.0) - 4.0  # limit: cnr²/2 + 4 cnr (calibrate)
+        return profile.weights(gaussian(EDGE_BLUR), min(1.0, max(0.0, (cnr - low) / (high - low))))
+
+    def interface(self, *, usual_edge: bool = False) -> tuple[Map, Map]:
         """Position of the interface and its standard deviation, (ny, nx) float32, in slices.
 
-        NaN where no edge is found within reach of the first look.
+        NaN where no edge is found within reach of the first look. `usual_edge`: the edge's shape is
+        not to be learned, as another one may be near.
         """
         ny, _, nx = self.ratios.shape
         self._bridge()
         place = np.empty((ny, nx), np.float32)
         error = np.empty((ny, nx), np.float32)
+        edge = gaussian(EDGE_BLUR) if usual_edge else self._edge()
         for top in range(0, ny, ROWS_AT_ONCE):
             low, high = max(0, top - HALO), min(ny, top + ROWS_AT_ONCE + HALO)
             rows = slice(top, min(ny, top + ROWS_AT_ONCE))
-            part = _interface(self.ratios[low:high])
+            part = _interface(self.ratios[low:high], edge)
             inner = slice(rows.start - low, rows.stop - low)
             place[rows], error[rows] = part[0][inner], part[1][inner]
         if not self.came.all() and not self.vertical:
@@ -159,34 +181,41 @@ class Band:
         return place + np.float32(self.around.first - 0.5), error
 
 
-def _interface(ratios: NDArray[np.int8]) -> tuple[Map, Map]:
-    """Where the step is, in planes, and its standard deviation."""
+def _along_first_look(ratios: NDArray[np.int8]) -> tuple[Map, Map]:
+    """Where the interface is at first look, smoothed, in planes; the ratios along that surface."""
     ny, _, nx = ratios.shape
     first = np.empty((ny, nx), np.float32)
     kernels.pilot(ratios, first)
     surface = averaged(first, PILOT_SIGMA_PX)
     paths = np.empty((ny, 2 * REACH, nx), np.float32)
     kernels.follow(ratios, surface, REACH, paths)
-    shift, noise = _step(paths, SIGMA_PX)
+    return surface, paths
+
+
+def _interface(ratios: NDArray[np.int8], edge: Map) -> tuple[Map, Map]:
+    """Where the step is, in planes, and its standard deviation. `edge`: its blur."""
+    surface, paths = _along_first_look(ratios)
+    shift, noise = _step(paths, SIGMA_PX, edge)
     left = _flattening(np.where(np.isfinite(shift), surface + shift, surface))
     known = noise[::NOISE_ROWS][np.isfinite(noise[::NOISE_ROWS])]
     spread = float(np.sqrt(np.median(known))) if known.size else np.inf
     trust = min(1.0, (SHARP_FROM - spread) / SHARP_RISE)
     if trust > 0:
-        shift, noise, left = _sharpened(paths, shift, noise, left, np.float32(trust))
-    excess = np.float32(PILOT_NOISE + PILOT_RISE * min(spread, PILOT_MOST))
-    return surface + shift, np.sqrt(excess**2 * noise + left)
+        shift, noise, left = _sharpened(paths, edge, shift, noise, left, np.float32(trust))
+    excess = PILOT_NOISE - 1 + PILOT_RISE * min(spread, PILOT_MOST)
+    excess *= max(1.0, float(edge[0] / gaussian(EDGE_BLUR)[0]))
+    return surface + shift, np.sqrt(np.float32(1 + excess) ** 2 * noise + left)
 
 
 def _sharpened(
-    paths: Map, calm: Map, calm_noise: Map, left: Map, trust: np.float32
+    paths: Map, edge: Map, calm: Map, calm_noise: Map, left: Map, trust: np.float32
 ) -> tuple[Map, Map, Map]:
     """Shift, its variance and what is left of the flattening, drawn towards an estimate from fewer
     neighbours where the two are further apart than noise explains (shrinkage, James & Stein 1961).
 
     Only for clear edges: in strong noise the estimate from few neighbours catches false ones.
     """
-    sharp, sharp_noise = _step(paths, SHARP_SIGMA_PX)
+    sharp, sharp_noise = _step(paths, SHARP_SIGMA_PX, edge)
     both = np.isfinite(sharp) & np.isfinite(calm)
     apart = np.where(both, sharp - calm, np.float32(0))
     expected = np.maximum(sharp_noise - calm_noise, 0)
@@ -195,7 +224,7 @@ def _sharpened(
     return calm + weight * apart, calm_noise + weight**2 * expected, left * (1 - weight) ** 2
 
 
-def _step(paths: Map, sigma: float) -> tuple[Map, Map]:
+def _step(paths: Map, sigma: float, edge: Map) -> tuple[Map, Map]:
     """Place of the step along the paths, averaged over neighbours; and its variance. (ny, nx)
     float32 in planes from the middle, NaN where none is found.
 
@@ -207,7 +236,6 @@ def _step(paths: Map, sigma: float) -> tuple[Map, Map]:
     joined = np.empty_like(paths)
     kernels.blur(paths, gaussian(sigma), joined)
     shift, bend = np.empty((ny, nx), np.float32), np.empty((ny, nx), np.float32)
-    edge = gaussian(EDGE_BLUR)
     kernels.best_shift(joined, edge, shift, bend)
     place: Map = np.where(bend > 0, shift, np.float32(np.nan))
     curvature = np.maximum(averaged(bend, BEND_SIGMA_PX), np.float32(1e-6))

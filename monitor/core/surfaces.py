@@ -150,7 +150,7 @@ class Surfaces:
 
     def _refine(self) -> None:
         if self._band is not None:
-            self._refined = self._band.interface()
+            self._refined = self._band.interface(usual_edge=self._plated)
             if self._plated:
                 self._refined = self._look_for_moss(self._band, *self._refined)
             self._band.close()
