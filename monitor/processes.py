@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from types import FrameType
 from monitor.keys import is_local
 
 STOP_S = 300.0
+FREE_PORTS = range(15000, 32000)
 
 
 class Children:
@@ -82,15 +84,19 @@ def stop_on_signal() -> Iterator[threading.Event]:
 
 
 def free_addresses(count: int) -> list[str]:
-    """`count` loopback addresses that nothing listens on at this moment."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [f"tcp://127.0.0.1:{one.getsockname()[1]}" for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """`count` loopback addresses that nothing listens on at this moment.
+
+    They are drawn at random, below those that systems give to outgoing connections: neither such a
+    connection nor another program that asks now is likely to take one before it is used. Raises
+    OSError where there are none.
+    """
+    found: list[str] = []
+    for port in random.SystemRandom().sample(FREE_PORTS, len(FREE_PORTS)):
+        if len(found) == count:
+            return found
+        if is_free(address := f"tcp://127.0.0.1:{port}"):
+            found.append(address)
+    raise OSError(f"fewer than {count} ports are free")
 
 
 def is_free(address: str) -> bool:

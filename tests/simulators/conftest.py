@@ -6,23 +6,15 @@ from typing import Any
 import pytest
 import zmq
 
+from monitor.processes import free_addresses
 from monitor.settings import Settings
 from monitor.wire import documents, stins
 from simulators import run, scenarios
 
 
-def free_endpoint() -> str:
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    socket = context.socket(zmq.REP)
-    port = socket.bind_to_random_port("tcp://127.0.0.1")
-    socket.close(0)
-    context.term()
-    return f"tcp://127.0.0.1:{port}"
-
-
 @pytest.fixture
 def endpoint() -> str:
-    return free_endpoint()
+    return free_addresses(1)[0]
 
 
 @dataclass
@@ -40,7 +32,11 @@ class Capture:
 def quick_settings() -> Callable[..., Settings]:
     def build(scenario: str, **simulator: Any) -> Settings:
         ends = ("slices", "resend", "requests", "documents_in", "documents_out")
-        table = {"size": 64, "speed": 40000.0, **{end: free_endpoint() for end in ends}}
+        table = {
+            "size": 64,
+            "speed": 40000.0,
+            **dict(zip(ends, free_addresses(len(ends)), strict=True)),
+        }
         base = Settings.model_validate({"simulator": table | simulator})
         return scenarios.settings_for(scenario, base)
 

@@ -16,6 +16,7 @@ import zmq
 from dranspose.data.stream1 import Stream1Packet
 
 from monitor.errors import EngineUnreachable, SettingError, SourceError
+from monitor.processes import free_addresses
 from monitor.records import ResendEnd, ResendQuestion, ScanEnd, ScanStart, SliceFrame
 from monitor.sources.publish import publish
 from monitor.sources.volume import Volume, open_volumes
@@ -24,14 +25,6 @@ from monitor.wire.resend import decode_answer, encode_question
 from tests.sources.mpt_files import mpt_text
 
 pytest.importorskip("bluesky")
-
-
-def free_endpoints(count: int) -> list[str]:
-    context = zmq.Context()
-    sockets = [context.socket(zmq.PAIR) for _ in range(count)]
-    ports = [socket.bind_to_random_port("tcp://127.0.0.1") for socket in sockets]
-    context.destroy(linger=0)
-    return [f"tcp://127.0.0.1:{port}" for port in ports]
 
 
 class Listener:
@@ -98,7 +91,7 @@ def is_end_of_scan(scan: int) -> Any:
 def test_volumes_arrive_as_valid_scans_with_unknown_voxel_size(
     volumes: list[Volume], listen: Any
 ) -> None:
-    (endpoint,) = free_endpoints(1)
+    (endpoint,) = free_addresses(1)
     listener = listen(endpoint)
     seen: list[tuple[str, int, int]] = []
     publish(volumes, cell="B", endpoint=endpoint, progress=lambda *args: seen.append(args))
@@ -130,7 +123,7 @@ def test_volumes_arrive_as_valid_scans_with_unknown_voxel_size(
 
 
 def test_given_voxel_size_is_sent(volumes: list[Volume], listen: Any) -> None:
-    (endpoint,) = free_endpoints(1)
+    (endpoint,) = free_addresses(1)
     listener = listen(endpoint)
     publish(volumes[:1], voxel_um=0.717, endpoint=endpoint, compression="bslz4")
     listener.wait(is_end_of_scan(0))
@@ -140,7 +133,7 @@ def test_given_voxel_size_is_sent(volumes: list[Volume], listen: Any) -> None:
 
 
 def test_what_was_published_can_be_asked_for_again(volumes: list[Volume], listen: Any) -> None:
-    endpoint, resend = free_endpoints(2)
+    endpoint, resend = free_addresses(2)
     listener = listen(endpoint)
     with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
         dealer.linger = 0
@@ -172,7 +165,7 @@ def test_all_readings_arrive_once_in_time_order_and_span_the_scans(
     count = 120
     path = tmp_path / "cycler.mpt"
     path.write_bytes(mpt_text(rows=count, step_s=10.0))
-    slices, into, out = free_endpoints(3)
+    slices, into, out = free_addresses(3)
     listener, docs = listen(slices), listen(out)
     publish(
         volumes,
@@ -213,7 +206,7 @@ def test_readings_run_with_the_wall_clock_between_scans(
 ) -> None:
     path = tmp_path / "cycler.mpt"
     path.write_bytes(mpt_text(rows=20, step_s=10.0))
-    slices, into, out = free_endpoints(3)
+    slices, into, out = free_addresses(3)
     listener, docs = listen(slices), listen(out)
     counts: list[int] = []
 
@@ -240,7 +233,7 @@ def test_an_unreadable_slice_closes_its_scan_and_names_itself(tmp_path: Path, li
     data = np.ones((4, 6, 6), np.float32)
     data[2, 1, 1] = np.nan
     tifffile.imwrite(tmp_path / "holes.tif", data, photometric="minisblack")
-    (endpoint,) = free_endpoints(1)
+    (endpoint,) = free_addresses(1)
     listener = listen(endpoint)
     with pytest.raises(SourceError, match=r"holes\.tif: slice 2 has 1 pixels that are not finite"):
         publish(open_volumes([tmp_path / "holes.tif"]), endpoint=endpoint)
@@ -250,7 +243,7 @@ def test_an_unreadable_slice_closes_its_scan_and_names_itself(tmp_path: Path, li
 
 
 def test_stop_ends_the_publication(volumes: list[Volume], listen: Any) -> None:
-    (endpoint,) = free_endpoints(1)
+    (endpoint,) = free_addresses(1)
     listener = listen(endpoint)
     stop = threading.Event()
 
@@ -263,7 +256,7 @@ def test_stop_ends_the_publication(volumes: list[Volume], listen: Any) -> None:
 
 
 def test_nobody_listening_is_said(volumes: list[Volume]) -> None:
-    (endpoint,) = free_endpoints(1)
+    (endpoint,) = free_addresses(1)
     with pytest.raises(EngineUnreachable, match="nobody subscribed within"):
         publish(volumes, endpoint=endpoint, subscriber_wait_s=0.1)
 
