@@ -5,17 +5,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
-from statistics import median
+from functools import partial
+from signal import SIGCONT, SIGSTOP
+from statistics import mean, median, stdev
 
 from tests.benchmarks.live import live, program
-from tests.benchmarks.measure import PATIENCE_S, cpu_seconds
+from tests.benchmarks.measure import PATIENCE_S
 from tests.benchmarks.phantom import Foil
 
-Screens = Sequence[tuple[str, tuple[object, ...]]]
-ASKING: Screens = [("asking_probe", (600, 4))]
-PAINTING: Screens = [("screen_probe", (600,))] * 4
+BLOCK = 3
 
 
 def run(say: Callable[..., None], *, quick: bool) -> None:
@@ -52,46 +52,71 @@ def streaming(foil: Foil, seconds: int, *, busy: bool) -> dict[str, float]:
 
 
 def _with_and_without(say: Callable[..., None], *, quick: bool) -> None:
-    """MB/s of the engine with no screen and with four, in turn: four that only ask, as from other
-    machines, and four that paint on this one's cores. Those elsewhere are one program here; against
-    it stands another that takes as much of a core and asks nothing."""
+    """MB/s of the engine with no screen and with four: four that only ask, as from other machines,
+    and four that paint on this one's cores."""
+    # as many slices as the paper's volumes have: what a screen asks for comes once a scan
+    some = in_turn(Foil(512, 907, 150) if quick else Foil(2048, 907, 150), 4 if quick else 40)
+    error = stdev(some) / len(some) ** 0.5
+    say(
+        f"    engine with 4 screens elsewhere over 0 screens: {mean(some):.3f} ± {error:.3f} "
+        f"({len(some)} pairs, median {median(some):.3f})"
+    )
     foil = Foil(256, 800, 150) if quick else Foil(2048, 400, 150)
-    _, busy = _rate(foil, ASKING)
-    for without, screens, words in (
-        ([("burden_probe", (600, busy))], ASKING, "elsewhere"),
-        ([], PAINTING, "painting on this machine"),
-    ):
-        none, four = [], []
-        for turn in range(2 if quick else 5):
-            # which of the two comes first changes, as what a machine does beside may drift
-            for some in (without, screens) if turn % 2 else (screens, without):
-                (four if some is screens else none).append(_rate(foil, some)[0])
-        ratios = [b / a for a, b in zip(none, four, strict=True)]
-        say(
-            f"    engine with 0 and 4 screens {words}: {median(none):.0f} and {median(four):.0f} "
-            f"MB/s, ratios {', '.join(f'{r:.2f}' for r in ratios)}, median {median(ratios):.3f}"
-        )
+    none, four = [], []
+    for turn in range(1 if quick else 3):
+        # which of the two comes first changes, as what a machine does beside may drift
+        for screens in (4, 0) if turn % 2 else (0, 4):
+            (four if screens else none).append(_rate_painting(foil, screens))
+    say(
+        f"    engine with 0 and 4 screens painting on this machine: {median(none):.0f} and "
+        f"{median(four):.0f} MB/s"
+    )
 
 
-def _rate(foil: Foil, screens: Screens) -> tuple[float, float]:
-    """MB/s of the engine, and seconds of a core that the screens took in each second."""
+def in_turn(foil: Foil, rounds: int) -> list[float]:
+    """Ratios of the engine's rate while four screens elsewhere ask to its rate while none does.
+
+    One engine all the time, in blocks of `BLOCK` scans with and without, as two engines on one
+    machine differ by more than what is looked for; screens whose turn it is not are stopped (POSIX
+    signals). Which comes first changes from round to round; of each block, the first scan is not
+    counted. The four are one program, and what it takes of the cores here counts as the engine's.
+    """
+    scans = BLOCK * (2 + 2 * rounds)
+    took: dict[bool, list[float]] = {True: [], False: []}
+    # few slices wait, so that whoever sends takes its part of the cores until the end
+    with live(foil, hwm=100) as parts, ExitStack() as stack:
+        complete = partial(parts["status"].wait_for, "scan_complete")
+        probe = program("asking_probe", parts["pull"], parts["status_address"], 3600, 4)
+        screens = stack.enter_context(probe)
+        time.sleep(10.0)
+        sender = program("producer", parts["slices"], foil.side, foil.slices, foil.thickness, scans)
+        stack.enter_context(sender)
+        complete(last := BLOCK - 1)
+        for turn in range(rounds):
+            for asked in (True, False) if turn % 2 else (False, True):
+                screens.send_signal(SIGCONT if asked else SIGSTOP)
+                begin = complete(last + 1)
+                last += BLOCK
+                took[asked].append(complete(last) - begin)
+        screens.send_signal(SIGCONT)
+    return [without / asked for without, asked in zip(took[False], took[True], strict=True)]
+
+
+def _rate_painting(foil: Foil, screens: int) -> float:
+    """MB/s of the engine while so many screens paint beside it."""
     scans = 12 if foil.side > 1000 else 4
     with ExitStack() as stack:
         parts = stack.enter_context(live(foil))
-        pull, status = parts["pull"], parts["status_address"]
-        pids = [
-            stack.enter_context(program(kind, pull, status, *arguments)).pid
-            for kind, arguments in screens
-        ]
+        for _ in range(screens):
+            probe = program("screen_probe", parts["pull"], parts["status_address"], 600)
+            stack.enter_context(probe)
         # until all of them have drawn their first map and are at rest; as long without
         time.sleep(20.0)
         sender = program("producer", parts["slices"], foil.side, foil.slices, foil.thickness, scans)
         stack.enter_context(sender)
         begin = parts["status"].wait_for("scan_started", 0)
-        before = sum(map(cpu_seconds, pids))
         end = parts["status"].wait_for("scan_complete", scans - 1)
-        took = (sum(map(cpu_seconds, pids)) - before) / (end - begin)
-        return scans * foil.slices * foil.side**2 * 2 / 1e6 / (end - begin), took
+        return scans * foil.slices * foil.side**2 * 2 / 1e6 / (end - begin)
 
 
 def _words(felt: dict[str, float]) -> str:
