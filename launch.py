@@ -356,6 +356,34 @@ def open_recording(
 
 
 @app.command()
+def reprocess(
+    experiment: Annotated[Path, typer.Argument(help="Folder of a recorded experiment.")],
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="key=value as in the settings, e.g. cells.A.foil_thickness_um=125."
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a Dask scheduler; without it, one is made here.")
+    ] = None,
+    out: Out = None,
+) -> None:
+    """Measure a recorded experiment again with other settings, scans side by side on Dask."""
+    with one_line_errors():
+        from monitor.reprocess import run_reprocess
+
+        made = run_reprocess(
+            experiment,
+            changes=changes or [],
+            scheduler=scheduler,
+            out=out,
+            say=lambda text: say.print(text, soft_wrap=True),
+        )
+        say.print(f"recorded in {made}", soft_wrap=True)
+
+
+@app.command()
 def report(
     experiment: Annotated[Path, typer.Argument(help="Folder of a recorded experiment.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,

@@ -19,7 +19,7 @@ from monitor.settings import Settings
 NEEDED = (
     "numpy", "numba", "scipy", "skimage", "h5py", "hdf5plugin", "zmq", "msgpack", "msgpack_numpy",
     "dectris.compression", "pydantic", "bluesky", "ophyd", "tifffile", "matplotlib", "PySide6",
-    "pyqtgraph",
+    "pyqtgraph", "distributed",
 )  # fmt: skip
 OPTIONAL = {"galvani": "only for .mpr files: pip install 'pitwatch[mpr]'"}
 QT_LIBRARIES = {

@@ -108,7 +108,7 @@ def run_replay(
 
     def tell(output: Output) -> None:
         if isinstance(output, ScanResult) and not output.provisional:
-            say(_line(output))
+            say(line_of(output))
 
     engine = Engine(
         settings,
@@ -182,7 +182,8 @@ def _sections(experiment: Experiment) -> Callable[[str, int | None, str, int], N
     return section
 
 
-def _line(result: ScanResult) -> str:
+def line_of(result: ScanResult) -> str:
+    """A finished scan in one line."""
     summary = result.summary
     unit = "µm" if result.start.length_unit == "µm" else "voxel"
     suffix = "um" if unit == "µm" else "voxel"

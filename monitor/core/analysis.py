@@ -223,6 +223,8 @@ class CellAnalysis:
         levels, turned = scan.levels, self._cell.reversed_z
         return {
             "noise_um": scan.heights.noise,
+            "refined": scan.refined,
+            "refine_memory_MB": scan.refine_memory_MB,
             "valid_fraction": float(np.isfinite(scan.heights.height).mean()),
             "cnr": levels.cnr(turned) if levels else None,
             "grey_lithium": levels.lithium if levels else None,

@@ -4,7 +4,7 @@ scans that are concluded once and in their turn."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from monitor.core.analysis import provisional
@@ -30,9 +30,16 @@ class Intake:
     """Takes the messages of the slice stream; `counts` of them by what they were."""
 
     def __init__(
-        self, cells: Mapping[str, Cell], feeds: FeedSettings, desk: Desk, out: Outputs
+        self,
+        cells: Mapping[str, Cell],
+        feeds: FeedSettings,
+        desk: Desk,
+        out: Outputs,
+        running: Callable[..., RunningScan] = RunningScan,
     ) -> None:
-        """`desk`: asked for a decision on each concluded scan; `out`: where what follows goes."""
+        """`desk`: asked for a decision on each concluded scan; `out`: where what follows goes;
+        `running`: what makes a scan that has begun, as `RunningScan` is made."""
+        self._running = running
         self.counts: Counter[str] = Counter()
         self._cells = cells
         self._feeds = feeds
@@ -140,7 +147,7 @@ class Intake:
         """A scan begins; `late`: slices of it have come before its header, `ended`: its end too."""
         plated = cell.history.plated_by(start.stop_time)
         memory = int(self._feeds.reorder_memory_MB * 1e6)
-        scan = RunningScan(start, cell.settings, cell.levels, memory, self._spare, plated=plated)
+        scan = self._running(start, cell.settings, cell.levels, memory, self._spare, plated=plated)
         address = self._resend_address(start)
         scan.ask_at(start.stream, address)
         scan.holed |= late

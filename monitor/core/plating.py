@@ -19,12 +19,18 @@ from monitor.settings import CellSettings
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """One finished scan: where and when, which slices came, and the heights they gave."""
+    """One finished scan: where and when, which slices came, and the heights they gave.
+
+    `refined`: heights are those of neighbouring columns together; where they are not,
+    `refine_memory_MB` is what slices would have had to wait in, None where that is not the reason.
+    """
 
     start: ScanStart
     ledger: NDArray[np.uint8]
     levels: Levels | None
     heights: Heights
+    refined: bool = False
+    refine_memory_MB: float | None = None
 
 
 class PlatingWatch:

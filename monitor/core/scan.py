@@ -44,7 +44,8 @@ class RunningScan:
         """`former`: grey levels of the scan before; `plated`: there may be moss on the lithium.
 
         `ended`: its end was heard; `over`: nothing more of it comes by itself; `hopeless`: nor by
-        asking; `holed`: slices of it came before its header did, and were dropped.
+        asking; `holed`: slices of it came before its header did, and were dropped; `leant`: its own
+        grey levels were not known when they were needed, so that those of the scan before matter.
         """
         self.start = start
         self.streams = {start.stream}
@@ -52,6 +53,7 @@ class RunningScan:
         self.over = False
         self.hopeless = False
         self.holed = start.recovered
+        self.leant = False
         self._resend = ("", "")
         self.levels: Levels | None = None
         self.used = 0
@@ -70,6 +72,7 @@ class RunningScan:
         self._checked = 0
         self._final_levels = False
         self._makeshift = 0
+        self._refine_memory_MB: float | None = None
 
     @property
     def ledger(self) -> np.ndarray:
@@ -135,7 +138,7 @@ class RunningScan:
                 "bad_type",
                 f"{what}: slice of {frame.data.dtype.name}, expected {start.dtype}; dropped",
             )
-        if start.dtype == "float32" and kernels.any_not_finite(frame.data.view(np.uint32).ravel()):
+        if start.dtype == "float32" and self._any_not_finite(frame):
             raise BadMessage(
                 "not_finite", f"{what}: slice {frame.frame} holds NaN or infinity; dropped"
             )
@@ -146,14 +149,20 @@ class RunningScan:
         if arrival is not Arrival.REPEAT and not frame.recovered:
             self._progress.note(frame.frame)
         if arrival is Arrival.NEW:
-            if self._calibration is None:
-                self._calibration = Calibration(self.start, self._cell, plated=self._plated)
-                self._surfaces = Surfaces(self.start, self._cell, self._spare, plated=self._plated)
-            if not self._final_levels:
-                self._calibration.sample(frame.frame, frame.data)
-                self._calibrate()
-            self._pass_on(last=False)
+            self._take(frame)
         return arrival
+
+    def _any_not_finite(self, frame: SliceFrame) -> bool:
+        return bool(kernels.any_not_finite(frame.data.view(np.uint32).ravel()))
+
+    def _take(self, frame: SliceFrame) -> None:
+        if self._calibration is None:
+            self._calibration = Calibration(self.start, self._cell, plated=self._plated)
+            self._surfaces = Surfaces(self.start, self._cell, self._spare, plated=self._plated)
+        if not self._final_levels:
+            self._calibration.sample(frame.frame, frame.data)
+            self._calibrate()
+        self._pass_on(last=False)
 
     def provisional(self) -> Heights | None:
         """Heights by the slices used so far, a few times a scan; None in between, while no grey
@@ -179,11 +188,15 @@ class RunningScan:
         if self._calibration is None or self._surfaces is None:
             return None
         if self.levels is None or not self._final_levels:
-            found = self._calibration.levels(self.start.slice_count) or self._former
-            self._use(found or self.levels)
+            found = self._calibration.levels(self.start.slice_count)
+            self.leant = self.leant or found is None
+            self._use(found or self._former or self.levels)
         self._pass_on(last=True)
         ledger = frozen(self.ledger.copy())
-        return Measured(self.start, ledger, self.levels, self._surfaces.heights(ledger, last=True))
+        heights = self._surfaces.heights(ledger, last=True)
+        refined = self._surfaces.refined
+        memory_MB = None if refined else self._refine_memory_MB
+        return Measured(self.start, ledger, self.levels, heights, refined, memory_MB)
 
     def _calibrate(self) -> None:
         """Look for the levels each time 16 more slices have come without a gap."""
@@ -204,6 +217,7 @@ class RunningScan:
             return
         self._makeshift = self.received + MAKE_DO_EVERY
         found = calibration.levels(self.start.slice_count)
+        self.leant = self.leant or found is None
         self._use(found or self._former or calibration.guess())
         self._final_levels = found is not None
 
@@ -214,6 +228,9 @@ class RunningScan:
         # a band must be whole: slices that have gone to the kernels cannot be kept any more
         along_z = self.start.axis == "z"
         keep = self.used == 0 or (along_z and around is not None and around.first >= self.used)
+        if around is not None and not keep:
+            span = self._assembly.contiguous + CALIBRATE_EVERY - around.first
+            self._refine_memory_MB = span * self._slice_bytes / 1e6
         self.levels = levels
         self._surfaces.set_levels(levels, around if keep else None)
 

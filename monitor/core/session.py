@@ -7,6 +7,7 @@ the same events and maps, bit by bit.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from monitor.core.cell import Cell
@@ -14,6 +15,7 @@ from monitor.core.cycler import Documents
 from monitor.core.desk import Desk
 from monitor.core.intake import Intake
 from monitor.core.outputs import Outputs
+from monitor.core.scan import RunningScan
 from monitor.errors import BadMessage
 from monitor.records import (
     Acknowledgement,
@@ -44,12 +46,15 @@ from monitor.settings import Settings
 class Session:
     """Everything between the wire and the results."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, running: Callable[..., RunningScan] = RunningScan
+    ) -> None:
+        """`running`: what makes a scan that has begun, as `RunningScan` is made."""
         self._cells = {cell.name: Cell(cell, settings) for cell in settings.cells}
         self._documents = Documents(settings)
         self._desk = Desk(settings)
         self._out = Outputs(self._desk.alarms)
-        self.slices = Intake(self._cells, settings.feeds, self._desk, self._out)
+        self.slices = Intake(self._cells, settings.feeds, self._desk, self._out, running)
         self._counts: Counter[str] = Counter()
         self._points: list[CyclerPoint] = []
 

@@ -166,6 +166,24 @@ def valid(summary: Summary, settings: WatchSettings) -> Sign | None:
     return Sign("valid", share < least, good, text, {"value": share, "limit": least})
 
 
+def refinement(summary: Summary) -> Sign | None:
+    """Heights are those of single columns, with several times the error."""
+    refined, memory = summary.get("refined"), summary.get("refine_memory_MB")
+    if refined is None or levels_lost(summary).bad:
+        return None
+    text = "heights are refined by neighbouring columns again"
+    if not refined:
+        text = "heights are those of single columns, with a larger error: "
+        text += (
+            f"slices could not wait for the grey levels; set feeds.reorder_memory_MB to "
+            f"{math.ceil(memory)} or more"
+            if memory
+            else "the interface spreads over more slices than are kept, or too few of them came"
+        )
+    facts = {"value": memory, "unit": "MB"} if memory else {}
+    return Sign("refinement", bad=not refined, good=bool(refined), text=text, facts=facts)
+
+
 def length(summary: Summary, name: str) -> tuple[float | None, str]:
     """A length of the summary and its unit: µm, or voxel where the voxel size is unknown."""
     for unit, suffix in (("µm", "_um"), ("voxel", "_voxel")):

@@ -71,6 +71,7 @@ class CellWatch:
         settings = self._settings
         told = [
             signs.levels_lost(summary),
+            signs.refinement(summary),
             signs.valid(summary, settings),
             signs.registration(summary, settings, doubt),
             signs.closure(summary, settings),

@@ -19,12 +19,13 @@ from monitor.settings import Settings, as_table
 PACKAGES = ("pitwatch", "numpy", "numba", "h5py", "hdf5plugin", "pyzmq")
 
 
-def create_experiment(settings: Settings, data_dir: Path) -> Path:
+def create_experiment(settings: Settings, data_dir: Path, name: str = "") -> Path:
     """Makes the folder `<data_dir>/<experiment>`, or `<experiment>-2`, `-3` … where it is taken.
 
-    Raises RecordingError where nothing can be written there.
+    `name`: of the folder, where it is not to be the experiment's. Raises RecordingError where
+    nothing can be written there.
     """
-    name = settings.experiment.name
+    name = name or settings.experiment.name
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(data_dir).free

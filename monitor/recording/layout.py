@@ -30,6 +30,7 @@ MAP_GROUPS: dict[str, str] = {
 }
 PIT_LABELS = "pit_labels"
 LACKING = "slices_not_recorded"
+LATE = "slices_late"
 """Scalar of the summary: how many slices came and are in the maps, but the disk refused them."""
 
 CYCLER_COLUMNS = {
@@ -53,9 +54,10 @@ COUNTS = frozenset(
         "slices_missing",
         "slices_recovered",
         LACKING,
+        LATE,
     }
 )
-FLAGS = frozenset({"complete_separated", "registered"})
+FLAGS = frozenset({"complete_separated", "refined", "registered"})
 TEXT_BYTES = 128
 
 _LENGTHS = (
@@ -128,6 +130,8 @@ _OTHERS = (
     "Ssk",
     "Sku",
     "Sdr",
+    "refined",
+    "refine_memory_MB",
     "valid_fraction",
     "cnr",
     "grey_lithium",
@@ -136,6 +140,7 @@ _OTHERS = (
     "slices_missing",
     "slices_recovered",
     LACKING,
+    LATE,
     "registered",
     "tilt_x_mrad",
     "tilt_y_mrad",
@@ -158,6 +163,7 @@ _SUFFIX_UNITS = {
     "_mAh": "mAh",
     "_mm2": "1/mm2",
     "_mrad": "mrad",
+    "_MB": "MB",
     "_h": "h",
     "_um": "µm",
     "_um2": "µm2",

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from monitor.errors import RecordingError
 from monitor.recording import checked, journal, layout
 from monitor.recording.checked import opened, opened_file
+from monitor.recording.checksums import NAME as CRC
 from monitor.recording.scan_file import cut
 from monitor.settings import CELL_NAME, Settings, parse
 from monitor.wire.results import PIT_FIELDS
@@ -176,6 +177,13 @@ class Scan:
     def order(self) -> NDArray[np.int64]:
         """(slices,): the how-many-th each slice was to come, -1 where no pixels are there."""
         return self._ledger("order", "int64")
+
+    def checksums(self) -> NDArray[np.uint32]:
+        """(slices,) CRC-32 of the pixels of each slice; 0 where there are none, and all where an
+        older version recorded them."""
+        with opened(self.path) as file:
+            found = checked.array(file, f"entry/ledger/{CRC}", (self._slices,), "uint32")
+        return np.zeros(self._slices, np.uint32) if found is None else found
 
     def _ledger(self, name: str, dtype: str) -> NDArray[Any]:
         with opened(self.path) as file:

@@ -71,14 +71,25 @@ class ScanFile:
         if self._keep_slices:
             _, number, rows_axis = self._place(frame.frame)
             write_plane(file[layout.SLICES], frame.data, number, rows_axis)
+        self._enter(frame, checksums.of_array(frame.data))
+        return True
+
+    def note(self, frame: SliceFrame, crc: int) -> bool:
+        """As `add`, of a slice whose pixels are not at hand, for a file that keeps none: its
+        checksum is given."""
+        if self._order[frame.frame] >= 0:
+            return False
+        self._enter(frame, crc)
+        return True
+
+    def _enter(self, frame: SliceFrame, crc: int) -> None:
         self._received[frame.frame] = LEDGER_RECOVERED if frame.recovered else LEDGER_RECEIVED
         self._order[frame.frame] = self._stored
-        self._crc[frame.frame] = checksums.of_array(frame.data)
+        self._crc[frame.frame] = crc
         self._stored += 1
         self.unflushed += 1
         if self.unflushed >= FLUSH_EVERY_SLICES:
             self.flush()
-        return True
 
     def flush(self) -> None:
         """Makes what was stored so far readable for others. Raises OSError."""
@@ -106,7 +117,8 @@ class ScanFile:
         self._received = result.ledger
         _write_maps(file, result)
         _write_pits(file, result)
-        extras = _write_summary(file, result, self.lacking)
+        told = {layout.LACKING: self.lacking, layout.LATE: self.late}
+        extras = _write_summary(file, result, told)
         file["entry/ledger/complete"][()] = np.uint8(result.complete)
         self.flush()
         if not extras:  # who finds it sealed may take it for whole
@@ -124,6 +136,11 @@ class ScanFile:
     def lacking(self) -> int:
         """How many slices came, and are in the maps, but not in the file: the disk refused them."""
         return int(np.count_nonzero((self._received > 0) & (self._order < 0)))
+
+    @property
+    def late(self) -> int:
+        """How many slices are in the file, but came too late for the maps."""
+        return int(np.count_nonzero((self._received == 0) & (self._order >= 0)))
 
     def section(self, axis: str, index: int) -> NDArray[Any] | None:
         """Vertical cut through the slices that have come; None before the first one."""
@@ -344,13 +361,16 @@ def _write_pits(file: h5py.File, result: ScanResult) -> None:
         dataset[...] = columns.get(name, np.full(len(result.pits), np.nan))
 
 
-def _write_summary(file: h5py.File, result: ScanResult, lacking: int) -> dict[str, float | bytes]:
-    """Writes the scalars that are laid out; returns the others. `lacking`: slices that came, but
-    are not in the file."""
+def _write_summary(
+    file: h5py.File, result: ScanResult, of_file: dict[str, int]
+) -> dict[str, float | bytes]:
+    """Writes the scalars that are laid out; returns the others. `of_file`: what the file knows
+    beyond the summary."""
     group = file["entry/summary"]
     extras = {}
-    told = {**result.summary, layout.LACKING: lacking}
-    for key, value in layout.scalars(told, result.start.length_unit).items():
+    for key, value in layout.scalars(
+        {**result.summary, **of_file}, result.start.length_unit
+    ).items():
         if key in group:
             group[key][()] = value
         else:

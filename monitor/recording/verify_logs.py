@@ -135,6 +135,8 @@ def compare_scan(
     # what the file declares as not recorded was refused, or came before a second recording began
     declared = (facts.received > 0) & (facts.order < 0) & (order < 0)
     received[declared] = facts.received[declared]
+    if facts.late:
+        received[(facts.received == 0) & (facts.order >= 0)] = 0
     there = slice(None) if whole else facts.order >= 0
     for what, have, want in (
         ("order", facts.order, order),

@@ -21,7 +21,7 @@ from monitor.recording.read import Scan
 from monitor.recording.scan_file import lay_out
 from monitor.recording.stored import start_of
 from monitor.recording.verify_tree import differences, visit
-from monitor.records import LEDGER_MISSING, LEDGER_RECOVERED, ScanStart
+from monitor.records import LEDGER_MISSING, LEDGER_RECEIVED, LEDGER_RECOVERED, ScanStart
 
 LONGEST_OPENING_S = 30.0
 _OPENS = (
@@ -39,12 +39,14 @@ _FIXED = frozenset(
 
 @dataclass(frozen=True)
 class ScanFacts:
-    """What other files are compared with. `whole`: it was finished, and everything is there."""
+    """What other files are compared with. `whole`: it was finished, and everything is there;
+    `late`: slices that have pixels and are missing in `received` came too late for the maps."""
 
     start: ScanStart
     received: NDArray[np.uint8]
     order: NDArray[np.int64]
     whole: bool
+    late: bool = False
 
 
 def check_scan(
@@ -70,14 +72,19 @@ def check_scan(
         if not scan.partial or sealed:
             _seals(file, path, findings)
             _agreement(scan, received, findings)
+        told = scan.summary() if sealed else {}
+        tardy = (received == LEDGER_MISSING) & (order >= 0)
+        late = bool(tardy.any()) and told.get(layout.LATE) == np.count_nonzero(tardy)
         if not growing:
-            lacking = scan.summary().get(layout.LACKING) if keep and sealed else None
-            _order(path, received, order, findings, int(lacking or 0))
+            lacking = told.get(layout.LACKING) if keep else None
+            known = _late(path, tardy, findings) if late else np.zeros_like(tardy)
+            _order(path, received, order, findings, int(lacking or 0), known)
         if keep:
             stored = np.where(order >= 0, received, LEDGER_MISSING)
+            stored[tardy & late] = LEDGER_RECEIVED
             _pixels(file, path, start, stored, findings, partial=scan.partial and not sealed)
         findings.checked["scans"] += 1
-        facts = ScanFacts(start, received, order, sealed and findings.is_sound(path))
+        facts = ScanFacts(start, received, order, sealed and findings.is_sound(path), late)
     return facts
 
 
@@ -199,15 +206,29 @@ def _agreement(scan: Scan, received: NDArray[np.uint8], findings: Findings) -> N
             findings.error(path, f"pit_labels has {unknown.size} ids of no pit", "those of pits/id")
 
 
-def _order(path: Path, received: Any, order: Any, findings: Findings, lacking: int) -> None:
+def _late(path: Path, tardy: NDArray[np.bool_], findings: Findings) -> NDArray[np.bool_]:
+    """Slices that came too late for the maps, as the summary says; returns which these are."""
+    what = f"{np.count_nonzero(tardy)} slices came too late for the maps; their pixels are there"
+    findings.note(path, what, "reprocess with a larger feeds.reorder_memory_MB takes them in")
+    return tardy
+
+
+def _order(
+    path: Path,
+    received: Any,
+    order: Any,
+    findings: Findings,
+    lacking: int,
+    late: NDArray[np.bool_],
+) -> None:
     """Ledger against itself: what came has its place in the order, once, and nothing else has; but
-    for so many slices that the disk refused, as the summary says."""
+    for so many slices that the disk refused, as the summary says, and those that were `late`."""
     if (received > LEDGER_RECOVERED).any():
         findings.error(path, f"ledger/received has {received.max()}", "0, 1 or 2")
     came = np.sort(order[order >= 0])
     if not np.array_equal(came, np.arange(came.size)) or (order < -1).any():
         findings.error(path, "ledger/order is no order", "0, 1, 2 … once each, or -1")
-    odd = np.flatnonzero((received > 0) != (order >= 0))
+    odd = np.flatnonzero(((received > 0) != (order >= 0)) & ~late)
     if lacking and odd.size == lacking and (received[odd] > 0).all():
         what = f"{lacking} slices came, and are in the maps, but the disk refused them"
         findings.warning(path, what, "all that came", "look for them in experiment.second_dir")

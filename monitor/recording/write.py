@@ -187,14 +187,20 @@ class ExperimentWriter:
         scan = self._running(record.cell, record.stream, record.scan)
         if scan is None or not scan.fits(record):
             return {"pixels": "none"}
-        if record.data.dtype.kind == "f" and not np.isfinite(record.data).all():
+        if record.data.dtype.kind == "f" and not self._is_finite(record):
             return {"pixels": "not_finite"}
         try:
-            scan.add(record)
+            self._store(scan, record)
         except Exception as error:
             self.lacking[f"{record.cell}/{scan.path.name}"] += 1
             raise _Refused(scan.path.name, error) from error
         return {"pixels": "kept", "file": scan.path.name}
+
+    def _is_finite(self, frame: SliceFrame) -> bool:
+        return bool(np.isfinite(frame.data).all())
+
+    def _store(self, scan: ScanFile, frame: SliceFrame) -> None:
+        scan.add(frame)
 
     def _start(self, start: ScanStart) -> Mapping[str, Any]:
         cell = self._cells.get(start.key.cell)

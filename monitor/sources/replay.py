@@ -30,14 +30,19 @@ UNUSABLE = (BadMessage, *DAMAGED)
 
 
 def replay_records(
-    experiment: Experiment, first: int | None = None, last: int | None = None
+    experiment: Experiment,
+    first: int | None = None,
+    last: int | None = None,
+    *,
+    pixels: bool = True,
 ) -> Iterator[tuple[str, Record]]:
     """(feed, record) of every message, as it was given to the session.
 
     With `first`, scans before it are left out, but each cell's reference scan and all readings of
     the cycler come, so that removal and charge are known. With `last`, it ends with that scan.
     Message numbers close up over what is left out, so that no gap is seen that was none; what was
-    acknowledged is left out too, as alarms have other numbers then.
+    acknowledged is left out too, as alarms have other numbers then. Without `pixels`, those of all
+    slices are 0 and take no memory; but where the recorded ones are not finite, they are NaN.
 
     Raises RecordingError, also while it runs, for a recording without slices or with a damaged
     file.
@@ -48,7 +53,7 @@ def replay_records(
             "(experiment.record_slices was false)"
         )
     plan = _plan(experiment, first, last)
-    return _records(experiment, plan)
+    return _records(experiment, plan, pixels=pixels)
 
 
 @dataclass(frozen=True)
@@ -98,8 +103,8 @@ def _scan_of(header: Mapping[str, Any]) -> ScanName:
     return (str(header.get("cell")), str(header.get("stream")), int(header.get("scan", -1)))
 
 
-def _records(experiment: Experiment, plan: _Plan) -> Iterator[tuple[str, Record]]:
-    reader = _Reader(experiment, plan)
+def _records(experiment: Experiment, plan: _Plan, *, pixels: bool) -> Iterator[tuple[str, Record]]:
+    reader = _Reader(experiment, plan, pixels=pixels)
     try:
         for number, entry in enumerate(experiment.journal()):
             try:
@@ -123,11 +128,12 @@ def _damaged(experiment: Experiment, number: int, error: Exception) -> Recording
 class _Reader:
     """Lines of the journal → records."""
 
-    def __init__(self, experiment: Experiment, plan: _Plan) -> None:
+    def __init__(self, experiment: Experiment, plan: _Plan, *, pixels: bool) -> None:
         self._plan = plan
+        self._with_pixels = pixels
         self._limits = _limits(experiment)
         self._skipped: Counter[str] = Counter()
-        self._pixels = _Pixels(experiment, self._limits)
+        self._pixels = Pixels(experiment, self._limits)
 
     def read(self, entry: Mapping[str, Any]) -> Record | None:
         """None for what is left out, and for a slice whose pixels a crash kept from the disk."""
@@ -152,14 +158,20 @@ class _Reader:
     ) -> SliceFrame | None:
         check_slice(header["shape"], self._limits)
         if frame.get("pixels") == "kept":
-            found = self._pixels.read(header["cell"], frame["file"], header["frame"])
-            return None if found is None else slice_of(entry, found)
+            place = header["cell"], frame["file"], header["frame"]
+            if self._with_pixels:
+                found = self._pixels.read(*place)
+                return None if found is None else slice_of(entry, found)
+            if not self._pixels.has(*place):
+                return None
         if frame["pixels"] == "refused":  # it came, but the disk did not take it
             return None
         dtype = stins.DTYPES[header["type"]]
         if frame["pixels"] == "not_finite":
             return slice_of(entry, np.broadcast_to(np.full((), np.nan, dtype), header["shape"]))
-        return slice_of(entry, frozen(np.zeros(header["shape"], dtype)))
+        if self._with_pixels:
+            return slice_of(entry, frozen(np.zeros(header["shape"], dtype)))
+        return slice_of(entry, np.broadcast_to(np.zeros((), dtype), header["shape"]))
 
 
 def _limits(experiment: Experiment) -> Limits:
@@ -172,21 +184,26 @@ def _limits(experiment: Experiment) -> Limits:
     return limits
 
 
-class _Pixels:
+class Pixels:
     """Slices out of the scans' files; the last one that was read of each cell stays open."""
 
-    def __init__(self, experiment: Experiment, limits: Limits) -> None:
+    def __init__(self, experiment: Experiment, limits: Limits | None = None) -> None:
         self._experiment = experiment
-        self._limits = limits
+        self._limits = limits or _limits(experiment)
         self._open: dict[str, tuple[str, h5py.File, NDArray[np.int64]]] = {}
 
-    def read(self, cell: str, name: str, frame: int) -> NDArray[Any] | None:
-        """Read-only slice, (ny, nx) or for axis y (nz, nx); None where its pixels are not there."""
+    def has(self, cell: str, name: str, frame: int) -> bool:
+        """Whether the pixels of a slice are there. Raises RecordingError where it cannot be."""
         file, order = self._scan(cell, name)
         if not 0 <= frame < len(order):
             raise RecordingError(f"{file.filename}: has no slice {frame}")
-        if order[frame] < 0:
+        return bool(order[frame] >= 0)
+
+    def read(self, cell: str, name: str, frame: int) -> NDArray[Any] | None:
+        """Read-only slice, (ny, nx) or for axis y (nz, nx); None where its pixels are not there."""
+        if not self.has(cell, name, frame):
             return None
+        file, _ = self._scan(cell, name)
         try:
             volume = checked.find(file, layout.SLICES)
             if volume is None:

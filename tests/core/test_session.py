@@ -285,14 +285,28 @@ def test_memory_that_is_short_costs_precision_and_says_so(straight, kept):
     interface is that of single columns, with its larger error, and nothing else changes."""
     feeds = {"reorder_memory_MB": kept * 48 * 48 * 2 / 1e6}
     outputs = run(experiment(), Session(settings(feeds=feeds)))
+    (alarm,) = (a.data for a in events(outputs, "alarm") if a.data["condition"] == "refinement")
+    assert "single columns" in alarm["text"] and "feeds.reorder_memory_MB" in alarm["text"]
     for result, other in zip(finals(outputs), finals(straight), strict=True):
         assert result.complete
+        assert not result.summary["refined"] and other.summary["refined"]
         error = result.maps["height"] - other.maps["height"]
         stated = np.hypot(result.maps["height_error"], other.maps["height_error"])
         assert np.isfinite(error).all()
         assert abs(error.mean()) < 0.03
         assert 0.5 < np.std(error / stated) < 1.5
         assert len(result.pits) == len(other.pits)
+
+
+def test_the_memory_that_an_alarm_asks_for_is_enough(straight):
+    short = {"reorder_memory_MB": 20 * 48 * 48 * 2 / 1e6}
+    outputs = run(experiment(), Session(settings(feeds=short)))
+    wanted = max(result.summary["refine_memory_MB"] for result in finals(outputs))
+    outputs = run(experiment(), Session(settings(feeds={"reorder_memory_MB": wanted})))
+    for result, other in zip(finals(outputs), finals(straight), strict=True):
+        assert result.summary["refined"] and result.summary["refine_memory_MB"] is None
+        # the bottom is still that of the first levels' guess
+        assert np.abs(result.maps["height"] - other.maps["height"]).max() < 0.1
 
 
 @pytest.mark.parametrize("kept", [5, 20, 40])

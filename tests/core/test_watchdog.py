@@ -77,6 +77,8 @@ HISTORIES = {
                             ["+valid", "", "", "", "", "-valid"]),
     "no levels at all": ([{}, {"cnr": None, "valid_fraction": 0.0}, {"cnr": None,
                           "valid_fraction": 0.0}, {}], ["", "+levels_lost", "", "-levels_lost"]),
+    "single columns": ([{"refined": r} for r in (True, False, False, True)],
+                       ["", "+refinement", "", "-refinement"]),
     "shift is uncertain": ([{"shift_error_um": e} for e in (0.1, 6.0, 6.0, 0.1)],
                            ["", "+registration", "", "-registration"]),
     "featureless is no doubt": ([{"registered": False, "shift_error_um": None}] * 3, [""] * 3),

@@ -1,0 +1,364 @@
+"""A recorded experiment measured again with other settings, its scans side by side on Dask.
+
+What takes time in a scan, from slices to heights, needs no other scan: each is a task of its own.
+All that follows (registration, removal, currents, pits, decisions) goes in the order of the scans,
+through the same session as live, which takes the journal without pixels and finds each scan
+measured. With the settings as recorded the results are the same, bit for bit.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tomllib
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from monitor.core.calibrate import Levels
+from monitor.core.elsewhere import ScanElsewhere
+from monitor.core.plating import Measured
+from monitor.core.scan import RunningScan
+from monitor.core.session import Session
+from monitor.errors import RecordingError, SettingError
+from monitor.recording.create import create_experiment
+from monitor.recording.elsewhere import WriterElsewhere
+from monitor.recording.read import Experiment, Scan, open_experiment
+from monitor.recording.resume import FolderLock
+from monitor.recording.write import Message
+from monitor.records import (
+    Acknowledgement,
+    Output,
+    Record,
+    ScanKey,
+    ScanResult,
+    ScanStart,
+    SliceFrame,
+)
+from monitor.replay import line_of, replay_settings
+from monitor.settings import CellSettings, Settings, as_table, parse
+from monitor.sources.replay import Pixels, replay_records
+
+FLUSH_EVERY = 1000
+MEMORY_SHARE, BYTES_OF_PIXEL = 0.7, 200
+"""Of the machine's memory that workers may take; of a scan, for each column: its state, what is
+kept around the interface, and its maps."""
+AHEAD = 2
+"""Scans for each worker that are measured, or being measured, before their turn."""
+WORKER_THREADS = {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+Say = Callable[[str], None]
+
+
+class Promise(Protocol):
+    """What a pool gives for a task."""
+
+    def result(self) -> Any: ...
+
+
+class Pool(Protocol):
+    """Where tasks run."""
+
+    workers: int
+
+    def submit(self, work: Callable[..., Any], task: Task) -> Promise: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """One scan to be measured. `slices`: index of each, and whether it was recovered, in the order
+    in which they came; `file`: of the recording, that holds them."""
+
+    experiment: Path
+    file: str
+    start: ScanStart
+    cell: CellSettings
+    memory_bytes: int
+    plated: bool
+    former: Levels | None
+    slices: tuple[tuple[int, bool], ...]
+
+
+def measure(task: Task) -> tuple[Measured | None, bool]:
+    """The scan as measured, and whether the grey levels of the scan before matter for it. Raises
+    RecordingError."""
+    start, key = task.start, task.start.key
+    scan = RunningScan(start, task.cell, task.former, task.memory_bytes, plated=task.plated)
+    pixels = Pixels(open_experiment(task.experiment))
+    try:
+        for number, (index, recovered) in enumerate(task.slices):
+            data = pixels.read(key.cell, task.file, index)
+            if data is not None:
+                frame = SliceFrame(key.cell, key.scan, start.stream, number, index, data, recovered)
+                scan.add(frame)
+    finally:
+        pixels.close()
+    return scan.finish(), scan.leant
+
+
+def run_reprocess(
+    path: Path,
+    *,
+    changes: Sequence[str],
+    scheduler: str | None,
+    out: Path | None,
+    say: Say,
+) -> Path:
+    """Measures the experiment in `path` again; returns the folder of the new recording, which has
+    everything but the slices.
+
+    `changes`: "key=value", as in the settings' file with a dot for each section; `scheduler`: the
+    address of a Dask cluster whose workers have pitwatch and see `path`, None for one on this
+    machine. Raises SettingError, RecordingError.
+    """
+    experiment = open_experiment(path.resolve())
+    settings = changed(replay_settings(experiment.settings), changes)
+    tasks = _tasks(experiment, settings)
+    with _dask(scheduler, _workers(tasks.values())) as pool:
+        say(f"{len(tasks)} scans to measure, {pool.workers} at a time")
+        return reprocess(experiment, settings, pool, out or path.resolve().parent, say, tasks)
+
+
+def changed(settings: Settings, changes: Sequence[str]) -> Settings:
+    """The settings with "section.key=value" in them; a cell is named `cells.NAME`. Slices are not
+    recorded again. Raises SettingError."""
+    table = as_table(settings)
+    cells = table["cells"] = {cell["name"]: cell for cell in table["cells"]}
+    for change in changes:
+        key, sign, text = change.partition("=")
+        path = key.strip().split(".")
+        if not (sign and all(path)):
+            todo = "as in --set cells.A.foil_thickness_um=125"
+            raise SettingError("--set", got=change, expected="key=value", todo=todo)
+        _put(table, path, _value(text.strip()))
+    if [cell["name"] for cell in cells.values()] != list(cells):
+        raise SettingError(
+            "--set cells",
+            got=changes,
+            expected="the recorded names",
+            todo="leave names as they are",
+        )
+    table["experiment"]["record_slices"] = False
+    return parse(table | {"cells": list(cells.values())})
+
+
+def _put(table: dict[str, Any], path: list[str], value: Any) -> None:
+    """Puts a value into nested sections; those of the cells are by their names."""
+    here: Any = table
+    for depth, part in enumerate(path[:-1]):
+        if depth == 1 and path[0] == "cells" and part not in here:
+            expected = f"a cell of the recording ({', '.join(here)})"
+            todo = "say cells.NAME.key"
+            raise SettingError(f"--set {'.'.join(path)}", got=part, expected=expected, todo=todo)
+        here = here.setdefault(part, {})
+        if not isinstance(here, dict):
+            what = f"--set {'.'.join(path)}"
+            raise SettingError(what, got=part, expected="a section", todo="check the key")
+    if path[0] == "cells" and len(path) < 3:
+        what = f"--set {'.'.join(path)}"
+        raise SettingError(what, got=path[-1], expected="cells.NAME.key", todo="name cell and key")
+    here[path[-1]] = value
+
+
+def _value(text: str) -> Any:
+    """As TOML has it; else a text."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def reprocess(
+    experiment: Experiment,
+    settings: Settings,
+    pool: Pool,
+    data_dir: Path,
+    say: Say,
+    tasks: dict[ScanKey, Task] | None = None,
+) -> Path:
+    """Measures the scans in the pool, and records what follows from them in `data_dir`."""
+    tasks = _tasks(experiment, settings) if tasks is None else tasks
+    scans = _Measuring(tasks, pool)
+    session = Session(settings, partial(ScanElsewhere, measured=scans.measured))
+    folder = create_experiment(settings, data_dir, f"{settings.experiment.name}-again")
+    lock = FolderLock(folder)
+    files = {key: experiment.cells[key.cell].path / task.file for key, task in tasks.items()}
+    writer = WriterElsewhere(
+        settings, folder, lambda key: Scan(files[key]).checksums() if key in files else None
+    )
+    try:
+        for number, (feed, record) in enumerate(_records(experiment)):
+            outputs = session.feed(record)
+            _check(folder, writer.take(Message(feed, 0.0, None, record, outputs)))
+            _tell(outputs, say)
+            if number % FLUSH_EVERY == 0:
+                _check(folder, writer.flush())
+    finally:
+        errors = writer.close()
+        lock.release()
+    _check(folder, errors)
+    return folder
+
+
+def _records(experiment: Experiment) -> Iterator[tuple[str, Record]]:
+    """The journal without pixels. Alarms may have other numbers with other settings: what was
+    acknowledged then is left out."""
+    for feed, record in replay_records(experiment, pixels=False):
+        if not isinstance(record, Acknowledgement):
+            yield feed, record
+
+
+def _check(folder: Path, errors: Sequence[OSError]) -> None:
+    if errors:
+        why = errors[0].strerror or str(errors[0])
+        raise RecordingError(f"{folder}: cannot be written ({why}); free some space")
+
+
+def _tell(outputs: Sequence[Output], say: Say) -> None:
+    for output in outputs:
+        if isinstance(output, ScanResult) and not output.provisional:
+            say(line_of(output))
+
+
+def _tasks(experiment: Experiment, settings: Settings) -> dict[ScanKey, Task]:
+    """What is to be measured, in the order in which it will be asked for."""
+    files = _files(experiment)
+    tasks: dict[ScanKey, Task] = {}
+
+    def note(scan: ScanElsewhere) -> None:
+        key = scan.start.key
+        cell = next(cell for cell in settings.cells if cell.name == key.cell)
+        memory = int(settings.feeds.reorder_memory_MB * 1e6)
+        file = files.get(key)
+        if file is not None and scan.came:
+            tasks[key] = Task(
+                experiment.path, file, scan.start, cell, memory, scan.plated, None, tuple(scan.came)
+            )
+
+    session = Session(settings, partial(ScanElsewhere, measured=note))
+    for _, record in _records(experiment):
+        session.feed(record)
+    return tasks
+
+
+def _files(experiment: Experiment) -> dict[ScanKey, str]:
+    """The file that holds the slices of each scan."""
+    files: dict[ScanKey, str] = {}
+    for entry in experiment.journal():
+        header, frame = entry.get("header"), entry.get("frame")
+        if header and header.get("htype") == "header" and frame and "file" in frame:
+            key = ScanKey(header["cell"], header["run"], header["scan"])
+            files.setdefault(key, frame["file"])
+    return files
+
+
+class _Measuring:
+    """Has scans measured some way ahead of their turn."""
+
+    def __init__(self, tasks: dict[ScanKey, Task], pool: Pool) -> None:
+        self._tasks = tasks
+        self._pool = pool
+        self._waiting = iter(tasks)
+        self._promises: dict[ScanKey, Promise] = {}
+        self._go_ahead(AHEAD * pool.workers)
+
+    def measured(self, scan: ScanElsewhere) -> Measured | None:
+        """What was measured of a scan whose turn it is; waits for it."""
+        key = scan.start.key
+        while key in self._tasks and key not in self._promises:
+            self._go_ahead(1)
+        promise = self._promises.pop(key, None)
+        if promise is None:
+            return None
+        found, leant = promise.result()
+        self._go_ahead(1)
+        if leant and scan.former is not None:
+            task = replace(self._tasks[key], former=scan.former)
+            found, _ = self._pool.submit(measure, task).result()
+        measured: Measured | None = found
+        return measured
+
+    def _go_ahead(self, count: int) -> None:
+        for key in itertools.islice(self._waiting, count):
+            self._promises[key] = self._pool.submit(measure, self._tasks[key])
+
+
+class _DaskPool:
+    """A Dask cluster. What goes wrong there is told in one line."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.workers = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+
+    def submit(self, work: Callable[..., Any], task: Task) -> Promise:
+        return _DaskPromise(self._client.submit(work, task, pure=False), task)
+
+
+class _DaskPromise:
+    def __init__(self, future: Any, task: Task) -> None:
+        self._future = future
+        self._task = task
+
+    def result(self) -> Any:
+        try:
+            return self._future.result()
+        except RecordingError:
+            raise
+        except Exception as error:
+            key = self._task.start.key
+            raise RecordingError(
+                f"cell {key.cell} scan {key.scan}: not measured "
+                f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}); "
+                "do the workers have pitwatch, the recording's folder, and enough memory?"
+            ) from None
+
+
+def _workers(tasks: Collection[Task]) -> int:
+    """As many as this machine has cores and memory for, and there are scans."""
+    count = min(os.cpu_count() or 1, len(tasks))
+    if hasattr(os, "sysconf"):
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        largest = max((_bytes_of(task) for task in tasks), default=1)
+        count = min(count, int(MEMORY_SHARE * memory / largest))
+    return max(1, count)
+
+
+def _bytes_of(task: Task) -> int:
+    """About what it takes to measure a scan."""
+    _, ny, nx = task.start.volume_shape
+    return BYTES_OF_PIXEL * ny * nx + task.memory_bytes
+
+
+@contextmanager
+def _dask(scheduler: str | None, workers: int) -> Iterator[_DaskPool]:
+    """A pool on a cluster of others, or on one of its own while it is needed."""
+    from distributed import Client, LocalCluster
+
+    if scheduler is None:
+        with (
+            LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                host="127.0.0.1",
+                dashboard_address=None,
+                memory_limit=None,
+                env=WORKER_THREADS,
+            ) as cluster,
+            Client(cluster) as client,
+        ):
+            yield _DaskPool(client)
+        return
+    try:
+        client = Client(scheduler, timeout=10)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise SettingError(
+            "--scheduler",
+            got=scheduler,
+            expected="the address of a Dask scheduler that answers",
+            todo=f"check it ({type(error).__name__})",
+        ) from None
+    with client:
+        yield _DaskPool(client)
