@@ -40,7 +40,7 @@ from monitor.records import (
 )
 from monitor.replay import line_of, replay_settings
 from monitor.settings import CellSettings, Settings, as_table, parse
-from monitor.sources.replay import Pixels, replay_records
+from monitor.sources.replay import SCAN_FILE, UNUSABLE, Pixels, replay_records
 
 FLUSH_EVERY = 1000
 MEMORY_SHARE, BYTES_OF_PIXEL = 0.7, 200
@@ -94,6 +94,11 @@ def measure(task: Task) -> tuple[Measured | None, bool]:
             if data is not None:
                 frame = SliceFrame(key.cell, key.scan, start.stream, number, index, data, recovered)
                 scan.add(frame)
+    except UNUSABLE as error:
+        why = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise RecordingError(
+            f"{task.experiment / key.cell / task.file}: is damaged ({why})"
+        ) from None
     finally:
         pixels.close()
     return scan.finish(), scan.leant
@@ -248,10 +253,14 @@ def _files(experiment: Experiment) -> dict[ScanKey, str]:
     """The file that holds the slices of each scan."""
     files: dict[ScanKey, str] = {}
     for entry in experiment.journal():
-        header, frame = entry.get("header"), entry.get("frame")
-        if header and header.get("htype") == "header" and frame and "file" in frame:
-            key = ScanKey(header["cell"], header["run"], header["scan"])
-            files.setdefault(key, frame["file"])
+        header: Any = entry.get("header")
+        frame: Any = entry.get("frame")
+        try:
+            if header["htype"] == "header" and SCAN_FILE.fullmatch(frame["file"]):
+                key = ScanKey(header["cell"], header["run"], header["scan"])
+                files.setdefault(key, frame["file"])
+        except UNUSABLE:
+            continue  # another line, or one that the session is not given either
     return files
 
 

@@ -22,29 +22,9 @@ from monitor.replay import replay_settings
 from monitor.reprocess import changed, run_reprocess
 from monitor.sources.replay import replay_records
 from tests.core.experiment import experiment, settings, volume
+from tests.pools import Here
 
 SLICE_MB = 48 * 48 * 2 / 1e6
-
-
-class Here:
-    """A pool that does each task when its result is asked for. `done`: scans, as they were."""
-
-    workers = 2
-
-    def __init__(self) -> None:
-        self.done: list[int] = []
-
-    def submit(self, work: Any, task: reprocess.Task) -> Any:
-        return Promise(self, work, task)
-
-
-class Promise:
-    def __init__(self, pool: Here, work: Any, task: reprocess.Task) -> None:
-        self.pool, self.work, self.task = pool, work, task
-
-    def result(self) -> Any:
-        self.pool.done.append(self.task.start.key.scan)
-        return self.work(self.task)
 
 
 def record(folder: Path, records: list[Record], **changes: Any) -> Path:

@@ -20,9 +20,11 @@ from monitor.recording.read import open_experiment
 from monitor.recording.verify import verify
 from monitor.report.build import report
 from monitor.report.policies import backtest
+from monitor.reprocess import changed, reprocess
 from monitor.sources.replay import replay_records
 from tests.core.experiment import experiment, settings
 from tests.fuzz.mutate import Mutator
+from tests.pools import Here
 from tests.recording.synthetic import frames_of
 
 FILES = (
@@ -69,7 +71,15 @@ def _verify(folder: Path) -> None:
     verify(folder)
 
 
-USES: tuple[Callable[[Path], None], ...] = (_open, _replay, _report, _backtest, _verify)
+def _reprocess(folder: Path) -> None:
+    found = open_experiment(folder)
+    made = reprocess(found, changed(found.settings, []), Here(), folder, lambda text: None)
+    shutil.rmtree(made)
+
+
+USES: tuple[Callable[[Path], None], ...] = (
+    _open, _replay, _report, _backtest, _verify, _reprocess,
+)  # fmt: skip
 
 
 def fuzz_recordings(folder: Path, count: int, seed: int) -> Counter[str]:
