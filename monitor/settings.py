@@ -218,7 +218,7 @@ Landmark = tuple[Finite, Finite, Finite, Finite]
 
 
 class BoundarySettings(_Section):
-    """A picture of the grain boundaries of a cell's electrode (SEM, EBSD), for the report.
+    """A picture of the grain boundaries of a cell's electrode (SEM, EBSD), for screen and report.
 
     `landmarks`: at least three places that are seen in both, each as row and column in the picture
     (pixels, the centre of the first at 0), then y and x on the map (µm). `shift_by_scan`: the pits

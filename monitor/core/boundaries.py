@@ -88,6 +88,28 @@ def by_landmarks(image_px: NDArray[Any], map_um: NDArray[Any]) -> Placement:
     return Placement(frozen(solution[:2].T.copy()), frozen(solution[2].copy()), residual)
 
 
+def lay(
+    picture: NDArray[Any],
+    landmarks: Any,
+    shape: tuple[int, int],
+    pixel_um: float,
+    *,
+    fitted_to: NDArray[Any] | None = None,
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], float]:
+    """A picture on a map by its landmarks, (n, 4) as (row, column, y, x): what `on_map` gives, and
+    the landmarks' residual in µm.
+
+    `fitted_to`: (ny, nx), larger where pits are, which the picture is moved to. Raises ValueError.
+    """
+    marks = np.array(landmarks, np.float64)
+    placement = by_landmarks(marks[:, :2], marks[:, 2:])
+    if fitted_to is not None:
+        if not np.any(fitted_to):
+            raise ValueError("shift_by_scan: that scan shows no pits to move the picture by")
+        placement = by_correlation(picture, fitted_to, placement, pixel_um)
+    return *on_map(picture, placement, shape, pixel_um), placement.residual_um
+
+
 def on_map(
     boundaries: NDArray[Any], placement: Placement, shape: tuple[int, int], pixel_um: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -99,6 +121,7 @@ def on_map(
     image = np.asarray(boundaries) > 0
     back = np.linalg.inv(placement.matrix)
     grid = {"matrix": back * pixel_um, "offset": -back @ placement.origin, "output_shape": shape}
+    grid |= {"mode": "grid-constant"}  # a picture reaches half a pixel beyond its pixels' centres
     seen = affine_transform(np.ones(image.shape, np.uint8), order=0, **grid) > 0
     drawn = affine_transform(image.astype(np.uint8), order=0, **grid) > 0
     cells = np.rint(placement.place(np.argwhere(image).astype(float)) / pixel_um).astype(int)

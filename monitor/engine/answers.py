@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.engine.boundaries import Boundaries, is_asked
 from monitor.engine.gate import Gate, Role
 from monitor.engine.measured import is_slow, map_reply, profile_reply, statistics_reply
 from monitor.engine.orders import Orders
@@ -37,10 +38,13 @@ class Answers:
     ) -> None:
         self._store = store
         self._section = section
+        self._boundaries = Boundaries(settings, store)
         self._orders = Orders(settings, store, gate, on_operator)
 
     def is_slow(self, request: ask.Request) -> bool:
         """True where the answer needs a file, the recorder's time, or much arithmetic."""
+        if is_asked(request):
+            return True
         match request:
             case ask.SectionRequest():
                 return self._section is not None
@@ -67,6 +71,8 @@ class Answers:
             case ask.EventsRequest():
                 return [self._store.events(request)]
             case ask.MapRequest():
+                if is_asked(request):
+                    return self._boundaries.reply(request)
                 return map_reply(self._store, request)
             case ask.StatisticsRequest():
                 return statistics_reply(self._store, request)

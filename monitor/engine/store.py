@@ -284,6 +284,7 @@ class Store:
             "layers": cell.layers,
             "reversed_z": cell.reversed_z,
             "foil_thickness_um": cell.foil_thickness_um,
+            "grain_boundaries": cell.boundaries is not None,
             "table": table_rows(scans.summaries()),
             "requests": self._fates[name].newest(),
             "alarms": self._happenings.alarms(name),

@@ -96,6 +96,7 @@ def _map(w: Window) -> list[Deed]:
         Deed("Map", "Next map", "M", lambda: w.steering.cycle_map(1)),
         Deed("Map", "Map before", "Shift+M", lambda: w.steering.cycle_map(-1)),
         Deed("Map", "Outlines of pits", "O", flip("outlines")),
+        Deed("Map", "Grain boundaries", "G", flip("grains"), "Where a picture of them is set"),
         Deed("Map", "Mask below the detection limit", "K", flip("masked")),
         Deed("Map", "Same scale for all scans", "S", flip("common")),
         Deed("Map", "Whole map", "W", w.map.show_whole),

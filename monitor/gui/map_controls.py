@@ -23,6 +23,11 @@ SWITCHES = (
         "blue the chosen one, green its relatives (key O)",
     ),
     (
+        "grains",
+        "Grains",
+        "Grain boundaries, from the picture that the cell's settings name (key G)",
+    ),
+    (
         "masked",
         "Mask",
         "Hide what is below the detection limit: values under three standard errors\n(key K)",
@@ -73,8 +78,9 @@ class MapControls(QWidget):
         row.addWidget(self.whole)
         quiet(self.whole, *self.switches.values(), *self.tools.values())
 
-    def draw(self, choice: Choice) -> None:
-        """Shows what was chosen."""
+    def draw(self, choice: Choice, *, grains: bool) -> None:
+        """Shows what was chosen. `grains`: whether there is a picture of grain boundaries."""
+        self.switches["grains"].setVisible(grains)
         for name, box in self.switches.items():
             box.setChecked(getattr(choice, name))
 

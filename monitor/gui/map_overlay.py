@@ -1,4 +1,5 @@
-"""What lies over a map: the outlines of pits, coloured by when they began, and their numbers."""
+"""What lies over a map: the outlines of pits, coloured by when they began, and their numbers; grain
+boundaries."""
 
 from __future__ import annotations
 
@@ -19,6 +20,34 @@ LEAST_PIXELS = 30
 OLDEST, NEWEST = (255, 196, 77), (232, 62, 62)
 """Rims of the first pits and of those born in the shown scan; the paper's Figure 5 has them so."""
 CHOSEN, RELATED = (90, 240, 255, 255), (178, 255, 120, 255)
+GRAINS = np.array([(0, 0, 0, 90), (0, 0, 0, 0), (20, 20, 20, 200)], np.uint8)
+"""Where the picture of grain boundaries does not reach (dimmed), within a grain, on a boundary."""
+
+
+class GrainOverlay:
+    """Draws grain boundaries into a plot, below the rims of pits. Its item is made once."""
+
+    def __init__(self, plot: pg.PlotItem) -> None:
+        self._drawn: Answer | None = None
+        self.lines = pg.ImageItem(axisOrder="row-major")
+        self.lines.setZValue(4)
+        plot.addItem(self.lines)
+        self.lines.hide()
+
+    def hide(self) -> None:
+        """Shows nothing."""
+        self.lines.hide()
+        self._drawn = None
+
+    def draw(self, answer: Answer | None, choice: Choice) -> None:
+        """Shows the boundaries; nothing where they are not known or not wanted."""
+        if answer is None or answer.array is None or not choice.grains:
+            self.hide()
+        elif answer is not self._drawn:
+            self._drawn = answer
+            self.lines.setImage(GRAINS[answer.array + 1], levels=None, autoLevels=False)
+            self.lines.setRect(extent(answer.header, answer.array.shape))
+            self.lines.show()
 
 
 class PitOverlay:

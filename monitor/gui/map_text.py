@@ -78,6 +78,21 @@ def pit_text(pit: int | None, pits: Answer | None, scan: Mapping[str, Any]) -> s
     )
 
 
+def grains_text(answer: Answer | None) -> str:
+    """How near to grain boundaries the pits are, or why that is not known."""
+    if answer is None:
+        return ""
+    if answer.error:
+        return answer.error
+    found = answer.header.get("attraction")
+    if not found:
+        return "no pits to compare with the grain boundaries"
+    return (
+        f"pits to grains {number(found['mean_um'])} µm, chance "
+        f"{number(found['random_mean_um'])}, p {found['p_value']:.2g}"
+    )
+
+
 def value_at(array: Any, header: Mapping[str, Any], row: int, column: int) -> float | None:
     """The value at a pixel of the whole map; None outside the window or where not measurable."""
     if array is None:

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QComboBox
 
 from monitor.gui import map_text, theme
 from monitor.gui.map_controls import MapControls
-from monitor.gui.map_overlay import PitOverlay, extent
+from monitor.gui.map_overlay import GrainOverlay, PitOverlay, extent
 from monitor.gui.map_tools import MapTools, Tool
 from monitor.gui.model import (
     MAP_HELP,
@@ -28,6 +28,11 @@ from monitor.gui.model import (
 from monitor.gui.parts import Card, CentreText, ScaleBar, elastic, label, quiet, style_axes
 
 LEAST_SIDE = 40
+READOUT_HELP = (
+    "Value under the crosshair; drag it, or click.\n"
+    "With Grains: mean distance of the pits to the nearest grain boundary, that of as many places\n"
+    "at random, and the chance that these are as near"
+)
 
 
 class MapView(Card):
@@ -59,7 +64,7 @@ class MapView(Card):
         self.selector = QComboBox()
         self._make_plot()
         self._make_controls()
-        self.readout = elastic(label("", "muted", "Value under the crosshair; drag it, or click"))
+        self.readout = elastic(label("", "muted", READOUT_HELP))
         self.body.addWidget(self.graphics, 1)
         self.body.addWidget(self.readout)
         self._range_timer = QTimer(self, singleShot=True, interval=150)
@@ -100,6 +105,7 @@ class MapView(Card):
             line.setZValue(10)
             self.plot.addItem(line, ignoreBounds=True)
             line.sigDragged.connect(self._dragged)
+        self.grains = GrainOverlay(self.plot)
         self.overlay = PitOverlay(self.plot)
         self.tools = MapTools(self.plot)
         self.scale = ScaleBar(self.plot)
@@ -149,7 +155,7 @@ class MapView(Card):
         scan = shown_scan(cell, choice) if is_main else pinned_scan(cell, choice)
         self._scan, self._choice = scan, choice
         self.selector.setCurrentIndex(MAP_NAMES.index(choice.map))
-        self.controls.draw(choice)
+        self.controls.draw(choice, grains=bool(cell and cell.get("grain_boundaries")))
         answer = snapshot.answer(self._side, choice.cell)
         problem = self._problem(snapshot, scan, choice, answer)
         self.message.set(problem)
@@ -159,6 +165,7 @@ class MapView(Card):
         if not shown or answer is None or scan is None:
             self.readout.setText("")
             self.overlay.hide()
+            self.grains.hide()
             return
         if (answer.header["scan"], answer.header["name"]) != (scan["scan"], choice.map):
             self.caption.setText(f"Fetching {choice.map.replace('_', ' ')} of scan {scan['scan']}")
@@ -172,9 +179,16 @@ class MapView(Card):
         pits = pits if pits and pits.header.get("scan") == scan["scan"] else None
         self._labels = labels
         self.overlay.draw(labels, pits, scan, choice)
-        text = map_text.value_text(answer, scan, choice)
-        pit = map_text.pit_text(map_text.pit_at(labels, scan, choice), pits, scan)
-        self.readout.setText(" &nbsp;·&nbsp; ".join(part for part in (text, pit) if part))
+        grains = snapshot.answer(f"{self._side}_grains", choice.cell) if choice.grains else None
+        if grains and not grains.error and grains.header.get("scan") != scan["scan"]:
+            grains = None
+        self.grains.draw(grains, choice)
+        texts = (
+            map_text.value_text(answer, scan, choice),
+            map_text.pit_text(map_text.pit_at(labels, scan, choice), pits, scan),
+            map_text.grains_text(grains),
+        )
+        self.readout.setText(" &nbsp;·&nbsp; ".join(text for text in texts if text))
 
     def _show_parts(self, shown: bool) -> None:
         parts = (self.image, self.around, self.ground, self.across, self.down, self.bar_scale)

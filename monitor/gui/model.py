@@ -123,8 +123,8 @@ class Choice:
 
     `scan` None follows the live scan; `cross` is (row, column); `pinned` is the scan that others
     are compared with; `line` are the ends of the profile, (row, column) each; `masked` hides what
-    is below the detection limit; `common` is one colour scale for all scans; `span` is the part of
-    the trend in view, UTC seconds, where that is not all of it.
+    is below the detection limit; `grains` shows the grain boundaries; `common` is one colour scale
+    for all scans; `span` is the part of the trend in view, UTC seconds, where that is not all.
     """
 
     cell: str = ""
@@ -134,6 +134,7 @@ class Choice:
     cross: tuple[int, int] | None = None
     window: Window | None = None
     outlines: bool = True
+    grains: bool = False
     pit: int | None = None
     pinned: int | None = None
     comparison: Comparison = "off"

@@ -25,6 +25,7 @@ AROUND, RELIEF = (192, 192), (280, 280)
 BOARD_FEW, BOARD_MANY, FEW = (256, 256), (96, 96), 4
 BINS = 80
 POINTS = 2000
+GRAINS = "grain_boundaries"
 PAST_EVENTS = 1000
 BUSY = ("scan_started", "scan_complete", "scan_progress")
 
@@ -65,9 +66,10 @@ def wants(snapshot: Snapshot, choice: Choice, seen: Seen) -> Wants:
     scan, pinned = scan_of(cell, choice), pinned_scan(cell, choice)
     if scan is None:
         return asked
-    asked |= _map("map", scan, choice, seen, _minus(scan, pinned, choice))
+    grains = bool(cell.get("grain_boundaries"))
+    asked |= _map("map", scan, choice, seen, _minus(scan, pinned, choice), grains=grains)
     if choice.comparison == "beside" and pinned is not None:
-        asked |= _map("pinned", pinned, choice, seen, None)
+        asked |= _map("pinned", pinned, choice, seen, None, grains=grains)
     if choice.common:
         asked |= _scale(cell, choice)
     if "section" in seen.views:
@@ -98,8 +100,11 @@ def _minus(scan: Scan, pinned: Scan | None, choice: Choice) -> int | None:
     return int(pinned["scan"])
 
 
-def _map(side: str, scan: Scan, choice: Choice, seen: Seen, minus: int | None) -> Wants:
-    """A map with the pits on it, and coarsely what lies around the part in view."""
+def _map(
+    side: str, scan: Scan, choice: Choice, seen: Seen, minus: int | None, *, grains: bool
+) -> Wants:
+    """A map with the pits on it, and coarsely what lies around the part in view. `grains`: whether
+    there are grain boundaries to show."""
     asked: Wants = {}
     number, mark = scan["scan"], (scan["version"],)
     if choice.map in scan["maps"]:
@@ -114,6 +119,9 @@ def _map(side: str, scan: Scan, choice: Choice, seen: Seen, minus: int | None) -
             labels = MapRequest(choice.cell, number, "pit_labels", choice.window, seen.map_shape)
             asked[f"{side}_labels"] = Want(labels, mark)
         asked[f"{side}_pits"] = Want(PitsRequest(choice.cell, number), mark)
+    if choice.grains and grains:
+        lines = MapRequest(choice.cell, number, GRAINS, choice.window, seen.map_shape)
+        asked[f"{side}_grains"] = Want(lines, mark)
     return asked
 
 

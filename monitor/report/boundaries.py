@@ -8,18 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tifffile
 from matplotlib.figure import Figure
-from matplotlib.image import imread
 from numpy.typing import NDArray
 
 from monitor.core import boundaries as core
 from monitor.errors import SettingError
 from monitor.report.views import PURPLE_WHITE, NoFigure, Shown, first_discharge, show_map, spread
 from monitor.settings import BoundarySettings
+from monitor.sources.picture import read_picture
 
-MOST_DRAWN = 0.5
-"""Where more than this share of a picture is boundary, bright and dark are mixed up."""
 LINE, PIT, CHANCE = "#111111", "#e07a1f", "#5b2a86"
 
 
@@ -55,37 +52,6 @@ class Laid:
         )
 
 
-def read_picture(path: Path, lines: str) -> NDArray[np.bool_]:
-    """(rows, columns), true on a boundary: brighter (or darker) than the middle of its greys.
-
-    PNG or TIFF, grey or in colours. Raises SettingError where it cannot be a picture of boundaries.
-    """
-    expected = "a PNG or TIFF picture of grain boundaries"
-    try:
-        is_tiff = path.suffix.lower() in (".tif", ".tiff")
-        picture = np.asarray(tifffile.imread(path) if is_tiff else imread(path), np.float64)
-    except Exception as error:  # decoders raise whatever they like
-        why = f"check the path ({type(error).__name__}: {error})"
-        raise SettingError("boundaries.image", got=str(path), expected=expected, todo=why) from None
-    if picture.ndim == 3 and picture.shape[2] in (2, 3, 4):
-        picture = picture[..., : 1 if picture.shape[2] == 2 else 3].mean(axis=2)
-    if picture.ndim != 2 or not picture.size or not np.isfinite(picture).all():
-        shape = f"{path} of shape {picture.shape}"
-        todo = "save it as one grey picture"
-        raise SettingError("boundaries.image", got=shape, expected=expected, todo=todo)
-    middle = 0.5 * (picture.min() + picture.max())
-    drawn: NDArray[np.bool_] = picture > middle if lines == "bright" else picture < middle
-    share = float(drawn.mean())
-    if not 0.0 < share <= MOST_DRAWN:
-        raise SettingError(
-            "boundaries.lines",
-            got=lines,
-            expected=f"the minority of the picture, not {100 * share:.0f} % of it",
-            todo='say "dark" for dark lines on a bright ground, "bright" for the reverse',
-        )
-    return drawn
-
-
 def lay(scans: Sequence[Shown], asked: BoundarySettings) -> Laid:
     """The picture on the last scan of the first discharge. Raises NoFigure where there are no pits
     to judge, SettingError for a picture or landmarks that are of no use."""
@@ -97,33 +63,34 @@ def lay(scans: Sequence[Shown], asked: BoundarySettings) -> Laid:
     if shown.voxel[1] != shown.voxel[2]:
         raise NoFigure("pixels of the map are not square")
     picture = read_picture(Path(asked.image), asked.lines)
-    marks = np.array(asked.landmarks, np.float64)
-    try:
-        placement = core.by_landmarks(marks[:, :2], marks[:, 2:])
-    except ValueError as error:
-        raise SettingError(
-            "boundaries.landmarks",
-            got=f"{len(marks)} landmarks",
-            expected="three or more places, not on one line",
-            todo=str(error),
-        ) from None
     removal, pixel_um = shown.map("removal"), shown.voxel[1]
-    pits, born = shown.scan.pits(), -1
+    pits, born, labels = shown.scan.pits(), -1, None
     if asked.shift_by_scan is not None:
         born = asked.shift_by_scan
         first = next((scan for scan in scans if scan.scan.number == born), None)
         labels = None if first is None else first.scan.map("pit_labels")
         if labels is None or not labels.any():
             raise NoFigure(f"shift_by_scan: scan {born} shows no pits to move the picture by")
-        placement = core.by_correlation(picture, labels > 0, placement, pixel_um)
-    drawn, seen = core.on_map(picture, placement, (removal.shape[0], removal.shape[1]), pixel_um)
+    fitted_to = None if labels is None else labels > 0
+    shape = removal.shape[0], removal.shape[1]
+    try:
+        drawn, seen, residual_um = core.lay(
+            picture, asked.landmarks, shape, pixel_um, fitted_to=fitted_to
+        )
+    except ValueError as error:
+        raise SettingError(
+            "boundaries.landmarks",
+            got=f"{len(asked.landmarks)} landmarks",
+            expected="three or more places, not on one line",
+            todo=str(error),
+        ) from None
     seen &= np.isfinite(removal)
     counted = pits["first_scan"] > born if born >= 0 else np.ones(len(pits["id"]), np.bool_)
     places = np.column_stack((pits["y_um"], pits["x_um"]))[counted]
     found = core.attraction(places, drawn, pixel_um, seen=seen, near_um=asked.near_um)
     if found is None:
         raise NoFigure(f"scan {shown.scan.number} has no pit where the picture lies")
-    return Laid(shown, drawn, seen, places, placement.residual_um, found)
+    return Laid(shown, drawn, seen, places, residual_um, found)
 
 
 def grain_boundaries(laid: Laid | str) -> Figure:

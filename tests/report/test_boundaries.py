@@ -17,8 +17,8 @@ from rich.console import Console
 from monitor.engine.record import Recorder
 from monitor.errors import SettingError
 from monitor.records import Pit
-from monitor.report.boundaries import read_picture
 from monitor.report.build import report
+from monitor.sources.picture import read_picture
 from tests.recording.synthetic import NX, NY, Scene, frames_of, result, settings
 from tests.report.made_up import summary
 
