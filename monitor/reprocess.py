@@ -277,8 +277,8 @@ class _Measuring:
     def measured(self, scan: ScanElsewhere) -> Measured | None:
         """What was measured of a scan whose turn it is; waits for it."""
         key = scan.start.key
-        while key in self._tasks and key not in self._promises:
-            self._go_ahead(1)
+        while key in self._tasks and key not in self._promises and self._go_ahead(1):
+            pass
         promise = self._promises.pop(key, None)
         if promise is None:
             return None
@@ -290,9 +290,12 @@ class _Measuring:
         measured: Measured | None = found
         return measured
 
-    def _go_ahead(self, count: int) -> None:
-        for key in itertools.islice(self._waiting, count):
+    def _go_ahead(self, count: int) -> bool:
+        """Hands out so many more; False where there are none left."""
+        keys = list(itertools.islice(self._waiting, count))
+        for key in keys:
             self._promises[key] = self._pool.submit(measure, self._tasks[key])
+        return bool(keys)
 
 
 class _DaskPool:
