@@ -10,20 +10,19 @@ from __future__ import annotations
 
 import itertools
 import os
-import tomllib
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from monitor.cluster import cluster
 from monitor.core.calibrate import Levels
 from monitor.core.elsewhere import ScanElsewhere
 from monitor.core.plating import Measured
 from monitor.core.scan import RunningScan
 from monitor.core.session import Session
-from monitor.errors import RecordingError, SettingError
+from monitor.errors import RecordingError
 from monitor.recording.create import create_experiment
 from monitor.recording.elsewhere import WriterElsewhere
 from monitor.recording.read import Experiment, Scan, open_experiment
@@ -39,7 +38,8 @@ from monitor.records import (
     SliceFrame,
 )
 from monitor.replay import line_of, replay_settings
-from monitor.settings import CellSettings, Settings, as_table, parse
+from monitor.reprocess_settings import changed
+from monitor.settings import CellSettings, Settings
 from monitor.sources.replay import SCAN_FILE, UNUSABLE, Pixels, replay_records
 
 FLUSH_EVERY = 1000
@@ -48,7 +48,6 @@ MEMORY_SHARE, BYTES_OF_PIXEL = 0.7, 200
 kept around the interface, and its maps."""
 AHEAD = 2
 """Scans for each worker that are measured, or being measured, before their turn."""
-WORKER_THREADS = {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 Say = Callable[[str], None]
 
@@ -80,6 +79,9 @@ class Task:
     plated: bool
     former: Levels | None
     slices: tuple[tuple[int, bool], ...]
+
+    def __str__(self) -> str:
+        return f"cell {self.start.key.cell} scan {self.start.key.scan}"
 
 
 def measure(task: Task) -> tuple[Measured | None, bool]:
@@ -122,58 +124,9 @@ def run_reprocess(
     experiment = open_experiment(path.resolve())
     settings = changed(replay_settings(experiment.settings), changes)
     tasks = _tasks(experiment, settings)
-    with _dask(scheduler, _workers(tasks.values())) as pool:
+    with cluster(scheduler, _workers(tasks.values())) as pool:
         say(f"{len(tasks)} scans to measure, {pool.workers} at a time")
         return reprocess(experiment, settings, pool, out or path.resolve().parent, say, tasks)
-
-
-def changed(settings: Settings, changes: Sequence[str]) -> Settings:
-    """The settings with "section.key=value" in them; a cell is named `cells.NAME`. Slices are not
-    recorded again. Raises SettingError."""
-    table = as_table(settings)
-    cells = table["cells"] = {cell["name"]: cell for cell in table["cells"]}
-    for change in changes:
-        key, sign, text = change.partition("=")
-        path = key.strip().split(".")
-        if not (sign and all(path)):
-            todo = "as in --set cells.A.foil_thickness_um=125"
-            raise SettingError("--set", got=change, expected="key=value", todo=todo)
-        _put(table, path, _value(text.strip()))
-    if [cell["name"] for cell in cells.values()] != list(cells):
-        raise SettingError(
-            "--set cells",
-            got=changes,
-            expected="the recorded names",
-            todo="leave names as they are",
-        )
-    table["experiment"]["record_slices"] = False
-    return parse(table | {"cells": list(cells.values())})
-
-
-def _put(table: dict[str, Any], path: list[str], value: Any) -> None:
-    """Puts a value into nested sections; those of the cells are by their names."""
-    here: Any = table
-    for depth, part in enumerate(path[:-1]):
-        if depth == 1 and path[0] == "cells" and part not in here:
-            expected = f"a cell of the recording ({', '.join(here)})"
-            todo = "say cells.NAME.key"
-            raise SettingError(f"--set {'.'.join(path)}", got=part, expected=expected, todo=todo)
-        here = here.setdefault(part, {})
-        if not isinstance(here, dict):
-            what = f"--set {'.'.join(path)}"
-            raise SettingError(what, got=part, expected="a section", todo="check the key")
-    if path[0] == "cells" and len(path) < 3:
-        what = f"--set {'.'.join(path)}"
-        raise SettingError(what, got=path[-1], expected="cells.NAME.key", todo="name cell and key")
-    here[path[-1]] = value
-
-
-def _value(text: str) -> Any:
-    """As TOML has it; else a text."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
 
 
 def reprocess(
@@ -298,36 +251,6 @@ class _Measuring:
         return bool(keys)
 
 
-class _DaskPool:
-    """A Dask cluster. What goes wrong there is told in one line."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-        self.workers = max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
-
-    def submit(self, work: Callable[..., Any], task: Task) -> Promise:
-        return _DaskPromise(self._client.submit(work, task, pure=False), task)
-
-
-class _DaskPromise:
-    def __init__(self, future: Any, task: Task) -> None:
-        self._future = future
-        self._task = task
-
-    def result(self) -> Any:
-        try:
-            return self._future.result()
-        except RecordingError:
-            raise
-        except Exception as error:
-            key = self._task.start.key
-            raise RecordingError(
-                f"cell {key.cell} scan {key.scan}: not measured "
-                f"({type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}); "
-                "do the workers have pitwatch, the recording's folder, and enough memory?"
-            ) from None
-
-
 def _workers(tasks: Collection[Task]) -> int:
     """As many as this machine has cores and memory for, and there are scans."""
     count = min(os.cpu_count() or 1, len(tasks))
@@ -342,35 +265,3 @@ def _bytes_of(task: Task) -> int:
     """About what it takes to measure a scan."""
     _, ny, nx = task.start.volume_shape
     return BYTES_OF_PIXEL * ny * nx + task.memory_bytes
-
-
-@contextmanager
-def _dask(scheduler: str | None, workers: int) -> Iterator[_DaskPool]:
-    """A pool on a cluster of others, or on one of its own while it is needed."""
-    from distributed import Client, LocalCluster
-
-    if scheduler is None:
-        with (
-            LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                host="127.0.0.1",
-                dashboard_address=None,
-                memory_limit=None,
-                env=WORKER_THREADS,
-            ) as cluster,
-            Client(cluster) as client,
-        ):
-            yield _DaskPool(client)
-        return
-    try:
-        client = Client(scheduler, timeout=10)
-    except (OSError, ValueError, TimeoutError) as error:
-        raise SettingError(
-            "--scheduler",
-            got=scheduler,
-            expected="the address of a Dask scheduler that answers",
-            todo=f"check it ({type(error).__name__})",
-        ) from None
-    with client:
-        yield _DaskPool(client)

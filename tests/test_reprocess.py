@@ -19,7 +19,8 @@ from monitor.recording.read import open_experiment
 from monitor.recording.verify import verify
 from monitor.records import Acknowledgement, FeedQuiet, OperatorNote, Record, ScanStart, SliceFrame
 from monitor.replay import replay_settings
-from monitor.reprocess import changed, run_reprocess
+from monitor.reprocess import run_reprocess
+from monitor.reprocess_settings import changed
 from monitor.sources.replay import replay_records
 from tests.core.experiment import experiment, settings, volume
 from tests.pools import Here

@@ -7,13 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from monitor.core.calibrate import Levels
 from monitor.core.plating import Measured
-from monitor.core.refine import Spare
 from monitor.core.scan import RunningScan
 from monitor.core.surfaces import Heights
-from monitor.records import ScanStart, SliceFrame
-from monitor.settings import CellSettings
+from monitor.records import SliceFrame
 
 
 class ScanElsewhere(RunningScan):
@@ -21,24 +18,15 @@ class ScanElsewhere(RunningScan):
     has the shape and type; all are alike, so that one tells whether they are finite.
 
     `came`: index of each slice of the maps, and whether it was recovered, in the order in which
-    they came; `plated`, `former`: as for `RunningScan`.
+    they came.
     """
 
     def __init__(
-        self,
-        start: ScanStart,
-        cell: CellSettings,
-        former: Levels | None,
-        memory_bytes: int,
-        spare: Spare | None = None,
-        *,
-        plated: bool = False,
-        measured: Callable[[ScanElsewhere], Measured | None],
+        self, *begun: Any, measured: Callable[[ScanElsewhere], Measured | None], **named: Any
     ) -> None:
-        """`measured`: asked once, at the scan's end, for what was measured elsewhere."""
-        super().__init__(start, cell, former, memory_bytes, spare, plated=plated)
-        self.former = former
-        self.plated = plated
+        """`begun`, `named`: as for `RunningScan`; `measured`: asked once, at the scan's end, for
+        what was measured elsewhere."""
+        super().__init__(*begun, **named)
         self.came: list[tuple[int, bool]] = []
         self._measured = measured
 

@@ -57,10 +57,10 @@ class RunningScan:
         self._resend = ("", "")
         self.levels: Levels | None = None
         self.used = 0
-        self._former = former
+        self.former = former
         self._cell = cell
         self._spare = spare
-        self._plated = plated
+        self.plated = plated
         self._dtype = np.dtype(start.dtype)
         self._told = False
         self._shown = self._waited = 0
@@ -157,8 +157,8 @@ class RunningScan:
 
     def _take(self, frame: SliceFrame) -> None:
         if self._calibration is None:
-            self._calibration = Calibration(self.start, self._cell, plated=self._plated)
-            self._surfaces = Surfaces(self.start, self._cell, self._spare, plated=self._plated)
+            self._calibration = Calibration(self.start, self._cell, plated=self.plated)
+            self._surfaces = Surfaces(self.start, self._cell, self._spare, plated=self.plated)
         if not self._final_levels:
             self._calibration.sample(frame.frame, frame.data)
             self._calibrate()
@@ -190,7 +190,7 @@ class RunningScan:
         if self.levels is None or not self._final_levels:
             found = self._calibration.levels(self.start.slice_count)
             self.leant = self.leant or found is None
-            self._use(found or self._former or self.levels)
+            self._use(found or self.former or self.levels)
         self._pass_on(last=True)
         ledger = frozen(self.ledger.copy())
         heights = self._surfaces.heights(ledger, last=True)
@@ -218,7 +218,7 @@ class RunningScan:
         self._makeshift = self.received + MAKE_DO_EVERY
         found = calibration.levels(self.start.slice_count)
         self.leant = self.leant or found is None
-        self._use(found or self._former or calibration.guess())
+        self._use(found or self.former or calibration.guess())
         self._final_levels = found is not None
 
     def _use(self, levels: Levels | None) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from skimage.measure import block_reduce
 
 from monitor.core import boundaries as core
+from monitor.engine.measured import about
 from monitor.engine.scans import Scan
 from monitor.engine.store import Store
 from monitor.errors import BadMessage, SettingError
@@ -29,11 +31,11 @@ slices stream."""
 
 @dataclass(frozen=True, eq=False)
 class _Laid:
-    """A picture on the maps of a cell: int32 (ny, nx), `UNSEEN`, `NONE` or `BOUNDARY`."""
+    """A picture on the maps of a cell: int8 (ny, nx), `UNSEEN`, `NONE` or `BOUNDARY`."""
 
     shape: tuple[int, int]
     pixel_um: float
-    values: NDArray[np.int32]
+    values: NDArray[np.int8]
     residual_um: float
 
 
@@ -62,24 +64,14 @@ class Boundaries:
         y0, y1, x0, x1 = fit(laid.shape, request.window, request.shape)
         step = thinning((y1 - y0, x1 - x0), request.shape)
         found = self._attraction(scan, laid, asked)
-        header = {
-            "type": "map",
-            "cell": request.cell,
-            "scan": scan.start.key.scan,
-            "name": NAME,
-            "units": "",
-            "length_unit": scan.start.length_unit,
-            "voxel_size": scan.start.voxel_size,
-            "provisional": scan.provisional,
-            "minus": None,
-            "least_errors": 0.0,
+        header = about("map", scan, request, "") | {
             "window": (y0, y1, x0, x1),
             "step": step,
             "landmark_residual_um": laid.residual_um,
             "attraction": None if found is None else asdict(found),
-            "tag": request.tag,
         }
-        return encode_reply(header, largest(laid.values[y0:y1, x0:x1], step))
+        window = thinned(laid.values[y0:y1, x0:x1], step)
+        return encode_reply(header, window.astype(np.int32))
 
     def _laid_on(self, scan: Scan, asked: BoundarySettings) -> _Laid:
         start, cell = scan.start, scan.start.key.cell
@@ -108,7 +100,7 @@ class Boundaries:
             )
         except (SettingError, ValueError) as error:
             raise BadMessage("no_map", f"grain boundaries: {error}") from None
-        values = np.where(drawn, BOUNDARY, np.where(seen, NONE, UNSEEN)).astype(np.int32)
+        values = np.where(drawn, BOUNDARY, np.where(seen, NONE, UNSEEN)).astype(np.int8)
         return _Laid(shape, pixel_um, values, residual)
 
     def _attraction(
@@ -128,25 +120,20 @@ class Boundaries:
         if not places or "removal" not in scan.names:
             return None
         step = max(1, math.ceil(math.sqrt(laid.values.size / MOST_PIXELS)))
-        measured = np.isfinite(self._store.map(scan, "removal")).astype(np.int32)
-        values = largest(laid.values, step)
+        measured = np.isfinite(self._store.map(scan, "removal")).astype(np.int8)
+        values = thinned(laid.values, step)
         return core.attraction(
             np.array(places),
             values == BOUNDARY,
             laid.pixel_um * step,
-            seen=(values > UNSEEN) & (largest(measured, step) > 0),
+            seen=(values > UNSEEN) & (thinned(measured, step) > 0),
             near_um=asked.near_um,
         )
 
 
-def largest(values: NDArray[np.int32], step: int) -> NDArray[np.int32]:
+def thinned(values: NDArray[np.int8], step: int) -> NDArray[np.int8]:
     """The largest value of each step × step pixels; at the far sides, of those that there are."""
-    if step == 1:
-        return values
-    rows = np.maximum.reduceat(values, np.arange(0, values.shape[0], step), axis=0)
-    found: NDArray[np.int32] = np.maximum.reduceat(
-        rows, np.arange(0, values.shape[1], step), axis=1
-    )
+    found: NDArray[np.int8] = block_reduce(values, step, np.max, cval=UNSEEN)
     return found
 
 

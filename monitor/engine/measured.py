@@ -96,21 +96,27 @@ class Asked:
 
     def header(self, kind: str) -> dict[str, Any]:
         """What every reply about a map says."""
-        start, asked = self.scan.start, self._request
-        units = "" if asked.name == "pit_labels" else map_units(asked.name, start.length_unit)
-        return {
-            "type": kind,
-            "cell": asked.cell,
-            "scan": start.key.scan,
-            "name": asked.name,
-            "units": units,
-            "length_unit": start.length_unit,
-            "voxel_size": start.voxel_size,
-            "provisional": self.scan.provisional,
-            "minus": asked.minus,
-            "least_errors": asked.least_errors,
-            "tag": asked.tag,
-        }
+        name, unit = self._request.name, self.scan.start.length_unit
+        units = "" if name == "pit_labels" else map_units(name, unit)
+        return about(kind, self.scan, self._request, units)
+
+
+def about(kind: str, scan: Scan, asked: MapQuestion, units: str) -> dict[str, Any]:
+    """What every reply about a map of this scan says."""
+    start = scan.start
+    return {
+        "type": kind,
+        "cell": asked.cell,
+        "scan": start.key.scan,
+        "name": asked.name,
+        "units": units,
+        "length_unit": start.length_unit,
+        "voxel_size": start.voxel_size,
+        "provisional": scan.provisional,
+        "minus": asked.minus,
+        "least_errors": asked.least_errors,
+        "tag": asked.tag,
+    }
 
 
 def _check_alike(scan: Scan, other: Scan) -> None:

@@ -75,13 +75,17 @@ def check_scan(
         told = scan.summary() if sealed else {}
         tardy = (received == LEDGER_MISSING) & (order >= 0)
         late = bool(tardy.any()) and told.get(layout.LATE) == np.count_nonzero(tardy)
+        tardy &= late
         if not growing:
+            if late:
+                what = f"{np.count_nonzero(tardy)} slices came too late for the maps"
+                todo = "reprocess with a larger feeds.reorder_memory_MB: their pixels are there"
+                findings.note(path, what, todo)
             lacking = told.get(layout.LACKING) if keep else None
-            known = _late(path, tardy, findings) if late else np.zeros_like(tardy)
-            _order(path, received, order, findings, int(lacking or 0), known)
+            _order(path, received, order, findings, int(lacking or 0), tardy)
         if keep:
             stored = np.where(order >= 0, received, LEDGER_MISSING)
-            stored[tardy & late] = LEDGER_RECEIVED
+            stored[tardy] = LEDGER_RECEIVED
             _pixels(file, path, start, stored, findings, partial=scan.partial and not sealed)
         findings.checked["scans"] += 1
         facts = ScanFacts(start, received, order, sealed and findings.is_sound(path), late)
@@ -204,13 +208,6 @@ def _agreement(scan: Scan, received: NDArray[np.uint8], findings: Findings) -> N
         unknown = np.setdiff1d(labels[labels != 0], scan.pits().get("id", []))
         if unknown.size:
             findings.error(path, f"pit_labels has {unknown.size} ids of no pit", "those of pits/id")
-
-
-def _late(path: Path, tardy: NDArray[np.bool_], findings: Findings) -> NDArray[np.bool_]:
-    """Slices that came too late for the maps, as the summary says; returns which these are."""
-    what = f"{np.count_nonzero(tardy)} slices came too late for the maps; their pixels are there"
-    findings.note(path, what, "reprocess with a larger feeds.reorder_memory_MB takes them in")
-    return tardy
 
 
 def _order(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from monitor.engine import boundaries
-from monitor.engine.boundaries import NAME, Boundaries, largest
+from monitor.engine.boundaries import NAME, Boundaries, thinned
 from monitor.engine.store import Store
 from monitor.errors import BadMessage
 from monitor.records import Pit
@@ -93,10 +93,10 @@ def test_large_maps_are_judged_in_steps(tmp_path: Path, monkeypatch: pytest.Monk
     assert coarse["attraction"]["p_value"] == 0.001
 
 
-def test_largest_of_a_step() -> None:
-    values = np.array([[0, 1, 0, 0, -1], [0, 0, 0, 0, -1], [-1, -1, 0, 0, 5]], np.int32)
-    np.testing.assert_array_equal(largest(values, 2), [[1, 0, -1], [-1, 0, 5]])
-    assert largest(values, 1) is values
+def test_the_largest_of_a_step_is_kept() -> None:
+    values = np.array([[0, 1, 0, 0, -1], [0, 0, 0, 0, -1], [-1, -1, 0, 0, 5]], np.int8)
+    np.testing.assert_array_equal(thinned(values, 2), [[1, 0, -1], [-1, 0, 5]])
+    np.testing.assert_array_equal(thinned(values, 1), values)
 
 
 WRONG = {

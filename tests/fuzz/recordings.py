@@ -20,7 +20,8 @@ from monitor.recording.read import open_experiment
 from monitor.recording.verify import verify
 from monitor.report.build import report
 from monitor.report.policies import backtest
-from monitor.reprocess import changed, reprocess
+from monitor.reprocess import reprocess
+from monitor.reprocess_settings import changed
 from monitor.sources.replay import replay_records
 from tests.core.experiment import experiment, settings
 from tests.fuzz.mutate import Mutator
