@@ -80,6 +80,7 @@ def run(
 
     from monitor.gui import theme
     from monitor.gui.client import Client
+    from monitor.gui.gl_probe import why_no_opengl
     from monitor.gui.window import Window
     from monitor.memory import settle
 
@@ -87,6 +88,7 @@ def run(
     assert isinstance(app, QApplication)
     kept = QSettings(QSettings.Format.IniFormat, QSettings.Scope.UserScope, "pitwatch", "screen")
     theme.apply(app, *_look(kept))
+    why_no_opengl()  # a tenth of a second, rather now than when the relief is looked at first
     client = Client(connect, status, keys)
     window = Window(client, cell, kept=kept, viewer=viewer)
     window.restore()

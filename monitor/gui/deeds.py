@@ -116,16 +116,22 @@ def _map(w: Window) -> list[Deed]:
 
 def _ask(w: Window) -> list[Deed]:
     a = w.acquisition
+
+    def seen(act: Callable[[], None]) -> Callable[[], None]:
+        return partial(w.steering.ask, act)
+
     return [
-        Deed("Ask", "Extra scan", "E", a.press_extra, "Or take what is suggested: press twice"),
-        Deed("Ask", "Decline what is suggested", "D", a.press_decline),
+        Deed(
+            "Ask", "Extra scan", "E", seen(a.press_extra), "Or take what is suggested: press twice"
+        ),
+        Deed("Ask", "Decline what is suggested", "D", seen(a.press_decline)),
         Deed("Ask", "Acknowledge the alarm", "A", w.notices.acknowledge),
         Deed("Ask", "Write a note", "N", w.steering.write_note, "Into the events of the cell"),
-        Deed("Ask", "Policy: off", "Ctrl+Shift+O", lambda: a.choose_policy("off")),
-        Deed("Ask", "Policy: suggest", "Ctrl+Shift+G", lambda: a.choose_policy("suggest")),
-        Deed("Ask", "Policy: auto", "Ctrl+Shift+A", lambda: a.choose_policy("auto")),
-        Deed("Ask", "Budget: one scan more", "Ctrl+Shift+Up", a.budget.stepUp),
-        Deed("Ask", "Budget: one scan less", "Ctrl+Shift+Down", a.budget.stepDown),
+        Deed("Ask", "Policy: off", "Ctrl+Shift+O", seen(partial(a.choose_policy, "off"))),
+        Deed("Ask", "Policy: suggest", "Ctrl+Shift+G", seen(partial(a.choose_policy, "suggest"))),
+        Deed("Ask", "Policy: auto", "Ctrl+Shift+A", seen(partial(a.choose_policy, "auto"))),
+        Deed("Ask", "Budget: one scan more", "Ctrl+Shift+Up", seen(a.budget.stepUp)),
+        Deed("Ask", "Budget: one scan less", "Ctrl+Shift+Down", seen(a.budget.stepDown)),
     ]
 
 

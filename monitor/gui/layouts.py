@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QByteArray, QEvent, QObject, QSettings, Qt, QTimer
+from PySide6.QtCore import QByteArray, QEvent, QObject, QSettings, Qt, QTimer, Signal
 from PySide6.QtGui import QContextMenuEvent
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QTabBar, QTabWidget, QWidget
 
@@ -60,7 +60,10 @@ class Dock(QDockWidget):
 
 
 class Layouts(QObject):
-    """Where the views stand. Kept for each user, undone step by step."""
+    """Where the views stand. Kept for each user, undone step by step. Tells when other views than
+    before may be seen."""
+
+    seen_changed = Signal()
 
     def __init__(self, bench: QMainWindow, views: Sequence[View]) -> None:
         super().__init__(bench)
@@ -89,6 +92,7 @@ class Layouts(QObject):
             dock.topLevelChanged.connect(self._changed)
             dock.dockLocationChanged.connect(self._changed)
             dock.visibilityChanged.connect(self._changed)
+            dock.visibilityChanged.connect(self.seen_changed)
             dock.installEventFilter(self)
         self._first = bench.saveState(VERSION)
         self._past.append(self._first)
@@ -132,7 +136,8 @@ class Layouts(QObject):
 
     def visible(self) -> tuple[str, ...]:
         """The views that can be seen: not hidden, and on top of their stack."""
-        return tuple(view.name for view in self.views if view.card.isVisible())
+        # Qt takes a view behind others for visible: it only lies outside of the window
+        return tuple(v.name for v in self.views if not v.card.visibleRegion().isEmpty())
 
     def show(self, name: str) -> None:
         """Brings a view to the front; hides it where it is there already and alone."""

@@ -140,7 +140,9 @@ def colours_of(
         table[numbers[inside], :3] = (old + age * (new - old)).astype(np.uint8)
     _mark(table, relatives(columns, chosen), RELATED)
     _mark(table, () if chosen is None else (chosen,), CHOSEN)
-    return table[rims]
+    # a colour as one number: four bytes one by one take four times as long
+    found: NDArray[np.uint8] = table.view(np.uint32)[:, 0].take(rims).view(np.uint8)
+    return found.reshape(*rims.shape, 4)
 
 
 def thickened(labels: NDArray[np.int32], rims: NDArray[np.int32], pit: int) -> NDArray[np.bool_]:

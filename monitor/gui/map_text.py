@@ -56,11 +56,11 @@ def value_text(answer: Answer, scan: Mapping[str, Any], choice: Choice) -> str:
     return f"{where} &nbsp;·&nbsp; <b>{text}</b>"
 
 
-def pit_at(labels: Answer | None, scan: Mapping[str, Any], choice: Choice) -> int | None:
-    """The number of the pit under the crosshair."""
+def pit_at(labels: Answer | None, place: tuple[int, int]) -> int | None:
+    """The number of the pit at a place (row, column) of the map."""
     if labels is None:
         return None
-    found = value_at(labels.array, labels.header, *crosshair(scan, choice))
+    found = value_at(labels.array, labels.header, *place)
     return int(found) if found else None
 
 

@@ -185,7 +185,7 @@ class MapView(Card):
         self.grains.draw(grains, choice)
         texts = (
             map_text.value_text(answer, scan, choice),
-            map_text.pit_text(map_text.pit_at(labels, scan, choice), pits, scan),
+            map_text.pit_text(map_text.pit_at(labels, crosshair(scan, choice)), pits, scan),
             map_text.grains_text(grains),
         )
         self.readout.setText(" &nbsp;·&nbsp; ".join(text for text in texts if text))
@@ -271,23 +271,24 @@ class MapView(Card):
         self._moving = False
 
     def _dragged(self, *_: Any) -> None:
-        if not self._moving:
+        if not self._moving and self._scan is not None:
             self._tell_cross(self.down.value(), self.across.value())
 
     def _clicked(self, event: Any) -> None:
         if self._scan is None or not self.plot.vb.sceneBoundingRect().contains(event.scenePos()):
             return
         point = self.plot.vb.mapSceneToView(event.scenePos())
-        self._tell_cross(point.x(), point.y())
-        self.pit_clicked.emit(map_text.pit_at(self._labels, self._scan, self._choice))
+        place = self._tell_cross(point.x(), point.y())
+        self.pit_clicked.emit(map_text.pit_at(self._labels, place))
 
-    def _tell_cross(self, x: float, y: float) -> None:
-        if self._scan is not None:
-            _, vy, vx = self._scan["voxel_size"]
-            ny, nx = self._scan["shape"]
-            row, column = round(y / vy), round(x / vx)
-            place = min(max(row, 0), ny - 1), min(max(column, 0), nx - 1)
-            self.cross_moved.emit(*place)
+    def _tell_cross(self, x: float, y: float) -> tuple[int, int]:
+        """The pixel (row, column) at a point of the map, where the crosshair goes."""
+        _, vy, vx = self._scan["voxel_size"]
+        ny, nx = self._scan["shape"]
+        row, column = round(y / vy), round(x / vx)
+        place = min(max(row, 0), ny - 1), min(max(column, 0), nx - 1)
+        self.cross_moved.emit(*place)
+        return place
 
     def link(self, other: MapView) -> None:
         """Shows the same part in both from now on: whichever is moved, the other follows."""

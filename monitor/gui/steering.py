@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -84,7 +85,7 @@ class Steering:
             self._window.snapshot.answer("map_labels", self._window.choice.cell),
         )
         if scan is not None:
-            self._window.choose(pit=pit_at(labels, scan, self._window.choice))
+            self._window.choose(pit=pit_at(labels, crosshair(scan, self._window.choice)))
 
     def dismiss(self) -> None:
         """Whatever lies over the views; then the chosen pit."""
@@ -94,6 +95,18 @@ class Steering:
         if not over:
             self._window.notices.dismiss()
             self._window.choose(pit=None)
+
+    def ask(self, act: Callable[[], None]) -> None:
+        """Does what asks the acquisition for something. Where its panel is not seen, it is only
+        brought to the front: nothing is asked for a cell that is not looked at."""
+        window = self._window
+        on_bench = window.pages.currentWidget() is window.bench
+        if on_bench and "acquisition" in window.layouts.visible():
+            act()
+            return
+        window.pages.setCurrentWidget(window.bench)
+        window.layouts.bring("acquisition")
+        window.tick()
 
     def write_note(self) -> None:
         """Puts the cursor where a note is written."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ from monitor.gui.steering import Steering
 from monitor.gui.table_view import TableView
 from monitor.gui.timeline_view import TimelineView
 from monitor.gui.trend_view import TrendView
+from monitor.gui.turns import Turns
 from monitor.gui.wants import Seen, wants
 from monitor.wire.questions import AcknowledgeOrder, NoteOrder, PolicyOrder, ScanOrder
 
@@ -64,6 +66,7 @@ class Window(QMainWindow):
         self._drawn: tuple[Any, ...] = ()
         self._settled = cell is not None
         self._viewer = viewer
+        self.turns = Turns(self)
         self._make_views()
         whole = self._lay_out()
         self.setCentralWidget(whole)
@@ -72,6 +75,7 @@ class Window(QMainWindow):
         self.steering, self.desk = Steering(self), Desk(self)
         self.help = HelpPanel(whole)
         self.session = SessionPanel(whole, client.address, self._operator())
+        self.layouts.seen_changed.connect(lambda: self.turns.put("look", self.tick))
         self._connect()
         todo = deeds.deeds(self)
         self.actions_by_text = deeds.build(self, self.menuBar(), todo)
@@ -80,6 +84,7 @@ class Window(QMainWindow):
         self._timer.timeout.connect(self.tick)
         self._timer.start()
         self.tick()
+        self.turns.finish()
 
     # --- how it is put together -------------------------------------------------------------------
 
@@ -185,7 +190,8 @@ class Window(QMainWindow):
     # --- repainting -------------------------------------------------------------------------------
 
     def tick(self) -> None:
-        """Fetches the newest snapshot and repaints what has changed and can be seen."""
+        """Fetches the newest snapshot; what has changed and can be seen is repainted from it, one
+        view at a turn of the event loop."""
         self.snapshot = snapshot = self.client.snapshot()
         if snapshot.state and self.choice.cell not in snapshot.state["cells"]:
             self.choice = replace(self.choice, cell=next(iter(snapshot.state["cells"]), ""))
@@ -205,20 +211,23 @@ class Window(QMainWindow):
         self.client.want(wants(snapshot, self.choice, look))
         self.notices.draw(snapshot)
         if on_board:
-            self.board.draw(snapshot, self.choice)
+            self.turns.put("board", partial(self.board.draw, snapshot, self.choice))
             return
         beside = self.choice.comparison == "beside"
         if beside != self.pinned.isVisible():
             self.map.controls.narrow(beside)
             self.pinned.setVisible(beside)
-        for view in self._visible_views(seen):
-            view.draw(snapshot, self.choice)
+        # at once: whom it asks for must be whom the next key means
+        self.acquisition.draw(snapshot, self.choice)
+        for name, view in self._visible_views(seen).items():
+            self.turns.put(name, partial(view.draw, snapshot, self.choice))
 
-    def _visible_views(self, names: tuple[str, ...]) -> list[Any]:
-        central: list[Any] = [self.map, self.timeline]
+    def _visible_views(self, names: tuple[str, ...]) -> dict[str, Any]:
+        central: dict[str, Any] = {"map": self.map, "timeline": self.timeline}
         if self.pinned.isVisible():
-            central.append(self.pinned)
-        return central + [self.layouts.views_card(name) for name in names]
+            central["pinned"] = self.pinned
+        beside = {name: self.layouts.views_card(name) for name in names if name != "acquisition"}
+        return central | beside
 
     def choose(self, **changes: Any) -> None:
         """Changes what is looked at."""
@@ -229,6 +238,7 @@ class Window(QMainWindow):
         """Another engine answers from now on: nothing that was chosen before is kept."""
         self._settled = False
         self._drawn = ()
+        self.turns.clear()
         self.choice = Choice(colours=self.choice.colours)
         self.tick()
 
@@ -301,6 +311,7 @@ class Window(QMainWindow):
     def closeEvent(self, event: Any) -> None:
         """Stops the timer; the client belongs to whoever made it."""
         self._timer.stop()
+        self.turns.clear()
         if self.kept is not None:
             self._keep("geometry", self.saveGeometry())
             self.layouts.save(self.kept)

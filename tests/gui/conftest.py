@@ -81,6 +81,7 @@ def screen(qtbot, qapp):
         qtbot.addWidget(window)
         window.resize(*size)
         window.show()
+        qtbot.waitUntil(window.isActiveWindow, timeout=20_000)  # else keys go nowhere
         return window
 
     yield make

@@ -49,6 +49,7 @@ def make(qtbot, qapp, tmp_path):
         window.resize(1440, 900)
         window.restore()
         window.show()
+        qtbot.waitUntil(window.isActiveWindow, timeout=WAIT)  # else keys go nowhere
         return window
 
     yield build
@@ -67,11 +68,13 @@ def window(engine, make, qtbot):
 def shows(window, name, scan):
     answer = window.snapshot.answers.get("map")
     header = answer.header if answer else {}
-    return (header.get("name"), header.get("scan")) == (name, scan) and window.map.image.isVisible()
+    is_it = (header.get("name"), header.get("scan")) == (name, scan)
+    return is_it and window.map.image.isVisible() and window.turns.idle
 
 
 def press(qtbot, window, key, modifier=Qt.KeyboardModifier.NoModifier):
     qtbot.keyClick(window, key, modifier)
+    wait(qtbot, lambda: window.turns.idle)
 
 
 def wait(qtbot, done):
@@ -178,7 +181,8 @@ def ids(engine) -> set[str]:
 
 def test_a_screen_that_may_only_look_says_why_nothing_can_be_asked(engine, make, qtbot):
     window = make(engine, viewer=True)
-    wait(qtbot, lambda: shows(window, "height", 2))
+    window.layouts.bring("events")
+    wait(qtbot, lambda: shows(window, "height", 2) and window.events.isVisible())
     for widget in (window.acquisition.extra, window.acquisition.mode, window.events.note):
         assert not widget.isEnabled()
         assert "--view-only" in widget.toolTip()
@@ -291,7 +295,7 @@ def test_one_scale_for_all_scans_and_another_set_of_colours(window, qtbot):
     wait(qtbot, lambda: shows(window, "height", 0))
     assert window.map.bar_scale.levels() == last
     window.actions_by_text["Colours: cividis"].trigger()
-    assert window.map.bar_scale.colorMap().name == "cividis"
+    wait(qtbot, lambda: window.map.bar_scale.colorMap().name == "cividis")
 
 
 @pytest.mark.parametrize(("tool", "share"), [("rectangle", 1.0), ("ellipse", np.pi / 4)])
@@ -338,7 +342,7 @@ def test_a_profile_follows_its_line(window, qtbot):
 
 
 def test_a_pit_is_chosen_on_the_map_and_in_the_table_and_its_growth_is_shown(window, qtbot):
-    wait(qtbot, lambda: "map_labels" in window.snapshot.answers)
+    wait(qtbot, lambda: "map_labels" in window.snapshot.answers and shows(window, "height", 2))
     at = window.map.plot.vb.mapViewToScene(QPointF(13, 14)).toPoint()
     qtbot.mouseClick(window.map.graphics.viewport(), Qt.MouseButton.LeftButton, pos=at)
     wait(qtbot, lambda: window.choice.pit is not None)
@@ -365,24 +369,30 @@ def test_the_crosshair_moves_by_keys(window, qtbot):
 
 
 def test_the_trend_is_drawn_against_charge_and_soc(window, qtbot):
-    wait(qtbot, lambda: window.trend.curves["potential"].getData()[0] is not None)
+    rows = window.trend.rows
+    wait(qtbot, lambda: rows.curves["potential"].getData()[0] is not None)
     press(qtbot, window, Qt.Key.Key_X)
     assert window.choice.against == "charge"
-    x, _ = window.trend.curves["pits"].getData()
+    wait(qtbot, lambda: rows.turns.idle)
+    x, _ = rows.curves["pits"].getData()
     charges = [scan["charge_mAh_cm2"] for scan in window.snapshot.cell("A")["scans"]]
     np.testing.assert_allclose(x, charges)
-    along, _ = window.trend.curves["potential"].getData()
+    along, _ = rows.curves["potential"].getData()
     assert along[-1] == pytest.approx(charges[-1], rel=0.1)
     press(qtbot, window, Qt.Key.Key_X)
+    wait(qtbot, lambda: rows.turns.idle)
+    assert all(plot.vb.xInverted() for plot in rows.plots.values()), "full on the left in each row"
     press(qtbot, window, Qt.Key.Key_X)
+    wait(qtbot, lambda: rows.turns.idle)
+    assert not any(plot.vb.xInverted() for plot in rows.plots.values())
     assert window.choice.against == "time"
 
 
 def test_a_click_on_the_trend_goes_to_that_scan(window, qtbot):
-    wait(qtbot, lambda: len(window.trend._places) == 3)
-    plot = window.trend.plots["pits"].vb
+    wait(qtbot, lambda: len(window.trend._places) == 3 and window.trend.rows.turns.idle)
+    plot = window.trend.rows.plots["pits"].vb
     at = plot.mapViewToScene(QPointF(0.5, 1.0)).toPoint()
-    qtbot.mouseClick(window.trend.graphics.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    qtbot.mouseClick(window.trend.rows.graphics.viewport(), Qt.MouseButton.LeftButton, pos=at)
     wait(qtbot, lambda: window.choice.scan == 1)
 
 

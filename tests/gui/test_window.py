@@ -1,6 +1,7 @@
 """The real window before a real publisher: what is shown, and what reaches the engine."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -18,10 +19,10 @@ def texts(window):
         window.map.plot,
         window.section.plot,
         window.map.bar_scale,
-        *window.trend.plots.values(),
+        *window.trend.rows.plots.values(),
     ]
     axes = [p.getAxis(side).labelText for p in panels for side in ("left", "bottom", "right")]
-    axes += [title.text for title in window.trend.titles.values()]
+    axes += [title.text for title in window.trend.rows.titles.values()]
     shown = [label.text() for label in window.cell.facts.values()]
     table = window.table.table
     heads = [
@@ -36,7 +37,12 @@ def texts(window):
 def shows(window, name, scan):
     answer = window.snapshot.answers.get("map")
     header = answer.header if answer else {}
-    return (header.get("name"), header.get("scan")) == (name, scan) and window.map.image.isVisible()
+    is_it = (header.get("name"), header.get("scan")) == (name, scan)
+    return is_it and window.map.image.isVisible() and window.turns.idle
+
+
+def is_seen(window, view):
+    return view in window.layouts.visible() and window.turns.idle
 
 
 @pytest.fixture
@@ -107,9 +113,11 @@ def test_a_click_moves_the_crosshair_and_the_cross_section(looking, qtbot):
     row = window.choice.cross[0]
 
     def cut():
-        answer = window.snapshot.answers.get("section")
-        line = window.section.curves["interface"].getData()[1]
-        return answer and answer.header["index"] == row and line is not None
+        answers = window.snapshot.answers
+        image, heights = answers.get("section"), answers.get("cut_height")
+        if not (image and heights and window.turns.idle):
+            return False
+        return (image.header["index"], heights.header["window"][0]) == (row, row)
 
     qtbot.waitUntil(cut, timeout=5000)
     assert window.section.image.image.shape == (60, 160)
@@ -196,21 +204,25 @@ def test_an_unconfirmed_extra_scan_is_forgotten(looking, qtbot, monkeypatch):
 
 def test_the_trend_follows_readings_and_scans(looking, qtbot):
     engine, window = looking
-    qtbot.waitUntil(lambda: window.trend.curves["potential"].getData()[0] is not None, timeout=5000)
-    hours, potential = window.trend.curves["potential"].getData()
+    window.layouts.bring("table")
+    rows = window.trend.rows
+    qtbot.waitUntil(lambda: rows.curves["potential"].getData()[0] is not None, timeout=5000)
+    qtbot.waitUntil(lambda: rows.turns.idle and window.table.table.rowCount() > 0, timeout=5000)
+    hours, potential = rows.curves["potential"].getData()
     readings = list(engine.cells["A"].readings(engine.cells["A"].start(3).stop_time + 600))
     assert potential[-1] == pytest.approx(readings[-1].potential_V)
     assert hours[-1] == pytest.approx((readings[-1].time - T0) / 3600)
-    assert list(window.trend.curves["pits"].getData()[1]) == [
+    assert list(rows.curves["pits"].getData()[1]) == [
         len(engine.cells["A"].result(scan).pits) for scan in range(4)
     ]
-    assert len(window.trend.scan_marks.data) == 4
+    assert len(rows.scan_marks.data) == 4
     assert window.table.table.item(0, 4).text() == f"{4.8491 * 0.55 * 1.5:.1f}"
     assert "Next scan in" in window.acquisition.next.text()
 
 
 def test_progress_feeds_and_events_are_shown(looking, qtbot):
     engine, window = looking
+    window.layouts.bring("events")
     running = {"scan": 4, "received": 21, "slices": 60, "reason": "periodic", "start_time": T0}
     engine.update(Event(1, "gap", "A", T0, {"lost": 2}), running={"A": running})
     qtbot.waitUntil(lambda: window.acquisition.progress.value() == 21, timeout=5000)
@@ -230,7 +242,7 @@ def test_a_provisional_map_says_so(looking, qtbot):
     window.choose(map="removal")
     qtbot.waitUntil(lambda: shows(window, "removal", 3), timeout=5000)
     window.choose(scan=4)
-    assert "with the last slice" in window.map.message.text
+    qtbot.waitUntil(lambda: "with the last slice" in window.map.message.text, timeout=5000)
 
 
 def test_a_part_of_the_trend_has_all_its_readings(bench, screen, qtbot, monkeypatch):
@@ -244,14 +256,14 @@ def test_a_part_of_the_trend_has_all_its_readings(bench, screen, qtbot, monkeypa
     window = screen(engine.publisher)
 
     def hours():
-        drawn = window.trend.curves["potential"].getData()[0]
+        drawn = window.trend.rows.curves["potential"].getData()[0]
         return drawn if drawn is not None else np.empty(0)
 
     qtbot.waitUntil(lambda: len(hours()) == 50, timeout=5000)
-    box = window.trend.plots["potential"].vb
+    box = window.trend.rows.plots["potential"].vb
     box.setXRange(4.0, 4.25, padding=0)
     qtbot.waitUntil(lambda: len(hours()) > 80, timeout=5000)
-    at, potential = window.trend.curves["potential"].getData()
+    at, potential = window.trend.rows.curves["potential"].getData()
     assert (np.diff(at) > 0).all()
     assert np.diff(at[(at > 4.0) & (at < 4.25)]) == pytest.approx(1 / 60)
     assert (at[0] < 1.0, at[-1]) == (True, pytest.approx(599 / 60))
@@ -260,8 +272,9 @@ def test_a_part_of_the_trend_has_all_its_readings(bench, screen, qtbot, monkeypa
     qtbot.waitUntil(lambda: len(hours()) == 50, timeout=5000)
     assert window.choice.span is None
     box.setXRange(4.0, 4.25, padding=0)
+    qtbot.waitUntil(lambda: not window.trend.rows.is_whole, timeout=5000)
     window.choose(against="charge")
-    assert box.autoRangeEnabled()[0]
+    qtbot.waitUntil(lambda: window.trend.rows.is_whole, timeout=5000)
 
 
 def test_without_a_voxel_size_nothing_is_in_um(bench, screen, qtbot):
@@ -271,10 +284,14 @@ def test_without_a_voxel_size_nothing_is_in_um(bench, screen, qtbot):
     window = screen(engine.publisher)
     qtbot.waitUntil(lambda: shows(window, "height", 2), timeout=5000)
     qtbot.waitUntil(lambda: window.section.image.isVisible(), timeout=5000)
+    for view in window.layouts.views:
+        window.layouts.bring(view.name)
+        qtbot.waitUntil(partial(is_seen, window, view.name), timeout=5000)
+    qtbot.waitUntil(lambda: window.trend.rows.turns.idle, timeout=5000)
     assert "µm" not in texts(window)
     assert "voxel" in texts(window)
     assert window.map.scale._unit == "voxel"
-    assert "No cycler readings" in window.trend.no_cycler.text
+    assert "No cycler readings" in window.trend.rows.why_empty.text
     rect = window.map.image.mapRectToParent(window.map.image.boundingRect())
     assert rect.width() == pytest.approx(160)
 
@@ -291,7 +308,7 @@ def test_before_the_first_scan_the_window_says_what_it_waits_for(bench, screen, 
     qtbot.waitUntil(lambda: shows(window, "height", 0), timeout=5000)
     assert window.choice.cell == "B"
     window.steering.choose_cell("A")
-    assert "first scan of cell A" in window.map.message.text
+    qtbot.waitUntil(lambda: "first scan of cell A" in window.map.message.text, timeout=5000)
 
 
 def test_a_cell_without_recorded_slices_says_so(bench, screen, qtbot):
