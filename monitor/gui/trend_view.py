@@ -162,10 +162,7 @@ class TrendView(Card):
             marks,
             colours,
             float(place) if np.isfinite(place) else None,
-            {
-                n: (t + unit if t.endswith("/ ") else t).removesuffix(" / ")
-                for n, t in TITLES.items()
-            },
+            {n: text.format(unit=unit).removesuffix(" / ") for n, text in TITLES.items()},
         )
         self.rows.draw(trend)
         if self._home != (choice.cell, against):

@@ -290,6 +290,7 @@ def test_without_a_voxel_size_nothing_is_in_um(bench, screen, qtbot):
     qtbot.waitUntil(lambda: window.trend.rows.turns.idle, timeout=5000)
     assert "µm" not in texts(window)
     assert "voxel" in texts(window)
+    assert window.trend.rows.titles["depth"].text == "depth / voxel"
     assert window.map.scale._unit == "voxel"
     assert "No cycler readings" in window.trend.rows.why_empty.text
     rect = window.map.image.mapRectToParent(window.map.image.boundingRect())
