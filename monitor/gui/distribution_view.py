@@ -26,7 +26,7 @@ from monitor.gui.measures import (
     unit_of,
 )
 from monitor.gui.model import Answer, Choice, Snapshot
-from monitor.gui.parts import Card, CentreText, elastic, label, quiet, style_axes
+from monitor.gui.parts import Card, CentreText, elastic, label, name_axis, quiet, style_axes
 from monitor.gui.text import number
 
 TIP = (
@@ -183,8 +183,8 @@ class DistributionView(Card):
             curve.setData(x, y, stepMode="center")
             tops.append(float(high.max()) if high.size else floor)
         unit = unit_of(header)
-        self.plot.setLabel("bottom", f"{quantity_of(header)} / {unit}")
-        self.plot.setLabel("left", f"% of area per {width:.2g} {unit}")
+        name_axis(self.plot, "bottom", f"{quantity_of(header)} / {unit}")
+        name_axis(self.plot, "left", f"% of area per {width:.2g} {unit}")
         top = max(tops)
         top += 0.12 * (top - floor or 1.0)
         self.plot.setYRange(floor, top, padding=0)

@@ -25,7 +25,17 @@ from monitor.gui.model import (
     pinned_scan,
     shown_scan,
 )
-from monitor.gui.parts import Card, CentreText, ScaleBar, elastic, label, quiet, style_axes
+from monitor.gui.parts import (
+    Card,
+    CentreText,
+    ScaleBar,
+    elastic,
+    label,
+    name_axis,
+    quiet,
+    set_scale,
+    style_axes,
+)
 
 LEAST_SIDE = 40
 READOUT_HELP = (
@@ -246,16 +256,14 @@ class MapView(Card):
         ny, nx = self._scan["shape"]
         _, vy, vx = header["voxel_size"]
         self.ground.setRect(QRectF(-0.5 * vx, -0.5 * vy, nx * vx, ny * vy))
-        self.bar_scale.setColorMap(theme.colour_map(name, choice.colours, difference=difference))
+        colours = theme.colour_map(name, choice.colours, difference=difference)
         self.bar_scale.rounding = max((levels[1] - levels[0]) / 200, 1e-6)
-        self.bar_scale.setLevels(levels)
-        sign = "Δ " if difference else ""
-        self.bar_scale.setLabel(
-            "right", f"{sign}{name.replace('_', ' ')} / {map_text.UNIT_TEXT.get(unit, unit)}"
-        )
+        set_scale(self.bar_scale, colours, levels)
+        title = ("Δ " if difference else "") + name.replace("_", " ")
+        name_axis(self.bar_scale, "right", f"{title} / {map_text.UNIT_TEXT.get(unit, unit)}")
         length_unit = header["length_unit"]
         for side, axis in (("bottom", "x"), ("left", "y")):
-            self.plot.setLabel(side, f"{axis} / {length_unit}")
+            name_axis(self.plot, side, f"{axis} / {length_unit}")
         self.scale.set_unit(length_unit)
         home = (choice.cell, tuple(self._scan["shape"]), length_unit)
         if home != self._home:

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
 from monitor.gui import theme
 from monitor.gui.model import Answer, Choice
-from monitor.gui.parts import CentreText, draw_curve, elastic, label, style_axes
+from monitor.gui.parts import CentreText, draw_curve, elastic, label, name_axis, style_axes
 
 TIP = (
     "depth: of the deepest point below the plateau\n"
@@ -120,7 +120,7 @@ class PitGrowth(QWidget):
             draw_curve(curve, self._along, values)
             curve.setVisible(not empty)
         for side, text in (("bottom", title), ("left", unit)):
-            self.plot.setLabel(side, text)
+            name_axis(self.plot, side, text)
             self.plot.getAxis(side).setVisible(not empty)
         self.plot.enableAutoRange()
 

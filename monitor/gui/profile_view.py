@@ -13,7 +13,7 @@ from PySide6.QtGui import QColor
 from monitor.gui import theme
 from monitor.gui.measures import missing, quantity_of, title_of, unit_of
 from monitor.gui.model import Answer, Choice, Snapshot
-from monitor.gui.parts import Card, CentreText, draw_curve, elastic, label, style_axes
+from monitor.gui.parts import Card, CentreText, draw_curve, elastic, label, name_axis, style_axes
 from monitor.gui.text import number
 
 NO_LINE = "Draw a line on the map (tool Profile)"
@@ -116,8 +116,8 @@ class ProfileView(Card):
         now = self._shown.get("profile")
         if now is not None and not problem:
             header = now[0].header
-            self.plot.setLabel("bottom", f"along the line / {header['length_unit']}")
-            self.plot.setLabel("left", f"{quantity_of(header)} / {unit_of(header)}")
+            name_axis(self.plot, "bottom", f"along the line / {header['length_unit']}")
+            name_axis(self.plot, "left", f"{quantity_of(header)} / {unit_of(header)}")
             self.plot.setXRange(0.0, float(header["length"]) or 1.0, padding=0.01)
             self.plot.enableAutoRange(y=True)
 

@@ -9,7 +9,7 @@ from PySide6.QtCore import QRectF, Signal
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from monitor.gui import theme
-from monitor.gui.parts import CentreText, style_axes
+from monitor.gui.parts import CentreText, name_axis, style_axes
 from monitor.gui.shading import Colours, Look, Surface
 
 
@@ -57,7 +57,7 @@ class FlatRelief(QWidget):
         self.image.setImage(colours, levels=None, autoLevels=False)
         self.image.setRect(self._whole)
         for side, axis in (("bottom", "x"), ("left", "y")):
-            self.plot.setLabel(side, f"{axis} / {unit}")
+            name_axis(self.plot, side, f"{axis} / {unit}")
         self._set_visible(True)
         self.message.set("")
 

@@ -25,7 +25,7 @@ from monitor.gui.model import (
     relatives,
     shown_scan,
 )
-from monitor.gui.parts import Card, elastic, label, quiet, style_axes
+from monitor.gui.parts import Card, elastic, label, name_axis, quiet, set_scale, style_axes
 from monitor.gui.relief_controls import ReliefControls
 from monitor.gui.relief_flat import FlatRelief
 from monitor.gui.shading import Array, Colours, Look, Surface, painted, shade, surface, thin
@@ -219,9 +219,8 @@ class ReliefView(Card):
 
     def _show_colours(self, scale: pg.ColorMap, levels: tuple[float, float], unit: str) -> None:
         self.colours.show()
-        self.colour_bar.setColorMap(scale)
-        self.colour_bar.setLevels(levels)
-        self.colour_bar.setLabel("right", unit)
+        set_scale(self.colour_bar, scale, levels)
+        name_axis(self.colour_bar, "right", unit)
 
     def _labels(self, snapshot: Snapshot, choice: Choice, answer: Answer) -> Answer | None:
         """The pits on just these points, where they are known."""

@@ -13,7 +13,16 @@ from PySide6.QtWidgets import QPushButton
 
 from monitor.gui import theme
 from monitor.gui.model import Answer, Choice, Snapshot, crosshair, shown_scan
-from monitor.gui.parts import Card, CentreText, draw_curve, elastic, label, quiet, style_axes
+from monitor.gui.parts import (
+    Card,
+    CentreText,
+    draw_curve,
+    elastic,
+    label,
+    name_axis,
+    quiet,
+    style_axes,
+)
 
 LINES = ("interface", "reference", "pinned", "bottom")
 DASHED = ("reference", "pinned")
@@ -164,8 +173,8 @@ class SectionView(Card):
             QRectF(-0.5 * along, (base - 0.5) * vz, shown.shape[1] * step * along, height)
         )
         unit = scan["length_unit"]
-        self.plot.setLabel("bottom", f"{'x' if axis == 'y' else 'y'} / {unit}")
-        self.plot.setLabel("left", f"z / {unit}")
+        name_axis(self.plot, "bottom", f"{'x' if axis == 'y' else 'y'} / {unit}")
+        name_axis(self.plot, "left", f"z / {unit}")
         home = (self._choice.cell, axis, width, depth, unit)
         if home != self._home:
             self._home = home

@@ -137,8 +137,6 @@ class TrendRows(QObject):
         for plot in self.plots.values():
             style_axes(plot, "left", "bottom")
             plot.getAxis("left").setWidth(theme.px(40))
-            # finer lines are hardly seen and cost half of the time to paint
-            plot.getAxis("left").setStyle(maxTickLevel=1)
             plot.getAxis("bottom").setStyle(maxTickLevel=0)
             plot.showGrid(x=True, y=True, alpha=0.12)
         line = c.cross if theme.shade() == "dark" else "#c99700"

@@ -4,9 +4,10 @@ costs the engine, and how fast a large map is panned and zoomed."""
 from __future__ import annotations
 
 import json
+import os
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from signal import SIGCONT, SIGSTOP
 from statistics import mean, median, stdev
@@ -15,17 +16,18 @@ from tests.benchmarks.live import live, program
 from tests.benchmarks.measure import PATIENCE_S
 from tests.benchmarks.phantom import Foil
 
-BLOCK = 3
+BLOCK, FASTEST = 3, 2.5e9
 
 
 def run(say: Callable[..., None], *, quick: bool) -> None:
     """Print the figures of each part."""
     say("(e) the screen")
     side, slices = (512, 200) if quick else (2048, 400)
-    for busy in (False, True):
-        felt = streaming(Foil(side, slices, 150), 20 if quick else 40, busy=busy)
+    for busy, apart in ((False, False), (True, False), (False, True), (True, True)):
+        felt = streaming(Foil(side, slices, 150), 20 if quick else 40, busy=busy, apart=apart)
         how = "a busy operator" if busy else "watching"
-        say(f"    {side}² at full rate, {how}: {_words(felt)}")
+        where = "a core apart" if apart else "all cores shared"
+        say(f"    {side}² at full rate, {how}, {where}: {_words(felt)}")
     _with_and_without(say, quick=quick)
     large = 1500 if quick else 7000
     with program("pan_probe", large) as probe:
@@ -37,18 +39,40 @@ def run(say: Callable[..., None], *, quick: bool) -> None:
     )
 
 
-def streaming(foil: Foil, seconds: int, *, busy: bool) -> dict[str, float]:
-    """What the event loop of one screen felt while scans came one after the other."""
+def streaming(foil: Foil, seconds: int, *, busy: bool, apart: bool) -> dict[str, float]:
+    """What the event loop of one screen felt while scans came one after the other.
+
+    `apart`: the screen has a core to itself, as where it runs on another machine, and all others
+    have the rest; else engine and producer compete with it for all of them.
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    # more than can be taken meanwhile
+    scans = 4 + int((seconds + 10) * FASTEST / (foil.slices * foil.side**2 * 2))
     with (
+        _on_cores(cores[:-1] if apart else cores),
         live(foil) as parts,
-        program("producer", parts["slices"], foil.side, foil.slices, foil.thickness, 12),
+        program("producer", parts["slices"], foil.side, foil.slices, foil.thickness, scans),
     ):
         parts["status"].wait_for("scan_started", 0)
         pull, status = parts["pull"], parts["status_address"]
         how = ["busy"] if busy else []
-        with program("screen_probe", pull, status, seconds, *how) as probe:
+        with (
+            _on_cores(cores[-1:] if apart else cores),
+            program("screen_probe", pull, status, seconds, *how) as probe,
+        ):
             said, _ = probe.communicate(timeout=PATIENCE_S)
     return json.loads(said)
+
+
+@contextmanager
+def _on_cores(cores: list[int]) -> Iterator[None]:
+    """Programs started meanwhile run on these cores; at least two are needed to divide them."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, set(cores) or before)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def _with_and_without(say: Callable[..., None], *, quick: bool) -> None:

@@ -105,6 +105,44 @@ def test_an_extra_scan_with_a_reason_reaches_the_acquisition(engine, window, qtb
     wait(qtbot, lambda: "accepted" in window.acquisition.requests.item(0).text())
 
 
+def test_nothing_is_asked_for_before_it_is_seen_for_which_cell(engine, window, qtbot):
+    qtbot.wait(500)  # what was ordered before has come to its end
+    asked = ids(engine)
+    window.layouts.docks["acquisition"].hide()
+    window.steering.choose_cell("B")
+    press(qtbot, window, Qt.Key.Key_E)
+    wait(qtbot, lambda: "acquisition" in window.layouts.visible())
+    assert window.acquisition.extra.text() == "Extra scan", "only brought to the front"
+    window.steering.toggle_board()
+    press(qtbot, window, Qt.Key.Key_E)
+    assert window.pages.currentWidget() is window.bench
+    wait(qtbot, lambda: "acquisition" in window.layouts.visible())
+    assert window.acquisition.extra.text() == "Extra scan"
+    assert ids(engine) == asked
+    # a cell that is chosen is the one that the next key means, before anything is painted
+    window.choose(cell="A")
+    window.actions_by_text["Extra scan"].trigger()
+    window.choose(cell="B")
+    window.actions_by_text["Extra scan"].trigger()
+    assert window.acquisition.extra.text() == "Confirm extra scan"
+    with qtbot.waitSignal(window.acquisition.extra_scan) as told:
+        window.actions_by_text["Extra scan"].trigger()
+    assert told.args[0] == "B"
+
+
+def test_views_behind_others_are_neither_drawn_nor_asked_for(window, qtbot):
+    drawn, paint = [], window.relief.draw
+    window.relief.draw = lambda *told: (drawn.append(told), paint(*told))
+    press(qtbot, window, Qt.Key.Key_Left)
+    wait(qtbot, lambda: shows(window, "height", 1))
+    assert "relief" not in window.layouts.visible()
+    assert not drawn
+    assert "relief" not in window.snapshot.answers
+    window.layouts.bring("relief")
+    wait(qtbot, lambda: "relief" in window.snapshot.answers and bool(drawn))
+    assert {"trend", "distribution"}.isdisjoint(window.layouts.visible())
+
+
 def test_what_the_engine_suggests_is_taken_or_declined(make, tmp_path, qtbot):
     engine = LiveEngine(tmp_path / "own", onset={"mode": "suggest", "clear_scans": 1})
     try:
