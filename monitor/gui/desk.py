@@ -80,6 +80,8 @@ class Desk:
 
     def picture(self, widget: QWidget, path: str | Path) -> None:
         """Writes a picture, or says why not."""
+        # no view is older than another in it
+        self._window.turns.finish()
         try:
             pictures.save(widget, path)
         except PitwatchError as error:

@@ -67,8 +67,9 @@ class TrendRows(QObject):
 
     moved = Signal()
 
-    def __init__(self, names: Sequence[str], parent: QObject | None = None) -> None:
+    def __init__(self, names: Sequence[str], turns: Turns, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self._turns = turns
         self.graphics = pg.GraphicsLayoutWidget()
         self.graphics.ci.layout.setContentsMargins(0, 0, 0, 0)
         self.graphics.ci.layout.setSpacing(2)
@@ -92,7 +93,6 @@ class TrendRows(QObject):
         self._span: Span | None = None
         self.is_whole = True
         self._setting = False
-        self.turns = Turns(self)
         for name, plot in self.plots.items():
             plot.addItem(self._shown[name], ignoreBounds=True)
             plot.vb.disableAutoRange(pg.ViewBox.XAxis)
@@ -138,6 +138,8 @@ class TrendRows(QObject):
             style_axes(plot, "left", "bottom")
             plot.getAxis("left").setWidth(theme.px(40))
             plot.getAxis("bottom").setStyle(maxTickLevel=0)
+            # rows are low: rather few numbers than crowded ones
+            plot.getAxis("left").setStyle(textFillLimits=[(0, 0.6), (2, 0.5), (4, 0.35)])
             plot.showGrid(x=True, y=True, alpha=0.12)
         line = c.cross if theme.shade() == "dark" else "#c99700"
         for mark in self._shown.values():
@@ -179,7 +181,7 @@ class TrendRows(QObject):
 
     def _put_all(self) -> None:
         for name in self._order:
-            self.turns.put(name, partial(self._draw_row, name))
+            self._turns.put(f"trend {name}", partial(self._draw_row, name))
 
     def _draw_row(self, name: str) -> None:
         """Brings one row to what is to be drawn now."""
@@ -209,7 +211,7 @@ class TrendRows(QObject):
         self.is_whole, self._span = False, (span[0], span[1])
         for name in self._order:
             if name != by:
-                self.turns.put(name, partial(self._draw_row, name))
+                self._turns.put(f"trend {name}", partial(self._draw_row, name))
         self.moved.emit()
 
 

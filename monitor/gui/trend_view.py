@@ -14,6 +14,7 @@ from monitor.gui import theme
 from monitor.gui.model import Answer, Choice, Snapshot, measure, shown_scan
 from monitor.gui.parts import Card, elastic, label, quiet
 from monitor.gui.trend_rows import Trend, TrendRows
+from monitor.gui.turns import Turns
 
 ROWS = {
     "potential": ("E", "Potential of the cell, V; marks are scans, the extra ones in yellow"),
@@ -55,6 +56,8 @@ LENGTHS = {
     "complete": "complete",
 }
 
+KEY = f"Removed:\n{ROWS['thickness'][1]}\nPits: {ROWS['depth'][1]}"
+
 Array = NDArray[np.float64]
 Curve = tuple[Array, Array]
 
@@ -67,7 +70,7 @@ class TrendView(Card):
     against_chosen = Signal(str)
     span_wanted = Signal(object)
 
-    def __init__(self) -> None:
+    def __init__(self, turns: Turns) -> None:
         super().__init__("Trend", "Click: the nearest scan; the wheel zooms, dragging moves")
         self._home: tuple[str, str] = ("", "")
         self._origin = 0.0
@@ -75,13 +78,13 @@ class TrendView(Card):
         self._scans: Sequence[Mapping[str, Any]] = ()
         self._places: Array = np.empty(0)
         self._drawn: tuple[Any, ...] = ()
-        self.rows = TrendRows(tuple(ROWS), self)
+        self.rows = TrendRows(tuple(ROWS), turns, self)
         self._make_controls()
         self.rows.graphics.scene().sigMouseClicked.connect(self._clicked)
         self._range_timer = QTimer(self, singleShot=True, interval=150)
         self._range_timer.timeout.connect(self._tell_span)
         self.rows.moved.connect(self._range_timer.start)
-        self.key = elastic(label("", "", ROWS["thickness"][1]))
+        self.key = elastic(label("", "", KEY))
         self.body.addWidget(self.rows.graphics, 1)
         self.body.addWidget(self.key)
         self.restyle()
@@ -126,9 +129,9 @@ class TrendView(Card):
         c = theme.palette()
         self.rows.restyle()
         self.key.setText(
-            f"removed: <span style='color:{c.accent}'>● averaged</span> &nbsp;"
+            f"<span style='color:{c.accent}'>● averaged</span> &nbsp;"
             f"<span style='color:{c.plateau}'>● complete</span> &nbsp;"
-            f"<span style='color:{c.muted}'>┅ coulometry</span> &nbsp; | &nbsp; pits: "
+            f"<span style='color:{c.muted}'>┅ coulometry</span> &nbsp;|&nbsp; "
             f"<span style='color:{c.depth}'>● deepest</span> &nbsp;"
             f"<span style='color:{c.count}'>● P99</span> &nbsp;"
             f"<span style='color:{c.muted}'>● P50</span>"

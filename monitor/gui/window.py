@@ -93,7 +93,7 @@ class Window(QMainWindow):
         self.map, self.pinned, self.timeline = MapView(), MapView("pinned"), TimelineView()
         self.cell, self.acquisition = CellPanel(), AcquisitionPanel()
         self.section, self.profile = SectionView(), ProfileView()
-        self.trend, self.relief = TrendView(), ReliefView()
+        self.trend, self.relief = TrendView(self.turns), ReliefView()
         self.distribution, self.pits = DistributionView(), PitsView()
         self.table, self.events = TableView(), EventView()
         for part in (self.acquisition, self.events, self.notices):
@@ -277,6 +277,7 @@ class Window(QMainWindow):
 
     def screenshot(self, path: Path | str) -> None:
         """Writes the window as it is into a picture. Raises PitwatchError where that fails."""
+        self.turns.finish()
         pictures.save(self, path)
 
     def toggle_full_screen(self) -> None:

@@ -51,6 +51,10 @@ class Cycle:
         answer = self._window.snapshot.answers.get("map")
         return answer is not None and answer.header.get("scan") == scan
 
+    def _is_drawn(self, view: str) -> bool:
+        window = self._window
+        return view in window.layouts.visible() and window.turns.idle
+
     def run(self) -> None:
         window, bench = self._window, self._benches[self._round % 2]
         self._round += 1
@@ -65,7 +69,7 @@ class Cycle:
             window.choose(pinned=1, comparison=("beside", "difference")[self._round % 2], pit=3)
             for view in ("relief", "distribution", "events", "pits", "profile", "section", "trend"):
                 window.layouts.bring(view)
-                self._app.processEvents()
+                self._until(lambda view=view: self._is_drawn(view), 1.0)
             window.map.use_tool("ellipse")
             self._until(lambda: "region" in window.snapshot.answers, 1.0)
             window.map.use_tool("none")

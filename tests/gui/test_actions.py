@@ -411,23 +411,23 @@ def test_the_trend_is_drawn_against_charge_and_soc(window, qtbot):
     wait(qtbot, lambda: rows.curves["potential"].getData()[0] is not None)
     press(qtbot, window, Qt.Key.Key_X)
     assert window.choice.against == "charge"
-    wait(qtbot, lambda: rows.turns.idle)
+    wait(qtbot, lambda: window.turns.idle)
     x, _ = rows.curves["pits"].getData()
     charges = [scan["charge_mAh_cm2"] for scan in window.snapshot.cell("A")["scans"]]
     np.testing.assert_allclose(x, charges)
     along, _ = rows.curves["potential"].getData()
     assert along[-1] == pytest.approx(charges[-1], rel=0.1)
     press(qtbot, window, Qt.Key.Key_X)
-    wait(qtbot, lambda: rows.turns.idle)
+    wait(qtbot, lambda: window.turns.idle)
     assert all(plot.vb.xInverted() for plot in rows.plots.values()), "full on the left in each row"
     press(qtbot, window, Qt.Key.Key_X)
-    wait(qtbot, lambda: rows.turns.idle)
+    wait(qtbot, lambda: window.turns.idle)
     assert not any(plot.vb.xInverted() for plot in rows.plots.values())
     assert window.choice.against == "time"
 
 
 def test_a_click_on_the_trend_goes_to_that_scan(window, qtbot):
-    wait(qtbot, lambda: len(window.trend._places) == 3 and window.trend.rows.turns.idle)
+    wait(qtbot, lambda: len(window.trend._places) == 3 and window.turns.idle)
     plot = window.trend.rows.plots["pits"].vb
     at = plot.mapViewToScene(QPointF(0.5, 1.0)).toPoint()
     qtbot.mouseClick(window.trend.rows.graphics.viewport(), Qt.MouseButton.LeftButton, pos=at)

@@ -5,14 +5,20 @@ import pytest
 
 from monitor.gui import theme
 from monitor.gui.trend_rows import Trend, TrendRows, with_room
+from monitor.gui.turns import Turns
 
 NAMES = ("potential", "current", "pits", "depth", "width", "thickness", "closure")
 
 
 @pytest.fixture
-def rows(qtbot, qapp):
+def turns():
+    return Turns()
+
+
+@pytest.fixture
+def rows(qtbot, qapp, turns):
     theme.apply(qapp)
-    made = TrendRows(NAMES)
+    made = TrendRows(NAMES, turns)
     qtbot.addWidget(made.graphics)
     made.restyle()
     made.arrange(NAMES[:4])
@@ -30,10 +36,10 @@ def spans(rows, names=NAMES[:4]):
     return {name: tuple(rows.plots[name].vb.viewRange()[0]) for name in names}
 
 
-def test_all_rows_show_the_same_part_of_x_as_it_grows(rows, qtbot):
+def test_all_rows_show_the_same_part_of_x_as_it_grows(rows, turns, qtbot):
     for hours in (1.0, 1.02, 5.0):
         rows.draw(trend(hours))
-        qtbot.waitUntil(lambda: rows.turns.idle)
+        qtbot.waitUntil(lambda: turns.idle)
         (seen,) = set(spans(rows).values())
         assert seen[0] <= 0.0
         assert hours <= seen[1] <= 1.2 * hours
@@ -50,39 +56,39 @@ def test_a_little_more_does_not_move_the_axis():
     assert with_room((2.0, 2.0), None) == (1.5, 2.5)
 
 
-def test_where_one_row_is_moved_the_others_follow_and_stay(rows, qtbot):
+def test_where_one_row_is_moved_the_others_follow_and_stay(rows, turns, qtbot):
     rows.draw(trend(5.0))
-    qtbot.waitUntil(lambda: rows.turns.idle)
+    qtbot.waitUntil(lambda: turns.idle)
     with qtbot.waitSignal(rows.moved):
         rows.plots["pits"].vb.setXRange(2.0, 3.0, padding=0)
-    qtbot.waitUntil(lambda: rows.turns.idle)
+    qtbot.waitUntil(lambda: turns.idle)
     assert set(spans(rows).values()) == {(2.0, 3.0)}
     rows.draw(trend(6.0))
-    qtbot.waitUntil(lambda: rows.turns.idle)
+    qtbot.waitUntil(lambda: turns.idle)
     assert set(spans(rows).values()) == {(2.0, 3.0)}
     assert (rows.is_whole, rows.span) == (False, (2.0, 3.0))
     rows.show_whole()
-    qtbot.waitUntil(lambda: rows.turns.idle)
+    qtbot.waitUntil(lambda: turns.idle)
     (seen,) = set(spans(rows).values())
     assert (rows.is_whole, seen[0] <= 0.0, seen[1] >= 6.0) == (True, True, True)
 
 
-def test_a_row_that_is_taken_in_later_is_drawn(rows, qtbot):
+def test_a_row_that_is_taken_in_later_is_drawn(rows, turns, qtbot):
     x = np.linspace(0, 1, 5)
     rows.draw(Trend({"closure": (x, np.full(5, 1.02))}))
-    qtbot.waitUntil(lambda: rows.turns.idle)
+    qtbot.waitUntil(lambda: turns.idle)
     assert rows.curves["closure"].getData()[0] is None
     rows.arrange(("pits", "closure"))
-    qtbot.waitUntil(lambda: rows.turns.idle)
+    qtbot.waitUntil(lambda: turns.idle)
     np.testing.assert_array_equal(rows.curves["closure"].getData()[1], np.full(5, 1.02))
     assert rows.plots["closure"].getAxis("bottom").style["showValues"]
     assert not rows.plots["pits"].getAxis("bottom").style["showValues"]
 
 
-def test_nothing_is_drawn_where_there_is_nothing(rows, qtbot):
+def test_nothing_is_drawn_where_there_is_nothing(rows, turns, qtbot):
     rows.draw(trend(2.0))
     rows.draw(Trend())
-    qtbot.waitUntil(lambda: rows.turns.idle)
+    qtbot.waitUntil(lambda: turns.idle)
     x, _ = rows.curves["potential"].getData()
     assert x is None or not len(x)
     assert not any(rows._shown[name].isVisible() for name in NAMES[:4])

@@ -207,7 +207,7 @@ def test_the_trend_follows_readings_and_scans(looking, qtbot):
     window.layouts.bring("table")
     rows = window.trend.rows
     qtbot.waitUntil(lambda: rows.curves["potential"].getData()[0] is not None, timeout=5000)
-    qtbot.waitUntil(lambda: rows.turns.idle and window.table.table.rowCount() > 0, timeout=5000)
+    qtbot.waitUntil(lambda: window.turns.idle and window.table.table.rowCount() > 0, timeout=5000)
     hours, potential = rows.curves["potential"].getData()
     readings = list(engine.cells["A"].readings(engine.cells["A"].start(3).stop_time + 600))
     assert potential[-1] == pytest.approx(readings[-1].potential_V)
@@ -287,7 +287,7 @@ def test_without_a_voxel_size_nothing_is_in_um(bench, screen, qtbot):
     for view in window.layouts.views:
         window.layouts.bring(view.name)
         qtbot.waitUntil(partial(is_seen, window, view.name), timeout=5000)
-    qtbot.waitUntil(lambda: window.trend.rows.turns.idle, timeout=5000)
+    qtbot.waitUntil(lambda: window.turns.idle, timeout=5000)
     assert "µm" not in texts(window)
     assert "voxel" in texts(window)
     assert window.trend.rows.titles["depth"].text == "depth / voxel"
