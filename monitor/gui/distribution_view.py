@@ -114,14 +114,14 @@ class DistributionView(Card):
         fill = QColor(c.accent)
         fill.setAlpha(110)
         self.whole.setBrush(fill)
-        self.whole.setPen(pg.mkPen(c.accent, width=1))
-        self.region.setPen(pg.mkPen(c.count, width=2))
+        self.whole.setPen(theme.pen(c.accent))
+        self.region.setPen(theme.pen(c.count, 2))
         dash = Qt.PenStyle.DashLine
         for line, colour, style in (
             (self.mean, c.text, Qt.PenStyle.SolidLine),
             (self.applied, c.bad, dash),
         ):
-            line.setPen(pg.mkPen(colour, width=1.5, style=style))
+            line.setPen(theme.pen(colour, 1.5, style))
             line.label.setColor(colour)
             line.label.setFont(theme.axis_font())
             line.label.fill = pg.mkBrush(c.panel)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import pyqtgraph as pg
 from PySide6.QtCore import QObject, QRectF, Signal
 
+from monitor.gui import theme
 from monitor.gui.model import Points, Region
 
 Tool = Literal["none", "rectangle", "ellipse", "polygon", "line"]
@@ -29,8 +30,8 @@ class MapTools(QObject):
         self._plot = plot
         self._voxel = (1.0, 1.0)
         self.tool: Tool = "none"
-        pen, hover = pg.mkPen(REGION, width=2), pg.mkPen("#ffffff", width=2)
-        line_pen = pg.mkPen(LINE, width=2)
+        pen, hover = theme.pen(REGION, 2), theme.pen("#ffffff", 2)
+        line_pen = theme.pen(LINE, 2)
         options = {"pen": pen, "hoverPen": hover, "handlePen": pen, "handleHoverPen": hover}
         self.shapes: dict[str, pg.ROI] = {
             "rectangle": pg.RectROI((0, 0), (1, 1), sideScalers=True, **options),

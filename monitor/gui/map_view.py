@@ -134,8 +134,8 @@ class MapView(Card):
         self.plot.vb.setBackgroundColor(c.empty)
         self.ground.setImage(np.ones((1, 1, 3), np.uint8) * theme.rgb(c.no_data), levels=None)
         for line in (self.across, self.down):
-            line.setPen(c.cross, width=1)
-            line.setHoverPen(c.cross, width=3)
+            line.setPen(theme.pen(c.cross))
+            line.setHoverPen(theme.pen(c.cross, 3))
         self.message.restyle()
         self.overlay.restyle()
         self._drawn = ()

@@ -151,8 +151,8 @@ class ScaleBar:
     def __init__(self, plot: pg.PlotItem) -> None:
         self._box = plot.vb
         self._unit = ""
-        pen = pg.mkPen("#ffffff", width=4)
-        shadow = pg.mkPen("#000000", width=7)
+        pen = theme.pen("#ffffff", 4)
+        shadow = theme.pen("#000000", 7)
         self._shadow = pg.PlotDataItem(pen=shadow)
         self._line = pg.PlotDataItem(pen=pen)
         self._text = pg.TextItem("", color="#ffffff", anchor=(0.0, 1.0), fill=(0, 0, 0, 150))

@@ -68,7 +68,7 @@ class PitGrowth(QWidget):
         style_axes(self.plot, "left", "bottom")
         self.plot.getAxis("left").setWidth(theme.px(48))
         for curve, colour in ((self.depth_curve, c.depth), (self.diameter_curve, c.accent)):
-            curve.setPen(pg.mkPen(colour, width=1.5))
+            curve.setPen(theme.pen(colour, 1.5))
             curve.setSymbolBrush(theme.brush(colour))
             curve.setSymbolPen(None)
             curve.setSymbolSize(theme.px(6))
@@ -76,7 +76,7 @@ class PitGrowth(QWidget):
             f"<span style='color:{c.depth}'>● depth</span> &nbsp; "
             f"<span style='color:{c.accent}'>● diameter</span>"
         )
-        self.mark.setPen(c.cross if theme.shade() == "dark" else DARK_CROSS, width=1)
+        self.mark.setPen(theme.pen(c.cross if theme.shade() == "dark" else DARK_CROSS))
         self.message.restyle()
         self.setStyleSheet("#growth, #growth QLabel { background: transparent }")
         self.setMinimumHeight(theme.px(HEIGHT))

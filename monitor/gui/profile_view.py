@@ -8,7 +8,6 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor
 
 from monitor.gui import theme
 from monitor.gui.measures import missing, quantity_of, title_of, unit_of
@@ -73,8 +72,8 @@ class ProfileView(Card):
         for name, curve in self.curves.items():
             dash = name == "profile_reference"
             style = Qt.PenStyle.DashLine if dash else Qt.PenStyle.SolidLine
-            curve.setPen(pg.mkPen(colour_of(name), width=2, style=style))
-        self.here.setPen(QColor(c.muted))
+            curve.setPen(theme.pen(colour_of(name), 2, style))
+        self.here.setPen(theme.pen(c.muted))
         self.message.restyle()
         self._drawn = ()
         self._tell()

@@ -44,7 +44,7 @@ class FlatRelief(QWidget):
         style_axes(self.plot, "left", "bottom")
         self.plot.vb.setBackgroundColor(c.empty)
         for line in (self.across, self.down):
-            line.setPen(c.cross, width=1)
+            line.setPen(theme.pen(c.cross))
         self.message.restyle()
 
     def show_surface(self, ground: Surface, colours: Colours, look: Look, unit: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QRectF, Signal
+from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtWidgets import QPushButton
 
 from monitor.gui import theme
@@ -71,7 +71,7 @@ class SectionView(Card):
         self.curves = {name: pg.PlotDataItem() for name in LINES}
         for name in ("reference", "pinned", "bottom", "interface"):
             self.plot.addItem(self.curves[name], ignoreBounds=True)
-        self.mark = pg.InfiniteLine(angle=90, movable=True, pen=pg.mkPen("#ffffff60", width=1))
+        self.mark = pg.InfiniteLine(angle=90, movable=True, pen=theme.pen("#ffffff60"))
         self.mark.sigDragged.connect(self._dragged)
         self.plot.addItem(self.mark, ignoreBounds=True)
         self.message = CentreText(self.plot)
@@ -86,10 +86,10 @@ class SectionView(Card):
         style_axes(self.plot, "left", "bottom")
         self.plot.vb.setBackgroundColor(c.empty)
         self._colours = dict(zip(LINES, (c.cross, c.before, c.other, c.bottom), strict=True))
-        dash = pg.QtCore.Qt.PenStyle.DashLine
         for name, curve in self.curves.items():
-            style = {"style": dash} if name in DASHED else {}
-            curve.setPen(pg.mkPen(self._colours[name], width=2, **style))
+            dash = name in DASHED
+            style = Qt.PenStyle.DashLine if dash else Qt.PenStyle.SolidLine
+            curve.setPen(theme.pen(self._colours[name], 2, style))
         self.message.restyle()
         self._tell_key(pinned=False)
 

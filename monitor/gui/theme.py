@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtGui import QBrush, QColor, QFont, QPalette
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QBrush, QColor, QFont, QPalette, QPen
 from PySide6.QtWidgets import QApplication
 
 Shade = Literal["dark", "light"]
@@ -270,6 +271,15 @@ def axis_font() -> QFont:
     font = QFont(FAMILY)
     font.setPointSizeF(8 * _scale)
     return font
+
+
+def pen(colour: Any, width: float = 1.0, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> QPen:
+    """A pen for plots, as wide on every screen: in plots, Qt takes widths for pixels of the device,
+    which on a screen of high resolution are small."""
+    app = QApplication.instance()
+    ratio = app.devicePixelRatio() if isinstance(app, QApplication) else 1.0
+    made: QPen = pg.mkPen(colour, width=width * ratio, style=style)
+    return made
 
 
 @lru_cache(maxsize=64)

@@ -143,18 +143,18 @@ class TrendRows(QObject):
             plot.showGrid(x=True, y=True, alpha=0.12)
         line = c.cross if theme.shade() == "dark" else "#c99700"
         for mark in self._shown.values():
-            mark.setPen(line, width=1)
+            mark.setPen(theme.pen(line))
         for name, (_, colour, kind) in CURVES.items():
             curve, colour = self.curves[name], getattr(c, colour)
-            style = Qt.PenStyle.DashLine if kind == "dash" else None
-            curve.setPen(pg.mkPen(colour, width=1.5, style=style))
+            style = Qt.PenStyle.DashLine if kind == "dash" else Qt.PenStyle.SolidLine
+            curve.setPen(theme.pen(colour, 1.5, style))
             if kind == "o":
                 curve.setSymbol("o")
                 curve.setSymbolSize(6)
                 curve.setSymbolBrush(theme.brush(colour))
                 curve.setSymbolPen(None)
-        self.scan_marks.setPen(pg.mkPen(c.back))
-        self._one.setPen(c.muted, width=1, style=Qt.PenStyle.DotLine)
+        self.scan_marks.setPen(theme.pen(c.back))
+        self._one.setPen(theme.pen(c.muted, 1, Qt.PenStyle.DotLine))
         for text in (self.why_empty, *self.titles.values()):
             text.restyle()
 
