@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import (
     QComboBox,
@@ -91,7 +91,7 @@ class AcquisitionPanel(Card):
         self.decline.clicked.connect(self.press_decline)
         self.decline.hide()
         self.why = QLineEdit()
-        self.why.setPlaceholderText("Why? (may stay empty; Enter asks)")
+        self.why.setPlaceholderText("Why? Enter asks, Esc leaves it")
         self.why.setToolTip("Goes into the events and to the acquisition with the request")
         self.why.setMaxLength(200)
         self.why.textEdited.connect(lambda _: self._disarm.start(WRITING_MS))
@@ -154,7 +154,7 @@ class AcquisitionPanel(Card):
 
     def _enable(self, scan_problem: str, problem: str) -> None:
         self.extra.setEnabled(not scan_problem)
-        self.extra.setToolTip(scan_problem or "Ask the acquisition for a scan now (key E, twice)")
+        self.extra.setToolTip(scan_problem or "Ask for a scan now (key E, then Enter)")
         for widget, tip in (
             (self.mode, "off, suggest or auto (Ctrl+Shift+O, S, A)"),
             (self.budget, "Most extra scans of this cell, in all (wheel, or Ctrl+Shift+↑ ↓)"),
@@ -169,6 +169,8 @@ class AcquisitionPanel(Card):
         if not self.extra.property("armed"):
             self._arm(True)
             self._disarm.start(CONFIRM_MS)
+            # what is typed next is the reason, not keys of the window
+            self.why.setFocus(Qt.FocusReason.ShortcutFocusReason)
             return
         self._disarm.stop()
         why = self.why.text().strip()
@@ -177,6 +179,14 @@ class AcquisitionPanel(Card):
             self.suggestion_answered.emit(self._choice.cell, self._suggested, True)
         else:
             self.extra_scan.emit(self._choice.cell, why)
+
+    def leave(self) -> bool:
+        """Takes back the first press; whether there was one."""
+        armed = bool(self.extra.property("armed"))
+        if armed:
+            self._disarm.stop()
+            self._arm(False)
+        return armed
 
     def press_decline(self) -> None:
         """Declines what is suggested, where something is."""
@@ -190,14 +200,16 @@ class AcquisitionPanel(Card):
 
     def _arm(self, armed: bool) -> None:
         self.extra.setProperty("armed", armed)
-        idle, asking = ("Take suggested scan", "Confirm suggested scan")
+        idle, asking = ("Take suggested scan", "Confirm suggested scan: E")
         if not self._suggested:
-            idle, asking = ("Extra scan", "Confirm extra scan")
+            idle, asking = ("Extra scan", "Confirm extra scan: Enter")
         self.extra.setText(asking if armed else idle)
         self.extra.style().unpolish(self.extra)
         self.extra.style().polish(self.extra)
         if not armed:
             self.why.clear()
+            # else the cursor would go on into another line
+            self.why.clearFocus()
         self.why.setVisible(armed and not self._suggested)
 
     def _draw_fate(self, snapshot: Snapshot, problem: str) -> None:

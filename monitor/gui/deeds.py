@@ -122,7 +122,11 @@ def _ask(w: Window) -> list[Deed]:
 
     return [
         Deed(
-            "Ask", "Extra scan", "E", seen(a.press_extra), "Or take what is suggested: press twice"
+            "Ask",
+            "Extra scan",
+            "E",
+            seen(a.press_extra),
+            "Then Enter; to take what is suggested: twice",
         ),
         Deed("Ask", "Decline what is suggested", "D", seen(a.press_decline)),
         Deed("Ask", "Acknowledge the alarm", "A", w.notices.acknowledge),

@@ -88,7 +88,9 @@ class Steering:
             self._window.choose(pit=pit_at(labels, crosshair(scan, self._window.choice)))
 
     def dismiss(self) -> None:
-        """Whatever lies over the views; then the chosen pit."""
+        """What was about to be asked; whatever lies over the views; then the chosen pit."""
+        if self._window.acquisition.leave():
+            return
         over = [panel for panel in (self._window.help, self._window.session) if panel.isVisible()]
         for panel in over:
             panel.hide()

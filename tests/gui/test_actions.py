@@ -11,7 +11,7 @@ import pyqtgraph as pg
 import pytest
 from PySide6.QtCore import QPointF, QSettings, Qt
 from PySide6.QtGui import QImage
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit
 
 from monitor.gui import theme
 from monitor.gui.board_card import CellCard
@@ -95,14 +95,38 @@ def test_an_extra_scan_with_a_reason_reaches_the_acquisition(engine, window, qtb
         wait(qtbot, lambda: not window.acquisition.decline.isVisible())
     press(qtbot, window, Qt.Key.Key_E)
     assert window.acquisition.why.isVisible()
-    qtbot.keyClicks(window.acquisition.why, "edge looks odd")
+    # typed into whatever has the keyboard: none of it may act as a key of the window
+    chosen = window.choice
+    for letter in "edge looks odd":
+        qtbot.keyClick(QApplication.focusWidget(), letter)
+    assert window.choice == chosen
     assert len(engine.acquisition.asked) == before
-    qtbot.keyClick(window.acquisition.why, Qt.Key.Key_Return)
+    qtbot.keyClick(QApplication.focusWidget(), Qt.Key.Key_Return)
     wait(qtbot, lambda: len(engine.acquisition.asked) == before + 1)
     asked = engine.acquisition.asked[-1]
     assert (asked["cell"], asked["reason"]) == ("A", "manual")
     assert asked["evidence"]["why"] == "edge looks odd"
     wait(qtbot, lambda: "accepted" in window.acquisition.requests.item(0).text())
+    assert not isinstance(QApplication.focusWidget(), QLineEdit), "keys are the window's again"
+
+
+def test_an_extra_scan_is_left_by_escape_before_it_is_asked(engine, window, qtbot):
+    wait(qtbot, window.acquisition.extra.isEnabled)
+    if window.acquisition.decline.isVisible():
+        press(qtbot, window, Qt.Key.Key_D)
+        wait(qtbot, lambda: not window.acquisition.decline.isVisible())
+    qtbot.wait(300)
+    asked = ids(engine)
+    press(qtbot, window, Qt.Key.Key_E)
+    qtbot.keyClick(QApplication.focusWidget(), "x")
+    press(qtbot, window, Qt.Key.Key_Escape)
+    assert window.acquisition.extra.text() == "Extra scan"
+    assert not window.acquisition.why.isVisible()
+    assert not isinstance(QApplication.focusWidget(), QLineEdit)
+    press(qtbot, window, Qt.Key.Key_E)
+    assert window.acquisition.why.text() == "", "what was left is not asked later"
+    press(qtbot, window, Qt.Key.Key_Escape)
+    assert ids(engine) == asked
 
 
 def test_nothing_is_asked_for_before_it_is_seen_for_which_cell(engine, window, qtbot):
@@ -124,7 +148,7 @@ def test_nothing_is_asked_for_before_it_is_seen_for_which_cell(engine, window, q
     window.actions_by_text["Extra scan"].trigger()
     window.choose(cell="B")
     window.actions_by_text["Extra scan"].trigger()
-    assert window.acquisition.extra.text() == "Confirm extra scan"
+    assert window.acquisition.extra.text() == "Confirm extra scan: Enter"
     with qtbot.waitSignal(window.acquisition.extra_scan) as told:
         window.actions_by_text["Extra scan"].trigger()
     assert told.args[0] == "B"

@@ -149,7 +149,7 @@ def test_an_extra_scan_needs_two_presses_and_reaches_the_engine(looking, qtbot):
     engine, window = looking
     qtbot.waitUntil(window.acquisition.extra.isEnabled)
     qtbot.mouseClick(window.acquisition.extra, Qt.MouseButton.LeftButton)
-    assert window.acquisition.extra.text() == "Confirm extra scan"
+    assert window.acquisition.extra.text() == "Confirm extra scan: Enter"
     assert engine.orders == []
     qtbot.keyClick(window, Qt.Key.Key_E)
     qtbot.waitUntil(lambda: len(engine.orders) == 1, timeout=5000)
