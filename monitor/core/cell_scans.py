@@ -80,9 +80,12 @@ class CellScans:
         return range(max(last + 1, start.key.scan - MAX_LEFT_OUT), start.key.scan)
 
     def close(self, scan: RunningScan) -> None:
-        """Nothing more comes by itself of a scan and those before it."""
+        """Nothing more comes by itself of a scan, nor of those before it, except where their slices
+        come in between."""
         for older in self:
-            older.over = True
+            interleaved = older.heard > scan.began and not older.ended
+            if older is scan or not interleaved:
+                older.over = True
             if older is scan:
                 return
 

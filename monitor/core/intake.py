@@ -41,6 +41,7 @@ class Intake:
         `running`: what makes a scan that has begun, as `RunningScan` is made."""
         self._running = running
         self.counts: Counter[str] = Counter()
+        self._taken = 0
         self._cells = cells
         self._feeds = feeds
         self._desk = desk
@@ -152,6 +153,7 @@ class Intake:
         scan.ask_at(start.stream, address)
         scan.holed |= late
         scan.ended = ended
+        scan.began = scan.heard = self._taken
         for number in cell.scans.left_out(start) if address else ():
             unknown = Unknown(start.key.cell, start.stream, number)
             self._recovery.miss(unknown, ended=True, heard=False)
@@ -182,6 +184,8 @@ class Intake:
                 "dropped",
             )
         scan.check(frame)
+        self._taken += 1
+        scan.heard = self._taken
         arrival = scan.add(frame)
         if arrival is Arrival.REPEAT:
             self.counts["repeats"] += 1
@@ -211,7 +215,7 @@ class Intake:
                 "ignored",
             )
         scan.ended = True
-        if not (scan.recoverable or self._streams.is_lossy(end.stream)):
+        if not (scan.recoverable or self._streams.is_lossy(end.stream) or scan.owed(end)):
             self._close(cell, scan)
 
     def quiet(self, quiet: FeedQuiet) -> None:

@@ -15,7 +15,7 @@ from monitor.core.recovery import Lacking, Progress, margin
 from monitor.core.refine import Spare
 from monitor.core.surfaces import Heights, Surfaces
 from monitor.errors import BadMessage
-from monitor.records import ScanStart, SliceFrame, frozen
+from monitor.records import ScanEnd, ScanStart, SliceFrame, frozen
 from monitor.settings import CellSettings
 
 CALIBRATE_EVERY = 16
@@ -43,13 +43,16 @@ class RunningScan:
     ) -> None:
         """`former`: grey levels of the scan before; `plated`: there may be moss on the lithium.
 
-        `ended`: its end was heard; `over`: nothing more of it comes by itself; `hopeless`: nor by
-        asking; `holed`: slices of it came before its header did, and were dropped; `leant`: its own
-        grey levels were not known when they were needed, so that those of the scan before matter.
+        `ended`: its end was heard; `began`, `heard`: how many slices of all scans had come when it
+        began, and when a slice of it came last; `over`: nothing more of it comes by itself;
+        `hopeless`: nor by asking; `holed`: slices of it came before its header did, and were
+        dropped; `leant`: its own grey levels were not known when they were needed, so that those of
+        the scan before matter.
         """
         self.start = start
         self.streams = {start.stream}
         self.ended = False
+        self.began = self.heard = 0
         self.over = False
         self.hopeless = False
         self.holed = start.recovered
@@ -85,6 +88,12 @@ class RunningScan:
     @property
     def whole(self) -> bool:
         return self.received == self.start.slice_count
+
+    def owed(self, end: ScanEnd) -> bool:
+        """Whether slices may still come after this end: fewer have come than it says were sent, or
+        they come in other streams too."""
+        sent = min(end.slices, self.start.slice_count)
+        return not self.whole and (self.received < sent or len(self.streams) > 1)
 
     @property
     def recoverable(self) -> bool:

@@ -75,5 +75,6 @@ def records(begin, volume, *, order=None, first_number=None):
         key = begin.key
         made.append(SliceFrame(key.cell, key.scan, begin.stream, number, int(frame), data))
     key = begin.key
-    made.append(ScanEnd(key.cell, key.scan, begin.stream, number + 1, begin.slice_count))
+    sent = len(set(order))
+    made.append(ScanEnd(key.cell, key.scan, begin.stream, number + 1, sent))
     return made

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core import cell_scans as module
-from monitor.core.cell_scans import MAX_DONE
+from monitor.core.cell_scans import MAX_DONE, MAX_OPEN_SCANS
 from monitor.core.session import Session
 from monitor.core.streams import MAX_REMEMBERED, MAX_STREAMS, MAX_STREAMS_OF_SCAN, Streams
-from monitor.records import ScanEnd, ScanKey
+from monitor.records import FeedQuiet, ScanEnd, ScanKey
 from tests.core.experiment import scan_records, settings
 from tests.core.phantom import start
 
@@ -75,7 +75,9 @@ def test_headers_that_nothing_follows_leave_little_behind(monkeypatch):
         session.feed(ScanEnd("A", number, BEGIN.stream, 2 * number + 1, 3))
     (cell,) = session._cells.values()
     assert len(cell.scans.done) <= 20 < MAX_DONE
+    assert len(cell.scans.open) <= MAX_OPEN_SCANS
     # the newest are known: what comes of them again is a repeat
+    session.feed(FeedQuiet())
     before = session.feeds["slices"]["repeats"]
     session.feed(replace(BEGIN, key=ScanKey("A", "", 99), msg_number=200))
     assert session.feeds["slices"]["repeats"] == before + 1

@@ -273,6 +273,50 @@ def test_slices_after_the_scan_is_closed_are_late_and_harm_nothing():
     assert session.feeds["slices"]["bad"] == {}
 
 
+@pytest.mark.parametrize("at", [0, 94], ids=["before all slices", "before the last two"])
+def test_slices_that_come_after_the_end_that_tells_of_them_are_waited_for(straight, at):
+    begin, *slices, end = scan_records(0)
+    sent = [begin, *slices[:at], end, *slices[at:]]
+    numbered = [replace(r, msg_number=n) for n, r in enumerate(sent)]
+    session = Session(settings())
+    outputs = run(numbered[: at + 2], session)
+    assert finals(outputs) == []
+    assert session.slices.waiting == ["A"], "silence ends it all the same"
+    outputs += run(numbered[at + 2 :], session)
+    (result,) = finals(outputs)
+    assert result.complete
+    assert session.feeds["slices"]["late"] == 0
+    np.testing.assert_array_equal(result.maps["height"], finals(straight)[0].maps["height"])
+
+
+def test_a_scan_of_which_fewer_slices_were_sent_ends_with_its_end():
+    session = Session(settings())
+    outputs = run(scan_records(0, order=range(90)), session)
+    assert [r.complete for r in finals(outputs)] == [False]
+
+
+def test_scans_of_one_cell_that_interleave_lose_nothing(straight):
+    """The last slice of the second comes before the last of the first."""
+    first, second = scan_records(0), scan_records(1)
+    mixed = [first[0], second[0], *first[1:60], *second[1:97], *first[60:], second[97]]
+    numbered = [replace(r, msg_number=n) for n, r in enumerate(mixed)]
+    session = Session(settings())
+    results = finals(run(numbered, session))
+    assert [(r.start.key.scan, r.complete) for r in results] == [(0, True), (1, True)]
+    assert session.feeds["slices"]["late"] == 0
+    for result, other in zip(results, finals(straight), strict=False):
+        np.testing.assert_array_equal(result.maps["height"], other.maps["height"])
+
+
+def test_a_scan_that_was_left_off_does_not_hold_up_the_next():
+    begin, *slices, _ = scan_records(0)
+    session = Session(settings())
+    sent = [begin, *slices[:60], *scan_records(1)]
+    numbered = [replace(r, msg_number=n) for n, r in enumerate(sent)]
+    results = finals(run(numbered, session))
+    assert [(r.start.key.scan, r.complete) for r in results] == [(0, False), (1, True)]
+
+
 def test_a_scan_that_lost_its_first_slices_is_measured():
     session = Session(settings())
     outputs = run([*without(scan_records(0), 0, 1, 2), FeedQuiet()], session)
