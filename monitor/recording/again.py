@@ -78,4 +78,5 @@ class ResumedWriter(ExperimentWriter):
         while self._taken(cell, number, result.start):
             number += 1
         cell.done[result.key] = layout.scan_name(number)
+        cell.master_due = True  # the one there is may be of fewer scans
         self.scans_written += 1

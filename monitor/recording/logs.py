@@ -28,18 +28,17 @@ class EventWriter:
         self._bytes = 0
 
     def append(self, path: Path, event: Mapping[str, Any]) -> None:
-        """One line, on the disk when this returns. Raises OSError; it is lost by that only where
-        too many wait already."""
+        """Keeps one line for the next `flush`. Raises OSError where too many wait already; then
+        only is it lost."""
         text = json.dumps(plain(event), separators=(",", ":"), allow_nan=False)
         line = checksums.with_crc(text.encode())
         if self._bytes + len(line) > MAX_WAITING_BYTES:
             raise OSError("too many events wait for the disk")
         self._waiting.append((path, line))
         self._bytes += len(line)
-        self.flush()
 
     def flush(self) -> None:
-        """Writes what waits. Raises OSError; nothing is lost by that."""
+        """Puts what waits on the disk. Raises OSError; nothing is lost by that."""
         while self._waiting:
             path, line = self._waiting[0]
             _append_line(path, line)

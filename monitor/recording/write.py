@@ -112,6 +112,7 @@ class ExperimentWriter:
                 if scan.unflushed:
                     attempt(errors, scan.flush)
         attempt(errors, self._journal.flush)
+        # after what they follow from: else one that outlives a crash is numbered anew by the next
         attempt(errors, self._events.flush)
         self._retry(errors)
         for cell in self._cells.values():

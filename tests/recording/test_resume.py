@@ -14,8 +14,10 @@ import pytest
 
 from monitor.core.session import Session
 from monitor.engine.record import Recorder
+from monitor.recording.create import create_experiment
 from monitor.recording.read import open_experiment
-from monitor.recording.resume import interrupted, is_interrupted
+from monitor.recording.resume import count_lines, interrupted, is_interrupted
+from monitor.recording.write import ExperimentWriter, Message
 from monitor.records import OperatorNote, PolicyChange, ScanReply, ScanRequest
 from monitor.sources.replay import replay_records
 from tests.core.experiment import experiment, scan_records, settings
@@ -101,6 +103,36 @@ def test_wherever_it_breaks_off_the_recording_ends_the_same(tmp_path, place, unb
     assert contents(folder) == unbroken
     lines = [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
     assert [line["n"] for line in lines] == list(range(len(messages)))
+
+
+def test_a_master_that_lags_behind_at_the_crash_is_made_anew(tmp_path):
+    broken = broken_off(tmp_path, experiment())
+    count = len(list((broken / "A").glob("scan_*.h5")))
+    with h5py.File(broken / "A" / "A.nxs", "r") as file:
+        assert len(file["entry/summary/scan"]) < count, "it is written every few seconds only"
+    folder, _ = gone_on_with(broken, [])
+    with h5py.File(folder / "A" / "A.nxs", "r") as file:
+        np.testing.assert_array_equal(file["entry/summary/scan"][()], range(count))
+
+
+def test_no_event_is_on_the_disk_before_what_it_follows_from(tmp_path):
+    """Else it would outlive a crash that its cause does not, and its number be given again."""
+    made = chosen(tmp_path)
+    folder = create_experiment(made, tmp_path)
+    session, writer = Session(made), ExperimentWriter(made, folder)
+    for record in experiment()[:120]:
+        writer.take(Message("test", 0.0, None, record, session.feed(record)))
+    journal = folder / "journal.jsonl"
+
+    def told():
+        found = [path.read_text().splitlines() for path in folder.rglob("events.jsonl")]
+        return [json.loads(line)["kind"] for lines in found for line in lines]
+
+    assert told() == []
+    assert writer.flush() == []
+    assert {"scan_started", "scan_complete"} <= set(told())
+    assert count_lines(journal) == 120
+    writer.close()
 
 
 def with_recovered() -> list:
