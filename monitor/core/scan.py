@@ -216,7 +216,7 @@ class RunningScan:
         if self.levels is not None and self.received < self._makeshift:
             return
         self._makeshift = self.received + MAKE_DO_EVERY
-        found = calibration.levels(self.start.slice_count)
+        found = calibration.levels(self.start.slice_count, coming=True)
         self.leant = self.leant or found is None
         self._use(found or self.former or calibration.guess())
         self._final_levels = found is not None
