@@ -122,7 +122,7 @@ class Calibration:
         """The levels by the first `count` slices, or None while a layer is not seen well enough.
 
         Only slices up to `count` matter, whenever the others came: the order of arrival changes
-        nothing. `coming`: of these too some are still to come.
+        nothing. `coming`: of these too some are still to come, or have gone by other levels.
         """
         fixed = _fixed(self._cell)
         found = self._found(count, coming)
