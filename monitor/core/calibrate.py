@@ -14,27 +14,29 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core import kernels
 from monitor.core.refine import MAX_SLICES, Range
+from monitor.core.segments import (
+    LEAST_SEGMENT,
+    MARGIN,
+    bounds_of,
+    cuts_of,
+    lengths_of,
+    segment_means,
+)
 from monitor.records import ScanStart
 from monitor.settings import CellSettings, GreyLevels
 
 GRID = 64
 BLOCK = 4
 PITCH = 2
-MARGIN = 4
 BAND_MARGIN, MOSS_MARGIN = (20, 20), (60, 25)
 """Slices kept before and beyond the interface, seen from the lithium. The dense lithium below moss
 lies deep: filled pits are part of it."""
-LEAST_SEGMENT = 4
-THIN = 4 * MARGIN
-"""Slices below which less than the whole margin is left out of a segment."""
 LEAST_SEEN = 12
 """Slices of electrolyte that must be there, and, while slices are still to come, of the last layer:
 a fringe beside lithium is not taken for it."""
 LEAST_LITHIUM = 8
 FOIL_SHARE = 0.3
-MAX_BINS = 160
 MIN_CNR = 0.3
 NEAR, FAR = 3.0, 6.0
 MOST, HALF = 0.8, 0.5
@@ -137,7 +139,7 @@ class Calibration:
         if blocks is None:
             return None
         profiles, columns = blocks
-        cuts = _cuts(profiles, segments=len(self._cell.layers))
+        cuts = cuts_of(profiles, segments=len(self._cell.layers))
         least = self._least(count, coming)
         grey = self._judge(profiles, columns, cuts, least, MOST if self._early(count) else HALF)
         if grey is None:
@@ -180,7 +182,7 @@ class Calibration:
             return False
         if self._cell.reversed_z:
             profile = np.ascontiguousarray(profile[:, ::-1])
-        lengths = _lengths(_cuts(profile, segments=segments), profile.shape[1])[0]
+        lengths = lengths_of(cuts_of(profile, segments=segments), profile.shape[1])[0]
         last = lengths[0] if self._cell.reversed_z else lengths[-1]
         return bool((lengths >= self._least(count, True)).all() and last >= 2 * LEAST_SEEN)
 
@@ -194,8 +196,8 @@ class Calibration:
         if blocks is None:
             return None
         profiles, columns = blocks
-        bounds = _bounds(_cuts(profiles, segments=2), profiles.shape[1])
-        inside, means = _segment_means(profiles, bounds)
+        bounds = bounds_of(cuts_of(profiles, segments=2), profiles.shape[1])
+        inside, means = segment_means(profiles, bounds)
         noise = max(_noise(columns, inside, means), 1e-6)
         first, second = (float(v) for v in np.nanmedian(means, axis=0))
         if self._cell.layers[0] == "lithium":
@@ -234,11 +236,11 @@ class Calibration:
     ) -> list[float] | None:
         """The segments' grey levels, upwards, and the noise; None where they are not the layers
         that the cell has, or fewer than `share` of the blocks show them all."""
-        whole = (_lengths(cuts, profiles.shape[1]) >= least).all(axis=1)
+        whole = (lengths_of(cuts, profiles.shape[1]) >= least).all(axis=1)
         if whole.mean() < share:
             return None
         profiles, columns = profiles[whole], columns[whole]
-        inside, means = _segment_means(profiles, _bounds(cuts[whole], profiles.shape[1]))
+        inside, means = segment_means(profiles, bounds_of(cuts[whole], profiles.shape[1]))
         level = [float(np.nanmedian(means[:, s])) for s in range(means.shape[1])]
         noise = _noise(columns, inside, means)
         if not np.isfinite([*level, noise]).all() or noise <= 0:
@@ -279,7 +281,7 @@ def _typical(
     profiles: NDArray[np.float64], cuts: NDArray[np.int64], levels: list[float]
 ) -> NDArray[np.bool_]:
     """(n,) the blocks whose segments have the layers' grey levels: they see the electrode."""
-    _, means = _segment_means(profiles, _bounds(cuts, profiles.shape[1]))
+    _, means = segment_means(profiles, bounds_of(cuts, profiles.shape[1]))
     grey = np.array(levels)
     least = np.abs(np.diff(grey)).min()
     near: NDArray[np.bool_] = (np.abs(means - grey) < 0.5 * least).all(axis=1)
@@ -313,83 +315,6 @@ def _levels(
     if cell.reversed_z:
         return Levels(electrolyte, lithium, collector, noise)
     return Levels(collector, lithium, electrolyte, noise)
-
-
-def _cuts(profiles: NDArray[np.float64], *, segments: int) -> NDArray[np.int64]:
-    """(n, segments − 1) first indices of the later segments, found on profiles binned along z."""
-    n, nz = profiles.shape
-    step = max(1, -(-nz // MAX_BINS))
-    whole = nz // step
-    binned = profiles[:, : whole * step].reshape(n, whole, step).mean(axis=2)
-    least = max(1, LEAST_SEGMENT // step)
-    if segments == 2:
-        cuts = _one_cut(binned, least)
-    else:
-        cuts = np.zeros((n, 2), np.int64)
-        kernels.three_segments(np.ascontiguousarray(binned), least, cuts)
-    cuts *= step
-    if step > 1 and segments == 3:
-        thin = cuts[:, 0] < THIN
-        cuts[thin, 0] = _to_the_slice(profiles[thin], cuts[thin], step)
-    return cuts
-
-
-def _to_the_slice(
-    profiles: NDArray[np.float64], cuts: NDArray[np.int64], step: int
-) -> NDArray[np.int64]:
-    """(n,) the first of two cuts, found on bins of `step`, to the slice, the second as it is: of a
-    thin segment one bin more or less is a large part."""
-    sums = np.cumsum(profiles, axis=1)
-    near = cuts[:, :1] + np.arange(-step, step + 1)
-    place = np.minimum(np.maximum(near, LEAST_SEGMENT), cuts[:, 1:] - 1)
-    first = np.take_along_axis(sums, place - 1, axis=1)
-    second = np.take_along_axis(sums, cuts[:, 1:] - 1, axis=1) - first
-    gain = first**2 / place + second**2 / (cuts[:, 1:] - place)
-    best = np.argmax(gain, axis=1)[:, None]
-    cut: NDArray[np.int64] = np.take_along_axis(place, best, axis=1)[:, 0]
-    return cut
-
-
-def _one_cut(profiles: NDArray[np.float64], least: int) -> NDArray[np.int64]:
-    nz = profiles.shape[1]
-    sums = np.cumsum(profiles, axis=1)
-    length = np.arange(1, nz)
-    rest = sums[:, -1:] - sums[:, :-1]
-    gain = sums[:, :-1] ** 2 / length + rest**2 / (nz - length)
-    gain[:, : least - 1] = -np.inf
-    gain[:, nz - least :] = -np.inf
-    cut: NDArray[np.int64] = (np.argmax(gain, axis=1) + 1)[:, None]
-    return cut
-
-
-def _bounds(cuts: NDArray[np.int64], nz: int) -> NDArray[np.int64]:
-    """(n, segments + 1): where each segment begins, and where the last one ends."""
-    return np.column_stack([np.zeros(len(cuts), np.int64), cuts, np.full(len(cuts), nz)])
-
-
-def _lengths(cuts: NDArray[np.int64], nz: int) -> NDArray[np.int64]:
-    """(n, segments) slices that each segment has."""
-    return np.diff(_bounds(cuts, nz), axis=1)
-
-
-def _segment_means(
-    profiles: NDArray[np.float64], bounds: NDArray[np.int64]
-) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Masks (n, segments, nz) of the segments' inner voxels, and their means (n, segments).
-
-    The margin is halved where a segment is too short for it; the scan's own ends need none.
-    """
-    nz = profiles.shape[1]
-    z = np.arange(nz)
-    low, high = bounds[:, :-1], bounds[:, 1:]
-    margin = np.minimum(MARGIN, (high - low) // 4)
-    low = low + np.where(low > 0, margin, 0)
-    high = high - np.where(high < nz, margin, 0)
-    inside = (z >= low[:, :, None]) & (z < high[:, :, None])
-    count = inside.sum(axis=2)
-    with np.errstate(invalid="ignore"):
-        means = (profiles[:, None, :] * inside).sum(axis=2) / np.where(count, count, np.nan)
-    return inside, means
 
 
 def _noise(
