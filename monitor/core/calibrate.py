@@ -3,6 +3,8 @@
 A grid of columns is sampled as slices come. Blocks of neighbouring columns are averaged, each
 block's profile along z is cut into three flat segments by least squares, and the levels are the
 medians over the blocks of the segments' means, the voxels near the cuts (blur, fringe) left out.
+Profiles are cut from the collector upwards whichever way the slice index runs: a volume sent
+reversed is told the same levels.
 """
 
 from __future__ import annotations
@@ -12,23 +14,29 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core import kernels
 from monitor.core.refine import MAX_SLICES, Range
+from monitor.core.segments import (
+    LEAST_SEGMENT,
+    MARGIN,
+    bounds_of,
+    cuts_of,
+    lengths_of,
+    segment_means,
+)
 from monitor.records import ScanStart
 from monitor.settings import CellSettings, GreyLevels
 
 GRID = 64
 BLOCK = 4
 PITCH = 2
-MARGIN = 4
 BAND_MARGIN, MOSS_MARGIN = (20, 20), (60, 25)
 """Slices kept before and beyond the interface, seen from the lithium. The dense lithium below moss
 lies deep: filled pits are part of it."""
-LEAST_SEGMENT = 4
 LEAST_SEEN = 12
+"""Slices of electrolyte that must be there, and, while slices are still to come, of the last layer:
+a fringe beside lithium is not taken for it."""
 LEAST_LITHIUM = 8
 FOIL_SHARE = 0.3
-MAX_BINS = 160
 MIN_CNR = 0.3
 NEAR, FAR = 3.0, 6.0
 MOST, HALF = 0.8, 0.5
@@ -112,30 +120,34 @@ class Calibration:
                 self._profiles[:, row] = data[:, self._columns]
                 self._came[row] = True
 
-    def levels(self, count: int) -> Levels | None:
+    def levels(self, count: int, *, coming: bool = False) -> Levels | None:
         """The levels by the first `count` slices, or None while a layer is not seen well enough.
 
         Only slices up to `count` matter, whenever the others came: the order of arrival changes
-        nothing.
+        nothing. `coming`: of these too some are still to come, or have gone by other levels.
         """
         fixed = _fixed(self._cell)
-        found = self._found(count)
+        found = self._found(count, coming)
         if fixed is not None and (found is not None or not self._early(count)):
             return fixed
         return found
 
-    def _found(self, count: int) -> Levels | None:
+    def _found(self, count: int, coming: bool) -> Levels | None:
         if not self._worth_looking(count):
             return None
-        blocks = self._blocks(count)
+        blocks = self._blocks(count, upwards=True)
         if blocks is None:
             return None
         profiles, columns = blocks
-        cuts = _cuts(profiles, segments=len(self._cell.layers))
-        levels = self._judge(profiles, columns, cuts, early=self._early(count))
-        if levels is not None:
-            self.around = self._around(cuts[_typical(profiles, cuts, levels)], count)
-        return levels
+        cuts = cuts_of(profiles, segments=len(self._cell.layers))
+        least = self._least(count, coming)
+        grey = self._judge(profiles, columns, cuts, least, MOST if self._early(count) else HALF)
+        if grey is None:
+            return None
+        *levels, noise = grey
+        self.around = self._around(cuts[_typical(profiles, cuts, levels)], count)
+        collector = levels[0] if self._cell.has_collector else None
+        return _levels(self._cell, collector, levels[-2], levels[-1], noise)
 
     def _around(self, cuts: NDArray[np.int64], count: int) -> Range | None:
         """The slices in which the interface lies, by the blocks that were looked at and a margin;
@@ -144,16 +156,17 @@ class Calibration:
         seen = np.arange(nz) if self._axis == "y" else np.flatnonzero(self._came[:count])
         if not len(cuts):
             return None
+        if self._cell.reversed_z:
+            seen = nz - 1 - seen[::-1]
         edges = seen[np.minimum(cuts, len(seen) - 1)]
-        interface = edges[:, 0] if self._cell.reversed_z else edges[:, -1]
-        low, high = (int(v) for v in np.percentile(interface, (1, 99)))
-        below, above = self._margin[::-1] if self._cell.reversed_z else self._margin
+        low, high = (int(v) for v in np.percentile(edges[:, -1], (1, 99)))
+        below, above = self._margin
         first, last = max(0, low - below), min(nz, high + above)
-        if self._cell.has_collector and self._cell.reversed_z:
-            last = min(last, int(np.percentile(edges[:, 1], 1)) - MARGIN)
-        elif self._cell.has_collector:
+        if self._cell.has_collector:
             first = max(first, int(np.percentile(edges[:, 0], 99)) + MARGIN)
-        return Range(first, last) if LEAST_SEEN <= last - first <= MAX_SLICES else None
+        if not LEAST_SEEN <= last - first <= MAX_SLICES:
+            return None
+        return Range(nz - last, nz - first) if self._cell.reversed_z else Range(first, last)
 
     def _early(self, count: int) -> bool:
         return self._axis == "z" and count < self._start.slice_count
@@ -167,10 +180,11 @@ class Calibration:
         segments = len(self._cell.layers)
         if profile.shape[1] < segments * LEAST_SEGMENT:
             return False
-        cuts = _cuts(profile, segments=segments)
-        lengths = np.diff(_bounds(cuts, profile.shape[1]), axis=1)
-        whole = self._whole(lengths, early=True)
-        return bool(whole.all()) and bool((lengths[:, -1] >= 2 * LEAST_SEEN).all())
+        if self._cell.reversed_z:
+            profile = np.ascontiguousarray(profile[:, ::-1])
+        lengths = lengths_of(cuts_of(profile, segments=segments), profile.shape[1])[0]
+        last = lengths[0] if self._cell.reversed_z else lengths[-1]
+        return bool((lengths >= self._least(count, True)).all() and last >= 2 * LEAST_SEEN)
 
     def guess(self) -> Levels | None:
         """Levels by all that came, for slices that cannot wait until the last layer is seen.
@@ -178,12 +192,12 @@ class Calibration:
         None while fewer than 12 slices have come. A layer that has not come up is put where it does
         least harm: the next one soon to be met is assumed near, the one after it far away.
         """
-        blocks = self._blocks(self._start.slice_count)
+        blocks = self._blocks(self._start.slice_count, upwards=False)
         if blocks is None:
             return None
         profiles, columns = blocks
-        bounds = _bounds(_cuts(profiles, segments=2), profiles.shape[1])
-        inside, means = _segment_means(profiles, bounds)
+        bounds = bounds_of(cuts_of(profiles, segments=2), profiles.shape[1])
+        inside, means = segment_means(profiles, bounds)
         noise = max(_noise(columns, inside, means), 1e-6)
         first, second = (float(v) for v in np.nanmedian(means, axis=0))
         if self._cell.layers[0] == "lithium":
@@ -193,8 +207,11 @@ class Calibration:
         third = second + FAR * noise if self._cell.has_collector else None
         return Levels(first, second, third, noise)
 
-    def _blocks(self, count: int) -> tuple[NDArray[np.float64], NDArray[np.float32]] | None:
-        """Mean profile of each block over the slices seen (n, nz); its columns (n, BLOCK², nz)."""
+    def _blocks(
+        self, count: int, *, upwards: bool
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32]] | None:
+        """Mean profile of each block over the slices seen (n, nz); its columns (n, BLOCK², nz).
+        `upwards`: from the collector on, else as the slice index runs."""
         if self._axis == "y":
             seen = self._profiles[:, self._came & (self._rows < count)]
         else:
@@ -203,6 +220,8 @@ class Calibration:
         if nz < 3 * LEAST_SEGMENT or ny == 0 or nx == 0:
             return None
         seen = seen[:, : ny * BLOCK, : nx * BLOCK]
+        if upwards and self._cell.reversed_z:
+            seen = seen[::-1]
         split = seen.reshape(nz, ny, BLOCK, nx, BLOCK).transpose(1, 3, 2, 4, 0)
         columns = split.reshape(ny * nx, BLOCK * BLOCK, nz)
         return columns.mean(axis=1, dtype=np.float64), columns
@@ -212,54 +231,58 @@ class Calibration:
         profiles: NDArray[np.float64],
         columns: NDArray[np.float32],
         cuts: NDArray[np.int64],
-        *,
-        early: bool,
-    ) -> Levels | None:
-        """Levels from the segments, or None where they are not the layers that the cell has."""
-        bounds = _bounds(cuts, profiles.shape[1])
-        whole = self._whole(np.diff(bounds, axis=1), early=early)
-        if whole.mean() < (MOST if early else HALF):
+        least: NDArray[np.float64],
+        share: float,
+    ) -> list[float] | None:
+        """The segments' grey levels, upwards, and the noise; None where they are not the layers
+        that the cell has, or fewer than `share` of the blocks show them all."""
+        whole = (lengths_of(cuts, profiles.shape[1]) >= least).all(axis=1)
+        if whole.mean() < share:
             return None
-        profiles, columns, bounds = profiles[whole], columns[whole], bounds[whole]
-        inside, means = _segment_means(profiles, bounds)
+        profiles, columns = profiles[whole], columns[whole]
+        inside, means = segment_means(profiles, bounds_of(cuts[whole], profiles.shape[1]))
         level = [float(np.nanmedian(means[:, s])) for s in range(means.shape[1])]
         noise = _noise(columns, inside, means)
         if not np.isfinite([*level, noise]).all() or noise <= 0:
             return None
-        first, second, third = level if len(level) == 3 else self._padded(level)
-        if not self._plausible(first, second, third, noise):
-            return None
-        return Levels(first, second, third, noise)
+        return [*level, noise] if self._plausible(level, noise) else None
 
-    def _whole(self, lengths: NDArray[np.int64], *, early: bool) -> NDArray[np.bool_]:
-        """(n,) whether the last layer has come up in each block. While slices are still to come,
-        lithium must also be as thick as a foil: a dark fringe beside the collector is not taken
-        for it."""
-        enough = lengths[:, -1] >= LEAST_SEEN
+    def _least(self, count: int, coming: bool) -> NDArray[np.float64]:
+        """(segments,) slices that each layer must have, upwards, to count as come up.
+
+        While slices are still to come, lithium must also be as thick as a foil: a dark fringe
+        beside the collector is not taken for it. Reversed, the collector comes last; it may be thin
+        only where the volume's end was seen.
+        """
+        least: dict[str, float] = {"collector": LEAST_SEGMENT, "electrolyte": LEAST_SEEN}
+        least["lithium"] = LEAST_SEGMENT
+        early = self._early(count)
         if self._cell.has_collector:
             foil = self._cell.foil_thickness_um / self._voxel_um if self._voxel_um else 0.0
-            thickness = max(LEAST_LITHIUM, FOIL_SHARE * foil) if early else LEAST_LITHIUM
-            enough &= lengths[:, 1] >= thickness
-        return enough
+            least["lithium"] = max(LEAST_LITHIUM, FOIL_SHARE * foil) if early else LEAST_LITHIUM
+        layers = self._cell.layers
+        if early or (coming and self._axis == "z") or not self._end_came():
+            least[layers[-1]] = max(LEAST_SEEN, least[layers[-1]])
+        upwards = layers[::-1] if self._cell.reversed_z else layers
+        return np.array([least[layer] for layer in upwards], np.float64)
 
-    def _padded(self, level: list[float]) -> tuple[float | None, float, float | None]:
-        if self._cell.reversed_z:
-            return level[0], level[1], None
-        return None, level[0], level[1]
+    def _end_came(self) -> bool:
+        """Whether fewer slices than a layer must have are missing at the volume's last end."""
+        return self._axis == "y" or bool(self._came[-LEAST_SEGMENT:].any())
 
     @staticmethod
-    def _plausible(first: float | None, second: float, third: float | None, noise: float) -> bool:
+    def _plausible(level: list[float], noise: float) -> bool:
         """Lithium is darker than both its neighbours, by more than the levels' own uncertainty."""
-        least = MIN_CNR * noise
-        return all(other is None or other - second > least for other in (first, third))
+        *below, lithium, above = level
+        return all(other - lithium > MIN_CNR * noise for other in (*below, above))
 
 
 def _typical(
-    profiles: NDArray[np.float64], cuts: NDArray[np.int64], levels: Levels
+    profiles: NDArray[np.float64], cuts: NDArray[np.int64], levels: list[float]
 ) -> NDArray[np.bool_]:
     """(n,) the blocks whose segments have the layers' grey levels: they see the electrode."""
-    _, means = _segment_means(profiles, _bounds(cuts, profiles.shape[1]))
-    grey = np.array([g for g in (levels.first, levels.second, levels.third) if g is not None])
+    _, means = segment_means(profiles, bounds_of(cuts, profiles.shape[1]))
+    grey = np.array(levels)
     least = np.abs(np.diff(grey)).min()
     near: NDArray[np.bool_] = (np.abs(means - grey) < 0.5 * least).all(axis=1)
     return near
@@ -283,63 +306,15 @@ def _fixed(cell: CellSettings) -> Levels | None:
         return None
     if cell.has_collector and grey.collector is None:
         return None
-    below, above = grey.collector, grey.electrolyte
+    return _levels(cell, grey.collector, grey.lithium, grey.electrolyte, grey.noise)
+
+
+def _levels(
+    cell: CellSettings, collector: float | None, lithium: float, electrolyte: float, noise: float
+) -> Levels:
     if cell.reversed_z:
-        return Levels(above, grey.lithium, below, grey.noise)
-    return Levels(below, grey.lithium, above, grey.noise)
-
-
-def _cuts(profiles: NDArray[np.float64], *, segments: int) -> NDArray[np.int64]:
-    """(n, segments − 1) first indices of the later segments, found on profiles binned along z."""
-    n, nz = profiles.shape
-    step = max(1, -(-nz // MAX_BINS))
-    whole = nz // step
-    binned = profiles[:, : whole * step].reshape(n, whole, step).mean(axis=2)
-    least = max(1, LEAST_SEGMENT // step)
-    if segments == 2:
-        cuts = _one_cut(binned, least)
-    else:
-        cuts = np.zeros((n, 2), np.int64)
-        kernels.three_segments(np.ascontiguousarray(binned), least, cuts)
-    cuts *= step
-    return cuts
-
-
-def _one_cut(profiles: NDArray[np.float64], least: int) -> NDArray[np.int64]:
-    nz = profiles.shape[1]
-    sums = np.cumsum(profiles, axis=1)
-    length = np.arange(1, nz)
-    rest = sums[:, -1:] - sums[:, :-1]
-    gain = sums[:, :-1] ** 2 / length + rest**2 / (nz - length)
-    gain[:, : least - 1] = -np.inf
-    gain[:, nz - least :] = -np.inf
-    cut: NDArray[np.int64] = (np.argmax(gain, axis=1) + 1)[:, None]
-    return cut
-
-
-def _bounds(cuts: NDArray[np.int64], nz: int) -> NDArray[np.int64]:
-    """(n, segments + 1): where each segment begins, and where the last one ends."""
-    return np.column_stack([np.zeros(len(cuts), np.int64), cuts, np.full(len(cuts), nz)])
-
-
-def _segment_means(
-    profiles: NDArray[np.float64], bounds: NDArray[np.int64]
-) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Masks (n, segments, nz) of the segments' inner voxels, and their means (n, segments).
-
-    The margin is halved where a segment is too short for it; the scan's own ends need none.
-    """
-    nz = profiles.shape[1]
-    z = np.arange(nz)
-    low, high = bounds[:, :-1], bounds[:, 1:]
-    margin = np.minimum(MARGIN, (high - low) // 4)
-    low = low + np.where(low > 0, margin, 0)
-    high = high - np.where(high < nz, margin, 0)
-    inside = (z >= low[:, :, None]) & (z < high[:, :, None])
-    count = inside.sum(axis=2)
-    with np.errstate(invalid="ignore"):
-        means = (profiles[:, None, :] * inside).sum(axis=2) / np.where(count, count, np.nan)
-    return inside, means
+        return Levels(electrolyte, lithium, collector, noise)
+    return Levels(collector, lithium, electrolyte, noise)
 
 
 def _noise(

@@ -197,7 +197,8 @@ class RunningScan:
         if self._calibration is None or self._surfaces is None:
             return None
         if self.levels is None or not self._final_levels:
-            found = self._calibration.levels(self.start.slice_count)
+            # where slices went by other levels, those left must show every layer plainly
+            found = self._calibration.levels(self.start.slice_count, coming=self.used > 0)
             self.leant = self.leant or found is None
             self._use(found or self.former or self.levels)
         self._pass_on(last=True)
@@ -225,7 +226,7 @@ class RunningScan:
         if self.levels is not None and self.received < self._makeshift:
             return
         self._makeshift = self.received + MAKE_DO_EVERY
-        found = calibration.levels(self.start.slice_count)
+        found = calibration.levels(self.start.slice_count, coming=True)
         self.leant = self.leant or found is None
         self._use(found or self.former or calibration.guess())
         self._final_levels = found is not None
