@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -245,6 +245,10 @@ def publish(
     cycler_time: Annotated[
         str, typer.Option(help="own: times of the file; scaled: spread over the scans.")
     ] = "own",
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", help="Go on with the growing cycler file until interrupted."),
+    ] = False,
     documents_in: Annotated[
         str, typer.Option(help="In side of the bluesky Proxy that is started for the cycler.")
     ] = Settings().simulator.documents_in,
@@ -270,10 +274,13 @@ def publish(
             raise SettingError(
                 "--cycler-time", got=cycler_time, expected="own or scaled", todo="correct it"
             )
-        with stop_on_signal() as stop, Progress(console=say) as progress:
-            bar = progress.add_task("waiting for a monitor", total=None)
+        with stop_on_signal() as stop, ExitStack() as stack:
+            progress = Progress(console=say)
+            bar = progress.add_task("", total=None)
 
             def tell(text: str, sent: int, total: int) -> None:
+                if not progress.live.is_started:  # what is wrong before that is one line alone
+                    stack.enter_context(progress)
                 if total:
                     progress.update(bar, description=text, completed=sent, total=total)
                 else:
@@ -286,6 +293,7 @@ def publish(
                 endpoint=endpoint,
                 cycler=cycler,
                 cycler_time="scaled" if cycler_time == "scaled" else "own",
+                follow=follow,
                 documents_in=documents_in,
                 documents_out=documents_out,
                 period_s=period,
