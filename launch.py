@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from monitor import settings as settings_file
+from monitor.command_line import UsageError, setting_error
 from monitor.errors import MissingSoftware, PitwatchError, SettingError
 from monitor.processes import has_display, stop_on_signal
 from monitor.settings import Settings
@@ -44,11 +45,26 @@ def one_line_errors() -> Iterator[None]:
     try:
         yield
     except SettingError as error:
-        say.print(f"[red]setting:[/red] {escape(str(error))}", soft_wrap=True)
+        _say_wrong(error)
         raise typer.Exit(2) from None
     except PitwatchError as error:
         say.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
         raise typer.Exit(1) from None
+
+
+def _say_wrong(error: SettingError) -> None:
+    say.print(f"[red]setting:[/red] {escape(str(error))}", soft_wrap=True)
+
+
+def run() -> int:
+    """The command line as it was given; returns the exit code."""
+    try:
+        return int(app(standalone_mode=False) or 0)
+    except UsageError as error:
+        _say_wrong(setting_error(error))
+        return 2
+    except typer.Abort:
+        return 1
 
 
 @app.callback(invoke_without_command=True)
@@ -190,8 +206,11 @@ def gui(
 ) -> None:
     """A screen alone, for an engine that runs; on another machine with keys (docs/security.md)."""
     with one_line_errors():
-        from monitor.keys import client_keys
+        from monitor.keys import check_address, client_keys
 
+        check_address(connect, "--connect")
+        if status is not None:
+            check_address(status, "--status")
         keys = client_keys(key, server_key, (connect, *filter(None, [status])))
         if not has_display():
             raise MissingSoftware(
@@ -245,6 +264,10 @@ def publish(
     cycler_time: Annotated[
         str, typer.Option(help="own: times of the file; scaled: spread over the scans.")
     ] = "own",
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", help="Go on with the growing cycler file until interrupted."),
+    ] = False,
     documents_in: Annotated[
         str, typer.Option(help="In side of the bluesky Proxy that is started for the cycler.")
     ] = Settings().simulator.documents_in,
@@ -270,10 +293,13 @@ def publish(
             raise SettingError(
                 "--cycler-time", got=cycler_time, expected="own or scaled", todo="correct it"
             )
-        with stop_on_signal() as stop, Progress(console=say) as progress:
-            bar = progress.add_task("waiting for a monitor", total=None)
+        with stop_on_signal() as stop, ExitStack() as stack:
+            progress = Progress(console=say)
+            bar = progress.add_task("", total=None)
 
             def tell(text: str, sent: int, total: int) -> None:
+                if not progress.live.is_started:  # what is wrong before that is one line alone
+                    stack.enter_context(progress)
                 if total:
                     progress.update(bar, description=text, completed=sent, total=total)
                 else:
@@ -286,6 +312,7 @@ def publish(
                 endpoint=endpoint,
                 cycler=cycler,
                 cycler_time="scaled" if cycler_time == "scaled" else "own",
+                follow=follow,
                 documents_in=documents_in,
                 documents_out=documents_out,
                 period_s=period,
@@ -361,7 +388,7 @@ def reprocess(
     changes: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", help="key=value as in the settings, e.g. cells.A.foil_thickness_um=125."
+            "--set", help="As in the settings: 'cells.A.foil_thickness_um=125' (key=value)."
         ),
     ] = None,
     scheduler: Annotated[
@@ -479,4 +506,4 @@ def _exit(code: int) -> None:
 if __name__ == "__main__":
     # several threads in one process and two cores: BLAS must not add its own
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    sys.exit(app())
+    sys.exit(run())

@@ -96,6 +96,33 @@ def bind_here(socket: zmq.Socket[bytes], address: str, what: str) -> None:
         ) from None
 
 
+def check_address(address: str, what: str) -> None:
+    """Raises SettingError for what no socket can connect to, whether or not anybody listens."""
+    if not is_address(address):
+        raise SettingError(
+            what,
+            got=address,
+            expected="an address such as tcp://127.0.0.1:5611",
+            todo="correct it",
+        )
+
+
+def is_address(address: str) -> bool:
+    """Whether a socket can connect to this: tcp:// with host and port, or ipc:// with a path."""
+    if not address.startswith(("tcp://", "ipc://")) or address == "ipc://":
+        return False
+    port = address.rpartition(":")[2]
+    if address.startswith("tcp://") and not (port.isdigit() and 0 < int(port[:6]) < 2**16):
+        return False  # ZeroMQ takes ports that there are not
+    with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
+        socket.linger = 0
+        try:
+            socket.connect(address)
+        except (zmq.ZMQError, ValueError):
+            return False
+        return True
+
+
 def reachable(address: str) -> str:
     """Where this machine connects to for what it has bound to this address itself: of an address
     that stands for all of its own, the loopback one."""

@@ -12,6 +12,7 @@ from monitor.keys import (
     check_local,
     client_keys,
     engine_s_own,
+    is_address,
     is_local,
     make_keys,
     reachable,
@@ -26,6 +27,29 @@ def refusal(call, *arguments):
         call(*arguments)
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("address", "good"),
+    [
+        ("tcp://127.0.0.1:5611", True),
+        ("tcp://[::1]:5611", True),
+        ("tcp://beamline.example.org:5611", True),
+        ("ipc:///tmp/x", True),
+        ("nonsense", False),
+        ("tcp://127.0.0.1", False),
+        ("tcp://127.0.0.1:0", False),
+        ("tcp://127.0.0.1:99999", False),
+        ("tcp://127.0.0.1:*", False),
+        ("tcp://", False),
+        ("ipc://", False),
+        ("http://127.0.0.1:80", False),
+        ("tcp://127.0.0.1:5611\0", False),
+        ("", False),
+    ],
+)
+def test_what_a_screen_can_connect_to(address, good):
+    assert is_address(address) is good
 
 
 @pytest.mark.parametrize(

@@ -96,15 +96,25 @@ class Publisher:
         references: Mapping[str, float | None] | None = None,
         policies: Mapping[str, Mapping[str, Any]] | None = None,
         watches: Mapping[str, Mapping[str, Any]] | None = None,
+        clock_offsets_s: Mapping[str, float | None] | None = None,
     ) -> None:
         """Takes what one message brought. The mappings are kept: do not change them afterwards.
 
         `cycler`: the last reading of each cell; `points`: all readings that are new; `references`:
         net charge that each cell's reference scan found stripped, mAh; `policies` and
-        `watches`: as they stand.
+        `watches`: as they stand; `clock_offsets_s`: estimates, by cell (docs/watchdog.md).
         """
         self._store.update(
-            outputs, feeds, running, cycler, recorder, points, references, policies, watches
+            outputs,
+            feeds,
+            running,
+            cycler,
+            recorder,
+            points,
+            references,
+            policies,
+            watches,
+            clock_offsets_s,
         )
         if self._store.outbox:
             self._nudge()

@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 from monitor.core.session import Session
 from monitor.engine.answers import Section
+from monitor.engine.clocks import Clocks
 from monitor.engine.gate import Gate
 from monitor.engine.machine import leave_a_core
 from monitor.engine.publish import Publisher
@@ -89,6 +90,7 @@ class Engine:
             gate=gate,
         )
         self._silences = Silences(settings.watch, settings.schedule.period_s)
+        self._clocks = Clocks() if mode == "live" else None
         self._last_slice: dict[str, float] = {}
         self._asked: dict[str, str] = {}
         self._last_shown = 0.0
@@ -217,6 +219,9 @@ class Engine:
         outputs = self._feed(record)
         for cell in {point.reading.cell for point in self._session.points}:
             self._silences.heard("documents", cell, time.monotonic())
+        if self._clocks is not None:
+            for point in self._session.points:
+                self._clocks.heard(point.reading.cell, point.reading.time, time.time())
         if self._recorder is not None:
             self._recorder.write(received.feed, received.frames or (), record, outputs)
         for output in outputs:
@@ -267,4 +272,10 @@ class Engine:
             references=self._session.reference_charges_mAh,
             policies=self._session.policies,
             watches=self._session.watches,
+            clock_offsets_s=self._clock_offsets_s,
         )
+
+    @property
+    def _clock_offsets_s(self) -> dict[str, float | None]:
+        clocks = self._clocks
+        return {c.name: clocks.estimate_s(c.name) for c in self._settings.cells} if clocks else {}

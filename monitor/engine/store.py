@@ -68,6 +68,7 @@ class Store:
         self._references: Mapping[str, float | None] = {}
         self._policies: Mapping[str, Mapping[str, Any]] = {}
         self._watches: Mapping[str, Mapping[str, Any]] = {}
+        self._clock_offsets_s: Mapping[str, float | None] = {}
         self._told: dict[str, dict[str, Any]] = {name: {} for name in names}
         self.may_order = "" if mode == "live" else f"this is a {mode}: nothing can be asked for"
         self._recorder: Mapping[str, Any] = {}
@@ -87,6 +88,7 @@ class Store:
         references: Mapping[str, float | None] | None = None,
         policies: Mapping[str, Mapping[str, Any]] | None = None,
         watches: Mapping[str, Mapping[str, Any]] | None = None,
+        clock_offsets_s: Mapping[str, float | None] | None = None,
     ) -> None:
         """Takes the outputs of one message and puts what is to be published into `outbox`."""
         todo = tuple(outputs)
@@ -99,6 +101,7 @@ class Store:
             self._references = self._references if references is None else references
             self._policies = self._policies if policies is None else policies
             self._watches = self._watches if watches is None else watches
+            self._clock_offsets_s = clock_offsets_s or self._clock_offsets_s
             for point in points:
                 if point.reading.cell in self._readings:
                     self._readings[point.reading.cell].add_point(point)
@@ -259,6 +262,7 @@ class Store:
             "watch": {
                 "scan_delay_s": self._watches.get(cell, {}).get("scan_delay_s"),
                 "conditions": self._happenings.lasting(cell),
+                "clock_offset_estimate_s": self._clock_offsets_s.get(cell),
             },
             "policy": self._policies.get(cell) or self._policy_by_events(cell),
         }

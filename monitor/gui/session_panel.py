@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QComboBox, QFrame, QGridLayout, QLineEdit, QPushBu
 
 from monitor.gui import theme
 from monitor.gui.parts import label
-from monitor.keys import is_local
+from monitor.keys import is_address, is_local
 from monitor.wire.questions import MAX_BY
 
 MAX_KNOWN = 12
@@ -74,7 +74,7 @@ class SessionPanel(QFrame):
 
     def _connect(self) -> None:
         address = self.address.currentText().strip()
-        if not address.startswith(("tcp://", "ipc://")) or address in ("tcp://", "ipc://"):
+        if not is_address(address):
             self.problem.setText(
                 f"“{address}” is no address; give one such as tcp://127.0.0.1:5611"
             )

@@ -59,19 +59,27 @@ class MptParser:
         return table
 
     def close(self) -> CyclerTable:
-        """All readings. A last line without its end counts where all its fields are there."""
-        rest, self._rest = self._rest, b""
-        self._all.append(self._take([rest] if rest else []))
-        if self._names is None:
-            raise SourceError(
-                f"{self._name}: ends before its column names, expected an EC-Lab .mpt export"
-            )
+        """All readings, those of `finish` among them. Raises SourceError."""
+        self._all.append(self.finish())
         return self._table(
             {
                 name: np.concatenate([getattr(table, name) for table in self._all])
                 for name in COLUMNS
             }
         )
+
+    def finish(self) -> CyclerTable:
+        """The reading in a last line without its end, where all its fields are there; or none.
+
+        Raises SourceError where the column names never came.
+        """
+        rest, self._rest = self._rest, b""
+        table = self._take([rest] if rest else [])
+        if self._names is None:
+            raise SourceError(
+                f"{self._name}: ends before its column names, expected an EC-Lab .mpt export"
+            )
+        return table
 
     def _take(self, lines: list[bytes]) -> CyclerTable:
         rows: list[list[float]] = []

@@ -1,5 +1,6 @@
 """Files as live feeds: volumes as scans over the slice stream, a cycler file as documents.
 
+What is appended to the cycler file meanwhile is published as well.
 All times are those of the data. With a cycler file they lie on its own axis; without one the first
 scan begins at the moment of publishing and the next follow at `scan_interval_s`.
 """
@@ -7,6 +8,7 @@ scan begins at the moment of publishing and the next follow at `scan_interval_s`
 from __future__ import annotations
 
 import math
+import re
 import threading
 import time
 import uuid
@@ -20,8 +22,9 @@ import numpy as np
 
 from monitor.errors import SettingError, SourceError
 from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
-from monitor.settings import SimulatorSettings
-from monitor.sources.eclab import CyclerTable, read_cycler
+from monitor.settings import CELL_NAME, SimulatorSettings
+from monitor.sources.cycler_table import CyclerTable
+from monitor.sources.growing import GrowingFile
 from monitor.sources.readings import ReadingFeed
 from monitor.sources.resend import ResendService
 from monitor.sources.slice_socket import SliceSocket
@@ -29,7 +32,7 @@ from monitor.sources.timeline import (
     DEFAULT_INTERVAL_S,
     CyclerTime,
     ScanWindow,
-    reading_times,
+    reading_origin,
     scan_windows,
 )
 from monitor.sources.volume import Volume
@@ -58,6 +61,7 @@ def publish(
     endpoint: str = _DEFAULTS.slices,
     cycler: Path | None = None,
     cycler_time: CyclerTime = "own",
+    follow: bool = False,
     period_s: float = 0.0,
     scan_interval_s: float | None = None,
     documents_in: str = _DEFAULTS.documents_in,
@@ -74,31 +78,34 @@ def publish(
     Scans begin `period_s` of wall time apart (0: as fast as they are taken). `scan_interval_s` is
     the time of the data between two scans: by default the period, or 1800 s where the period is 0;
     `cycler_time="scaled"` spreads the scans over the whole cycler file instead. Readings keep the
-    times of their file; all of them are sent, in time order with the slices. `voxel_um` overrides
-    the files; where neither says a voxel size, it is sent as unknown.
+    times of their file; all of them are sent, in time order with the slices, those too that are
+    appended while volumes are sent; with `follow`, until `stop` is set. `voxel_um` overrides the
+    files; where neither says a voxel size, it is sent as unknown.
 
     Nothing is dropped: a slow subscriber is waited for, until `stop` is set. At the address
     `resend`, slices can be asked for again ("": nowhere). Raises SettingError,
-    SourceError, MissingSoftware, or EngineUnreachable where nobody subscribes in time.
+    SourceError, MissingSoftware, or EngineUnreachable where nobody subscribes in time; all but
+    the last, and what is wrong with a file later, before `progress` is first called.
     """
-    _check(volumes, voxel_um, period_s, scan_interval_s)
+    _check(volumes, cell, voxel_um, period_s, scan_interval_s)
+    if follow and cycler is None:
+        raise SettingError(
+            "--follow", got=None, expected="a file to follow", todo="name it with --cycler"
+        )
     stop = stop or threading.Event()
     say = progress or (lambda _text, _sent, _total: None)
     now = time.time()
-    table = read_cycler(cycler) if cycler else None
-    if table is not None:
-        if not len(table):
-            raise SourceError(f"{cycler}: holds no reading; expected a file with data lines")
-        say(_about(table), 0, 0)
-    times = reading_times(table, now) if table is not None else np.empty(0)
+    file = GrowingFile(cycler) if cycler else None
+    origin = reading_origin(file.first, now) if file else now
+    times = origin + file.first.time_s if file else np.empty(0)
     interval_s = scan_interval_s or period_s or DEFAULT_INTERVAL_S
     windows = scan_windows(len(volumes), times, cycler_time, interval_s, now)
     with ExitStack() as stack:
         readings = None
-        if table is not None and cycler is not None:
+        if file is not None and cycler is not None:
             readings = stack.enter_context(
                 ReadingFeed(
-                    table,
+                    file.first,
                     times,
                     cell=cell,
                     source=cycler.name,
@@ -111,11 +118,18 @@ def publish(
         slices = stack.enter_context(
             SliceSocket(endpoint, max(_slice_bytes(volume) for volume in volumes), stop)
         )
+        if file is not None:
+            stack.enter_context(file)
+            say(_about(file.first), 0, 0)
+        total = sum(volume.shape[0] for volume in volumes)
+        say("waiting for a monitor", 0, total)
         slices.wait_for_subscriber(subscriber_wait_s)
         stop.wait(SETTLE_S)
         job = _Publication(
             slices=slices,
             readings=readings,
+            file=file,
+            origin=origin,
             resend=service,
             cell=cell,
             run=readings.uid if readings else str(uuid.uuid4()),
@@ -123,9 +137,9 @@ def publish(
             compression=compression,
             stop=stop,
             say=say,
-            total=sum(volume.shape[0] for volume in volumes),
+            total=total,
         )
-        job.all_scans(volumes, windows, period_s, subscriber_wait_s)
+        job.all_scans(volumes, windows, period_s, subscriber_wait_s, follow)
 
 
 @dataclass(slots=True)
@@ -134,6 +148,8 @@ class _Publication:
 
     slices: SliceSocket
     readings: ReadingFeed | None
+    file: GrowingFile | None
+    origin: float
     resend: ResendService | None
     cell: str
     run: str
@@ -152,8 +168,9 @@ class _Publication:
         windows: Sequence[ScanWindow],
         period_s: float,
         subscriber_wait_s: float,
+        follow: bool,
     ) -> None:
-        """Every volume in its window, then the readings that are left."""
+        """Every volume in its window, then the readings that are left, or as they come."""
         self.stream = str(uuid.uuid4())
         exit_status: Literal["success", "abort", "fail"] = "fail"
         if self.readings:
@@ -165,12 +182,26 @@ class _Publication:
                     self._pause(began + index * period_s, windows[index - 1], window, period_s)
                     self.slices.wait_for_subscriber(subscriber_wait_s)
                 self._scan(index, volume, window)
-            self._read_until(math.inf)
-            exit_status = "abort" if self.stop.is_set() else "success"
+            broken_off = self.stop.is_set()
+            if self.file is not None and not broken_off:
+                self._rest(self.file, follow)
+                broken_off = self.stop.is_set() and not follow
+            exit_status = "abort" if broken_off else "success"
         finally:
             if self.readings:
                 self.readings.finish(exit_status)
                 time.sleep(PROXY_DRAIN_S)
+
+    def _rest(self, file: GrowingFile, follow: bool) -> None:
+        """The readings that are left; to `follow`: as they come, until `stop` is set."""
+        while follow and not self.stop.is_set() and file.problem is None:
+            self._read_until(math.inf)
+            self.stop.wait(TICK_S)
+        if not self.stop.is_set():
+            file.end()
+        self._read_until(math.inf)
+        if file.problem is not None:
+            raise file.problem
 
     def _pause(self, until: float, before: ScanWindow, after: ScanWindow, period_s: float) -> None:
         """Waits for the next scan; the readings meanwhile come in step with the wall clock."""
@@ -229,15 +260,27 @@ class _Publication:
         return done
 
     def _read_until(self, instant: float) -> int:
-        return self.readings.until(instant, self.stop) if self.readings else 0
+        if self.readings is None:
+            return 0
+        for table in self.file.new() if self.file else ():
+            self.readings.add(table, self.origin + table.time_s)
+        return self.readings.until(instant, self.stop)
 
 
 def _check(
     volumes: Sequence[Volume],
+    cell: str,
     voxel_um: float | None,
     period_s: float,
     scan_interval_s: float | None,
 ) -> None:
+    if not re.fullmatch(CELL_NAME, cell):
+        raise SettingError(
+            "cell",
+            got=cell,
+            expected="a name of letters, digits, '_' and '-'",
+            todo="give the name that the monitor's settings have",
+        )
     for name, value, least in (
         ("voxel size", voxel_um, "above 0 µm"),
         ("scan interval", scan_interval_s, "above 0 s"),

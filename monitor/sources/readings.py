@@ -44,13 +44,7 @@ class ReadingFeed:
     ) -> None:
         self._order = np.argsort(times, kind="stable")
         self._times = times
-        self._columns = {
-            "vmp_potential": table.potential_V,
-            "vmp_current": table.current_mA,
-            "vmp_charge": table.charge_mAh,
-            "vmp_cycle": table.cycle,
-            "vmp_step": table.step,
-        }
+        self._columns = _columns(table)
         self._sent = 0
         first = float(times.min())
         self._run = compose_run(
@@ -91,6 +85,18 @@ class ReadingFeed:
         """How many readings have not been published yet."""
         return self._times.size - self._sent
 
+    def add(self, table: CyclerTable, times: NDArray[np.float64]) -> None:
+        """Takes in readings that came later; what is not published yet is put in time order."""
+        self._times = np.concatenate([self._times, times])
+        self._columns = {
+            key: np.concatenate([self._columns[key], column])
+            for key, column in _columns(table).items()
+        }
+        added = np.arange(self._order.size, self._times.size)
+        waiting = np.concatenate([self._order[self._sent :], added])
+        waiting = waiting[np.argsort(self._times[waiting], kind="stable")]
+        self._order = np.concatenate([self._order[: self._sent], waiting])
+
     def open(self) -> None:
         """Publishes the run's start and descriptor."""
         self._publisher("start", self._run.start_doc)
@@ -123,3 +129,13 @@ class ReadingFeed:
                 data=data, timestamps=dict.fromkeys(data, time), time=time, validate=False
             )
         )
+
+
+def _columns(table: CyclerTable) -> dict[str, NDArray[np.float64]]:
+    return {
+        "vmp_potential": table.potential_V,
+        "vmp_current": table.current_mA,
+        "vmp_charge": table.charge_mAh,
+        "vmp_cycle": table.cycle,
+        "vmp_step": table.step,
+    }

@@ -28,14 +28,16 @@ class ScanWindow:
         return self.start + part * (self.stop - self.start)
 
 
+def reading_origin(table: CyclerTable, now: float) -> float:
+    """UTC s of the file's time 0; a file without a start time begins `now`."""
+    if table.start_time is not None:
+        return table.start_time
+    return now - float(table.time_s[0]) if len(table) else now
+
+
 def reading_times(table: CyclerTable, now: float) -> NDArray[np.float64]:
     """UTC s (n,) of each reading; a file without a start time begins `now`."""
-    if not len(table):
-        return np.empty(0)
-    origin = table.start_time
-    if origin is None:
-        origin = now - float(table.time_s[0])
-    return np.asarray(origin + table.time_s, float)
+    return np.asarray(reading_origin(table, now) + table.time_s, float)
 
 
 def scan_windows(

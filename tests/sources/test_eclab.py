@@ -88,6 +88,49 @@ def test_a_growing_file_is_followed(tmp_path: Path) -> None:
     assert list(tables) == []
 
 
+def test_the_last_look_takes_what_came_but_no_half_line(tmp_path: Path) -> None:
+    path, stop = tmp_path / "growing.mpt", threading.Event()
+    data = mpt_text(rows=6)
+    cut = len(data) - 3  # all fields of the last line are there, the end of the last may not be
+    path.write_bytes(data[:cut])
+    tables = follow(path, stop=stop, poll_s=0.01)
+    assert len(next(tables)) == 5
+    stop.set()
+    assert [len(table) for table in tables] == [1], "the file has not grown: it is complete"
+
+    stop.clear()
+    path.write_bytes(mpt_text(rows=3))
+    tables = follow(path, stop=stop, poll_s=0.01)
+    next(tables)
+    path.write_bytes(data[:cut])
+    stop.set()
+    assert [len(table) for table in tables] == [2]
+
+
+def test_a_growing_binary_file_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, stop = tmp_path / "growing.mpr", threading.Event()
+    path.write_bytes(eclab.MPR_MAGIC)
+    whole = tmp_path / "whole.mpt"
+    whole.write_bytes(mpt_text(rows=6))
+    table, counts, calls = read_cycler(whole), [4, None, 6], []
+
+    def read(*_: object) -> eclab.CyclerTable:
+        calls.append(counts.pop(0))
+        if calls[-1] is None:
+            raise SourceError("half written")
+        return eclab._after(table, 6 - calls[-1])
+
+    monkeypatch.setattr(eclab, "_read_mpr", read)
+    tables = follow(path, stop=stop, poll_s=0.001)
+    assert len(next(tables)) == 4
+    path.write_bytes(eclab.MPR_MAGIC * 2)
+    assert len(next(tables)) == 2
+    stop.set()
+    assert list(tables) == [] and calls == [4, None, 6], "read only where it has changed"
+
+
 def test_a_followed_file_that_shrinks_is_said(tmp_path: Path) -> None:
     path = tmp_path / "growing.mpt"
     path.write_bytes(mpt_text(rows=6))

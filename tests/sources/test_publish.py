@@ -229,6 +229,76 @@ def test_readings_run_with_the_wall_clock_between_scans(
     assert counts[0] >= 15
 
 
+@pytest.mark.parametrize("forever", [False, True])
+def test_readings_that_are_appended_meanwhile_arrive_too(
+    forever: bool, volumes: list[Volume], listen: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "cycler.mpt"
+    path.write_bytes(mpt_text(rows=10))
+    slices, into, out = free_addresses(3)
+    listener, docs = listen(slices), listen(out)
+    stop = threading.Event()
+
+    def append(first: int) -> None:
+        rows = mpt_text(rows=5, first_row=first, header=None).split(b"\n", 1)[1]
+        with path.open("ab") as file:
+            file.write(rows)
+
+    def note(_text: str, sent: int, _total: int) -> None:
+        if sent == 6:  # the first slice of the second scan
+            append(10)
+
+    def later() -> None:
+        listener.wait(is_end_of_scan(1), 30.0)
+        append(15)
+        docs.wait(lambda messages: sum(b" event " in m[0] for m in messages) == 20, 30.0)
+        stop.set()
+
+    helper = threading.Thread(target=later, daemon=True)
+    if forever:
+        helper.start()
+    publish(
+        volumes,
+        endpoint=slices,
+        cycler=path,
+        follow=forever,
+        documents_in=into,
+        documents_out=out,
+        stop=stop,
+        progress=note,
+    )
+    docs.wait(lambda messages: any(b" stop " in frames[0] for frames in messages))
+    received = [documents.decode(frames[0]) for frames in docs.messages]
+    events = [document.doc for document in received if document.name == "event"]
+    count = 20 if forever else 15
+    first = 1704884549.886  # 2024-01-10 11:02:29.886 UTC
+    np.testing.assert_allclose([event["time"] for event in events], first + 10.0 * np.arange(count))
+    assert received[-1].doc["exit_status"] == "success"
+
+
+def test_a_wrong_start_is_said_before_anything_else(volumes: list[Volume], tmp_path: Path) -> None:
+    said: list[object] = []
+    path = tmp_path / "cycler.mpt"
+    path.write_bytes(mpt_text(rows=3))
+    with pytest.raises(SettingError, match="follow: got None"):
+        publish(volumes, follow=True, progress=lambda *args: said.append(args))
+    with pytest.raises(SettingError, match="cell: got ''"):
+        publish(volumes, cell="", progress=lambda *args: said.append(args))
+    with zmq.Context() as context, context.socket(zmq.PUB) as socket:
+        port = socket.bind_to_random_port("tcp://127.0.0.1")
+        taken, into, out = f"tcp://127.0.0.1:{port}", *free_addresses(2)
+        with pytest.raises(SettingError, match="Address already in use"):
+            publish(
+                volumes,
+                endpoint=taken,
+                cycler=path,
+                documents_in=into,
+                documents_out=out,
+                progress=lambda *args: said.append(args),
+            )
+    assert said == []
+
+
 def test_an_unreadable_slice_closes_its_scan_and_names_itself(tmp_path: Path, listen: Any) -> None:
     data = np.ones((4, 6, 6), np.float32)
     data[2, 1, 1] = np.nan

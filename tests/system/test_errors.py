@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
 from tests.system.running import engine, launch, write_config
 
@@ -47,6 +49,49 @@ def test_a_recording_of_a_newer_version(tmp_path: Path) -> None:
     _fails(1, "999", "report", str(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("demo --speed abc", "--speed: got 'abc', expected a valid number"),
+        ("demo --scans 0", "--scans: got '0', expected a number greater than or equal to 1"),
+        ("publish x --voxel-um abc", "--voxel-um: got 'abc', expected a valid number"),
+        ("replay runs/x --speed max", "--speed: got 'max'"),
+        ("engine", "--config: got None, expected a value"),
+        ("engine --config", "--config: got None, expected a value"),
+        ("publish", "volumes: got None, expected a value"),
+        ("gui --conect x", "option: got '--conect', expected an option of this command, perhaps"),
+        ("demo --headless=3", "'--headless' does not take a value"),
+        ("doctor x", "arguments: got 'x', expected no more"),
+        ("watch", "command: got 'watch', expected one of demo, monitor"),
+        ("gui --connect nonsense", "--connect: got 'nonsense', expected an address such as"),
+        ("gui --status tcp://127.0.0.1:99999", "--status: got 'tcp://127.0.0.1:99999'"),
+        ("publish x.h5 --cycler-time x", "--cycler-time: got 'x', expected own or scaled"),
+    ],
+)
+def test_a_wrong_command_line_is_one_line(line: str, said: str) -> None:
+    shown = _fails(2, said, *line.split())
+    assert len(shown.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "more", "said"),
+    [
+        (1, "--cycler nowhere.mpt", "nowhere.mpt: cannot be read"),
+        (2, "--voxel-um -1", "voxel size: got -1.0"),
+        (2, "--period -1", "period: got -1.0"),
+        (2, "--cell=", "cell: got ''"),
+        (2, "--follow", "--follow: got None"),
+        (2, "--endpoint nonsense", "got 'nonsense'"),
+    ],
+)
+def test_what_cannot_be_published_is_one_line(
+    code: int, more: str, said: str, tmp_path: Path
+) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((5, 4, 4), np.uint8), photometric="minisblack")
+    shown = _fails(code, said, "publish", str(tmp_path / "a.tif"), *more.split())
+    assert len(shown.splitlines()) == 1
+
+
 def test_no_display_for_a_screen() -> None:
     _fails(1, "no display", "gui")
 
@@ -60,7 +105,7 @@ def test_every_command_has_help(command: str) -> None:
     assert "Usage" in shown.stdout
 
 
-def _fails(code: int, word: str, *arguments: str) -> None:
+def _fails(code: int, word: str, *arguments: str) -> str:
     run = launch(*arguments)
     said = run.stderr.strip()
     assert run.returncode == code, said
@@ -69,3 +114,4 @@ def _fails(code: int, word: str, *arguments: str) -> None:
     assert len(lines) == 1, said
     assert "Traceback" not in said
     assert not re.search(r"\n.*\n.*\n", said), "more than a line or two"
+    return str(said)

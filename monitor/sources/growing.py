@@ -1,0 +1,67 @@
+"""A growing cycler file, read on in a thread of its own: slices never wait for it."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from monitor.errors import PitwatchError, SourceError
+from monitor.sources.cycler_table import CyclerTable
+from monitor.sources.eclab import follow
+
+END_S = 320.0
+"""The last look at a large .mpr takes as long as its reader may."""
+
+
+class GrowingFile:
+    """`first` is what the file held at the start; `new` what has come since.
+
+    Raises SourceError for a file that cannot be read or holds no reading yet, and MissingSoftware
+    for `.mpr` without its reader. Once reading fails, `problem` says why, and nothing more comes.
+    """
+
+    def __init__(self, path: Path, poll_s: float = 1.0) -> None:
+        self._stop = threading.Event()
+        self._tables = follow(path, stop=self._stop, poll_s=poll_s)
+        self.first = next(self._tables)
+        self.problem: PitwatchError | None = None
+        if not len(self.first):
+            raise SourceError(
+                f"{path}: holds no reading; expected a file with data lines, each with its end"
+            )
+        self._new: queue.SimpleQueue[CyclerTable] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._read, name="cycler file", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.end()
+
+    def new(self) -> list[CyclerTable]:
+        """What has been read since this was last asked, in the order of the file."""
+        found = []
+        while not self._new.empty():
+            found.append(self._new.get())
+        return found
+
+    def end(self) -> None:
+        """Looks a last time, and stops."""
+        self._stop.set()
+        self._thread.join(END_S)
+
+    def _read(self) -> None:
+        try:
+            for table in self._tables:
+                self._new.put(table)
+        except PitwatchError as error:
+            self.problem = error
