@@ -12,7 +12,7 @@ from monitor.engine.gate import Gate
 from monitor.errors import BadMessage, SettingError
 from monitor.records import BadInput, Record
 from monitor.settings import FeedSettings, SecuritySettings
-from monitor.wire import documents, stins
+from monitor.wire import documents, slices, stins
 from monitor.wire.limits import Limits, limits_of
 from monitor.wire.stins import Frame
 
@@ -116,7 +116,7 @@ class LiveFeeds:
     def _decoded(self, feed: Feed, frames: list[Frame]) -> Received:
         try:
             if feed == "slices":
-                return Received(feed, frames, stins.decode(frames, self._limits))
+                return Received(feed, frames, slices.decode(frames, self._limits))
             return Received(feed, frames, documents.decode(b"".join(frames)))
         except BadMessage as error:
             return Received(feed, frames, BadInput(feed, error.kind, str(error)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ from monitor.records import (
     ScanStart,
     SliceFrame,
 )
-from monitor.wire import stins
+from monitor.wire import slices, stins
 from monitor.wire.documents import MAX_BYTES, plain_dtype
 from monitor.wire.limits import LARGEST, Limits
 
@@ -104,18 +104,19 @@ class JournalWriter:
             os.close(self._file)
 
 
-def slice_header(frames: Sequence[bytes | memoryview], record: Record) -> dict[str, Any]:
-    """The JSON header of a slice-stream message, as it came (or as we would send it)."""
-    if not frames:
-        match record:
-            case ScanStart():
-                frames = stins.encode_start(record)
-            case ScanEnd():
-                frames = stins.encode_end(record)
-            case SliceFrame():
-                frames = stins.encode_slice(record)
-    header: dict[str, Any] = json.loads(bytes(frames[0]))
-    return header
+def slice_header(
+    frame: bytes | memoryview | None, record: ScanStart | SliceFrame | ScanEnd
+) -> dict[str, Any]:
+    """The header of a slice-stream message by its first frame, as it came (without one, as we would
+    send it); of codec `dectris2` in the keys of `stins`, as pixels are elsewhere."""
+    if frame is not None:
+        return slices.header_of(frame)
+    match record:
+        case ScanStart():
+            return stins.start_header(record)
+        case ScanEnd():
+            return stins.end_header(record)
+    return stins.slice_header(record)
 
 
 def entry_of(

@@ -163,7 +163,7 @@ class ExperimentWriter:
         frame: Mapping[str, Any] = {}
         failure: OSError | None = None
         if isinstance(record, ScanStart | SliceFrame | ScanEnd):
-            header = slice_header([message.header] if message.header is not None else [], record)
+            header = slice_header(message.header, record)
             try:
                 frame = self._slice_stream(record)
             except _Refused as error:

@@ -75,7 +75,7 @@ class ResendService:
                 self._scan(record.key.cell, record.stream, record.key.scan).header = list(frames)
                 return
             scan = self._scan(record.cell, record.stream, record.scan)
-            self._bytes += len(frames[1]) - _bytes(scan.slices.get(record.frame))
+            self._bytes += _bytes(frames) - _bytes(scan.slices.get(record.frame))
             scan.slices[record.frame] = list(frames)
             self._make_room()
 
@@ -140,4 +140,4 @@ class ResendService:
 
 
 def _bytes(frames: Sequence[Frame] | None) -> int:
-    return len(frames[1]) if frames else 0
+    return len(frames[-1]) if frames else 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from monitor.wire.fields import MAX_SIDE
 MAX_VOXELS = 2**40
 MAX_DEPTH = 32
 FEW_BRACKETS = 32
+MAX_SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,3 +88,8 @@ def depth(value: Any) -> int:
         level += 1
         layer = [item for box in boxes for item in (box.values() if isinstance(box, dict) else box)]
     return level
+
+
+def shown(value: object) -> str:
+    """A value out of a message as an error shows it, cut where it is long or deep."""
+    return reprlib.repr(value)[:MAX_SHOWN]

@@ -1,7 +1,8 @@
 """Questions to a producer's resend service, and its answers: what was lost, asked for again.
 
 A question is one JSON frame. It is answered by the `header` and `image` messages asked for, as they
-were sent the first time, and then by a `resend_end`, which not every producer sends.
+were sent the first time, in whichever codec, and then by a `resend_end` in JSON, which not every
+producer sends.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 from monitor.errors import BadMessage
 from monitor.records import ResendEnd, ResendQuestion, ScanEnd, ScanStart, SliceFrame
-from monitor.wire import stins
+from monitor.wire import dectris, slices, stins
 from monitor.wire.fields import Fields, Frame, read_object, to_json
 from monitor.wire.limits import LARGEST, Limits
 
@@ -69,21 +70,26 @@ def decode_answer(
 ) -> ScanStart | SliceFrame | ResendEnd:
     """The record in an answer, marked as recovered. Raises BadMessage for anything else, and for
     what is larger than the limits."""
-    if not frames or len(frames[0]) > MAX_BYTES:
-        raise BadMessage("not_json", "resend: an answer without a header; dropped")
-    message = read_object(frames[0], "resend: an answer")
-    if message.get("htype") == "resend_end":
-        fields = Fields(message)
-        return ResendEnd(
-            cell=fields.text("cell", longest=stins.MAX_NAME),
-            scan=fields.whole("scan", low=0, high=MAX_SCAN),
-            frames=_frames(message),
-            id=fields.whole("id", 0),
-        )
-    record = stins.decode(frames, limits)
+    if not dectris.is_dectris(frames):
+        if not frames or len(frames[0]) > MAX_BYTES:
+            raise BadMessage("not_json", "resend: an answer without a header; dropped")
+        message = read_object(frames[0], "resend: an answer")
+        if message.get("htype") == "resend_end":
+            return _end(message)
+    record = slices.decode(frames, limits)
     if isinstance(record, ScanEnd):
         raise BadMessage("unknown_htype", "resend: a series_end was not asked for; dropped")
     return replace(record, recovered=True)
+
+
+def _end(message: dict[str, Any]) -> ResendEnd:
+    fields = Fields(message)
+    return ResendEnd(
+        cell=fields.text("cell", longest=stins.MAX_NAME),
+        scan=fields.whole("scan", low=0, high=MAX_SCAN),
+        frames=_frames(message),
+        id=fields.whole("id", 0),
+    )
 
 
 def _frames(message: dict[str, Any]) -> tuple[int, ...]:

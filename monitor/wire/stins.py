@@ -1,108 +1,108 @@
 """Codec `stins` of the slice stream: JSON header frame + raw buffer frame.
 
 Encoders return the frames to send; `decode` returns a record that looks into the received buffer
-without copying it. `compression` is "none" or "bslz4": bitshuffle + LZ4 behind the 12-byte header
-of the HDF5 filter (big-endian u64 bytes, u32 block size); a buffer without that header is taken to
-have the filter's default blocks of 8 KiB.
+without copying it. The other codec has the same keys, and what they may hold is looked at here.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import reprlib
-import struct
 import sys
 from collections.abc import Sequence
 from typing import Any, TypeGuard
 
-import h5py
-import hdf5plugin
 import numpy as np
-from dectris.compression import decompress
-from numpy.typing import NDArray
 
 from monitor.errors import BadMessage
 from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
 from monitor.wire.fields import MAX_SIDE as MAX_SIDE
-from monitor.wire.limits import LARGEST, MAX_VOXELS, Limits, check_slice, check_volume, is_deep
+from monitor.wire.fields import Frame as Frame
+from monitor.wire.limits import (
+    LARGEST,
+    MAX_VOXELS,
+    Limits,
+    check_slice,
+    check_volume,
+    is_deep,
+    shown,
+)
+from monitor.wire.pixels import DTYPES as DTYPES
+from monitor.wire.pixels import compressed, pixels_of
 
 SCHEMA = "operando-slices/1"
-DTYPES: dict[str, np.dtype[Any]] = {
-    "uint8": np.dtype("u1"),
-    "uint16": np.dtype("<u2"),
-    "float32": np.dtype("<f4"),
-}
 HTYPES = ("header", "image", "series_end")
 REASONS = ("reference", "periodic", "extra", "manual")
 MAX_TIME_S = 1e11
-LZ4_MAX_RATIO = 256
 MAX_NAME = 250
-MAX_SHOWN = 80
 MAX_HEADER_BYTES = 2**20
-
-Frame = bytes | memoryview
 
 
 def encode_start(start: ScanStart) -> list[Frame]:
     """Frames of a `header` message."""
-    voxel = start.voxel_size_um
-    return [
-        _json(
-            htype="header",
-            msg_number=start.msg_number,
-            filename="",
-            schema=SCHEMA,
-            stream=start.stream,
-            cell=start.key.cell,
-            run=start.key.run,
-            scan=start.key.scan,
-            reason=start.reason,
-            request=start.request,
-            axis=start.axis,
-            volume_shape=list(start.volume_shape),
-            type=start.dtype,
-            voxel_size_um=list(voxel) if voxel else None,
-            start_time=start.start_time,
-            stop_time=start.stop_time,
-            resend=start.resend,
-        )
-    ]
+    return [_json(start_header(start))]
 
 
 def encode_slice(frame: SliceFrame, compression: str = "none") -> list[Frame]:
     """Frames of an `image` message. `compression`: "none" (no copy is made) or "bslz4"."""
     data = np.ascontiguousarray(frame.data, DTYPES[frame.data.dtype.name])
-    if compression == "none":
-        buffer: Frame = data.data.cast("B")
-    else:
-        buffer = _compress(data)
-    header = _json(
-        htype="image",
-        msg_number=frame.msg_number,
-        stream=frame.stream,
-        cell=frame.cell,
-        scan=frame.scan,
-        frame=frame.frame,
-        shape=list(data.shape),
-        type=data.dtype.name,
-        compression=compression,
-    )
-    return [header, buffer]
+    return [_json(slice_header(frame, compression)), compressed(data, compression)]
 
 
 def encode_end(end: ScanEnd) -> list[Frame]:
     """Frames of a `series_end` message."""
-    return [
-        _json(
-            htype="series_end",
-            msg_number=end.msg_number,
-            stream=end.stream,
-            cell=end.cell,
-            scan=end.scan,
-            slices=end.slices,
-        )
-    ]
+    return [_json(end_header(end))]
+
+
+def start_header(start: ScanStart) -> dict[str, Any]:
+    """What a `header` message says."""
+    voxel = start.voxel_size_um
+    return {
+        "htype": "header",
+        "msg_number": start.msg_number,
+        "filename": "",
+        "schema": SCHEMA,
+        "stream": start.stream,
+        "cell": start.key.cell,
+        "run": start.key.run,
+        "scan": start.key.scan,
+        "reason": start.reason,
+        "request": start.request,
+        "axis": start.axis,
+        "volume_shape": list(start.volume_shape),
+        "type": start.dtype,
+        "voxel_size_um": list(voxel) if voxel else None,
+        "start_time": start.start_time,
+        "stop_time": start.stop_time,
+        "resend": start.resend,
+    }
+
+
+def slice_header(frame: SliceFrame, compression: str = "none") -> dict[str, Any]:
+    """What an `image` message says besides its pixels."""
+    return {
+        "htype": "image",
+        "msg_number": frame.msg_number,
+        "stream": frame.stream,
+        "cell": frame.cell,
+        "scan": frame.scan,
+        "frame": frame.frame,
+        "shape": list(frame.data.shape),
+        "type": frame.data.dtype.name,
+        "compression": compression,
+    }
+
+
+def end_header(end: ScanEnd) -> dict[str, Any]:
+    """What a `series_end` message says."""
+    return {
+        "htype": "series_end",
+        "msg_number": end.msg_number,
+        "stream": end.stream,
+        "cell": end.cell,
+        "scan": end.scan,
+        "slices": end.slices,
+    }
 
 
 def decode(frames: Sequence[Frame], limits: Limits = LARGEST) -> ScanStart | SliceFrame | ScanEnd:
@@ -112,11 +112,19 @@ def decode(frames: Sequence[Frame], limits: Limits = LARGEST) -> ScanStart | Sli
     htype = header.get("htype")
     if htype in HTYPES and is_deep(header, frames[0]):
         raise BadMessage("bad_header", f"slices: {htype} message: nested too deeply; dropped")
-    match htype:
+    return record_of(header, frames[1:], limits)
+
+
+def record_of(
+    header: dict[str, Any], buffers: Sequence[Frame], limits: Limits = LARGEST
+) -> ScanStart | SliceFrame | ScanEnd:
+    """The record that a header says, of a slice with the pixels in its one buffer. Raises
+    BadMessage as `decode` does."""
+    match header.get("htype"):
         case "header":
             return _start(header, limits)
         case "image":
-            return _slice(header, frames, limits)
+            return _slice(header, buffers, limits)
         case "series_end":
             return ScanEnd(
                 cell=_text(header, "cell"),
@@ -127,12 +135,12 @@ def decode(frames: Sequence[Frame], limits: Limits = LARGEST) -> ScanStart | Sli
             )
     raise BadMessage(
         "unknown_htype",
-        f"slices: htype {_short(header.get('htype'))} is unknown, not header, image or series_end; "
+        f"slices: htype {shown(header.get('htype'))} is unknown, not header, image or series_end; "
         "dropped",
     )
 
 
-def _json(**header: Any) -> bytes:
+def _json(header: dict[str, Any]) -> bytes:
     return json.dumps(header, separators=(",", ":")).encode()
 
 
@@ -161,7 +169,7 @@ def _get(header: dict[str, Any], key: str, kind: type) -> Any:
     if not isinstance(value, kind) or isinstance(value, bool):
         raise BadMessage(
             "bad_header",
-            f"slices: {header.get('htype')} message: {key} is {_short(value)}, "
+            f"slices: {header.get('htype')} message: {key} is {shown(value)}, "
             f"expected {kind.__name__}; dropped",
         )
     return value
@@ -171,7 +179,7 @@ def _count(header: dict[str, Any], key: str) -> int:
     value: int = _get(header, key, int)
     if not 0 <= value < 2**62:
         raise BadMessage(
-            "bad_header", f"slices: {key} is {_short(value)}, expected 0 or more; dropped"
+            "bad_header", f"slices: {key} is {shown(value)}, expected 0 or more; dropped"
         )
     return value
 
@@ -182,14 +190,10 @@ def _text(header: dict[str, Any], key: str, default: str | None = None) -> str:
     if len(value) > MAX_NAME or not value.isprintable():
         raise BadMessage(
             "bad_header",
-            f"slices: {key} is {_short(value)}, expected up to {MAX_NAME} printable characters; "
+            f"slices: {key} is {shown(value)}, expected up to {MAX_NAME} printable characters; "
             "dropped",
         )
     return sys.intern(value)
-
-
-def _short(value: object) -> str:
-    return reprlib.repr(value)[:MAX_SHOWN]
 
 
 def _is_finite(value: object) -> TypeGuard[float]:
@@ -208,7 +212,7 @@ def _shape(header: dict[str, Any], key: str, length: int) -> tuple[int, ...]:
     ):
         raise BadMessage(
             "bad_shape",
-            f"slices: {key} is {_short(value)}, not {length} sides of 1 to {MAX_SIDE}; dropped",
+            f"slices: {key} is {shown(value)}, not {length} sides of 1 to {MAX_SIDE}; dropped",
         )
     return tuple(value)
 
@@ -219,7 +223,7 @@ def _dtype(header: dict[str, Any]) -> np.dtype[Any]:
     except (KeyError, TypeError):
         raise BadMessage(
             "bad_type",
-            f"slices: type is {_short(header.get('type'))}, expected {', '.join(DTYPES)}; dropped",
+            f"slices: type is {shown(header.get('type'))}, expected {', '.join(DTYPES)}; dropped",
         ) from None
 
 
@@ -234,7 +238,7 @@ def _start(header: dict[str, Any], limits: Limits) -> ScanStart:
     if reason not in REASONS or axis not in ("z", "y"):
         raise BadMessage(
             "bad_header",
-            f"slices: reason {_short(reason)} or axis {_short(axis)} is unknown; scan refused",
+            f"slices: reason {shown(reason)} or axis {shown(axis)} is unknown; scan refused",
         )
     check_volume(shape, axis, _dtype(header).itemsize, limits)
     start = _time(header, "start_time")
@@ -260,7 +264,7 @@ def _time(header: dict[str, Any], key: str) -> float:
     value = header.get(key)
     if not _is_finite(value) or abs(value) > MAX_TIME_S:
         raise BadMessage(
-            "bad_header", f"slices: {key} is {_short(value)}, expected UTC s; scan refused"
+            "bad_header", f"slices: {key} is {shown(value)}, expected UTC s; scan refused"
         )
     return float(value)
 
@@ -285,18 +289,19 @@ def _voxel_size(value: Any) -> tuple[tuple[float, float, float] | None, str]:
     ):
         return (float(value[0]), float(value[1]), float(value[2])), ""
     return None, (
-        f"slices: voxel_size_um is {_short(value)}, expected three positive numbers, or null where "
+        f"slices: voxel_size_um is {shown(value)}, expected three positive numbers, or null where "
         "it is unknown; taken as unknown, lengths are in voxels"
     )
 
 
-def _slice(header: dict[str, Any], frames: Sequence[Frame], limits: Limits) -> SliceFrame:
+def _slice(header: dict[str, Any], buffers: Sequence[Frame], limits: Limits) -> SliceFrame:
     shape = _shape(header, "shape", 2)
     check_slice(shape, limits)
     dtype = _dtype(header)
-    if len(frames) != 2:
+    if len(buffers) != 1:
         raise BadMessage(
-            "bad_length", f"slices: an image message has {len(frames)} frames, expected 2; dropped"
+            "bad_length",
+            f"slices: an image message has {1 + len(buffers)} frames, expected 2; dropped",
         )
     return SliceFrame(
         cell=_text(header, "cell"),
@@ -304,54 +309,5 @@ def _slice(header: dict[str, Any], frames: Sequence[Frame], limits: Limits) -> S
         stream=_text(header, "stream"),
         msg_number=_count(header, "msg_number"),
         frame=_count(header, "frame"),
-        data=_pixels(frames[1], shape, dtype, header.get("compression", "none")),
+        data=pixels_of(buffers[0], shape, dtype, header.get("compression", "none")),
     )
-
-
-def _pixels(
-    buffer: Frame, shape: tuple[int, ...], dtype: np.dtype[Any], compression: Any
-) -> NDArray[Any]:
-    expected = math.prod(shape) * dtype.itemsize
-    if compression == "bslz4":
-        buffer = _decompress(bytes(buffer), expected, dtype.itemsize)
-    elif compression != "none":
-        raise BadMessage(
-            "bad_compression",
-            f"slices: compression {_short(compression)} is unknown, not none or bslz4; dropped",
-        )
-    if len(buffer) != expected:
-        raise BadMessage(
-            "bad_length",
-            f"slices: buffer of {len(buffer)} bytes, expected {expected} for {shape} {dtype.name}; "
-            "dropped",
-        )
-    pixels = np.frombuffer(buffer, dtype).reshape(shape)
-    if not pixels.flags.aligned:  # only messages of a few kB arrive at odd addresses
-        pixels = pixels.copy()
-    pixels.setflags(write=False)
-    return pixels
-
-
-def _compress(data: NDArray[Any]) -> bytes:
-    with h5py.File.in_memory() as file:
-        filters = hdf5plugin.Bitshuffle(cname="lz4")
-        dataset = file.create_dataset("slice", data=data, chunks=data.shape, **filters)
-        chunk: bytes = dataset.id.read_direct_chunk((0,) * data.ndim)[1]
-        return chunk
-
-
-def _decompress(buffer: bytes, expected: int, itemsize: int) -> bytes:
-    if expected > LZ4_MAX_RATIO * len(buffer):
-        raise BadMessage(
-            "bad_compression",
-            f"slices: bslz4 buffer of {len(buffer)} bytes cannot hold {expected}; dropped",
-        )
-    if len(buffer) < 12 or struct.unpack(">Q", buffer[:8])[0] != expected:
-        buffer = struct.pack(">QI", expected, 8192) + buffer
-    try:
-        pixels: bytes = decompress(buffer, "bslz4", elem_size=itemsize)
-        return pixels
-    except Exception as error:
-        raise BadMessage(
-            "bad_compression", f"slices: bslz4 buffer cannot be decompressed ({error}); dropped"
-        ) from None

@@ -21,7 +21,7 @@ from monitor.records import (
     ScanStart,
     SliceFrame,
 )
-from monitor.wire import documents, questions, requests, resend, results, stins
+from monitor.wire import dectris, documents, questions, requests, resend, results, stins
 
 Frames = list[bytes]
 SHAPE = (24, 16, 16)
@@ -64,6 +64,21 @@ def slices(resend_at: str = "") -> list[Frames]:
             made.append(_plain(stins.encode_slice(image, "bslz4")))
         end = ScanEnd(CELL, start.key.scan, "s", start.slice_count + 1, start.slice_count)
         made.append(_plain(stins.encode_end(end)))
+    return made
+
+
+def dectris_slices() -> list[Frames]:
+    """The same messages as DECTRIS Stream V2."""
+    rng = np.random.default_rng(1)
+    made: list[Frames] = []
+    for start in starts():
+        made.append(_plain(dectris.encode_start(start)))
+        image = rng.integers(0, 1000, start.slice_shape).astype(np.uint16)
+        for frame in (0, 1, start.slice_count - 1):
+            one = SliceFrame(CELL, start.key.scan, "s", frame + 1, frame, image)
+            made += [_plain(dectris.encode_slice(one, how)) for how in ("none", "bslz4")]
+        end = ScanEnd(CELL, start.key.scan, "s", start.slice_count + 1, start.slice_count)
+        made.append(_plain(dectris.encode_end(end)))
     return made
 
 
@@ -145,7 +160,7 @@ def resend_questions() -> list[Frames]:
 def resend_answers() -> list[Frames]:
     """Answers of such a service."""
     end = _plain(resend.encode_end(ResendEnd(CELL, 1, (2, 3), 7)))
-    return [*slices(), end, end]
+    return [*slices(), *dectris_slices(), end, end]
 
 
 def journal() -> list[Frames]:

@@ -14,7 +14,7 @@ from monitor.errors import BadMessage, RecordingError
 from monitor.recording.journal import DAMAGED, parse_line, record_of
 from monitor.records import BadInput
 from monitor.settings import parse
-from monitor.wire import asked, documents, requests, resend, results, stins
+from monitor.wire import asked, documents, requests, resend, results, slices, stins
 from monitor.wire.limits import Limits
 from tests.fuzz import corpus
 from tests.fuzz.mutate import Frames, Mutator
@@ -81,6 +81,11 @@ class _Session:
 
 DECODERS: dict[str, tuple[Callable[[], list[Frames]], Callable[[], Callable[[Frames], Any]]]] = {
     "slices": (corpus.slices, lambda: lambda frames: stins.decode(frames, LIMITS)),
+    "slices of either codec": (
+        lambda: [*corpus.dectris_slices(), *corpus.slices()],
+        lambda: lambda frames: slices.decode(frames, LIMITS),
+    ),
+    "dectris": (corpus.dectris_slices, lambda: lambda frames: slices.decode(frames, LIMITS)),
     "documents": (corpus.cycler, lambda: lambda frames: documents.decode(b"".join(frames))),
     "replies": (corpus.replies, lambda: _one(requests.decode_reply)),
     "requests": (corpus.scan_requests, lambda: _one(requests.decode_request)),

@@ -22,7 +22,7 @@ from monitor.records import ResendEnd, ScanStart
 from monitor.settings import Settings, load
 from monitor.sources.replay import replay_records
 from monitor.watch import Watcher
-from monitor.wire import asked, documents, requests, resend, stins
+from monitor.wire import asked, documents, requests, resend, slices
 from monitor.wire.limits import limits_of
 from monitor.wire.questions import MapRequest, ScanOrder
 from tests.core.experiment import scan_records
@@ -202,8 +202,8 @@ class _Feeder:
         self._sockets = sockets
         self._limits = limits_of(settings.feeds)
         made = (
-            corpus.slices(), corpus.slices(), corpus.cycler(), corpus.replies(), corpus.asked(),
-            corpus.resend_answers(),
+            corpus.slices(), corpus.dectris_slices(), corpus.cycler(), corpus.replies(),
+            corpus.asked(), corpus.resend_answers(),
         )  # fmt: skip
         self._mutators = {
             feed: Mutator(seed + number, messages)
@@ -234,7 +234,7 @@ class _Feeder:
         try:
             match counter:
                 case "slices":
-                    stins.decode(frames, self._limits)
+                    slices.decode(frames, self._limits)
                 case "documents":
                     documents.decode(b"".join(frames))
                 case "replies":

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import cbor2
 import msgpack
 
 Frames = list[bytes]
@@ -21,6 +22,8 @@ STRANGE: tuple[Any, ...] = (
 PICKLES = (b"\x80\x04\x95", b"\x80\x05.", b"cos\nsystem\n(S'true'\ntR.")
 JUNK = (b"", b"\x00", b"{", b"[", b"}", b"null", b"{}", b"\xff" * 9, b"\xc1", b"[" * 3000, *PICKLES)
 DEEP = (40, 300, 1200)
+MAP_OF_CBOR = 5
+TAGS = (0, 1, 2, 3, 25, 28, 29, 40, 64, 65, 69, 70, 85, 86, 256, 1040, 56500, 2**40)
 
 
 class Mutator:
@@ -120,6 +123,8 @@ class Mutator:
     def _in_payload(self, frame: bytes) -> bytes:
         if frame.startswith(b"{"):
             return self._in_json(frame)
+        if frame and frame[0] >> 5 == MAP_OF_CBOR:
+            return self._in_cbor(frame)
         parts = frame.split(b" ", 2)  # a bluesky document
         if len(parts) < 3:
             return frame
@@ -135,6 +140,12 @@ class Mutator:
         try:
             return json.dumps(self._changed(json.loads(frame)), default=repr).encode()
         except (ValueError, RecursionError):
+            return frame
+
+    def _in_cbor(self, frame: bytes) -> bytes:
+        try:
+            return cbor2.dumps(self._changed(cbor2.loads(frame)), default=_as_text)
+        except Exception:  # what is broken already stays so
             return frame
 
     def _in_msgpack(self, frame: bytes) -> bytes:
@@ -155,15 +166,23 @@ class Mutator:
             if way < 0.15:
                 return value | {"extra" * self._random.randrange(1, 20): self._strange()}
             return value | {key: self._changed(value[key], level + 1)}
-        if level < 6 and self._random.random() < 0.7 and isinstance(value, list) and value:
+        if level < 6 and self._random.random() < 0.7 and isinstance(value, list | tuple) and value:
             place = self._random.randrange(len(value))
             return [*value[:place], self._changed(value[place], level + 1), *value[place + 1 :]]
+        if isinstance(value, cbor2.CBORTag) and self._random.random() < 0.8:
+            if self._random.random() < 0.2:
+                return cbor2.CBORTag(self._random.choice(TAGS), value.value)
+            return cbor2.CBORTag(value.tag, self._changed(value.value, level + 1))
         if isinstance(value, int) and not isinstance(value, bool) and self._random.random() < 0.4:
             return value + self._random.choice((-1, 1, 2, 10, 1000))
         return self._strange()
 
     def _strange(self) -> Any:
         return self._random.choice(STRANGE)
+
+
+def _as_text(encoder: Any, value: Any) -> None:
+    encoder.encode(repr(value))
 
 
 WAYS: tuple[Callable[[Mutator, Frames], Frames], ...] = (
