@@ -180,6 +180,9 @@ class ScanFile:
             try:
                 if not self._laid_out:
                     lay_out(file, self.start, keep_slices=self._keep_slices)
+                # where the disk has no room for it, here: HDF5 ends the process where it finds out
+                # on going over to SWMR
+                file.flush()
                 file.swmr_mode = True
             except BaseException:
                 file.close()

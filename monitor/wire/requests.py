@@ -66,7 +66,8 @@ def decode_reply(frame: bytes | memoryview) -> ScanReply:
     if status not in STATUSES:
         raise _bad("scan_reply", "status", status, " or ".join(STATUSES))
     scan = message.get("scan")
-    why = message.get("why", "")
+    why = message.get("why")
+    why = "" if why is None else why
     if not isinstance(why, str):
         raise _bad("scan_reply", "why", why, "text")
     return ScanReply(

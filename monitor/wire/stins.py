@@ -185,8 +185,11 @@ def _count(header: dict[str, Any], key: str) -> int:
 
 
 def _text(header: dict[str, Any], key: str, default: str | None = None) -> str:
-    """A name that can be printed, and written into any file; kept once for all messages."""
-    value: str = _get(header, key, str) if default is None or key in header else default
+    """A name that can be printed, and written into any file; kept once for all messages. Null is as
+    if it were not there."""
+    if default is not None and header.get(key) is None:
+        return default
+    value: str = _get(header, key, str)
     if len(value) > MAX_NAME or not value.isprintable():
         raise BadMessage(
             "bad_header",
@@ -233,8 +236,8 @@ def _start(header: dict[str, Any], limits: Limits) -> ScanStart:
         raise BadMessage(
             "bad_shape", f"slices: a volume of {shape} voxels is beyond all limits; scan refused"
         )
-    reason = header.get("reason", "periodic")
-    axis = header.get("axis", "z")
+    said = {key: value for key, value in header.items() if value is not None}
+    reason, axis = said.get("reason", "periodic"), said.get("axis", "z")
     if reason not in REASONS or axis not in ("z", "y"):
         raise BadMessage(
             "bad_header",
@@ -309,5 +312,5 @@ def _slice(header: dict[str, Any], buffers: Sequence[Frame], limits: Limits) -> 
         stream=_text(header, "stream"),
         msg_number=_count(header, "msg_number"),
         frame=_count(header, "frame"),
-        data=pixels_of(buffers[0], shape, dtype, header.get("compression", "none")),
+        data=pixels_of(buffers[0], shape, dtype, header.get("compression") or "none"),
     )

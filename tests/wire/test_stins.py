@@ -61,6 +61,14 @@ def test_starts_and_ends_come_back_as_they_went(voxel, axis):
     assert stins.decode(stins.encode_end(END)) == END
 
 
+def test_what_may_be_left_out_may_be_null():
+    told = dict.fromkeys(("run", "request", "resend", "reason", "axis", "voxel_size_um"))
+    start = stins.decode(header(**told))
+    assert (start.key.run, start.request, start.resend) == ("", "", "")
+    assert (start.reason, start.axis, start.voxel_size_um) == ("periodic", "z", None)
+    assert stins.decode(image(compression=None)).data.shape == stins.decode(image()).data.shape
+
+
 @pytest.mark.parametrize("compression", ["none", "bslz4"])
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 @pytest.mark.parametrize("shape", [(1, 1), (7, 9), (130, 257)])
@@ -165,7 +173,7 @@ def test_unknown_keys_are_ignored():
         (image(cell="\ud800"), "bad_header"),
         (image(stream="s" * 10_000), "bad_header"),
         (header(cell=None), "bad_header"),
-        (header(run=None), "bad_header"),
+        (header(run=5), "bad_header"),
         (header(request=7), "bad_header"),
         (header(reason="often"), "bad_header"),
         (header(reason=[]), "bad_header"),
