@@ -50,7 +50,8 @@ def streaming(foil: Foil, seconds: int, *, busy: bool, apart: bool) -> dict[str,
     scans = 4 + int((seconds + 10) * FASTEST / (foil.slices * foil.side**2 * 2))
     with (
         _on_cores(cores[:-1] if apart else cores),
-        live(foil) as parts,
+        # few slices wait: where the screen takes its part of the cores, the producer does too
+        live(foil, hwm=100) as parts,
         program("producer", parts["slices"], foil.side, foil.slices, foil.thickness, scans),
     ):
         parts["status"].wait_for("scan_started", 0)

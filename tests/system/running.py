@@ -83,7 +83,7 @@ def engine(config: Path) -> Iterator[tuple[subprocess.Popen[str], Watcher]]:
         yield process, watcher
         process.terminate()
         _, said = process.communicate(timeout=60)
-        assert process.returncode == 0, said
+        assert process.returncode == 0, f"{process.returncode}: {said}"
     finally:
         watcher.close()
         if process.poll() is None:
