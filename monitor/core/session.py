@@ -127,6 +127,10 @@ class Session:
         """Net charge that each cell's reference scan found stripped; None before there is one."""
         return {name: self._reference_charge(cell) for name, cell in self._cells.items()}
 
+    def plated_by(self, cell: str, time: float) -> bool:
+        """Whether lithium has been plated in a cell by `time`, as far as readings have come."""
+        return self._cells[cell].history.plated_by(time)
+
     @property
     def policies(self) -> dict[str, dict[str, Any]]:
         """Each cell's policy: mode, budget, what it has spent, and why it could not ask now."""
@@ -177,6 +181,8 @@ class Session:
                 self._out.refuse("documents", error)
             self._points += cell.history.take_new()
             cell.watch.told(reading.time)
+        for name in dict.fromkeys(point.reading.cell for point in self._points):
+            self.slices.readings_arrived(name)
 
     @staticmethod
     def _reference_charge(cell: Cell) -> float | None:
