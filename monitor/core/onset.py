@@ -4,8 +4,8 @@ An entry of `onset.when` asks when all of its rules are met, and then not again 
 been met for `clear_scans` scans. Entries by heights alone are judged when a scan is finished; those
 that need the charge once readings cover the scan. What stands against a request that is due
 (cooldown, quiet hours, budget, one on its way) holds it back as long as that lasts. The scan that
-answers tells whether what led to it was real. Reads no clock: the same situations and replies in the same order give the
-same decisions.
+answers tells whether what led to it was real. Reads no clock: the same situations and replies in
+the same order give the same decisions.
 """
 
 from __future__ import annotations
