@@ -74,8 +74,9 @@ class Desk:
         """The decision on a finished scan."""
         return self._watches[situation.cell].judge(situation)
 
-    def judge_charge(self, situation: Situation) -> Decision:
-        """The decision on a scan that was preliminary, as its charge is known now."""
+    def judge_charge(self, situation: Situation) -> Decision | None:
+        """The decision on a scan that was preliminary, as its charge is known now; None where no
+        rule needs it."""
         return self._watches[situation.cell].judge_charge(situation)
 
     def decided(

@@ -313,7 +313,8 @@ class Intake:
             self._out.news(cell.watch.judge_charge(result))
             situation = Situation.of(result, cell.settings.foil_thickness_um)
             decision = self._desk.judge_charge(situation)
-            self._out.news(self._desk.decided(result, decision, corrected=True))
+            if decision is not None:
+                self._out.news(self._desk.decided(result, decision, corrected=True))
             self._check_deposit(cell, correction.measured)
         for start in cell.analysis.not_corrected():
             text = (

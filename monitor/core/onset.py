@@ -151,17 +151,17 @@ class OnsetWatch:
         why = f"{decision.why}; {later_on}" if judged else later_on
         return replace(decision, why=why, waiting=names)
 
-    def judge_charge(self, now: Situation) -> Decision:
-        """The decision on a scan that was judged as preliminary, by what needs the charge."""
+    def judge_charge(self, now: Situation) -> Decision | None:
+        """The decision on a scan that was judged as preliminary, by what needs the charge; None
+        where nothing in `onset.when` does."""
         past = self._past
         waited = past.uncharged.pop((now.run, now.scan), _Waiting(Before(), None))
         before = replace(waited.before, charged=past.charged)
         found = findings(now, before, self._settings)
         confirmed = self._confirmed(waited.asked, now, found)
         entries = [entry for entry in self._entries if entry.needs_charge]
-        decision = self._follow(now, found, entries, False, confirmed)
         past.charged = now
-        return decision
+        return self._follow(now, found, entries, False, confirmed) if entries else None
 
     def _follow(
         self,

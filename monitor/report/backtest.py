@@ -82,6 +82,8 @@ def live(experiment: Experiment, cell: Cell) -> Outcome:
             corrected = kind == "scan_corrected"
             judge = watch.judge_charge if corrected else watch.judge
             decision = judge(situation if corrected else _as_told(situation, data))
+            if decision is None:
+                continue
             outcome.note(Judged(situation, decision), corrected=corrected)
             if decision.verdict == "suggest" and decision.request:
                 suggested[decision.request.id] = decision.request
