@@ -75,6 +75,11 @@ class CellAnalysis:
         """Middle of the reference scan, UTC s: charge and removal are counted from there."""
         return None if self._reference is None else self._reference.start.time
 
+    @property
+    def reference_scan(self) -> int | None:
+        """Number of the reference scan; None before there is one."""
+        return None if self._reference is None else self._reference.start.key.scan
+
     def finish(self, scan: Measured) -> ScanResult:
         """All maps, pits and numbers of a scan whose slices have come, in the reference's frame."""
         quality = self._quality(scan)
@@ -90,7 +95,7 @@ class CellAnalysis:
             maps["deposit_front"] = heights.moss.front
         summary = self._electrochemistry(scan) | quality | registration.summary()
         summary |= areal(heights.height, scan.start.voxel_size[1:])
-        if self._reference is None and np.isfinite(heights.height).any():
+        if self._reference is None and _can_be_reference(scan):
             self._reference = self._previous = scan
         reference = self._reference
         labels = None
@@ -120,7 +125,7 @@ class CellAnalysis:
     def _placed(self, scan: Measured) -> tuple[Measured, Registration]:
         """The scan with its maps in the frame of the reference, and how it lay there."""
         if self._reference is None:
-            comparable = bool(np.isfinite(scan.heights.height).any())
+            comparable = _can_be_reference(scan)
         else:
             comparable = _same_grid(self._reference.start, scan.start)
         if not comparable:
@@ -360,6 +365,11 @@ def provisional(start: ScanStart, ledger: NDArray[np.uint8], heights: Heights) -
         pits=(),
         summary={},
     )
+
+
+def _can_be_reference(scan: Measured) -> bool:
+    """Whether removal can be counted from this scan, if it is the first."""
+    return not scan.made_again and bool(np.isfinite(scan.heights.height).any())
 
 
 def _same_grid(one: ScanStart, other: ScanStart) -> bool:
