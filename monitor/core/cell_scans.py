@@ -68,13 +68,13 @@ class CellScans:
 
     def find(self, message: SliceFrame | ScanEnd) -> RunningScan | None:
         """The open scan that a slice or an end belongs to. If the number was sent for two volumes
-        in one stream, a slice belongs to the newest that it fits."""
+        in one stream, that is the newest that a slice fits, or that has slices to end."""
         found: RunningScan | None = None
         for key in self._names.find(message.stream, message.scan, message.msg_number):
             scan = self.open.get(key)
             if scan is None:
                 return found
-            if isinstance(message, ScanEnd) or scan.fits(message):
+            if scan.received if isinstance(message, ScanEnd) else scan.fits(message):
                 return scan
             found = found or scan
         return found
