@@ -304,13 +304,14 @@ class Intake:
         """Maps, pits and verdict of one scan, and before it of any older one of the cell."""
         for older in cell.scans.take(scan):
             key, measured = older.start.key, older.finish()
-            if measured is not None and cell.scans.is_made_again(older):
-                measured = replace(measured, made_again=True)
+            made_again = cell.scans.is_made_again(older)
             if measured is not None:
+                measured = replace(measured, made_again=made_again)
                 self._conclude(cell, measured)
             else:
                 self._out.event("alarm", key.cell, scan=key.scan, text="no slice of this scan came")
-            whole = measured is not None and (older.ended or older.whole)
+            ended = older.whole or (older.ended and not made_again)
+            whole = measured is not None and ended
             self._out.news(self._desk.ended(older.start, older.received, whole=whole))
             if not cell.scans.open:
                 self._out.news(cell.watch.concluded(key.scan))
