@@ -371,11 +371,9 @@ class Intake:
                 self._tell_gaps(scan.start.key.cell, stream, counter.settle(everything=True))
 
     def _tell_gaps(self, cell: str, stream: str, gaps: Iterable[Gap]) -> None:
-        """The 1st, 2nd, 4th, 8th … of a stream become events."""
+        name = cell if cell in self._cells else ""
         for gap in gaps:
-            if gap.count & (gap.count - 1) == 0:
-                name = cell if cell in self._cells else ""
-                self._out.event("gap", name, stream=stream[:40], **asdict(gap))
+            self._out.event("gap", name, stream=stream[:40], **asdict(gap))
 
 
 def _announced(start: ScanStart) -> dict[str, Any]:

@@ -15,8 +15,8 @@ MAX_STREAMS_OF_SCAN = 64
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Numbers in a row of which some, `lost`, never came by themselves. `total`: how many of the
-    stream so far, in `count` gaps; `before`: the number that ended the gap."""
+    """So many messages, `lost`, of a stream never came by themselves since this was last told;
+    `total` so far, in `count` gaps, the last of which ended with the number `before`."""
 
     lost: int
     total: int
@@ -42,7 +42,7 @@ class StreamCounter:
         self._unsettled: deque[tuple[range, int]] = deque()
         self._uncertain = 0
         self._certain_below = 0
-        self._gaps = 0
+        self._gaps = self._untold = self._ended_with = 0
 
     @property
     def has_due(self) -> bool:
@@ -56,8 +56,10 @@ class StreamCounter:
         return self.lost - self._uncertain
 
     def settle(self, *, everything: bool = False) -> list[Gap]:
-        """The gaps that are certain now; with `everything`, all: nothing more comes of those."""
-        found = []
+        """Settles the gaps that are certain by now; with `everything`, all: nothing more comes of
+        them. Returns what is to be told: the 1st, 2nd, 4th, 8th … gap, and with `everything` the
+        last one."""
+        news = []
         while self._unsettled and (everything or self.has_due):
             numbers, forgotten = self._unsettled.popleft()
             lost = forgotten + sum(n in self.missing or n in self._recovered for n in numbers)
@@ -65,8 +67,17 @@ class StreamCounter:
             self._certain_below = numbers.stop
             if lost:
                 self._gaps += 1
-                found.append(Gap(lost, self.certain, numbers.stop, self._gaps))
-        return found
+                self._untold += lost
+                self._ended_with = numbers.stop
+                if self._gaps & (self._gaps - 1) == 0:
+                    news.append(self._news())
+        if everything and self._untold:
+            news.append(self._news())
+        return news
+
+    def _news(self) -> Gap:
+        untold, self._untold = self._untold, 0
+        return Gap(untold, self.certain, self._ended_with, self._gaps)
 
     @property
     def lost(self) -> int:

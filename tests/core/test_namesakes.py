@@ -337,7 +337,8 @@ def test_a_feed_that_loses_much_is_not_told_of_each_time():
     begin, *slices, end = sent(scan_records(0))
     session = Session(settings())
     outputs = run([begin, *slices[::2], end, FeedQuiet(cell="A")], session)
-    assert [e.data["count"] for e in events(outputs, "gap")] == [1, 2, 4, 8, 16, 32]
+    assert [e.data["count"] for e in events(outputs, "gap")] == [1, 2, 4, 8, 16, 32, 48]
+    assert sum(e.data["lost"] for e in events(outputs, "gap")) == 48
     assert session.feeds["slices"]["gaps"] == 48
 
 
