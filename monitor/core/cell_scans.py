@@ -58,13 +58,13 @@ class CellScans:
             scan += NUMBER_STEP
         return start.numbered(scan)
 
-    def first_of(self, start: ScanStart) -> RunningScan | DoneScan | None:
-        """The first of the other scans that were sent under the number of this one."""
-        others = (key for key in self._namesakes(start) if key != start.key)
-        first = next(others, None)
-        if first is None:
+    def namesake(self, start: ScanStart) -> RunningScan | DoneScan | None:
+        """The newest scan that was sent under the number of this one, which is another and has not
+        begun yet."""
+        earlier = next(reversed(self._namesakes(start)), None)
+        if earlier is None:
             return None
-        return self.open[first] if first in self.open else self.done[first]
+        return self.open[earlier] if earlier in self.open else self.done[earlier]
 
     def find(self, message: SliceFrame | ScanEnd) -> RunningScan | None:
         """The open scan that a slice or an end belongs to. If the number was sent for two volumes

@@ -139,16 +139,16 @@ class Intake:
                     known.end_of(start.stream)
             return
         self._out.time = max(self._out.time, start.start_time)
-        first = cell.scans.first_of(start)
-        superseded = None if first is None else cell.scans.supersede(start)
+        earlier = cell.scans.namesake(start)
+        superseded = None if earlier is None else cell.scans.supersede(start)
         while len(cell.scans.open) >= MAX_OPEN_SCANS:
             self._finish(cell, next(iter(cell.scans)))
         self._open(cell, start, late=heard is not None, ended=bool(heard))
         self._out.event("scan_started", start.key.cell, at=start.start_time, **_announced(start))
-        if first is not None:
-            if first.start.contradicts(start):
-                self._out.refuse("slices", BadMessage("shape_changed", shape_text(first, start)))
-            self._tell_of_namesake(cell, first, start)
+        if earlier is not None:
+            if earlier.start.contradicts(start):
+                self._out.refuse("slices", BadMessage("shape_changed", shape_text(earlier, start)))
+            self._tell_of_namesake(cell, earlier, start)
         self._out.news(self._desk.started(start))
         self._out.news(cell.watch.started(start))
         if superseded is not None and superseded.start.key in cell.scans.open:
@@ -156,7 +156,7 @@ class Intake:
         self._finish_ripe(cell)  # where some waited for this header
 
     def _tell_of_namesake(
-        self, cell: Cell, first: RunningScan | DoneScan, start: ScanStart
+        self, cell: Cell, earlier: RunningScan | DoneScan, start: ScanStart
     ) -> None:
         """Another scan has come under a known number: an alarm, at the 1st, 2nd, 4th, 8th … of a
         cell."""
@@ -170,11 +170,11 @@ class Intake:
             name,
             at=start.start_time,
             scan=key.scan,
-            text=namesake_text(first, start, cell.analysis.reference_scan, count),
+            text=namesake_text(earlier, start, cell.analysis.reference_scan, count),
             sent=start.number,
             start_time=start.start_time,
-            first_scan=first.start.key.scan,
-            first_start_time=first.start.start_time,
+            earlier_scan=earlier.start.key.scan,
+            earlier_start_time=earlier.start.start_time,
             count=count,
         )
 

@@ -10,14 +10,14 @@ from monitor.records import SAME_START_S, ScanStart
 
 
 def namesake_text(
-    first: RunningScan | DoneScan, start: ScanStart, reference: int | None, count: int
+    earlier: RunningScan | DoneScan, start: ScanStart, reference: int | None, count: int
 ) -> str:
-    """What an operator has to know of it. `first`: the one that had the number; `reference`: number
-    of the cell's reference scan, if there is one; `count`: how often that was seen in the cell."""
-    known, number, here = first.start, start.number, start.key.scan
+    """What an operator has to know of it. `earlier`: the newest that had the number; `reference`:
+    the cell's reference scan, if there is one; `count`: how often that was seen in the cell."""
+    known, number, here = earlier.start, start.number, start.key.scan
     sentences = [
         f"another scan was sent as scan {number}: {_differences(known, start)}. Both are kept: the "
-        f"new one is recorded and measured as scan {here}; {_fate(first)}"
+        f"new one is recorded and measured as scan {here}; {_fate(earlier)}"
     ]
     if start.reason == "reference" and reference is not None:
         sentences.append(f"The reference stays scan {reference}: removal is counted from it")
@@ -27,11 +27,11 @@ def namesake_text(
     return ". ".join(sentences)
 
 
-def shape_text(first: RunningScan | DoneScan, start: ScanStart) -> str:
+def shape_text(earlier: RunningScan | DoneScan, start: ScanStart) -> str:
     """Of a header that says another volume of the same scan."""
     return (
         f"slices: cell {start.key.cell} scan {start.number}: volume {_volume(start)}, but it began "
-        f"as {_volume(first.start)}; taken as another scan, {start.key.scan}"
+        f"as {_volume(earlier.start)}; taken as another scan, {start.key.scan}"
     )
 
 
@@ -48,10 +48,10 @@ def _differences(known: ScanStart, start: ScanStart) -> str:
     return "; ".join(told)
 
 
-def _fate(first: RunningScan | DoneScan) -> str:
-    start = first.start
-    counts = f"{first.received} of its {start.slice_count} slices came"
-    if isinstance(first, RunningScan) and not first.hopeless:
+def _fate(earlier: RunningScan | DoneScan) -> str:
+    start = earlier.start
+    counts = f"{earlier.received} of its {start.slice_count} slices came"
+    if isinstance(earlier, RunningScan) and not earlier.hopeless:
         return f"the one before, scan {start.key.scan}, is still open, {counts}"
     return f"the one before stays scan {start.key.scan}, {counts}"
 

@@ -6,6 +6,8 @@ from __future__ import annotations
 from monitor.records import ScanKey, ScanStart
 
 MAX_NAMES = 20_000
+MAX_USES = 8
+"""Of one number in one stream, the newest: each slice looks through them."""
 Use = tuple[int, ScanKey]
 
 
@@ -20,7 +22,7 @@ class ScanNames:
         name = start.stream, start.number
         uses = self._uses.pop(name, ())
         if all(key != start.key for _, key in uses):
-            uses = tuple(sorted((*uses, (start.msg_number, start.key)), reverse=True))
+            uses = tuple(sorted((*uses, (start.msg_number, start.key)), reverse=True)[:MAX_USES])
         self._uses[name] = uses
         if len(self._uses) > MAX_NAMES:
             del self._uses[next(iter(self._uses))]

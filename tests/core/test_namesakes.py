@@ -32,7 +32,7 @@ def broken_off(scan=1, first=98, count=48, **changes):
 
 
 def alarms(outputs):
-    return [event for event in events(outputs, "alarm") if "first_scan" in event.data]
+    return [event for event in events(outputs, "alarm") if "earlier_scan" in event.data]
 
 
 def numbers(outputs):
@@ -51,9 +51,7 @@ def alone():
 def test_a_scan_that_was_stopped_half_way_and_made_again_is_two_scans(alone, stream, ended):
     half = broken_off()
     end = [ScanEnd("A", 1, "s", 147, 48)] if ended else []
-    whole = sent(
-        scan_records(1), 148 if stream == "s" else 0, stream=stream, later=LATER_S
-    )
+    whole = sent(scan_records(1), 148 if stream == "s" else 0, stream=stream, later=LATER_S)
     session = Session(settings())
     outputs = run([*sent(scan_records(0)), *half, *end, *whole], session)
     assert numbers(outputs) == [0, 1, 1 + AGAIN]
@@ -65,7 +63,7 @@ def test_a_scan_that_was_stopped_half_way_and_made_again_is_two_scans(alone, str
     assert second.summary["averaged_um"] == alone.summary["averaged_um"]
     (alarm,) = alarms(outputs)
     assert alarm.data["scan"] == 1 + AGAIN
-    assert {"sent": 1, "first_scan": 1}.items() <= alarm.data.items()
+    assert {"sent": 1, "earlier_scan": 1}.items() <= alarm.data.items()
     assert "1970-01-01 00:49:30 UTC" in alarm.data["text"]
     assert "1970-01-01 00:29:30 UTC" in alarm.data["text"]
     assert "48 of its 96 slices" in alarm.data["text"]
@@ -103,7 +101,7 @@ def test_another_volume_under_a_known_number_is_another_scan(shape, dtype):
 
 
 def test_a_header_that_is_rounded_to_seconds_is_of_the_same_scan():
-    begin, *slices, end = sent(scan_records(0), later=0.4)
+    begin, *slices, _ = sent(scan_records(0), later=0.4)
     other = sent(scan_records(0), stream="t", stop_time=999.0)
     outputs = run([begin, other[0], *slices[:40], *other[41:]])
     assert len(events(outputs, "scan_started")) == 1
@@ -356,3 +354,16 @@ def test_a_stream_that_goes_on_with_another_scan_is_told_of_later():
     outputs = run([*feed, *more], session)
     (gap,) = events(outputs, "gap")
     assert (gap.data["lost"], gap.data["before"]) == (1, 32)
+
+
+def test_a_producer_that_sends_every_scan_as_0_is_kept_and_bounded():
+    session, outputs = Session(settings()), []
+    for number in range(12):
+        outputs += run(sent(scan_records(0)[:9], 9 * number, later=1800.0 * number), session)
+    outputs += run([FeedQuiet(given_up=True)], session)
+    begun = [e.data["scan"] for e in events(outputs, "scan_started")]
+    assert begun == [AGAIN * number for number in range(12)]
+    assert [alarm.data["count"] for alarm in alarms(outputs)] == [1, 2, 4, 8]
+    assert alarms(outputs)[-1].data["earlier_scan"] == 7 * AGAIN
+    (uses,) = session._cells["A"].scans._names._uses.values()
+    assert len(uses) == 8

@@ -107,7 +107,7 @@ def test_a_replay_gives_the_same_events_and_results(recorded):
 
 
 def test_a_part_of_it_can_be_replayed_by_number(recorded):
-    folder, outputs, expected = recorded
+    folder, outputs, _ = recorded
     found = open_experiment(folder)
     number = 1 + AGAIN
     session = Session(found.settings)
@@ -155,7 +155,7 @@ def test_events_on_the_disk_are_those_told(recorded):
 @pytest.mark.parametrize("name", FEEDS)
 @pytest.mark.parametrize("share", [0.3, 0.55, 0.8, 1.0])
 def test_it_ends_the_same_wherever_it_breaks_off(name, share, tmp_path):
-    records, expected = FEEDS[name]
+    records, _ = FEEDS[name]
     made = chosen(tmp_path)
     at = int(share * len(records))
     recorder = Recorder(made, identity="this one")

@@ -165,9 +165,7 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Pa
             time.sleep(3.0)  # longer than feeds.quiet_s
             producer.slices("D", "d2", 0, range(48, 96))
             producer.end("D", "d2", 0, 48)
-            state = until(
-                watcher, lambda s: numbers(s, "D") == [0] and numbers(s, "A")[-1:] == [2]
-            )
+            state = until(watcher, lambda s: numbers(s, "D") == [0] and numbers(s, "A")[-1:] == [2])
     finally:
         producer.close()
     (recording,) = (folder / "runs").iterdir()
@@ -231,7 +229,7 @@ def test_a_scan_that_came_in_two_streams_is_whole(played: Any) -> None:
 
 
 def test_the_recording_verifies_replays_and_reports(played: Any, tmp_path: Path) -> None:
-    state, recording = played
+    _, recording = played
     files = {path.name for path in (recording / "A").glob("scan_*")}
     assert files == {"scan_0000.h5", "scan_0001.h5", "scan_0002.h5", "scan_10001.h5"}
     verified = launch("verify", str(recording), "--json")
