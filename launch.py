@@ -147,6 +147,7 @@ def engine(
         from monitor.engine.subscribe import LiveFeeds
         from monitor.engine.warm import warm_up
         from monitor.memory import settle
+        from monitor.recording.create import new_identity
         from monitor.sources.replay import replay_records
 
         settings = settings_file.load(config)
@@ -155,7 +156,9 @@ def engine(
         take_short_turns()
         with stop_on_signal() as stop:
             broken = None if new else _broken_off(settings, out)
-            recorder = Recorder(settings, out, go_on=broken.path if broken else None)
+            recorder = Recorder(
+                settings, out, go_on=broken.path if broken else None, identity=new_identity()
+            )
             try:
                 feeds = LiveFeeds(settings.feeds, gate)
                 running = Engine(settings, feeds, recorder=recorder, gate=gate)

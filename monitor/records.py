@@ -6,8 +6,9 @@ Times are UTC seconds of the data, never of this machine's clock. Lengths are in
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -28,6 +29,10 @@ SETTLED_CHARGE = ("final", "unknown")
 PLANNED: tuple[Reason, ...] = ("reference", "periodic")
 """Why scans on schedule are made."""
 FINAL_REPLIES: tuple[ReplyStatus, ...] = ("refused", "done", "failed")
+
+SAME_START_S = 1.0
+"""Headers of one scan may differ by so much in `start_time`: producers round it."""
+SAME_VOXEL = 1e-6
 
 LEDGER_MISSING, LEDGER_RECEIVED, LEDGER_RECOVERED = 0, 1, 2
 
@@ -63,7 +68,8 @@ class ScanKey:
 class ScanStart:
     """`header` of the slice stream. `voxel_size_um` is (z, y, x), or None where it is unknown;
     `remark` says what was wrong in the header and has been put right; `recovered`: it came by the
-    resend service, asked for."""
+    resend service, asked for; `sent`: the scan's number as the producer sent it, if another scan
+    had that number already and `key` has a free one; else None."""
 
     key: ScanKey
     stream: str
@@ -79,6 +85,17 @@ class ScanStart:
     resend: str = ""
     remark: str = ""
     recovered: bool = field(default=False, compare=False)
+    sent: int | None = None
+
+    @property
+    def number(self) -> int:
+        """The scan's number as the producer sent it, which its slices bear."""
+        return self.key.scan if self.sent is None else self.sent
+
+    def numbered(self, scan: int) -> ScanStart:
+        """The same header, with the scan known under this number."""
+        sent = None if scan == self.number else self.number
+        return replace(self, key=replace(self.key, scan=scan), sent=sent)
 
     @property
     def slice_count(self) -> int:
@@ -96,6 +113,21 @@ class ScanStart:
         """Whether slices of the two make up one volume."""
         mine, others = ((start.volume_shape, start.dtype, start.axis) for start in (self, other))
         return mine == others
+
+    def is_same(self, other: ScanStart) -> bool:
+        """Whether the two headers, which bear the same number, announce the same scan."""
+        sizes = tuple(zip(self.voxel_size, other.voxel_size, strict=True))
+        return (
+            self.is_like(other)
+            and self.reason == other.reason
+            and self.length_unit == other.length_unit
+            and all(math.isclose(one, two, rel_tol=SAME_VOXEL) for one, two in sizes)
+            and abs(self.start_time - other.start_time) <= SAME_START_S
+        )
+
+    def contradicts(self, other: ScanStart) -> bool:
+        """Whether two headers of one number and time announce different volumes."""
+        return not self.is_like(other) and abs(self.start_time - other.start_time) <= SAME_START_S
 
     @property
     def length_unit(self) -> LengthUnit:

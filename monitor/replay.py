@@ -104,7 +104,8 @@ def run_replay(
     experiment = open_experiment(path)
     settings = replay_settings(experiment.settings)
     source = ReplaySource(experiment, first, last, speed)
-    recorder = Recorder(settings, out) if out is not None else None
+    identity = experiment.identity
+    recorder = Recorder(settings, out, identity=identity) if out is not None else None
 
     def tell(output: Output) -> None:
         if isinstance(output, ScanResult) and not output.provisional:
@@ -117,6 +118,7 @@ def run_replay(
         recorder=recorder,
         section=_sections(experiment),
         on_output=tell,
+        identity=identity,
     )
     try:
         with stop_on_signal() as stop:

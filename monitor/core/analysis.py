@@ -90,6 +90,12 @@ class CellAnalysis:
         reference = self._surface.reference
         return None if reference is None else reference.start.time
 
+    @property
+    def reference_scan(self) -> int | None:
+        """Number of the reference scan; None before there is one."""
+        reference = self._surface.reference
+        return None if reference is None else reference.start.key.scan
+
     def finish(self, scan: Measured) -> ScanResult:
         """All maps, pits and numbers of a scan whose slices have come, in the reference's frame."""
         stage = self._surface.update(scan)

@@ -50,8 +50,10 @@ News = Told | ScanRequest
 class Desk:
     """Knows every request, every policy and every alarm of a session. Reads no clock."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._experiment = settings.experiment.name
+    def __init__(self, settings: Settings, identity: str = "") -> None:
+        """`identity`: of the recording, which ids of requests are made from; "" for one that has
+        none: then the name of the experiment."""
+        self._experiment = identity or settings.experiment.name
         names = [cell.name for cell in settings.cells]
         self._watches = {name: OnsetWatch(settings.onset, self._experiment) for name in names}
         self._book = RequestBook()

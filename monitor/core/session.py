@@ -47,16 +47,25 @@ class Session:
     """Everything between the wire and the results."""
 
     def __init__(
-        self, settings: Settings, running: Callable[..., RunningScan] = RunningScan
+        self,
+        settings: Settings,
+        running: Callable[..., RunningScan] = RunningScan,
+        *,
+        identity: str = "",
     ) -> None:
-        """`running`: what makes a scan that has begun, as `RunningScan` is made."""
+        """`running`: what makes a scan that has begun, as `RunningScan` is made; `identity`: of the
+        recording, so that ids of requests are its own."""
         self._cells = {cell.name: Cell(cell, settings) for cell in settings.cells}
         self._documents = Documents(settings)
-        self._desk = Desk(settings)
+        self._desk = Desk(settings, identity)
         self._out = Outputs(self._desk.alarms)
         self.slices = Intake(self._cells, settings.feeds, self._desk, self._out, running)
         self._counts: Counter[str] = Counter()
         self._points: list[CyclerPoint] = []
+
+    def named(self, record: Record) -> Record:
+        """A record as it will be taken: a header has the number under which its scan is known."""
+        return self.slices.named(record) if isinstance(record, ScanStart) else record
 
     def feed(self, record: Record) -> tuple[Output, ...]:
         """Take one record; returns what follows from it, in order."""

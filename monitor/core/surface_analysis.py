@@ -88,7 +88,7 @@ class SurfaceAnalysis:
             maps["deposit_front"] = heights.moss.front
         summary = quality | registration.summary()
         summary |= areal(heights.height, scan.start.voxel_size[1:])
-        if self._reference is None and np.isfinite(heights.height).any():
+        if self._reference is None and _can_be_reference(scan):
             self._reference = self._previous = scan
         reference, previous, before = self._reference, self._previous, self._pit_map
         if reference is None or not same_grid(reference.start, scan.start):
@@ -110,7 +110,7 @@ class SurfaceAnalysis:
     def _placed(self, scan: Measured) -> tuple[Measured, Registration]:
         """The scan with its maps in the frame of the reference, and how it lay there."""
         if self._reference is None:
-            comparable = bool(np.isfinite(scan.heights.height).any())
+            comparable = _can_be_reference(scan)
         else:
             comparable = same_grid(self._reference.start, scan.start)
         if not comparable:
@@ -191,6 +191,11 @@ class SurfaceAnalysis:
         }  # fmt: skip
         summary.update({k + "_um" if k in lengths else k: v for k, v in statistics.items()})
         return found
+
+
+def _can_be_reference(scan: Measured) -> bool:
+    """Whether removal can be counted from this scan, if it is the first."""
+    return not scan.made_again and bool(np.isfinite(scan.heights.height).any())
 
 
 def _plateau(start: ScanStart, lost: Map) -> Plateau:

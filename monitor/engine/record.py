@@ -20,6 +20,7 @@ from monitor.errors import RecordingError
 from monitor.recording import room
 from monitor.recording.again import ResumedWriter
 from monitor.recording.create import create_experiment
+from monitor.recording.read import open_experiment
 from monitor.recording.resume import FolderLock, forget_old, mend
 from monitor.recording.second import SecondRecording
 from monitor.recording.write import ExperimentWriter, Message
@@ -55,10 +56,15 @@ class Recorder:
         *,
         queue_bytes: int = QUEUE_BYTES,
         go_on: Path | None = None,
+        identity: str = "",
     ) -> None:
         """`go_on`: the folder of a recording that broke off; its messages must be handed to
-        `write_again`, all of them, before any to `write`."""
-        self.folder = go_on or create_experiment(settings, out_dir or settings.experiment.data_dir)
+        `write_again`, all of them, before any to `write`. `identity`: as for
+        `create_experiment`."""
+        self.folder = go_on or create_experiment(
+            settings, out_dir or settings.experiment.data_dir, identity=identity
+        )
+        self.identity = open_experiment(self.folder).identity
         self._lock = FolderLock(self.folder)
         self._broken = False
         self._going_on = go_on is not None
@@ -67,7 +73,7 @@ class Recorder:
         kind = ExperimentWriter if go_on is None else ResumedWriter
         self._writer = kind(settings, self.folder)
         second = settings.experiment.second_dir
-        self._second = SecondRecording(settings, Path(second)) if second else None
+        self._second = SecondRecording(settings, Path(second), self.identity) if second else None
         self._limit = queue_bytes
         self._change = threading.Condition()
         self._messages: deque[Message] = deque()

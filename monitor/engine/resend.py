@@ -153,7 +153,7 @@ class Resender:
         return Received("resend", frames, record)
 
     def _looked_for(self, start: ScanStart) -> bool:
-        return Unknown(start.key.cell, start.stream, start.key.scan) in self._searches
+        return Unknown(start.key.cell, start.stream, start.number) in self._searches
 
     def _follow(self, lacking: Sequence[Lacking], unknown: Sequence[Unknown], now: float) -> None:
         """How the scans stand; those that lack nothing any more are forgotten."""
@@ -200,7 +200,7 @@ class Resender:
                 return
             key = lacking.key
             question = ResendQuestion(
-                key.cell, key.scan, frames, stream=lacking.stream, id=next(self._numbers)
+                key.cell, lacking.number, frames, stream=lacking.stream, id=next(self._numbers)
             )
             if endpoint is None or not endpoint.ask(key, question, now):
                 pursuit.answered(frames, (), now)

@@ -70,15 +70,19 @@ class Engine:
         section: Section | None = None,
         on_output: Callable[[Output], None] | None = None,
         gate: Gate | None = None,
+        identity: str | None = None,
     ) -> None:
-        """`gate`: who may connect and what is connected to; by default as the settings say."""
+        """`gate`: who may connect and what is connected to; by default as the settings say.
+        `identity`: of the recording that is replayed; None: the recorder's."""
+        if identity is None:
+            identity = "" if recorder is None else recorder.identity
         gate = gate or Gate(settings.security)
         self._settings = settings
         self._source = source
         self._recorder = recorder
         self._on_output = on_output
         self._orders: deque[Order] = deque()
-        self._session = Session(settings)
+        self._session = Session(settings, identity=identity)
         self._requester = Requester(settings.requests, gate) if mode == "live" else None
         self._resender = Resender(settings.feeds, gate) if mode == "live" else None
         self._publisher = Publisher(
@@ -112,6 +116,7 @@ class Engine:
                 if self._recorder is not None:
                     self._recorder.leave_broken()
                 return
+            record = self._session.named(record)
             outputs = self._feed(record)
             if self._recorder is not None:
                 self._recorder.write_again(feed, record, outputs)
@@ -210,7 +215,7 @@ class Engine:
         return reply if last is None else replace(reply, after_s=time.monotonic() - last)
 
     def _handle(self, received: Received) -> None:
-        record = received.record
+        record = self._session.named(received.record)
         if isinstance(record, SliceFrame | ScanStart):
             cell = record.cell if isinstance(record, SliceFrame) else record.key.cell
             if self._settings.cell(cell) is not None:

@@ -158,6 +158,7 @@ def _facts(result: ScanResult, names: tuple[str, ...], version: int) -> dict[str
     facts: dict[str, Any] = {
         "scan": start.key.scan,
         "run": start.key.run,
+        "sent": start.number,
         "reason": start.reason,
         "complete": result.complete,
         "provisional": result.provisional,

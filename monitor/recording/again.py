@@ -56,9 +56,9 @@ class ResumedWriter(ExperimentWriter):
             path = cell.folder / layout.scan_name(number)
             if not path.exists():
                 self._start(record)
-            cell.streams.setdefault(record.key, set()).add(record.stream)
+            cell.comes_in(record)
         elif isinstance(record, SliceFrame):
-            scan = self._running(record.cell, record.stream, record.scan)
+            scan = self._running(record)
             if scan is not None and scan.fits(record):
                 scan.add(record)
 

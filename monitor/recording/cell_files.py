@@ -6,12 +6,13 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from monitor.core.scan_names import ScanNames
 from monitor.core.streams import MAX_STREAMS_OF_SCAN
 from monitor.recording import layout, room
 from monitor.recording.logs import append_readings
 from monitor.recording.master import Master
 from monitor.recording.scan_file import ScanFile
-from monitor.records import CyclerReading, ScanKey, ScanResult, ScanStart
+from monitor.records import CyclerReading, ScanKey, ScanResult, ScanStart, SliceFrame
 
 MAX_OPEN_SCANS = 8
 MASTER_EVERY_S = 5.0
@@ -38,6 +39,7 @@ class CellFiles:
 
     def __post_init__(self) -> None:
         self._master = Master(self.folder)
+        self._names = ScanNames()
 
     def has_ended(self, key: ScanKey) -> bool:
         """Whether its results have come."""
@@ -54,12 +56,15 @@ class CellFiles:
             return file.path if file.finished else file
         return self.folder / file
 
-    def running(self, stream: str, number: int) -> ScanFile | None:
-        """The open scan that a slice names; the newest, as in the session."""
-        for key in reversed(self.open):
-            if key.scan == number and stream in self.streams[key]:
-                return self.open[key]
-        return None
+    def running(self, frame: SliceFrame) -> ScanFile | None:
+        """The open scan that a slice belongs to, as in the session."""
+        found: ScanFile | None = None
+        for key in self._names.find(frame.stream, frame.scan, frame.msg_number):
+            scan = self.open.get(key)
+            if scan is None or scan.fits(frame):
+                return scan or found
+            found = found or scan
+        return found
 
     def start(self, start: ScanStart) -> ScanFile | None:
         """The file of a scan that begins, or goes on from another stream. None where its results
@@ -73,10 +78,16 @@ class CellFiles:
             self.open[start.key] = ScanFile(path, start, keep_slices=self.keep_slices)
         elif not self.open[start.key].start.is_like(start):
             return None
+        self.comes_in(start)
+        return self.open[start.key]
+
+    def comes_in(self, start: ScanStart) -> None:
+        """Slices of a scan that is open come in the stream of this header."""
         streams = self.streams.setdefault(start.key, set())
         if len(streams) < MAX_STREAMS_OF_SCAN:
             streams.add(start.stream)
-        return self.open[start.key]
+        if start.stream in streams:
+            self._names.add(start)
 
     def finish(self, result: ScanResult) -> None:
         """Writes a scan's results; until that has succeeded it is `waiting`. Raises OSError."""

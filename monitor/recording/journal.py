@@ -48,6 +48,8 @@ DAMAGED = (
     ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError,
 )  # fmt: skip
 """What reading a line raises that was not written by a `JournalWriter`."""
+NUMBER = "scan"
+"""In `frame` of a header's line: the number of the scan here, if that is not the one sent."""
 RESEND_FEED = "resend"
 """`feed` of a line whose message had been lost and came because it was asked for."""
 NAMES: dict[str, type[Any]] = {
@@ -139,7 +141,7 @@ def record_of(entry: Mapping[str, Any], limits: Limits = LARGEST) -> Record:
     if "header" in entry:
         message = stins.decode([json.dumps(entry["header"]).encode()], limits)
         if isinstance(message, ScanStart):
-            return replace(message, recovered=_is_recovered(entry))
+            return _numbered(replace(message, recovered=_is_recovered(entry)), entry)
         return message
     if "doc" in entry and isinstance(entry["doc"], dict):
         return CyclerDocument(str(entry["name"]), entry["doc"])
@@ -162,6 +164,17 @@ def slice_of(entry: Mapping[str, Any], pixels: NDArray[Any]) -> SliceFrame:
         data=pixels,
         recovered=_is_recovered(entry),
     )
+
+
+def _numbered(start: ScanStart, entry: Mapping[str, Any]) -> ScanStart:
+    """A header with the number under which its scan is recorded, if that is not the one sent."""
+    scan = number_of(entry)
+    return start if scan == start.number else start.numbered(scan)
+
+
+def number_of(entry: Mapping[str, Any]) -> int:
+    """The number under which the scan of a line with a `header` message is recorded."""
+    return int((entry.get("frame") or {}).get(NUMBER, entry["header"]["scan"]))
 
 
 def _is_recovered(entry: Mapping[str, Any]) -> bool:

@@ -23,6 +23,9 @@ OLD = ".old"
 HDF5_VERSION = ("v110", "v110")
 """Oldest file format that a reader may follow while it grows (SWMR)."""
 
+SENT = "sent_scan"
+"""Attribute of a scan whose number is not the one that was sent: that one."""
+
 SLICES = "entry/reconstruction/data"
 MAP_GROUPS: dict[str, str] = {
     **dict.fromkeys(INTERFACE_MAPS, "entry/interface"),

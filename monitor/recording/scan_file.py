@@ -268,6 +268,8 @@ def _header(entry: h5py.Group, start: ScanStart) -> None:
             "resend": start.resend,
         }
     )
+    if start.sent is not None:
+        entry.attrs[layout.SENT] = start.sent
 
 
 def _texts(entry: h5py.Group, start: ScanStart, *, tomography: bool) -> None:

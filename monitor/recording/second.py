@@ -35,13 +35,15 @@ AGAIN_S = 5.0
 class SecondRecording:
     """Used by the recorder's thread alone. Its folder is made at the first need."""
 
-    def __init__(self, settings: Settings, data_dir: Path) -> None:
+    def __init__(self, settings: Settings, data_dir: Path, identity: str = "") -> None:
+        """`identity`: of the first recording."""
+        self._identity = identity
         self._settings = settings
         self._data_dir = data_dir
         self._starts: dict[tuple[ScanKey, str], Message] = {}
         self._runs: dict[str, Message] = {}
         self._known: set[str] = set()
-        self._open: set[ScanKey] = set()
+        self._open: dict[ScanKey, int] = {}
         self._tried = -math.inf
         self._writer: ExperimentWriter | None = None
         self._lock: FolderLock | None = None
@@ -82,7 +84,7 @@ class SecondRecording:
                 return []
             self._tried = time.monotonic()
             try:
-                folder = create_experiment(self._settings, self._data_dir)
+                folder = create_experiment(self._settings, self._data_dir, identity=self._identity)
                 self._lock = FolderLock(folder)
                 self._writer = ExperimentWriter(self._settings, folder)
             except (OSError, RecordingError) as error:
@@ -95,7 +97,8 @@ class SecondRecording:
             if key not in self._open:
                 self._writer.take(start)
         self._known = set(self._runs)
-        self._open |= {key for key, _ in self._starts}
+        for (key, _), message in self._starts.items():
+            self._begin_scan(key, message.record)
         return []
 
     def _take(self, message: Message) -> list[OSError]:
@@ -103,18 +106,23 @@ class SecondRecording:
             return []
         record = message.record
         if isinstance(record, ScanStart):
-            self._open.add(record.key)
+            self._begin_scan(record.key, record)
         elif _is_run(record):
             self._known.add(_uid(record))
         errors = self._writer.take(message)
         self.problem = str(errors[-1]) if errors else ""
         return errors
 
+    def _begin_scan(self, key: ScanKey, record: Record) -> None:
+        """A scan is recorded here; its slices bear the number that was sent."""
+        self._open[key] = record.number if isinstance(record, ScanStart) else key.scan
+
     def _concerns_open(self, message: Message) -> bool:
         """Whether a message is of a scan that has been begun here."""
         record = message.record
         if isinstance(record, SliceFrame | ScanEnd):
-            return any((key.cell, key.scan) == (record.cell, record.scan) for key in self._open)
+            named = ((key.cell, number) for key, number in self._open.items())
+            return (record.cell, record.scan) in named
         results = (output for output in message.outputs if isinstance(output, ScanResult))
         return any(result.key in self._open for result in results)
 
@@ -131,7 +139,7 @@ class SecondRecording:
                 del self._runs[next(iter(self._runs))]
         for output in message.outputs:
             if isinstance(output, ScanResult) and not output.provisional:
-                self._open.discard(output.key)
+                self._open.pop(output.key, None)
                 for known in [known for known in self._starts if known[0] == output.key]:
                     del self._starts[known]
 

@@ -15,7 +15,7 @@ from monitor.core.cycler import Documents
 from monitor.errors import BadMessage, RecordingError
 from monitor.recording import layout, read
 from monitor.recording.cell_files import CellFiles
-from monitor.recording.journal import JournalWriter, entry_of, slice_header
+from monitor.recording.journal import NUMBER, JournalWriter, entry_of, slice_header
 from monitor.recording.logs import EventWriter
 from monitor.recording.scan_file import ScanFile
 from monitor.records import (
@@ -185,7 +185,7 @@ class ExperimentWriter:
             return self._start(record)
         if isinstance(record, ScanEnd):
             return {}
-        scan = self._running(record.cell, record.stream, record.scan)
+        scan = self._running(record)
         if scan is None or not scan.fits(record):
             return {"pixels": "none"}
         if record.data.dtype.kind == "f" and not self._is_finite(record):
@@ -206,11 +206,12 @@ class ExperimentWriter:
     def _start(self, start: ScanStart) -> Mapping[str, Any]:
         cell = self._cells.get(start.key.cell)
         scan = cell.start(start) if cell else None
-        return {"file": scan.path.name} if scan else {}
+        frame: dict[str, Any] = {"file": scan.path.name} if scan else {}
+        return frame if start.sent is None else {**frame, NUMBER: start.key.scan}
 
-    def _running(self, name: str, stream: str, number: int) -> ScanFile | None:
-        cell = self._cells.get(name)
-        return None if cell is None else cell.running(stream, number)
+    def _running(self, frame: SliceFrame) -> ScanFile | None:
+        cell = self._cells.get(frame.cell)
+        return None if cell is None else cell.running(frame)
 
     def _newest(self, name: str, number: int | None) -> ScanFile | Path | None:
         cell = self._cells.get(name)

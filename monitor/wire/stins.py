@@ -65,7 +65,7 @@ def start_header(start: ScanStart) -> dict[str, Any]:
         "stream": start.stream,
         "cell": start.key.cell,
         "run": start.key.run,
-        "scan": start.key.scan,
+        "scan": start.number,
         "reason": start.reason,
         "request": start.request,
         "axis": start.axis,
