@@ -107,9 +107,8 @@ class StreamTimes:
         """The time of a row with the stream's shift, which changes when its clock is set."""
         shifted = time + self._shift_s
         last, before = self._last, self._time
-        self._last = row
         if last is None or before is None:
-            self._time = shifted
+            self._last, self._time = row, shifted
             return shifted
         step = self._step_s or 0.0
         tolerance = min(max(TOLERANCE_S, 2 * step), MOST_TOLERANCE_S)
@@ -117,7 +116,7 @@ class StreamTimes:
         ahead = clock_step(shifted - before - step, tolerance)
         runs_on = abs(row.when - last.when - step) <= tolerance and row.when > last.when
         if back and back == self._jump_s:  # a few readings were ahead, and it runs on
-            self._time, self._jump_s = shifted, 0.0
+            self._last, self._time, self._jump_s = row, shifted, 0.0
             return shifted
         if back and (runs_on or _follows(last, row)):
             self._shift_s += back
@@ -131,7 +130,8 @@ class StreamTimes:
             self._jump_s = ahead
         elif shifted > before:
             self._step_s = shifted - before
-        self._time = max(shifted, before)
+        if shifted > before:
+            self._last, self._time = row, shifted
         return shifted
 
 

@@ -150,10 +150,13 @@ class TimeChecks:
             return None
         name, newest, scan = self._cell.name, times[-1], self._last
         if newest < SMALL_S <= scan:
+            added = self._since_start(times)
+            if added is None:
+                return None
             text = (
                 f"readings of cell {name} have times such as {newest:.0f} s: seconds since a start "
                 "(time.monotonic, since boot, elapsed time), not since 1970. Have the cycler's "
-                f"feed send time.time(); until then {self._cure(scan - newest, about=True)}"
+                f"feed send time.time(); until then {self._cure(added, about=True)}"
             )
             return Verdict(COUNTER, text, newest - scan)
         if scan < SMALL_S <= newest:
@@ -171,6 +174,15 @@ class TimeChecks:
                 said = f"{scan:.0f} s: they are counted from {year}, not from 1970"
                 return Verdict(SCAN_CLOCK, self._of_scan(said), newest - scan)
         return None
+
+    def _since_start(self, times: Sequence[float]) -> float | None:
+        """What is to be added to times that are counted from a start, s; by the clock of this
+        machine if the scans agree with it, else by several scans; None before that is known."""
+        clock = self._clock
+        if clock is not None and abs(clock.at - self._last) < OLD_READINGS_S:
+            if clock.steady or self._scans < 2:
+                return clock.at - clock.newest
+        return self._last - times[-1] if self._scans >= 2 else None
 
     def _by_clock(self, times: Sequence[float]) -> Verdict | None:
         """Readings against this machine's clock, if they have it or the scans have."""
@@ -220,7 +232,7 @@ class TimeChecks:
 
     def _cure(self, added: float, *, about: bool = False) -> str:
         value = self._cell.clock_offset_s + added
-        return f"set `clock_offset_s` = {value:.0f}{' or nearly so' if about else ''} for this cell"
+        return f"set `clock_offset_s` = {value:.0f} for this cell{' (an estimate)' if about else ''}"
 
     def _of_scan(self, said: str) -> str:
         number = -1 if self._newest is None else self._newest.key.scan
