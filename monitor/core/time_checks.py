@@ -232,7 +232,9 @@ class TimeChecks:
 
     def _cure(self, added: float, *, about: bool = False) -> str:
         value = self._cell.clock_offset_s + added
-        return f"set `clock_offset_s` = {value:.0f} for this cell{' (an estimate)' if about else ''}"
+        return (
+            f"set `clock_offset_s` = {value:.0f} for this cell{' (an estimate)' if about else ''}"
+        )
 
     def _of_scan(self, said: str) -> str:
         number = -1 if self._newest is None else self._newest.key.scan

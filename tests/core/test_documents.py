@@ -1,6 +1,8 @@
 """What other people's documents look like: values, times, runs; each fault costs itself alone."""
 
+import json
 import math
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from monitor.core.cycler import CyclerHistory, Documents, MeasuredReadings
 from monitor.core.measured_values import number, seconds
 from monitor.core.run_turns import ALONE, RunTurns
 from monitor.errors import BadMessage
-from monitor.recording.journal import parse_line
+from monitor.recording.journal import _tagged, parse_line
 from monitor.records import CyclerDocument, CyclerReading
 from monitor.settings import CellSettings, Settings
 from monitor.wire import documents as wire
@@ -363,7 +365,11 @@ def test_readings_of_one_instant_are_one(order):
     for n in range(100):
         time = 10.0 * n
         current, charge = (-1.384 if 30 <= n < 60 else 0.0), -1e-3 * max(0, min(n, 60) - 30)
-        parts = {"p": {"potential_V": 2.1}, "c": {"current_mA": current}, "q": {"charge_mAh": charge}}
+        parts = {
+            "p": {"potential_V": 2.1},
+            "c": {"current_mA": current},
+            "q": {"charge_mAh": charge},
+        }
         for part in order:
             made.add(CyclerReading("A", time, **parts[part]))
             points += made.take_new()
@@ -400,20 +406,14 @@ def test_a_stray_reading_takes_back_the_plating_that_it_began():
         made.add(CyclerReading("A", time, current_mA=current))
     assert made.plated_by(2e9)
     for time in (120.0, 180.0, 240.0):
-        try:
+        with suppress(BadMessage):
             made.add(CyclerReading("A", time, current_mA=-1.0))
-        except BadMessage:
-            pass
     assert not made.plated_by(2e9) and made.step_at(240.0) == "discharge"
     assert made.discharge_at(240.0) == 1 and made.charge_at(240.0) == pytest.approx(240 / 3600)
 
 
 def test_a_line_of_the_journal_gives_the_same_values():
     """A document is judged alike when it comes and in a replay."""
-    from monitor.recording.journal import _tagged
-
-    import json
-
     data = {"vmp_current": np.array([-1.384]), "vmp_potential": np.float32(2.5), "vmp_step": NAN}
     line = json.dumps({"doc": data}, default=_tagged).encode()
     again = parse_line(line)["doc"]

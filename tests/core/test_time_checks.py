@@ -82,9 +82,10 @@ def test_a_simulation_or_an_old_file_raises_nothing(epoch):
         times = every(60, epoch, epoch + 3600 + lead)
         scans = [scan(0, epoch + 60), scan(1, epoch + 1860), scan(2, epoch + 3600)]
         for steady in (False, True):
-            found = told(scans, times, clock=clock(times[-1], steady=steady), concluded=epoch + 3630)
-            if epoch != NOW - 3600 or not steady:
-                assert found == {}
+            if steady and epoch == NOW - 3600:
+                continue  # that would be a live cycler whose clock is ahead
+            told_by = clock(times[-1], steady=steady)
+            assert told(scans, times, clock=told_by, concluded=epoch + 3630) == {}
 
 
 def test_a_scan_before_any_reading_and_readings_without_a_scan_say_nothing():

@@ -13,7 +13,12 @@ import pytest
 import zmq
 
 from monitor import settings
+from monitor.core.session import Session
+from monitor.recording.happened import past_of
+from monitor.recording.read import open_experiment
 from monitor.recording.verify import verify
+from monitor.records import CyclerClock, Event
+from monitor.sources.replay import replay_records
 from tests.system.running import PATIENCE_S, engine, scans_done, write_config
 
 RIGHT_UM = 2.848
@@ -267,3 +272,14 @@ def test_what_is_not_used_is_counted_and_named(told):
 
 def test_the_recording_has_every_reading_that_counts(told):
     assert [f for f in verify(told[2]).found if f.severity == "error"] == []
+
+
+def test_a_replay_tells_the_same(told):
+    """What the clock of the machine said is in the journal."""
+    recorded = open_experiment(told[2])
+    session, records = Session(recorded.settings), [r for _, r in replay_records(recorded)]
+    again = [o for record in records for o in session.feed(record) if isinstance(o, Event)]
+    alarms = {o.number: o for o in again if o.kind.startswith("alarm")}
+    past = [o for o in past_of(recorded, list(SENDS)).outputs if isinstance(o, Event)]
+    assert alarms == {o.number: o for o in past if o.kind.startswith("alarm")}
+    assert any(isinstance(record, CyclerClock) for record in records)
