@@ -179,9 +179,9 @@ class TimeChecks:
         """What is to be added to times that are counted from a start, s; by the clock of this
         machine if the scans agree with it, else by several scans; None before that is known."""
         clock = self._clock
-        if clock is not None and abs(clock.at - self._last) < OLD_READINGS_S:
-            if clock.steady or self._scans < 2:
-                return clock.at - clock.newest
+        live = clock is not None and abs(clock.at - self._last) < OLD_READINGS_S
+        if clock is not None and live and (clock.steady or self._scans < 2):
+            return clock.at - clock.newest
         return self._last - times[-1] if self._scans >= 2 else None
 
     def _by_clock(self, times: Sequence[float]) -> Verdict | None:

@@ -81,7 +81,8 @@ def _is_steady(clock: _Clock) -> bool:
     if len(some) < STEADY_READINGS or some[-1][0] - some[0][0] < STEADY_S:
         return False
     behind = [came - stamp for came, stamp in some]
-    return max(behind) - min(behind) <= STEADY_SPREAD_S
+    spread, lasts = max(behind) - min(behind), some[-1][0] - some[0][0]
+    return spread <= min(STEADY_SPREAD_S, 0.5 * lasts)
 
 
 def _differs(told: CyclerClock, before: CyclerClock) -> bool:
