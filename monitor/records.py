@@ -56,8 +56,8 @@ class ScanKey:
 @dataclass(frozen=True, slots=True)
 class ScanStart:
     """`header` of the slice stream. `voxel_size_um` is (z, y, x), or None where it is unknown;
-    `remark` says what was wrong in the header and has been put right; `recovered`: it came by the
-    resend service, asked for."""
+    `remark` says what was wrong in the header and has been put right, `time_remark` the same of its
+    times; `recovered`: it came by the resend service, asked for."""
 
     key: ScanKey
     stream: str
@@ -72,6 +72,7 @@ class ScanStart:
     stop_time: float
     resend: str = ""
     remark: str = ""
+    time_remark: str = ""
     recovered: bool = field(default=False, compare=False)
 
     @property

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitor.core.measured_values import number, seconds
+from monitor.core.measured_values import number
 from monitor.core.run_turns import RunTurns
 from monitor.core.stream_times import Placed, Row, StreamTimes
 from monitor.errors import BadMessage
 from monitor.records import CyclerDocument, CyclerReading
 from monitor.settings import CellSettings, Settings
+from monitor.time_units import seconds
 
 MAX_RUNS = 10_000
 MAX_TEXT = 200

@@ -16,6 +16,7 @@ from monitor.core.documents import Documents
 from monitor.core.intake import Intake
 from monitor.core.outputs import Outputs
 from monitor.core.scan import RunningScan
+from monitor.core.time_checks import scan_times
 from monitor.errors import BadMessage
 from monitor.records import (
     Acknowledgement,
@@ -207,7 +208,7 @@ class Session:
         """A header was heard: its times are held against those of the readings."""
         cell = self._cells[start.key.cell]
         if start.key in cell.scans.open:
-            signs = cell.times.started(start, cell.history.times)
+            signs = [scan_times(start), *cell.times.started(start, cell.history.times)]
             self._out.news(cell.watch.times(signs, scan=start.key.scan))
 
     def _clock(self, clock: CyclerClock) -> None:

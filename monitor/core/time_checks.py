@@ -38,7 +38,7 @@ COUNTER, EPOCH, AHEAD, BEHIND, SCAN_CLOCK = (
     "time_counter", "time_epoch", "clock_ahead", "clock_behind", "scan_clock",
 )  # fmt: skip
 JUDGED = (COUNTER, EPOCH, AHEAD, BEHIND, SCAN_CLOCK)
-SET_AHEAD, REFUSED = "clock_set_ahead", "readings_refused"
+SET_AHEAD, REFUSED, SCAN_TIME = "clock_set_ahead", "readings_refused", "scan_time"
 UNTRUE = (COUNTER, EPOCH, AHEAD, BEHIND)
 """Conditions in which the cell's newest reading does not tell the time."""
 
@@ -243,6 +243,14 @@ class TimeChecks:
             "times can be right. Correct `start_time` and `stop_time` of the producer: charge and "
             "current of the scan are wrong"
         )
+
+
+def scan_times(start: ScanStart) -> Sign:
+    """What was wrong with the times in a scan's header, and put right."""
+    text = f"scan {start.key.scan} of cell {start.key.cell}: {start.time_remark}"
+    if not start.time_remark:
+        text = f"times of scan {start.key.scan} are as they should be"
+    return Sign(SCAN_TIME, bool(start.time_remark), not start.time_remark, text)
 
 
 def _any_between(times: Sequence[float], low: float, high: float) -> bool:

@@ -11,6 +11,7 @@ READINGS = 100
 STEADY_READINGS, STEADY_S, STEADY_SPREAD_S = 3, 10.0, 60.0
 """Readings come as they are taken if so many, over such a time, are as far from the clock as each
 other, within the last."""
+NEWEST = 12
 REST_S = 3.0
 """After such a silence all that was on its way has come."""
 CHANGE_S = 300.0
@@ -64,7 +65,7 @@ class Clocks:
             clock.changed = False
             came, stamp = clock.readings[-1]
             if steady:
-                came, stamp = now, now - _behind(clock)
+                came, stamp = now, now - min(came - stamp for came, stamp in _newest(clock))
             told = CyclerClock(cell, round(came, 3), round(stamp, 3), steady)
             if clock.told is None or _differs(told, clock.told):
                 clock.told = told
@@ -76,8 +77,12 @@ def _behind(clock: _Clock) -> float:
     return min(came - stamp for came, stamp in clock.readings)
 
 
+def _newest(clock: _Clock) -> list[tuple[float, float]]:
+    return list(clock.readings)[-NEWEST:]
+
+
 def _is_steady(clock: _Clock) -> bool:
-    some = list(clock.readings)[-STEADY_READINGS * 4 :]
+    some = _newest(clock)
     if len(some) < STEADY_READINGS or some[-1][0] - some[0][0] < STEADY_S:
         return False
     behind = [came - stamp for came, stamp in some]

@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from monitor.core.cycler import CyclerHistory, Documents, MeasuredReadings
-from monitor.core.measured_values import number, seconds
+from monitor.core.measured_values import number
 from monitor.core.run_turns import ALONE, RunTurns
 from monitor.errors import BadMessage
 from monitor.recording.journal import _tagged, parse_line
 from monitor.records import CyclerDocument, CyclerReading
 from monitor.settings import CellSettings, Settings
+from monitor.time_units import seconds
 from monitor.wire import documents as wire
 
 NAN = math.nan

@@ -165,6 +165,15 @@ def alarms(outputs):
     ]
 
 
+def test_what_was_put_right_in_the_times_of_a_header_is_told_and_ends_with_a_good_one():
+    session, out = Session(settings()), []
+    first, *rest = scan_records(0)
+    for record in [replace(first, time_remark="start_time is in milliseconds"), *rest]:
+        out += session.feed(record)
+    assert alarms(out) == [("alarm", "scan_time")]
+    assert ("alarm_ended", "scan_time") in alarms(session.feed(scan_records(1)[0]))
+
+
 def test_a_clock_is_a_record_like_others():
     session = Session(settings())
     out = [o for record in experiment() for o in session.feed(record)]

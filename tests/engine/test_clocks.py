@@ -59,10 +59,11 @@ def test_readings_that_come_as_they_are_taken_are_steady(ahead, step_s):
     assert len(told) <= 2, "a change is told once"
 
 
-def test_a_clock_that_is_set_is_told_again():
-    told = fed(1.0, lambda now: now + (3600.0 if now >= 30 else 0.0))
+@pytest.mark.parametrize("set_by", [3600.0, -3600.0])
+def test_a_clock_that_is_set_is_told_again(set_by):
+    told = fed(1.0, lambda now: now + (set_by if now >= 30 else 0.0))
     ahead = [round(clock.newest - clock.at) for clock in told if clock.steady]
-    assert ahead == [0, 3600]
+    assert ahead == [0, set_by]
 
 
 @pytest.mark.parametrize("speed", [3.0, 10.0, 600.0])
