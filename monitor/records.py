@@ -19,6 +19,12 @@ ReplyStatus = Literal["accepted", "refused", "running", "done", "failed"]
 PolicyMode = Literal["off", "suggest", "auto"]
 SilentFeed = Literal["slices", "documents", "schedule"]
 SilenceState = Literal["LIVE", "IDLE", "LATE", "DEAD"]
+ChargeState = Literal["final", "extrapolated", "preliminary", "unknown", "none"]
+"""On what a scan's charge rests: on readings up to its time; on the current of the last one, held
+for a stated time; on readings that are still missing; the readings begin after the scan; there are
+none."""
+SETTLED_CHARGE = ("final", "unknown")
+"""Readings to come cannot change these."""
 PLANNED: tuple[Reason, ...] = ("reference", "periodic")
 """Why scans on schedule are made."""
 FINAL_REPLIES: tuple[ReplyStatus, ...] = ("refused", "done", "failed")
@@ -386,6 +392,11 @@ class ScanResult:
     def key(self) -> ScanKey:
         return self.start.key
 
+    @property
+    def preliminary(self) -> bool:
+        """Whether readings to come may change the numbers that rest on the charge."""
+        return is_preliminary(self.summary)
+
 
 Record = (
     ScanStart
@@ -404,6 +415,11 @@ Record = (
 
 Output = Event | ScanResult | ScanRequest
 """What comes out of a session."""
+
+
+def is_preliminary(summary: Mapping[str, Any]) -> bool:
+    """Whether readings to come may change the numbers of a summary that rest on the charge."""
+    return (summary.get("charge_state") or "final") not in SETTLED_CHARGE
 
 
 def map_units(name: str, length_unit: LengthUnit) -> str:

@@ -183,7 +183,7 @@ def _sections(experiment: Experiment) -> Callable[[str, int | None, str, int], N
 
 
 def line_of(result: ScanResult) -> str:
-    """A finished scan in one line."""
+    """A finished scan in one line; one that is corrected later has a second."""
     summary = result.summary
     unit = "µm" if result.start.length_unit == "µm" else "voxel"
     suffix = "um" if unit == "µm" else "voxel"
@@ -194,4 +194,6 @@ def line_of(result: ScanResult) -> str:
         if value is not None
     )
     key = result.key
-    return f"cell {key.cell} scan {key.scan}: {numbers}, {len(result.pits)} pits"
+    state = summary.get("charge_state")
+    waits = f", charge {state}" if result.preliminary and state != "none" else ""
+    return f"cell {key.cell} scan {key.scan}: {numbers}, {len(result.pits)} pits{waits}"

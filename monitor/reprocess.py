@@ -199,7 +199,11 @@ def _tasks(experiment: Experiment, settings: Settings) -> dict[ScanKey, Task]:
     session = Session(settings, partial(ScanElsewhere, measured=note))
     for _, record in _records(experiment):
         session.feed(record)
-    return tasks
+    # of readings that came after their scan, the session could not know it then
+    return {
+        key: replace(task, plated=task.plated or session.plated_by(key.cell, task.start.stop_time))
+        for key, task in tasks.items()
+    }
 
 
 def _files(experiment: Experiment) -> dict[ScanKey, str]:

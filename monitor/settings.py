@@ -243,6 +243,7 @@ class CellSettings(_Section):
     layers: tuple[LayerName, ...] = ("collector", "lithium", "electrolyte")
     stripping_current_sign: Literal[-1, 1] = -1
     clock_offset_s: Annotated[float, Field(allow_inf_nan=False, strict=True)] = 0.0
+    hold_current_s: NotNegative = 300.0
     keys: dict[Quantity, str] = Field(default_factory=DEFAULT_KEYS.copy)
     grey_levels: GreyLevels = GreyLevels()
     boundaries: BoundarySettings | None = None

@@ -8,18 +8,20 @@ from bisect import bisect_right
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import NoReturn
 
 from monitor.core.documents import MAX_RUNS, Documents
 from monitor.errors import BadMessage
 from monitor.faraday import COULOMB_PER_MAH
-from monitor.records import CyclerDocument, CyclerPoint, CyclerReading
+from monitor.records import ChargeState, CyclerDocument, CyclerPoint, CyclerReading
 from monitor.settings import CellSettings, Settings
 
 __all__ = ["MAX_RUNS", "STRAY_AFTER", "CyclerHistory", "Documents", "MeasuredReadings"]
 
 REST_CURRENT_MA = 1e-4
 STRAY_AFTER = 3
+STRAY_GAPS = 3.0
 RECENT = 200
 """So many of the newest readings can still be completed, or taken back."""
 QUANTITIES = ("potential_V", "current_mA", "charge_mAh", "cycle", "step")
@@ -256,36 +258,76 @@ class CyclerHistory:
         """Whether lithium has been plated by `time`: current has flowed the other way."""
         return self._plated_since is not None and self._plated_since < time
 
+    @property
+    def _trusted(self) -> int:
+        """How many readings count. One that lies far ahead of all before does not until another
+        one confirms it: it may be taken back (`_refuse`)."""
+        times = self.times
+        if len(times) < 3:
+            return len(times)
+        gap, usual = times[-1] - times[-2], times[-2] - times[-3]
+        stray = gap > self.cell.hold_current_s and gap > STRAY_GAPS * usual
+        return len(times) - stray
+
+    def covers(self, time: float) -> bool:
+        """Whether charge and current at `time` cannot change by readings to come: one of that time
+        or later says something of them. One that does not may still be completed."""
+        trusted = self._trusted
+        if not trusted or self.times[trusted - 1] < time:
+            return False
+        if self._recent[0].measured.time > time:
+            return True
+        return any(
+            recent.measured.time >= time and _tells_charge(recent.measured)
+            for recent in islice(reversed(self._recent), len(self.times) - trusted, None)
+        )
+
+    def begins_after(self, time: float) -> bool:
+        """Whether what flowed by `time` is not known, as readings begin later than that."""
+        return bool(self.times) and time < self.times[0] - self.cell.hold_current_s
+
+    def charge_state(self, time: float) -> ChargeState:
+        """On what the charge at `time` rests."""
+        trusted = self._trusted
+        if not trusted:
+            return "none"
+        if self.covers(time):
+            return "unknown" if self.begins_after(time) else "final"
+        held = time <= self.times[trusted - 1] + self.cell.hold_current_s
+        return "extrapolated" if held else "preliminary"
+
     def charge_at(self, time: float) -> float | None:
-        """Net charge stripped by `time` since the first reading, mAh. None without readings."""
-        return self._at(time, self.stripped_mAh, self._rate_mAh_s())
+        """Net charge stripped by `time` since the first reading, mAh; after the last reading with
+        its current, for `hold_current_s`. None beyond that, and without readings."""
+        rate = self.currents_mA[self._trusted - 1] if self.times else 0.0
+        return self._at(time, self.stripped_mAh, rate / COULOMB_PER_MAH / 1000.0)
 
     def active_hours_at(self, time: float) -> float | None:
-        """Hours in which current flowed by `time`, since the first reading; None without any."""
-        flows = bool(self.times) and abs(self.currents_mA[-1]) >= REST_CURRENT_MA
+        """Hours in which current flowed by `time`, since the first reading; None as `charge_at`."""
+        flows = bool(self.times) and abs(self.currents_mA[self._trusted - 1]) >= REST_CURRENT_MA
         seconds = self._at(time, self.active_s, 1.0 if flows else 0.0)
         return None if seconds is None else seconds / 3600.0
 
-    def _rate_mAh_s(self) -> float:
-        return self.currents_mA[-1] / COULOMB_PER_MAH / 1000.0 if self.times else 0.0
-
     def _at(self, time: float, values: array[float], rate: float) -> float | None:
-        """Linear between readings, by `rate` beyond the last one."""
-        if not self.times:
+        """Linear between readings, by `rate` (per s) beyond the last one, as long as is stated."""
+        end = self._trusted
+        after = bisect_right(self.times, time, 0, end)
+        if not end or time > self.times[end - 1] + self.cell.hold_current_s:
             return None
-        after = bisect_right(self.times, time)
         if after == 0:
             return values[0]
-        if after == len(self.times):
-            return values[-1] + rate * (time - self.times[-1])
+        if after == end:
+            return values[end - 1] + rate * (time - self.times[end - 1])
         t0, t1 = self.times[after - 1], self.times[after]
         return values[after - 1] + (values[after] - values[after - 1]) * (time - t0) / (t1 - t0)
 
     def current_at(self, time: float) -> float | None:
-        """Current at `time`, mA, positive while lithium is stripped. None without readings."""
-        if not self.times:
+        """Current at `time`, mA, positive while lithium is stripped. None without readings, and
+        further from them than a current is held."""
+        end, hold_s = self._trusted, self.cell.hold_current_s
+        if not end or not self.times[0] - hold_s <= time <= self.times[end - 1] + hold_s:
             return None
-        return self.currents_mA[max(0, bisect_right(self.times, time) - 1)]
+        return self.currents_mA[max(0, bisect_right(self.times, time, 0, end) - 1)]
 
     def step_at(self, time: float) -> str | None:
         current = self.current_at(time)
@@ -298,6 +340,10 @@ class CyclerHistory:
     def discharge_start(self, number: int) -> float:
         """When discharge `number` began, UTC s."""
         return self._discharges[number - 1]
+
+
+def _tells_charge(measured: CyclerReading) -> bool:
+    return math.isfinite(measured.current_mA) or math.isfinite(measured.charge_mAh)
 
 
 def _held(reading: CyclerReading, last: CyclerReading) -> CyclerReading:

@@ -74,8 +74,16 @@ class Desk:
         """The decision on a finished scan."""
         return self._watches[situation.cell].judge(situation)
 
-    def decided(self, result: ScanResult, decision: Decision) -> list[News]:
-        """The decision on a scan, also a "no", and what follows from it."""
+    def judge_charge(self, situation: Situation) -> Decision | None:
+        """The decision on a scan that was preliminary, as its charge is known now; None where no
+        rule needs it."""
+        return self._watches[situation.cell].judge_charge(situation)
+
+    def decided(
+        self, result: ScanResult, decision: Decision, *, corrected: bool = False
+    ) -> list[News]:
+        """The decision on a scan, also a "no", and what follows from it. `corrected`: it is the
+        second one, after readings arrived that were missing."""
         name, at, scan = result.key.cell, result.start.stop_time, result.key.scan
         news: list[News] = []
         if decision.onset:
@@ -84,8 +92,9 @@ class Desk:
         if decision.confirmed is not None:
             kind = "request_confirmed" if decision.confirmed else "request_refuted"
             news.append(Told(kind, name, {"scan": scan, "id": result.start.request}, at))
-        news.append(Told("decision", name, {"scan": scan, **decision.data()}, at))
-        stale = self._book.suggestion(name)
+        said = {"scan": scan, "corrected": corrected, **decision.data()}
+        news.append(Told("decision", name, said, at))
+        stale = None if corrected else self._book.suggestion(name)
         if stale is not None:
             news.append(_closed(stale, "overtaken by another scan"))
         request = decision.request

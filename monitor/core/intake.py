@@ -293,6 +293,47 @@ class Intake:
             text = f"{len(missing)} slices of {len(measured.ledger)} are missing"
             self._out.event("alarm", name, at=at, scan=key.scan, text=text, missing=missing[:100])
         self._out.news(self._desk.decided(result, decision))
+        if not result.preliminary:
+            self._check_deposit(cell, measured)
+
+    def readings_arrived(self, name: str) -> None:
+        """Scans that waited for readings of a cell are corrected with them, oldest first."""
+        cell = self._cells[name]
+        for correction in cell.analysis.corrections():
+            result, at = correction.after, correction.after.start.stop_time
+            self._out.add(result)
+            self._out.event(
+                "scan_corrected",
+                name,
+                at=at,
+                scan=result.key.scan,
+                changed=correction.changed,
+                **_brief(result),
+            )
+            self._out.news(cell.watch.judge_charge(result))
+            situation = Situation.of(result, cell.settings.foil_thickness_um)
+            decision = self._desk.judge_charge(situation)
+            if decision is not None:
+                self._out.news(self._desk.decided(result, decision, corrected=True))
+            self._check_deposit(cell, correction.measured)
+        for start in cell.analysis.not_corrected():
+            text = (
+                f"readings up to scan {start.key.scan} came after so many later scans that its "
+                "charge, current and closure could not be corrected; they stay preliminary"
+            )
+            self._out.event("alarm", name, at=start.stop_time, scan=start.key.scan, text=text)
+
+    def _check_deposit(self, cell: Cell, measured: Measured) -> None:
+        """Whether a porous deposit was looked for must have been known when the scan began."""
+        start, scan = measured.start, measured.start.key.scan
+        if measured.plated or not cell.history.plated_by(start.stop_time):
+            return
+        text = (
+            f"lithium was plated before scan {scan}, but the readings that say so came "
+            "after its slices: no porous deposit was looked for, and heights may be those of its "
+            "front; `reprocess` measures the scan again with the deposit"
+        )
+        self._out.event("alarm", start.key.cell, at=start.stop_time, scan=scan, text=text)
 
     def _show(self, scan: RunningScan) -> None:
         """Progress now and then, and a provisional map a few times a scan."""
@@ -342,5 +383,8 @@ def _progress(cell: Cell) -> dict[str, Any] | None:
 
 
 def _brief(result: ScanResult) -> Mapping[str, Any]:
-    names = ("averaged_um", "complete_um", "coulometry_um", "closure", "pit_count", "soc")
+    names = (
+        "averaged_um", "complete_um", "coulometry_um", "closure", "pit_count", "soc",
+        "charge_state",
+    )  # fmt: skip
     return {name: result.summary.get(name) for name in names}

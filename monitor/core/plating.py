@@ -23,6 +23,7 @@ class Measured:
 
     `refined`: heights are those of neighbouring columns together; where they are not,
     `refine_memory_MB` is what slices would have had to wait in, None where that is not the reason.
+    `plated`: a porous deposit on the lithium was looked for.
     """
 
     start: ScanStart
@@ -31,6 +32,7 @@ class Measured:
     heights: Heights
     refined: bool = False
     refine_memory_MB: float | None = None
+    plated: bool = False
 
 
 class PlatingWatch:

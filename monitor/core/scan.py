@@ -206,7 +206,7 @@ class RunningScan:
         heights = self._surfaces.heights(ledger, last=True)
         refined = self._surfaces.refined
         memory_MB = None if refined else self._refine_memory_MB
-        return Measured(self.start, ledger, self.levels, heights, refined, memory_MB)
+        return Measured(self.start, ledger, self.levels, heights, refined, memory_MB, self.plated)
 
     def _calibrate(self) -> None:
         """Look for the levels each time 16 more slices have come without a gap."""

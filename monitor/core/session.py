@@ -140,6 +140,10 @@ class Session:
         """Net charge that each cell's reference scan found stripped; None before there is one."""
         return {name: self._reference_charge(cell) for name, cell in self._cells.items()}
 
+    def plated_by(self, cell: str, time: float) -> bool:
+        """Whether lithium has been plated in a cell by `time`, as far as readings have come."""
+        return self._cells[cell].history.plated_by(time)
+
     @property
     def policies(self) -> dict[str, dict[str, Any]]:
         """Each cell's policy: mode, budget, what it has spent, and why it could not ask now."""
@@ -192,6 +196,8 @@ class Session:
             self._out.time = max(self._out.time, reading.time)
             self._counts["readings"] += 1
             self._reading(self._cells[reading.cell], reading)
+        for name in dict.fromkeys(point.reading.cell for point in self._points):
+            self.slices.readings_arrived(name)
 
     def _reading(self, cell: Cell, reading: CyclerReading) -> None:
         try:

@@ -16,7 +16,15 @@ from monitor.core.desk import Told
 from monitor.core.documents import Notice
 from monitor.core.signs import Greys, Sign
 from monitor.core.time_checks import UNTRUE
-from monitor.records import PLANNED, FeedSilence, ScanResult, ScanStart, SilenceState, SilentFeed
+from monitor.records import (
+    PLANNED,
+    FeedSilence,
+    ScanResult,
+    ScanStart,
+    SilenceState,
+    SilentFeed,
+    is_preliminary,
+)
 from monitor.settings import WatchSettings
 
 IN_A_ROW = ("closure", "noise", "grey_levels")
@@ -60,7 +68,8 @@ class CellWatch:
     # --- finished scans -------------------------------------------------------------------------
 
     def judge(self, result: ScanResult, doubt: str) -> list[Told]:
-        """What a finished scan says. `doubt`: why it may lie beside the reference, or ""."""
+        """What a finished scan says. `doubt`: why it may lie beside the reference, or "". While it
+        is preliminary its charge says nothing: see `judge_charge`."""
         if not self._settings.enabled:
             return []
         news: list[Told] = []
@@ -69,6 +78,13 @@ class CellWatch:
         self._remember(result.summary)
         return news
 
+    def judge_charge(self, result: ScanResult) -> list[Told]:
+        """What the charge of a scan says that was preliminary when it was finished."""
+        sign = signs.closure(result.summary, self._settings) if self._settings.enabled else None
+        if sign is None:
+            return []
+        return self._take(sign, scan=result.key.scan, at=result.start.stop_time)
+
     def _signs(self, summary: Mapping[str, Any], doubt: str) -> Iterable[Sign]:
         settings = self._settings
         told = [
@@ -76,7 +92,7 @@ class CellWatch:
             signs.refinement(summary),
             signs.valid(summary, settings),
             signs.registration(summary, settings, doubt),
-            signs.closure(summary, settings),
+            None if is_preliminary(summary) else signs.closure(summary, settings),
             signs.noise(summary, settings, self._noises),
             signs.grey_levels(summary, settings, self._first) if self._first else None,
         ]

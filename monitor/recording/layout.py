@@ -42,7 +42,7 @@ CYCLER_COLUMNS = {
     "step": "1",
 }
 
-TEXTS = frozenset({"step", "reason", "request"})
+TEXTS = frozenset({"step", "reason", "request", "charge_state"})
 COUNTS = frozenset(
     {
         "discharge",
@@ -155,6 +155,7 @@ _OTHERS = (
     "time",
     "reason",
     "request",
+    "charge_state",
 )
 
 _SUFFIX_UNITS = {

@@ -219,7 +219,9 @@ class ExperimentWriter:
     # --- results ----------------------------------------------------------------------------------
 
     def _conclude(self, result: ScanResult, errors: list[OSError]) -> None:
-        """Writes the results of a scan, after those that wait; now, or when there is room."""
+        """Writes the results of a scan, after those that wait; now, or when there is room. Results
+        of the same scan that wait still are out of date."""
+        self._waiting = deque(one for one in self._waiting if one.key != result.key)
         self._waiting.append(result)
         self._retry(errors)
         while len(self._waiting) > 1 and sum(map(_nbytes, self._waiting)) > MAX_RESULTS_BYTES:
@@ -235,8 +237,8 @@ class ExperimentWriter:
 
     def _finish(self, result: ScanResult) -> None:
         cell = self._cells[result.key.cell]
+        self.scans_written += result.key not in cell.done
         cell.finish(result)
-        self.scans_written += 1
         self._journal.flush()
         cell.write_master()
 

@@ -392,6 +392,19 @@ def test_a_page_for_each_signal_is_the_same():
     assert made.charge_at(490.0) == pytest.approx(490 / 3600)
 
 
+def test_a_reading_that_may_still_be_completed_covers_no_scan():
+    """A scan is judged with the current of its own instant, whichever event comes first."""
+    made = CyclerHistory(CellSettings(name="A"))
+    for time in (0.0, 10.0, 20.0):
+        made.add(CyclerReading("A", time, potential_V=2.1))
+        assert not made.covers(time)
+        made.add(CyclerReading("A", time, current_mA=-1.0))
+        assert made.covers(time)
+    for n in range(3, 1000):
+        made.add(CyclerReading("A", 10.0 * n, potential_V=2.1))
+    assert made.covers(20.0) and not made.covers(9990.0)
+
+
 def test_another_value_of_the_same_instant_is_counted_and_the_rest_is_used():
     made = CyclerHistory(CellSettings(name="A"))
     made.add(CyclerReading("A", 0.0, current_mA=-1.0))
