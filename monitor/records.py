@@ -67,9 +67,10 @@ class ScanKey:
 @dataclass(frozen=True, slots=True)
 class ScanStart:
     """`header` of the slice stream. `voxel_size_um` is (z, y, x), or None where it is unknown;
-    `remark` says what was wrong in the header and has been put right; `recovered`: it came by the
-    resend service, asked for; `sent`: the scan's number as the producer sent it, if another scan
-    had that number already and `key` has a free one; else None."""
+    `remark` says what was wrong in the header and has been put right, `time_remark` the same of its
+    times; `recovered`: it came by the resend service, asked for; `sent`: the scan's number as the
+    producer sent it, if another scan had that number already and `key` has a free one; else
+    None."""
 
     key: ScanKey
     stream: str
@@ -84,6 +85,7 @@ class ScanStart:
     stop_time: float
     resend: str = ""
     remark: str = ""
+    time_remark: str = ""
     recovered: bool = field(default=False, compare=False)
     sent: int | None = None
 
@@ -209,10 +211,18 @@ class CyclerReading:
 class CyclerPoint:
     """A reading as it stands in its cell's history: what it did not carry is held from those
     before. `stripped_mAh`: net charge stripped since the first reading. A point that is not later
-    than the one before stands for that one and all that are not earlier."""
+    than the one before stands for that one and all that are not earlier; where `since` is given,
+    for all from that time on, UTC s. `measured`: what it did carry."""
 
     reading: CyclerReading
     stripped_mAh: float
+    measured: CyclerReading | None = None
+    since: float | None = None
+
+    @property
+    def replaces_from(self) -> float:
+        """Readings from this time on, UTC s, that were told of before are replaced."""
+        return self.reading.time if self.since is None else min(self.since, self.reading.time)
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +268,18 @@ class FeedSilence:
     state: SilenceState
     seconds: float
     limit_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CyclerClock:
+    """A cell's readings against this machine's clock: at `at` by it, UTC s, the newest reading had
+    the time `newest`. `steady`: readings come as they are taken, each as far from the clock as the
+    others; otherwise they come in heaps, or faster than time passes."""
+
+    cell: str
+    at: float
+    newest: float
+    steady: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -418,6 +440,7 @@ Record = (
     | Order
     | FeedQuiet
     | FeedSilence
+    | CyclerClock
     | RecordingTrouble
     | BadInput
 )

@@ -20,7 +20,7 @@ from monitor.recording.read import Experiment, open_experiment
 from monitor.records import CyclerDocument, Output, ScanResult, ScanStart
 from monitor.settings import Settings, as_table, parse
 from monitor.sources.replay import replay_records
-from monitor.wire.stins import MAX_TIME_S
+from monitor.time_units import MAX_TIME_S
 
 SLICES_AT_ONCE = 64
 STEP_S = 0.05

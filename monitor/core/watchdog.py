@@ -13,7 +13,9 @@ from typing import Any
 
 from monitor.core import signs
 from monitor.core.desk import Told
+from monitor.core.documents import Notice
 from monitor.core.signs import Greys, Sign
+from monitor.core.time_checks import UNTRUE
 from monitor.records import (
     PLANNED,
     FeedSilence,
@@ -117,14 +119,17 @@ class CellWatch:
         return self._over(("scan_late", "scan_dead"), text, scan=start.key.scan, at=None)
 
     def told(self, time: float) -> None:
-        """The cycler tells the time, UTC s."""
-        self._now = time if self._now is None else max(time, self._now)
+        """The cycler tells the time, UTC s: that of its newest reading. It goes back if a reading
+        is taken back."""
+        self._now = time
 
     def overdue(self, *, scanning: bool) -> tuple[SilenceState, float]:
         """LATE or DEAD, and for how long a scan is overdue, s of cell time; LIVE where none is, as
         while one runs."""
         if scanning or self._planned is None or self._now is None:
             return "LIVE", 0.0
+        if any(self._condition(name).lasting for name in UNTRUE):
+            return "LIVE", 0.0  # the cell's time is not known
         late = self._now - (self._planned + self._period_s + self._delay_s)
         if late <= self._grace_s:
             return "LIVE", max(0.0, late)
@@ -141,6 +146,19 @@ class CellWatch:
         known = self._planned is not None and self._now is not None
         lasting = [name for name, condition in self._conditions.items() if condition.lasting]
         return {"scan_delay_s": self._delay_s if known else None, "conditions": sorted(lasting)}
+
+    # --- times of readings --------------------------------------------------------------------
+
+    def times(self, found: Iterable[Sign], *, scan: int | None = None) -> list[Told]:
+        """What the times of readings and scans say."""
+        if not self._settings.enabled:
+            return []
+        return [told for sign in found for told in self._take(sign, scan=scan)]
+
+    def notice(self, notice: Notice) -> list[Told]:
+        """What documents say of the feed of readings."""
+        sign = Sign(notice.condition, not notice.over, notice.over, notice.text, notice.facts)
+        return self.times([sign])
 
     # --- silence --------------------------------------------------------------------------------
 

@@ -197,6 +197,8 @@ class Engine:
         now, session = time.monotonic(), self._session
         for change in self._silences.look(session.slices.unfinished, now, session.overdue):
             self._handle(Received(change.feed, None, change))
+        for clock in self._clocks.look(time.time(), now) if self._clocks is not None else ():
+            self._handle(Received("documents", None, clock))
         waiting, feeds = self._session.slices.waiting, self._settings.feeds
         busy = self._resender.busy_cells if self._resender is not None else set()
         busy = busy | self._session.slices.held
@@ -222,11 +224,12 @@ class Engine:
                 self._last_slice[cell] = time.monotonic()
                 self._silences.heard("slices", cell, time.monotonic())
         outputs = self._feed(record)
-        for cell in {point.reading.cell for point in self._session.points}:
+        for cell in self._session.heard:
             self._silences.heard("documents", cell, time.monotonic())
         if self._clocks is not None:
             for point in self._session.points:
-                self._clocks.heard(point.reading.cell, point.reading.time, time.time())
+                reading = point.reading
+                self._clocks.heard(reading.cell, reading.time, time.time(), time.monotonic())
         if self._recorder is not None:
             self._recorder.write(received.feed, received.frames or (), record, outputs)
         for output in outputs:

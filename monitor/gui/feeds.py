@@ -16,6 +16,16 @@ REPLAYS = {
     "recording": "a recording is shown; nothing new comes",
 }
 """Modes of an engine in which nothing comes from a beamline, and what that means."""
+WRONG_READINGS = {
+    "readings_refused": "readings come, but all are earlier than the newest and are not used",
+    "time_counter": "the times of readings are not counted from 1970",
+    "time_epoch": "the times of readings are not counted from 1970",
+    "clock_ahead": "the cycler's clock is ahead",
+    "clock_behind": "the cycler's clock is behind",
+    "scan_clock": "the times of the scans are wrong",
+    "two_cyclers": "two runs send readings at the same time",
+}
+"""By the condition of an alarm: why readings that come are not used as they should be."""
 URGENCY: tuple[State, ...] = ("DEAD", "LATE", "LIVE", "IDLE")
 
 
@@ -44,7 +54,7 @@ TIPS = {
     "whole period\n"
     "REPLAY: a recording is played or shown",
     "documents": "LIVE: a document came of late\nIDLE: none has come yet\n"
-    "LATE: silent for more than watch.late_s (10 s)\n"
+    "LATE: silent for more than watch.late_s (10 s), or readings come that cannot be used\n"
     "DEAD: silent for more than watch.cycler_s (60 s)\n"
     "REPLAY: a recording is played or shown",
     "cell": "▶ LIVE: slices of a running scan come\n○ IDLE: no scan runs and none is due\n"
@@ -92,6 +102,8 @@ def documents_health(snapshot: Snapshot) -> FeedHealth:
     first = _before_all(snapshot, "documents", age)
     if first is not None or age is None:
         return first or FeedHealth("IDLE", None, "nothing has come yet")
+    if (wrong := _unused_readings(snapshot)) is not None:
+        return FeedHealth("LATE", age, wrong)
     limits = Limits.of(snapshot)
     if age <= limits.late_s:
         return FeedHealth("LIVE", age, "readings come")
@@ -112,10 +124,30 @@ def cell_health(snapshot: Snapshot, name: str) -> FeedHealth:
     if not (cell.get("running") or cell["scans"] or cell.get("cycler")):
         return FeedHealth("IDLE", None, "nothing has come yet")
     told = [_scans_health(snapshot, cell, age)]
+    if wrong := _wrong_times(cell):
+        told.append(FeedHealth("LATE", age, wrong))
     silence = feed_age(snapshot, "documents", name)
     if cell.get("cycler") and silence is not None and silence > Limits.of(snapshot).cycler_s:
         told.append(FeedHealth("LATE", age, f"the cycler is silent for {duration(silence)}"))
     return min(told, key=lambda health: URGENCY.index(health.state))
+
+
+def _unused_readings(snapshot: Snapshot) -> str | None:
+    """Why documents come and no reading of them can be used; None if some can."""
+    state = snapshot.state or {}
+    feed = state.get("feeds", {}).get("documents", {})
+    if feed.get("readings") == 0 and feed.get("bad"):
+        kinds = ", ".join(f"{count} × {kind}" for kind, count in feed["bad"].items())
+        return f"documents come, but no readings ({kinds}): see the events"
+    cells = state.get("cells", {})
+    wrong = [f"cell {name}: {text}" for name, cell in cells.items() if (text := _wrong_times(cell))]
+    return "; ".join(wrong) or None
+
+
+def _wrong_times(cell: Mapping[str, Any]) -> str:
+    """What an alarm says of the readings of a cell that cannot be used as they are, or ""."""
+    lasting = (cell.get("watch") or {}).get("conditions", ())
+    return next((text for name, text in WRONG_READINGS.items() if name in lasting), "")
 
 
 def feed_age(snapshot: Snapshot, feed: str, cell: str) -> float | None:

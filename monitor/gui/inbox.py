@@ -123,7 +123,8 @@ class Inbox:
         if size is not None:
             self._taken.append((now, float(size)))
         for name, feed in header.get("feeds", {}).items():
-            count = int(feed.get("messages") or 0)
+            # documents of other runs come and go; a feed of readings lives by its readings
+            count = int(feed.get("readings") or feed.get("messages") or 0)
             last = feed.get("last_time")
             age = header["time"] - last if last and count else 0.0
             self._note(name, count, now, age)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,14 @@ from monitor.recording import layout, room
 from monitor.recording.logs import append_readings
 from monitor.recording.master import Master
 from monitor.recording.scan_file import ScanFile
-from monitor.records import CyclerReading, ScanKey, ScanResult, ScanStart, SliceFrame
+from monitor.records import (
+    CyclerPoint,
+    CyclerReading,
+    ScanKey,
+    ScanResult,
+    ScanStart,
+    SliceFrame,
+)
 
 MAX_OPEN_SCANS = 8
 MASTER_EVERY_S = 5.0
@@ -33,7 +41,8 @@ class CellFiles:
     waiting: dict[ScanKey, ScanFile] = field(default_factory=dict)
     done: dict[ScanKey, str] = field(default_factory=dict)
     readings: list[CyclerReading] = field(default_factory=list)
-    last_time: float = float("-inf")
+    written_until: float = -math.inf
+    rewrite_from: float = math.inf
     master_due: bool = False
     master_at: float = float("-inf")
 
@@ -119,16 +128,20 @@ class CellFiles:
         self._master.write()
         self.master_due, self.master_at = False, time.monotonic()
 
-    def read(self, reading: CyclerReading) -> None:
-        """Keeps a reading until it is written; one that goes back in time is in the journal
-        only."""
-        if reading.time > self.last_time and len(self.readings) < MAX_READINGS_WAITING:
-            self.last_time = reading.time
-            self.readings.append(reading)
+    def read(self, point: CyclerPoint) -> None:
+        """Keeps a reading until it is written; those that it replaces go."""
+        since = point.replaces_from
+        if self.written_until >= since:
+            self.rewrite_from = min(self.rewrite_from, since)
+        while self.readings and self.readings[-1].time >= since:
+            self.readings.pop()
+        if len(self.readings) < MAX_READINGS_WAITING:
+            self.readings.append(point.measured or point.reading)
 
     def write_readings(self) -> None:
         """Those that were kept. Raises OSError."""
-        append_readings(self.folder / layout.CYCLER_FILE, self.readings)
+        append_readings(self.folder / layout.CYCLER_FILE, self.readings, self.rewrite_from)
+        self.written_until, self.rewrite_from = self.readings[-1].time, math.inf
         self.readings.clear()
 
     def _free_path(self, number: int) -> Path:

@@ -23,6 +23,7 @@ from monitor.recording.checksums import NAME, with_crc
 from monitor.records import (
     Acknowledgement,
     BadInput,
+    CyclerClock,
     CyclerDocument,
     FeedQuiet,
     FeedSilence,
@@ -61,6 +62,7 @@ NAMES: dict[str, type[Any]] = {
     "acknowledgement": Acknowledgement,
     "quiet": FeedQuiet,
     "silence": FeedSilence,
+    "clock": CyclerClock,
     "trouble": RecordingTrouble,
 }
 READERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in NAMES.items()}

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.cycler import Documents
-from monitor.errors import BadMessage, RecordingError
+from monitor.core.cycler import MeasuredReadings
+from monitor.errors import RecordingError
 from monitor.recording import layout, read
 from monitor.recording.cell_files import CellFiles
 from monitor.recording.journal import NUMBER, JournalWriter, entry_of, slice_header
@@ -81,7 +81,7 @@ class ExperimentWriter:
         self._waiting: deque[ScanResult] = deque()
         self._events = EventWriter()
         self._settings = settings
-        self._documents = Documents(settings)
+        self._readings = MeasuredReadings(settings)
         self._journal = JournalWriter(folder / layout.JOURNAL_FILE)
         keep = settings.experiment.record_slices
         self._cells = {cell.name: CellFiles(folder / cell.name, keep) for cell in settings.cells}
@@ -250,13 +250,9 @@ class ExperimentWriter:
     # --- cycler -----------------------------------------------------------------------------------
 
     def _read(self, document: CyclerDocument) -> None:
-        """Keeps the readings in a document; those that go back in time are in the journal only."""
-        try:
-            readings = self._documents.readings(document)
-        except BadMessage:
-            return
-        for reading in readings:
-            self._cells[reading.cell].read(reading)
+        """Keeps the readings in a document; those that are not used are in the journal only."""
+        for point in self._readings.points(document):
+            self._cells[point.reading.cell].read(point)
 
 
 def _told(request: ScanRequest, outputs: Sequence[Output]) -> bool:

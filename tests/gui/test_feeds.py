@@ -27,6 +27,11 @@ def snapshot(cells, ages, *, linked=True, mode="live", messages=5):
     return Snapshot(linked=linked, silent_s=77.0, state=state, feed_ages_s=ages)
 
 
+def warned(about, *conditions):
+    """The same cell with alarms that last."""
+    return about | {"watch": {"conditions": list(conditions)}}
+
+
 SITUATIONS = {
     "slices come": (cell(running=RUNNING), {"slices A": 2.0}, "LIVE", 2.0, "scan 7"),
     "just begun": (cell(running=RUNNING), {}, "LIVE", None, "scan 7"),
@@ -44,6 +49,11 @@ SITUATIONS = {
                            90.0, "running scan"),
     "cycler before scan": (cell(running=RUNNING), {"slices A": 1.0, "documents A": 99.0}, "LATE",
                            1.0, "cycler"),
+    "all readings refused": (warned(cell(left=900), "readings_refused"),
+                             {"slices A": 5.0, "documents A": 300.0}, "LATE", 5.0, "not used"),
+    "clock ahead": (warned(cell(running=RUNNING), "clock_ahead"), {"slices A": 1.0}, "LATE", 1.0,
+                    "clock is ahead"),
+    "another alarm": (warned(cell(running=RUNNING), "noise"), {"slices A": 1.0}, "LIVE", 1.0, ""),
     "readings only": (cell(scans=()), {"documents A": 1.0}, "IDLE", None, "no scan yet"),
     "nothing yet": (cell(scans=(), cycler=False), {"slices": 1.0}, "IDLE", None, "nothing"),
     "feed stands in": (cell(running=RUNNING), {"slices": 30.0}, "LATE", 30.0, "silent"),
@@ -130,3 +140,16 @@ def test_a_cell_without_a_clock_has_no_countdown():
     assert feeds.time_left(cell(left=60)) == 60.0
     assert feeds.time_left(cell(left=60, cycler=False)) is None
     assert feeds.time_left(cell()) is None
+
+
+def test_a_feed_whose_readings_cannot_be_used_is_not_called_live():
+    shown = snapshot({"A": cell()}, {"documents": 1.0})
+    feed = shown.state["feeds"]["documents"]
+    feed |= {"readings": 0, "bad": {"unknown_run": 10}}
+    health = feeds.documents_health(shown)
+    assert health.state == "LATE" and "10 × unknown_run" in health.why
+    feed |= {"readings": 50}
+    assert feeds.documents_health(shown).state == "LIVE"
+    refused = snapshot({"A": warned(cell(), "readings_refused"), "B": cell()}, {"documents": 1.0})
+    assert feeds.documents_health(refused).state == "LATE"
+    assert "cell A" in feeds.documents_health(refused).why
