@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from monitor.core.cell import Cell
+from monitor.core.connections import Connections
 from monitor.core.cycler import Documents
 from monitor.core.desk import Desk
 from monitor.core.intake import Intake
@@ -20,6 +21,7 @@ from monitor.errors import BadMessage
 from monitor.records import (
     Acknowledgement,
     BadInput,
+    ConnectionChange,
     CyclerDocument,
     CyclerPoint,
     CyclerReading,
@@ -53,6 +55,7 @@ class Session:
         self._cells = {cell.name: Cell(cell, settings) for cell in settings.cells}
         self._documents = Documents(settings)
         self._desk = Desk(settings)
+        self._connections = Connections()
         self._out = Outputs(self._desk.alarms)
         self.slices = Intake(self._cells, settings.feeds, self._desk, self._out, running)
         self._counts: Counter[str] = Counter()
@@ -82,6 +85,8 @@ class Session:
                     self._silence(record)
                 case RecordingTrouble():
                     self._out.news(self._desk.recording(record))
+                case ConnectionChange():
+                    self._out.news(self._connections.take(record))
                 case BadInput():
                     self._out.refuse(record.feed, BadMessage(record.kind, record.text))
         except BadMessage as error:
@@ -157,6 +162,11 @@ class Session:
     def recording_fails(self) -> bool:
         """Whether the disk refuses what is to be recorded, as far as was told."""
         return self._desk.recording_fails
+
+    @property
+    def lost_connections(self) -> tuple[ConnectionChange, ...]:
+        """Connections that are lost, as far as was told."""
+        return self._connections.lost
 
     @property
     def unserved(self) -> list[ScanRequest]:

@@ -98,6 +98,7 @@ class Resender:
         told, self._told = self._told, []
         yield from (Received("slices", None, one) for one in told)
         for endpoint in list(self._endpoints.values()):
+            yield from (Received("connections", None, one) for one in endpoint.changes())
             for frames in endpoint.answers(self._clock):
                 received = self._received(endpoint, frames)
                 if received is not None:
@@ -247,4 +248,6 @@ class Resender:
 
     def _open(self, address: str) -> Endpoint:
         self._context = self._context or zmq.Context()
-        return Endpoint(self._context, self._gate, address, largest_message(self._limits))
+        longest = largest_message(self._limits)
+        limit = f"{longest / 1e6:.0f} MB (feeds.max_slice_Mpx is {self._settings.max_slice_Mpx:g})"
+        return Endpoint(self._context, self._gate, address, longest, limit)

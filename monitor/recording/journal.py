@@ -23,6 +23,7 @@ from monitor.recording.checksums import NAME, with_crc
 from monitor.records import (
     Acknowledgement,
     BadInput,
+    ConnectionChange,
     CyclerDocument,
     FeedQuiet,
     FeedSilence,
@@ -60,6 +61,7 @@ NAMES: dict[str, type[Any]] = {
     "quiet": FeedQuiet,
     "silence": FeedSilence,
     "trouble": RecordingTrouble,
+    "connection": ConnectionChange,
 }
 READERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in NAMES.items()}
 
