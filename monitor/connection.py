@@ -114,7 +114,8 @@ class Connection:
         return self._changes(now)
 
     def was_cut(self) -> bool:
-        """Whether the connection has ended since this was last asked, for whatever reason."""
+        """Whether the connection has ended since this was last asked, for whatever reason. Not to
+        be asked of one that was closed."""
         self._hear(self._clock())
         cut, self._was_cut = self._was_cut, False
         return cut

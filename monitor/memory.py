@@ -11,11 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
+UNKNOWN_BYTES = 16 * 2**30
+"""Taken to be there if the system does not say."""
 
 
 def machine_bytes() -> int:
     """Memory that this process may use: the machine's, or what its container or service is limited
     to (cgroup v2), if that is less."""
+    if not hasattr(os, "sysconf"):
+        return UNKNOWN_BYTES
     known = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *_limits_of_groups()]
     return min(known)
 

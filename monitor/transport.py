@@ -4,15 +4,17 @@ at an address. Nothing here needs a ZeroMQ socket."""
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import re
 import socket
 import struct
 import sys
-import termios
 import threading
 from dataclasses import dataclass
+
+if sys.platform.startswith("linux"):
+    import fcntl
+    import termios
 
 PROBE_S = 2.0
 GREETING_BYTES, MOST_BYTES = 64, 1024

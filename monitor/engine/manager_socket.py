@@ -39,8 +39,8 @@ class ManagerSocket:
         self._clock = clock
         self._tag = 0
         self._asked_at = 0.0
-        self._connection: Connection | None = None
         socket = _socket(address, public_key)
+        self._socket: zmq.Socket[bytes] | None = socket
         try:
             self._connection = Connection(socket, "requests.control", address)
         except zmq.ZMQError as error:
@@ -58,10 +58,10 @@ class ManagerSocket:
         self._tag += 1
         self._asked_at = self._clock()
         question = json.dumps({"method": method, "params": dict(params)}).encode()
-        if self._connection is None or self._was_cut():
+        if self._socket is None or self._connection.was_cut():
             raise NoAnswer
         try:
-            self._connection.socket.send_multipart([b"%d" % self._tag, b"", question], zmq.DONTWAIT)
+            self._socket.send_multipart([b"%d" % self._tag, b"", question], zmq.DONTWAIT)
         except zmq.Again:
             raise NoAnswer from None
 
@@ -70,31 +70,26 @@ class ManagerSocket:
 
         Raises NoAnswer once it is late, BadMessage where it is not what a manager says.
         """
-        for _ in range(ANSWERS_AT_ONCE if self._connection is not None else 0):
+        for _ in range(ANSWERS_AT_ONCE if self._socket is not None else 0):
             try:
-                frames = self._connection.socket.recv_multipart(  # type: ignore[union-attr]
-                    zmq.DONTWAIT
-                )
+                frames = self._socket.recv_multipart(zmq.DONTWAIT)  # type: ignore[union-attr]
             except zmq.Again:
                 break
             if frames[0] == b"%d" % self._tag:
                 return _decoded(frames[-1])
-        if self._was_cut() or self._clock() - self._asked_at > ANSWER_S:
+        if self._connection.was_cut() or self._clock() - self._asked_at > ANSWER_S:
             raise NoAnswer
         return None
 
     def close(self) -> None:
         """A second call does nothing."""
-        if self._connection is not None:
+        if self._socket is not None:
             self._connection.close()
-            self._connection = None
+            self._socket = None
 
     def changes(self) -> list[ConnectionChange]:
         """What has become of the connection; it is looked after here."""
-        return [] if self._connection is None else self._connection.look()
-
-    def _was_cut(self) -> bool:
-        return self._connection is not None and self._connection.was_cut()
+        return [] if self._socket is None else self._connection.look()
 
 
 def _decoded(frame: bytes) -> dict[str, Any]:
