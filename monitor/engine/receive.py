@@ -23,11 +23,13 @@ from monitor.wire.stins import Frame
 
 Feed = Literal["slices", "documents"]
 FEEDS: tuple[Feed, ...] = ("documents", "slices")
-READ_AT_ONCE = 64
+READ_AT_ONCE, SIZE_AT_ONCE = 64, 2**22
 POLL_MS, FULL_POLL_MS = 50, 5
 MESSAGE_BYTES = 256
 """About what a message takes beside its frames."""
 MAX_CHANGES = 1000
+Message = tuple[int, list[Frame]]
+"""Its size in bytes, and its frames."""
 
 
 @dataclass(slots=True)
@@ -36,22 +38,32 @@ class _Queue:
 
     limit: int
     most: int | None = None
-    messages: deque[list[Frame]] = field(default_factory=deque)
+    messages: deque[Message] = field(default_factory=deque)
     waiting: int = 0
 
     @property
     def is_full(self) -> bool:
-        too_many = self.most is not None and len(self.messages) >= self.most
-        return self.waiting >= self.limit or too_many
+        return self.waiting >= self.limit or self.room <= 0
 
-    def put(self, frames: list[Frame]) -> None:
-        self.messages.append(frames)
-        self.waiting += size_of(frames)
+    @property
+    def room(self) -> int:
+        """Messages that may be added."""
+        return READ_AT_ONCE if self.most is None else self.most - len(self.messages)
 
-    def get(self) -> list[Frame]:
-        frames = self.messages.popleft()
-        self.waiting -= size_of(frames)
-        return frames
+    def put(self, messages: list[Message]) -> None:
+        self.messages += messages
+        self.waiting += sum(size for size, _ in messages)
+
+    def get(self) -> list[list[Frame]]:
+        """The oldest ones, some at once: they are not counted any more."""
+        found: list[list[Frame]] = []
+        taken = 0
+        while self.messages and len(found) < READ_AT_ONCE and taken < SIZE_AT_ONCE:
+            size, frames = self.messages.popleft()
+            taken += size
+            found.append(frames)
+        self.waiting -= taken
+        return found
 
 
 class Receiver:
@@ -69,6 +81,7 @@ class Receiver:
         self._queues["slices"].most = most
         self._sockets: dict[Feed, list[zmq.Socket[bytes]]] = {feed: [] for feed in FEEDS}
         self._connections: list[Connection | Accepted] = []
+        self._pollers: dict[tuple[Feed, ...], zmq.Poller] = {}
         self._changes: deque[ConnectionChange] = deque(maxlen=MAX_CHANGES)
         self._arrived = threading.Condition()
         self._stop = threading.Event()
@@ -90,23 +103,22 @@ class Receiver:
     def wait(self, timeout_ms: int) -> None:
         """Returns once something has arrived, or after `timeout_ms`. Raises what ended the thread:
         an error of our own."""
-        with self._arrived:
-            self._arrived.wait_for(lambda: self._has_any or self._failure, timeout_ms / 1000.0)
+        if not self._has_any:
+            with self._arrived:
+                self._arrived.wait_for(lambda: self._has_any or self._failure, timeout_ms / 1000.0)
         if self._failure is not None:
             raise RuntimeError("the receiving thread ended") from self._failure
 
-    def next(self, feed: Feed) -> list[Frame] | None:
-        """The oldest message of a feed that waits; None if there is none."""
+    def next(self, feed: Feed) -> list[list[Frame]]:
+        """The oldest messages of a feed that wait: some of them."""
+        if not self._queues[feed].messages:
+            return []
         with self._arrived:
-            queue = self._queues[feed]
-            return queue.get() if queue.messages else None
+            return self._queues[feed].get()
 
     def changes(self) -> list[ConnectionChange]:
         """What has become of the connections since this was last asked."""
-        with self._arrived:
-            found = list(self._changes)
-            self._changes.clear()
-        return found
+        return [self._changes.popleft() for _ in range(len(self._changes))]
 
     @property
     def waiting_bytes(self) -> dict[str, int]:
@@ -138,29 +150,37 @@ class Receiver:
 
     def _read(self) -> None:
         """What has arrived of the feeds whose queues have room."""
-        open_feeds = [feed for feed in FEEDS if not self._queues[feed].is_full]
-        poller = zmq.Poller()
-        for feed in open_feeds:
-            for socket in self._sockets[feed]:
-                poller.register(socket, zmq.POLLIN)
+        open_feeds = tuple(feed for feed in FEEDS if not self._queues[feed].is_full)
+        poller = self._poller(open_feeds)
         ready = dict(poller.poll(POLL_MS if len(open_feeds) == len(FEEDS) else FULL_POLL_MS))
         for feed in open_feeds:
             for socket in self._sockets[feed]:
                 if socket in ready:
                     self._drain(feed, socket)
 
+    def _poller(self, feeds: tuple[Feed, ...]) -> zmq.Poller:
+        if feeds not in self._pollers:
+            poller = self._pollers[feeds] = zmq.Poller()
+            for socket in (socket for feed in feeds for socket in self._sockets[feed]):
+                poller.register(socket, zmq.POLLIN)
+        return self._pollers[feeds]
+
     def _drain(self, feed: Feed, socket: zmq.Socket[bytes]) -> None:
-        queue = self._queues[feed]
-        for _ in range(READ_AT_ONCE):
-            if queue.is_full:
-                return
+        """Some messages at once, as long as there is room for them."""
+        queue, size = self._queues[feed], 0
+        found: list[Message] = []
+        most = min(READ_AT_ONCE, queue.room)
+        while len(found) < most and size < SIZE_AT_ONCE:
             try:
                 parts = socket.recv_multipart(zmq.DONTWAIT, copy=False)
             except zmq.Again:
-                return
+                break
             frames: list[Frame] = [part.buffer for part in parts]
+            found.append((size_of(frames), frames))
+            size += found[-1][0]
+        if found:
             with self._arrived:
-                queue.put(frames)
+                queue.put(found)
                 self._arrived.notify()
 
     def _look(self) -> None:

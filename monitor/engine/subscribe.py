@@ -18,7 +18,6 @@ from monitor.wire import documents, slices, stins
 from monitor.wire.limits import Limits, limits_of
 from monitor.wire.stins import Frame
 
-AT_ONCE = 64
 LARGEST_PIXEL_BYTES = 4
 SHARE_IN_SOCKETS, SHARE_OF_DOCUMENTS = 0.25, 0.25
 MOST_IN_SOCKET = 64
@@ -107,10 +106,7 @@ class LiveFeeds:
         for change in self._receiver.changes():
             yield Received("connections", None, change)
         for feed in FEEDS:
-            for _ in range(AT_ONCE):
-                frames = self._receiver.next(feed)
-                if frames is None:
-                    break
+            for frames in self._receiver.next(feed):
                 yield self._decoded(feed, frames)
 
     @property
