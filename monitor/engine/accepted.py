@@ -57,6 +57,11 @@ class Accepted:
         self._hung_up = 0
         self.events = monitored(socket, EVENTS)
 
+    @property
+    def count(self) -> int:
+        """Connections that stand, as far as was looked."""
+        return len(self._peers)
+
     def look(self) -> list[ConnectionChange]:
         """Hangs up where there are too many; returns what has changed. To be called often."""
         now = self._clock()
@@ -64,7 +69,7 @@ class Accepted:
             return []
         self._looked = now
         self._hear()
-        count = len(self._peers)
+        count = self.count
         if self._port is not None and count > self._most:
             self._hang_up(self._port)
             self._crowded_last = now

@@ -171,7 +171,7 @@ def test_the_other_addresses_lose_nothing_meanwhile(context, opened):
 
 
 def test_one_that_sends_them_all_the_time_is_told_of_once(context, opened, monkeypatch):
-    monkeypatch.setattr(module, "GIVEN_UP_S", 0.1)
+    monkeypatch.setattr(module, "LONGEST_CALM_S", 2.0)
     (address,) = free_addresses(1)
     producer = bound(context, zmq.XPUB, address)
     heard = feeds_at(address, opened, **OVERSIZE)
