@@ -25,8 +25,8 @@ SOCKET_TYPE = re.compile(rb"Socket-Type\0\0\0([\x01-\x20])([A-Z]+)")
 NAME = re.compile(rb"[A-Z0-9_-]{0,20}")
 OLD_TYPES = ("PAIR", "PUB", "SUB", "REQ", "REP", "DEALER", "ROUTER", "PULL", "PUSH", "XPUB", "XSUB")
 """As ZMTP 2.0 numbers them (https://rfc.zeromq.org/spec/15)."""
-TCP_INFO_BYTES, LAST_DATA_RECEIVED = 104, 52
-"""Where `tcpi_last_data_recv`, ms, stands in Linux's `struct tcp_info`."""
+TCP_INFO_BYTES, LAST_DATA_RECEIVED, BYTES_RECEIVED = 136, 52, 128
+"""Where `tcpi_last_data_recv`, ms, and `tcpi_bytes_received` stand in Linux's `struct tcp_info`."""
 HOST_PORT = re.compile(r"tcp://(?:\[([^\]]+)\]|([^:;]+)):(\d+)")
 
 
@@ -57,14 +57,15 @@ def silence_s(descriptor: int, port: int) -> float | None:
     return None
 
 
-def silent_at(descriptor: int, own_port: int) -> float:
-    """For how long nothing has arrived on a TCP connection that was accepted at `own_port`, s; 0 if
-    that cannot be known."""
+def traffic_at(descriptor: int, own_port: int) -> tuple[int, float]:
+    """How many bytes have arrived on a TCP connection that was accepted at `own_port`, and for how
+    long none has, s; zeros if that cannot be known."""
     if sys.platform.startswith("linux"):
         with contextlib.suppress(OSError, struct.error), _copy(descriptor) as copy:
             if copy.getsockname()[1] == own_port:
-                return _silence_s(copy)
-    return 0.0
+                info = copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES)
+                return struct.unpack_from("Q", info, BYTES_RECEIVED)[0], _silence_s(copy)
+    return 0, 0.0
 
 
 def _silence_s(link: socket.socket) -> float:

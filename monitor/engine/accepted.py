@@ -16,11 +16,13 @@ from zmq.utils.monitor import parse_monitor_message
 
 from monitor.connection import monitored
 from monitor.records import ConnectionChange
-from monitor.transport import hang_up, peer_of, port_of, silent_at
+from monitor.transport import hang_up, peer_of, port_of, traffic_at
 
 RESERVED, BOUND_SOCKETS, MOST_CLIENTS = 256, 3, 500
 HANDSHAKE_MS = 5_000
 KEPT_SHARE = 0.75
+GREETING_BYTES = 1024
+"""More than ZeroMQ's handshake takes, with keys too."""
 LOOK_S, CALM_S = 0.02, 10.0
 EVENTS = zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
 
@@ -93,10 +95,12 @@ class Accepted:
                     self._peers.pop(descriptor, None)
 
     def _hang_up(self, port: int) -> None:
-        """On those who have said nothing for longest, the oldest of them first."""
-        order = list(self._peers)  # in which they came, and those who came first are silent longest
-        silent = {one: silent_at(one, port) for one in order}
-        order.sort(key=lambda one: -silent[one])
+        """First on those who have said no more than a greeting, then on those who have been silent
+        for longest."""
+        traffic = {one: traffic_at(one, port) for one in self._peers}
+        order = sorted(
+            traffic, key=lambda one: (traffic[one][0] > GREETING_BYTES, -traffic[one][1])
+        )
         for descriptor in order[: len(order) - int(KEPT_SHARE * self._most)]:
             hang_up(descriptor, self._peers.pop(descriptor), port)
             self._hung_up += 1

@@ -61,7 +61,7 @@ def test_too_many_idle_clients_are_hung_up_on_and_told_of_once(crowd, monkeypatc
     told = []
 
     def ask():
-        screen.send(b"x")
+        screen.send(bytes(2000))
         looked(accepted, lambda: router.poll(0), told)
         client, _ = router.recv_multipart()
         router.send_multipart([client, b"y"])
@@ -74,6 +74,7 @@ def test_too_many_idle_clients_are_hung_up_on_and_told_of_once(crowd, monkeypatc
         links.append(connect())
         ask()
     looked(accepted, lambda: sum(map(is_closed, links)) >= 4 * MOST, told)
+    assert accepted.count <= MOST
     looked(accepted, lambda: len(told) == 2, told)
     lost, back = told
     assert (lost.setting, lost.state, lost.reason) == ("results.pull", "lost", "crowded")
