@@ -113,6 +113,15 @@ class Connection:
         self._reopen(now)
         return self._changes(now)
 
+    def dismissed(self) -> list[ConnectionChange]:
+        """To be told before the connection is closed because nobody needs it any more: a loss that
+        was told is over."""
+        loss, self._loss = self._loss, None
+        if loss is None or loss.told is None:
+            return []
+        text = f"{self.setting}: {self.address} is not needed any more"
+        return [self._change("back", loss, text)]
+
     def was_cut(self) -> bool:
         """Whether the connection has ended since this was last asked, for whatever reason. Not to
         be asked of one that was closed."""

@@ -108,6 +108,10 @@ class Endpoint:
         """What has become of the connection; it is looked after here."""
         return self._connection.look()
 
+    def dismissed(self) -> list[ConnectionChange]:
+        """What is told when the service is not asked any more; `close` comes next."""
+        return self._connection.dismissed()
+
     def ended(self, end: ResendEnd) -> None:
         """An answer is complete."""
         for batch in self.batches:

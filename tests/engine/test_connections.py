@@ -419,6 +419,9 @@ def test_a_resend_service_that_answers_too_long_is_asked_again(context, opened):
     until(lambda: told)
     assert (told[0].setting, told[0].reason) == ("feeds.resend", "oversize")
     assert "10 kB (set)" in told[0].text
+    (over,) = endpoint.dismissed()
+    assert (over.state, over.address) == ("back", address)
+    assert endpoint.dismissed() == []
     ask()
 
 
