@@ -141,7 +141,7 @@ def engine(
     """
     with one_line_errors():
         from monitor.engine.gate import Gate
-        from monitor.engine.machine import keep_memory, take_short_turns
+        from monitor.engine.machine import allow_files, keep_memory, take_short_turns
         from monitor.engine.record import Recorder
         from monitor.engine.run import Engine
         from monitor.engine.subscribe import LiveFeeds
@@ -152,6 +152,7 @@ def engine(
 
         settings = settings_file.load(config)
         gate = Gate(settings.security)
+        allow_files()
         keep_memory(settings.feeds.ready_memory_MB)
         take_short_turns()
         with stop_on_signal() as stop:

@@ -26,6 +26,7 @@ for a stated time; on readings that are still missing; the readings begin after 
 none."""
 SETTLED_CHARGE = ("final", "unknown")
 """Readings to come cannot change these."""
+LossReason = Literal["oversize", "stranger", "key", "silent", "crowded"]
 PLANNED: tuple[Reason, ...] = ("reference", "periodic")
 """Why scans on schedule are made."""
 FINAL_REPLIES: tuple[ReplyStatus, ...] = ("refused", "done", "failed")
@@ -293,6 +294,27 @@ class RecordingTrouble:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectionChange:
+    """A connection of the engine is lost for a reason that does not pass by itself, or is back.
+
+    `setting` names it (feeds.slices, requests.endpoint, results.pull …). `reason`: "oversize": a
+    message longer than the limit; "stranger": another kind of socket, or none, answers at the
+    address; "key": a CURVE key is refused; "silent": nothing arrives, not even an answer to a
+    heartbeat; "crowded": too many clients at a bound address. `since`: when it was lost, UTC s by
+    this machine's clock; `times`: how often it was lost until it is back; `text`: what happened,
+    and what to do.
+    """
+
+    setting: str
+    address: str
+    state: Literal["lost", "back"]
+    reason: LossReason
+    text: str
+    since: float
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorRequest:
     """An operator asks for an extra scan of a cell, or answers what was suggested (its id). `why`:
     in the operator's words; `by`: who. `time`, here and in the other orders: newest time that the
@@ -442,6 +464,7 @@ Record = (
     | FeedSilence
     | CyclerClock
     | RecordingTrouble
+    | ConnectionChange
     | BadInput
 )
 """What goes into a session."""

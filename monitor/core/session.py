@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from monitor.core.cell import Cell
+from monitor.core.connections import Connections
 from monitor.core.desk import Desk
 from monitor.core.documents import Documents
 from monitor.core.intake import Intake
@@ -21,6 +22,7 @@ from monitor.errors import BadMessage
 from monitor.records import (
     Acknowledgement,
     BadInput,
+    ConnectionChange,
     CyclerClock,
     CyclerDocument,
     CyclerPoint,
@@ -61,6 +63,7 @@ class Session:
         self._cells = {cell.name: Cell(cell, settings) for cell in settings.cells}
         self._documents = Documents(settings)
         self._desk = Desk(settings, identity)
+        self._connections = Connections()
         self._out = Outputs(self._desk.alarms)
         self.slices = Intake(self._cells, settings.feeds, self._desk, self._out, running)
         self._counts: Counter[str] = Counter()
@@ -98,6 +101,8 @@ class Session:
                     self._clock(record)
                 case RecordingTrouble():
                     self._out.news(self._desk.recording(record))
+                case ConnectionChange():
+                    self._out.news(self._connections.take(record))
                 case BadInput():
                     self._out.refuse(record.feed, BadMessage(record.kind, record.text))
         except BadMessage as error:
@@ -183,6 +188,11 @@ class Session:
     def recording_fails(self) -> bool:
         """Whether the disk refuses what is to be recorded, as far as was told."""
         return self._desk.recording_fails
+
+    @property
+    def lost_connections(self) -> tuple[ConnectionChange, ...]:
+        """Connections that are lost, as far as was told."""
+        return self._connections.lost
 
     @property
     def unserved(self) -> list[ScanRequest]:

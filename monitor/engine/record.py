@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from monitor import memory
 from monitor.errors import RecordingError
-from monitor.recording import room
+from monitor.recording import descriptors, room
 from monitor.recording.again import ResumedWriter
 from monitor.recording.create import create_experiment
 from monitor.recording.read import open_experiment
@@ -36,6 +36,8 @@ from monitor.records import (
 from monitor.settings import Settings
 
 QUEUE_BYTES = 2 * 2**30
+"""At most; an eighth of the memory, if that is less."""
+SHARE_FOR_QUEUE = 8
 FLUSH_S = 1.0
 ANSWER_S = 5.0
 AT_ONCE, GATHER_S = 8, 0.01
@@ -54,7 +56,7 @@ class Recorder:
         settings: Settings,
         out_dir: Path | None = None,
         *,
-        queue_bytes: int = QUEUE_BYTES,
+        queue_bytes: int | None = None,
         go_on: Path | None = None,
         identity: str = "",
     ) -> None:
@@ -74,7 +76,8 @@ class Recorder:
         self._writer = kind(settings, self.folder)
         second = settings.experiment.second_dir
         self._second = SecondRecording(settings, Path(second), self.identity) if second else None
-        self._limit = queue_bytes
+        share = memory.machine_bytes() // SHARE_FOR_QUEUE
+        self._limit = queue_bytes or min(QUEUE_BYTES, share)
         self._change = threading.Condition()
         self._messages: deque[Message] = deque()
         self._asked: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
@@ -281,14 +284,13 @@ class Recorder:
     def _note(self, errors: list[OSError]) -> None:
         if not errors:
             return
-        why = errors[-1].strerror or str(errors[-1]).splitlines()[0]
+        why, todo = _cause(errors[-1])
         lacking = self._lacking
         with self._change:
             self._counts["failures"] += len(errors)
             self._alarm = (
                 f"recording to {self.folder} fails ({why}): {lacking.total()} slices are not "
-                f"recorded so far{self._elsewhere}; free some space or mend the disk, recording "
-                "goes on trying"
+                f"recorded so far{self._elsewhere}; {todo}, recording goes on trying"
             )
             if not self._failing:
                 self._troubles.append(RecordingTrouble(True, lacking.total(), self._alarm))
@@ -322,3 +324,12 @@ class Recorder:
         if second.problem:
             return f" (nor in the second folder: {second.problem})"
         return f" (they are in {second.folder})"
+
+
+def _cause(error: OSError) -> tuple[str, str]:
+    """What the system says of a failure to write, and what to do about it."""
+    if descriptors.are_exhausted(error):
+        return "too many open files", (
+            "end what holds connections to the engine open (ss -tnp), or raise `ulimit -n`"
+        )
+    return error.strerror or str(error).splitlines()[0], "free some space or mend the disk"

@@ -16,7 +16,7 @@ from monitor.engine.gate import Gate
 from monitor.engine.machine import leave_a_core
 from monitor.engine.publish import Publisher
 from monitor.engine.record import Recorder
-from monitor.engine.request import Requester
+from monitor.engine.request import Answer, Requester
 from monitor.engine.resend import Resender
 from monitor.engine.silence import Silences
 from monitor.engine.subscribe import Received
@@ -24,6 +24,7 @@ from monitor.errors import PitwatchError
 from monitor.records import (
     FINAL_REPLIES,
     BadInput,
+    ConnectionChange,
     CyclerDocument,
     CyclerPoint,
     Event,
@@ -130,6 +131,9 @@ class Engine:
         if self._session.recording_fails:  # as when the engine was killed
             over = RecordingTrouble(False, 0, "a new engine goes on with the recording")
             self._handle(Received("recording", None, over))
+        for lost in self._session.lost_connections:
+            text = f"{lost.setting}: {lost.address} is connected to by a new engine"
+            self._handle(Received("connections", None, replace(lost, state="back", text=text)))
         if self._requester is not None:
             for request in self._session.unserved:
                 self._hand_on(self._requester, request)
@@ -189,7 +193,10 @@ class Engine:
     def _beside(self, requester: Requester) -> None:
         """What comes by other ways than the feeds: replies, the operator's orders, silence."""
         for reply in requester.poll():
-            self._handle(Received("replies", None, self._stamped(reply)))
+            feed = "connections" if isinstance(reply, ConnectionChange) else "replies"
+            self._handle(Received(feed, None, self._stamped(reply)))
+        for crowd in self._publisher.changes():
+            self._handle(Received("connections", None, crowd))
         while self._orders:
             self._handle(Received("operator", None, self._orders.popleft()))
         for trouble in self._recorder.troubles() if self._recorder is not None else ():
@@ -209,9 +216,9 @@ class Engine:
             elif cell in waiting and cell not in busy and silence > feeds.quiet_s:
                 self._handle(Received("slices", None, FeedQuiet(cell=cell)))
 
-    def _stamped(self, reply: ScanReply | BadInput) -> ScanReply | BadInput:
+    def _stamped(self, reply: Answer) -> Answer:
         """A reply, with how long after its cell's last slice the request was taken up."""
-        if isinstance(reply, BadInput) or reply.status in FINAL_REPLIES:
+        if not isinstance(reply, ScanReply) or reply.status in FINAL_REPLIES:
             return reply
         last = self._last_slice.get(self._asked.get(reply.id, ""))
         return reply if last is None else replace(reply, after_s=time.monotonic() - last)

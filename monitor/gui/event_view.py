@@ -22,6 +22,7 @@ COLOURS = {
     "gap": "warn",
     "bad_message": "warn",
     "bad_input": "warn",
+    "connection": "warn",
     "scan_request": "accent",
     "scan_reply": "accent",
     "alarm_ended": "good",
@@ -31,7 +32,15 @@ COLOURS = {
 LEFT_OUT = ("type", "version", "time", "cell", "number", "id", "run", "request", "stream")
 KINDS: dict[str, tuple[str, ...]] = {
     "all": (),
-    "alarms": ("alarm", "alarm_ended", "alarm_acknowledged", "gap", "bad_message", "bad_input"),
+    "alarms": (
+        "alarm",
+        "alarm_ended",
+        "alarm_acknowledged",
+        "connection",
+        "gap",
+        "bad_message",
+        "bad_input",
+    ),
     "decisions": (
         "decision",
         "pit_onset",

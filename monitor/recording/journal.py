@@ -23,6 +23,7 @@ from monitor.recording.checksums import NAME, with_crc
 from monitor.records import (
     Acknowledgement,
     BadInput,
+    ConnectionChange,
     CyclerClock,
     CyclerDocument,
     FeedQuiet,
@@ -64,6 +65,7 @@ NAMES: dict[str, type[Any]] = {
     "silence": FeedSilence,
     "clock": CyclerClock,
     "trouble": RecordingTrouble,
+    "connection": ConnectionChange,
 }
 READERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in NAMES.items()}
 

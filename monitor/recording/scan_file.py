@@ -15,7 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.recording import checksums, layout, room
+from monitor.recording import checksums, descriptors, layout, room
 from monitor.recording.chunks import write_plane
 from monitor.records import (
     LEDGER_RECEIVED,
@@ -185,7 +185,9 @@ class ScanFile:
     def _open(self) -> h5py.File:
         if self._file is None:
             mode = "r+" if self._laid_out else "w"  # it was closed before it was whole
-            file = h5py.File(self.part, mode, libver=layout.HDF5_VERSION, locking=False)
+            file = descriptors.when_free(
+                lambda: h5py.File(self.part, mode, libver=layout.HDF5_VERSION, locking=False)
+            )
             try:
                 if not self._laid_out:
                     lay_out(file, self.start, keep_slices=self._keep_slices)

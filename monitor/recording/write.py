@@ -19,6 +19,7 @@ from monitor.recording.journal import NUMBER, JournalWriter, entry_of, slice_hea
 from monitor.recording.logs import EventWriter
 from monitor.recording.scan_file import ScanFile
 from monitor.records import (
+    ConnectionChange,
     CyclerDocument,
     Event,
     FeedSilence,
@@ -174,8 +175,9 @@ class ExperimentWriter:
             self._read(record)
         entry = entry_of(record, header, frame)
         self._journal.append({"at": message.at, "feed": message.feed, **entry})
-        if isinstance(record, Order | FeedSilence):
-            # what an operator was told is done must outlive a crash; a silence does not come again
+        if isinstance(record, Order | FeedSilence | ConnectionChange):
+            # what an operator was told is done must outlive a crash; a silence, and the loss of a
+            # connection, do not come again
             self._journal.sync()
         if failure is not None:
             raise failure

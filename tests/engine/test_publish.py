@@ -5,6 +5,7 @@ import threading
 
 import numpy as np
 import pytest
+import zmq
 
 from monitor.engine.pages import PER_PAGE
 from monitor.engine.readings import MAX_READINGS, Readings
@@ -325,3 +326,34 @@ def test_a_scan_that_is_kept_is_told_as_it_came():
     found = kept.find("A", 2)
     assert found.start == results[2].start
     assert kept.map(found, "height") is results[2].maps["height"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "kind"),
+    [(b'{"type":"state","tag":"t"}', "state"), (b'{"type":"x"}', "error"), (b"{", "error")],
+)
+def test_a_req_client_gets_an_answer_or_an_error(bench, request_, kind):
+    publisher, screen = bench()
+    asking = screen.context.socket(zmq.REQ)
+    asking.connect(publisher.pull_address)
+    for _ in range(2):
+        asking.send(request_)
+        assert asking.poll(5000)
+        header = json.loads(asking.recv())
+        assert header["type"] == kind
+    if kind == "state":
+        assert header["tag"] == "t"
+    asking.close()
+
+
+def test_a_req_client_gets_arrays_and_what_comes_from_the_disk_too(bench):
+    publisher, screen = bench(stored_map=lambda *_: None)
+    update(publisher, Cell().result(0))
+    asking = screen.context.socket(zmq.REQ)
+    asking.connect(publisher.pull_address)
+    asking.send_json({"type": "map", "cell": "A", "scan": None, "name": "height"})
+    assert asking.poll(5000)
+    header, array = asking.recv_multipart()
+    assert json.loads(header)["type"] == "map"
+    assert len(array) > 0
+    asking.close()
