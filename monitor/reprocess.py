@@ -25,8 +25,8 @@ from monitor.core.session import Session
 from monitor.errors import RecordingError
 from monitor.recording.create import create_experiment
 from monitor.recording.elsewhere import WriterElsewhere
+from monitor.recording.folder_lock import FolderLock
 from monitor.recording.read import Experiment, Scan, open_experiment
-from monitor.recording.resume import FolderLock
 from monitor.recording.write import Message
 from monitor.records import (
     Acknowledgement,

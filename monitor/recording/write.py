@@ -278,4 +278,8 @@ def attempt(errors: list[OSError], action: Any) -> None:
 
 def as_os_error(error: Exception) -> OSError:
     """As it is, or its words: HDF5 tells of a full disk in several ways."""
-    return error if isinstance(error, OSError) else OSError(repr(error))
+    if isinstance(error, OSError):
+        return error
+    made = OSError(repr(error))
+    made.__cause__ = error
+    return made
