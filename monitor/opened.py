@@ -55,7 +55,9 @@ def run_open(
             if screen is None:
                 stop.wait()
             elif not stop.is_set():
-                screen(publisher.pull_address, publisher.status_address)
+                code = screen(publisher.pull_address, publisher.status_address)
+                if code:
+                    raise PitwatchError(f"the screen ended with code {code}")
         finally:
             publisher.close()
 

@@ -44,10 +44,13 @@ class Failures:
         self._failing: dict[TroublePart, _Failing] = {}
         self._troubles: deque[RecordingTrouble] = deque(maxlen=MAX_TROUBLES)
 
-    def add(self, part: TroublePart, error: BaseException, *, lost: int = 0) -> str:
-        """An error in this part of the engine, that has cost the recording so many slices. Returns
-        what is told of it, in one line."""
-        text = f"an error of pitwatch itself ({in_one_line(error)}): {WHAT_IT_COSTS[part]}"
+    def add(
+        self, part: TroublePart, error: BaseException, *, lost: int = 0, costs: str = ""
+    ) -> str:
+        """An error in this part of the engine, that has cost the recording so many slices; `costs`:
+        what follows, where that is not as usual. Returns what is told of it, in one line."""
+        costs = costs or WHAT_IT_COSTS[part]
+        text = f"an error of pitwatch itself ({in_one_line(error)}): {costs}"
         text += f"; {self.write(part, error)}"
         with self._lock:
             before = self._failing.get(part)

@@ -23,6 +23,7 @@ from monitor.engine.resend import Resender
 from monitor.engine.silence import Silences
 from monitor.engine.subscribe import Received
 from monitor.errors import PitwatchError
+from monitor.recording.journal import writable
 from monitor.records import (
     FINAL_REPLIES,
     BadInput,
@@ -152,7 +153,8 @@ class Engine:
         far as they still take it, and the recording can be gone on with. Returns it in a line."""
         if self._recorder is not None:
             self._recorder.leave_broken()
-        text = self._failures.add("engine", error)
+        costs = "the replay ends" if self._requester is None else ""
+        text = self._failures.add("engine", error, costs=costs)
         try:
             self._handle(Received("recording", None, RecordingTrouble(True, 0, text, "engine")))
         except Exception as another:
@@ -227,7 +229,7 @@ class Engine:
         return reply if last is None else replace(reply, after_s=time.monotonic() - last)
 
     def _handle(self, received: Received) -> None:
-        record = received.record
+        record = writable(received.record)
         if isinstance(record, SliceFrame | ScanStart):
             cell = record.cell if isinstance(record, SliceFrame) else record.key.cell
             if self._settings.cell(cell) is not None:
