@@ -19,6 +19,8 @@ REPLACEMENTS = {
 }  # fmt: skip
 """What stands for a sign that an output cannot show; of other letters with accents, the letter."""
 HANDLER = "pitwatch.readable"
+OF_PYTHON = ("strict", "backslashreplace", "surrogateescape")
+"""What a stream does by itself about such signs; anything else was asked for."""
 
 
 def make_readable() -> None:
@@ -26,7 +28,7 @@ def make_readable() -> None:
     error would end the command otherwise. What it can show stays."""
     codecs.register_error(HANDLER, _replaced)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "backslashreplace"):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors in OF_PYTHON:
             stream.reconfigure(errors=HANDLER)
 
 

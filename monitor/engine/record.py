@@ -273,6 +273,8 @@ class Recorder:
         try:
             self._work()
             self._end()
+        except BaseException as error:  # the thread ends with it: the compute thread hears of that
+            self.failures.write("recorder", error)
         finally:
             with self._change:
                 self._broken = self._broken or not self._closing  # it ended by itself
@@ -309,7 +311,7 @@ class Recorder:
         with self._change:
             self._counts["failures"] += 1
             self._alarm = text
-        if not done:
+        if lost is None and not done:
             time.sleep(min(PAUSE_S * self._errors_in_a_row, LONGEST_PAUSE_S))
         return done
 
