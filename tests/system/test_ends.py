@@ -20,13 +20,17 @@ FAILING = """
 import sys
 sys.path.insert(0, {root!r})
 from monitor.core.session import Session
+from monitor.engine import start
 from monitor.records import SliceFrame
-feed = Session.feed
+feed, warm_up = Session.feed, start.warm_up
 def failing(self, record):
     if isinstance(record, SliceFrame) and (record.scan, record.frame) == (1, 40):
         raise {error}
     return feed(self, record)
-Session.feed = failing
+def warm_up_first():
+    warm_up()
+    Session.feed = failing
+start.warm_up = warm_up_first
 import launch
 sys.exit(launch.run())
 """
