@@ -147,6 +147,7 @@ def reprocess(
     writer = WriterElsewhere(
         settings, folder, lambda key: Scan(files[key]).checksums() if key in files else None
     )
+    is_whole = False
     try:
         for number, (feed, record) in enumerate(_records(experiment)):
             outputs = session.feed(record)
@@ -154,9 +155,10 @@ def reprocess(
             _tell(outputs, say)
             if number % FLUSH_EVERY == 0:
                 _check(folder, writer.flush())
+        is_whole = True
     finally:
         errors = writer.close()
-        lock.release()
+        lock.release(broken=not is_whole or bool(errors))
     _check(folder, errors)
     return folder
 
