@@ -271,6 +271,12 @@ class FeedSilence:
     limit_s: float
 
 
+TroublePart = Literal["recording", "recorder", "serving", "engine", "lock", "stalled"]
+"""What of the engine has a trouble: the disk refuses what is to be recorded; an error of our own in
+the recorder, in what serves screens, or in the engine's own thread; a folder without locks; a disk
+that neither takes nor refuses."""
+
+
 @dataclass(frozen=True, slots=True)
 class CyclerClock:
     """A cell's readings against this machine's clock: at `at` by it, UTC s, the newest reading had
@@ -285,12 +291,14 @@ class CyclerClock:
 
 @dataclass(frozen=True, slots=True)
 class RecordingTrouble:
-    """The disk refuses what is to be recorded (`failing`), or takes it again. `lacking`: slices
-    that the recording lacks since it began to refuse; `text`: why, and what to do."""
+    """A trouble of the engine itself begins (`failing`) or is over: the disk refuses what is to be
+    recorded, or takes it again, or what `part` says. `lacking`: slices that the recording lacks
+    by that; `text`: why, and what to do."""
 
     failing: bool
     lacking: int
     text: str
+    part: TroublePart = "recording"
 
 
 @dataclass(frozen=True, slots=True)

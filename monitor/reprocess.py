@@ -25,9 +25,9 @@ from monitor.core.session import Session
 from monitor.errors import RecordingError
 from monitor.recording.create import create_experiment
 from monitor.recording.elsewhere import WriterElsewhere
+from monitor.recording.folder_lock import FolderLock
 from monitor.recording.journal import number_of
 from monitor.recording.read import Experiment, Scan, open_experiment
-from monitor.recording.resume import FolderLock
 from monitor.recording.write import Message
 from monitor.records import (
     Acknowledgement,
@@ -150,6 +150,7 @@ def reprocess(
     writer = WriterElsewhere(
         settings, folder, lambda key: Scan(files[key]).checksums() if key in files else None
     )
+    is_whole = False
     try:
         for number, (feed, record) in enumerate(_records(experiment)):
             outputs = session.feed(record)
@@ -157,9 +158,10 @@ def reprocess(
             _tell(outputs, say)
             if number % FLUSH_EVERY == 0:
                 _check(folder, writer.flush())
+        is_whole = True
     finally:
         errors = writer.close()
-        lock.release()
+        lock.release(broken=not is_whole or bool(errors))
     _check(folder, errors)
     return folder
 

@@ -27,11 +27,9 @@ from monitor.records import (
     ScanRequest,
     ScanResult,
     ScanStart,
+    TroublePart,
 )
 from monitor.settings import Settings
-
-RECORDING = "recording"
-"""Condition of the alarm that the disk refuses what is to be recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +57,8 @@ class Desk:
         self._book = RequestBook()
         self._asked: Counter[str] = Counter()
         self.alarms = Alarms()
-        self.recording_fails = False
+        self.troubles: dict[TroublePart, None] = {}
+        """Those of the engine itself that last, in their order."""
 
     @property
     def unserved(self) -> list[ScanRequest]:
@@ -129,11 +128,14 @@ class Desk:
     # --- recording ------------------------------------------------------------------------------
 
     def recording(self, trouble: RecordingTrouble) -> list[News]:
-        """The disk refuses what is to be recorded, or takes it again: an alarm of no cell."""
-        if trouble.failing == self.recording_fails:
+        """A trouble of the engine itself begins or is over: an alarm of no cell."""
+        if trouble.failing == (trouble.part in self.troubles):
             return []
-        self.recording_fails = trouble.failing
-        facts = {"condition": RECORDING, "scan": None, "text": trouble.text}
+        if trouble.failing:
+            self.troubles[trouble.part] = None
+        else:
+            del self.troubles[trouble.part]
+        facts = {"condition": trouble.part, "scan": None, "text": trouble.text}
         kind = "alarm" if trouble.failing else "alarm_ended"
         return [Told(kind, "", facts | {"slices_not_recorded": trouble.lacking})]
 

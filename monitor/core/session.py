@@ -44,6 +44,7 @@ from monitor.records import (
     SilenceState,
     SilentFeed,
     SliceFrame,
+    TroublePart,
 )
 from monitor.settings import Settings
 
@@ -185,9 +186,9 @@ class Session:
         return told
 
     @property
-    def recording_fails(self) -> bool:
-        """Whether the disk refuses what is to be recorded, as far as was told."""
-        return self._desk.recording_fails
+    def troubles(self) -> list[TroublePart]:
+        """Which troubles of the engine itself last, as far as was told."""
+        return list(self._desk.troubles)
 
     @property
     def lost_connections(self) -> tuple[ConnectionChange, ...]:

@@ -19,6 +19,7 @@ import zmq
 from monitor.connection import keep_alive
 from monitor.engine.accepted import HANDSHAKE_MS, Accepted, most_clients
 from monitor.engine.answers import Answers, Section, error_reply
+from monitor.engine.failures import Failures
 from monitor.engine.gate import Gate, Role
 from monitor.engine.scans import StoredMap
 from monitor.engine.store import Store
@@ -48,6 +49,8 @@ STATUS_WAITING_PER_SCREEN = 1000
 MAX_SLOW_WAITING = 64
 MAX_CHANGES = 100
 QUESTIONS_WAITING_PER_SCREEN = 64
+PAUSE_S = 0.2
+"""After an error of our own, before the serving goes on."""
 MAX_MESSAGE_BYTES = 2**20
 """What a screen sends beyond this costs it the connection; memory is not taken for it."""
 
@@ -68,8 +71,13 @@ class Publisher:
         stored_map: StoredMap | None,
         mode: str = "live",
         gate: Gate | None = None,
+        on_failure: Callable[[Exception], object] | None = None,
     ) -> None:
-        """`gate`: who may connect; by default as the settings say."""
+        """`gate`: who may connect; by default as the settings say. `on_failure`: is told of each
+        error of our own in the serving threads, which go on."""
+        failures = Failures()
+        self._on_failure = on_failure or (lambda error: failures.add("serving", error))
+        self._beat = time.monotonic()
         self._gate = gate or Gate(settings.security)
         self._store = Store(settings, stored_map, mode, lambda: self._gate.status)
         self._answers = Answers(settings, self._store, section, self._gate, on_operator)
@@ -194,28 +202,35 @@ class Publisher:
         poller.register(self._woken, zmq.POLLIN)
         for accepted in self._accepted:
             poller.register(accepted.events, zmq.POLLIN)
-        beat = time.monotonic()
         try:
             while not self._stop.is_set():
-                ready = dict(poller.poll(max(0, math.ceil((beat - time.monotonic()) * 1000))))
-                if self._woken.fileno() in ready:
-                    self._woken.recv(4096)
-                for accepted in self._accepted:
-                    self._changes += accepted.look()
-                if time.monotonic() >= beat:
-                    beat = time.monotonic() + HEARTBEAT_S
-                    self._store.heartbeat()
-                self._publish()
-                while self._ready:
-                    self._send(*self._ready.popleft())
-                if self._router in ready:
-                    self._answer()
+                try:
+                    self._turn(poller)
+                except Exception as error:
+                    self._on_failure(error)
+                    self._stop.wait(PAUSE_S)
             self._publish()
         finally:
             self._gate.leave(self._context)
             # what was just handed to PUB needs a moment to leave
             self._pub.close(linger=200)
             self._context.destroy(linger=0)
+
+    def _turn(self, poller: zmq.Poller) -> None:
+        """Waits for what is to be done, and does it."""
+        ready = dict(poller.poll(max(0, math.ceil((self._beat - time.monotonic()) * 1000))))
+        if self._woken.fileno() in ready:
+            self._woken.recv(4096)
+        for accepted in self._accepted:
+            self._changes += accepted.look()
+        if time.monotonic() >= self._beat:
+            self._beat = time.monotonic() + HEARTBEAT_S
+            self._store.heartbeat()
+        self._publish()
+        while self._ready:
+            self._send(*self._ready.popleft())
+        if self._router in ready:
+            self._answer()
 
     def _publish(self) -> None:
         while self._store.outbox:
@@ -258,7 +273,12 @@ class Publisher:
         """What needs the disk, in a thread of its own: heartbeats and small answers don't wait."""
         while (asked := self._slow.get()) is not None:
             envelope, request, role = asked
-            self._ready.append((envelope, self._answers.reply(request, role)))
+            try:
+                reply = self._answers.reply(request, role)
+            except Exception as error:
+                self._on_failure(error)
+                reply = error_reply("an error of pitwatch itself: see its alarms", request.tag)
+            self._ready.append((envelope, reply))
             self._nudge()
 
 

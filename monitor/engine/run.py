@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -12,6 +13,7 @@ from typing import Literal, Protocol
 from monitor.core.session import Session
 from monitor.engine.answers import Section
 from monitor.engine.clocks import Clocks
+from monitor.engine.failures import Failures
 from monitor.engine.gate import Gate
 from monitor.engine.machine import leave_a_core
 from monitor.engine.publish import Publisher
@@ -21,6 +23,7 @@ from monitor.engine.resend import Resender
 from monitor.engine.silence import Silences
 from monitor.engine.subscribe import Received
 from monitor.errors import PitwatchError
+from monitor.recording.journal import writable
 from monitor.records import (
     FINAL_REPLIES,
     BadInput,
@@ -81,6 +84,7 @@ class Engine:
         self._settings = settings
         self._source = source
         self._recorder = recorder
+        self._failures = recorder.failures if recorder is not None else Failures()
         self._on_output = on_output
         self._orders: deque[Order] = deque()
         self._session = Session(settings, identity=identity)
@@ -93,6 +97,7 @@ class Engine:
             stored_map=recorder.stored_map if recorder else None,
             mode=mode,
             gate=gate,
+            on_failure=lambda error: self._failures.add("serving", error),
         )
         self._silences = Silences(settings.watch, settings.schedule.period_s)
         self._clocks = Clocks() if mode == "live" else None
@@ -128,8 +133,8 @@ class Engine:
         self._last_slice = {cell.name: now for cell in self._settings.cells}
         for feed, cell, state in self._session.silences:
             self._silences.go_on(feed, cell, state, now)
-        if self._session.recording_fails:  # as when the engine was killed
-            over = RecordingTrouble(False, 0, "a new engine goes on with the recording")
+        for part in self._session.troubles:  # as when the engine was killed
+            over = RecordingTrouble(False, 0, "a new engine goes on with the recording", part)
             self._handle(Received("recording", None, over))
         for lost in self._session.lost_connections:
             text = f"{lost.setting}: {lost.address} is connected to by a new engine"
@@ -139,7 +144,8 @@ class Engine:
                 self._hand_on(self._requester, request)
 
     def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set. No message, however bad, ends it."""
+        """Work until `stop` is set. No message, however bad, ends it; an error of our own does:
+        then call `fail` before `close`."""
         leave_a_core()
         while not stop.is_set():
             for received in self._source.take(ASKING_MS if self._is_asking else POLL_MS):
@@ -151,17 +157,30 @@ class Engine:
                 self._beside(self._requester)
             self._show(())
 
-    def close(self) -> None:
-        """Let everything under way be written and sent, then free files and addresses."""
-        self._source.close()
+    def fail(self, error: BaseException) -> str:
+        """An error of our own ends the engine: it is logged whole, told to screens and recording as
+        far as they still take it, and the recording can be gone on with. Returns it in a line."""
         if self._recorder is not None:
-            self._recorder.close()
-        self._show((), force=True)
-        self._publisher.close()
-        if self._requester is not None:
-            self._requester.close()
-        if self._resender is not None:
-            self._resender.close()
+            self._recorder.leave_broken()
+        costs = "the replay ends" if self._requester is None else ""
+        text = self._failures.add("engine", error, costs=costs)
+        try:
+            self._handle(Received("recording", None, RecordingTrouble(True, 0, text, "engine")))
+        except Exception as another:
+            self._failures.write("engine", another)
+        return text
+
+    def close(self) -> None:
+        """Let everything under way be written and sent, then free files and addresses. What one of
+        them raises does not keep the others from being closed."""
+        with contextlib.ExitStack() as stack:
+            for last in (self._resender, self._requester, self._publisher):
+                if last is not None:
+                    stack.callback(last.close)
+            stack.callback(self._show, (), force=True)
+            if self._recorder is not None:
+                stack.callback(self._recorder.close)
+            stack.callback(self._source.close)
 
     @property
     def _is_asking(self) -> bool:
@@ -199,7 +218,7 @@ class Engine:
             self._handle(Received("connections", None, crowd))
         while self._orders:
             self._handle(Received("operator", None, self._orders.popleft()))
-        for trouble in self._recorder.troubles() if self._recorder is not None else ():
+        for trouble in (self._recorder or self._failures).troubles():
             self._handle(Received("recording", None, trouble))
         now, session = time.monotonic(), self._session
         for change in self._silences.look(session.slices.unfinished, now, session.overdue):
@@ -224,21 +243,23 @@ class Engine:
         return reply if last is None else replace(reply, after_s=time.monotonic() - last)
 
     def _handle(self, received: Received) -> None:
-        record = self._session.named(received.record)
+        record = writable(self._session.named(received.record))
         if isinstance(record, SliceFrame | ScanStart):
             cell = record.cell if isinstance(record, SliceFrame) else record.key.cell
             if self._settings.cell(cell) is not None:
                 self._last_slice[cell] = time.monotonic()
                 self._silences.heard("slices", cell, time.monotonic())
         outputs = self._feed(record)
+        if (
+            self._recorder is not None
+        ):  # first of all: what was taken in is not lost by what follows
+            self._recorder.write(received.feed, received.frames or (), record, outputs)
         for cell in self._session.heard:
             self._silences.heard("documents", cell, time.monotonic())
         if self._clocks is not None:
             for point in self._session.points:
                 reading = point.reading
                 self._clocks.heard(reading.cell, reading.time, time.time(), time.monotonic())
-        if self._recorder is not None:
-            self._recorder.write(received.feed, received.frames or (), record, outputs)
         for output in outputs:
             if self._requester is not None:
                 self._hand_on(self._requester, output)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -46,6 +47,8 @@ MAX_WAITING_BYTES = 2**26
 MAX_LINE_BYTES = 8 * MAX_BYTES
 """Of a document, the longest message; each of its bytes may take six in JSON."""
 MAX_ARRAY_BYTES = MAX_BYTES
+LONE = re.compile("[\ud800-\udfff]")
+"""Halves of a character, that JSON can escape and UTF-8 cannot say."""
 DAMAGED = (
     ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError,
 )  # fmt: skip
@@ -137,6 +140,19 @@ def entry_of(
     return {name: asdict(record)}
 
 
+def writable(record: Record) -> Record:
+    """The record as it can be read from a journal again: what no UTF-8 says in its texts (lone
+    surrogates, as from names of files) is "?"."""
+    if not isinstance(record, tuple(NAMES.values())):
+        return record
+    bad: dict[str, Any] = {
+        name: LONE.sub("?", text)
+        for name, text in asdict(record).items()
+        if isinstance(text, str) and not text.isascii() and LONE.search(text)
+    }
+    return replace(record, **bad) if bad else record
+
+
 def record_of(entry: Mapping[str, Any], limits: Limits = LARGEST) -> Record:
     """The record in a line, except of a slice's `image` message, whose pixels are elsewhere.
 
@@ -151,7 +167,8 @@ def record_of(entry: Mapping[str, Any], limits: Limits = LARGEST) -> Record:
         return CyclerDocument(str(entry["name"]), entry["doc"])
     for name, reader in READERS.items():
         if name in entry:
-            record: Record = reader.validate_json(json.dumps(entry[name]), strict=True)
+            text = json.dumps(entry[name], ensure_ascii=False)
+            record: Record = reader.validate_json(LONE.sub("?", text), strict=True)
             return record
     raise RecordingError(f"journal: line {entry.get('n')} holds no message that is known")
 

@@ -28,6 +28,11 @@ class EventWriter:
         self._waiting: deque[tuple[Path, bytes]] = deque()
         self._bytes = 0
 
+    @property
+    def waits(self) -> bool:
+        """Whether lines wait for the next `flush`."""
+        return bool(self._waiting)
+
     def append(self, path: Path, event: Mapping[str, Any]) -> None:
         """Keeps one line for the next `flush`. Raises OSError where too many wait already; then
         only is it lost."""

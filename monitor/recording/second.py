@@ -14,7 +14,7 @@ from pathlib import Path
 
 from monitor.errors import RecordingError
 from monitor.recording.create import create_experiment
-from monitor.recording.resume import FolderLock
+from monitor.recording.folder_lock import FolderLock
 from monitor.recording.write import ExperimentWriter, Message, as_os_error
 from monitor.records import (
     CyclerDocument,
@@ -69,12 +69,12 @@ class SecondRecording:
     def flush(self) -> list[OSError]:
         return [] if self._writer is None else self._writer.flush()
 
-    def close(self) -> list[OSError]:
-        """Ends it."""
+    def close(self, *, broken: bool = False) -> list[OSError]:
+        """Ends it; `broken`: as the first one, not as it should."""
         if self._writer is None or self._lock is None:
             return []
         errors = self._writer.close()
-        self._lock.release()
+        self._lock.release(broken=broken)
         return errors
 
     def _begin(self) -> list[OSError]:

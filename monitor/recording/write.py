@@ -112,9 +112,13 @@ class ExperimentWriter:
             for scan in cell.open.values():
                 if scan.unflushed:
                     attempt(errors, scan.flush)
-        attempt(errors, self._journal.flush)
-        # after what they follow from: else one that outlives a crash is numbered anew by the next
-        attempt(errors, self._events.flush)
+        if self._events.waits:
+            # after what they follow from, on the disk itself: else one that outlives a crash, or a
+            # loss of power, is numbered anew by the next
+            if attempt(errors, self._journal.sync):
+                attempt(errors, self._events.flush)
+        else:
+            attempt(errors, self._journal.flush)
         self._retry(errors)
         for cell in self._cells.values():
             if cell.readings:
@@ -269,14 +273,20 @@ def _nbytes(result: ScanResult) -> int:
     return sum(values.nbytes for values in result.maps.values())
 
 
-def attempt(errors: list[OSError], action: Any) -> None:
-    """Runs one step of writing; whatever it raises costs that step only."""
+def attempt(errors: list[OSError], action: Any) -> bool:
+    """Runs one step of writing; whatever it raises costs that step only. Whether it succeeded."""
     try:
         action()
     except Exception as error:
         errors.append(as_os_error(error))
+        return False
+    return True
 
 
 def as_os_error(error: Exception) -> OSError:
     """As it is, or its words: HDF5 tells of a full disk in several ways."""
-    return error if isinstance(error, OSError) else OSError(repr(error))
+    if isinstance(error, OSError):
+        return error
+    made = OSError(repr(error))
+    made.__cause__ = error
+    return made

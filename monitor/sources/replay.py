@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain, islice, pairwise
 from typing import Any
 
 import h5py
@@ -26,6 +27,7 @@ ScanName = tuple[str, str, int]
 
 SCAN_FILE = re.compile(r"scan_\d{4,18}\.h5")
 LEAST_BYTES_OF_PIXEL = 64
+MOST_HOLES = 20
 UNUSABLE = (BadMessage, *DAMAGED)
 
 
@@ -92,10 +94,11 @@ def _plan(experiment: Experiment, first: int | None, last: int | None) -> _Plan:
     }
     if not wanted:
         there = sorted({scan[2] for scan in lines})
-        raise RecordingError(
-            f"{experiment.path}: no scan from {first} to {last}; it holds "
-            f"{f'{there[0]} to {there[-1]}' if there else 'no scans'}"
-        )
+        holds = f"{there[0]} to {there[-1]}" if there else "no scans"
+        between = (islice(range(a + 1, b), MOST_HOLES) for a, b in pairwise(there))
+        holes = list(islice(chain.from_iterable(between), MOST_HOLES))
+        holds += f" without {', '.join(map(str, holes))}" if holes else ""
+        raise RecordingError(f"{experiment.path}: no scan from {first} to {last}; it holds {holds}")
     wanted |= set(references.values())
     stop = None if last is None else max(lines[scan] for scan in wanted)
     return _Plan(frozenset(set(lines) - wanted), stop)
