@@ -22,6 +22,9 @@ NUMBERED = re.compile(r"(.*?)(\d+)\.tiff?", re.IGNORECASE)
 PREVIEW = re.compile(r"preview|thumb|projection|mip\b|snapshot|screenshot", re.IGNORECASE)
 DEPTH_AXES = "ZIQ"
 """What tifffile calls the axis of planes: z, or planes of which nothing is said."""
+MISNAMED = {"C": "channels", "T": "times"}
+"""So tifffile calls the planes of an array whose axes nobody named, in ImageJ's and OME's layout."""
+MOST_CHANNELS = 4
 MAX_NAMED = 4
 
 
@@ -40,6 +43,7 @@ def open_tiff(path: Path) -> Planes:
     if previews:
         notes = (*notes, f"{path}: {len(previews)} preview pages are left out")
     with opened(path) as tif:
+        notes += tuple(filter(None, (_check_axes(s, path) for s in tif.series if s.ndim != 2)))
         planes, shape, offset = _order(tif, path, planes, kind)
     dtype = kind.dtype
     if offset is not None:
@@ -120,9 +124,7 @@ def _order(
 ) -> tuple[list[int], tuple[int, int, int], int | None]:
     """Pages in the order z and the volume's shape; for one page that stands for many planes, as
     ImageJ writes beyond 4 GB, where they begin in the file."""
-    many = [series for series in tif.series if len(series.shape) != 2]
-    for series in many:
-        _check_axes(series, path)
+    many = [series for series in tif.series if series.ndim != 2]
     if len(planes) > 1:
         if tif.is_ome:
             planes = _ome_order(tif, path, planes)
@@ -140,15 +142,20 @@ def _order(
     return planes, (nz, ny, nx), offset
 
 
-def _check_axes(series: Any, path: Path) -> None:
+def _check_axes(series: Any, path: Path) -> str:
+    """A line for the operator if planes are taken for slices though they are called otherwise."""
     axes = series.axes
-    if len(axes) != 3 or axes[0] not in DEPTH_AXES or axes[1:] != "YX":
-        names = {"C": "channels", "T": "times", "S": "colours"}
-        odd = ", ".join(f"{a} ({names[a]})" for a in axes if a in names)
-        raise SourceError(
-            f"{path}: holds {series.shape} with the axes {axes}{f', {odd}' if odd else ''}; "
-            "expected one volume (nz, ny, nx) with the axes ZYX: save it so"
-        )
+    if len(axes) == 3 and axes[1:] == "YX" and axes[0] in DEPTH_AXES:
+        return ""
+    if len(axes) == 3 and axes[1:] == "YX" and axes[0] in MISNAMED:
+        count = series.shape[0]
+        if count > MOST_CHANNELS:
+            return f"{path}: its {count} planes are called {MISNAMED[axes[0]]}: taken as slices in z"
+    odd = ", ".join(f"{axis} ({MISNAMED[axis]})" for axis in axes if axis in MISNAMED)
+    raise SourceError(
+        f"{path}: holds {series.shape} with the axes {axes}{f', {odd}' if odd else ''}; expected "
+        "one volume (nz, ny, nx) with the axes ZYX: save it so"
+    )
 
 
 def _ome_order(tif: tifffile.TiffFile, path: Path, planes: list[int]) -> list[int]:
