@@ -181,9 +181,7 @@ def _tell_missing(found: Mapping[str, Column], carry: Carry) -> None:
         )
 
 
-def _continued(
-    raw: Column, carry: Carry
-) -> tuple[Column, NDArray[np.bool_], NDArray[np.bool_]]:
+def _continued(raw: Column, carry: Carry) -> tuple[Column, NDArray[np.bool_], NDArray[np.bool_]]:
     """Times that go on where `time/s` starts again; which readings are kept, and which are the
     first ones of a restart.
 

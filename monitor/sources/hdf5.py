@@ -130,26 +130,33 @@ def _identity(node: Any) -> tuple[str, int]:
 def _link_text(file: h5py.File, name: str) -> str:
     """`/a/b leads to far.h5::/data, which cannot be opened`, of the first link on the way."""
     parts = name.strip("/").split("/")
+    link = None
     for count in range(1, len(parts) + 1):
         part = "/" + "/".join(parts[:count])
         try:
             link = file.get(part, getlink=True)
+            if file[part] is not None:
+                continue
         except UNREADABLE:
+            if isinstance(link, h5py.ExternalLink):
+                return f"{part} leads to {link.filename}::{link.path}, which cannot be opened"
+            if isinstance(link, h5py.SoftLink):
+                return f"{part} leads to {link.path}, which cannot be opened"
             break
-        if isinstance(link, h5py.ExternalLink):
-            return f"{part} leads to {link.filename}::{link.path}, which cannot be opened"
-        if isinstance(link, h5py.SoftLink) and part not in file:
-            return f"{part} leads to {link.path}, which is missing"
     return f"{name} cannot be opened"
 
 
 def _dataset(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
-    node = file[name] if name in file else None
+    try:
+        node = file[name]
+    except UNREADABLE:
+        node = None
     if not isinstance(node, h5py.Dataset):
         why = f" ({_link_text(file, name)})" if node is None else ""
         raise SourceError(f"{path}: has no dataset {name}{why}; check the path behind '::'")
     if node.ndim != 3 or 0 in node.shape:
-        raise SourceError(f"{path}::{name}: shape is {node.shape}, expected (nz, ny, nx)")
+        why = ": are its source files missing?" if node.is_virtual and 0 in node.shape else ""
+        raise SourceError(f"{path}::{name}: shape is {node.shape}, expected (nz, ny, nx){why}")
     return node
 
 
@@ -190,7 +197,11 @@ def _texts(value: Any) -> list[str]:
         value = value.decode("utf-8", "replace")
     if isinstance(value, str):
         return [part for part in re.split(r"[:,\s\[\]]+", value) if part]
-    return [text for part in np.ravel(value) for text in _texts(part if isinstance(part, str | bytes) else "")]
+    return [
+        text
+        for part in np.ravel(value)
+        for text in _texts(part if isinstance(part, str | bytes) else "")
+    ]
 
 
 def _order_note(path: Path, name: str, order: Order) -> tuple[str, ...]:

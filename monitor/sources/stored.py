@@ -46,9 +46,7 @@ def _name(data: h5py.Dataset) -> str:
     return f"{data.file.filename}::{data.name}"
 
 
-def _check_mapped(
-    data: h5py.Dataset, region: Box, above: tuple[tuple[str, str], ...]
-) -> None:
+def _check_mapped(data: h5py.Dataset, region: Box, above: tuple[tuple[str, str], ...]) -> None:
     found = mappings(data)
     for mapping in found:
         if any(_overlap(spans, region) for spans in mapping.target):
@@ -71,9 +69,7 @@ def _overlap(spans: list[list[tuple[int, int]]], region: Box) -> bool:
     )
 
 
-def _check_source(
-    data: h5py.Dataset, mapping: Mapping, above: tuple[tuple[str, str], ...]
-) -> None:
+def _check_source(data: h5py.Dataset, mapping: Mapping, above: tuple[tuple[str, str], ...]) -> None:
     holder = data.file.filename
     if mapping.file == SAME_FILE:
         _check_source_dataset(data, data.file, mapping, above)
@@ -94,7 +90,10 @@ def _check_source_dataset(
     above: tuple[tuple[str, str], ...],
 ) -> None:
     what = f"{_name(data)}: chunk file {file.filename}"
-    source = file[mapping.dataset] if mapping.dataset in file else None
+    try:
+        source = file[mapping.dataset]
+    except (KeyError, OSError, RuntimeError):
+        source = None
     if not isinstance(source, h5py.Dataset):
         raise SourceError(f"{what} has no dataset {mapping.dataset}; {WAIT}")
     bounds = mapping.source
@@ -142,7 +141,8 @@ def _check_chunks(data: h5py.Dataset, region: Box) -> None:
 
     data.id.chunk_iter(note)
     wanted = [
-        slice(low // size, -(-high // size)) for (low, high), size in zip(region, chunks, strict=True)
+        slice(low // size, -(-high // size))
+        for (low, high), size in zip(region, chunks, strict=True)
     ]
     if cut:
         raise SourceError(f"{_name(data)}: is cut short within slice {min(cut)}; copy it again")
@@ -166,10 +166,14 @@ def _check_external(data: h5py.Dataset) -> None:
         part = min(size, left)
         file = Path(prefix) / os.fsdecode(name)
         if not file.is_file() or file.stat().st_size < offset + part:
-            raise SourceError(f"{_name(data)}: its data file {file} is missing or cut short; {WAIT}")
+            raise SourceError(
+                f"{_name(data)}: its data file {file} is missing or cut short; {WAIT}"
+            )
         left -= part
     if left:
-        raise SourceError(f"{_name(data)}: its data files lack {left} of {data.nbytes} bytes; {WAIT}")
+        raise SourceError(
+            f"{_name(data)}: its data files lack {left} of {data.nbytes} bytes; {WAIT}"
+        )
 
 
 def _check_allocated(data: h5py.Dataset) -> None:

@@ -49,9 +49,7 @@ def open_tiff(path: Path) -> Planes:
     if offset is not None:
         dtype = dtype.newbyteorder(tif.byteorder)
         return Planes(shape, dtype, voxel, lambda: _mapped(path, dtype, offset, shape), notes=notes)
-    return Planes(
-        shape, dtype, voxel, lambda: _pages(path, planes), encoded=encoded, notes=notes
-    )
+    return Planes(shape, dtype, voxel, lambda: _pages(path, planes), encoded=encoded, notes=notes)
 
 
 def open_stack(files: list[Path], what: str) -> Planes:
@@ -68,7 +66,9 @@ def open_stack(files: list[Path], what: str) -> Planes:
         with opened(file) as tif:
             planes, now, _ = grey_pages(tif, file)
             if len(planes) != 1:
-                raise SourceError(f"{file}: has {len(planes)} pages; a stack holds one plane a file")
+                raise SourceError(
+                    f"{file}: has {len(planes)} pages; a stack holds one plane a file"
+                )
             encoded = encoded or int(tif.pages[planes[0]].compression) != 1
         kind = kind or now
         if now != kind:
@@ -104,14 +104,14 @@ def _one_stack(files: list[Path], what: str) -> tuple[list[Path], list[Path]]:
         patterns = ", ".join(f"'{prefix}*{files[0].suffix}'" for prefix in sorted(stacks)[:4])
         raise SourceError(f"{what}: holds {len(stacks)} stacks; name one by pattern: {patterns}")
     if not stacks:
-        raise SourceError(
-            f"{what}: {left_out[0].name} has no number; expected name_000000.tiff, …"
-        )
+        raise SourceError(f"{what}: {left_out[0].name} has no number; expected name_000000.tiff, …")
     (numbered,) = stacks.values()
     numbered.sort()
     for (before, _), (after, file) in pairwise(numbered):
         if after == before:
-            raise SourceError(f"{what}: number {after} is there twice, as {file.name} too; keep one")
+            raise SourceError(
+                f"{what}: number {after} is there twice, as {file.name} too; keep one"
+            )
         if after != before + 1:
             raise SourceError(
                 f"{what}: after number {before} comes {after}; restore the missing files"
@@ -150,7 +150,9 @@ def _check_axes(series: Any, path: Path) -> str:
     if len(axes) == 3 and axes[1:] == "YX" and axes[0] in MISNAMED:
         count = series.shape[0]
         if count > MOST_CHANNELS:
-            return f"{path}: its {count} planes are called {MISNAMED[axes[0]]}: taken as slices in z"
+            return (
+                f"{path}: its {count} planes are called {MISNAMED[axes[0]]}: taken as slices in z"
+            )
     odd = ", ".join(f"{axis} ({MISNAMED[axis]})" for axis in axes if axis in MISNAMED)
     raise SourceError(
         f"{path}: holds {series.shape} with the axes {axes}{f', {odd}' if odd else ''}; expected "
@@ -173,7 +175,9 @@ def _ome_order(tif: tifffile.TiffFile, path: Path, planes: list[int]) -> list[in
     return order
 
 
-def _voxel_size(path: Path, name: str, tif: tifffile.TiffFile) -> tuple[Size | None, tuple[str, ...]]:
+def _voxel_size(
+    path: Path, name: str, tif: tifffile.TiffFile
+) -> tuple[Size | None, tuple[str, ...]]:
     """And a line for the operator, if it comes from a tag that is often set by chance."""
     if (size := from_infos(path.with_name(f"{name}_infos.txt"))) is not None:
         return size, ()

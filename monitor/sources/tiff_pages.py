@@ -120,7 +120,9 @@ def _check_chain(tif: tifffile.TiffFile, path: Path) -> None:
         file.seek(offset)
         data = file.read(length)
         if len(data) < length:
-            raise SourceError(f"{path}: the chain of pages breaks after page {len(seen)}; {BAD_COPY}")
+            raise SourceError(
+                f"{path}: the chain of pages breaks after page {len(seen)}; {BAD_COPY}"
+            )
         return int(struct.unpack(form, data)[0])
 
     seen: set[int] = set()
@@ -129,11 +131,15 @@ def _check_chain(tif: tifffile.TiffFile, path: Path) -> None:
         tags = number(form.tagnoformat, offset, form.tagnosize)
         after = offset + form.tagnosize + tags * form.tagsize
         if offset in seen or not 0 < tags <= MAX_TAGS or after + form.offsetsize > size:
-            raise SourceError(f"{path}: the chain of pages breaks after page {len(seen)}; {BAD_COPY}")
+            raise SourceError(
+                f"{path}: the chain of pages breaks after page {len(seen)}; {BAD_COPY}"
+            )
         seen.add(offset)
         offset = number(form.offsetformat, after, form.offsetsize)
     if len(seen) != len(tif.pages):
-        raise SourceError(f"{path}: has {len(seen)} pages, {len(tif.pages)} can be read; {BAD_COPY}")
+        raise SourceError(
+            f"{path}: has {len(seen)} pages, {len(tif.pages)} can be read; {BAD_COPY}"
+        )
 
 
 def _kind(page: Any, index: int, path: Path) -> PageKind:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -37,7 +38,14 @@ class Mapping:
     dataset: str
     target: list[list[list[Span]]]
     source: Box | None
-    points: int
+
+    @property
+    def points(self) -> int:
+        """How many voxels are mapped."""
+        return sum(
+            math.prod(sum(high - low for low, high in axis) for axis in spans)
+            for spans in self.target
+        )
 
 
 def mappings(data: h5py.Dataset) -> list[Mapping]:
@@ -46,9 +54,7 @@ def mappings(data: h5py.Dataset) -> list[Mapping]:
     for entry in data.virtual_sources():
         if entry.vspace.get_select_type() == h5s.SEL_NONE:
             continue
-        mapping = Mapping(
-            entry.file_name, entry.dset_name, [], _bounds(entry.src_space), _points(data, entry)
-        )
+        mapping = Mapping(entry.file_name, entry.dset_name, [], _bounds(entry.src_space))
         if "%b" in entry.file_name or "%b" in entry.dset_name:
             found += _numbered(data, mapping, entry.vspace)
         else:
@@ -64,7 +70,10 @@ def unmapped(data: h5py.Dataset, found: list[Mapping], region: Box) -> tuple[int
     edges = [
         np.unique(
             np.clip(
-                [*region[axis], *(edge for m in found for p in m.target for s in p[axis] for edge in s)],
+                [
+                    *region[axis],
+                    *(edge for m in found for p in m.target for s in p[axis] for edge in s),
+                ],
                 *region[axis],
             )
         )
@@ -115,11 +124,6 @@ def open_source(holder: str, name: str) -> h5py.File | None:
     return None
 
 
-def _points(data: h5py.Dataset, entry: Any) -> int:
-    points = int(entry.vspace.get_select_npoints())
-    return points if points < int(h5s.UNLIMITED) else data.size
-
-
 def _numbered(data: h5py.Dataset, mapping: Mapping, space: Any) -> list[Mapping]:
     """One mapping for each block that lies in the dataset as far as HDF5 shows it."""
     start, stride, counts, block = (list(part) for part in space.get_regular_hyperslab())
@@ -130,7 +134,8 @@ def _numbered(data: h5py.Dataset, mapping: Mapping, space: Any) -> list[Mapping]
         if first >= data.shape[axis]:
             break
         spans = [
-            _spans(data.shape[i], start[i], stride[i], counts[i], block[i]) for i in range(len(start))
+            _spans(data.shape[i], start[i], stride[i], counts[i], block[i])
+            for i in range(len(start))
         ]
         spans[axis] = [(first, min(first + block[axis], data.shape[axis]))]
         found.append(_named(replace(mapping, target=[spans]), number))
@@ -149,9 +154,7 @@ def _numbered(data: h5py.Dataset, mapping: Mapping, space: Any) -> list[Mapping]
 
 
 def _named(mapping: Mapping, number: int) -> Mapping:
-    file, dataset = (
-        text.replace("%b", str(number)) for text in (mapping.file, mapping.dataset)
-    )
+    file, dataset = (text.replace("%b", str(number)) for text in (mapping.file, mapping.dataset))
     return replace(mapping, file=file, dataset=dataset)
 
 

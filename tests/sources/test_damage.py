@@ -96,7 +96,9 @@ def outcome(path: Path) -> str:
         return f"a volume {volume.shape} {volume.dtype}"
     there = [plane for plane in planes if plane is not None]
     truth = [DATA[z] for z, plane in enumerate(planes) if plane is not None]
-    zeros = sum(int(((plane == 0) & (right != 0)).sum()) for plane, right in zip(there, truth, strict=True))
+    zeros = sum(
+        int(((plane == 0) & (right != 0)).sum()) for plane, right in zip(there, truth, strict=True)
+    )
     if zeros:
         return f"{zeros} silent zeros"
     return "right" if len(there) == len(planes) else "hole"
@@ -166,7 +168,9 @@ def damaged_virtual(folder: Path) -> Iterator[tuple[str, Path]]:
                         elif how == "renamed":
                             file["other"] = DATA
                         else:
-                            file.create_dataset("data", DATA.shape, "u2", chunks=(1, 16, 20))[:2] = 7
+                            file.create_dataset("data", DATA.shape, "u2", chunks=(1, 16, 20))[
+                                :2
+                            ] = 7
                 yield f"{name}, {part.name}, {how}", top
 
 
@@ -213,7 +217,9 @@ def test_reordered_pages_and_files_are_seen(kind: str, tmp_path: Path) -> None:
         assert outcome(path).startswith("error")
         return
     with tifffile.TiffFile(path) as tif:
-        pages = [(page.offset, page.dataoffsets[0], page.tags[273].valueoffset) for page in tif.pages]
+        pages = [
+            (page.offset, page.dataoffsets[0], page.tags[273].valueoffset) for page in tif.pages
+        ]
     # two pages point to one strip, as after a crash between two writes
     with path.open("r+b") as file:
         file.seek(pages[7][2])
