@@ -41,7 +41,7 @@ MEAN_FIRST = ("current",)
 
 
 def role(name: str) -> tuple[str, float] | None:
-    """What a column is to us and the factor to our unit (s, V, mA, mA·h); None if it is not used."""
+    """What a column is to us and the factor to our unit (s, V, mA, mA·h); None if not used."""
     text = name.replace("<", "").replace(">", "").strip().casefold().replace("μ", "µ")
     quantity, slash, unit = text.rpartition("/")
     kind, units = QUANTITIES.get((quantity if slash else text).strip(), ("", NO_UNIT))

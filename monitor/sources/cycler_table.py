@@ -191,10 +191,11 @@ def _continued(raw: Column, carry: Carry) -> tuple[Column, NDArray[np.bool_], ND
     keep, again = np.ones(raw.size, bool), np.zeros(raw.size, bool)
     if not raw.size:
         return raw, keep, again
-    if not (np.diff(raw, prepend=carry.raw_s) < 0).any():
+    steps = np.diff(raw, prepend=carry.raw_s)
+    if not (steps < 0).any():
         times = raw + carry.offset_s
-        if raw.size > 1 and raw[-1] > raw[-2]:
-            carry.step_s = float(raw[-1] - raw[-2])
+        if steps[-1] > 0:
+            carry.step_s = float(steps[-1])
         carry.first_raw_s = float(raw[0]) if np.isnan(carry.raw_s) else carry.first_raw_s
         carry.raw_s = float(raw[-1])
         return times, keep, again

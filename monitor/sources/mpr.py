@@ -1,8 +1,9 @@
 """Reads an EC-Lab binary file in a process of its own: `python -m monitor.sources.mpr FILE`.
 
-Its reader, galvani (of the distribution datalab-org-galvani), is under the GPL: it stays behind this process boundary and is never imported
-by the monitor. Written to standard output is an npz archive: `names` (n,) of the columns,
-`column_i` (rows,) float64 in the file's units, `started`: local start time in ISO form, or ''.
+Its reader, galvani (of the distribution datalab-org-galvani), is under the GPL: it stays behind
+this process boundary and is never imported by the monitor. Written to standard output is an npz
+archive: `names` (n,) of the columns, `column_i` (rows,) float64 in the file's units, `started`:
+local start time in ISO form, or ''.
 """
 
 from __future__ import annotations

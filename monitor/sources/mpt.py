@@ -47,6 +47,7 @@ class MptParser:
         self._names: list[str] | None = None
         self._separator = "\t"
         self._width = 0
+        self._last_length = 0
         self._started = ""
         self._day_first: bool | None = None
         self._origin: float | None = None
@@ -190,14 +191,19 @@ class MptParser:
         filled = max((i + 1 for i, field in enumerate(fields) if field), default=0)
         if self._separator == "," and filled > len(self._names):
             raise SourceError(
-                f"{self._name}: line {self._line} has {filled} values for {len(self._names)} names: "
-                "commas separate both values and decimals; export the file again with tabs"
+                f"{self._name}: line {self._line} has {filled} values for {len(self._names)} "
+                "names: commas separate both values and decimals; export the file again with tabs"
             )
         if complete:  # rows may be shorter than the line of names
             self._width = max(self._width, min(filled, len(self._names)))
         if len(fields) < (self._width or len(self._names)):
             self._skipped += 1
             return
+        last = (self._width or len(self._names)) - 1
+        if complete:
+            self._last_length = len(fields[last])
+        elif len(fields[last]) < self._last_length:  # a line without its end may lack digits
+            fields[last] = ""
         rows.append(fields)
 
 

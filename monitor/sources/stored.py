@@ -158,22 +158,18 @@ def _check_chunks(data: h5py.Dataset, region: Box) -> None:
 
 
 def _check_external(data: h5py.Dataset) -> None:
-    """Raw data in files of its own, sought beside HDF5_EXTFILE_PREFIX, else in the working folder."""
-    folder = os.path.dirname(os.path.abspath(data.file.filename))
-    prefix = os.environ.get("HDF5_EXTFILE_PREFIX", "").replace("${ORIGIN}", folder)
+    """Raw data in files of its own, sought at HDF5_EXTFILE_PREFIX, else in the working folder."""
+    folder = Path(data.file.filename).absolute().parent
+    prefix = os.environ.get("HDF5_EXTFILE_PREFIX", "").replace("${ORIGIN}", str(folder))
     left = data.nbytes
     for name, offset, size in data.external:
         part = min(size, left)
         file = Path(prefix) / os.fsdecode(name)
         if not file.is_file() or file.stat().st_size < offset + part:
-            raise SourceError(
-                f"{_name(data)}: its data file {file} is missing or cut short; {WAIT}"
-            )
+            raise SourceError(f"{_name(data)}: data file {file} is missing or cut short; {WAIT}")
         left -= part
     if left:
-        raise SourceError(
-            f"{_name(data)}: its data files lack {left} of {data.nbytes} bytes; {WAIT}"
-        )
+        raise SourceError(f"{_name(data)}: data files lack {left} of {data.nbytes} bytes; {WAIT}")
 
 
 def _check_allocated(data: h5py.Dataset) -> None:

@@ -23,7 +23,7 @@ PREVIEW = re.compile(r"preview|thumb|projection|mip\b|snapshot|screenshot", re.I
 DEPTH_AXES = "ZIQ"
 """What tifffile calls the axis of planes: z, or planes of which nothing is said."""
 MISNAMED = {"C": "channels", "T": "times"}
-"""So tifffile calls the planes of an array whose axes nobody named, in ImageJ's and OME's layout."""
+"""So tifffile calls planes whose axes nobody named, in the layouts of ImageJ and OME."""
 MOST_CHANNELS = 4
 MAX_NAMED = 4
 
@@ -66,9 +66,7 @@ def open_stack(files: list[Path], what: str) -> Planes:
         with opened(file) as tif:
             planes, now, _ = grey_pages(tif, file)
             if len(planes) != 1:
-                raise SourceError(
-                    f"{file}: has {len(planes)} pages; a stack holds one plane a file"
-                )
+                raise SourceError(f"{file}: has {len(planes)} pages; a stack has one plane a file")
             encoded = encoded or int(tif.pages[planes[0]].compression) != 1
         kind = kind or now
         if now != kind:
@@ -109,9 +107,7 @@ def _one_stack(files: list[Path], what: str) -> tuple[list[Path], list[Path]]:
     numbered.sort()
     for (before, _), (after, file) in pairwise(numbered):
         if after == before:
-            raise SourceError(
-                f"{what}: number {after} is there twice, as {file.name} too; keep one"
-            )
+            raise SourceError(f"{what}: number {after} is there twice ({file.name}); keep one")
         if after != before + 1:
             raise SourceError(
                 f"{what}: after number {before} comes {after}; restore the missing files"

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,10 @@ def _check_chain(tif: tifffile.TiffFile, path: Path) -> None:
         )
 
 
+def _broken(path: Path, pages: int) -> SourceError:
+    return SourceError(f"{path}: the chain of pages breaks after page {pages}; {BAD_COPY}")
+
+
 def _kind(page: Any, index: int, path: Path) -> PageKind:
     if int(page.photometric) == tifffile.PHOTOMETRIC.PALETTE:
         raise SourceError(
@@ -172,7 +177,7 @@ def _segments(page: Any, index: int, path: Path) -> list[tuple[int, int, int]]:
 
 def _check_apart(segments: list[tuple[int, int, int]], path: Path) -> None:
     segments.sort()
-    for (offset, count, page), (after, _, other) in zip(segments, segments[1:], strict=False):
+    for (offset, count, page), (after, _, other) in pairwise(segments):
         if offset + count > after:
             raise SourceError(
                 f"{path}: slices {min(page, other)} and {max(page, other)} use the same bytes; "

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -67,18 +68,10 @@ def unmapped(data: h5py.Dataset, found: list[Mapping], region: Box) -> tuple[int
 
     The union counts: what is mapped twice is counted once.
     """
-    edges = [
-        np.unique(
-            np.clip(
-                [
-                    *region[axis],
-                    *(edge for m in found for p in m.target for s in p[axis] for edge in s),
-                ],
-                *region[axis],
-            )
-        )
-        for axis in range(data.ndim)
-    ]
+    edges = []
+    for axis, (low, high) in enumerate(region):
+        found_edges = [edge for m in found for p in m.target for span in p[axis] for edge in span]
+        edges.append(np.unique(np.clip([low, high, *found_edges], low, high)))
     shape = [edge.size - 1 for edge in edges]
     if np.prod(shape, dtype=float) > MAX_CELLS:
         raise SourceError(
@@ -98,20 +91,20 @@ def unmapped(data: h5py.Dataset, found: list[Mapping], region: Box) -> tuple[int
     return mapped, int(edges[0][lacking[0]]) if lacking.size else None
 
 
-def source_names(holder: str, name: str) -> Iterator[str]:
+def source_names(holder: str, name: str) -> Iterator[Path]:
     """Where HDF5 looks for a source file, in its order: an absolute name as it is; then
     HDF5_VDS_PREFIX, the folder of the file that names it (`holder`, as it was opened), the working
     folder, the folder of the real file behind a symbolic link."""
     name = name.replace("%%", "%")
-    if os.path.isabs(name):
-        yield name
-        name = os.path.basename(name)
-    folder = os.path.dirname(os.path.abspath(holder))
+    if Path(name).is_absolute():
+        yield Path(name)
+        name = Path(name).name
+    folder = Path(holder).absolute().parent
     for prefix in filter(None, os.environ.get("HDF5_VDS_PREFIX", "").split(":")):
-        yield os.path.join(prefix.replace("${ORIGIN}", folder), name)
-    yield os.path.join(folder, name)
-    yield os.path.abspath(name)
-    yield os.path.join(os.path.dirname(os.path.realpath(holder)), name)
+        yield Path(prefix.replace("${ORIGIN}", str(folder))) / name
+    yield folder / name
+    yield Path(name).absolute()
+    yield Path(holder).resolve().parent / name
 
 
 def open_source(holder: str, name: str) -> h5py.File | None:
@@ -133,10 +126,8 @@ def _numbered(data: h5py.Dataset, mapping: Mapping, space: Any) -> list[Mapping]
         first = start[axis] + number * stride[axis]
         if first >= data.shape[axis]:
             break
-        spans = [
-            _spans(data.shape[i], start[i], stride[i], counts[i], block[i])
-            for i in range(len(start))
-        ]
+        parts = zip(data.shape, start, stride, counts, block, strict=True)
+        spans = [_spans(*part) for part in parts]
         spans[axis] = [(first, min(first + block[axis], data.shape[axis]))]
         found.append(_named(replace(mapping, target=[spans]), number))
     for number in range(len(found), len(found) + NEAR_NUMBERS):
@@ -163,8 +154,8 @@ def _target(data: h5py.Dataset, space: Any) -> list[list[list[Span]]]:
         return [[[(0, size)] for size in data.shape]]
     if space.get_select_type() != h5s.SEL_HYPERSLABS:
         raise SourceError(
-            f"{data.file.filename}::{data.name}: is mapped point by point, which cannot be checked; "
-            "copy it into one plain dataset"
+            f"{data.file.filename}::{data.name}: is mapped point by point, which "
+            "cannot be checked; copy it into one plain dataset"
         )
     if space.is_regular_hyperslab():
         parts = zip(data.shape, *space.get_regular_hyperslab(), strict=True)

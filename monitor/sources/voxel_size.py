@@ -50,7 +50,7 @@ def from_infos(path: Path) -> Size | None:
 
 def from_imagej(told: dict[str, Any], per_pixel: tuple[float, float] | None) -> Size | None:
     """From ImageJ's `unit` and `spacing`; `per_pixel`: the sides (y, x) of a pixel in that unit."""
-    um = _um(str(told.get("unit", "")).encode().decode("unicode_escape", "replace"))
+    um = _um(str(told.get("unit", "")).replace("\\u00B5", "µ"))
     if um is None or per_pixel is None:
         return None
     depth = told.get("spacing", per_pixel[1])

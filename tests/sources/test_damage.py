@@ -7,7 +7,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -96,9 +95,8 @@ def outcome(path: Path) -> str:
         return f"a volume {volume.shape} {volume.dtype}"
     there = [plane for plane in planes if plane is not None]
     truth = [DATA[z] for z, plane in enumerate(planes) if plane is not None]
-    zeros = sum(
-        int(((plane == 0) & (right != 0)).sum()) for plane, right in zip(there, truth, strict=True)
-    )
+    pairs = zip(there, truth, strict=True)
+    zeros = sum(int(((plane == 0) & (right != 0)).sum()) for plane, right in pairs)
     if zeros:
         return f"{zeros} silent zeros"
     return "right" if len(there) == len(planes) else "hole"
