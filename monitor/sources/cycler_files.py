@@ -120,16 +120,26 @@ class CyclerFiles:
                     f"before the end of {paths[before].name}: those of the same instant are taken "
                     "once, all others in the order of their times"
                 )
-        times = np.concatenate([timed[i][1] for i in order])
-        whose = np.repeat(order, [len(timed[i][0]) for i in order])
+        times = np.empty(0)
+        kept = {}
+        for i in order:
+            kept[i] = _distance_s(timed[i][1], times) >= SAME_S
+            times = np.sort(np.concatenate([times, timed[i][1][kept[i]]]))
+        times = np.concatenate([timed[i][1][kept[i]] for i in order])
         index = np.argsort(times, kind="stable")
-        times, whose = times[index], whose[index]
-        again = np.append(False, (np.diff(times) < SAME_S) & (np.diff(whose) != 0))
         columns = {
-            name: np.concatenate([getattr(timed[i][0], name) for i in order])[index][~again]
+            name: np.concatenate([getattr(timed[i][0], name)[kept[i]] for i in order])[index]
             for name in COLUMNS
         }
-        return replace(timed[order[0]][0], **columns), times[~again]
+        return replace(timed[order[0]][0], **columns), times[index]
+
+
+def _distance_s(times: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """From each time to the nearest of the others, which are sorted."""
+    padded = np.concatenate([[-np.inf], others, [np.inf]])
+    after = np.searchsorted(others, times) + 1
+    nearest: NDArray[np.float64] = np.minimum(padded[after] - times, times - padded[after - 1])
+    return nearest
 
 
 def _about(path: Path, table: CyclerTable) -> str:

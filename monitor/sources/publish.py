@@ -127,9 +127,8 @@ def publish(
         )
         if files is not None:
             stack.enter_context(files)
-        for volume in volumes:
-            for line in volume.notes:
-                say(line, 0, 0)
+        for line in _volume_notes(volumes):
+            say(line, 0, 0)
         say("waiting for a monitor", 0, total)
         slices.wait_for_subscriber(subscriber_wait_s)
         stop.wait(SETTLE_S)
@@ -278,6 +277,18 @@ class _Publication:
     def _say_notes(self) -> None:
         while self.files is not None and self.files.notes:
             self.say(self.files.notes.pop(0), 0, 0)
+
+
+def _volume_notes(volumes: Sequence[Volume]) -> list[str]:
+    """What the files' readers tell, and volumes that are not as deep as the first."""
+    lines = [line for volume in volumes for line in volume.notes]
+    first = volumes[0]
+    return lines + [
+        f"{volume.name}: has {volume.shape[0]} slices, {first.name} has {first.shape[0]}; is it "
+        "whole?"
+        for volume in volumes
+        if volume.shape[0] != first.shape[0]
+    ]
 
 
 def _left_out(volume: Volume, never: list[int]) -> str:
