@@ -69,8 +69,8 @@ class Carry:
         if self.restarts:
             at = ", ".join(f"{time:.6g}" for time in self.restarts[:4])
             lines.append(
-                f"time/s starts again {len(self.restarts)} times: continued at {at} s; how long "
-                "the pauses were is not in the file"
+                f"time/s starts again: continued at {at} s; how long the pauses were is not in "
+                "the file"
             )
         if self.dropped:
             lines.append(

@@ -294,9 +294,9 @@ def _volume_notes(volumes: Sequence[Volume]) -> list[str]:
 def _left_out(volume: Volume, never: list[int]) -> str:
     named = ", ".join(str(frame) for frame in never[:MAX_NAMED])
     return (
-        f"{volume.name}: {len(never)} slices hold one value throughout ({named}"
-        f"{', …' if len(never) > MAX_NAMED else ''}): never written, or padding; left out, the "
-        "scan has a hole there"
+        f"{volume.name}: slices {named}{', …' if len(never) > MAX_NAMED else ''} "
+        f"({len(never)} in all) hold one value throughout: never written, or padding; left out, "
+        "the scan has a hole there"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ def open_tiff(path: Path) -> Planes:
         encoded = int(first.compression) != 1
         voxel, notes = _voxel_size(path, path.stem, tif)
     if previews:
-        notes = (*notes, f"{path}: {len(previews)} preview pages are left out")
+        notes = (*notes, f"{path}: left out as previews: pages {_named(previews)}")
     with opened(path) as tif:
         notes += tuple(filter(None, (_check_axes(s, path) for s in tif.series if s.ndim != 2)))
         planes, shape, offset = _order(tif, path, planes, kind)
@@ -78,11 +78,15 @@ def open_stack(files: list[Path], what: str) -> Planes:
         match = NUMBERED.fullmatch(files[0].name)
         voxel, notes = _voxel_size(files[0], match[1].rstrip("_") if match else "", tif)
     if left_out:
-        named = ", ".join(file.name for file in left_out[:MAX_NAMED])
-        more = ", …" if len(left_out) > MAX_NAMED else ""
-        notes = (*notes, f"{what}: {len(left_out)} files are left out ({named}{more})")
+        named = _named([file.name for file in left_out])
+        notes = (*notes, f"{what}: left out, no slices of the stack: {named}")
     shape = (len(files), *kind.shape)
     return Planes(shape, kind.dtype, voxel, lambda: _stack(files), encoded=encoded, notes=notes)
+
+
+def _named(things: Sequence[object]) -> str:
+    more = ", …" if len(things) > MAX_NAMED else ""
+    return ", ".join(str(thing) for thing in things[:MAX_NAMED]) + more
 
 
 def _one_stack(files: list[Path], what: str) -> tuple[list[Path], list[Path]]:

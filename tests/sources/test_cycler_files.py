@@ -104,7 +104,7 @@ def test_a_note_that_comes_later_is_added(tmp_path: Path) -> None:
             file.write(mpt_text(rows=3, header=None).split(b"\n", 1)[1])
         files.end()
         assert [len(table) for table, _ in files.new()] == [3]
-    assert any("time/s starts again 1 times" in note for note in files.notes)
+    assert any("time/s starts again: continued at 60 s" in note for note in files.notes)
 
 
 def test_patterns_name_files_in_order(tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ def test_previews_within_a_file_are_left_out_and_told(tmp_path: Path) -> None:
         writer.write(DATA[0, ::4, ::4], subfiletype=1)
     volume = only(path)
     np.testing.assert_array_equal(np.stack(list(volume.slices())), DATA)
-    assert volume.notes == (f"{path}: 1 preview pages are left out",)
+    assert volume.notes == (f"{path}: left out as previews: pages 12",)
 
 
 def test_one_page_that_stands_for_all_planes(tmp_path: Path) -> None:
@@ -318,7 +318,7 @@ def test_what_does_not_belong_to_a_stack_is_left_out_and_told(extra: str, tmp_pa
     (folder / "Thumbs.db").write_bytes(b"")
     volume = only(folder)
     np.testing.assert_array_equal(np.stack(list(volume.slices())), DATA)
-    assert volume.notes == (f"{folder}: 1 files are left out ({extra})",)
+    assert volume.notes == (f"{folder}: left out, no slices of the stack: {extra}",)
 
 
 def test_a_stack_of_snapshots_is_a_stack(tmp_path: Path) -> None:
