@@ -34,9 +34,7 @@ def test_a_missing_reader_names_what_to_install(name: str, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize(("found", "ok"), [("0.6.0", True), ("0.10.1", True), ("0.5.2", False)])
-def test_an_old_reader_is_not_enough(
-    found: str, ok: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_old_reader_is_not_enough(found: str, ok: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "version", lambda _name: found)
     assert doctor._reader("galvani", "…").ok == ok
 

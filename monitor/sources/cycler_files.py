@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import PitwatchError, SettingError, SourceError
-from monitor.sources.cycler_table import COLUMNS, CyclerTable
+from monitor.sources.cycler_table import COLUMNS, CyclerTable, make_table
 from monitor.sources.growing import GrowingFile
 from monitor.sources.timeline import reading_origin
 
@@ -131,7 +130,8 @@ class CyclerFiles:
             name: np.concatenate([getattr(timed[i][0], name)[kept[i]] for i in order])[index]
             for name in COLUMNS
         }
-        return replace(timed[order[0]][0], **columns), times[index]
+        first = timed[order[0]][0]
+        return make_table(columns, first.start_time, first.start_time_assumed_utc, 0), times[index]
 
 
 def _distance_s(times: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -29,6 +29,7 @@ from monitor.sources.cycler_table import (
 
 MAX_LINE_BYTES = 2**20
 BYTE_ORDER_MARK = "\ufeff"
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 SEPARATORS = "\t;,"
 
 _TITLES = ("EC-Lab ASCII FILE", "BT-Lab ASCII FILE")
@@ -57,6 +58,8 @@ class MptParser:
 
     def feed(self, data: bytes) -> CyclerTable:
         """The readings in the lines that `data` completes; a line still growing is kept."""
+        if self._line == 0 and (self._rest + data).startswith(UTF_16):
+            raise SourceError(f"{self._name}: is UTF-16 text; save it as UTF-8, or export it again")
         *lines, self._rest = (self._rest + data).split(b"\n")
         if b"\0" in data or len(self._rest) > MAX_LINE_BYTES:
             raise SourceError(f"{self._name}: is not text, expected an EC-Lab .mpt export")

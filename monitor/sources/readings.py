@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -24,6 +25,7 @@ UNITS = {
     "vmp_step": "",
 }
 LINGER_MS = 2000
+ABORTED_S = 3.0
 BURST = 250
 """A bluesky Proxy drops what is beyond 1000 waiting messages: so many go, then they are waited
 for."""
@@ -128,7 +130,8 @@ class ReadingFeed:
         """Publishes the run's stop document, and waits until it is taken."""
         last = float(self._times[self._order[max(0, self._sent - 1)]])
         self._publish("stop", self._run.compose_stop(exit_status=exit_status, time=last))
-        self._taken.wait(threading.Event())
+        patience_s = ABORTED_S if exit_status == "abort" else math.inf
+        self._taken.wait(threading.Event(), patience_s)
 
     def _publish(self, name: str, document: Any) -> None:
         self._publisher(name, document)

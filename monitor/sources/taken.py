@@ -6,6 +6,7 @@ that an engine never judges a scan with fewer readings than it will have.
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -38,8 +39,11 @@ class EngineCount:
         self._engine = ""
 
     def slices(self) -> list[str]:
-        """The addresses it takes slices from. Raises EngineUnreachable."""
+        """The addresses it takes slices from, none in a replay or a recording. Raises
+        EngineUnreachable."""
         state, _ = self._watcher.ask(StateRequest(), ANSWER_S)
+        if state.get("experiment", {}).get("mode") != "live":
+            return []
         return list(state.get("settings", {}).get("slices", []))
 
     def documents(self) -> int | None:
@@ -111,8 +115,9 @@ class Taken:
     def sent(self) -> None:
         self._sent += 1
 
-    def wait(self, stop: threading.Event) -> None:
-        """Returns once all is taken, `stop` is set, or nothing moves any more, which is said."""
+    def wait(self, stop: threading.Event, patience_s: float = math.inf) -> None:
+        """Returns once all is taken, `stop` is set, or nothing moves any more, which is said;
+        after `patience_s` without a move at the latest."""
         self._wait_echo(stop)
         if self._engine is None:
             stop.wait(SETTLE_S)
@@ -125,11 +130,11 @@ class Taken:
                 return
             if taken != last:
                 last, since = taken, time.monotonic()
-            elif time.monotonic() - since > self._patience_s:
+            elif time.monotonic() - since > min(patience_s, self._patience_s):
                 self._give_up(
                     f"the engine at {self._engine.address} has taken {taken} of {self._sent} "
-                    f"documents of the cycler, and no more for {self._patience_s:.0f} s; does its "
-                    f"feeds.documents name {self._out}? Going on without waiting for it"
+                    f"documents of the cycler, and no more for {time.monotonic() - since:.0f} s; "
+                    f"does its feeds.documents name {self._out}? Going on without waiting for it"
                 )
             stop.wait(STEP_S)
 

@@ -36,7 +36,7 @@ def open_tiff(path: Path) -> Planes:
     MissingSoftware for a codec that is not installed.
     """
     with opened(path) as tif:
-        planes, kind, previews = grey_pages(tif, path)
+        planes, kind, previews = grey_pages(tif, path, set())
         first = tif.pages[planes[0]]
         encoded = int(first.compression) != 1
         voxel, notes = _voxel_size(path, path.stem, tif)
@@ -62,9 +62,10 @@ def open_stack(files: list[Path], what: str) -> Planes:
     files, left_out = _one_stack(files, what)
     kind: PageKind | None = None
     encoded = False
+    codecs: set[tuple[int, int]] = set()
     for file in files:
         with opened(file) as tif:
-            planes, now, _ = grey_pages(tif, file)
+            planes, now, _ = grey_pages(tif, file, codecs)
             if len(planes) != 1:
                 raise SourceError(f"{file}: has {len(planes)} pages; a stack has one plane a file")
             encoded = encoded or int(tif.pages[planes[0]].compression) != 1
@@ -81,7 +82,9 @@ def open_stack(files: list[Path], what: str) -> Planes:
         named = _named([file.name for file in left_out])
         notes = (*notes, f"{what}: left out, no slices of the stack: {named}")
     shape = (len(files), *kind.shape)
-    return Planes(shape, kind.dtype, voxel, lambda: _stack(files), encoded=encoded, notes=notes)
+    return Planes(
+        shape, kind.dtype, voxel, lambda: _stack(files, codecs), encoded=encoded, notes=notes
+    )
 
 
 def _named(things: Sequence[object]) -> str:
@@ -220,8 +223,8 @@ def _mapped(
     yield from np.memmap(path, dtype, "r", offset, shape)
 
 
-def _stack(files: list[Path]) -> Iterator[NDArray[Any]]:
+def _stack(files: list[Path], codecs: set[tuple[int, int]]) -> Iterator[NDArray[Any]]:
     for file in files:
         with opened(file) as tif:
-            planes, _, _ = grey_pages(tif, file)
+            planes, _, _ = grey_pages(tif, file, codecs)
             yield decoded(tif.pages[planes[0]], planes[0], file)

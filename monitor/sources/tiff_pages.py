@@ -55,18 +55,20 @@ def opened(path: Path) -> Iterator[tifffile.TiffFile]:
         ) from None
 
 
-def grey_pages(tif: tifffile.TiffFile, path: Path) -> tuple[list[int], PageKind, list[int]]:
+def grey_pages(
+    tif: tifffile.TiffFile, path: Path, codecs: set[tuple[int, int]]
+) -> tuple[list[int], PageKind, list[int]]:
     """Indices of the planes, what they are, and indices of previews, which are left out.
 
     Every page is looked at: grey levels in one shape and type, all data inside the file, none
-    twice, in a codec that is installed. Raises SourceError, and MissingSoftware for a codec.
+    twice, in a codec that is installed; one page of each that is not among `codecs` is decoded.
+    Raises SourceError, and MissingSoftware for a codec.
     """
     _check_chain(tif, path)
     planes: list[int] = []
     previews: list[int] = []
     segments: list[tuple[int, int, int]] = []
     kind: PageKind | None = None
-    codecs: set[tuple[int, int]] = set()
     for index in range(len(tif.pages)):
         page = tif.pages[index]
         if int(page.subfiletype) & REDUCED_OR_MASK:
@@ -103,9 +105,13 @@ def decoded(page: Any, index: int, path: Path) -> NDArray[Any]:
                 "\"pip install 'pitwatch[tiff]'\", or save the file without compression"
             ) from None
         raise SourceError(
-            f"{path}: slice {index} cannot be read ({_one_line(error)}); {BAD_COPY}"
+            f"{path}: {_which(page, index)} cannot be read ({_one_line(error)}); {BAD_COPY}"
         ) from None
     return plane
+
+
+def _which(page: Any, index: int) -> str:
+    return "its plane" if len(page.parent.pages) == 1 else f"slice {index}"
 
 
 def _one_line(error: Exception) -> str:
@@ -166,12 +172,12 @@ def _segments(page: Any, index: int, path: Path) -> list[tuple[int, int, int]]:
     size = path.stat().st_size
     for offset, count in zip(offsets, counts, strict=False):
         if not (offset >= FIRST_OFFSET and count > 0 and offset + count <= size):
-            raise SourceError(f"{path}: slice {index} is not whole; {BAD_COPY}")
+            raise SourceError(f"{path}: {_which(page, index)} is not whole; {BAD_COPY}")
     short = int(page.compression) == 1 and sum(counts) * 8 < math.prod(page.shape) * int(
         page.bitspersample
     )
     if len(offsets) != len(counts) or len(offsets) < expected or short:
-        raise SourceError(f"{path}: slice {index} is not whole; {BAD_COPY}")
+        raise SourceError(f"{path}: {_which(page, index)} is not whole; {BAD_COPY}")
     return [(int(o), int(n), index) for o, n in zip(offsets, counts, strict=True)]
 
 

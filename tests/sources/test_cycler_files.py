@@ -110,7 +110,9 @@ def test_a_note_that_comes_later_is_added(tmp_path: Path) -> None:
 def test_patterns_name_files_in_order(tmp_path: Path) -> None:
     for name in ("run_02.mpt", "run_01.mpt", "._run_01.mpt", "other.mpt"):
         (tmp_path / name).write_bytes(b"")
-    found = cycler_paths([f"{tmp_path}/run_*.mpt", tmp_path / "other.mpt", f"{tmp_path}/run_0[12].*"])
+    found = cycler_paths(
+        [f"{tmp_path}/run_*.mpt", tmp_path / "other.mpt", f"{tmp_path}/run_0[12].*"]
+    )
     assert [path.name for path in found] == ["run_01.mpt", "run_02.mpt", "other.mpt"]
     with pytest.raises(SettingError, match=r"--cycler: got '.*none_\*\.mpt', expected a file"):
         cycler_paths([f"{tmp_path}/none_*.mpt"])

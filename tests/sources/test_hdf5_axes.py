@@ -35,9 +35,7 @@ def write(path: Path, order: str, how: str, chunks: Any = None) -> None:
 @pytest.mark.parametrize("how", ["NXdata", "dataset", "labels"])
 @pytest.mark.parametrize("order", ["".join(order) for order in permutations("zyx")])
 @pytest.mark.parametrize("chunks", [None, (3, 4, 5)])
-def test_another_order_is_read_as_z_y_x(
-    order: str, how: str, chunks: Any, tmp_path: Path
-) -> None:
+def test_another_order_is_read_as_z_y_x(order: str, how: str, chunks: Any, tmp_path: Path) -> None:
     write(tmp_path / "volume.h5", order, how, chunks)
     (volume,) = open_volumes([tmp_path / "volume.h5"])
     assert volume.shape == DATA.shape

@@ -1,4 +1,4 @@
-"""EC-Lab text as versions, locales and other tools write it: the values, or a word on what lacks."""
+"""EC-Lab text as versions, locales and other tools write it: the values, or what is missing."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ def test_the_potential_by_all_its_names(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "factor"),
-    [("I/mA", 1.0), ("<I>/mA", 1.0), ("<I/mA>", 1.0), ("I/A", 1e3), ("<I>/µA", 1e-3), ("I/nA", 1e-6)],
+    [("I/mA", 1.0), ("<I>/mA", 1.0), ("<I/mA>", 1.0), ("I/A", 1e3), ("<I>/µA", 1e-3),
+     ("I/nA", 1e-6)],
 )  # fmt: skip
 def test_the_current_in_all_its_units(name: str, factor: float) -> None:
     table = parsed(text(rows(), tuple(name if n == "<I>/mA" else n for n in NAMES)))
@@ -195,6 +196,12 @@ def test_other_separators(separator: str, quoted: bool) -> None:
     assert table.start_time == START_S
 
 
+@pytest.mark.parametrize("size", [0, 1])
+def test_two_bytes_a_letter_are_named(size: int) -> None:
+    with pytest.raises(SourceError, match="is UTF-16 text; save it as UTF-8"):
+        parsed(text(rows()).decode("cp1252").encode("utf-16"), size)
+
+
 def test_decimal_commas_between_quotes() -> None:
     values = [[f'"{field.replace(".", ",")}"' for field in row] for row in rows()]
     np.testing.assert_allclose(parsed(text(values, separator=",")).current_mA, -0.1)
@@ -299,7 +306,9 @@ def test_readings_that_lie_before_others_are_dropped_and_counted(size: int) -> N
 
 
 def test_a_clock_set_back_drops_readings_and_says_how_many() -> None:
-    times = [f"10/29/2023 {t}" for t in ("02:30:00", "02:50:00", "02:10:00", "02:40:00", "03:10:00")]
+    times = [
+        f"10/29/2023 {t}" for t in ("02:30:00", "02:50:00", "02:10:00", "02:40:00", "03:10:00")
+    ]
     table = parsed(text(rows(times), start="10/29/2023 00:00:00"))
     assert len(table) == 3 and "2 readings dropped" in table.notes[0]
 

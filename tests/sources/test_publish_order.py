@@ -33,6 +33,7 @@ class Engine:
         self.heard: list[tuple[str, Any]] = []
         self._pause_s, self._counts = pause_s, counts
         self._documents = 0
+        self.mode = "live"
         self._context = zmq.Context()
         self._ended = threading.Event()
         self._threads = [threading.Thread(target=run) for run in (self._work, self._answer)]
@@ -73,6 +74,7 @@ class Engine:
                         "type": "state",
                         "version": 1,
                         "engine": "e",
+                        "experiment": {"mode": self.mode},
                         "feeds": {"documents": {"messages": count}},
                         "settings": {"slices": [self.slices]},
                     }
@@ -225,6 +227,8 @@ def test_only_an_engine_that_takes_these_slices_is_found_by_itself(engines: Any)
     found = find_engine("", engine.pull, engine.slices)
     assert found is not None and found.documents() == 0
     found.close()
+    engine.mode = "recording"
+    assert find_engine("", engine.pull, engine.slices) is None
 
 
 def test_slices_that_were_never_written_are_a_hole_and_told(engines: Any, tmp_path: Path) -> None:
@@ -237,7 +241,9 @@ def test_slices_that_were_never_written_are_a_hole_and_told(engines: Any, tmp_pa
     assert frames == [0, 1, 4, 5]
     (end,) = [header for name, header in engine.heard if name == "series_end"]
     assert end["slices"] == 4
-    assert any("scan.tif: slices 2, 3 (2 in all) hold one value throughout" in line for line in said)
+    assert any(
+        "scan.tif: slices 2, 3 (2 in all) hold one value throughout" in line for line in said
+    )
 
 
 def test_a_volume_of_another_depth_is_told(engines: Any, tmp_path: Path) -> None:
