@@ -50,7 +50,7 @@ def open_hdf5(path: Path, dataset: str | None) -> Planes:
             data.dtype,
             _voxel_size_um(file, name),
             lambda: _planes(path, name, order),
-            fill=float(data.fillvalue) if data.dtype.kind in "biuf" else 0.0,
+            fill=_fill(data),
             encoded=_encoded(data),
             notes=_order_note(path, name, order),
         )
@@ -221,6 +221,12 @@ def _check_ledger(file: h5py.File, name: str, path: Path) -> None:
             f"{path}: {missing.size} slices of this recorded scan never came, the first is "
             f"{missing[0]}; choose a complete scan"
         )
+
+
+def _fill(data: h5py.Dataset) -> float:
+    """Asked for only if one was set: HDF5 crashes on some that are damaged."""
+    own = data.id.get_create_plist().fill_value_defined() == h5py.h5d.FILL_VALUE_USER_DEFINED
+    return float(data.fillvalue) if own and data.dtype.kind in "biuf" else 0.0
 
 
 def _encoded(data: h5py.Dataset) -> bool:

@@ -131,12 +131,14 @@ def _check_chunks(data: h5py.Dataset, region: Box) -> None:
     end = Path(data.file.filename).stat().st_size
     written = np.zeros(shape, bool)
     cut: list[int] = []
+    plain = 0 if data.id.get_create_plist().get_nfilters() else math.prod(data.chunks)
+    plain *= data.dtype.itemsize
 
     def note(info: Any) -> None:
         place = tuple(np.array(info.chunk_offset) // chunks)
         if all(index < size for index, size in zip(place, shape, strict=True)):
             written[place] = True
-            if info.byte_offset + info.size > end:
+            if info.byte_offset + info.size > end or info.size < plain:
                 cut.append(int(info.chunk_offset[0]))
 
     data.id.chunk_iter(note)
@@ -164,7 +166,7 @@ def _check_external(data: h5py.Dataset) -> None:
     left = data.nbytes
     for name, offset, size in data.external:
         part = min(size, left)
-        file = Path(prefix) / os.fsdecode(name)
+        file = Path(prefix) / os.fsencode(name).decode("utf-8", "replace")
         if not file.is_file() or file.stat().st_size < offset + part:
             raise SourceError(f"{_name(data)}: data file {file} is missing or cut short; {WAIT}")
         left -= part

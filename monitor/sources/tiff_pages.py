@@ -7,6 +7,7 @@ import json
 import logging
 import math
 import struct
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,11 +69,14 @@ def grey_pages(
     planes: list[int] = []
     previews: list[int] = []
     segments: list[tuple[int, int, int]] = []
+    others: list[tuple[int, int]] = []
     kind: PageKind | None = None
     for index in range(len(tif.pages)):
         page = tif.pages[index]
+        others += _tags(page, tif.tiff)
         if int(page.subfiletype) & REDUCED_OR_MASK:
             previews.append(index)
+            others += list(zip(page.dataoffsets, page.databytecounts, strict=False))
             continue
         now = _kind(page, index, path)
         kind = kind or now
@@ -88,8 +92,9 @@ def grey_pages(
             decoded(page, index, path)
     if kind is None:
         raise SourceError(f"{path}: holds no plane, expected a volume with one page a plane")
-    _check_apart(segments, path)
+    _check_apart(segments, others, path)
     _check_told(tif, planes, path)
+    _check_end(segments, others, path)
     return planes, kind, previews
 
 
@@ -181,7 +186,17 @@ def _segments(page: Any, index: int, path: Path) -> list[tuple[int, int, int]]:
     return [(int(o), int(n), index) for o, n in zip(offsets, counts, strict=True)]
 
 
-def _check_apart(segments: list[tuple[int, int, int]], path: Path) -> None:
+def _tags(page: Any, form: Any) -> list[tuple[int, int]]:
+    """(offset, bytes) of a page's list of tags and of their values."""
+    size = form.tagnosize + len(page.tags) * form.tagsize + form.offsetsize
+    values = [(tag.valueoffset, tag.valuebytecount) for tag in page.tags]
+    return [(page.offset, size), *values]
+
+
+def _check_apart(
+    segments: list[tuple[int, int, int]], others: list[tuple[int, int]], path: Path
+) -> None:
+    """No two planes share bytes, nor does one with the tags."""
     segments.sort()
     for (offset, count, page), (after, _, other) in pairwise(segments):
         if offset + count > after:
@@ -189,6 +204,34 @@ def _check_apart(segments: list[tuple[int, int, int]], path: Path) -> None:
                 f"{path}: slices {min(page, other)} and {max(page, other)} use the same bytes; "
                 f"{BAD_COPY}"
             )
+    starts = [offset for offset, _, _ in segments]
+    for offset, count in others:
+        before = bisect_left(starts, offset + count) - 1
+        if before >= 0 and starts[before] + segments[before][1] > offset:
+            raise SourceError(
+                f"{path}: slice {segments[before][2]} and the list of pages use the same bytes; "
+                f"{BAD_COPY}"
+            )
+
+
+def _check_end(
+    segments: list[tuple[int, int, int]], others: list[tuple[int, int]], path: Path
+) -> None:
+    """Behind the last page there is no room for another one, unless it is empty: else the chain of
+    pages ends too early."""
+    sizes: dict[int, int] = {}
+    for _, count, page in segments:
+        sizes[page] = sizes.get(page, 0) + count
+    used = max(offset + count for offset, count in [*(part[:2] for part in segments), *others])
+    left = path.stat().st_size - used
+    if len(sizes) > 1 and left >= min(sizes.values()):
+        with path.open("rb") as file:
+            file.seek(used)
+            if any(file.read(min(sizes.values()))):
+                raise SourceError(
+                    f"{path}: {left} bytes follow the last page, {max(sizes)}, that belong to no "
+                    f"page; {BAD_COPY}"
+                )
 
 
 def _check_told(tif: tifffile.TiffFile, planes: list[int], path: Path) -> None:

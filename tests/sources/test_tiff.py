@@ -344,3 +344,30 @@ def test_missing_numbers_are_said(missing: list[int], tmp_path: Path) -> None:
         (folder / f"rec_{number:05d}.tiff").unlink()
     with pytest.raises(SourceError, match=f"after number {missing[0] - 1} comes"):
         read(folder)
+
+
+@pytest.mark.parametrize("kind", ["pillow", "page by page"])
+def test_a_chain_of_pages_that_ends_too_early_is_said(kind: str, tmp_path: Path) -> None:
+    """Zeros where the next page stands are a proper end of the chain."""
+    path = (pillow() if kind == "pillow" else tiff_page_by_page)(tmp_path, DATA)
+    with tifffile.TiffFile(path) as tif:
+        end = tif.pages[8].offset + 2 + 12 * len(tif.pages[8].tags)
+    raw = bytearray(path.read_bytes())
+    raw[end : end + 4] = bytes(4)
+    path.write_bytes(raw)
+    with pytest.raises(SourceError, match="follow the last page, 8, that belong to no page"):
+        read(path)
+    path.write_bytes(path.read_bytes()[:end] + bytes(4 + 5000))  # as padded by some file systems
+    assert only(path).shape == (9, 16, 20)
+
+
+@pytest.mark.parametrize("target", [150, 1000])
+def test_a_strip_that_lies_among_the_tags_is_refused(target: int, tmp_path: Path) -> None:
+    path = pillow()(tmp_path, DATA)
+    with tifffile.TiffFile(path) as tif:
+        at = tif.pages[4].tags[273].valueoffset
+    raw = bytearray(path.read_bytes())
+    raw[at : at + 4] = struct.pack("<I", target)
+    path.write_bytes(raw)
+    with pytest.raises(SourceError, match="use the same bytes"):
+        read(path)
