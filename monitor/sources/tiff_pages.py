@@ -94,7 +94,7 @@ def grey_pages(
         raise SourceError(f"{path}: holds no plane, expected a volume with one page a plane")
     _check_apart(segments, others, path)
     _check_told(tif, planes, path)
-    _check_end(segments, others, path)
+    _check_rest(segments, others, path)
     return planes, kind, previews
 
 
@@ -214,24 +214,27 @@ def _check_apart(
             )
 
 
-def _check_end(
+def _check_rest(
     segments: list[tuple[int, int, int]], others: list[tuple[int, int]], path: Path
 ) -> None:
-    """Behind the last page there is no room for another one, unless it is empty: else the chain of
-    pages ends too early."""
+    """Bytes that belong to no page have no room for another one, unless they are empty: else the
+    chain of pages ends too early."""
     sizes: dict[int, int] = {}
     for _, count, page in segments:
         sizes[page] = sizes.get(page, 0) + count
-    used = max(offset + count for offset, count in [*(part[:2] for part in segments), *others])
-    left = path.stat().st_size - used
-    if len(sizes) > 1 and left >= min(sizes.values()):
-        with path.open("rb") as file:
-            file.seek(used)
-            if any(file.read(min(sizes.values()))):
-                raise SourceError(
-                    f"{path}: {left} bytes follow the last page, {max(sizes)}, that belong to no "
-                    f"page; {BAD_COPY}"
-                )
+    room = min(sizes.values())
+    used = sorted([*(part[:2] for part in segments), *others, (path.stat().st_size, 0)])
+    end = FIRST_OFFSET
+    for offset, count in used if len(sizes) > 1 else ():
+        if offset - end >= room:
+            with path.open("rb") as file:
+                file.seek(end)
+                if any(file.read(room)):
+                    raise SourceError(
+                        f"{path}: has {len(sizes)} pages, and {offset - end} bytes that belong to "
+                        f"none; {BAD_COPY}"
+                    )
+        end = max(end, offset + count)
 
 
 def _check_told(tif: tifffile.TiffFile, planes: list[int], path: Path) -> None:

@@ -355,7 +355,7 @@ def test_a_chain_of_pages_that_ends_too_early_is_said(kind: str, tmp_path: Path)
     raw = bytearray(path.read_bytes())
     raw[end : end + 4] = bytes(4)
     path.write_bytes(raw)
-    with pytest.raises(SourceError, match="follow the last page, 8, that belong to no page"):
+    with pytest.raises(SourceError, match=r"has 9 pages, and \d+ bytes that belong to none"):
         read(path)
     path.write_bytes(path.read_bytes()[:end] + bytes(4 + 5000))  # as padded by some file systems
     assert only(path).shape == (9, 16, 20)
