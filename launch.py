@@ -233,7 +233,10 @@ def publish(
     endpoint: Annotated[
         str, typer.Option(help="Address to publish slices at.")
     ] = Settings().simulator.slices,
-    cycler: Annotated[Path | None, typer.Option(help="EC-Lab .mpt or .mpr file.")] = None,
+    cycler: Annotated[
+        list[str] | None,
+        typer.Option(help="EC-Lab .mpt or .mpr file, or a quoted pattern; may be repeated."),
+    ] = None,
     cycler_time: Annotated[
         str, typer.Option(help="own: times of the file; scaled: spread over the scans.")
     ] = "own",
@@ -253,6 +256,13 @@ def publish(
     ] = None,
     resend: Annotated[
         str, typer.Option(help="Address where lost slices can be asked for again; none by default.")
+    ] = "",
+    engine_at: Annotated[
+        str,
+        typer.Option(
+            "--engine",
+            help="The engine's `results.pull` address: slices wait until it has the readings.",
+        ),
     ] = "",
 ) -> None:
     """Stream real volumes and an EC-Lab file as live feeds."""
@@ -283,7 +293,7 @@ def publish(
                 cell=cell,
                 voxel_um=voxel_um,
                 endpoint=endpoint,
-                cycler=cycler,
+                cycler=[Path(path) for path in cycler or ()],
                 cycler_time="scaled" if cycler_time == "scaled" else "own",
                 follow=follow,
                 documents_in=documents_in,
@@ -291,6 +301,7 @@ def publish(
                 period_s=period,
                 scan_interval_s=scan_interval,
                 resend=resend,
+                engine=engine_at,
                 stop=stop,
                 progress=tell,
             )
