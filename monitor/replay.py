@@ -117,6 +117,7 @@ def run_replay(
         recorder=recorder,
         section=_sections(experiment),
         on_output=tell,
+        ended=source.done.is_set,
     )
     try:
         with stop_on_signal() as stop:

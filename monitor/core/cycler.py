@@ -32,6 +32,12 @@ class Documents:
         self._settings = settings
         self._run_cell: dict[str, str] = {}
         self._descriptor_run: dict[str, str] = {}
+        self._ended: set[str] = set()
+
+    @property
+    def ended(self) -> frozenset[str]:
+        """Cells whose newest run has ended: no reading is expected before another one begins."""
+        return frozenset(self._ended)
 
     def readings(self, document: CyclerDocument) -> list[CyclerReading]:
         """The readings in one document; none in those that only describe.
@@ -53,6 +59,8 @@ class Documents:
                 return self._event(doc, doc["data"], doc["timestamps"], doc["time"])
             elif name == "event_page":
                 return self._page(doc)
+            elif name == "stop" and (cell := self._run_cell.get(_text(doc["run_start"]))):
+                self._ended.add(cell)
         except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
             # out of a journal, what is mangled may be so in another way: it is not quoted
             why = f"lacks {error}" if isinstance(error, KeyError) else "has values of a wrong kind"
@@ -101,6 +109,7 @@ class Documents:
         time = max(times, default=float(when))
         if not abs(time) < MAX_TIME_S:
             raise BadMessage("bad_document", "documents: event with a time that is none; dropped")
+        self._ended.discard(cell.name)
         return [CyclerReading(cell.name, time + cell.clock_offset_s, **values)]
 
 

@@ -11,10 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from monitor.closure import LEAST_COULOMETRY_UM
 from monitor.records import Pit, Reason, ScanResult
 from monitor.settings import OnsetSettings
-
-LEAST_COULOMETRY_UM = 1.0
 
 
 @dataclass(frozen=True, eq=False)

@@ -154,6 +154,11 @@ class Session:
         return told
 
     @property
+    def ended_runs(self) -> frozenset[str]:
+        """Cells whose cycler has ended its run and begun no other."""
+        return self._documents.ended
+
+    @property
     def recording_fails(self) -> bool:
         """Whether the disk refuses what is to be recorded, as far as was told."""
         return self._desk.recording_fails

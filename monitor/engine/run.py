@@ -70,13 +70,16 @@ class Engine:
         section: Section | None = None,
         on_output: Callable[[Output], None] | None = None,
         gate: Gate | None = None,
+        ended: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`gate`: who may connect and what is connected to; by default as the settings say."""
+        """`gate`: who may connect and what is connected to; by default as the settings say.
+        `ended`: whether the source has handed out all that it has."""
         gate = gate or Gate(settings.security)
         self._settings = settings
         self._source = source
         self._recorder = recorder
         self._on_output = on_output
+        self._ended = ended
         self._orders: deque[Order] = deque()
         self._session = Session(settings)
         self._requester = Requester(settings.requests, gate) if mode == "live" else None
@@ -190,7 +193,9 @@ class Engine:
         for trouble in self._recorder.troubles() if self._recorder is not None else ():
             self._handle(Received("recording", None, trouble))
         now, session = time.monotonic(), self._session
-        for change in self._silences.look(session.slices.unfinished, now, session.overdue):
+        for change in self._silences.look(
+            session.slices.unfinished, now, session.overdue, session.ended_runs
+        ):
             self._handle(Received(change.feed, None, change))
         waiting, feeds = self._session.slices.waiting, self._settings.feeds
         busy = self._resender.busy_cells if self._resender is not None else set()
@@ -273,6 +278,8 @@ class Engine:
             policies=self._session.policies,
             watches=self._session.watches,
             clock_offsets_s=self._clock_offsets_s,
+            silence=self._silences.state,
+            ended=self._ended(),
         )
 
     @property

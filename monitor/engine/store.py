@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.engine import health
 from monitor.engine.fates import Fates
 from monitor.engine.happenings import Happening, Happenings
+from monitor.engine.health import CellHealth, Silence
 from monitor.engine.readings import READING, Readings
 from monitor.engine.scans import Scan, Scans, StoredMap, names_of
 from monitor.errors import BadMessage
@@ -36,8 +38,10 @@ from monitor.wire.results import Status, encode_status, table_rows
 
 PREVIEWS = ("scan_progress", "maps", "heartbeat")
 MAX_PREVIEWS_WAITING = 1000
-SILENCE_SETTINGS = ("late_s", "dead_s", "cycler_s", "due_grace")
-"""What screens tell late from dead by."""
+WATCH_SETTINGS = ("late_s", "dead_s", "cycler_s", "due_grace", "closure_band")
+"""What screens show of the limits."""
+NOT_RECEIVED_S = 10.0
+"""A request of which nothing has been heard for so long, or for two repeats, was not received."""
 
 
 class Store:
@@ -71,6 +75,8 @@ class Store:
         self._clock_offsets_s: Mapping[str, float | None] = {}
         self._told: dict[str, dict[str, Any]] = {name: {} for name in names}
         self.may_order = "" if mode == "live" else f"this is a {mode}: nothing can be asked for"
+        self._silence = Silence()
+        self._ended = mode == "recording"
         self._recorder: Mapping[str, Any] = {}
         self.outbox: deque[bytes] = deque()
         self._dropped_previews = 0
@@ -89,6 +95,9 @@ class Store:
         policies: Mapping[str, Mapping[str, Any]] | None = None,
         watches: Mapping[str, Mapping[str, Any]] | None = None,
         clock_offsets_s: Mapping[str, float | None] | None = None,
+        silence: Silence | None = None,
+        *,
+        ended: bool = False,
     ) -> None:
         """Takes the outputs of one message and puts what is to be published into `outbox`."""
         todo = tuple(outputs)
@@ -102,6 +111,11 @@ class Store:
             self._policies = self._policies if policies is None else policies
             self._watches = self._watches if watches is None else watches
             self._clock_offsets_s = clock_offsets_s or self._clock_offsets_s
+            self._silence = silence or self._silence
+            if ended and not self._ended:
+                self._ended = True
+                self._version += 1
+                self._changed = self._version
             for point in points:
                 if point.reading.cell in self._readings:
                     self._readings[point.reading.cell].add_point(point)
@@ -124,7 +138,9 @@ class Store:
         elif isinstance(output, ScanRequest):
             data = {"id": output.id, "reason": output.reason, "after_scan": output.after_scan}
             if fates is not None:
-                fates.note({**data, "status": "sent"})
+                fates.note({**data, "status": "sent", "evidence": output.evidence})
+                if self._mode == "live":
+                    fates.sent(output.id, time.monotonic())
             if output.id not in told:
                 sent = {**data, "status": "sent", "evidence": output.evidence}
                 self._say("scan_request", self._cell_time(cell) or 0.0, cell, sent)
@@ -158,8 +174,11 @@ class Store:
     def heartbeat(self) -> None:
         """The status message that says, each second of wall time, that the engine lives."""
         with self._lock:
+            cells = self._healths()
             data = {
                 "feeds": self._feeds,
+                "health": _of_feeds(cells),
+                "cells": {name: cell.whole.data() for name, cell in cells.items()},
                 "recorder": self._recorder,
                 "dropped_previews": self._dropped_previews,
                 "security": self._security(),
@@ -210,13 +229,14 @@ class Store:
                 "engine": self._engine,
                 "time": time.time(),
                 "feeds": self._feeds,
+                "health": _of_feeds(cells := self._healths()),
                 "recorder": self._recorder,
                 "security": self._security(),
                 "tag": tag,
             }
             if engine == self._engine and self._changed <= since:
                 now["unchanged"] = True
-                now["cells"] = {cell: self._moving(cell) for cell in self._readings}
+                now["cells"] = {cell: self._moving(cell, cells[cell]) for cell in self._readings}
                 return to_json(now)
             since = since if engine == self._engine else -1
             now["changes"] = changes = changes and since >= 0
@@ -228,7 +248,7 @@ class Store:
             for number, cell in enumerate(self._readings):
                 pieces += [
                     b"," if number else b"",
-                    *self._cell_text(cell, since if changes else -1),
+                    *self._cell_text(cell, cells[cell], since if changes else -1),
                 ]
             pieces += [b'},"events":[', b",".join(self._happenings.since(since)), b"]}"]
         return b"".join(pieces)
@@ -240,6 +260,26 @@ class Store:
             "record_slices": experiment.record_slices,
             "mode": self._mode,
             "started": self._started,
+            "ended": self._ended,
+        }
+
+    def _healths(self) -> dict[str, CellHealth]:
+        """Of each cell, at this moment: ages are counted here, by this machine's clock."""
+        if self._mode != "live":
+            last = self._feeds.get("slices", {}).get("last_time")
+            told = health.recorded(self._mode, ended=self._ended, last_time=last)
+            return {name: CellHealth(told, told) for name in self._readings}
+        now = time.monotonic()
+        return {
+            name: health.live(
+                name,
+                self._silence,
+                now,
+                running=self._running.get(name),
+                has_scans=self._scans.of(name).latest is not None,
+                has_readings=name in self._cycler,
+            )
+            for name in self._readings
         }
 
     def _shown_settings(self) -> dict[str, Any]:
@@ -248,12 +288,15 @@ class Store:
             "requests": self._settings.requests.backend,
             "slices": self._settings.feeds.slices,
             "onset": self._settings.onset.mode,
-            "watch": self._settings.watch.model_dump(include=set(SILENCE_SETTINGS)),
+            "watch": self._settings.watch.model_dump(include=set(WATCH_SETTINGS)),
         }
 
-    def _moving(self, cell: str) -> dict[str, Any]:
+    def _moving(self, cell: str, state: CellHealth) -> dict[str, Any]:
         reading = self._cycler.get(cell)
+        limit_s = max(NOT_RECEIVED_S, 2 * self._settings.requests.resend_s)
         return {
+            "health": state.data() | {"ended": self._ended or cell in self._silence.ended},
+            "unanswered": self._fates[cell].unanswered(time.monotonic(), limit_s),
             "running": self._running.get(cell),
             "cycler": {name: getattr(reading, name) for name in READING} if reading else None,
             "cycler_points": self._readings[cell].count,
@@ -279,12 +322,13 @@ class Store:
             **self._told[cell],
         }
 
-    def _cell_text(self, name: str, since: int) -> Iterator[bytes]:
+    def _cell_text(self, name: str, state: CellHealth, since: int) -> Iterator[bytes]:
         cell = self._settings.cell(name)
         assert cell is not None
         scans = self._scans.of(name)
-        facts = self._moving(name) | {
+        facts = self._moving(name, state) | {
             "area_cm2": cell.area_cm2,
+            "clock_offset_s": cell.clock_offset_s,
             "layers": cell.layers,
             "reversed_z": cell.reversed_z,
             "foil_thickness_um": cell.foil_thickness_um,
@@ -355,3 +399,10 @@ class Store:
         if cell not in self._readings:
             known = ", ".join(self._readings)
             raise BadMessage("unknown_cell", f"cell {cell!r} is unknown; there is {known}")
+
+
+def _of_feeds(cells: Mapping[str, CellHealth]) -> dict[str, Any]:
+    """Health of the two feeds, JSON-ready."""
+    slices = health.feed((name, cell.slices) for name, cell in cells.items())
+    documents = health.feed((name, cell.cycler) for name, cell in cells.items())
+    return {"slices": slices.data(), "documents": documents.data()}

@@ -21,7 +21,7 @@ from monitor.records import ScanReply, ScanRequest
 from monitor.settings import OnsetSettings
 
 LIVE = "as recorded"
-TOLD_LATER = ("mode", "max_scans")
+TOLD_LATER = ("mode", "max_scans", "untrusted")
 """What older recordings do not say of a decision."""
 
 
@@ -59,7 +59,9 @@ def live(experiment: Experiment, cell: Cell) -> Outcome:
     """The recorded policy again, beside the decisions that were recorded. Raises RecordingError."""
     settings = experiment.settings.onset
     outcome = Outcome(LIVE, cell.name)
-    watch = OnsetWatch(settings, experiment.settings.experiment.name)
+    watch = OnsetWatch(
+        settings, experiment.settings.experiment.name, experiment.settings.watch
+    )
     suggested: dict[str, ScanRequest] = {}
     same = told = 0
     for event, situation in _story(experiment, cell):
@@ -93,7 +95,7 @@ def _is_same(decision: Decision, recorded: Mapping[str, Any]) -> bool:
 def what_if(experiment: Experiment, cell: Cell, policy: OnsetSettings, name: str) -> Outcome:
     """Another policy on the scans that did not depend on one. Raises RecordingError."""
     outcome = Outcome(name, cell.name)
-    watch = OnsetWatch(policy, experiment.settings.experiment.name)
+    watch = OnsetWatch(policy, experiment.settings.experiment.name, experiment.settings.watch)
     for _, situation in _story(experiment, cell):
         if situation is None or situation.reason == "extra":
             continue
