@@ -11,7 +11,6 @@ STATUS = {"scan_suggested": "suggested", "suggestion_closed": "closed"}
 
 BLANK: dict[str, Any] = {
     "id": "", "reason": "", "status": "", "why": "", "scan": None, "after_scan": None,
-    "by": "", "words": "",
 }  # fmt: skip
 
 
@@ -35,6 +34,7 @@ class Fates:
         if isinstance(evidence, Mapping):  # an operator's name and words, if there are any
             words = {"by": evidence.get("by"), "words": evidence.get("why")}
             said |= {key: text for key, text in words.items() if isinstance(text, str)}
+            said = {key: text for key, text in said.items() if text or key in BLANK}
         said |= {"status": STATUS[kind]} if kind in STATUS else {}
         if said.get("status", "sent") != "sent":
             self._sent.pop(identity, None)

@@ -56,16 +56,18 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class CellHealth:
-    """Health of a cell: of its slices, of its cycler, and the more urgent of the two."""
+    """Health of a cell: of its slices, and of its cycler."""
 
     slices: Health
     cycler: Health
 
     @property
     def whole(self) -> Health:
-        """What a card shows."""
-        parts = (self.slices, self.cycler)
-        return min(parts, key=lambda part: (URGENCY.index(part.state), part.age_s is None))
+        """What a card shows: the slices, unless the cycler is silent and that is worse."""
+        slices, cycler = self.slices, self.cycler
+        silent = cycler.state in ("LATE", "DEAD")
+        worse = silent and URGENCY.index(cycler.state) < URGENCY.index(slices.state)
+        return cycler if worse else slices
 
     def data(self) -> dict[str, Any]:
         """JSON-ready."""

@@ -38,8 +38,8 @@ from monitor.wire.results import Status, encode_status, table_rows
 
 PREVIEWS = ("scan_progress", "maps", "heartbeat")
 MAX_PREVIEWS_WAITING = 1000
-WATCH_SETTINGS = ("late_s", "dead_s", "cycler_s", "due_grace", "closure_band")
-"""What screens show of the limits."""
+SILENCE_SETTINGS = ("late_s", "dead_s", "cycler_s", "due_grace")
+"""The limits that the states were decided by."""
 NOT_RECEIVED_S = 10.0
 """A request of which nothing has been heard for so long, or for two repeats, was not received."""
 
@@ -174,11 +174,9 @@ class Store:
     def heartbeat(self) -> None:
         """The status message that says, each second of wall time, that the engine lives."""
         with self._lock:
-            cells = self._healths()
             data = {
                 "feeds": self._feeds,
-                "health": _of_feeds(cells),
-                "cells": {name: cell.whole.data() for name, cell in cells.items()},
+                "health": self._health(),
                 "recorder": self._recorder,
                 "dropped_previews": self._dropped_previews,
                 "security": self._security(),
@@ -229,14 +227,14 @@ class Store:
                 "engine": self._engine,
                 "time": time.time(),
                 "feeds": self._feeds,
-                "health": _of_feeds(cells := self._healths()),
+                "health": self._health(),
                 "recorder": self._recorder,
                 "security": self._security(),
                 "tag": tag,
             }
             if engine == self._engine and self._changed <= since:
                 now["unchanged"] = True
-                now["cells"] = {cell: self._moving(cell, cells[cell]) for cell in self._readings}
+                now["cells"] = {cell: self._moving(cell) for cell in self._readings}
                 return to_json(now)
             since = since if engine == self._engine else -1
             now["changes"] = changes = changes and since >= 0
@@ -248,7 +246,7 @@ class Store:
             for number, cell in enumerate(self._readings):
                 pieces += [
                     b"," if number else b"",
-                    *self._cell_text(cell, cells[cell], since if changes else -1),
+                    *self._cell_text(cell, since if changes else -1),
                 ]
             pieces += [b'},"events":[', b",".join(self._happenings.since(since)), b"]}"]
         return b"".join(pieces)
@@ -261,6 +259,18 @@ class Store:
             "mode": self._mode,
             "started": self._started,
             "ended": self._ended,
+        }
+
+    def _health(self) -> dict[str, Any]:
+        """Of the two feeds and of each cell, at this moment, JSON-ready."""
+        cells = self._healths()
+        return {
+            "slices": health.feed((name, cell.slices) for name, cell in cells.items()).data(),
+            "documents": health.feed((name, cell.cycler) for name, cell in cells.items()).data(),
+            "cells": {
+                name: {**cell.data(), "ended": self._ended or name in self._silence.ended}
+                for name, cell in cells.items()
+            },
         }
 
     def _healths(self) -> dict[str, CellHealth]:
@@ -288,14 +298,14 @@ class Store:
             "requests": self._settings.requests.backend,
             "slices": self._settings.feeds.slices,
             "onset": self._settings.onset.mode,
-            "watch": self._settings.watch.model_dump(include=set(WATCH_SETTINGS)),
+            "watch": self._settings.watch.model_dump(include=set(SILENCE_SETTINGS)),
+            "closure_band": self._settings.watch.closure_band,
         }
 
-    def _moving(self, cell: str, state: CellHealth) -> dict[str, Any]:
+    def _moving(self, cell: str) -> dict[str, Any]:
         reading = self._cycler.get(cell)
         limit_s = max(NOT_RECEIVED_S, 2 * self._settings.requests.resend_s)
         return {
-            "health": state.data() | {"ended": self._ended or cell in self._silence.ended},
             "unanswered": self._fates[cell].unanswered(time.monotonic(), limit_s),
             "running": self._running.get(cell),
             "cycler": {name: getattr(reading, name) for name in READING} if reading else None,
@@ -322,11 +332,11 @@ class Store:
             **self._told[cell],
         }
 
-    def _cell_text(self, name: str, state: CellHealth, since: int) -> Iterator[bytes]:
+    def _cell_text(self, name: str, since: int) -> Iterator[bytes]:
         cell = self._settings.cell(name)
         assert cell is not None
         scans = self._scans.of(name)
-        facts = self._moving(name, state) | {
+        facts = self._moving(name) | {
             "area_cm2": cell.area_cm2,
             "clock_offset_s": cell.clock_offset_s,
             "layers": cell.layers,
@@ -399,10 +409,3 @@ class Store:
         if cell not in self._readings:
             known = ", ".join(self._readings)
             raise BadMessage("unknown_cell", f"cell {cell!r} is unknown; there is {known}")
-
-
-def _of_feeds(cells: Mapping[str, CellHealth]) -> dict[str, Any]:
-    """Health of the two feeds, JSON-ready."""
-    slices = health.feed((name, cell.slices) for name, cell in cells.items())
-    documents = health.feed((name, cell.cycler) for name, cell in cells.items())
-    return {"slices": slices.data(), "documents": documents.data()}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from monitor.gui.map_text import UNIT_TEXT, absent
 from monitor.gui.model import Answer, Choice, Snapshot, shown_scan
-from monitor.gui.text import number
+from monitor.gui.text import counted, number, with_error
 
 Scan = Mapping[str, Any]
 APPLIED = {
@@ -65,11 +65,11 @@ def missing(snapshot: Snapshot, choice: Choice, answer: Answer | None, what: str
     """Why there is nothing to show of `what`; nothing where there is."""
     scan = shown_scan(snapshot.cell(choice.cell), choice)
     if scan is None:
-        return f"The {what} comes with the first map"
+        return f"The {what} needs a map: waiting for the first"
     if choice.map not in scan["maps"]:
         return f"Scan {scan['scan']}: {absent(choice.map, scan)}"
     if answer is None:
-        return f"The {what} of scan {scan['scan']} is on its way"
+        return f"Fetching the {what} of scan {scan['scan']}"
     return answer.error
 
 
@@ -105,7 +105,9 @@ def in_short(header: Mapping[str, Any]) -> str:
     """The most important of the measures in one line."""
     told = {row.title: row.value for row in measures(header)}
     words = ", ".join(f"{name} {told[name]}" for name in ("mean", "sd", "median", "P5–P95"))
-    return f"{words} {unit_of(header)}; {told['area']}, {told['pits']} pits"
+    pits = header.get("pits")
+    many = "– pits" if pits is None else counted(pits, "pit")
+    return f"{words} {unit_of(header)}; {told['area']}, {many}"
 
 
 def applied_current(header: Mapping[str, Any], cell: Mapping[str, Any] | None) -> float | None:
@@ -137,9 +139,8 @@ def shares(header: Mapping[str, Any], width: float) -> tuple[NDArray[np.float64]
 
 def _mean(header: Mapping[str, Any]) -> Measure:
     unit, error = unit_of(header), header.get("mean_error")
-    text = number(header.get("mean"), 2)
-    if error is not None:
-        text += f" ± {number(error, 2)}"
+    mean = header.get("mean")
+    text = number(mean, 2) if error is None else with_error(mean, error)
     why = header.get("mean_error_why")
     source = f"not known: {why}" if why else "from the scatter between tiles of the map"
     return Measure("mean", text, f"Mean and its standard error, {unit}; the error is {source}")

@@ -59,9 +59,7 @@ def live(experiment: Experiment, cell: Cell) -> Outcome:
     """The recorded policy again, beside the decisions that were recorded. Raises RecordingError."""
     settings = experiment.settings.onset
     outcome = Outcome(LIVE, cell.name)
-    watch = OnsetWatch(
-        settings, experiment.settings.experiment.name, experiment.settings.watch
-    )
+    watch = OnsetWatch(settings, experiment.settings.experiment.name, experiment.settings.watch)
     suggested: dict[str, ScanRequest] = {}
     same = told = 0
     for event, situation in _story(experiment, cell):
