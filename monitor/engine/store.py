@@ -286,7 +286,7 @@ class Store:
                 self._silence,
                 now,
                 running=self._running.get(name),
-                has_scans=self._scans.of(name).latest is not None,
+                has_scans=self._scans.of(name).latest() is not None,
                 has_readings=name in self._cycler,
             )
             for name in self._readings

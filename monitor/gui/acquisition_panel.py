@@ -279,7 +279,7 @@ def _order_text(order: Order) -> str:
     """What became of the order that was given last at this screen."""
     request = order.request
     assert isinstance(request, ScanOrder)
-    what, done = "Extra scan", "the engine has it; see the list below"
+    what, done = "Extra scan", "handed to the engine; see the list below"
     if request.suggestion and request.accepted:
         what = "Suggested scan"
     elif request.suggestion:

@@ -76,7 +76,7 @@ def map_words(answer: Answer | None, has_scans: bool) -> tuple[str, str]:
     if answer is not None and answer.error:
         return "", answer.error
     if answer is None or answer.array is None:
-        return "", "fetching the map" if has_scans else "waiting for the first scan"
+        return "", "the map is on its way" if has_scans else "the first scan brings a map"
     header = answer.header
     name, scan = str(header["name"]), header["scan"]
     if answer.levels is None:

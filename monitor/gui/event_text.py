@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ Event = Mapping[str, Any]
 
 LEFT_OUT = ("type", "version", "time", "cell", "number", "id", "run", "request", "stream")
 """Keys of an event that are not shown, of a kind that has no sentence of its own."""
+UNIT = re.compile(r"_(um|voxel|mAh_cm2|mAh|mA_cm2|h)$")
 NO_TIME = "no time yet         "
 
 
@@ -68,7 +70,7 @@ def _scan_verdict(event: Event) -> str:
 
 
 def _scan_corrected(event: Event) -> str:
-    names = [_words(name) for name in event.get("changed") or ()]
+    names = dict.fromkeys(_words(UNIT.sub("", str(n))) for n in event.get("changed") or ())
     which = f": {', '.join(names)}" if names else ""
     return (
         f"Numbers of scan {event.get('scan')} that rest on charge were corrected, as readings of the "
@@ -127,9 +129,9 @@ def _request_refuted(event: Event) -> str:
 
 def _policy_changed(event: Event) -> str:
     before = f" from {event['before']}" if event.get("before") else ""
-    most = event.get("max_scans")
+    most, by = event.get("max_scans"), f", by {event['by']}" if event.get("by") else ""
     budget = "" if most is None else f", at most {counted(int(most), 'extra scan')}"
-    return f"The policy was changed{before} to {event.get('mode')}{budget}{_by(event)}."
+    return f"The policy was changed{before} to {event.get('mode')}{budget}{by}."
 
 
 def _note(event: Event) -> str:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from monitor.gui.map_text import UNIT_TEXT, absent
 from monitor.gui.model import Answer, Choice, Snapshot, shown_scan
-from monitor.gui.text import counted, number, with_error
+from monitor.gui.text import counted, number
 
 Scan = Mapping[str, Any]
 APPLIED = {
@@ -65,11 +65,11 @@ def missing(snapshot: Snapshot, choice: Choice, answer: Answer | None, what: str
     """Why there is nothing to show of `what`; nothing where there is."""
     scan = shown_scan(snapshot.cell(choice.cell), choice)
     if scan is None:
-        return f"The {what} needs a map: waiting for the first"
+        return f"The {what} comes with the first map"
     if choice.map not in scan["maps"]:
         return f"Scan {scan['scan']}: {absent(choice.map, scan)}"
     if answer is None:
-        return f"Fetching the {what} of scan {scan['scan']}"
+        return f"The {what} of scan {scan['scan']} is on its way"
     return answer.error
 
 
@@ -139,8 +139,9 @@ def shares(header: Mapping[str, Any], width: float) -> tuple[NDArray[np.float64]
 
 def _mean(header: Mapping[str, Any]) -> Measure:
     unit, error = unit_of(header), header.get("mean_error")
-    mean = header.get("mean")
-    text = number(mean, 2) if error is None else with_error(mean, error)
+    text = number(header.get("mean"), 2)
+    if error is not None:
+        text += f" ± {number(error, 2)}"
     why = header.get("mean_error_why")
     source = f"not known: {why}" if why else "from the scatter between tiles of the map"
     return Measure("mean", text, f"Mean and its standard error, {unit}; the error is {source}")

@@ -143,7 +143,7 @@ class SectionView(Card):
 
     def _problem(self, snapshot: Snapshot, cut: Answer | None) -> str:
         if snapshot.state is None or self._scan is None:
-            return "Waiting for the first map"
+            return "The cross-section comes with the first map"
         if cut is not None and cut.error:
             if not snapshot.state["experiment"]["record_slices"]:
                 return "Slices are not recorded: there is no cross-section"
