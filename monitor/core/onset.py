@@ -3,9 +3,9 @@
 An entry of `onset.when` asks when all of its rules are met, and then not again before it has not
 been met for `clear_scans` scans. What stands against a request that is due (cooldown, quiet hours,
 budget, one on its way) holds it back as long as that lasts. A scan that cannot be trusted never
-asks by itself: what it shows is suggested to the operator, and stays due for the next scan. The scan
-that answers tells whether what led to it was real. Reads no clock: the same situations and replies in the same order give the
-same decisions.
+asks by itself: what it shows is suggested to the operator, and stays due for the next scan. The
+scan that answers tells whether what led to it was real. Reads no clock: the same situations and
+replies in the same order give the same decisions.
 """
 
 from __future__ import annotations

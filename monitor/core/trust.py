@@ -1,7 +1,7 @@
 """Whether a scan can be trusted: what an automatic request for another one rests on.
 
-The same checks and limits as those of the alarms (`signs`, `[watch]`), applied to one scan alone. It
-looks at what is recorded of scans and at nothing else, so that a decision can be made again.
+The same checks and limits as those of the alarms (`signs`, `[watch]`), applied to one scan alone.
+It looks at what is recorded of scans and at nothing else, so that a decision can be made again.
 """
 
 from __future__ import annotations

@@ -67,6 +67,7 @@ class AcquisitionPanel(Card):
         self.next = label(
             "–", "", "Start of the last scan on schedule plus the period, in cell time"
         )
+        self.next.setWordWrap(True)
         self.fate = label("", "muted")
         self.fate.setWordWrap(True)
         self.body.addWidget(self.progress)
@@ -240,8 +241,8 @@ class AcquisitionPanel(Card):
         waiting = int(policy.get("unanswered") or 0)
         parts = [] if spent is None else [f"{spent - waiting} of {most} extra scans spent"]
         if waiting:
-            parts.append(f"{waiting} requested and not answered yet")
-        if policy.get("refusal") and spent is not None:
+            parts.append(f"{waiting} requested and not answered yet, no more until then")
+        if policy.get("refusal") and spent is not None and not waiting:
             parts.append(f"no more now: {policy['refusal']}")
         self.spent.setText("; ".join(parts))
         self.spent.setVisible(bool(parts))

@@ -27,7 +27,7 @@ CONDITIONS: dict[str, Help] = {
     ),
     "noise": Help(
         "Heights are noisier than in the earlier scans: small pits may be missed.",
-        "Check beam, exposure time and reconstruction; compare a cross-section with an earlier one.",
+        "Check beam, exposure time and reconstruction; compare a cross-section with one of before.",
     ),
     "grey_levels": Help(
         "The contrast of the slices, or the grey level of lithium, is not that of the first scan.",
@@ -41,11 +41,12 @@ CONDITIONS: dict[str, Help] = {
     ),
     "valid": Help(
         "Only a part of the columns has a height: the surface was not found in the others.",
-        "Check layers and foil_thickness_um of this cell, and whether the electrode is in the field "
-        "of view.",
+        "Check layers and foil_thickness_um of this cell, and whether the electrode is in the "
+        "field of view.",
     ),
     "levels_lost": Help(
-        "The grey levels of collector, lithium and electrolyte were not found: there are no heights.",
+        "The grey levels of collector, lithium and electrolyte were not found: there are no "
+        "heights.",
         "Check layers of this cell, or set grey_levels in its settings.",
     ),
     "refinement": Help(
@@ -55,7 +56,8 @@ CONDITIONS: dict[str, Help] = {
     ),
     "slices_late": Help(
         "A scan is running and no slice has been received for watch.late_s.",
-        "Check the reconstruction and the network; if the scan was stopped, nothing has to be done.",
+        "Check the reconstruction and the network; if the scan was stopped, nothing has to "
+        "be done.",
     ),
     "slices_dead": Help(
         "A scan is running and no slice has been received for watch.dead_s.",
@@ -64,7 +66,8 @@ CONDITIONS: dict[str, Help] = {
     "cycler_dead": Help(
         "No reading of the cycler has been received for watch.cycler_s: charge and current of "
         "scans are not known.",
-        "Check the cycler's program, the bluesky proxy and the network. If the cycler pauses longer "
+        "Check the cycler's program, the bluesky proxy and the network. If the cycler pauses "
+        "longer "
         "between readings, set watch.cycler_s above the pause.",
     ),
     "scan_late": Help(

@@ -82,8 +82,8 @@ class CellPanel(Card):
         self.state = label("", "", TIPS["cell"])
         self.head.addWidget(self.state)
         self.shown, self.when = label("–", "big"), label("", "muted")
-        self.begun = label("", "muted", "Start of the scan that is shown")
-        for part in (self.shown, self.when, self.begun):
+        self.when.setToolTip("Start of the scan: hours after the first one, date and time")
+        for part in (self.shown, self.when):
             self.body.addWidget(part)
         self.facts = {}
         grid = QGridLayout()
@@ -125,13 +125,12 @@ class CellPanel(Card):
         if cell is None or shown is None:
             self.shown.setText("No scan yet")
             self.when.setText("")
-            self.begun.setText("")
             return
         scans = cell["scans"]
-        self.shown.setText(f"Scan {shown['scan']} <small>of {scans[-1]['scan']}</small>")
+        of = f"of {scans[-1]['scan']} · {shown['reason']}"
+        self.shown.setText(f"Scan {shown['scan']} <small>{of}</small>")
         hours = (shown["start_time"] - scans[0]["start_time"]) / 3600
-        self.when.setText(f"{shown['reason']} · {hours:.2f} h")
-        self.begun.setText(f"{stamp(shown['start_time'])} UTC")
+        self.when.setText(f"{number(hours, 2)} h · {stamp(shown['start_time'])} UTC")
 
     def _draw_facts(
         self, snapshot: Snapshot, cell: Mapping[str, Any] | None, scan: Mapping[str, Any]

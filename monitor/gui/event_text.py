@@ -73,7 +73,8 @@ def _scan_corrected(event: Event) -> str:
     names = dict.fromkeys(_words(UNIT.sub("", str(n))) for n in event.get("changed") or ())
     which = f": {', '.join(names)}" if names else ""
     return (
-        f"Numbers of scan {event.get('scan')} that rest on charge were corrected, as readings of the "
+        f"Numbers of scan {event.get('scan')} that rest on charge were corrected, as readings "
+        f"of the "
         f"cycler now cover it{which}."
     )
 
@@ -169,7 +170,7 @@ def _bad_message(event: Event) -> str:
 
 
 def _connection(event: Event) -> str:
-    """Keys of the contract as far as they are there: which connection, what happened, since when."""
+    """Keys of the contract as far as they are there: which connection, what, since when."""
     which = event.get("feed") or event.get("address") or event.get("which") or ""
     address = event.get("address")
     where = f" at {address}" if address and address != which else ""

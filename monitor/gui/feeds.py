@@ -31,7 +31,8 @@ TIPS = {
     "REPLAY: a recording is played or shown\n"
     "With several cells, the most urgent one counts. LATE and DEAD end once messages have been "
     "received without such a pause for as long as the limit, as the alarm does.",
-    "documents": "LIVE: readings are received\nIDLE: no reading yet, or the cycler's run has ended\n"
+    "documents": "LIVE: readings are received\nIDLE: no reading yet, or the cycler's run has "
+    "ended\n"
     "DEAD: no reading for more than watch.cycler_s (60 s); or the engine does not answer\n"
     "REPLAY: a recording is played or shown\n"
     "With several cells, the most urgent one counts.",
@@ -40,7 +41,8 @@ TIPS = {
     "▲ LATE: no slice of the running scan for more than watch.late_s (10 s), or a scan is overdue "
     "by more than watch.due_grace (a tenth) of the period\n"
     "✕ DEAD: no slice of the running scan for more than watch.dead_s (60 s), a scan is overdue by "
-    "a whole period, no reading for more than watch.cycler_s (60 s), or the engine does not answer\n"
+    "a whole period, no reading for more than watch.cycler_s (60 s), or the engine does not "
+    "answer\n"
     "◆ REPLAY: a recording is played or shown\n"
     "The time: since the last message of what the state is about",
 }
@@ -123,14 +125,23 @@ def next_scan(snapshot: Snapshot, name: str) -> NextScan:
     if not snapshot.linked:
         return NextScan(f"not known: {NO_ENGINE}", "warn")
     at, left = cell["next_scan_time"], time_left(cell)
+    when = f"at {clock(at, cell.get('time'))} UTC"
     if left is None:
-        return NextScan(f"at {clock(at, cell.get('time'))} UTC", "muted")
+        return NextScan(when, "muted")
+    if documents_of(snapshot, name) == "DEAD":
+        # the cell's clock is the cycler's: without readings nothing counts down
+        return NextScan(f"{when} (no readings: not counted down)", "muted")
     overdue_s = (_of_cell(snapshot, name) or {}).get("overdue_s")
     if overdue_s is not None:
         return NextScan(f"overdue by {duration(overdue_s)}", "warn")
     if left < 0:
         return NextScan(f"due since {duration(left)}", "text")
     return NextScan(f"in {duration(left)}", "text")
+
+
+def documents_of(snapshot: Snapshot, name: str) -> str:
+    """State of the cycler of one cell; "" if the engine does not tell it."""
+    return str(((_of_cell(snapshot, name) or {}).get("cycler") or {}).get("state", ""))
 
 
 def _feed(snapshot: Snapshot, name: str) -> FeedHealth:

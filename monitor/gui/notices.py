@@ -20,8 +20,8 @@ from monitor.gui.text import as_is, counted, stamp
 MAX_LINES = 3
 MAX_OPENED = 5
 SEEN_S = 1.0
-"""An alarm can be acknowledged once it has been visible for so long: not one that takes the place of
-another while the key is pressed."""
+"""An alarm can be acknowledged once it has been visible for so long: not one that takes the place
+of another while the key is pressed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Scan requests in words: what was asked, by whom and why, and what became of it. Pure functions."""
+"""Scan requests in words: what was asked, by whom, why, and what became of it. Pure functions."""
 
 from __future__ import annotations
 
@@ -54,8 +54,11 @@ def request_text(snapshot: Snapshot, cell: Mapping[str, Any], request: Mapping[s
     text += f": {status}"
     if status == NOT_RECEIVED:
         waiting = _unanswered(cell, request)
-        answer = f" for {duration(waiting['age_s'])}" if waiting else ""
-        text += f" (no answer of the acquisition{answer}; is it running?)"
+        answer = "no answer is recorded"
+        if waiting:
+            age = duration(waiting["age_s"])
+            answer = f"no answer of the acquisition for {age}; is it running?"
+        text += f" ({answer})"
     if request.get("why"):
         text += f", {request['why']}"
     if request.get("scan") is not None:

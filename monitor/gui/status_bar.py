@@ -63,7 +63,8 @@ class StatusBar(QFrame):
             widget.setToolTip(_feed_tip(feed, health, feeds.get(feed, {})))
         self.rate.setText(f"{snapshot.rate_MB_s:.0f} MB/s")
         self.rate.setVisible(snapshot.rate_MB_s >= 0.5)
-        self._draw_recorder(state.get("recorder") or {})
+        # what an engine told before it fell silent says nothing of now
+        self._draw_recorder((state.get("recorder") or {}) if snapshot.linked else {})
 
     def _draw_engine(self, snapshot: Snapshot) -> None:
         if snapshot.linked:

@@ -1,4 +1,4 @@
-"""States of feeds and cells, decided by the engine: a table of situations, and what a reply says."""
+"""States of feeds and cells, decided by the engine: situations, and what a reply says."""
 
 import pytest
 
@@ -52,7 +52,10 @@ def test_a_cell_is_as_its_slices_unless_its_cycler_is_worse(name):
 
 
 def test_a_feed_is_as_its_most_urgent_cell_and_names_it():
-    well, late = cell((1, "LIVE"), running=RUNNING).slices, cell((30, "LATE"), running=RUNNING).slices
+    well, late = (
+        cell((1, "LIVE"), running=RUNNING).slices,
+        cell((30, "LATE"), running=RUNNING).slices,
+    )
     longer = cell((45, "LATE"), running=RUNNING).slices
     both = health.feed([("A", well), ("B", late), ("C", longer)])
     assert (both.state, both.age_s) == ("LATE", 45.0)

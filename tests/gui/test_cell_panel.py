@@ -1,4 +1,4 @@
-"""The numbers of the shown scan: one zero for depths, closure with its causes, what is preliminary."""
+"""Numbers of the shown scan: one zero for depths, closure with its causes, what is preliminary."""
 
 import pytest
 

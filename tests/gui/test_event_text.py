@@ -31,8 +31,12 @@ TOLD = {
         "Pitting has begun in scan 3: 1 significant pit, the first in this cell.",
     ),
     "scan_request": (
-        {"id": "x", "reason": "manual", "after_scan": 3,
-         "evidence": {"asked_by": "operator", "by": "Anna", "why": "edge looks odd"}},
+        {
+            "id": "x",
+            "reason": "manual",
+            "after_scan": 3,
+            "evidence": {"asked_by": "operator", "by": "Anna", "why": "edge looks odd"},
+        },
         "An extra scan was requested after scan 3 by Anna: “edge looks odd”.",
     ),
     "scan_suggested": (
@@ -57,18 +61,36 @@ TOLD = {
         {"mode": "off", "before": "auto", "max_scans": 1, "by": "Anna"},
         "The policy was changed from auto to off, at most 1 extra scan, by Anna.",
     ),
-    "note": ({"text": "Sample touched?", "by": "Anna", "scan": 2}, "Note on scan 2 by Anna: Sample touched?"),
-    "alarm_acknowledged": ({"alarm": 9, "by": "", "text": "12 slices"}, "An alarm was acknowledged: 12 slices."),
-    "gap": ({"stream": "s", "lost": 1, "total": 3, "before": 40},
-            "1 message of the slices' stream was lost before message 40, 3 in all."),
-    "alarm": ({"scan": 7, "text": "a scan is overdue: is the acquisition running?"},
-              "Alarm on scan 7: a scan is overdue: is the acquisition running?"),
-    "alarm_ended": ({"alarm": 9, "scan": None, "text": "messages come again"}, "Alarm over: messages come again."),
-    "bad_message": ({"feed": "slices", "bad_kind": "not_json", "count": 4, "text": "a message is not JSON."},
-                    "A message of slices cannot be used (not json, 4 of this kind so far): a message is not JSON."),
-    "connection": ({"feed": "documents", "address": "tcp://x:1", "text": "opened again", "since": T0},
-                   "Connection of documents at tcp://x:1: opened again, since 2025-10-09 08:53:20 UTC."),
-}  # fmt: skip
+    "note": (
+        {"text": "Sample touched?", "by": "Anna", "scan": 2},
+        "Note on scan 2 by Anna: Sample touched?",
+    ),
+    "alarm_acknowledged": (
+        {"alarm": 9, "by": "", "text": "12 slices"},
+        "An alarm was acknowledged: 12 slices.",
+    ),
+    "gap": (
+        {"stream": "s", "lost": 1, "total": 3, "before": 40},
+        "1 message of the slices' stream was lost before message 40, 3 in all.",
+    ),
+    "alarm": (
+        {"scan": 7, "text": "a scan is overdue: is the acquisition running?"},
+        "Alarm on scan 7: a scan is overdue: is the acquisition running?",
+    ),
+    "alarm_ended": (
+        {"alarm": 9, "scan": None, "text": "messages come again"},
+        "Alarm over: messages come again.",
+    ),
+    "bad_message": (
+        {"feed": "slices", "bad_kind": "not_json", "count": 4, "text": "a message is not JSON."},
+        "A message of slices cannot be used (not json, 4 of this kind so far): a message is not "
+        "JSON.",
+    ),
+    "connection": (
+        {"feed": "documents", "address": "tcp://x:1", "text": "opened again", "since": T0},
+        "Connection of documents at tcp://x:1: opened again, since 2025-10-09 08:53:20 UTC.",
+    ),
+}
 
 
 def event(kind, **data):
@@ -105,7 +127,12 @@ def test_a_kind_that_is_not_known_is_told_with_its_facts():
 
 @pytest.mark.parametrize(
     ("data", "scan"),
-    [({"scan": 4}, 4), ({"scan": None, "after_scan": 3}, 3), ({"after_scan": -1}, None), ({}, None)],
+    [
+        ({"scan": 4}, 4),
+        ({"scan": None, "after_scan": 3}, 3),
+        ({"after_scan": -1}, None),
+        ({}, None),
+    ],
 )
 def test_an_event_leads_to_its_scan(data, scan):
     assert scan_of(event("alarm", **data)) == scan

@@ -87,6 +87,12 @@ def test_without_a_clock_the_time_of_the_next_scan_is_told_with_its_date():
     assert feeds.next_scan(made.snapshot({"A": about}), "A").text == "at 2025-10-09 09:23:20 UTC"
 
 
+def test_a_clock_that_stands_still_is_not_counted_down_by():
+    shown = made.snapshot({"A": made.cell(made.scan(0), now=1200.0)}, ages={"documents A": 90.0})
+    assert feeds.cell_health(shown, "A").state == "DEAD"
+    assert feeds.next_scan(shown, "A").text == "at 09:23:20 UTC (no readings: not counted down)"
+
+
 def test_a_cell_without_a_clock_has_no_countdown():
     about = {"next_scan_time": 1060.0, "time": 1000.0, "cycler": {"time": 1000.0}}
     assert feeds.time_left(about) == 60.0

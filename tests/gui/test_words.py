@@ -137,13 +137,20 @@ def test_a_request_that_nobody_received_is_red_where_it_stands(qtbot, waiting, w
     assert ("25 s" in item.text()) == (word == "not received")
 
 
+def test_the_panel_does_not_say_that_an_unanswered_request_is_on_its_way(qtbot):
+    policy = {"unanswered": 1, "refusal": "an extra scan is on its way"}
+    assert "on its way" not in panel_of(qtbot, policy=policy).spent.text()
+
+
 def test_in_a_recording_a_request_that_was_never_answered_says_so(qtbot):
     assert "not received" in panel_of(qtbot, mode="recording").requests.item(0).text()
 
 
 def test_what_nobody_received_is_not_spent(qtbot):
     panel = panel_of(qtbot, policy={"unanswered": 1})
-    assert panel.spent.text().startswith("2 of 20 extra scans spent; 1 requested and not answered")
+    assert panel.spent.text().startswith(
+        "2 of 20 extra scans spent; 1 requested and not answered yet"
+    )
     assert panel_of(qtbot).spent.text() == "3 of 20 extra scans spent"
 
 
@@ -190,7 +197,14 @@ def test_every_key_is_that_of_one_action_and_every_key_in_a_tooltip_is_one(bench
 
 
 def _plain(key):
-    names = {"Escape": "Esc", "Left": "←", "Right": "→", "Up": "↑", "Down": "↓", "Space": "space bar"}
+    names = {
+        "Escape": "Esc",
+        "Left": "←",
+        "Right": "→",
+        "Up": "↑",
+        "Down": "↓",
+        "Space": "space bar",
+    }
     *modifiers, last = key.split("+") if not key.endswith("+") else [*key[:-1].split("+"), "+"]
     return "+".join(part for part in [*modifiers, names.get(last, last)] if part)
 
