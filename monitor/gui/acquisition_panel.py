@@ -297,7 +297,8 @@ def _next_text(snapshot: Snapshot, name: str) -> str:
         return "Next scan: not known before the first"
     told = next_scan(snapshot, name)
     colour = getattr(theme.palette(), told.tone)
-    text = f"Next scan <span style='color:{colour}'><b>{told.text}</b></span>"
-    if told.text.startswith("in ") and time_left(cell) is not None:
-        text += f", at {clock(cell['next_scan_time'], cell.get('time'))}"
-    return text
+    text = told.text
+    if text.startswith("in ") and time_left(cell) is not None:
+        at = clock(cell["next_scan_time"], cell.get("time"))
+        text = f"in <b>{text.removeprefix('in ')}</b>, at {at}"
+    return f"<span style='color:{colour}'>Next scan {text}</span>"

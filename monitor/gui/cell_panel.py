@@ -145,7 +145,8 @@ class CellPanel(Card):
             "deepest": deepest_text(scan, unit),
             "ahead": _ahead_text(scan),
             "collector": _collector_text(scan),
-            "coulometry": number(scan.get("coulometry_um"), 1, "µm"),
+            # in µm always: beside lengths in voxels it could not be compared
+            "coulometry": number(scan.get("coulometry_um") if unit == "µm" else None, 1, "µm"),
             "moss": _moss_text(scan, unit),
             "moved": shift_text(scan, unit),
             "noise": number(measure(scan, "noise"), 2, unit),

@@ -70,7 +70,7 @@ class EventView(Card):
             quiet(box)
         self.search = QLineEdit()
         self.search.setPlaceholderText("Search")
-        self.search.setToolTip("Only events whose line has these words; Enter leaves the field")
+        self.search.setToolTip("Only events whose line has this text; Enter leaves the field")
         self.search.setClearButtonEnabled(True)
         self.search.setMaxLength(200)
         self.search.textChanged.connect(lambda _: self._draw_again())
@@ -113,15 +113,14 @@ class EventView(Card):
         older = past.header.get("events", ()) if past else ()
         kinds = KINDS[self.kinds.currentText()]
         only = choice.cell if self.cells.currentIndex() == 0 else ""
-        words = self.search.text().lower().split()
+        wanted = self.search.text().strip().lower()
         self.list.clear()
         for event in joined(older, snapshot.events)[:SHOWN]:
             if (kinds and event["type"] not in kinds) or (only and event.get("cell") != only):
                 continue
             line = event_line(event)
-            if not all(word in line.lower() for word in words):
-                continue
-            self.list.addItem(_item(event, line))
+            if wanted in line.lower():
+                self.list.addItem(_item(event, line))
 
     def _click(self, item: QListWidgetItem) -> None:
         cell, scan = item.data(Qt.ItemDataRole.UserRole)
