@@ -15,6 +15,7 @@ from monitor.engine.record import Recorder
 from monitor.engine.run import Engine
 from monitor.engine.subscribe import Received
 from monitor.errors import RecordingError
+from monitor.number_text import counted, number
 from monitor.processes import free_addresses, is_free, stop_on_signal
 from monitor.recording.read import Experiment, open_experiment
 from monitor.records import CyclerDocument, Output, ScanResult, ScanStart
@@ -190,9 +191,9 @@ def line_of(result: ScanResult) -> str:
     suffix = "um" if unit == "µm" else "voxel"
     averaged, plateau = summary.get(f"averaged_{suffix}"), summary.get(f"complete_{suffix}")
     numbers = " ".join(
-        f"{name} {value:.2f} {unit}"
+        f"{name} {number(value, 2, unit)}"
         for name, value in (("averaged", averaged), ("complete", plateau))
         if value is not None
     )
     key = result.key
-    return f"cell {key.cell} scan {key.scan}: {numbers}, {len(result.pits)} pits"
+    return f"cell {key.cell} scan {key.scan}: {numbers}, {counted(len(result.pits), 'pit')}"

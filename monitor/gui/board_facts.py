@@ -84,7 +84,7 @@ def map_words(answer: Answer | None, has_scans: bool) -> tuple[str, str]:
     low, high = answer.levels
     unit = UNIT_TEXT.get(header["units"], header["units"])
     digits = 2 if "mA" in unit else 1
-    return f"{name} {low:.{digits}f} … {high:.{digits}f} {unit}", ""
+    return f"{name} {number(low, digits)} … {number(high, digits)} {unit}", ""
 
 
 def _rows(snapshot: Snapshot, cell: Mapping[str, Any]) -> tuple[Fact, ...]:

@@ -168,7 +168,7 @@ class CellPanel(Card):
     ) -> None:
         """Closure with its error; in the colour of a warning if it is out of the alarm's band."""
         band, found = band_of(snapshot), Closure.of(scan)
-        text = closure_text(scan)
+        text = closure_text(scan, band)
         outside = found is not None and found.verdict(band) == "outside"
         if outside:
             text = f"<span style='color:{theme.palette().warn}'>{text}</span>"

@@ -54,12 +54,13 @@ def band_of(snapshot: Snapshot) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def closure_text(scan: Mapping[str, Any]) -> str:
-    """Closure with its standard error."""
+def closure_text(scan: Mapping[str, Any], band: tuple[float, float]) -> str:
+    """Closure with its standard error, and in brackets the band of the alarm."""
     found = Closure.of(scan)
     if found is None:
         return marked(scan, number(scan.get("closure"), 2))
-    return marked(scan, f"{number(found.value, 2)} ± {number(max(found.error, 0.01), 2)}")
+    text = f"{number(found.value, 2)} ± {number(max(found.error, 0.01), 2)}"
+    return marked(scan, f"{text} ({band[0]:g}–{band[1]:g})")
 
 
 def closure_tip(snapshot: Snapshot, cell: Mapping[str, Any] | None, scan: Mapping[str, Any]) -> str:
@@ -69,8 +70,8 @@ def closure_tip(snapshot: Snapshot, cell: Mapping[str, Any] | None, scan: Mappin
     found = Closure.of(scan)
     lines = [
         "Averaged removal ÷ coulometry: 1 if all charge is found as removed lithium",
-        f"alarm outside {low:g} to {high:g} by more than two standard errors, once 1 µm has been "
-        "stripped",
+        f"in brackets: alarm outside {low:g} to {high:g} by more than two standard errors, once "
+        "1 µm has been stripped",
     ]
     if found is not None:
         averaged = number(measure(scan, "averaged"), 2)

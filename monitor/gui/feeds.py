@@ -158,5 +158,8 @@ def _of_cell(snapshot: Snapshot, name: str) -> Mapping[str, Any] | None:
 
 
 def _told(told: Mapping[str, Any]) -> FeedHealth:
-    age = told.get("age_s")
-    return FeedHealth(told["state"], None if age is None else float(age), str(told["why"]))
+    state, age = told.get("state"), told.get("age_s")
+    if state not in MARKS:
+        return FeedHealth("IDLE", None, "not told by this engine")
+    age_s = float(age) if isinstance(age, int | float) else None
+    return FeedHealth(state, age_s, str(told.get("why", "")))

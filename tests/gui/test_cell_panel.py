@@ -50,7 +50,7 @@ def test_depth_and_forecast_have_one_zero_or_say_theirs(panel):
 
 def test_closure_has_its_error_and_its_tip_the_causes_with_their_values(panel):
     told = shown(panel)
-    assert told["closure"] == "0.97 ± 0.03"
+    assert told["closure"] == "0.97 ± 0.03 (0.85–1.15)"
     assert told["coulometry"] == "12.3 µm"
     tip = panel.facts["closure"].toolTip()
     for part in ("0.85 to 1.15", "0.1963 cm²", "-2.0 s", "3.5 s", "+1.2, 0.0, +0.3 ± 0.2 µm"):

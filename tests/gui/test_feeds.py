@@ -48,6 +48,15 @@ def test_an_engine_that_does_not_tell_is_not_called_live():
     assert feeds.slices_health(shown).state == feeds.cell_health(shown, "A").state == "IDLE"
 
 
+@pytest.mark.parametrize(
+    "told", [{}, {"state": "FINE"}, {"state": None}, {"state": "LIVE", "age_s": "x"}]
+)
+def test_a_state_that_is_none_stops_nothing(told):
+    shown = running(2.0)
+    shown.state["health"]["slices"] = told
+    assert feeds.slices_health(shown).state in ("IDLE", "LIVE")
+
+
 @pytest.mark.parametrize("mode", ["replay", "recording"])
 def test_a_recording_is_never_called_late(mode):
     shown = running(999.0, mode=mode)
