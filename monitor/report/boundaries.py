@@ -48,8 +48,9 @@ class Laid:
         found = self.found
         pits = f"{counted(found.pits, 'pit')} of scan {self.shown.scan.number}"
         return (
-            f"{pits} {'is' if found.pits == 1 else 'are'} {found.mean_um:.1f} µm from the nearest grain boundary on average, places at random {found.random_mean_um:.1f} "
-            f"µm: ratio {found.ratio:.2f}, p = {found.p_value:.3g} ({found.draws} draws)"
+            f"{pits} {'is' if found.pits == 1 else 'are'} {found.mean_um:.1f} µm from the nearest "
+            f"grain boundary on average, places at random {found.random_mean_um:.1f} µm: "
+            f"ratio {found.ratio:.2f}, p = {found.p_value:.3g} ({found.draws} draws)"
         )
 
 
