@@ -401,7 +401,7 @@ def report(
     out: Out = None,
     boundaries: Annotated[
         Path | None,
-        typer.Option(help="TOML file with [cells.boundaries]: pictures of grain boundaries."),
+        typer.Option(help="TOML file with \\[cells.boundaries]: pictures of grain boundaries."),
     ] = None,
 ) -> None:
     """The table and the figures of the paper for a recorded experiment."""
@@ -437,7 +437,8 @@ def verify(
 def backtest(
     experiments: Annotated[list[Path], typer.Argument(help="Folders of recorded experiments.")],
     policy: Annotated[
-        list[Path] | None, typer.Option("--policy", help="TOML file with [onset]; may be repeated.")
+        list[Path] | None,
+        typer.Option("--policy", help="TOML file with \\[onset]; may be repeated."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     out: Out = None,

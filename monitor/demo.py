@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from monitor.errors import EngineUnreachable, PitwatchError
+from monitor.number_text import counted
 from monitor.processes import Children, free_addresses, is_free
 from monitor.settings import Settings, as_table
 from monitor.watch import Watcher
@@ -164,7 +165,7 @@ def _bar(cell: dict[str, Any]) -> dict[str, Any]:
     else:
         text, position = "between scans", {"completed": 0, "total": 1}
     pits = done[-1].get("pit_count") if done else None
-    text += f", {len(done)} done, {pits or 0} pits"
+    text += f", {len(done)} done, {counted(pits or 0, 'pit')}"
     return {"description": f"{text}", **position}
 
 

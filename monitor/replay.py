@@ -16,6 +16,7 @@ from monitor.engine.record import Recorder
 from monitor.engine.run import Engine
 from monitor.engine.subscribe import Received
 from monitor.errors import EngineFailed, PitwatchError, RecordingError, SettingError
+from monitor.number_text import counted, number
 from monitor.processes import free_addresses, is_free, stop_on_signal
 from monitor.recording.read import Experiment, Scan, open_experiment
 from monitor.records import CyclerDocument, Output, ScanKey, ScanResult, ScanStart
@@ -132,6 +133,7 @@ def run_replay(
         section=_sections(experiment, source),
         on_output=tell,
         identity=identity,
+        ended=source.done.is_set,
     )
     try:
         with stop_on_signal() as stop:
@@ -247,11 +249,12 @@ def line_of(result: ScanResult) -> str:
     suffix = "um" if unit == "µm" else "voxel"
     averaged, plateau = summary.get(f"averaged_{suffix}"), summary.get(f"complete_{suffix}")
     numbers = " ".join(
-        f"{name} {value:.2f} {unit}"
+        f"{name} {number(value, 2, unit)}"
         for name, value in (("averaged", averaged), ("complete", plateau))
         if value is not None
     )
     key = result.key
     state = summary.get("charge_state")
     waits = f", charge {state}" if result.preliminary and state != "none" else ""
-    return f"cell {key.cell} scan {key.scan}: {numbers}, {len(result.pits)} pits{waits}"
+    pits = counted(len(result.pits), "pit")
+    return f"cell {key.cell} scan {key.scan}: {numbers}, {pits}{waits}"

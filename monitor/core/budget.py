@@ -15,19 +15,30 @@ class Budget:
     def __init__(self, limits: OnsetSettings) -> None:
         self._limits = limits
         self._extra: dict[str, float] = {}
+        self._unanswered: set[str] = set()
         self._scans: list[float] = []
 
     def limit(self, limits: OnsetSettings) -> None:
         """Other limits from now on; what has been spent stays."""
         self._limits = limits
 
+    def ask(self, request: str, time: float) -> None:
+        """An extra scan is asked for. Nothing is spent before somebody answers, but room is kept
+        for it: the request may still be received."""
+        if request not in self._extra:
+            self._extra[request] = time
+            self._unanswered.add(request)
+
     def spend(self, request: str, time: float) -> None:
-        """An extra scan has been asked for, or made unasked (then `request` is a name for it)."""
+        """An extra scan has been taken up by the acquisition, or made; one that was made unasked
+        goes by a name of its own."""
         self._extra.setdefault(request, time)
+        self._unanswered.discard(request)
 
     def refund(self, request: str) -> None:
         """It was refused or failed before any scan was made."""
         self._extra.pop(request, None)
+        self._unanswered.discard(request)
 
     def exposed(self, time: float) -> None:
         """A scan, of whatever kind, was made."""
@@ -37,6 +48,11 @@ class Budget:
     def extra_scans(self) -> int:
         """Extra scans so far, those on their way included."""
         return len(self._extra)
+
+    @property
+    def spent(self) -> int:
+        """Extra scans that were made, or that the acquisition has taken up."""
+        return len(self._extra) - len(self._unanswered)
 
     @property
     def dose_kGy(self) -> float:

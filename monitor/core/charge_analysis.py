@@ -152,6 +152,7 @@ class ChargeAnalysis:
             maps["absolute"] = absolute_current(lost, hours)
         step_charge, step_hours = self._charge_and_hours(previous.start.time, scan.start.time)
         if step_charge is not None and step_hours > 0:
+            summary["interval_current_mA_cm2"] = step_charge / step_hours
             step, step_error = removal(
                 previous.heights.lithium,
                 previous.heights.lithium_error,

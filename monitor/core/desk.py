@@ -16,6 +16,7 @@ from monitor.core.onset import Decision, OnsetWatch, request_id
 from monitor.core.request_book import RequestBook
 from monitor.core.rules import Situation
 from monitor.errors import BadMessage
+from monitor.number_text import counted
 from monitor.records import (
     Acknowledgement,
     OperatorNote,
@@ -53,7 +54,9 @@ class Desk:
         none: then the name of the experiment."""
         self._experiment = identity or settings.experiment.name
         names = [cell.name for cell in settings.cells]
-        self._watches = {name: OnsetWatch(settings.onset, self._experiment) for name in names}
+        self._watches = {
+            name: OnsetWatch(settings.onset, self._experiment, settings.watch) for name in names
+        }
         self._book = RequestBook()
         self._asked: Counter[str] = Counter()
         self.alarms = Alarms()
@@ -88,14 +91,15 @@ class Desk:
         name, at, scan = result.key.cell, result.start.stop_time, result.key.scan
         news: list[News] = []
         if decision.onset:
-            text = f"{len(result.pits)} significant pits, the first in this cell"
+            text = f"{counted(len(result.pits), 'significant pit')}, the first in this cell"
             news.append(Told("pit_onset", name, {"scan": scan, "why": text}, at))
         if decision.confirmed is not None:
             kind = "request_confirmed" if decision.confirmed else "request_refuted"
             news.append(Told(kind, name, {"scan": scan, "id": result.start.request}, at))
         said = {"scan": scan, "corrected": corrected, **decision.data()}
         news.append(Told("decision", name, said, at))
-        stale = None if corrected else self._book.suggestion(name)
+        overtaken = not corrected or decision.request is not None
+        stale = self._book.suggestion(name) if overtaken else None
         if stale is not None:
             news.append(_closed(stale, "overtaken by another scan"))
         request = decision.request

@@ -73,6 +73,12 @@ class Documents:
         self._streams: dict[str, StreamTimes] = {}
         self._runs: dict[str, _Run] = {}
         self._turns = {cell.name: RunTurns() for cell in settings.cells}
+        self._ended: set[str] = set()
+
+    @property
+    def ended(self) -> frozenset[str]:
+        """Cells whose newest run has ended: no reading is expected before another one begins."""
+        return frozenset(self._ended)
 
     def readings(self, document: CyclerDocument) -> list[CyclerReading]:
         """The readings in one document; none in those that only describe.
@@ -144,6 +150,9 @@ class Documents:
 
     def _stop(self, doc: Mapping[str, Any], taken: Taken) -> None:
         """What was held of the run's streams is let go."""
+        ended = self._run_cell.get(str(doc.get("run_start")))
+        if ended is not None:
+            self._ended.add(ended)
         run = self._runs.get(str(doc.get("run_start")))
         if run is None:
             return
@@ -178,6 +187,7 @@ class Documents:
         run.without_keys = -1
         if not row.values:
             return
+        self._ended.discard(run.cell.name)
         turn = self._turns[run.cell.name].heard(run.uid)
         if turn is not None:
             text = (

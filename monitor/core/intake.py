@@ -22,6 +22,7 @@ from monitor.core.rules import Situation
 from monitor.core.scan import RunningScan
 from monitor.core.streams import Gap, Streams
 from monitor.errors import BadMessage
+from monitor.number_text import counted
 from monitor.records import FeedQuiet, ScanEnd, ScanKey, ScanResult, ScanStart, SliceFrame
 from monitor.settings import FeedSettings
 
@@ -331,7 +332,9 @@ class Intake:
         self._out.news(cell.watch.judge(result, cell.analysis.doubt))
         if not result.complete:
             missing = [int(z) for z in (measured.ledger == 0).nonzero()[0]]
-            text = f"{len(missing)} slices of {len(measured.ledger)} are missing"
+            many = len(missing)
+            verb = "is" if many == 1 else "are"
+            text = f"{counted(many, 'slice')} of {len(measured.ledger)} {verb} missing"
             self._out.event("alarm", name, at=at, scan=key.scan, text=text, missing=missing[:100])
         self._out.news(self._desk.decided(result, decision))
         if not result.preliminary:

@@ -3,9 +3,10 @@
 An entry of `onset.when` asks when all of its rules are met, and then not again before it has not
 been met for `clear_scans` scans. Entries by heights alone are judged when a scan is finished; those
 that need the charge once readings cover the scan. What stands against a request that is due
-(cooldown, quiet hours, budget, one on its way) holds it back as long as that lasts. The scan that
-answers tells whether what led to it was real. Reads no clock: the same situations and replies in
-the same order give the same decisions.
+(cooldown, quiet hours, budget, one on its way) holds it back as long as that lasts. A scan that
+cannot be trusted never asks by itself: what it shows is suggested to the operator, and stays due
+for the next scan. The scan that answers tells whether what led to it was real. Reads no clock: the
+same situations and replies in the same order give the same decisions.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from typing import Any, Literal
 
 from monitor.core.budget import Budget, is_quiet
 from monitor.core.rules import CHARGE_RULES, Before, Finding, Situation, findings
+from monitor.core.signs import Usual
+from monitor.core.trust import untrusted
 from monitor.records import PolicyMode, ScanReply, ScanRequest
-from monitor.settings import OnsetSettings, rules_of
+from monitor.settings import OnsetSettings, WatchSettings, rules_of
 
 Verdict = Literal["ask", "suggest", "no"]
 REASONS = {"new_pits": "pit_onset"}
@@ -32,7 +35,8 @@ class Decision:
     `confirmed`: what this scan, made on request, says of the request's reason; None = it was not
     asked for, or nothing is to be confirmed. `request`: what to ask for, or to suggest. `mode`,
     `max_scans`: the policy that decided, as it was set then. `waiting`: entries that are judged
-    once readings cover the scan."""
+    once readings cover the scan. `untrusted`: what is wrong with the scan, in words, by condition
+    (docs/watchdog.md)."""
 
     verdict: Verdict
     why: str
@@ -43,6 +47,7 @@ class Decision:
     mode: PolicyMode = "auto"
     max_scans: int = 0
     waiting: tuple[str, ...] = ()
+    untrusted: Mapping[str, str] = field(default_factory=dict)
 
     def data(self) -> dict[str, Any]:
         """JSON-ready, as it goes into the events."""
@@ -56,6 +61,7 @@ class Decision:
             "max_scans": self.max_scans,
             "waiting": list(self.waiting),
             "findings": {name: found.data() for name, found in self.findings.items()},
+            "untrusted": dict(self.untrusted),
         }
 
 
@@ -101,6 +107,16 @@ class _Waiting:
     asked: _Asked | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Suggested:
+    """A request that was only suggested, because its scan cannot be trusted: its entry, and the
+    highest id of the pits that it is about."""
+
+    id: str
+    entry: _Entry
+    last_pit: int
+
+
 @dataclass(slots=True)
 class _Past:
     situation: Situation | None = None
@@ -110,14 +126,20 @@ class _Past:
     begun: bool = False
     waiting: dict[str, _Asked] = field(default_factory=dict)
     uncharged: dict[tuple[str, int], _Waiting] = field(default_factory=dict)
+    suggested: _Suggested | None = None
 
 
 class OnsetWatch:
     """The policy for one cell: a decision for each scan, and another one when readings arrive that
     were missing."""
 
-    def __init__(self, settings: OnsetSettings, experiment: str) -> None:
+    def __init__(
+        self, settings: OnsetSettings, experiment: str, limits: WatchSettings | None = None
+    ) -> None:
+        """`limits`: what a scan must keep to be trusted; by default the settings' defaults."""
         self._settings = settings
+        self._limits = limits or WatchSettings()
+        self._usual = Usual()
         self._experiment = experiment
         self._entries = [_Entry(name, rules_of(name)) for name in settings.when]
         self._past = _Past()
@@ -138,9 +160,11 @@ class OnsetWatch:
         confirmed = None if later else self._confirmed(asked, now, found)
         onset = not past.begun and len(now.pits) >= settings.min_pits
         past.begun = past.begun or onset
+        past.suggested = None
         waiting = [entry for entry in self._entries if preliminary and entry.needs_charge]
         judged = [entry for entry in self._entries if entry not in waiting]
         decision = self._follow(now, found, judged, onset, confirmed)
+        self._usual.remember(now.summary, self._limits)
         past.situation = now
         if not preliminary:
             past.charged = now
@@ -175,19 +199,34 @@ class OnsetWatch:
         settings = self._settings
         met = {entry.name: entry.met(found) for entry in entries}
         due = [entry for entry in entries if met[entry.name] and entry.armed]
-        decision = self._decide(now, found, entries, due, onset, confirmed)
+        about = due[0].rules if due else ()
+        wrong = untrusted(now.summary, self._limits, self._usual, about)
+        decision = self._decide(now, found, entries, due, onset, confirmed, wrong)
         for entry in entries:
             entry.follow(met[entry.name], settings.clear_scans)
-        return replace(decision, mode=settings.mode, max_scans=settings.max_scans_per_cell)
+        return replace(
+            decision,
+            mode=settings.mode,
+            max_scans=settings.max_scans_per_cell,
+            untrusted=wrong,
+        )
 
     def reply(self, reply: ScanReply) -> None:
         """What became of a request; one that brought no scan costs nothing."""
-        if reply.status in ("refused", "failed") and reply.id in self._past.waiting:
+        if reply.id not in self._past.waiting:
+            return
+        if reply.status in ("refused", "failed"):
             del self._past.waiting[reply.id]
             self.budget.refund(reply.id)
+        else:
+            self.budget.spend(reply.id, self._past.last_asked)
 
     def accept(self, request: ScanRequest, time: float) -> None:
         """The operator wants what was suggested."""
+        suggested = self._past.suggested
+        if suggested is not None and suggested.id == request.id:
+            suggested.entry.armed = False
+            self._past.last_pit = max(self._past.last_pit, suggested.last_pit)
         self._wait_for(request, request.reason, frozenset(), time)
 
     def change(self, mode: PolicyMode, max_scans: int | None) -> None:
@@ -214,11 +253,13 @@ class OnsetWatch:
         return self._settings.max_scans_per_cell
 
     def state(self, time: float) -> dict[str, Any]:
-        """The policy, what it has spent, and why it could not ask at `time`; JSON-ready."""
+        """The policy, what it has spent, what it waits for an answer to, and why it could not ask
+        at `time`; JSON-ready."""
         return {
             "mode": self.mode,
             "max_scans": self.max_scans,
             "extra_scans": self.budget.extra_scans,
+            "unanswered": self.budget.extra_scans - self.budget.spent,
             "max_scans_per_hour": self._settings.max_scans_per_hour,
             "refusal": self._held(time),
         }
@@ -226,6 +267,7 @@ class OnsetWatch:
     def granted(self, identity: str, time: float) -> None:
         """An extra scan that was asked for has been made, and is not shown to this policy."""
         self._past.waiting.pop(identity, None)
+        self.budget.spend(identity, time)
         self.budget.exposed(time)
 
     def _note(self, now: Situation) -> None:
@@ -260,6 +302,7 @@ class OnsetWatch:
         due: list[_Entry],
         onset: bool,
         confirmed: bool | None,
+        wrong: Mapping[str, str],
     ) -> Decision:
         if not due:
             return Decision("no", self._why_not(found, entries), onset, found, None, confirmed)
@@ -268,11 +311,13 @@ class OnsetWatch:
         held = self._held(now.time) if mode != "off" else ""
         if held:
             return Decision("no", f"{why}; held back: {held}", onset, found, None, confirmed)
+        if wrong and mode == "auto":
+            return self._suggest_only(now, entry, found, why, onset, confirmed, wrong)
         for asking in due:
             asking.armed, asking.unheard = False, mode == "off"
         if mode == "off":
             return Decision("no", f"{why}; requests are off", onset, found, None, confirmed)
-        request = self._request(now, entry, found)
+        request = self._request(now, entry, found, wrong)
         new = {pit.id for pit in now.pits if pit.id > self._past.last_pit}
         self._past.last_pit = max([self._past.last_pit, *(pit.id for pit in now.pits)])
         if mode == "suggest":
@@ -281,12 +326,31 @@ class OnsetWatch:
         self._wait_for(request, entry.name, about, now.time)
         return Decision("ask", why, onset, found, request, confirmed)
 
+    def _suggest_only(
+        self,
+        now: Situation,
+        entry: _Entry,
+        found: Mapping[str, Finding],
+        why: str,
+        onset: bool,
+        confirmed: bool | None,
+        wrong: Mapping[str, str],
+    ) -> Decision:
+        """What a scan shows that cannot be trusted: the operator decides. The entry stays armed, so
+        that the next scan that can be trusted asks by itself if it is still met."""
+        request = self._request(now, entry, found, wrong)
+        last_pit = max([self._past.last_pit, *(pit.id for pit in now.pits)])
+        self._past.suggested = _Suggested(request.id, entry, last_pit)
+        why = f"{why}; not requested automatically, because the scan cannot be trusted "
+        why += f"({', '.join(wrong)}): {'; '.join(wrong.values())}"
+        return Decision("suggest", why, onset, found, request, confirmed)
+
     def _wait_for(
         self, request: ScanRequest, entry: str, pits: frozenset[int], time: float
     ) -> None:
         self._past.waiting[request.id] = _Asked(entry, pits)
         self._past.last_asked = time
-        self.budget.spend(request.id, time)
+        self.budget.ask(request.id, time)
 
     def _held(self, time: float) -> str:
         """What stands against asking now; "" for nothing."""
@@ -309,14 +373,21 @@ class OnsetWatch:
         rules = dict.fromkeys(rule for entry in entries for rule in entry.rules)
         return "; ".join(found[rule].text for rule in rules) or "no rules in onset.when"
 
-    def _request(self, now: Situation, entry: _Entry, found: Mapping[str, Finding]) -> ScanRequest:
+    def _request(
+        self,
+        now: Situation,
+        entry: _Entry,
+        found: Mapping[str, Finding],
+        wrong: Mapping[str, str],
+    ) -> ScanRequest:
         reason = REASONS.get(entry.rules[0], entry.rules[0])
         return ScanRequest(
             id=request_id(self._experiment, now.cell, now.run, now.scan, reason),
             cell=now.cell,
             reason=reason,
             after_scan=now.scan,
-            evidence=_evidence(now, entry, found),
+            evidence=_evidence(now, entry, found)
+            | ({"untrusted": ", ".join(wrong)} if wrong else {}),
         )
 
 

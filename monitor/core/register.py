@@ -47,6 +47,7 @@ class Registration:
         """As it stands in the summary of the scan."""
         return {
             "registered": self.registered,
+            "shift_doubtful": bool(self.doubt),
             "shift_x_um": self.shift_x,
             "shift_y_um": self.shift_y,
             "shift_error_um": self.shift_error,

@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from monitor.closure import LEAST_COULOMETRY_UM
 from monitor.records import Pit, Reason, ScanResult, is_preliminary
 from monitor.settings import OnsetSettings
 
-LEAST_COULOMETRY_UM = 1.0
 CHARGE_RULES = frozenset({"current", "depth", "closure", "current_step"})
 """Rules that need the charge: they wait for readings that cover the scan. Others need heights."""
 

@@ -196,6 +196,11 @@ class Session:
         return self._connections.lost
 
     @property
+    def ended_runs(self) -> frozenset[str]:
+        """Cells whose cycler has ended its run and begun no other."""
+        return self._documents.ended
+
+    @property
     def unserved(self) -> list[ScanRequest]:
         """Requests whose scan has not been seen to begin."""
         return self._desk.unserved

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from monitor.closure import Closure
 from monitor.settings import WatchSettings
 
-LEAST_COULOMETRY_UM = 1.0
-SURE = 2.0
-"""Standard errors that closure must lie outside of its band."""
 CLOSURE_MARGIN = 0.1
 """Share of the closure band, at either edge, in which an alarm neither begins nor ends."""
 VALID_MARGIN = 0.05
 LEAST_SCANS_OF_NOISE = 3
+MAX_NOISES = 500
 BACK = 0.5
 """Of the way from the usual value to the limit: so far back it must come for an alarm to end."""
 
@@ -55,28 +55,50 @@ class Greys:
         return cls(lithium, electrolyte - lithium, cnr)
 
 
+@dataclass(slots=True)
+class Usual:
+    """What later scans are compared with: grey levels of the first scan, and noise of those that
+    were not noisy."""
+
+    first: Greys | None = None
+    noises: deque[float] = field(default_factory=lambda: deque(maxlen=MAX_NOISES))
+
+    def remember(self, summary: Summary, settings: WatchSettings) -> None:
+        """Takes in a scan that has been judged."""
+        self.first = self.first or Greys.of(summary)
+        value, _ = length(summary, "noise")
+        noisy = noise(summary, settings, self.noises)
+        if value is not None and not (noisy and noisy.bad):
+            self.noises.append(value)
+
+
 def closure(summary: Summary, settings: WatchSettings) -> Sign | None:
     """Removed lithium over what the cycler's charge says, outside of its band by more than its
     standard error explains. Not told before enough has been stripped."""
-    value, coulometry = summary.get("closure"), summary.get("coulometry_um")
-    if value is None or coulometry is None or abs(coulometry) < LEAST_COULOMETRY_UM:
+    found = Closure.of(summary)
+    verdict = "unjudged" if found is None else found.verdict(settings.closure_band)
+    if found is None or verdict == "unjudged":
         return None
     low, high = settings.closure_band
-    error = (summary.get("averaged_error_um") or 0.0) / abs(coulometry)
     margin = CLOSURE_MARGIN * (high - low)
-    inside = low <= value <= high
+    inside = low <= found.value <= high
     text = (
-        f"closure {value:.2f} ± {error:.2f} is outside {low:g} to {high:g}: charge and removed "
-        "lithium do not agree; check `electrode_diameter_mm`, the cycler's clock, the registration"
+        f"closure {found.value:.2f} ± {found.error:.2f} is outside {low:g} to {high:g}: charge and "
+        "removed lithium do not agree; check `electrode_diameter_mm`, the cycler's clock, the "
+        "registration"
     )
     if inside:
-        text = f"closure {value:.2f} is within {low:g} to {high:g} again"
+        text = f"closure {found.value:.2f} is within {low:g} to {high:g} again"
     return Sign(
         "closure",
-        bad=value < low - SURE * error or value > high + SURE * error,
-        good=low + margin <= value <= high - margin,
+        bad=verdict == "outside",
+        good=low + margin <= found.value <= high - margin,
         text=text,
-        facts={"value": value, "limit": low if value < 1 else high, "error": error},
+        facts={
+            "value": found.value,
+            "limit": low if found.value < 1 else high,
+            "error": found.error,
+        },
     )
 
 

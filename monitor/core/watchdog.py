@@ -6,7 +6,6 @@ the clock of the machine, the engine says by a record. Nothing here reads a cloc
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from monitor.core import signs
 from monitor.core.desk import Told
 from monitor.core.documents import Notice
-from monitor.core.signs import Greys, Sign
+from monitor.core.signs import Sign, Usual
 from monitor.core.time_checks import UNTRUE
 from monitor.records import (
     PLANNED,
@@ -29,7 +28,6 @@ from monitor.settings import WatchSettings
 
 IN_A_ROW = ("closure", "noise", "grey_levels")
 """Need some bad scans in a row. Others begin with the first: its maps cannot be used."""
-MAX_NOISES = 500
 
 
 @dataclass
@@ -59,8 +57,7 @@ class CellWatch:
         self._settings = settings
         self._period_s = period_s
         self._conditions: dict[str, Condition] = {}
-        self._noises: deque[float] = deque(maxlen=MAX_NOISES)
-        self._first: Greys | None = None
+        self._usual = Usual()
         self._planned: float | None = None
         self._delay_s = 0.0
         self._now: float | None = None
@@ -75,7 +72,7 @@ class CellWatch:
         news: list[Told] = []
         for sign in self._signs(result.summary, doubt):
             news += self._take(sign, scan=result.key.scan, at=result.start.stop_time)
-        self._remember(result.summary)
+        self._usual.remember(result.summary, self._settings)
         return news
 
     def judge_charge(self, result: ScanResult) -> list[Told]:
@@ -86,25 +83,17 @@ class CellWatch:
         return self._take(sign, scan=result.key.scan, at=result.start.stop_time)
 
     def _signs(self, summary: Mapping[str, Any], doubt: str) -> Iterable[Sign]:
-        settings = self._settings
+        settings, usual = self._settings, self._usual
         told = [
             signs.levels_lost(summary),
             signs.refinement(summary),
             signs.valid(summary, settings),
             signs.registration(summary, settings, doubt),
             None if is_preliminary(summary) else signs.closure(summary, settings),
-            signs.noise(summary, settings, self._noises),
-            signs.grey_levels(summary, settings, self._first) if self._first else None,
+            signs.noise(summary, settings, usual.noises),
+            signs.grey_levels(summary, settings, usual.first) if usual.first else None,
         ]
         return (sign for sign in told if sign is not None)
-
-    def _remember(self, summary: Mapping[str, Any]) -> None:
-        """What later scans are compared with. Noisy scans do not become the usual."""
-        self._first = self._first or Greys.of(summary)
-        value, _ = signs.length(summary, "noise")
-        noisy = signs.noise(summary, self._settings, self._noises)
-        if value is not None and not (noisy and noisy.bad):
-            self._noises.append(value)
 
     # --- schedule -------------------------------------------------------------------------------
 
@@ -171,7 +160,10 @@ class CellWatch:
         what = "slices" if record.feed == "slices" else "cycler"
         conditions = (f"{what}_late", f"{what}_dead")
         if record.state in ("LIVE", "IDLE"):
-            return self._over(conditions, "messages come again", scan=None, at=None)
+            text = "messages come again"
+            if record.state == "IDLE" and what == "cycler":
+                text = "the cycler's run has ended: no reading is expected"
+            return self._over(conditions, text, scan=None, at=None)
         who = "the running scan" if what == "slices" else "the cycler"
         todo = "reconstruction" if what == "slices" else "cycler and its proxy"
         text = f"{who} is silent for {record.seconds:.0f} s: check {todo} and the network"

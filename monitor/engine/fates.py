@@ -19,6 +19,7 @@ class Fates:
 
     def __init__(self) -> None:
         self._known: dict[str, dict[str, Any]] = {}
+        self._sent: dict[str, float] = {}
 
     def __contains__(self, identity: str) -> bool:
         return identity in self._known
@@ -29,10 +30,35 @@ class Fates:
         if not isinstance(identity, str):
             return
         said = {key: data[key] for key in BLANK if data.get(key) is not None}
+        evidence = data.get("evidence")
+        if isinstance(evidence, Mapping):  # an operator's name and words, if there are any
+            words = {"by": evidence.get("by"), "words": evidence.get("why")}
+            said |= {key: text for key, text in words.items() if isinstance(text, str)}
+            said = {key: text for key, text in said.items() if text or key in BLANK}
         said |= {"status": STATUS[kind]} if kind in STATUS else {}
+        if said.get("status", "sent") != "sent":
+            self._sent.pop(identity, None)
         self._known[identity] = self._known.get(identity, BLANK) | said
         while len(self._known) > MAX_REQUESTS:
             del self._known[next(iter(self._known))]
+
+    def sent(self, identity: str, now: float) -> None:
+        """A request goes out, at `now` of the monotonic clock; nothing has been heard of it."""
+        self._sent[identity] = now
+        while len(self._sent) > MAX_REQUESTS:
+            del self._sent[next(iter(self._sent))]
+
+    def unanswered(self, now: float, limit_s: float) -> list[dict[str, Any]]:
+        """Requests of which nothing has been heard, JSON-ready: `id`, `age_s` since they were sent,
+        `received`: false after `limit_s` of silence, null before."""
+        return [
+            {
+                "id": identity,
+                "age_s": round(now - sent, 1),
+                "received": False if now - sent > limit_s else None,
+            }
+            for identity, sent in self._sent.items()
+        ]
 
     def newest(self) -> list[dict[str, Any]]:
         """All that are kept, oldest first; JSON-ready."""

@@ -21,6 +21,7 @@ from monitor.engine.accepted import HANDSHAKE_MS, Accepted, most_clients
 from monitor.engine.answers import Answers, Section, error_reply
 from monitor.engine.failures import Failures
 from monitor.engine.gate import Gate, Role
+from monitor.engine.health import Silence
 from monitor.engine.scans import StoredMap
 from monitor.engine.store import Store
 from monitor.errors import BadMessage, PitwatchError, SettingError
@@ -125,12 +126,15 @@ class Publisher:
         policies: Mapping[str, Mapping[str, Any]] | None = None,
         watches: Mapping[str, Mapping[str, Any]] | None = None,
         clock_offsets_s: Mapping[str, float | None] | None = None,
+        silence: Silence | None = None,
+        ended: bool = False,
     ) -> None:
         """Takes what one message brought. The mappings are kept: do not change them afterwards.
 
         `cycler`: the last reading of each cell; `points`: all readings that are new; `references`:
         net charge that each cell's reference scan found stripped, mAh; `policies` and
-        `watches`: as they stand; `clock_offsets_s`: estimates, by cell (docs/watchdog.md).
+        `watches`: as they stand; `clock_offsets_s`: estimates, by cell (docs/watchdog.md);
+        `silence`: when each feed was last heard; `ended`: nothing more comes out of a recording.
         """
         self._store.update(
             outputs,
@@ -143,6 +147,8 @@ class Publisher:
             policies,
             watches,
             clock_offsets_s,
+            silence,
+            ended=ended,
         )
         if self._store.outbox:
             self._nudge()

@@ -75,9 +75,11 @@ class Engine:
         on_output: Callable[[Output], None] | None = None,
         gate: Gate | None = None,
         identity: str | None = None,
+        ended: Callable[[], bool] = lambda: False,
     ) -> None:
         """`gate`: who may connect and what is connected to; by default as the settings say.
-        `identity`: of the recording that is replayed; None: the recorder's."""
+        `identity`: of the recording that is replayed; None: the recorder's. `ended`: whether the
+        source has handed out all that it has."""
         if identity is None:
             identity = "" if recorder is None else recorder.identity
         gate = gate or Gate(settings.security)
@@ -86,6 +88,7 @@ class Engine:
         self._recorder = recorder
         self._failures = recorder.failures if recorder is not None else Failures()
         self._on_output = on_output
+        self._ended = ended
         self._orders: deque[Order] = deque()
         self._session = Session(settings, identity=identity)
         self._requester = Requester(settings.requests, gate) if mode == "live" else None
@@ -221,7 +224,9 @@ class Engine:
         for trouble in (self._recorder or self._failures).troubles():
             self._handle(Received("recording", None, trouble))
         now, session = time.monotonic(), self._session
-        for change in self._silences.look(session.slices.unfinished, now, session.overdue):
+        for change in self._silences.look(
+            session.slices.unfinished, now, session.overdue, session.ended_runs
+        ):
             self._handle(Received(change.feed, None, change))
         for clock in self._clocks.look(time.time(), now) if self._clocks is not None else ():
             self._handle(Received("documents", None, clock))
@@ -309,6 +314,8 @@ class Engine:
             policies=self._session.policies,
             watches=self._session.watches,
             clock_offsets_s=self._clock_offsets_s,
+            silence=self._silences.state,
+            ended=self._ended(),
         )
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from monitor.engine.health import Heard, Silence
 from monitor.records import FeedSilence, SilenceState, SilentFeed
 from monitor.settings import WatchSettings
 
@@ -37,7 +38,19 @@ class Silences:
         }
         self._parts: dict[tuple[SilentFeed, str], _Part] = {}
         self._overdue: dict[str, _Part] = {}
+        self._late_by_s: dict[str, float] = {}
+        self._ended: set[str] = set()
         self._looked: float | None = None
+
+    @property
+    def state(self) -> Silence:
+        """All that is known now, for screens: the states that were told, and when each part of a
+        feed was last heard."""
+        return Silence(
+            {key: Heard(part.last, part.state) for key, part in self._parts.items()},
+            {n: (part.state, self._late_by_s.get(n, 0.0)) for n, part in self._overdue.items()},
+            frozenset(self._ended),
+        )
 
     def heard(self, feed: SilentFeed, cell: str, now: float) -> None:
         """A message of a cell has come."""
@@ -58,21 +71,24 @@ class Silences:
         scanning: Iterable[str],
         now: float,
         overdue: Mapping[str, tuple[SilenceState, float]] | None = None,
+        ended: Iterable[str] = (),
     ) -> list[FeedSilence]:
         """What has changed since the last look. `scanning`: cells in which a scan runs; `overdue`:
-        by cell, whether a scan is by the cell's own time, and for how long."""
-        if not self._enabled:
-            return []
+        by cell, whether a scan is by the cell's own time, and for how long; `ended`: cells whose
+        cycler has ended its run, so that no reading is expected. Without alarms (`watch`
+        is not enabled) the states are followed all the same, and nothing is returned."""
         self._leave_out(now)
-        running = set(scanning)
+        running, self._ended = set(scanning), set(ended)
         changes = []
         for (feed, cell), part in self._parts.items():
-            state = self._state(feed, part, now, waited=feed == "documents" or cell in running)
+            waited = cell not in self._ended if feed == "documents" else cell in running
+            state = self._state(feed, part, now, waited=waited)
             if state != part.state:
                 part.state = state
                 limit = self._limits[feed][state == "DEAD"]
                 changes.append(FeedSilence(feed, cell, state, round(now - part.last, 3), limit))
-        return changes + self._schedule(overdue or {}, now)
+        changes += self._schedule(overdue or {}, now)
+        return changes if self._enabled else []
 
     def _schedule(
         self, overdue: Mapping[str, tuple[SilenceState, float]], now: float
@@ -85,6 +101,7 @@ class Silences:
                 self._overdue.pop(cell, None)
                 continue
             part = self._overdue.setdefault(cell, _Part(now, now))
+            self._late_by_s[cell] = late
             if now - part.since > self._late_s and state != part.state:
                 part.state = state
                 changes.append(FeedSilence("schedule", cell, state, late, self._grace_s))

@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.engine import health
 from monitor.engine.fates import Fates
 from monitor.engine.happenings import Happening, Happenings
+from monitor.engine.health import CellHealth, Silence
 from monitor.engine.readings import READING, Readings
 from monitor.engine.scans import Scan, Scans, StoredMap, names_of
 from monitor.errors import BadMessage
@@ -37,7 +39,9 @@ from monitor.wire.results import Status, encode_status, table_rows
 PREVIEWS = ("scan_progress", "maps", "heartbeat")
 MAX_PREVIEWS_WAITING = 1000
 SILENCE_SETTINGS = ("late_s", "dead_s", "cycler_s", "due_grace")
-"""What screens tell late from dead by."""
+"""The limits that the states were decided by."""
+NOT_RECEIVED_S = 10.0
+"""A request of which nothing has been heard for so long, or for two repeats, was not received."""
 
 
 class Store:
@@ -71,6 +75,8 @@ class Store:
         self._clock_offsets_s: Mapping[str, float | None] = {}
         self._told: dict[str, dict[str, Any]] = {name: {} for name in names}
         self.may_order = "" if mode == "live" else f"this is a {mode}: nothing can be asked for"
+        self._silence = Silence()
+        self._ended = mode == "recording"
         self._recorder: Mapping[str, Any] = {}
         self.outbox: deque[bytes] = deque()
         self._dropped_previews = 0
@@ -89,6 +95,9 @@ class Store:
         policies: Mapping[str, Mapping[str, Any]] | None = None,
         watches: Mapping[str, Mapping[str, Any]] | None = None,
         clock_offsets_s: Mapping[str, float | None] | None = None,
+        silence: Silence | None = None,
+        *,
+        ended: bool = False,
     ) -> None:
         """Takes the outputs of one message and puts what is to be published into `outbox`."""
         todo = tuple(outputs)
@@ -102,6 +111,11 @@ class Store:
             self._policies = self._policies if policies is None else policies
             self._watches = self._watches if watches is None else watches
             self._clock_offsets_s = clock_offsets_s or self._clock_offsets_s
+            self._silence = silence or self._silence
+            if ended and not self._ended:
+                self._ended = True
+                self._version += 1
+                self._changed = self._version
             for point in points:
                 if point.reading.cell in self._readings:
                     self._readings[point.reading.cell].add_point(point)
@@ -124,7 +138,9 @@ class Store:
         elif isinstance(output, ScanRequest):
             data = {"id": output.id, "reason": output.reason, "after_scan": output.after_scan}
             if fates is not None:
-                fates.note({**data, "status": "sent"})
+                fates.note({**data, "status": "sent", "evidence": output.evidence})
+                if self._mode == "live":
+                    fates.sent(output.id, time.monotonic())
             if output.id not in told:
                 sent = {**data, "status": "sent", "evidence": output.evidence}
                 self._say("scan_request", self._cell_time(cell) or 0.0, cell, sent)
@@ -133,7 +149,8 @@ class Store:
 
     def _keep(self, result: ScanResult, fates: Fates) -> None:
         key, request = result.key, result.start.request
-        if request in fates:
+        corrected = self._scans.of(key.cell).is_final(key)
+        if request in fates and not corrected:
             status = "scanning" if result.provisional else "done"
             fates.note({"id": request, "scan": key.scan, "status": status})
         names = names_of(result)
@@ -160,6 +177,7 @@ class Store:
         with self._lock:
             data = {
                 "feeds": self._feeds,
+                "health": self._health(),
                 "recorder": self._recorder,
                 "dropped_previews": self._dropped_previews,
                 "security": self._security(),
@@ -210,6 +228,7 @@ class Store:
                 "engine": self._engine,
                 "time": time.time(),
                 "feeds": self._feeds,
+                "health": self._health(),
                 "recorder": self._recorder,
                 "security": self._security(),
                 "tag": tag,
@@ -240,6 +259,45 @@ class Store:
             "record_slices": experiment.record_slices,
             "mode": self._mode,
             "started": self._started,
+            "ended": self._ended,
+        }
+
+    def _health(self) -> dict[str, Any]:
+        """Of the two feeds and of each cell, at this moment, JSON-ready."""
+        cells = self._healths()
+        documents = health.feed((name, cell.cycler) for name, cell in cells.items())
+        counts = self._feeds.get("documents", {})
+        if self._mode == "live":
+            documents = health.without_readings(
+                documents, counts.get("bad", {}), counts.get("readings", 0)
+            )
+        return {
+            "slices": health.feed((name, cell.slices) for name, cell in cells.items()).data(),
+            "documents": documents.data(),
+            "cells": {
+                name: {**cell.data(), "ended": self._ended or name in self._silence.ended}
+                for name, cell in cells.items()
+            },
+        }
+
+    def _healths(self) -> dict[str, CellHealth]:
+        """Of each cell, at this moment: ages are counted here, by this machine's clock."""
+        if self._mode != "live":
+            last = self._feeds.get("slices", {}).get("last_time")
+            told = health.recorded(self._mode, ended=self._ended, last_time=last)
+            return {name: CellHealth(told, told) for name in self._readings}
+        now = time.monotonic()
+        return {
+            name: health.live(
+                name,
+                self._silence,
+                now,
+                running=self._running.get(name),
+                has_scans=self._scans.of(name).latest() is not None,
+                has_readings=name in self._cycler,
+                conditions=self._happenings.lasting(name),
+            )
+            for name in self._readings
         }
 
     def _shown_settings(self) -> dict[str, Any]:
@@ -249,11 +307,14 @@ class Store:
             "slices": self._settings.feeds.slices,
             "onset": self._settings.onset.mode,
             "watch": self._settings.watch.model_dump(include=set(SILENCE_SETTINGS)),
+            "closure_band": self._settings.watch.closure_band,
         }
 
     def _moving(self, cell: str) -> dict[str, Any]:
         reading = self._cycler.get(cell)
+        limit_s = max(NOT_RECEIVED_S, 2 * self._settings.requests.resend_s)
         return {
+            "unanswered": self._fates[cell].unanswered(time.monotonic(), limit_s),
             "running": self._running.get(cell),
             "cycler": {name: getattr(reading, name) for name in READING} if reading else None,
             "cycler_points": self._readings[cell].count,
@@ -285,6 +346,7 @@ class Store:
         scans = self._scans.of(name)
         facts = self._moving(name) | {
             "area_cm2": cell.area_cm2,
+            "clock_offset_s": cell.clock_offset_s,
             "layers": cell.layers,
             "reversed_z": cell.reversed_z,
             "foil_thickness_um": cell.foil_thickness_um,

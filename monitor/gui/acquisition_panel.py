@@ -19,10 +19,11 @@ from PySide6.QtWidgets import (
 )
 
 from monitor.gui import theme
-from monitor.gui.feeds import time_left
-from monitor.gui.model import Choice, Snapshot, order_problem
+from monitor.gui.feeds import next_scan, time_left
+from monitor.gui.model import Choice, Order, Snapshot, order_problem
 from monitor.gui.parts import Card, label, quiet
-from monitor.gui.text import clock, duration
+from monitor.gui.request_text import NOT_RECEIVED, request_text, status_of
+from monitor.gui.text import clock
 from monitor.wire.questions import MAX_SCANS_PER_CELL, ScanOrder
 
 CONFIRM_MS, WRITING_MS = 3000, 20_000
@@ -36,6 +37,7 @@ FATES = {
     "refused": "bad",
     "failed": "bad",
     "lost": "bad",
+    NOT_RECEIVED: "bad",
     "closed": "muted",
 }
 MODES = {
@@ -65,6 +67,7 @@ class AcquisitionPanel(Card):
         self.next = label(
             "–", "", "Start of the last scan on schedule plus the period, in cell time"
         )
+        self.next.setWordWrap(True)
         self.fate = label("", "muted")
         self.fate.setWordWrap(True)
         self.body.addWidget(self.progress)
@@ -140,7 +143,7 @@ class AcquisitionPanel(Card):
         self.progress.setValue(running["received"] if running else 0)
         text = f"Scan {running['scan']}: %v of %m slices" if running else "No scan is running"
         self.progress.setFormat(text)
-        self.next.setText(_next_text(cell))
+        self.next.setText(_next_text(snapshot, choice.cell))
         problem = order_problem(snapshot, viewer=self.viewer)
         alone = snapshot.state is not None and snapshot.state["settings"].get("requests") == "none"
         scan_problem = problem or (
@@ -150,13 +153,13 @@ class AcquisitionPanel(Card):
         self._draw_suggestion(cell)
         self._draw_fate(snapshot, scan_problem)
         self._draw_policy(cell)
-        self._draw_requests(cell)
+        self._draw_requests(snapshot, cell)
 
     def _enable(self, scan_problem: str, problem: str) -> None:
         self.extra.setEnabled(not scan_problem)
         self.extra.setToolTip(scan_problem or "Ask for a scan now (key E, then Enter)")
         for widget, tip in (
-            (self.mode, "off, suggest or auto (Ctrl+Shift+O, S, A)"),
+            (self.mode, "off, suggest or auto (keys Ctrl+Shift+O, G, A)"),
             (self.budget, "Most extra scans of this cell, in all (wheel, or Ctrl+Shift+↑ ↓)"),
         ):
             widget.setEnabled(not problem)
@@ -220,10 +223,7 @@ class AcquisitionPanel(Card):
         ]
         text = problem
         if orders and not problem:
-            last = orders[-1]
-            word = {"asking": "asking the engine", "sent": "handed to the engine"}
-            text = f"Extra scan: {word.get(last.status, last.status)}"
-            text += f" – {last.why}" if last.why else ""
+            text = _order_text(orders[-1])
         self.fate.setText(text)
         self.fate.setVisible(bool(text))
 
@@ -237,8 +237,12 @@ class AcquisitionPanel(Card):
         self.budget.setValue(int(policy.get("max_scans") or 0))
         self.budget.blockSignals(False)
         spent, most = policy.get("extra_scans"), policy.get("max_scans")
-        parts = [] if spent is None else [f"{spent} of {most} extra scans spent"]
-        if policy.get("refusal") and spent is not None:
+        # of an engine that does not tell them apart, all that was asked for counts as spent
+        waiting = int(policy.get("unanswered") or 0)
+        parts = [] if spent is None else [f"{spent - waiting} of {most} extra scans spent"]
+        if waiting:
+            parts.append(f"{waiting} requested and not answered yet, no more until then")
+        if policy.get("refusal") and spent is not None and not waiting:
             parts.append(f"no more now: {policy['refusal']}")
         self.spent.setText("; ".join(parts))
         self.spent.setVisible(bool(parts))
@@ -255,32 +259,46 @@ class AcquisitionPanel(Card):
         self.decline.setVisible(bool(suggested))
         self.decline.setEnabled(self.extra.isEnabled())
 
-    def _draw_requests(self, cell: Mapping[str, Any] | None) -> None:
+    def _draw_requests(self, snapshot: Snapshot, cell: Mapping[str, Any] | None) -> None:
         requests: Sequence[Mapping[str, Any]] = cell["requests"] if cell else ()
-        if self._drawn.get("requests") == (requests, theme.shade()):
+        lines = [
+            (request_text(snapshot, cell or {}, r), status_of(snapshot, cell or {}, r), r["id"])
+            for r in reversed(requests)
+        ]
+        if self._drawn.get("requests") == (lines, theme.shade()):
             return
-        self._drawn["requests"] = (requests, theme.shade())
+        self._drawn["requests"] = (lines, theme.shade())
         self.requests.clear()
-        for request in reversed(requests):
-            text = f"{request['reason'].replace('_', ' ')} after scan {request['after_scan']}"
-            text += f": {request['status']}" + (f", {request['why']}" if request["why"] else "")
-            if request["scan"] is not None:
-                text += f" → scan {request['scan']}"
+        for text, status, identity in lines:
             item = QListWidgetItem(text)
-            colour = getattr(theme.palette(), FATES.get(request["status"], "text"))
-            item.setForeground(QColor(colour))
-            item.setToolTip(f"{text}\nid {request['id']}")
+            item.setForeground(QColor(getattr(theme.palette(), FATES.get(status, "text"))))
+            item.setToolTip(f"{text}\nid {identity}")
             self.requests.addItem(item)
 
 
-def _next_text(cell: Mapping[str, Any] | None) -> str:
+def _order_text(order: Order) -> str:
+    """What became of the order that was given last at this screen."""
+    request = order.request
+    assert isinstance(request, ScanOrder)
+    what, done = "Extra scan", "handed to the engine; see the list below"
+    if request.suggestion and request.accepted:
+        what = "Suggested scan"
+    elif request.suggestion:
+        what, done = "Suggested scan declined", ""
+    words = {"asking": "asking the engine", "sent": done}
+    word = words.get(order.status, order.status)
+    text = f"{what}: {word}" if word else what
+    return text + (f" – {order.why}" if order.why else "")
+
+
+def _next_text(snapshot: Snapshot, name: str) -> str:
+    cell = snapshot.cell(name)
     if not cell or cell.get("next_scan_time") is None:
         return "Next scan: not known before the first"
-    left = time_left(cell)
-    at = clock(cell["next_scan_time"])
-    if left is None:
-        return f"Next scan due {at} UTC"
-    if left < 0:
-        warn = theme.palette().warn
-        return f"<span style='color:{warn}'>Next scan overdue by {duration(left)}</span>"
-    return f"Next scan in <b>{duration(left)}</b>, {at}"
+    told = next_scan(snapshot, name)
+    colour = getattr(theme.palette(), told.tone)
+    text = told.text
+    if text.startswith("in ") and time_left(cell) is not None:
+        at = clock(cell["next_scan_time"], cell.get("time"))
+        text = f"in <b>{text.removeprefix('in ')}</b>, at {at}"
+    return f"<span style='color:{colour}'>Next scan {text}</span>"

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from monitor.gui.feeds import State, cell_health, time_left
+from monitor.closure import Closure
+from monitor.gui.charge import band_of, mark_tip, marked
+from monitor.gui.feeds import State, Tone, cell_health, next_scan
 from monitor.gui.map_text import UNIT_TEXT
 from monitor.gui.model import Answer, Snapshot, measure
-from monitor.gui.text import clock, duration, number
+from monitor.gui.text import clock, duration, number, percent
 
-Tone = Literal["text", "muted", "warn", "bad"]
-"""How a line is meant: names of colours of the palette."""
-CLOSURE_TRUSTED = (0.8, 1.2)
 NEWS = ("alarm", "pit_onset")
 
 
@@ -54,7 +53,7 @@ def cell_facts(snapshot: Snapshot, name: str) -> CellFacts:
     if running:
         of = f"{running['received']} of {running['slices']} slices"
         scanning = f"scan {running['scan']}: {of}"
-    due, due_tone = _due(cell)
+    due = next_scan(snapshot, name)
     news, news_tone = _news(snapshot, cell, name)
     return CellFacts(
         name=name,
@@ -63,9 +62,9 @@ def cell_facts(snapshot: Snapshot, name: str) -> CellFacts:
         why=health.why,
         progress=(running["received"], running["slices"]) if running else None,
         scanning=scanning,
-        due=due,
-        due_tone=due_tone,
-        rows=_rows(cell),
+        due=f"next scan {due.text}",
+        due_tone=due.tone,
+        rows=_rows(snapshot, cell),
         news=news,
         news_tone=news_tone,
     )
@@ -85,37 +84,41 @@ def map_words(answer: Answer | None, has_scans: bool) -> tuple[str, str]:
     low, high = answer.levels
     unit = UNIT_TEXT.get(header["units"], header["units"])
     digits = 2 if "mA" in unit else 1
-    return f"{name} {low:.{digits}f} … {high:.{digits}f} {unit}", ""
+    return f"{name} {number(low, digits)} … {number(high, digits)} {unit}", ""
 
 
-def _rows(cell: Mapping[str, Any]) -> tuple[Fact, ...]:
+def _rows(snapshot: Snapshot, cell: Mapping[str, Any]) -> tuple[Fact, ...]:
     scan = _newest_final(cell.get("scans", ()))
-    since = f"of scan {scan['scan']}, the newest that is whole" if scan else "of the newest scan"
+    of = f"of scan {scan['scan']}, the newest that is whole" if scan else "of the newest scan"
     reading = cell.get("cycler") or {}
-    soc, step = scan.get("soc"), scan.get("step")
-    soc_text = number(soc and 100 * soc, 0, "%")
-    closure = scan.get("closure")
-    low, high = CLOSURE_TRUSTED
-    trusted = closure is None or low <= closure <= high
     pits = scan.get("pit_count")
     unit = str(scan.get("length_unit", ""))
+    mark = mark_tip(cell, scan)
+    low, high = band_of(snapshot)
+    found = Closure.of(scan)
+    outside = found is not None and found.verdict((low, high)) == "outside"
     return (
-        Fact("SOC", soc_text, f"State of charge, {since}, by charge and capacity; %"),
-        Fact("Step", str(step or "–"), f"Charge, discharge or rest, {since}"),
+        Fact(
+            "SOC",
+            marked(scan, percent(scan.get("soc"))),
+            f"State of charge, {of}, by charge and capacity; %{mark}",
+        ),
+        Fact("Step", str(scan.get("step") or "–"), f"Charge, discharge or rest, {of}"),
         Fact("E", number(reading.get("potential_V"), 3, "V"), "Potential of the cell now, V"),
         Fact("I", number(reading.get("current_mA"), 3, "mA"), "Current of the cycler now, mA"),
-        Fact("Pits", "–" if pits is None else f"{pits}", f"Significant pits {since}"),
+        Fact("Pits", "–" if pits is None else f"{pits}", f"Significant pits {of}"),
         Fact(
             "Deepest",
             number(measure(scan, "pit_depth_max"), 1, unit),
-            f"Greatest depth of a pit below the plateau, {since}",
+            f"Greatest depth of a pit below the plateau, {of}",
         ),
         Fact(
             "Closure",
-            number(closure, 2),
-            f"Averaged removal ÷ Faraday thickness, {since}: 1 where all charge is found as "
-            f"lithium; coloured outside {low}–{high}",
-            "text" if trusted else "warn",
+            marked(scan, number(scan.get("closure"), 2)),
+            f"Averaged removal ÷ Faraday thickness, {of}: 1 if all charge is found as lithium; "
+            f"coloured outside {low:g} to {high:g} by more than two standard errors, as the alarm "
+            f"(watch.closure_band){mark}",
+            "warn" if outside else "text",
         ),
     )
 
@@ -124,25 +127,15 @@ def _newest_final(scans: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
     return next((scan for scan in reversed(list(scans)) if not scan["provisional"]), {})
 
 
-def _due(cell: Mapping[str, Any]) -> tuple[str, Tone]:
-    """Countdown to the next scan on schedule, in the cell's own time."""
-    left, at = time_left(cell), cell.get("next_scan_time")
-    if left is not None and left < 0:
-        return f"next scan overdue by {duration(left)}", "warn"
-    if left is not None:
-        return f"next scan in {duration(left)}", "text"
-    return f"next scan at {clock(at)} UTC" if at else "next scan –", "muted"
-
-
 def _news(snapshot: Snapshot, cell: Mapping[str, Any], name: str) -> tuple[str, Tone]:
     """The newest alarm that waits to be seen, or else the newest event that is an alarm or an
     onset."""
-    waiting = cell.get("alarms") or ()
+    waiting, now = cell.get("alarms") or (), cell.get("time")
     if waiting:
         newest = max(waiting, key=lambda alarm: alarm.get("number") or 0)
         more = f"{len(waiting)} alarms, newest: " if len(waiting) > 1 else ""
         over = all(alarm.get("ended") for alarm in waiting)
-        return more + _told(newest) + (" (over)" if newest.get("ended") else ""), (
+        return more + _told(newest, now) + (" (over)" if newest.get("ended") else ""), (
             "warn" if over else "bad"
         )
     told = (event for event in reversed(snapshot.events) if event.get("cell") == name)
@@ -150,14 +143,14 @@ def _news(snapshot: Snapshot, cell: Mapping[str, Any], name: str) -> tuple[str, 
     if last is None:
         return "", "muted"
     if last["type"] == "pit_onset":
-        return f"pit onset, {_told(last)}", "warn"
+        return f"pit onset, {_told(last, now)}", "warn"
     # it does not wait any more: someone has seen it
-    return _told(last), "muted" if "alarms" in cell else "bad"
+    return _told(last, now), "muted" if "alarms" in cell else "bad"
 
 
-def _told(event: Mapping[str, Any]) -> str:
-    """When, in which scan and what."""
-    at = f"{clock(event['time'])} " if event.get("time") else ""
+def _told(event: Mapping[str, Any], now: float | None) -> str:
+    """When, in which scan and what; the date if it is not the one of `now`."""
+    at = f"{clock(event['time'], now)} " if event.get("time") else ""
     scan = event.get("scan")
     where = "" if scan is None else f"scan {scan}: "
     return f"{at}{where}{event.get('text') or event.get('why') or ''}"

@@ -8,30 +8,62 @@ from typing import Any
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QGridLayout
 
+from monitor.closure import Closure
+from monitor.gui import theme
+from monitor.gui.charge import (
+    band_of,
+    closure_text,
+    closure_tip,
+    mark_tip,
+    marked,
+    shift_text,
+)
+from monitor.gui.feeds import MARKS, TIPS, cell_health
 from monitor.gui.model import Choice, Snapshot, measure, shown_scan
 from monitor.gui.parts import Card, label, quiet
-from monitor.gui.text import clock, number, with_error
+from monitor.gui.text import duration, number, percent, stamp, with_error
 
 FACTS = (
     ("soc", "SOC", "State of charge, by the charge since the reference and the cell's capacity"),
     ("charge", "Charge", "Net charge stripped since the reference scan, per area"),
     ("pits", "Pits", "Significant pits in this scan; their density in brackets"),
-    ("deepest", "Deepest", "Greatest depth of a pit below the plateau"),
-    ("averaged", "Averaged", "Mean removal over all valid pixels"),
-    ("complete", "Complete", "Removal of the plateau, not taking into account the pits"),
-    ("closure", "Closure", "Averaged ÷ Faraday thickness: 1 where everything agrees"),
+    (
+        "deepest",
+        "Deepest",
+        "Deepest pit in this scan: below the plateau, and in brackets below the first surface (the "
+        "plateau's own removal added), where the forecast counts from",
+    ),
     (
         "ahead",
-        "Ahead",
-        "Deepest pit below the first surface at the next scan, by the growth so far "
-        "(nine in ten end between the numbers in brackets)",
+        "Forecast",
+        "Deepest pit at the next scan, below the first surface as the number in brackets above, by "
+        "the growth so far (nine in ten end between the numbers in brackets)",
     ),
-    ("collector", "Through", "When a pit reaches the collector if the current stays (nine in ten)"),
+    (
+        "collector",
+        "Breakthrough",
+        "When a pit reaches the collector if the current stays (nine in ten)",
+    ),
+    ("averaged", "Averaged", "Mean removal over all valid pixels, and its standard error"),
+    (
+        "complete",
+        "Complete",
+        "Removal of the plateau, not taking into account the pits, and its standard error",
+    ),
+    ("coulometry", "Coulometry", "Thickness of dense lithium for the charge since the reference"),
+    ("closure", "Closure", "Averaged ÷ coulometry: 1 if everything agrees"),
     ("moss", "Moss", "Mean thickness of the porous deposit, and its porosity by grey level"),
-    ("moved", "Moved", "Of the cell since the reference, in x, y and z; the maps are put back"),
+    (
+        "moved",
+        "Shift",
+        "Of the cell since the reference, in x, y and z, with the error of x and y; the maps are "
+        "put back",
+    ),
     ("noise", "Noise", "Median standard error of a height"),
-    ("valid", "Valid", "Share of the map where the height is measurable"),
+    ("valid", "Valid", "Share of the map in which the height is measurable"),
 )
+OF_CHARGE = ("soc", "charge", "coulometry", "closure", "ahead", "collector")
+"""Facts that rest on the charge of the scan."""
 
 
 class CellPanel(Card):
@@ -47,7 +79,10 @@ class CellPanel(Card):
         self.cells.textActivated.connect(self.cell_chosen)
         quiet(self.cells)
         self.head.addWidget(self.cells, 1)
+        self.state = label("", "", TIPS["cell"])
+        self.head.addWidget(self.state)
         self.shown, self.when = label("–", "big"), label("", "muted")
+        self.when.setToolTip("Start of the scan: hours after the first one, date and time")
         for part in (self.shown, self.when):
             self.body.addWidget(part)
         self.facts = {}
@@ -73,8 +108,18 @@ class CellPanel(Card):
         self.cells.setCurrentText(choice.cell)
         cell = snapshot.cell(choice.cell)
         shown = shown_scan(cell, choice)
+        self._draw_state(snapshot, choice.cell)
         self._draw_scan(cell, shown)
-        self._draw_facts(shown)
+        self._draw_facts(snapshot, cell, shown or {})
+
+    def _draw_state(self, snapshot: Snapshot, name: str) -> None:
+        """State of the cell, in the words and the colour of its card."""
+        health = cell_health(snapshot, name)
+        age = "" if health.age_s is None else f" {duration(health.age_s)}"
+        colour = theme.state_colour(health.state)
+        mark = MARKS[health.state]
+        self.state.setText(f"<span style='color:{colour}'>{mark} {health.state}{age}</span>")
+        self.state.setToolTip(f"{health.why}\n\n{TIPS['cell']}")
 
     def _draw_scan(self, cell: Mapping[str, Any] | None, shown: Mapping[str, Any] | None) -> None:
         if cell is None or shown is None:
@@ -82,34 +127,62 @@ class CellPanel(Card):
             self.when.setText("")
             return
         scans = cell["scans"]
-        self.shown.setText(f"Scan {shown['scan']} <small>of {scans[-1]['scan']}</small>")
+        of = f"of {scans[-1]['scan']} · {shown['reason']}"
+        self.shown.setText(f"Scan {shown['scan']} <small>{of}</small>")
         hours = (shown["start_time"] - scans[0]["start_time"]) / 3600
-        self.when.setText(f"{shown['reason']} · {hours:.2f} h · {clock(shown['start_time'])} UTC")
+        self.when.setText(f"{number(hours, 2)} h · {stamp(shown['start_time'])} UTC")
 
-    def _draw_facts(self, scan: Mapping[str, Any] | None) -> None:
-        scan = scan or {}
-        unit = scan.get("length_unit", "")
-        soc, valid, density = (scan.get(k) for k in ("soc", "valid_fraction", "pit_density_mm2"))
-        pits = scan.get("pit_count")
-        self._fact("soc", number(soc and 100 * soc, 0, "%"))
-        self._fact("charge", number(scan.get("charge_mAh_cm2"), 2, "mAh/cm²"))
+    def _draw_facts(
+        self, snapshot: Snapshot, cell: Mapping[str, Any] | None, scan: Mapping[str, Any]
+    ) -> None:
+        unit, density, pits = (scan.get(k) for k in ("length_unit", "pit_density_mm2", "pit_count"))
+        unit = str(unit or "")
         many = f" ({density:.0f} mm⁻²)" if density else ""
-        self._fact("pits", "–" if pits is None else f"{pits}{many}")
-        self._fact("deepest", number(measure(scan, "pit_depth_max"), 1, unit))
+        texts = {
+            "soc": percent(scan.get("soc")),
+            "charge": number(scan.get("charge_mAh_cm2"), 2, "mAh/cm²"),
+            "pits": "–" if pits is None else f"{pits}{many}",
+            "deepest": deepest_text(scan, unit),
+            "ahead": _ahead_text(scan),
+            "collector": _collector_text(scan),
+            # in µm always: beside lengths in voxels it could not be compared
+            "coulometry": number(scan.get("coulometry_um") if unit == "µm" else None, 1, "µm"),
+            "moss": _moss_text(scan, unit),
+            "moved": shift_text(scan, unit),
+            "noise": number(measure(scan, "noise"), 2, unit),
+            "valid": percent(scan.get("valid_fraction"), 1),
+        }
         for key in ("averaged", "complete"):
             value = measure(scan, key)
             text = with_error(value, measure(scan, f"{key}_error"))
-            self._fact(key, "–" if value is None else f"{text} {unit}")
-        self._fact("closure", number(scan.get("closure"), 2))
-        self._fact("ahead", _ahead_text(scan))
-        self._fact("collector", _collector_text(scan))
-        self._fact("moss", _moss_text(scan, unit))
-        self._fact("moved", _moved_text(scan, unit))
-        self._fact("noise", number(measure(scan, "noise"), 2, unit))
-        self._fact("valid", number(valid and 100 * valid, 1, "%"))
+            texts[key] = "–" if value is None else f"{text} {unit}"
+        tips = {key: tip for key, _, tip in FACTS}
+        for key, text in texts.items():
+            of_charge = key in OF_CHARGE
+            self.facts[key].setText(marked(scan, text) if of_charge else text)
+            self.facts[key].setToolTip(tips[key] + (mark_tip(cell, scan) if of_charge else ""))
+        self._draw_closure(snapshot, cell, scan)
 
-    def _fact(self, key: str, text: str) -> None:
-        self.facts[key].setText(text)
+    def _draw_closure(
+        self, snapshot: Snapshot, cell: Mapping[str, Any] | None, scan: Mapping[str, Any]
+    ) -> None:
+        """Closure with its error; in the colour of a warning if it is out of the alarm's band."""
+        band, found = band_of(snapshot), Closure.of(scan)
+        text = closure_text(scan, band)
+        outside = found is not None and found.verdict(band) == "outside"
+        if outside:
+            text = f"<span style='color:{theme.palette().warn}'>{text}</span>"
+        self.facts["closure"].setText(text)
+        self.facts["closure"].setToolTip(closure_tip(snapshot, cell, scan))
+
+
+def deepest_text(scan: Mapping[str, Any], unit: str) -> str:
+    """The deepest pit below the plateau, and in brackets below the first surface."""
+    depth, plateau = measure(scan, "pit_depth_max"), measure(scan, "complete")
+    text = number(depth, 1, unit)
+    if depth is None or plateau is None:
+        return text
+    return f"{number(depth)} ({number(plateau + depth)}) {unit}"
 
 
 def _ahead_text(scan: Mapping[str, Any]) -> str:
@@ -117,7 +190,7 @@ def _ahead_text(scan: Mapping[str, Any]) -> str:
     middle, low, high = (scan.get(name) for name in names)
     if middle is None or low is None or high is None:
         return "–"
-    return f"{middle:.1f} ({low:.1f}–{high:.1f}) µm"
+    return f"{number(middle)} ({number(low)}–{number(high)}) µm"
 
 
 def _collector_text(scan: Mapping[str, Any]) -> str:
@@ -136,11 +209,4 @@ def _moss_text(scan: Mapping[str, Any], unit: str) -> str:
     thickness, porosity = measure(scan, "moss"), scan.get("moss_porosity")
     if thickness is None or porosity is None:
         return "–"
-    return f"{thickness:.1f} {unit}, {100 * porosity:.0f} % pores"
-
-
-def _moved_text(scan: Mapping[str, Any], unit: str) -> str:
-    if not scan.get("registered"):
-        return "not known" if scan else "–"
-    shifts = (measure(scan, f"shift_{axis}") for axis in "xyz")
-    return ", ".join("–" if s is None else f"{s:+.1f}" for s in shifts) + f" {unit}"
+    return f"{number(thickness)} {unit}, {percent(porosity)} pores"

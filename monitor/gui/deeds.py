@@ -139,9 +139,14 @@ def _ask(w: Window) -> list[Deed]:
     ]
 
 
+def view_key(place: int) -> str:
+    """F2 to F11 for the first ten views; others have no key: F1 is help and F12 full screen."""
+    return f"F{place + 2}" if place <= 9 else ""
+
+
 def _view(w: Window) -> list[Deed]:
     views = [
-        Deed("View", view.title, f"F{i + 2}", partial(w.layouts.show, view.name), "Show or hide")
+        Deed("View", view.title, view_key(i), partial(w.layouts.show, view.name), "Show or hide")
         for i, view in enumerate(w.layouts.views)
     ]
     return [

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QComboBox, QLineEdit, QListWidget, QListWidgetItem
 
 from monitor.gui import theme
+from monitor.gui.event_text import event_line, scan_of
 from monitor.gui.model import Choice, Snapshot, order_problem
 from monitor.gui.parts import Card, quiet
-from monitor.gui.text import clock
 from monitor.wire.questions import MAX_NOTE
 
 SHOWN = 1000
@@ -23,13 +23,13 @@ COLOURS = {
     "bad_message": "warn",
     "bad_input": "warn",
     "connection": "warn",
+    "scan_corrected": "accent",
     "scan_request": "accent",
     "scan_reply": "accent",
     "alarm_ended": "good",
     "note": "good",
     "policy_changed": "good",
 }
-LEFT_OUT = ("type", "version", "time", "cell", "number", "id", "run", "request", "stream")
 KINDS: dict[str, tuple[str, ...]] = {
     "all": (),
     "alarms": (
@@ -52,15 +52,17 @@ KINDS: dict[str, tuple[str, ...]] = {
         "request_refuted",
         "policy_changed",
     ),
-    "scans": ("scan_started", "scan_complete"),
+    "scans": ("scan_started", "scan_complete", "scan_verdict", "scan_corrected"),
     "notes": ("note",),
 }
 
 
 class EventView(Card):
-    """Draws the list of events; tells what an operator wants noted."""
+    """Draws the list of events; tells what an operator wants noted, and of which cell and scan he
+    clicked an event."""
 
     note_written = Signal(str)
+    scan_clicked = Signal(str, int)
 
     def __init__(self) -> None:
         super().__init__("Events", "What happened, newest first; times are the data's own")
@@ -75,11 +77,19 @@ class EventView(Card):
         for box in (self.kinds, self.cells):
             box.activated.connect(lambda _: self._draw_again())
             quiet(box)
-        self.head.addStretch(1)
+        self.search = QLineEdit()
+        self.search.setPlaceholderText("Search")
+        self.search.setToolTip("Only events whose line has this text; Enter leaves the field")
+        self.search.setClearButtonEnabled(True)
+        self.search.setMaxLength(200)
+        self.search.textChanged.connect(lambda _: self._draw_again())
+        self.search.returnPressed.connect(self.search.clearFocus)
+        self.head.addWidget(self.search, 1)
         self.head.addWidget(self.cells)
         self.head.addWidget(self.kinds)
         self.list = QListWidget()
         self.list.setUniformItemSizes(True)
+        self.list.itemClicked.connect(self._click)
         quiet(self.list)
         self.note = QLineEdit()
         self.note.setMaxLength(MAX_NOTE)
@@ -112,16 +122,19 @@ class EventView(Card):
         older = past.header.get("events", ()) if past else ()
         kinds = KINDS[self.kinds.currentText()]
         only = choice.cell if self.cells.currentIndex() == 0 else ""
+        wanted = self.search.text().strip().lower()
         self.list.clear()
         for event in joined(older, snapshot.events)[:SHOWN]:
             if (kinds and event["type"] not in kinds) or (only and event.get("cell") != only):
                 continue
-            text = event_text(event)
-            item = QListWidgetItem(text)
-            colour = getattr(theme.palette(), COLOURS.get(event["type"], "text"))
-            item.setForeground(QColor(colour))
-            item.setToolTip(text)
-            self.list.addItem(item)
+            line = event_line(event)
+            if wanted in line.lower():
+                self.list.addItem(_item(event, line))
+
+    def _click(self, item: QListWidgetItem) -> None:
+        cell, scan = item.data(Qt.ItemDataRole.UserRole)
+        if cell and scan is not None:
+            self.scan_clicked.emit(cell, scan)
 
     def write_note(self) -> None:
         """Puts the cursor where a note is written."""
@@ -143,20 +156,11 @@ def joined(
     return [known[version] for version in sorted(known, reverse=True)]
 
 
-def event_text(event: Mapping[str, Any]) -> str:
-    """One line: when, which cell, what, and its numbers."""
-    facts = [
-        f"{key.removesuffix('_um').replace('_', ' ')} {_short(value)}"
-        + (" µm" if key.endswith("_um") else "")
-        for key, value in event.items()
-        if key not in LEFT_OUT and not isinstance(value, dict | list) and value not in (None, "")
-    ]
-    when = clock(event["time"]) if event["time"] else "--:--:--"
-    cell = f"{event['cell']} " if event.get("cell") else ""
-    return f"{when}  {cell}{event['type'].replace('_', ' ')}  {' · '.join(facts)}".rstrip()
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:.4g}" if isinstance(value, float) else str(value).replace("_", " ")
+def _item(event: Mapping[str, Any], line: str) -> QListWidgetItem:
+    """A line of the list, which knows the cell and the scan that it is about."""
+    item, scan = QListWidgetItem(line), scan_of(event)
+    item.setForeground(QColor(getattr(theme.palette(), COLOURS.get(event["type"], "text"))))
+    go = f"\nClick: shows scan {scan}" if scan is not None and event.get("cell") else ""
+    item.setToolTip(f"{line}{go}")
+    item.setData(Qt.ItemDataRole.UserRole, (event.get("cell", ""), scan))
+    return item

@@ -15,7 +15,10 @@ from monitor.gui.parts import label
 WORDS = (
     ("pit", "a region that is significantly deeper than the plateau around it"),
     ("plateau", "the surface between pits; its removal is “Complete”"),
-    ("closure", "averaged removal ÷ Faraday thickness; away from 1: drift, clock, dead lithium"),
+    ("closure", "averaged removal ÷ coulometry; away from 1: area, clock, shift, dead lithium"),
+    ("coulometry", "thickness of dense lithium for the charge, by Faraday's law"),
+    ("≈", "preliminary: it rests on a charge that readings do not cover yet"),
+    ("first surface", "the surface in the reference scan; forecasts count depth from there"),
     ("provisional", "the scan is still running; numbers come with its last slice"),
     ("grey", "no interface could be measured there, or it is masked"),
     ("reference", "the first, pristine scan: removal counts from it"),

@@ -33,7 +33,6 @@ class Inbox:
         self._snapshot = Snapshot(address=address)
         self._heard: float | None = None
         self._begun = time.monotonic()
-        self._moved: dict[str, tuple[Any, float]] = {}
         self._taken: deque[tuple[float, float]] = deque(maxlen=RATE_POINTS)
         self._wanted: Mapping[str, Want] = {}
 
@@ -43,12 +42,10 @@ class Inbox:
         with self.lock:
             heard = self._heard if self._heard is not None else self._begun
             linked = self._heard is not None and now - heard < STATE_PATIENCE_S
-            ages = {name: now - moved for name, (_, moved) in self._moved.items()}
             return dataclasses.replace(
                 self._snapshot,
                 linked=linked,
                 silent_s=now - heard,
-                feed_ages_s=ages,
                 rate_MB_s=self._rate(now),
             )
 
@@ -110,32 +107,18 @@ class Inbox:
                 events = (*known, *header.get("events", ()))[-MAX_EVENTS:]
             if is_other:
                 # nothing fetched from the engine before may be shown as this one's
-                self._moved.clear()
                 self._taken.clear()
                 self._change(answers={})
             self._heard = now
-            self._note_feeds(header, now)
+            self._note_rate(header, now)
             self._change(state=state, events=events)
             return is_other
 
-    def _note_feeds(self, header: Mapping[str, Any], now: float) -> None:
-        """When each feed, and each cell's part of it, last brought a message, by this machine's
-        clock."""
+    def _note_rate(self, header: Mapping[str, Any], now: float) -> None:
+        """How many bytes of slices the engine has received by now."""
         size = header.get("feeds", {}).get("slices", {}).get("bytes")
         if size is not None:
             self._taken.append((now, float(size)))
-        for name, feed in header.get("feeds", {}).items():
-            # documents of other runs come and go; a feed of readings lives by its readings
-            count = int(feed.get("readings") or feed.get("messages") or 0)
-            last = feed.get("last_time")
-            age = header["time"] - last if last and count else 0.0
-            self._note(name, count, now, age)
-        for name, cell in header.get("cells", {}).items():
-            running = cell.get("running") or {}
-            if running:
-                self._note(f"slices {name}", (running["scan"], running["received"]), now)
-            if cell.get("cycler"):
-                self._note(f"documents {name}", cell["cycler"]["time"], now)
 
     def _rate(self, now: float) -> float:
         """MB/s of slices over the last seconds; 0 where nothing was told for a while."""
@@ -143,13 +126,6 @@ class Inbox:
             return 0.0
         (begin, first), (end, last) = self._taken[0], self._taken[-1]
         return max(0.0, (last - first) / max(end - begin, 1e-3) / 1e6)
-
-    def _note(self, name: str, mark: Any, now: float, age: float = 0.0) -> None:
-        known = self._moved.get(name)
-        if known is None:
-            self._moved[name] = (mark, now - max(0.0, age))
-        elif known[0] != mark:
-            self._moved[name] = (mark, now)
 
     def _change(self, **fields: Any) -> None:
         number = self._snapshot.number + 1

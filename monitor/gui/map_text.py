@@ -9,15 +9,21 @@ import numpy as np
 
 from monitor.gui import theme
 from monitor.gui.model import MAP_TITLES, Answer, Choice, Snapshot, crosshair, word_of
-from monitor.gui.text import number
+from monitor.gui.text import counted, number
 
 UNIT_TEXT = {"mA/cm2": "mA/cm²"}
 
 
-def caption(scan: Mapping[str, Any], snapshot: Snapshot, choice: Choice) -> str:
-    """Scan and map, and what is to be known before one believes it."""
+def caption(
+    scan: Mapping[str, Any], snapshot: Snapshot, choice: Choice, subtracted: int | None = None
+) -> str:
+    """Scan and map, the scan that is subtracted in a difference, and what is to be known before one
+    believes it."""
     warn = theme.palette().warn
-    text = f"<b>Scan {scan['scan']}</b> · {MAP_TITLES[choice.map]}"
+    text = f"<b>Scan {scan['scan']}</b>"
+    if subtracted is not None:
+        text += f" minus <b>scan {subtracted}</b>"
+    text += f" · {MAP_TITLES[choice.map]}"
     if scan["provisional"]:
         running = (snapshot.cell(choice.cell) or {}).get("running") or {}
         text += f" <span style='color:{warn}'>· provisional"
@@ -25,9 +31,14 @@ def caption(scan: Mapping[str, Any], snapshot: Snapshot, choice: Choice) -> str:
             text += f", {running['received']} of {running['slices']} slices"
         text += "</span>"
     elif not scan["complete"]:
-        missing = scan.get("slices_missing")
-        text += f" <span style='color:{warn}'>· {missing or 'some'} slices missing</span>"
+        text += f" <span style='color:{warn}'>· {missing_slices(scan)}</span>"
     return text
+
+
+def missing_slices(scan: Mapping[str, Any]) -> str:
+    """How many slices of an incomplete scan are missing."""
+    missing = scan.get("slices_missing")
+    return f"{counted(missing, 'slice')} missing" if missing else "some slices missing"
 
 
 def absent(name: str, scan: Mapping[str, Any]) -> str:
@@ -48,6 +59,10 @@ def value_text(answer: Answer, scan: Mapping[str, Any], choice: Choice) -> str:
     unit = scan["length_unit"]
     digits = 1 if unit == "µm" else 0
     value = value_at(answer.array, answer.header, row, column)
+    if value is None and not in_window(answer.header, row, column):
+        # its value was not fetched: that says nothing about whether it could be measured
+        where = f"x {column * vx:.{digits}f}, y {row * vy:.{digits}f} {unit}"
+        return f"{where} &nbsp;·&nbsp; outside the part in view (W shows the whole map)"
     value_unit = UNIT_TEXT.get(answer.header["units"], answer.header["units"])
     text = "not measurable here" if value is None else number(value, 2, value_unit)
     if value is None and choice.masked:
@@ -93,12 +108,18 @@ def grains_text(answer: Answer | None) -> str:
     )
 
 
+def in_window(header: Mapping[str, Any], row: int, column: int) -> bool:
+    """Whether a pixel of the whole map lies in the part that a reply holds."""
+    y0, y1, x0, x1 = header["window"]
+    return bool(y0 <= row < y1 and x0 <= column < x1)
+
+
 def value_at(array: Any, header: Mapping[str, Any], row: int, column: int) -> float | None:
     """The value at a pixel of the whole map; None outside the window or where not measurable."""
     if array is None:
         return None
-    y0, y1, x0, x1 = header["window"]
-    if not (y0 <= row < y1 and x0 <= column < x1):
+    if not in_window(header, row, column):
         return None
+    y0, _, x0, _ = header["window"]
     value = float(array[(row - y0) // header["step"], (column - x0) // header["step"]])
     return value if np.isfinite(value) else None

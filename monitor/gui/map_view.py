@@ -171,7 +171,8 @@ class MapView(Card):
         self.message.set(problem)
         shown = not problem and answer is not None and answer.array is not None
         self._show_parts(shown)
-        self.caption.setText(map_text.caption(scan, snapshot, choice) if scan else "")
+        minus = answer.header.get("minus") if shown and answer is not None else None
+        self.caption.setText(map_text.caption(scan, snapshot, choice, minus) if scan else "")
         if not shown or answer is None or scan is None:
             self.readout.setText("")
             self.overlay.hide()
@@ -259,7 +260,9 @@ class MapView(Card):
         colours = theme.colour_map(name, choice.colours, difference=difference)
         self.bar_scale.rounding = max((levels[1] - levels[0]) / 200, 1e-6)
         set_scale(self.bar_scale, colours, levels)
-        title = ("Δ " if difference else "") + name.replace("_", " ")
+        title = name.replace("_", " ")
+        if difference:
+            title = f"Δ {title}, scan {header['scan']} − scan {header['minus']}"
         name_axis(self.bar_scale, "right", f"{title} / {map_text.UNIT_TEXT.get(unit, unit)}")
         length_unit = header["length_unit"]
         for side, axis in (("bottom", "x"), ("left", "y")):

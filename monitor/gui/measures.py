@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from monitor.gui.map_text import UNIT_TEXT, absent
 from monitor.gui.model import Answer, Choice, Snapshot, shown_scan
-from monitor.gui.text import number
+from monitor.gui.text import counted, number
 
 Scan = Mapping[str, Any]
 APPLIED = {
@@ -105,7 +105,9 @@ def in_short(header: Mapping[str, Any]) -> str:
     """The most important of the measures in one line."""
     told = {row.title: row.value for row in measures(header)}
     words = ", ".join(f"{name} {told[name]}" for name in ("mean", "sd", "median", "P5–P95"))
-    return f"{words} {unit_of(header)}; {told['area']}, {told['pits']} pits"
+    pits = header.get("pits")
+    many = "– pits" if pits is None else counted(pits, "pit")
+    return f"{words} {unit_of(header)}; {told['area']}, {many}"
 
 
 def applied_current(header: Mapping[str, Any], cell: Mapping[str, Any] | None) -> float | None:

@@ -86,7 +86,6 @@ class Snapshot:
     answers: Mapping[str, Answer] = field(default_factory=dict)
     events: tuple[Mapping[str, Any], ...] = ()
     orders: tuple[Order, ...] = ()
-    feed_ages_s: Mapping[str, float] = field(default_factory=dict)
     bad_replies: int = 0
     rate_MB_s: float = 0.0
 

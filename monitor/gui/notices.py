@@ -1,21 +1,27 @@
-"""What must not be overlooked, in lines above the views: alarms to acknowledge, and what went wrong
-at this screen with what to do. Nothing here stops the live view."""
+"""What must not be overlooked, in lines above the views: alarms to acknowledge, which open to what
+they mean, and what went wrong at this screen with what to do. Nothing here stops the live view."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from monitor.gui import theme
+from monitor.gui.alarm_help import help_of
 from monitor.gui.model import Snapshot, alarms, order_problem
 from monitor.gui.parts import elastic, label, quiet
-from monitor.gui.text import as_is, clock
+from monitor.gui.text import as_is, counted, stamp
 
 MAX_LINES = 3
+MAX_OPENED = 5
+SEEN_S = 1.0
+"""An alarm can be acknowledged once it has been visible for so long: not one that takes the place
+of another while the key is pressed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +59,26 @@ class Notices(QWidget):
         self._alarms: list[Mapping[str, Any]] = []
         self._problems: list[Problem] = []
         self._refused = 0
+        self._shown: int | None = None
+        self._shown_since = 0.0
+        self._order_problem = ""
+        self._seen = QTimer(self, singleShot=True)
+        self._seen.timeout.connect(self._draw_button)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(3)
         self.alarm = _Line(self.acknowledge)
+        self.opener = QPushButton()
+        self.opener.clicked.connect(self.toggle_details)
+        self.opener.setToolTip("What the alarms mean, and what to do")
+        quiet(self.opener)
+        self.alarm.layout().insertWidget(1, self.opener)  # type: ignore[union-attr]
+        self.details = label()
+        self.details.setWordWrap(True)
+        self.details.setContentsMargins(10, 2, 10, 4)
+        self.is_open = False
         self.problems = [_Line(self._dismisser(i)) for i in range(MAX_LINES)]
-        for line in (self.alarm, *self.problems):
+        for line in (self.alarm, self.details, *self.problems):
             line.hide()
             column.addWidget(line)
 
@@ -75,35 +95,76 @@ class Notices(QWidget):
         self._draw_problems()
 
     def acknowledge(self) -> None:
-        """Acknowledges the newest alarm, where that is allowed."""
-        if self._alarms and self.alarm.button.isEnabled():
+        """Acknowledges the newest alarm, if that is allowed and it has been visible for long
+        enough to be read."""
+        if self._alarms and self.alarm.button.isEnabled() and not self._too_soon_s():
             newest = self._alarms[0]
             self.acknowledged.emit(newest.get("cell", ""), int(newest["number"]))
+
+    def toggle_details(self) -> None:
+        """Opens the alarms to what they mean and what to do, or closes them."""
+        self.is_open = not self.is_open
+        self._draw_details()
 
     def draw(self, snapshot: Snapshot) -> None:
         """Shows the newest alarm, how many more there are, and orders that came to nothing."""
         self._alarms = alarms(snapshot)
         self.alarm.setVisible(bool(self._alarms))
+        number = int(self._alarms[0]["number"]) if self._alarms else None
+        if number != self._shown:
+            self._shown, self._shown_since = number, time.monotonic()
         if self._alarms:
             newest, more = self._alarms[0], len(self._alarms) - 1
-            cell = f"cell {newest['cell']}, " if newest.get("cell") else ""
-            when = f"{clock(newest['time'])} UTC" if newest.get("time") else ""
             bad = theme.palette().bad
             self.alarm.text.setText(
-                f"<b style='color:{bad}'>▲ Alarm</b> &nbsp;{cell}{when}: {as_is(newest['text'])}"
-                + (f" <i>(over since {clock(newest['ended'])})</i>" if newest.get("ended") else "")
+                f"<b style='color:{bad}'>▲ Alarm</b> &nbsp;{_heading(newest)}"
                 + (f" <i>and {more} more</i>" if more else "")
             )
             texts = (as_is(alarm["text"]) for alarm in self._alarms)
             self.alarm.text.setToolTip("<br>".join(texts))
-            problem = order_problem(snapshot, viewer=self.viewer)
-            self.alarm.button.setText("Acknowledge (A)")
-            self.alarm.button.setEnabled(not problem)
-            self.alarm.button.setToolTip(problem or "Seen: the next alarm, if any, takes its place")
+            self._order_problem = order_problem(snapshot, viewer=self.viewer)
+            self._draw_button()
+        self._draw_details()
         for order in snapshot.orders:
             if order.status in ("refused", "lost") and order.number > self._refused:
                 self._refused = order.number
                 self.add(f"Not done: {order.why}", "see the events, then ask again")
+
+    def _too_soon_s(self) -> float:
+        """Seconds until the alarm that is shown may be acknowledged; 0 from then on."""
+        if not self.isVisible():
+            return SEEN_S
+        return max(0.0, SEEN_S - (time.monotonic() - self._shown_since))
+
+    def _draw_button(self) -> None:
+        problem, wait_s = self._order_problem, self._too_soon_s()
+        self.alarm.button.setText("Acknowledge (A)")
+        self.alarm.button.setEnabled(not problem and not wait_s)
+        tip = "Seen: the next alarm, if any, takes its place"
+        if wait_s:
+            tip = "This alarm has just appeared: it can be acknowledged in a second"
+            if not self._seen.isActive():
+                self._seen.start(int(1000 * wait_s) + 20)
+        self.alarm.button.setToolTip(problem or tip)
+
+    def _draw_details(self) -> None:
+        """Below the line: each alarm, what it means, what to do."""
+        self.details.setVisible(self.is_open and bool(self._alarms))
+        self.opener.setText("Close" if self.is_open else "What to do")
+        if not self.is_open:
+            return
+        muted = theme.palette().muted
+        parts = []
+        for alarm in self._alarms[:MAX_OPENED]:
+            told = help_of(alarm)
+            parts.append(
+                f"<p style='margin:2px'><b>{_heading(alarm)}</b><br>{as_is(told.meaning)}<br>"
+                f"<span style='color:{muted}'>To do:</span> {as_is(told.todo)}</p>"
+            )
+        left = len(self._alarms) - MAX_OPENED
+        if left > 0:
+            parts.append(f"<p style='margin:2px'>and {counted(left, 'older alarm')}</p>")
+        self.details.setText("".join(parts))
 
     def _draw_problems(self) -> None:
         warn = theme.palette().warn
@@ -124,3 +185,11 @@ class Notices(QWidget):
             self._draw_problems()
 
         return dismiss
+
+
+def _heading(alarm: Mapping[str, Any]) -> str:
+    """Cell, date and time, text; and since when it is over."""
+    cell = f"cell {as_is(alarm['cell'])}, " if alarm.get("cell") else ""
+    when = f"{stamp(alarm['time'])} UTC: " if alarm.get("time") else ""
+    over = f" <i>(over since {stamp(alarm['ended'])} UTC)</i>" if alarm.get("ended") else ""
+    return f"{cell}{when}{as_is(alarm['text'])}{over}"

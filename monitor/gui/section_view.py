@@ -216,7 +216,7 @@ class SectionView(Card):
         """Says how far z is drawn out against the horizontal, so that slopes are not misread."""
         wide, high = self.plot.vb.viewPixelSize()
         if self._scan is not None and high > 0 and wide > 0:
-            self.caption.setText(f"{self._at} · z ×{wide / high:.1f}")
+            self.caption.setText(f"{self._at} · z ×{stretch_text(wide / high)}")
 
     def _dragged(self, *_: Any) -> None:
         if self._scan is None:
@@ -229,6 +229,11 @@ class SectionView(Card):
         else:
             row = min(max(round(self.mark.value() / vy), 0), ny - 1)
         self.cross_moved.emit(row, column)
+
+
+def stretch_text(factor: float) -> str:
+    """How far z is stretched, with two digits however small: a factor is never 0."""
+    return f"{factor:.1f}" if factor >= 1 else f"{factor:.2g}"
 
 
 def _line(

@@ -8,16 +8,17 @@ from typing import Any
 from PySide6.QtWidgets import QFrame, QHBoxLayout
 
 from monitor.gui import theme
-from monitor.gui.feeds import TIPS, FeedHealth, documents_health, slices_health
+from monitor.gui.feeds import MARKS, TIPS, FeedHealth, documents_health, slices_health
+from monitor.gui.inbox import STATE_PATIENCE_S
 from monitor.gui.model import Choice, Snapshot
 from monitor.gui.parts import label
-from monitor.gui.text import as_is, duration, number
+from monitor.gui.text import as_is, counted, duration, number
 
 COUNTERS = (
-    ("gaps", "messages that did not come by themselves: they were sent, and lost on the way"),
-    ("recovered", "slices that were missing and came because they were asked for again"),
-    ("repeats", "slices that came twice; the first one counts"),
-    ("late", "slices that came after their scan had ended"),
+    ("gaps", "messages that were sent and lost on the way, whether recovered or not"),
+    ("recovered", "slices that were missing and were sent again"),
+    ("repeats", "slices that were received twice; the first one counts"),
+    ("late", "slices that were received after their scan had ended"),
 )
 
 
@@ -49,6 +50,8 @@ class StatusBar(QFrame):
         state = snapshot.state or {}
         name = state.get("experiment", {}).get("name", "pitwatch")
         mode = state.get("experiment", {}).get("mode", "")
+        ended = state.get("experiment", {}).get("ended") and mode == "replay"
+        mode += " · ended" if ended else ""
         self.experiment.setText(f"<b>{as_is(name)}</b>" + (f" · {mode}" if mode else ""))
         self._draw_engine(snapshot)
         feeds = state.get("feeds", {})
@@ -60,21 +63,26 @@ class StatusBar(QFrame):
             widget.setToolTip(_feed_tip(feed, health, feeds.get(feed, {})))
         self.rate.setText(f"{snapshot.rate_MB_s:.0f} MB/s")
         self.rate.setVisible(snapshot.rate_MB_s >= 0.5)
-        self._draw_recorder(state.get("recorder") or {})
+        # what an engine told before it fell silent says nothing of now
+        self._draw_recorder((state.get("recorder") or {}) if snapshot.linked else {})
 
     def _draw_engine(self, snapshot: Snapshot) -> None:
         if snapshot.linked:
             text, colour = "connected", theme.palette().good
-        elif snapshot.state is None:
-            text, colour = f"waiting {duration(snapshot.silent_s)}", theme.palette().warn
+        elif snapshot.state is None and snapshot.silent_s < STATE_PATIENCE_S:
+            text, colour = "connecting", theme.palette().warn
         else:
-            text, colour = f"silent for {duration(snapshot.silent_s)}", theme.palette().bad
+            # the same words on a screen that was there and on one that was opened later
+            text, colour = "does not answer", theme.palette().bad
         security = (snapshot.state or {}).get("security") or {}
         if security.get("refused_keys"):
             refused = f"{security['refused_keys']} refused"
             text += f" <span style='color:{theme.palette().warn}'>· {refused}</span>"
         self.engine.setText(f"<span style='color:{colour}'>●</span> Engine {text}")
-        tip = f"The engine that answers at {snapshot.address}"
+        tip = f"The engine at {snapshot.address}"
+        if not snapshot.linked:
+            asked = "asked for" if snapshot.state is None else "last answer before"
+            tip += f"\n{asked} {duration(snapshot.silent_s)}"
         if snapshot.bad_replies:
             tip += f"\n{snapshot.bad_replies} replies could not be read"
         self.engine.setToolTip("\n".join([tip, *_refused(security)]))
@@ -109,7 +117,8 @@ def _refused(security: Mapping[str, Any]) -> list[str]:
 
 def _feed_text(title: str, health: FeedHealth, feed: Mapping[str, Any]) -> str:
     colour = theme.state_colour(health.state)
-    text = f"<span style='color:{colour}'>● {title} <b>{health.state}</b></span>"
+    mark = MARKS[health.state]
+    text = f"<span style='color:{colour}'>{mark} {title} <b>{health.state}</b></span>"
     if health.age_s is not None:
         text += f" {duration(health.age_s)}"
     troubles = [f"{name} {feed[name]}" for name, _ in COUNTERS if feed.get(name)]
@@ -122,7 +131,7 @@ def _feed_text(title: str, health: FeedHealth, feed: Mapping[str, Any]) -> str:
 
 
 def _feed_tip(name: str, health: FeedHealth, feed: Mapping[str, Any]) -> str:
-    lines = [health.why, f"{feed.get('messages', 0)} messages"]
+    lines = [health.why, counted(feed.get("messages", 0), "message")]
     if feed.get("bytes"):
         lines[-1] += f", {feed['bytes'] / 1e6:.1f} MB"
     lines += [f"{key}: {feed[key]} ({tip})" for key, tip in COUNTERS if key in feed]

@@ -31,6 +31,13 @@ class Steering:
             )
         self._window.tick()
 
+    def show_scan(self, cell: str, number: int) -> None:
+        """Shows a scan of a cell, if it is known."""
+        found = (self._window.snapshot.cell(cell) or {}).get("scans") or ()
+        if any(scan["scan"] == number for scan in found):
+            self.choose_cell(cell)
+            self._window.choose(scan=number)
+
     def choose_cell_at(self, index: int) -> None:
         """Shows the cell at this place of the list."""
         names = list(self._window.snapshot.state["cells"]) if self._window.snapshot.state else []

@@ -8,6 +8,7 @@ from typing import Any
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
+from monitor.gui.charge import marked, why_preliminary
 from monitor.gui.model import Choice, Snapshot, measure
 from monitor.gui.parts import Card, quiet
 from monitor.gui.text import number, with_error
@@ -65,8 +66,10 @@ class TableView(Card):
         self.table.setColumnHidden(COULOMETRY, unit == "voxel")
         self.table.setRowCount(len(rows))
         for i, row in enumerate(rows):
+            tip = why_preliminary(cell, row)
             for j, text in enumerate(_texts(row)):
                 item = QTableWidgetItem(text)
+                item.setToolTip(tip and f"≈ {tip}")
                 item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
                 self.table.setItem(i, j, item)
 
@@ -74,13 +77,13 @@ class TableView(Card):
 def _texts(row: Mapping[str, Any]) -> list[str]:
     return [
         str(row["discharge"]),
-        number(row["current_density_mA_cm2"], 2),
-        number(row["charge_mAh"], 2),
-        number(row["charge_mAh_cm2"], 2),
-        number(row["coulometry_um"], 1),
+        marked(row, number(row["current_density_mA_cm2"], 2)),
+        marked(row, number(row["charge_mAh"], 2)),
+        marked(row, number(row["charge_mAh_cm2"], 2)),
+        marked(row, number(row["coulometry_um"], 1)),
         _with_error(row, "averaged"),
         _with_error(row, "complete"),
-        number(row["closure"], 2),
+        marked(row, number(row["closure"], 2)),
     ]
 
 

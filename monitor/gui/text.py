@@ -1,11 +1,17 @@
-"""Numbers and times as an operator reads them."""
+"""Times as an operator reads them, and numbers as they stand everywhere (`number_text`)."""
 
 from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
 from html import escape
-from typing import Any
+
+from monitor.number_text import counted, number, percent, signed, with_error
+
+__all__ = [
+    "as_is", "clock", "counted", "duration", "number", "percent", "round_below", "signed", "stamp",
+    "with_error",
+]  # fmt: skip
 
 
 def round_below(value: float) -> float:
@@ -16,35 +22,29 @@ def round_below(value: float) -> float:
     return next(step for step in (5.0, 2.0, 1.0, 0.5) if step * power <= value * (1 + 1e-9)) * power
 
 
-def number(value: Any, digits: int = 1, unit: str = "") -> str:
-    """A number as text, a dash where it is unknown."""
-    if not isinstance(value, int | float) or not math.isfinite(value):
-        return "–"
-    return f"{value:.{digits}f}" + (f" {unit}" if unit else "")
-
-
-def with_error(value: Any, error: Any) -> str:
-    """A number with its standard error, at the digits that the error allows."""
-    if not isinstance(error, int | float) or not math.isfinite(error):
-        return number(value)
-    digits = 1 if error >= 0.1 else 2
-    # an error below the last digit shown is rounded up to it
-    return f"{number(value, digits)} ± {number(max(error, 0.01), digits)}"
-
-
 def duration(seconds: float) -> str:
-    """12 s, 4 min 05 s, 3 h 07 min."""
+    """12 s, 4 min 05 s, 3 h 07 min, 2 d 03 h."""
     total = round(abs(seconds))
     if total < 60:
         return f"{total} s"
     if total < 3600:
         return f"{total // 60} min {total % 60:02d} s"
-    return f"{total // 3600} h {total % 3600 // 60:02d} min"
+    if total < 48 * 3600:
+        return f"{total // 3600} h {total % 3600 // 60:02d} min"
+    return f"{total // 86400} d {total % 86400 // 3600:02d} h"
 
 
-def clock(time: float) -> str:
-    """Time of day, UTC."""
-    return f"{datetime.fromtimestamp(time, UTC):%H:%M:%S}"
+def clock(time: float, now: float | None = None) -> str:
+    """Time of day, UTC; with the date if that is another day than the one of `now` (UTC s)."""
+    moment = datetime.fromtimestamp(time, UTC)
+    if now is None or moment.date() == datetime.fromtimestamp(now, UTC).date():
+        return f"{moment:%H:%M:%S}"
+    return stamp(time)
+
+
+def stamp(time: float) -> str:
+    """Date and time of day, UTC."""
+    return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def as_is(words: object) -> str:

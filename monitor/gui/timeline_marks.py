@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
+from monitor.gui.map_text import missing_slices
 from monitor.gui.model import Choice, Snapshot, shown_scan
-from monitor.gui.text import clock
+from monitor.gui.text import counted, stamp
 
 Kind = Literal["reference", "periodic", "extra"]
 
@@ -137,7 +138,7 @@ def _tip(
 ) -> str:
     """Number, reason, time, whether it is whole, and its pits: a line each."""
     lines = [f"Scan {scan['scan']}, {scan['reason']}"]
-    lines.append(f"{hours:.2f} h, {clock(scan['start_time'])} UTC")
+    lines.append(f"{hours:.2f} h, {stamp(scan['start_time'])} UTC")
     if scan["provisional"]:
         goes_on = running is not None and running["scan"] == scan["scan"]
         part = f"{running['received']} of {running['slices']} slices" if goes_on and running else ""
@@ -145,10 +146,9 @@ def _tip(
     elif scan.get("complete"):
         lines.append("complete")
     else:
-        missing = scan.get("slices_missing")
-        lines.append(f"incomplete: {missing if missing else 'some'} slices missing")
+        lines.append(f"incomplete: {missing_slices(scan)}")
     if scan.get("pit_count") is not None:
-        lines.append(f"{scan['pit_count']} pits" + (", the first: onset" if is_onset else ""))
+        lines.append(counted(scan["pit_count"], "pit") + (", the first: onset" if is_onset else ""))
     return "\n".join(lines)
 
 

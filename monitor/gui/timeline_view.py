@@ -8,6 +8,7 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QComboBox, QFrame, QGridLayout, QHBoxLayout, QSizePolicy, QToolButton
 
 from monitor.gui import theme
+from monitor.gui.feeds import NO_ENGINE, ending, is_ended
 from monitor.gui.model import Choice, Snapshot
 from monitor.gui.parts import quiet
 from monitor.gui.timeline_marks import timeline
@@ -56,7 +57,6 @@ class TimelineView(QFrame):
         self.play.setToolTip("Shows one scan after the other, up to the last (space bar)")
         self.live = _button("Live", "", self._go_live)
         self.live.setCheckable(True)
-        self.live.setToolTip("Follow the newest scan that has the chosen map (key L)")
         self.pin = _button("Pin", "", self.toggle_pin)
         self.pin.setCheckable(True)
         self.pin.setToolTip(
@@ -109,7 +109,7 @@ class TimelineView(QFrame):
         self._numbers, self._shown, self._pinned = told.numbers, told.shown, told.pinned
         if self.is_playing and choice.scan is None:
             self._stop()
-        self.live.setChecked(choice.scan is None)
+        self._draw_live(snapshot, choice)
         self.pin.setChecked(told.pinned is not None and told.pinned == told.shown)
         self.comparison.setCurrentIndex(tuple(COMPARISONS).index(choice.comparison))
         pinned = told.pinned is not None
@@ -126,6 +126,19 @@ class TimelineView(QFrame):
         self.after.setEnabled(at is not None and at < last)
         self.play.setEnabled(last > 0)
         self.pin.setEnabled(self._shown is not None)
+
+    def _draw_live(self, snapshot: Snapshot, choice: Choice) -> None:
+        """The button says "Live" only while something can be followed."""
+        self.live.setChecked(choice.scan is None)
+        text, tip = "Live", "Follow the newest scan that has the chosen map (key L)"
+        if snapshot.state is not None and is_ended(snapshot, choice.cell):
+            text = "Last"
+            tip = f"Show the last scan (key L): nothing more is expected, {ending(snapshot)}"
+        elif snapshot.state is not None and not snapshot.linked:
+            text = "Last"
+            tip = f"Show the last scan that was received (key L): {NO_ENGINE}"
+        self.live.setText(text)
+        self.live.setToolTip(tip)
 
     def step(self, by: int) -> None:
         """Chooses the scan that is so many further, the last or first where there are not so

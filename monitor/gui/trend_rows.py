@@ -32,6 +32,8 @@ CURVES = {
 }
 """Name: row, colour, and "o" for dots on the line or "dash" for a dashed one."""
 FROM_READINGS = ("potential", "current")
+OF_CHARGE = ("thickness", "closure")
+"""Rows with points that rest on the charge of a scan: rings stand around those not final."""
 ROOM, LEAST_FILLED = (0.015, 0.05), 0.88
 """Shares of the x range that are left free before and after the curves at first, and how much of
 it they fill at least: where it changes, all axes are made anew."""
@@ -43,13 +45,15 @@ Span = tuple[float, float]
 @dataclass(frozen=True, slots=True)
 class Trend:
     """What is to be drawn: curves (x, y) by their names; scans on the potential (x, y) and their
-    colours; the place on x of the shown scan; titles of the rows."""
+    colours; the place on x of the shown scan; titles of the rows; `preliminary`: points (x, y) by
+    row that rest on a charge that is not final."""
 
     curves: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
     scans: tuple[Array, Array] = (np.empty(0), np.empty(0))
     colours: Sequence[str] = ()
     shown: float | None = None
     titles: Mapping[str, str] = field(default_factory=dict)
+    preliminary: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
 
     def extent(self) -> Span | None:
         """The part of x that holds all of it."""
@@ -82,6 +86,9 @@ class TrendRows(QObject):
         }
         self.scan_marks = pg.ScatterPlotItem(size=8)
         self.plots["potential"].addItem(self.scan_marks)
+        self.rings = {name: pg.ScatterPlotItem(size=11, brush=None) for name in OF_CHARGE}
+        for name, rings in self.rings.items():
+            self.plots[name].addItem(rings, ignoreBounds=True)
         self.why_empty = CentreText(self.plots["potential"])
         self._one = pg.InfiniteLine(1.0, angle=0)
         self.plots["closure"].addItem(self._one)
@@ -154,6 +161,8 @@ class TrendRows(QObject):
                 curve.setSymbolBrush(theme.brush(colour))
                 curve.setSymbolPen(None)
         self.scan_marks.setPen(theme.pen(c.back))
+        for rings in self.rings.values():
+            rings.setPen(theme.pen(c.warn, 1.5))
         self._one.setPen(theme.pen(c.muted, 1, Qt.PenStyle.DotLine))
         for text in (self.why_empty, *self.titles.values()):
             text.restyle()
@@ -200,6 +209,8 @@ class TrendRows(QObject):
         if name == "potential":
             brushes = [theme.brush(colour) for colour in trend.colours]
             self.scan_marks.setData(*trend.scans, brush=brushes)
+        if name in self.rings:
+            self.rings[name].setData(*trend.preliminary.get(name, nothing))
         self._shown[name].setVisible(trend.shown is not None)
         if trend.shown is not None:
             self._shown[name].setPos(trend.shown)

@@ -11,6 +11,7 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QToolButton
 
 from monitor.gui import theme
+from monitor.gui.charge import is_final
 from monitor.gui.model import Answer, Choice, Snapshot, measure, shown_scan
 from monitor.gui.parts import Card, elastic, label, quiet
 from monitor.gui.trend_rows import Trend, TrendRows
@@ -26,9 +27,14 @@ ROWS = {
         "Removed",
         "averaged: mean of the removal over all valid pixels\n"
         "complete: removal of the plateau, not taking into account the pits\n"
-        "coulometry: thickness of dense lithium for the charge that passed (Faraday)",
+        "coulometry: thickness of dense lithium for the charge that passed (Faraday)\n"
+        "rings: preliminary, as readings do not cover the scan yet",
     ),
-    "closure": ("Closure", "Averaged ÷ coulometry: 1 where all charge is found as lithium"),
+    "closure": (
+        "Closure",
+        "Averaged ÷ coulometry: 1 if all charge is found as lithium\n"
+        "rings: preliminary, as readings do not cover the scan yet",
+    ),
 }
 USUAL = ("potential", "current", "pits", "depth", "thickness", "closure")
 AGAINST = {
@@ -166,6 +172,7 @@ class TrendView(Card):
             colours,
             float(place) if np.isfinite(place) else None,
             {n: text.format(unit=unit).removesuffix(" / ") for n, text in TITLES.items()},
+            _preliminary(scans, self._places, unit),
         )
         self.rows.draw(trend)
         if self._home != (choice.cell, against):
@@ -229,6 +236,18 @@ def _of_scans(scans: Sequence[Mapping[str, Any]], places: Array, unit: str) -> d
         columns["coulometry"] = _column(scans, "coulometry_um")
     known = np.isfinite(places)
     return {name: (places[known], values[known]) for name, values in columns.items()}
+
+
+def _preliminary(scans: Sequence[Mapping[str, Any]], places: Array, unit: str) -> dict[str, Curve]:
+    """Points of the scans whose charge is not final, by the row that they lie in."""
+    names = {"closure": "closure"} | ({"thickness": "coulometry_um"} if unit == "µm" else {})
+    found = {}
+    for row, name in names.items():
+        values = _column(scans, name)
+        chosen = np.array([not is_final(scan) for scan in scans], np.bool_)
+        chosen = chosen & np.isfinite(places) & np.isfinite(values)
+        found[row] = (places[chosen], values[chosen])
+    return found
 
 
 def _columns(whole: Answer | None, part: Answer | None) -> Mapping[str, Array]:

@@ -183,6 +183,7 @@ class Window(QMainWindow):
         self.notices.acknowledged.connect(
             lambda cell, number: order(AcknowledgeOrder(cell, number, by()))
         )
+        self.events.scan_clicked.connect(self.steering.show_scan)
         self.session.connect_wanted.connect(self.desk.connect_to)
         self.session.recording_wanted.connect(self.desk.ask_recording)
         self.session.name_changed.connect(lambda name: self._keep("operator", name))

@@ -21,7 +21,7 @@ from monitor.records import ScanReply, ScanRequest
 from monitor.settings import OnsetSettings
 
 LIVE = "as recorded"
-TOLD_LATER = ("mode", "max_scans", "waiting")
+TOLD_LATER = ("mode", "max_scans", "waiting", "untrusted")
 """What older recordings do not say of a decision."""
 
 
@@ -72,7 +72,7 @@ def live(experiment: Experiment, cell: Cell) -> Outcome:
     """The recorded policy again, beside the decisions that were recorded. Raises RecordingError."""
     settings = experiment.settings.onset
     outcome = Outcome(LIVE, cell.name)
-    watch = OnsetWatch(settings, experiment.request_namespace)
+    watch = OnsetWatch(settings, experiment.request_namespace, experiment.settings.watch)
     suggested: dict[str, ScanRequest] = {}
     decision: Decision | None = None
     same = told = 0
@@ -117,7 +117,7 @@ def _is_same(decision: Decision, recorded: Mapping[str, Any]) -> bool:
 def what_if(experiment: Experiment, cell: Cell, policy: OnsetSettings, name: str) -> Outcome:
     """Another policy on the scans that did not depend on one. Raises RecordingError."""
     outcome = Outcome(name, cell.name)
-    watch = OnsetWatch(policy, experiment.request_namespace)
+    watch = OnsetWatch(policy, experiment.request_namespace, experiment.settings.watch)
     for event, situation in _story(experiment, cell):
         if situation is None or situation.reason == "extra" or event["kind"] != "scan_complete":
             continue

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from monitor.core import boundaries as core
 from monitor.errors import SettingError
+from monitor.number_text import counted
 from monitor.report.views import PURPLE_WHITE, NoFigure, Shown, first_discharge, show_map, spread
 from monitor.settings import BoundarySettings
 from monitor.sources.picture import read_picture
@@ -45,10 +46,11 @@ class Laid:
     def words(self) -> str:
         """One line."""
         found = self.found
+        pits = f"{counted(found.pits, 'pit')} of scan {self.shown.scan.number}"
         return (
-            f"{found.pits} pits of scan {self.shown.scan.number} are {found.mean_um:.1f} µm from "
-            f"the nearest grain boundary on average, places at random {found.random_mean_um:.1f} "
-            f"µm: ratio {found.ratio:.2f}, p = {found.p_value:.3g} ({found.draws} draws)"
+            f"{pits} {'is' if found.pits == 1 else 'are'} {found.mean_um:.1f} µm from the nearest "
+            f"grain boundary on average, places at random {found.random_mean_um:.1f} µm: "
+            f"ratio {found.ratio:.2f}, p = {found.p_value:.3g} ({found.draws} draws)"
         )
 
 
@@ -118,7 +120,8 @@ def grain_boundaries(laid: Laid | str) -> Figure:
     right.set_ylabel("share that is nearer")
     right.legend(fontsize=8, frameon=False)
     right.set_title(
-        f"{laid.found.pits} pits · ratio {laid.found.ratio:.2f} · p = {laid.found.p_value:.3g}",
+        f"{counted(laid.found.pits, 'pit')} · ratio {laid.found.ratio:.2f} · "
+        f"p = {laid.found.p_value:.3g}",
         fontsize=9,
     )
     made.suptitle("Black: grain boundaries as placed; orange: pits that count", fontsize=10)

@@ -10,6 +10,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from monitor.errors import RecordingError
+from monitor.number_text import number
 from monitor.report.views import (
     PURPLE_WHITE,
     NoFigure,
@@ -75,10 +76,10 @@ def two_discharges(scans: Sequence[Shown]) -> Figure:
         raise NoFigure(f"needs two discharges, {len(ends)} recorded")
     chosen = list(ends.values())[:2]
     figure = _heights(chosen, "Interface at the end of the first and of the second discharge")
-    for axes, (number, shown) in zip(figure.axes, ends.items(), strict=False):
+    for axes, (discharge, shown) in zip(figure.axes, ends.items(), strict=False):
         current = shown.summary.get("discharge_current_mA_cm2")
-        speed = f" at {current:.2f} mA/cm²" if current is not None else ""
-        axes.set_title(f"discharge {number}{speed} · scan {shown.scan.number}", fontsize=9)
+        speed = f" at {number(current, 2, 'mA/cm²')}" if current is not None else ""
+        axes.set_title(f"discharge {discharge}{speed} · scan {shown.scan.number}", fontsize=9)
     return figure
 
 
@@ -101,7 +102,7 @@ def current_maps(scans: Sequence[Shown]) -> Figure:
         below.hist(values[np.isfinite(values)], HISTOGRAM_BINS, range=wide, color="#3b528b")
         mean = shown.summary.get("mean_current_mA_cm2")
         if mean is not None:
-            below.axvline(mean, color="#d1495b", lw=1.2, label=f"applied, mean {mean:.2f}")
+            below.axvline(mean, color="#d1495b", lw=1.2, label=f"applied, mean {number(mean, 2)}")
             below.legend(fontsize=7, frameon=False)
         below.set_xlabel("local current density / mA/cm²")
         below.set_yticks([])

@@ -8,6 +8,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from monitor.number_text import number, with_error
 from monitor.recording.read import Cell, Experiment
 from monitor.wire.fields import plain
 from monitor.wire.results import table_rows
@@ -61,21 +62,24 @@ def as_text(name: str, cell: Mapping[str, Any]) -> Table:
     for row in rows:
         table.add_row(
             str(row["discharge"]),
-            _number(row["current_density_mA_cm2"]),
-            _number(row["charge_mAh"]),
-            _number(row["charge_mAh_cm2"]),
-            _number(row["coulometry_um"], 1),
+            _of_charge(row, "current_density_mA_cm2"),
+            _of_charge(row, "charge_mAh"),
+            _of_charge(row, "charge_mAh_cm2"),
+            _of_charge(row, "coulometry_um", 1),
             _with_error(row, "averaged", unit),
             _with_error(row, "complete", unit),
-            _number(row["closure"]),
+            _of_charge(row, "closure"),
         )
+    if any(row.get("charge_state") for row in rows):
+        table.caption = "≈ preliminary: readings of the cycler do not cover this scan"
     return table
 
 
 def _with_error(row: Mapping[str, Any], name: str, unit: str) -> str:
-    value, error = row.get(f"{name}_{unit}"), row.get(f"{name}_error_{unit}")
-    return _number(value, 1) if error is None else f"{_number(value, 1)} ± {_number(error, 1)}"
+    return with_error(row.get(f"{name}_{unit}"), row.get(f"{name}_error_{unit}"))
 
 
-def _number(value: float | None, digits: int = 2) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
+def _of_charge(row: Mapping[str, Any], name: str, digits: int = 2) -> str:
+    """A number that rests on charge, with a mark if it is not final."""
+    text = number(row[name], digits)
+    return f"≈ {text}" if row.get("charge_state") and row[name] is not None else text

@@ -12,6 +12,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
+from monitor.number_text import number, percent
 from monitor.recording.read import Cell, Scan
 from monitor.report.table import summaries
 from monitor.settings import CellSettings
@@ -22,6 +23,8 @@ PURPLE_WHITE = LinearSegmentedColormap.from_list(
     "purple_white", ["#260642", "#5c228a", "#965aba", "#cface0", "#ffffff"]
 )
 """White where little was oxidised (high interface), purple where much, as in the paper's Fig. 3."""
+UNSETTLED = ("preliminary", "extrapolated", "none")
+"""What `charge_state` of a scan says if its charge is not final."""
 NOT_MEASURED = "#9a9a9a"
 
 
@@ -50,8 +53,10 @@ class Shown:
     def caption(self) -> str:
         """State of charge, charge, number of the scan: as much of it as is known."""
         soc, charge = self.summary.get("soc"), self.summary.get("charge_mAh_cm2")
-        parts = [f"{100 * soc:.0f} % SOC"] if soc is not None else []
-        parts += [f"{charge:.2f} mAh/cm²"] if charge is not None else []
+        parts = [f"{percent(soc)} SOC"] if soc is not None else []
+        parts += [number(charge, 2, "mAh/cm²")] if charge is not None else []
+        if self.summary.get("charge_state") in UNSETTLED:
+            parts = [f"≈ {part}" for part in parts]
         return " · ".join([*parts, f"scan {self.scan.number}"])
 
     def map(self, name: str) -> NDArray[np.float32]:

@@ -142,14 +142,16 @@ _ROW_KEYS = {
 }
 _VOXEL_KEYS = ("averaged_voxel", "averaged_error_voxel", "complete_voxel", "complete_error_voxel")
 _OWN_CURRENT = "discharge_current_mA_cm2"
-TABLE_KEYS = ("discharge", "step", _OWN_CURRENT, *_ROW_KEYS.values(), *_VOXEL_KEYS)
+_CHARGE_STATE = "charge_state"
+TABLE_KEYS = ("discharge", "step", _OWN_CURRENT, _CHARGE_STATE, *_ROW_KEYS.values(), *_VOXEL_KEYS)
 """What `table_rows` looks at of a summary."""
 
 
 def table_rows(scan_summaries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One row per discharge, after Table 1 of the paper, from summaries of final scans in order.
 
-    Unknown numbers are None; keys in voxels are there only where the voxel size is unknown.
+    Unknown numbers are None; keys in voxels are there only where the voxel size is unknown,
+    `charge_state` only where numbers that rest on charge are not final.
     """
     return [_row(number, end) for number, end in ends_of_discharges(scan_summaries).items()]
 
@@ -178,4 +180,6 @@ def _row(number: int, summary: Mapping[str, Any]) -> dict[str, Any]:
     if own is not None:
         row["current_density_mA_cm2"] = plain(own)
     row |= {key: plain(summary[key]) for key in _VOXEL_KEYS if summary.get(key) is not None}
+    if summary.get(_CHARGE_STATE) not in (None, "", "final"):
+        row[_CHARGE_STATE] = summary[_CHARGE_STATE]
     return row

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from monitor.engine import health
+from monitor.engine.health import CellHealth, Heard, Silence
 from monitor.gui.model import Answer, Snapshot, colour_levels
 from monitor.wire.questions import MapRequest
 
@@ -49,15 +51,48 @@ def cell(*scans, now=None, **more):
     } | more  # fmt: skip
 
 
-def snapshot(cells, answers=None, *, events=(), ages=None, mode="live", linked=True):
+def snapshot(cells, answers=None, *, events=(), ages=None, mode="live", linked=True, ended=False):
     state = {
         "engine": "e", "version": 1, "cells": cells,
-        "experiment": {"name": "made", "mode": mode, "record_slices": True},
-        "settings": {"period_s": PERIOD_S, "requests": "mailbox", "onset": "auto"},
+        "experiment": {"name": "made", "mode": mode, "record_slices": True, "ended": ended},
+        "settings": {"period_s": PERIOD_S, "requests": "mailbox", "onset": "auto",
+                     "closure_band": [0.85, 1.15]},
         "feeds": {"slices": {"messages": 9}, "documents": {"messages": 9}},
+        "health": health_of(cells, ages or {}, mode, ended=ended),
     }  # fmt: skip
     return Snapshot(number=1, linked=linked, state=state, answers=answers or {},
-                    events=tuple(events), feed_ages_s=ages or {})  # fmt: skip
+                    events=tuple(events))  # fmt: skip
+
+
+def health_of(cells, ages=None, mode="live", *, ended=False):
+    """Health as an engine tells it. `ages`: s since slices or readings of a cell were received, by
+    "slices A" and "documents A"."""
+    parts, overdue = {}, {}
+    for name, about in cells.items():
+        for feed in ("slices", "documents"):
+            age = (ages or {}).get(f"{feed} {name}")
+            if age is not None:
+                late = 10.0 if feed == "slices" else 60.0
+                waited = feed == "documents" or about.get("running")
+                state = "DEAD" if age > 60.0 else "LATE" if age > late else "LIVE"
+                parts[feed, name] = Heard(-age, state if waited else "LIVE")
+        due, now = about.get("next_scan_time"), about.get("time")
+        if due is not None and now is not None and about.get("cycler"):
+            late = now - due
+            overdue[name] = "DEAD" if late > PERIOD_S else "LATE" if late > 180 else "LIVE", late
+    told = {}
+    for name, about in cells.items():
+        known = {"running": about.get("running"), "has_scans": bool(about["scans"]),
+                 "has_readings": bool(about.get("cycler"))}  # fmt: skip
+        told[name] = health.live(name, Silence(parts, overdue), 0.0, **known)
+        if mode != "live":
+            told[name] = CellHealth(*2 * (health.recorded(mode, ended=ended),))
+    over = ended or mode == "recording"
+    return {
+        "slices": health.feed((name, one.slices) for name, one in told.items()).data(),
+        "documents": health.feed((name, one.cycler) for name, one in told.items()).data(),
+        "cells": {name: {**one.data(), "ended": over} for name, one in told.items()},
+    }
 
 
 def of_one_cell(scans, **answers):

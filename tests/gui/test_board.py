@@ -32,7 +32,7 @@ def value(facts, title):
 def test_a_running_scan_and_the_newest_numbers_are_told():
     about = made.cell(*scans(7), made.scan(7, provisional=True), running=made.running(7))
     facts = cell_facts(made.snapshot({"A": about}, ages={"slices A": 2.0}), "A")
-    assert (facts.state, facts.age, facts.why) == ("LIVE", "2 s", "slices of scan 7 come")
+    assert (facts.state, facts.age, facts.why) == ("LIVE", "2 s", "receiving slices of scan 7")
     assert (facts.progress, facts.scanning) == ((120, 250), "scan 7: 120 of 250 slices")
     said = {fact.title: fact.value for fact in facts.rows}
     assert said == {"SOC": "70 %", "Step": "discharge", "E": "2.104 V", "I": "-0.108 mA",
@@ -62,11 +62,24 @@ def test_lengths_are_told_in_voxels_where_no_more_is_known():
 
 @pytest.mark.parametrize(
     ("closure", "tone"),
-    [(0.79, "warn"), (0.8, "text"), (1.2, "text"), (1.21, "warn"), (None, "text")],
+    [(0.84, "warn"), (0.86, "text"), (1.14, "text"), (1.16, "warn"), (None, "text")],
 )
-def test_closure_is_coloured_where_it_is_not_to_be_trusted(closure, tone):
-    facts = cell_facts(made.snapshot({"A": made.cell(made.scan(3, closure=closure))}), "A")
+def test_closure_is_coloured_by_the_band_of_the_alarm(closure, tone):
+    scan = made.scan(3, closure=closure, coulometry_um=4.0)
+    facts = cell_facts(made.snapshot({"A": made.cell(scan)}), "A")
     assert value(facts, "Closure").tone == tone
+
+
+def test_closure_is_not_coloured_before_the_alarm_would_begin():
+    """Little stripped yet; within two standard errors of the band; another band in the settings."""
+    out = {"closure": 0.7, "coulometry_um": 4.0}
+    for changes in ({"coulometry_um": 0.9}, {"averaged_error_um": 0.4}):
+        about = made.snapshot({"A": made.cell(made.scan(3, **out | changes))})
+        assert value(cell_facts(about, "A"), "Closure").tone == "text"
+    about = made.snapshot({"A": made.cell(made.scan(3, **out))})
+    assert value(cell_facts(about, "A"), "Closure").tone == "warn"
+    about.state["settings"]["closure_band"] = [0.6, 1.4]
+    assert value(cell_facts(about, "A"), "Closure").tone == "text"
 
 
 @pytest.mark.parametrize(
@@ -231,7 +244,7 @@ def test_the_map_is_painted_and_parts_explain_themselves(board):
     tips = {tip for _, tip in card._tips}
     assert any("LATE" in tip for tip in tips)
     assert any("Faraday" in tip for tip in tips)
-    assert card.tip_at(card.width() / 2, 12).startswith("no scan runs")
+    assert card.tip_at(card.width() / 2, 12).startswith("no scan is running")
 
 
 def test_nothing_is_painted_again_where_nothing_changed(board, monkeypatch):

@@ -34,16 +34,6 @@ def test_the_rate_is_that_of_the_last_seconds(clock):
     assert box.snapshot().rate_MB_s == 0.0
 
 
-def test_each_cell_has_an_age_of_its_own(clock):
-    box = Inbox("tcp://x")
-    box.take_state(state(1, running={"scan": 1, "received": 5}))
-    clock[0] = 104.0
-    box.take_state(state(2, running={"scan": 1, "received": 5}))
-    assert box.snapshot().feed_ages_s["slices A"] == pytest.approx(4.0)
-    box.take_state(state(3, running={"scan": 1, "received": 6}))
-    assert box.snapshot().feed_ages_s["slices A"] == 0.0
-
-
 def test_nothing_of_another_engine_stays(clock):
     box = Inbox("tcp://x")
     want = Want(MapRequest("A", 0, "height"))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from monitor.gui import feeds, model, text, wants
+from monitor.gui import model, text, wants
 from monitor.gui.model import Choice, Snapshot
 from monitor.gui.wants import Seen
 
@@ -17,14 +17,14 @@ def cell(*scans, **more):
     return {"scans": list(scans), "running": None, "cycler_points": 0, "cycler": None} | more
 
 
-def snapshot(shown, *, ages=None, linked=True, messages=5):
+def snapshot(shown, *, linked=True, messages=5):
     state = {
         "cells": {"A": shown},
         "settings": {"period_s": 1800.0},
         "engine": "e",
         "feeds": {"slices": {"messages": messages}, "documents": {"messages": messages}},
     }
-    return Snapshot(linked=linked, state=state, feed_ages_s=ages or {})
+    return Snapshot(linked=linked, state=state)
 
 
 def test_live_shows_the_newest_scan_that_has_the_map():
@@ -161,46 +161,6 @@ def test_colours_leave_out_outliers_and_survive_emptiness():
     assert low < 0 < high
 
 
-@pytest.mark.parametrize(
-    ("age", "left", "running", "expected"),
-    [
-        (1.0, 900.0, None, "LIVE"),
-        (30.0, 900.0, None, "IDLE"),
-        (30.0, -60.0, None, "IDLE"),
-        (30.0, -300.0, None, "LATE"),
-        (30.0, -3000.0, None, "DEAD"),
-        (30.0, 900.0, {"scan": 1}, "LATE"),
-        (90.0, 900.0, {"scan": 1}, "DEAD"),
-    ],
-)
-def test_the_slices_are_late_when_a_scan_is_due_or_silent(age, left, running, expected):
-    shown = cell(scan(0), running=running, cycler={"time": 0}, time=1000.0)
-    shown["next_scan_time"] = 1000.0 + left
-    health = feeds.slices_health(snapshot(shown, ages={"slices": age}))
-    assert health.state == expected
-
-
-def test_without_a_cyclers_clock_no_scan_is_called_late():
-    shown = cell(scan(0), time=1000.0, next_scan_time=10.0)
-    assert feeds.time_left(shown) is None
-    assert feeds.slices_health(snapshot(shown, ages={"slices": 500.0})).state == "IDLE"
-
-
-@pytest.mark.parametrize(("age", "expected"), [(2.0, "LIVE"), (20.0, "LATE"), (200.0, "DEAD")])
-def test_the_cycler_is_judged_by_its_silence(age, expected):
-    shown = cell(scan(0))
-    assert feeds.documents_health(snapshot(shown, ages={"documents": age})).state == expected
-
-
-def test_feeds_of_a_silent_engine_are_dead_and_of_a_new_one_idle():
-    shown = cell()
-    lost = snapshot(shown, ages={"slices": 1.0, "documents": 1.0}, linked=False)
-    new = snapshot(shown, ages={"slices": 1.0, "documents": 1.0}, messages=0)
-    for health in (feeds.slices_health, feeds.documents_health):
-        assert health(lost).state == "DEAD"
-        assert health(new).state == "IDLE"
-
-
 def test_numbers_and_times_are_worded():
     assert text.number(None) == "–"
     assert text.number(float("nan"), 2, "µm") == "–"
@@ -212,3 +172,6 @@ def test_numbers_and_times_are_worded():
     assert text.with_error(5.0, 0.001) == "5.00 ± 0.01"
     assert text.with_error(16.04, None) == "16.0"
     assert text.clock(0) == "00:00:00"
+    assert text.clock(0, now=86_399.0) == "00:00:00"
+    assert text.clock(0, now=86_400.0) == "1970-01-01 00:00:00", "another day than now"
+    assert text.stamp(86_400.0) == "1970-01-02 00:00:00"

@@ -67,7 +67,8 @@ def test_the_onset_is_the_engines_or_else_the_first_scan_with_pits():
 def test_a_tip_tells_number_reason_time_what_is_missing_and_pits():
     tip = told([made.scan(0), made.scan(1), made.scan(2, complete=False)]).marks[2].tip
     assert tip.splitlines() == [
-        "Scan 2, periodic", "1.00 h, 09:53:20 UTC", "incomplete: 12 slices missing", "6 pits"
+        "Scan 2, periodic", "1.00 h, 2025-10-09 09:53:20 UTC", "incomplete: 12 slices missing",
+        "6 pits",
     ]  # fmt: skip
 
 

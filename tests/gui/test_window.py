@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPointF, Qt
 
-from monitor.gui.text import clock
+from monitor.gui.text import stamp
 from monitor.records import CyclerReading, Event
 from tests.gui.conftest import FEEDS
 from tests.gui.synthetic import T0, Cell
@@ -227,7 +227,9 @@ def test_progress_feeds_and_events_are_shown(looking, qtbot):
     engine.update(Event(1, "gap", "A", T0, {"lost": 2}), running={"A": running})
     qtbot.waitUntil(lambda: window.acquisition.progress.value() == 21, timeout=5000)
     qtbot.waitUntil(lambda: window.events.list.count() == 1, timeout=5000)
-    assert window.events.list.item(0).text() == f"{clock(T0)}  A gap  lost 2"
+    assert window.events.list.item(0).text() == (
+        f"{stamp(T0)}  A  2 messages of the slices' stream were lost."
+    )
     assert "gaps 2" in window.status.slices.text()
     assert "bad 1" in window.status.slices.text()
     assert "bad_length: 1" in window.status.slices.toolTip()

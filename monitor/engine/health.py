@@ -1,0 +1,187 @@
+"""State of each feed and each cell, decided here and nowhere else, from what the engine heard.
+
+Screens show what this says, so that two of them agree whenever they connected. Ages are counted by
+the engine's monotonic clock at the moment of a reply: differences between the clocks of machines do
+not matter. The same states begin and end the alarms on silence (`silence`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from monitor.records import SilenceState, SilentFeed
+
+State = Literal["LIVE", "IDLE", "LATE", "DEAD", "REPLAY"]
+WRONG_READINGS = {
+    "readings_refused": "readings are received, but all are earlier than the newest: not used",
+    "time_counter": "the times of readings are not counted from 1970",
+    "time_epoch": "the times of readings are not counted from 1970",
+    "clock_ahead": "the cycler's clock is ahead",
+    "clock_behind": "the cycler's clock is behind",
+    "scan_clock": "the times of the scans are wrong",
+    "two_cyclers": "two runs send readings at the same time",
+}
+"""By the condition of an alarm: why readings that are received are not used as they should be."""
+URGENCY: tuple[State, ...] = ("DEAD", "LATE", "LIVE", "IDLE", "REPLAY")
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What one feed brought of one cell: when its last message came (monotonic clock, s), and
+    whether it is late."""
+
+    last: float
+    state: SilenceState = "LIVE"
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """What the engine has heard so far. `parts`: by feed and cell; `overdue`: by cell, whether the
+    next scan on schedule is overdue, and for how long (s of cell time); `ended`: cells whose cycler
+    has said that its run is over."""
+
+    parts: Mapping[tuple[SilentFeed, str], Heard] = field(default_factory=dict)
+    overdue: Mapping[str, tuple[SilenceState, float]] = field(default_factory=dict)
+    ended: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """A state, how long ago the last message came that it is about (s; None: none came, or it is
+    not counted), and why. `overdue_s`: s of cell time that the next scan is overdue, or None."""
+
+    state: State
+    age_s: float | None
+    why: str
+    overdue_s: float | None = None
+
+    def data(self) -> dict[str, Any]:
+        """JSON-ready."""
+        age = None if self.age_s is None else round(max(0.0, self.age_s), 1)
+        return {"state": self.state, "age_s": age, "why": self.why, "overdue_s": self.overdue_s}
+
+
+@dataclass(frozen=True, slots=True)
+class CellHealth:
+    """Health of a cell: of its slices, and of its cycler."""
+
+    slices: Health
+    cycler: Health
+
+    @property
+    def whole(self) -> Health:
+        """What a card shows: the slices, unless the cycler is silent and that is worse."""
+        slices, cycler = self.slices, self.cycler
+        silent = cycler.state in ("LATE", "DEAD")
+        worse = silent and URGENCY.index(cycler.state) < URGENCY.index(slices.state)
+        return cycler if worse else slices
+
+    def data(self) -> dict[str, Any]:
+        """JSON-ready."""
+        told = self.whole.data() | {"overdue_s": self.slices.overdue_s}
+        return told | {"slices": self.slices.data(), "cycler": self.cycler.data()}
+
+
+def live(
+    name: str,
+    silence: Silence,
+    now: float,
+    *,
+    running: Mapping[str, Any] | None,
+    has_scans: bool,
+    has_readings: bool,
+    conditions: Iterable[str] = (),
+) -> CellHealth:
+    """Health of a cell in front of a live engine at `now` of the monotonic clock. `conditions`:
+    alarms that last."""
+    slices = _slices(
+        silence.parts.get(("slices", name)),
+        silence.overdue.get(name, ("LIVE", 0.0)),
+        now,
+        running,
+        has_scans=has_scans,
+    )
+    heard = silence.parts.get(("documents", name))
+    cycler = _cycler(heard, now, has_readings=has_readings, is_over=name in silence.ended)
+    wrong = [text for name, text in WRONG_READINGS.items() if name in set(conditions)]
+    if wrong and cycler.state in ("LIVE", "IDLE"):
+        cycler = Health("LATE", cycler.age_s, wrong[0])
+    return CellHealth(slices, cycler)
+
+
+def without_readings(told: Health, bad: Mapping[str, int], readings: int) -> Health:
+    """Health of the documents' feed: if documents are received and none is a reading, it says so.
+    `bad`: how many could not be used, by kind."""
+    if readings or not bad or told.state not in ("LIVE", "IDLE"):
+        return told
+    kinds = ", ".join(f"{count} × {kind}" for kind, count in bad.items())
+    why = f"documents are received, but no readings ({kinds}): see the events"
+    return Health("LATE", told.age_s, why)
+
+
+def recorded(mode: str, *, ended: bool, last_time: float | None = None) -> Health:
+    """Health of whatever comes out of a recording; `last_time`: when its last message came (UTC s),
+    if that is known."""
+    if mode == "recording":
+        when = ""
+        if last_time is not None:
+            when = f"; its last message came on {datetime.fromtimestamp(last_time, UTC):%Y-%m-%d}"
+            when += f" at {datetime.fromtimestamp(last_time, UTC):%H:%M:%S} UTC"
+        return Health("REPLAY", None, f"a recording is shown: nothing is received{when}")
+    if ended:
+        return Health("REPLAY", None, "the replay has ended: all recorded messages were played")
+    return Health("REPLAY", None, "recorded messages are played again")
+
+
+def feed(parts: Iterable[tuple[str, Health]]) -> Health:
+    """Health of a whole feed: the most urgent of its (cell, health); the longest silence of those
+    that are late, the shortest of those that are not. With several cells, `why` names the cell."""
+    told = list(parts)
+    if not told:
+        return Health("IDLE", None, "no cell is configured")
+
+    def rank(part: tuple[str, Health]) -> tuple[int, float]:
+        state, age = part[1].state, part[1].age_s
+        silent = float("inf") if age is None else age
+        return URGENCY.index(state), -silent if state in ("DEAD", "LATE") else silent
+
+    name, health = min(told, key=rank)
+    why = f"cell {name}: {health.why}" if len(told) > 1 and health.age_s is not None else health.why
+    return Health(health.state, health.age_s, why)
+
+
+def _slices(
+    heard: Heard | None,
+    overdue: tuple[SilenceState, float],
+    now: float,
+    running: Mapping[str, Any] | None,
+    *,
+    has_scans: bool,
+) -> Health:
+    age = None if heard is None else now - heard.last
+    if running:
+        scan = running.get("scan")
+        if heard is not None and heard.state in ("LATE", "DEAD"):
+            return Health(heard.state, age, f"scan {scan} is running and no slice is received")
+        return Health("LIVE", age, f"receiving slices of scan {scan}")
+    state, late_s = overdue
+    if state in ("LATE", "DEAD"):
+        return Health(state, age, "the next scan is overdue", late_s)
+    if has_scans:
+        return Health("IDLE", age, "no scan is running and none is overdue")
+    return Health("IDLE", age, "waiting for the first scan")
+
+
+def _cycler(heard: Heard | None, now: float, *, has_readings: bool, is_over: bool) -> Health:
+    if heard is None:
+        why = "no reading since the engine started" if has_readings else "no reading yet"
+        return Health("IDLE", None, why)
+    age = now - heard.last
+    if is_over:
+        return Health("IDLE", age, "the cycler's run has ended")
+    if heard.state in ("LATE", "DEAD"):
+        return Health(heard.state, age, "no reading of the cycler is received")
+    return Health("LIVE", age, "receiving readings")

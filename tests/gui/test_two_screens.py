@@ -1,0 +1,186 @@
+"""Two screens that connect at different times say the same, in every state of engine and feeds; and
+bar, card, panel and alarm of one cell agree."""
+
+import re
+
+import pytest
+
+from monitor.engine.run import Engine
+from monitor.gui import theme
+from monitor.gui.client import Client
+from monitor.gui.window import Window
+from monitor.opened import Recorded, serving_settings
+from monitor.recording.read import open_experiment
+from tests.core.experiment import scan_records
+from tests.gui.live import LiveEngine
+from tests.recording.opened_run import chosen, run
+
+WAIT = 30_000
+WATCH = {"late_s": 1.0, "dead_s": 3.0, "cycler_s": 4.0}
+FIRST_SLICES = 40
+
+
+@pytest.fixture
+def look_at(qtbot, qapp):
+    """look_at(engine) → another window on cell A, its client closed at the end."""
+    theme.apply(qapp)
+    clients = []
+
+    def build(engine):
+        client = Client(engine.pull_address, engine.status_address)
+        clients.append(client)
+        window = Window(client, "A")
+        qtbot.addWidget(window)
+        window.resize(1280, 800)
+        window.show()
+        return window
+
+    yield build
+    for client in clients:
+        client.close()
+
+
+def words(window):
+    """What a screen says, without the ages."""
+    window.tick()
+    window.turns.finish()
+    window.board.draw(window.snapshot, window.choice)
+    card = window.board.cards["A"].shown.facts if "A" in window.board.cards else None
+    said = {
+        "engine": window.status.engine.text(),
+        "slices": window.status.slices.text(),
+        "slices why": window.status.slices.toolTip(),
+        "cycler": window.status.documents.text(),
+        "card": None if card is None else f"{card.state} {card.why}",
+        "due": None if card is None else card.due,
+        "panel": window.cell.state.text(),
+        "next": window.acquisition.next.text(),
+        "live": window.timeline.live.text(),
+        "alarms": window.notices.alarm.text.text() if window.notices.alarm.isVisible() else "",
+    }
+    return {key: _plain(text) for key, text in said.items()}
+
+
+def _plain(text):
+    """Without colours and without what moves with time."""
+    text = re.sub(r"<[^>]*>", "", text or "")
+    return re.sub(r"\b\d+ (s|min \d+ s|min|h \d+ min)\b", "… s", text)
+
+
+def ages(window):
+    window.tick()
+    told = window.snapshot.state["health"]
+    return [told["slices"]["age_s"], told["documents"]["age_s"], told["cells"]["A"]["age_s"]]
+
+
+def agree(qtbot, first, look_at, engine, done):
+    """Waits until the first screen says what `done` wants; a second one then says the same."""
+    qtbot.waitUntil(lambda: bool(done(words(first))), timeout=WAIT)
+    second = look_at(engine)
+    qtbot.waitUntil(lambda: words(second) == words(first), timeout=WAIT)
+    if first.snapshot.linked:
+        pairs = zip(ages(first), ages(second), strict=True)
+        for one, other in pairs:
+            assert (one is None) == (other is None)
+            assert one is None or abs(one - other) < 3.0
+    return words(second)
+
+
+def test_a_live_engine_from_its_first_reply_to_its_end(qtbot, look_at, tmp_path):
+    engine = LiveEngine(tmp_path, watch=WATCH)
+    closed = False
+    try:
+        first = look_at(engine)
+        told = agree(qtbot, first, look_at, engine, lambda w: w["card"])
+        assert told["card"] == "IDLE waiting for the first scan"
+        assert "Slices IDLE" in told["slices"] and "Cycler IDLE" in told["cycler"]
+
+        engine.scan(0)
+        records = scan_records(1)
+        engine.feed.put("slices", records[:FIRST_SLICES])
+        told = agree(qtbot, first, look_at, engine, lambda w: "DEAD" in w["card"])
+        # all has stopped: bar, card, panel and alarms of the cell agree
+        assert "Slices DEAD" in told["slices"] and "✕ DEAD" in told["panel"]
+        assert "scan 1 is running and no slice is received" in told["slices why"]
+        assert "is silent" in told["alarms"]
+
+        told = agree(qtbot, first, look_at, engine, lambda w: "Cycler DEAD" in w["cycler"])
+        assert told["card"].startswith("DEAD")
+        conditions = first.snapshot.state["cells"]["A"]["watch"]["conditions"]
+        assert set(conditions) >= {"slices_dead", "cycler_dead"}
+
+        engine.feed.put("slices", records[FIRST_SLICES:])
+        told = agree(qtbot, first, look_at, engine, lambda w: "Slices IDLE" in w["slices"])
+        assert told["card"].startswith("DEAD no reading"), "of the cycler there is still none"
+
+        third = look_at(engine)
+        qtbot.waitUntil(lambda: bool(words(third)["card"]), timeout=WAIT)
+        engine.close()
+        closed = True
+        for window in (first, third):
+            qtbot.waitUntil(lambda w=window: "does not answer" in words(w)["engine"], timeout=WAIT)
+        assert words(first) == words(third)
+        told = words(first)
+        assert told["card"] == "DEAD the engine does not answer" and told["live"] == "Last"
+        never = look_at(engine)
+        qtbot.waitUntil(lambda: "does not answer" in words(never)["engine"], timeout=WAIT)
+        for part in ("engine", "slices", "cycler", "panel"):
+            assert _state(words(never)[part]) == _state(told[part])
+    finally:
+        if not closed:
+            engine.close()
+
+
+def _state(text):
+    """The state without the counters, which a screen that never had an answer cannot know."""
+    return text.partition(" · ")[0].strip()
+
+
+def test_the_cyclers_run_ends_and_nothing_is_called_silent(qtbot, look_at, tmp_path):
+    engine = LiveEngine(tmp_path, watch=WATCH)
+    try:
+        first = look_at(engine)
+        engine.scan(0)
+        stop = {"uid": "stop-A", "run_start": "run-A", "time": 9.0, "exit_status": "success"}
+        from monitor.records import CyclerDocument
+
+        engine.feed.put("documents", [CyclerDocument("stop", stop)])
+        told = agree(qtbot, first, look_at, engine, lambda w: "has ended" in (w["due"] or ""))
+        assert told["next"] == "Next scan none: the cycler's run has ended"
+        assert "Cycler IDLE" in told["cycler"] and told["live"] == "Last"
+        qtbot.wait(int(1000 * (WATCH["cycler_s"] + 1)))
+        assert words(first)["alarms"] == "" and "Cycler IDLE" in words(first)["cycler"]
+    finally:
+        engine.close()
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """A recording of three scans, and the engine in front of it that has replayed all of it."""
+    engine, recorder = run(chosen(tmp_path_factory.mktemp("runs")))
+    yield engine, recorder.folder
+    engine.close()
+
+
+def test_a_replay_and_its_end(qtbot, look_at, recorded):
+    engine, _ = recorded
+    told = agree(qtbot, look_at(engine), look_at, engine, lambda w: "REPLAY" in (w["card"] or ""))
+    assert "Slices REPLAY" in told["slices"] and "Cycler REPLAY" in told["cycler"]
+    engine._ended = lambda: True
+    Engine._show(engine, (), force=True)
+    first = look_at(engine)
+    told = agree(qtbot, first, look_at, engine, lambda w: "ended" in (w["card"] or ""))
+    assert told["next"] == "Next scan none: the replay has ended" and told["live"] == "Last"
+
+
+def test_a_recording_that_is_opened(qtbot, look_at, recorded):
+    experiment = open_experiment(recorded[1])
+    settings = serving_settings(experiment, "tcp://127.0.0.1:*", "tcp://127.0.0.1:*")
+    publisher = Recorded(experiment, settings).publish()
+    try:
+        first = look_at(publisher)
+        told = agree(qtbot, first, look_at, publisher, lambda w: "REPLAY" in (w["card"] or ""))
+        assert told["next"] == "Next scan none: this is a recording" and told["live"] == "Last"
+        assert "nothing is received" in told["slices why"]
+    finally:
+        publisher.close()
