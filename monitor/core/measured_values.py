@@ -14,6 +14,8 @@ def number(value: Any) -> float:
     """The number in a value; NaN for null and NaN, "not measured". An array or a list of one
     element is its element. Raises ValueError for text, infinity, true, several values and the like.
     """
+    if type(value) is float and not math.isinf(value):  # nearly all of them
+        return value
     for _ in range(MOST_NESTED):
         if isinstance(value, np.ndarray | np.generic) and value.size == 1:
             value = value.item()
