@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from monitor.errors import RecordingError
@@ -18,6 +19,8 @@ from monitor.recording.folder_lock import FolderLock
 from monitor.recording.write import ExperimentWriter, Message, as_os_error
 from monitor.records import (
     CyclerDocument,
+    Event,
+    Output,
     Record,
     ScanEnd,
     ScanKey,
@@ -130,7 +133,9 @@ class SecondRecording:
         """What says how to read what follows: the newest runs of the cycler, the open scans."""
         record = message.record
         if isinstance(record, ScanStart):
-            self._starts[record.key, record.stream] = message
+            # what else followed from a header is of earlier scans, which are not recorded here
+            begun = tuple(o for o in message.outputs if _is_beginning(o))
+            self._starts[record.key, record.stream] = replace(message, outputs=begun)
             if len(self._starts) > MAX_HEADERS:
                 del self._starts[next(iter(self._starts))]
         elif _is_run(record):
@@ -142,6 +147,10 @@ class SecondRecording:
                 self._open.pop(output.key, None)
                 for known in [known for known in self._starts if known[0] == output.key]:
                     del self._starts[known]
+
+
+def _is_beginning(output: Output) -> bool:
+    return isinstance(output, Event) and output.kind == "scan_started"
 
 
 def _is_run(record: Record) -> bool:

@@ -16,7 +16,9 @@ from monitor.engine.record import Recorder
 from monitor.recording.contents import read_contents
 from monitor.recording.read import open_experiment
 from monitor.recording.resume import interrupted
+from monitor.recording.second import SecondRecording
 from monitor.recording.verify import verify
+from monitor.recording.write import Message
 from monitor.records import Event
 from monitor.replay import replay_settings
 from monitor.report.table import numbers
@@ -178,3 +180,21 @@ def test_it_ends_the_same_wherever_it_breaks_off(name, share, tmp_path):
     record_all(Session(made, identity="this one"), unbroken, records)
     unbroken.close()
     assert contents(recorder.folder) == contents(unbroken.folder)
+
+
+def test_a_second_disk_takes_the_scan_under_the_same_number(tmp_path):
+    made = chosen(tmp_path)
+    second = SecondRecording(made, tmp_path / "second", "this one")
+    session = Session(made)
+    begun = len(experiment(1)) + 49
+    for place, record in enumerate(STOPPED):
+        record = session.named(record)
+        message = Message("test", 0.0, None, record, session.feed(record))
+        second.take(message, refused=begun + 20 <= place < begun + 25)
+        second.needed = False
+    second.close()
+    assert second.folder is not None
+    (scan,) = open_experiment(second.folder).cells["A"].scans
+    assert (scan.path.name, scan.header["sent_scan"]) == ("scan_10001.h5", 1)
+    assert scan.order().max() == 76
+    assert [f for f in verify(second.folder).found if f.severity == "error"] == []
