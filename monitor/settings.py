@@ -55,8 +55,8 @@ class ExperimentSettings(_Section):
     record_slices: Annotated[bool, Field(strict=True)] = True
 
 
-SLICE_MPX_PER_GB, LARGEST_SLICE_MPX = 1.5, 64.0
-"""Maps take about 0.5 GB for each million pixels."""
+SLICE_MPX_PER_GB, LARGEST_SLICE_MPX = 2.6, 64.0
+"""Maps take about 0.35 GB for each million pixels at the peak."""
 SHARE_FOR_MESSAGES = 8
 
 
