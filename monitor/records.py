@@ -20,11 +20,13 @@ ReplyStatus = Literal["accepted", "refused", "running", "done", "failed"]
 PolicyMode = Literal["off", "suggest", "auto"]
 SilentFeed = Literal["slices", "documents", "schedule"]
 SilenceState = Literal["LIVE", "IDLE", "LATE", "DEAD"]
-ChargeState = Literal["final", "extrapolated", "preliminary", "unknown", "none"]
-"""On what a scan's charge rests: on readings up to its time; on the current of the last one, held
-for a stated time; on readings that are still missing; the readings begin after the scan; there are
-none."""
-SETTLED_CHARGE = ("final", "unknown")
+ChargeState = Literal[
+    "final", "interpolated", "extrapolated", "preliminary", "unknown", "none"
+]  # fmt: skip
+"""On what a scan's charge rests: on readings up to its time; on two that lie far apart around it;
+on the current of the last one, held for a stated time; on readings that are still missing; the
+readings begin after the scan; there are none."""
+SETTLED_CHARGE = ("final", "interpolated", "unknown")
 """Readings to come cannot change these."""
 LossReason = Literal["oversize", "stranger", "key", "silent", "crowded"]
 PLANNED: tuple[Reason, ...] = ("reference", "periodic")

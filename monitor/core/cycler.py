@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -292,9 +292,18 @@ class CyclerHistory:
         if not trusted:
             return "none"
         if self.covers(time):
-            return "unknown" if self.begins_after(time) else "final"
+            if self.begins_after(time):
+                return "unknown"
+            return "interpolated" if self._lies_in_gap(time) else "final"
         held = time <= self.times[trusted - 1] + self.cell.hold_current_s
         return "extrapolated" if held else "preliminary"
+
+    def _lies_in_gap(self, time: float) -> bool:
+        """Whether the readings before and after `time` are further apart than a current is held."""
+        after = bisect_left(self.times, time)
+        if not 0 < after < len(self.times) or self.times[after] == time:
+            return False
+        return self.times[after] - self.times[after - 1] > self.cell.hold_current_s
 
     def charge_at(self, time: float) -> float | None:
         """Net charge stripped by `time` since the first reading, mAh; after the last reading with

@@ -15,6 +15,8 @@ CLOSURE_BAND = (0.85, 1.15)
 STATES = {
     "preliminary": "preliminary: {readings}, before this scan; corrected when readings cover it",
     "extrapolated": "preliminary: the current is extrapolated; {readings}, before this scan",
+    "interpolated": "approximate: interpolated between readings far apart before and after this "
+    "scan, further than hold_current_s",
     "none": "not known: no reading of the cycler covers this scan",
 }
 """What `charge_state` of a scan says, other than that it is final."""

@@ -71,7 +71,9 @@ def as_text(name: str, cell: Mapping[str, Any]) -> Table:
             _of_charge(row, "closure"),
         )
     if any(row.get("charge_state") for row in rows):
-        table.caption = "≈ preliminary: readings of the cycler do not cover this scan"
+        table.caption = (
+            "≈ readings of the cycler do not cover this scan, or lie far apart around it"
+        )
     return table
 
 

@@ -23,8 +23,6 @@ PURPLE_WHITE = LinearSegmentedColormap.from_list(
     "purple_white", ["#260642", "#5c228a", "#965aba", "#cface0", "#ffffff"]
 )
 """White where little was oxidised (high interface), purple where much, as in the paper's Fig. 3."""
-UNSETTLED = ("preliminary", "extrapolated", "none")
-"""What `charge_state` of a scan says if its charge is not final."""
 NOT_MEASURED = "#9a9a9a"
 
 
@@ -55,7 +53,7 @@ class Shown:
         soc, charge = self.summary.get("soc"), self.summary.get("charge_mAh_cm2")
         parts = [f"{percent(soc)} SOC"] if soc is not None else []
         parts += [number(charge, 2, "mAh/cm²")] if charge is not None else []
-        if self.summary.get("charge_state") in UNSETTLED:
+        if self.summary.get("charge_state") not in (None, "", "final"):
             parts = [f"≈ {part}" for part in parts]
         return " · ".join([*parts, f"scan {self.scan.number}"])
 

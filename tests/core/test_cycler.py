@@ -120,6 +120,15 @@ def test_a_scan_before_all_readings_has_no_current():
     assert history().charge_state(0) == "none"
 
 
+def test_a_scan_in_a_gap_between_readings_says_that_its_charge_is_interpolated():
+    made = history(*((10.0 * k, -0.36, NAN) for k in range(11)))
+    for time in (4000.0, 4010.0, 4020.0):
+        made.add(CyclerReading("A", time, current_mA=-0.36))
+    assert made.charge_state(2000.0) == "interpolated"
+    assert made.charge_at(2000.0) == pytest.approx(0.36 * 2000 / 3600)
+    assert [made.charge_state(t) for t in (100.0, 95.0, 4000.0, 4015.0)] == ["final"] * 4
+
+
 def test_one_reading_far_ahead_covers_nothing_until_another_confirms_it():
     made = history(*((10.0 * k, -0.36, NAN) for k in range(11)))
     made.add(CyclerReading("A", 90_000.0, current_mA=-0.36))
