@@ -23,6 +23,8 @@ from monitor.errors import MissingSoftware, PitwatchError, SourceError
 
 MAX_TAGS = 4096
 FIRST_OFFSET = 8
+SMALLEST_REST = 512
+"""Writers leave some bytes between the values of tags."""
 REDUCED_OR_MASK = 0b101
 """Bits of NewSubfileType: a preview, a transparency mask."""
 BAD_COPY = "the file is damaged or cut short: copy it again"
@@ -222,7 +224,7 @@ def _check_rest(
     sizes: dict[int, int] = {}
     for _, count, page in segments:
         sizes[page] = sizes.get(page, 0) + count
-    room = min(sizes.values())
+    room = max(min(sizes.values()), SMALLEST_REST)
     used = sorted([*(part[:2] for part in segments), *others, (path.stat().st_size, 0)])
     end = FIRST_OFFSET
     for offset, count in used if len(sizes) > 1 else ():

@@ -361,6 +361,15 @@ def test_a_chain_of_pages_that_ends_too_early_is_said(kind: str, tmp_path: Path)
     assert only(path).shape == (9, 16, 20)
 
 
+@pytest.mark.parametrize("side", [3, 4, 16])
+@pytest.mark.parametrize(
+    "options", [{}, {"imagej": True}, {"ome": True}, {"description": "a" * 99}]
+)
+def test_small_planes_are_read(side: int, options: dict[str, Any], tmp_path: Path) -> None:
+    data = np.random.default_rng(1).integers(1, 255, (30, side, side), np.uint8)
+    np.testing.assert_array_equal(read(tiff(**options)(tmp_path, data)), data)
+
+
 @pytest.mark.parametrize("target", [150, 1000])
 def test_a_strip_that_lies_among_the_tags_is_refused(target: int, tmp_path: Path) -> None:
     path = pillow()(tmp_path, DATA)
