@@ -15,25 +15,26 @@ from rich.console import Console
 from rich.markup import escape
 
 from monitor import settings as settings_file
-from monitor.command_line import UsageError, setting_error
+from monitor.command_line import Commands, UsageError, setting_error, version
 from monitor.errors import MissingSoftware, PitwatchError, SettingError
+from monitor.output import Messages, make_readable
 from monitor.processes import has_display, stop_on_signal
 from monitor.settings import Settings
 
 if TYPE_CHECKING:
     from monitor.keys import ClientKeys
-    from monitor.recording.read import Experiment
 
 PROGRAM = Path(__file__).resolve()
 SIMULATED = PROGRAM.parent / "config" / "simulated.toml"
 HEADLESS_SPEED = 20000.0
 
 app = typer.Typer(
+    cls=Commands,
     add_completion=False,
     help="Real-time operando monitor for lithium-metal electrodes.",
     pretty_exceptions_enable=False,
 )
-say = Console(stderr=True, highlight=False)
+say = Messages(stderr=True, highlight=False)
 
 Config = Annotated[Path, typer.Option("--config", help="Settings, a TOML file.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder for what is written.")]
@@ -58,6 +59,7 @@ def _say_wrong(error: SettingError) -> None:
 
 def run() -> int:
     """The command line as it was given; returns the exit code."""
+    make_readable()
     try:
         return int(app(standalone_mode=False) or 0)
     except UsageError as error:
@@ -68,8 +70,15 @@ def run() -> int:
 
 
 @app.callback(invoke_without_command=True)
-def main(context: typer.Context) -> None:
-    """Real-time operando monitor for lithium-metal electrodes; without a command: the demo."""
+def main(
+    context: typer.Context,
+    show_version: Annotated[bool, typer.Option("--version", help="Show the version.")] = False,
+) -> None:
+    """Real-time operando monitor for lithium-metal electrodes; without a command: the demo, whose
+    options (see `demo --help`) may then be given too."""
+    if show_version:
+        print(f"pitwatch {version()}")
+        raise typer.Exit
     if context.invoked_subcommand is None:
         demo()
 
@@ -137,52 +146,16 @@ def engine(
 ) -> None:
     """The engine alone: it computes, records, and serves any number of screens.
 
-    Where the last recording of this experiment broke off, as by a crash, it goes on with that.
+    Until Ctrl-C or SIGTERM ends it. If the last recording of this experiment ended in another way,
+    as by a crash, it goes on with that.
     """
     with one_line_errors():
-        from monitor.engine.gate import Gate
-        from monitor.engine.machine import keep_memory, take_short_turns
-        from monitor.engine.record import Recorder
-        from monitor.engine.run import Engine
-        from monitor.engine.subscribe import LiveFeeds
-        from monitor.engine.warm import warm_up
-        from monitor.memory import settle
-        from monitor.sources.replay import replay_records
+        from monitor.engine.start import run_engine
 
-        settings = settings_file.load(config)
-        gate = Gate(settings.security)
-        keep_memory(settings.feeds.ready_memory_MB)
-        take_short_turns()
-        with stop_on_signal() as stop:
-            broken = None if new else _broken_off(settings, out)
-            recorder = Recorder(settings, out, go_on=broken.path if broken else None)
-            try:
-                feeds = LiveFeeds(settings.feeds, gate)
-                running = Engine(settings, feeds, recorder=recorder, gate=gate)
-            except PitwatchError:
-                recorder.give_up()
-                raise
-            try:
-                say.print(f"recording into {recorder.folder}", soft_wrap=True)
-                warm_up()
-                if broken is not None:
-                    say.print("going on with it: its messages are taken in again …")
-                    running.go_on(replay_records(broken), stop)
-                settle()
-                say.print(f"ready; screens connect to {running.pull_address}", soft_wrap=True)
-                running.run(stop)
-            finally:
-                running.close()
+        def tell(text: str) -> None:
+            say.print(text, soft_wrap=True, markup=False)
 
-
-def _broken_off(settings: Settings, out: Path | None) -> Experiment | None:
-    """The last recording of this experiment, where it broke off; says why not, where it matters."""
-    from monitor.recording.resume import interrupted
-
-    found, why_not = interrupted(settings, out or settings.experiment.data_dir)
-    if why_not:
-        say.print(f"[yellow]{why_not}[/yellow]", soft_wrap=True)
-    return found
+        run_engine(settings_file.load(config), out, new=new, say=tell)
 
 
 @app.command()
@@ -260,7 +233,10 @@ def publish(
     endpoint: Annotated[
         str, typer.Option(help="Address to publish slices at.")
     ] = Settings().simulator.slices,
-    cycler: Annotated[Path | None, typer.Option(help="EC-Lab .mpt or .mpr file.")] = None,
+    cycler: Annotated[
+        list[str] | None,
+        typer.Option(help="EC-Lab .mpt or .mpr file, or a quoted pattern; may be repeated."),
+    ] = None,
     cycler_time: Annotated[
         str, typer.Option(help="own: times of the file; scaled: spread over the scans.")
     ] = "own",
@@ -280,6 +256,13 @@ def publish(
     ] = None,
     resend: Annotated[
         str, typer.Option(help="Address where lost slices can be asked for again; none by default.")
+    ] = "",
+    engine_at: Annotated[
+        str,
+        typer.Option(
+            "--engine",
+            help="The engine's `results.pull` address: slices wait until it has the readings.",
+        ),
     ] = "",
 ) -> None:
     """Stream real volumes and an EC-Lab file as live feeds."""
@@ -310,7 +293,7 @@ def publish(
                 cell=cell,
                 voxel_um=voxel_um,
                 endpoint=endpoint,
-                cycler=cycler,
+                cycler=[Path(path) for path in cycler or ()],
                 cycler_time="scaled" if cycler_time == "scaled" else "own",
                 follow=follow,
                 documents_in=documents_in,
@@ -318,6 +301,7 @@ def publish(
                 period_s=period,
                 scan_interval_s=scan_interval,
                 resend=resend,
+                engine=engine_at,
                 stop=stop,
                 progress=tell,
             )

@@ -1,16 +1,42 @@
-"""What is wrong with a command line, worded as every other wrong setting."""
+"""The command line: options of the demo without its name, the version, and what is wrong with it,
+worded as every other wrong setting."""
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import typer
+import typer.core
 
 from monitor.errors import SettingError
 
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 """Of click, or of typer's own copy of it: typer does not name it."""
+
+OF_NO_COMMAND = ("--help", "--version")
+
+
+class Commands(typer.core.TyperGroup):
+    """Options without a command are those of `demo`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0].startswith("-") and args[0] not in OF_NO_COMMAND:
+            args = ["demo", *args]
+        return super().parse_args(ctx, args)
+
+
+def version() -> str:
+    """Of pitwatch as it is installed, or as the file beside the program says."""
+    try:
+        return importlib.metadata.version("pitwatch")
+    except importlib.metadata.PackageNotFoundError:
+        project = Path(__file__).parents[1] / "pyproject.toml"
+        return str(tomllib.loads(project.read_text("utf-8"))["project"]["version"])
+
 
 _SHOULD = re.compile(r"Input should be (?P<expected>.*?)(?:, unable to .*)?", re.DOTALL)
 _IS_NOT = re.compile(r"'?(?P<got>.*?)'? is not (?P<expected>.*?)\.?", re.DOTALL)

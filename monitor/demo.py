@@ -84,10 +84,14 @@ def run_monitor(settings: Settings, config: Path, program: Path, screen: Screen)
     children = Children(program)
     try:
         children.start("engine", ["engine", "--config", str(config)])
-        code = screen(settings.results.pull, settings.results.status)
+        try:
+            code = screen(settings.results.pull, settings.results.status)
+            if code:
+                raise PitwatchError(f"the screen ended with code {code}")
+        except BaseException:  # nobody has closed the window: the recording is not over
+            children.stop("engine", wanted=False)
+            raise
         _finish(children)
-        if code:
-            raise PitwatchError(f"the screen ended with code {code}")
     finally:
         children.stop_all()
 

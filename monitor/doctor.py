@@ -9,8 +9,10 @@ import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from monitor.processes import has_display, is_free
@@ -21,7 +23,12 @@ NEEDED = (
     "dectris.compression", "pydantic", "bluesky", "ophyd", "tifffile", "matplotlib", "PySide6",
     "pyqtgraph", "distributed",
 )  # fmt: skip
-OPTIONAL = {"galvani": "only for .mpr files: pip install 'pitwatch[mpr]'"}
+OPTIONAL = {
+    "galvani": "only for .mpr files: pip install 'pitwatch[mpr]'",
+    "imagecodecs": "only for TIFF with LZW, JPEG and the like: pip install 'pitwatch[tiff]'",
+}
+READERS = {"galvani": ("datalab-org-galvani", "0.6")}
+"""Modules that more than one distribution has: only this one, at least this version, will do."""
 QT_LIBRARIES = {
     "libEGL.so.1": "libegl1",
     "libGL.so.1": "libgl1",
@@ -61,15 +68,16 @@ def examine(console: Console) -> int:
         table.add_column(heading)
     for finding in findings:
         sign = "[green]ok[/]" if finding.ok else "[red]missing[/]" if finding.needed else "–"
-        table.add_row(sign, finding.what, finding.seen, "" if finding.ok else finding.todo)
+        todo = "" if finding.ok else escape(finding.todo)  # "[mpr]" is no markup
+        table.add_row(sign, finding.what, escape(finding.seen), todo)
     console.print(table)
     return int(any(not finding.ok and finding.needed for finding in findings))
 
 
 def look() -> Iterator[Finding]:
     """Everything that pitwatch needs of a machine, one by one."""
-    version = ".".join(str(part) for part in sys.version_info[:3])
-    yield Finding("Python", sys.version_info >= (3, 11), version, "install Python 3.11 or newer")
+    python = ".".join(str(part) for part in sys.version_info[:3])
+    yield Finding("Python", sys.version_info >= (3, 11), python, "install Python 3.11 or newer")
     for name in NEEDED:
         yield _module(name, "pip install .", needed=True)
     for name, todo in OPTIONAL.items():
@@ -97,7 +105,20 @@ def _module(name: str, todo: str, *, needed: bool) -> Finding:
         module = importlib.import_module(name)
     except Exception as error:  # a broken install fails in many ways; each is a finding
         return Finding(name, False, str(error).splitlines()[0][:60], todo, needed)
+    if name in READERS:
+        return _reader(name, todo)
     return Finding(name, True, str(getattr(module, "__version__", "there")))
+
+
+def _reader(name: str, todo: str) -> Finding:
+    distribution, least = READERS[name]
+    try:
+        seen = version(distribution)
+    except PackageNotFoundError:
+        todo = f"reads no files of EC-Lab 11.50 and newer: pip uninstall {name}, then {todo}"
+        return Finding(name, False, f"not that of {distribution}", todo, needed=False)
+    enough = tuple(map(int, seen.split(".")[:2])) >= tuple(map(int, least.split(".")))
+    return Finding(name, enough, f"{distribution} {seen}", todo, needed=False)
 
 
 def _library(name: str, package: str, *, needed: bool) -> Finding:

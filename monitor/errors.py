@@ -37,5 +37,9 @@ class EngineUnreachable(PitwatchError):
     """No engine answers at the given address."""
 
 
+class EngineFailed(PitwatchError):
+    """An error of our own has ended the engine; its recording can be gone on with."""
+
+
 class MissingSoftware(PitwatchError):
     """A library or program that this task needs is not installed."""

@@ -5,8 +5,37 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
+
+CGROUPS = Path("/sys/fs/cgroup")
+UNKNOWN_BYTES = 16 * 2**30
+"""Taken to be there if the system does not say."""
+
+
+def machine_bytes() -> int:
+    """Memory that this process may use: the machine's, or what its container or service is limited
+    to (cgroup v2), if that is less."""
+    if not hasattr(os, "sysconf"):
+        return UNKNOWN_BYTES
+    known = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *_limits_of_groups()]
+    return min(known)
+
+
+def _limits_of_groups() -> list[int]:
+    found = []
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        own = Path("/proc/self/cgroup").read_text().strip().splitlines()[-1].split(":")[2]
+        group = CGROUPS / own.lstrip("/")
+        for folder in (group, *group.parents):
+            limit = folder / "memory.max"
+            if limit.is_file() and (text := limit.read_text().strip()).isdigit():
+                found.append(int(text))
+            if folder == CGROUPS:
+                break
+    return found
 
 
 def _trimmer() -> Callable[[int], int] | None:

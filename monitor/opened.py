@@ -18,10 +18,10 @@ from monitor.errors import BadMessage, PitwatchError, RecordingError
 from monitor.processes import free_addresses, is_free, stop_on_signal
 from monitor.recording.contents import Part, Problem, in_order, read_contents
 from monitor.recording.counters import feed_counters
+from monitor.recording.folder_lock import is_growing
 from monitor.recording.happened import past_of
 from monitor.recording.map_cache import MapCache
 from monitor.recording.read import Cell, Experiment, open_experiment
-from monitor.recording.resume import is_growing
 from monitor.records import CyclerReading, Event, Output, ScanResult
 from monitor.settings import CellSettings, Settings, as_table, parse
 
@@ -55,7 +55,9 @@ def run_open(
             if screen is None:
                 stop.wait()
             elif not stop.is_set():
-                screen(publisher.pull_address, publisher.status_address)
+                code = screen(publisher.pull_address, publisher.status_address)
+                if code:
+                    raise PitwatchError(f"the screen ended with code {code}")
         finally:
             publisher.close()
 

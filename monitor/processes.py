@@ -18,6 +18,12 @@ from monitor.keys import is_local
 
 STOP_S = 300.0
 FREE_PORTS = range(15000, 32000)
+WANTED_ENDS = (signal.SIGTERM, signal.SIGINT)
+UNWANTED_ENDS = tuple(
+    getattr(signal, name) for name in ("SIGHUP", "SIGUSR1") if hasattr(signal, name)
+)
+"""They end the work in order, and leave a recording that can be gone on with."""
+UNWANTED_END = getattr(signal, "SIGUSR1", signal.SIGTERM)
 
 
 class Children:
@@ -42,8 +48,9 @@ class Children:
         """Exit code of the child once it has ended. Raises subprocess.TimeoutExpired."""
         return self._running[name].wait(timeout_s)
 
-    def stop(self, name: str) -> int:
-        """Ask a child to end; returns its exit code, 0 where it never began.
+    def stop(self, name: str, *, wanted: bool = True) -> int:
+        """Ask a child to end; returns its exit code, 0 where it never began. Not `wanted`: what an
+        engine records can be gone on with then.
 
         It is made to end only after five minutes, since a recording may have much to write.
         """
@@ -51,7 +58,7 @@ class Children:
         if child is None:
             return 0
         if child.poll() is None:
-            child.send_signal(signal.SIGTERM)
+            child.send_signal(signal.SIGTERM if wanted else UNWANTED_END)
             try:
                 child.wait(STOP_S)
             except subprocess.TimeoutExpired:
@@ -65,22 +72,38 @@ class Children:
                 self.stop(name)
 
 
+class Stop(threading.Event):
+    """Set by a signal; `leaves_broken`: by one that does not mean that the work is over, as when a
+    terminal is closed."""
+
+    leaves_broken = False
+
+
 @contextlib.contextmanager
-def stop_on_signal() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGINT set; a second SIGINT interrupts as usual."""
-    stop = threading.Event()
+def stop_on_signal() -> Iterator[Stop]:
+    """An event that SIGTERM and SIGINT set, and SIGHUP and SIGUSR1 where nobody has them ignored; a
+    second SIGINT interrupts as usual."""
+    stop = Stop()
 
     def handle(number: int, frame: FrameType | None) -> None:
         if stop.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
+        if not stop.is_set():
+            stop.leaves_broken = number in UNWANTED_ENDS
         stop.set()
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    numbers = [number for number in (*WANTED_ENDS, *UNWANTED_ENDS) if not _is_ignored(number)]
+    before = {number: signal.signal(number, handle) for number in numbers}
     try:
         yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _is_ignored(number: int) -> bool:
+    """As SIGHUP is under nohup."""
+    return number in UNWANTED_ENDS and signal.getsignal(number) == signal.SIG_IGN
 
 
 def free_addresses(count: int) -> list[str]:

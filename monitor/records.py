@@ -6,8 +6,9 @@ Times are UTC seconds of the data, never of this machine's clock. Lengths are in
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -19,9 +20,20 @@ ReplyStatus = Literal["accepted", "refused", "running", "done", "failed"]
 PolicyMode = Literal["off", "suggest", "auto"]
 SilentFeed = Literal["slices", "documents", "schedule"]
 SilenceState = Literal["LIVE", "IDLE", "LATE", "DEAD"]
+ChargeState = Literal["final", "extrapolated", "preliminary", "unknown", "none"]
+"""On what a scan's charge rests: on readings up to its time; on the current of the last one, held
+for a stated time; on readings that are still missing; the readings begin after the scan; there are
+none."""
+SETTLED_CHARGE = ("final", "unknown")
+"""Readings to come cannot change these."""
+LossReason = Literal["oversize", "stranger", "key", "silent", "crowded"]
 PLANNED: tuple[Reason, ...] = ("reference", "periodic")
 """Why scans on schedule are made."""
 FINAL_REPLIES: tuple[ReplyStatus, ...] = ("refused", "done", "failed")
+
+SAME_START_S = 1.0
+"""Headers of one scan may differ by so much in `start_time`: producers round it."""
+SAME_VOXEL = 1e-6
 
 LEDGER_MISSING, LEDGER_RECEIVED, LEDGER_RECOVERED = 0, 1, 2
 
@@ -56,8 +68,10 @@ class ScanKey:
 @dataclass(frozen=True, slots=True)
 class ScanStart:
     """`header` of the slice stream. `voxel_size_um` is (z, y, x), or None where it is unknown;
-    `remark` says what was wrong in the header and has been put right; `recovered`: it came by the
-    resend service, asked for."""
+    `remark` says what was wrong in the header and has been put right, `time_remark` the same of its
+    times; `recovered`: it came by the resend service, asked for; `sent`: the scan's number as the
+    producer sent it, if another scan had that number already and `key` has a free one; else
+    None."""
 
     key: ScanKey
     stream: str
@@ -72,7 +86,19 @@ class ScanStart:
     stop_time: float
     resend: str = ""
     remark: str = ""
+    time_remark: str = ""
     recovered: bool = field(default=False, compare=False)
+    sent: int | None = None
+
+    @property
+    def number(self) -> int:
+        """The scan's number as the producer sent it, which its slices bear."""
+        return self.key.scan if self.sent is None else self.sent
+
+    def numbered(self, scan: int) -> ScanStart:
+        """The same header, with the scan known under this number."""
+        sent = None if scan == self.number else self.number
+        return replace(self, key=replace(self.key, scan=scan), sent=sent)
 
     @property
     def slice_count(self) -> int:
@@ -90,6 +116,21 @@ class ScanStart:
         """Whether slices of the two make up one volume."""
         mine, others = ((start.volume_shape, start.dtype, start.axis) for start in (self, other))
         return mine == others
+
+    def is_same(self, other: ScanStart) -> bool:
+        """Whether the two headers, which bear the same number, announce the same scan."""
+        sizes = tuple(zip(self.voxel_size, other.voxel_size, strict=True))
+        return (
+            self.is_like(other)
+            and self.reason == other.reason
+            and self.length_unit == other.length_unit
+            and all(math.isclose(one, two, rel_tol=SAME_VOXEL) for one, two in sizes)
+            and abs(self.start_time - other.start_time) <= SAME_START_S
+        )
+
+    def contradicts(self, other: ScanStart) -> bool:
+        """Whether two headers of one number and time announce different volumes."""
+        return not self.is_like(other) and abs(self.start_time - other.start_time) <= SAME_START_S
 
     @property
     def length_unit(self) -> LengthUnit:
@@ -171,10 +212,18 @@ class CyclerReading:
 class CyclerPoint:
     """A reading as it stands in its cell's history: what it did not carry is held from those
     before. `stripped_mAh`: net charge stripped since the first reading. A point that is not later
-    than the one before stands for that one and all that are not earlier."""
+    than the one before stands for that one and all that are not earlier; where `since` is given,
+    for all from that time on, UTC s. `measured`: what it did carry."""
 
     reading: CyclerReading
     stripped_mAh: float
+    measured: CyclerReading | None = None
+    since: float | None = None
+
+    @property
+    def replaces_from(self) -> float:
+        """Readings from this time on, UTC s, that were told of before are replaced."""
+        return self.reading.time if self.since is None else min(self.since, self.reading.time)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,14 +271,55 @@ class FeedSilence:
     limit_s: float
 
 
+TroublePart = Literal["recording", "recorder", "serving", "engine", "lock", "stalled"]
+"""What of the engine has a trouble: the disk refuses what is to be recorded; an error of our own in
+the recorder, in what serves screens, or in the engine's own thread; a folder without locks; a disk
+that neither takes nor refuses."""
+
+
+@dataclass(frozen=True, slots=True)
+class CyclerClock:
+    """A cell's readings against this machine's clock: at `at` by it, UTC s, the newest reading had
+    the time `newest`. `steady`: readings come as they are taken, each as far from the clock as the
+    others; otherwise they come in heaps, or faster than time passes."""
+
+    cell: str
+    at: float
+    newest: float
+    steady: bool
+
+
 @dataclass(frozen=True, slots=True)
 class RecordingTrouble:
-    """The disk refuses what is to be recorded (`failing`), or takes it again. `lacking`: slices
-    that the recording lacks since it began to refuse; `text`: why, and what to do."""
+    """A trouble of the engine itself begins (`failing`) or is over: the disk refuses what is to be
+    recorded, or takes it again, or what `part` says. `lacking`: slices that the recording lacks
+    by that; `text`: why, and what to do."""
 
     failing: bool
     lacking: int
     text: str
+    part: TroublePart = "recording"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionChange:
+    """A connection of the engine is lost for a reason that does not pass by itself, or is back.
+
+    `setting` names it (feeds.slices, requests.endpoint, results.pull …). `reason`: "oversize": a
+    message longer than the limit; "stranger": another kind of socket, or none, answers at the
+    address; "key": a CURVE key is refused; "silent": nothing arrives, not even an answer to a
+    heartbeat; "crowded": too many clients at a bound address. `since`: when it was lost, UTC s by
+    this machine's clock; `times`: how often it was lost until it is back; `text`: what happened,
+    and what to do.
+    """
+
+    setting: str
+    address: str
+    state: Literal["lost", "back"]
+    reason: LossReason
+    text: str
+    since: float
+    times: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,6 +455,11 @@ class ScanResult:
     def key(self) -> ScanKey:
         return self.start.key
 
+    @property
+    def preliminary(self) -> bool:
+        """Whether readings to come may change the numbers that rest on the charge."""
+        return is_preliminary(self.summary)
+
 
 Record = (
     ScanStart
@@ -375,13 +470,20 @@ Record = (
     | Order
     | FeedQuiet
     | FeedSilence
+    | CyclerClock
     | RecordingTrouble
+    | ConnectionChange
     | BadInput
 )
 """What goes into a session."""
 
 Output = Event | ScanResult | ScanRequest
 """What comes out of a session."""
+
+
+def is_preliminary(summary: Mapping[str, Any]) -> bool:
+    """Whether readings to come may change the numbers of a summary that rest on the charge."""
+    return (summary.get("charge_state") or "final") not in SETTLED_CHARGE
 
 
 def map_units(name: str, length_unit: LengthUnit) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,14 +15,14 @@ from monitor.demo import Screen
 from monitor.engine.record import Recorder
 from monitor.engine.run import Engine
 from monitor.engine.subscribe import Received
-from monitor.errors import RecordingError
+from monitor.errors import EngineFailed, PitwatchError, RecordingError, SettingError
 from monitor.number_text import counted, number
 from monitor.processes import free_addresses, is_free, stop_on_signal
-from monitor.recording.read import Experiment, open_experiment
-from monitor.records import CyclerDocument, Output, ScanResult, ScanStart
+from monitor.recording.read import Experiment, Scan, open_experiment
+from monitor.records import CyclerDocument, Output, ScanKey, ScanResult, ScanStart
 from monitor.settings import Settings, as_table, parse
 from monitor.sources.replay import replay_records
-from monitor.wire.stins import MAX_TIME_S
+from monitor.time_units import MAX_TIME_S
 
 SLICES_AT_ONCE = 64
 STEP_S = 0.05
@@ -40,6 +41,8 @@ class ReplaySource:
         self._begun: tuple[float, float] | None = None
         self._due = 0.0
         self._held: Received | None = None
+        self.begun: dict[str, ScanKey] = {}
+        """By cell: the newest scan that has begun so far."""
 
     def take(self, timeout_ms: int) -> Iterator[Received]:
         """The next messages that are due; waits up to `timeout_ms` where none is."""
@@ -54,6 +57,8 @@ class ReplaySource:
                 self._held = message
                 time.sleep(STEP_S)
                 return
+            if isinstance(message.record, ScanStart):
+                self.begun[message.record.key.cell] = message.record.key
             yield message
 
     def close(self) -> None:
@@ -100,12 +105,21 @@ def run_replay(
 ) -> None:
     """Replay the experiment in `path`; record it again where `out` is given.
 
-    Without a screen it ends with the last message; with one, when the screen is closed.
+    Without a screen it ends with the last message; with one, when the screen is closed. Raises
+    PitwatchError, EngineFailed for an error of our own, also where it came beside the screen.
     """
+    if first is not None and last is not None and first > last:
+        raise SettingError(
+            "--from and --to",
+            got=f"{first} and {last}",
+            expected="the first scan and the last one",
+            todo="swap them",
+        )
     experiment = open_experiment(path)
     settings = replay_settings(experiment.settings)
     source = ReplaySource(experiment, first, last, speed)
-    recorder = Recorder(settings, out) if out is not None else None
+    identity = experiment.identity
+    recorder = Recorder(settings, out, identity=identity) if out is not None else None
 
     def tell(output: Output) -> None:
         if isinstance(output, ScanResult) and not output.provisional:
@@ -116,8 +130,9 @@ def run_replay(
         source,
         mode="replay",
         recorder=recorder,
-        section=_sections(experiment),
+        section=_sections(experiment, source),
         on_output=tell,
+        identity=identity,
         ended=source.done.is_set,
     )
     try:
@@ -125,10 +140,16 @@ def run_replay(
             if screen is None:
                 _until_done(engine, source, stop)
             else:
-                _beside_screen(engine, stop, screen)
+                _beside_screen(engine, stop, screen, say)
+    except BaseException:
+        if recorder is not None:
+            recorder.leave_broken()
+        raise
     finally:
         engine.close()
     if recorder is not None:
+        if recorder.status["failures"]:
+            raise RecordingError(recorder.status["alarm"])
         say(f"recorded in {recorder.folder}")
 
 
@@ -143,49 +164,86 @@ def replay_settings(settings: Settings) -> Settings:
     return parse(table)
 
 
-def _until_done(engine: Engine, source: ReplaySource, stop: threading.Event) -> None:
-    failure: list[Exception] = []
+class _Running:
+    """The engine in a thread of its own; `failure`: what ended it, where that was an error."""
 
-    def work() -> None:
+    def __init__(self, engine: Engine, stop: threading.Event, say: Callable[[str], None]) -> None:
+        self.failure: Exception | None = None
+        self.ended = threading.Event()
+        self._engine, self._stop, self._say = engine, stop, say
+        self._thread = threading.Thread(target=self._run, name="replay")
+        self._thread.start()
+
+    def end(self) -> None:
+        """Stops the engine. Raises what it ended with."""
+        self._stop.set()
+        self._thread.join()
+        if self.failure is not None:
+            raise self.failure
+
+    def _run(self) -> None:
         try:
-            engine.run(stop)
+            self._engine.run(self._stop)
         except Exception as error:
-            failure.append(error)
-            source.done.set()
+            self.failure = error
+            if not isinstance(error, PitwatchError):
+                self.failure = EngineFailed(self._engine.fail(error))
+            self._say(str(self.failure))
+        finally:
+            self.ended.set()
 
-    thread = threading.Thread(target=work, name="replay")
-    thread.start()
-    while not (stop.is_set() or source.done.wait(0.1)):
+
+def _until_done(engine: Engine, source: ReplaySource, stop: threading.Event) -> None:
+    running = _Running(engine, stop, lambda text: None)
+    while not (stop.is_set() or running.ended.is_set() or source.done.wait(0.1)):
         pass
-    stop.set()
-    thread.join()
-    if failure:
-        raise failure[0]
+    running.end()
 
 
-def _beside_screen(engine: Engine, stop: threading.Event, screen: Screen) -> None:
-    thread = threading.Thread(target=engine.run, args=(stop,), name="replay")
-    thread.start()
+def _beside_screen(
+    engine: Engine, stop: threading.Event, screen: Screen, say: Callable[[str], None]
+) -> None:
+    running = _Running(engine, stop, say)
     try:
-        screen(engine.pull_address, engine.status_address)
-    finally:
-        stop.set()
-        thread.join()
+        code = screen(engine.pull_address, engine.status_address)
+    except BaseException:
+        with contextlib.suppress(Exception):
+            running.end()
+        raise
+    running.end()
+    if code:
+        raise PitwatchError(f"the screen ended with code {code}")
 
 
-def _sections(experiment: Experiment) -> Callable[[str, int | None, str, int], NDArray[Any]]:
+def _sections(
+    experiment: Experiment, source: ReplaySource
+) -> Callable[[str, int | None, str, int], NDArray[Any]]:
     def section(cell: str, scan: int | None, axis: str, index: int) -> NDArray[Any]:
-        scans = experiment.cells[cell].scans if cell in experiment.cells else []
-        for found in scans:
-            if scan is None or found.number == scan:
-                return found.section(axis, index)
-        raise RecordingError(f"no cross-section of cell {cell}: scan {scan} is not recorded")
+        begun = source.begun.get(cell)
+        if scan is None and begun is None:
+            raise RecordingError(f"no cross-section of cell {cell}: it has no scan yet")
+        number = begun.scan if begun is not None and scan is None else scan
+        found = [one for one in _scans(experiment, cell) if one.number == number]
+        # where runs have counted alike: that of the scan on the screen, or else of the newest run
+        same = [one for one in found if begun is not None and one.header["run"] == begun.run]
+        for one in (same or found)[-1:]:
+            try:
+                return one.section(axis, index)
+            except IndexError as error:
+                raise RecordingError(f"no cross-section of cell {cell}: {error}") from None
+        raise RecordingError(f"no cross-section of cell {cell}: scan {number} is not recorded")
 
     return section
 
 
+def _scans(experiment: Experiment, cell: str) -> list[Scan]:
+    """Of a cell, also those that were not finished."""
+    known = experiment.cells.get(cell)
+    return [] if known is None else [*known.scans, *known.unfinished]
+
+
 def line_of(result: ScanResult) -> str:
-    """A finished scan in one line."""
+    """A finished scan in one line; one that is corrected later has a second."""
     summary = result.summary
     unit = "µm" if result.start.length_unit == "µm" else "voxel"
     suffix = "um" if unit == "µm" else "voxel"
@@ -196,4 +254,7 @@ def line_of(result: ScanResult) -> str:
         if value is not None
     )
     key = result.key
-    return f"cell {key.cell} scan {key.scan}: {numbers}, {counted(len(result.pits), 'pit')}"
+    state = summary.get("charge_state")
+    waits = f", charge {state}" if result.preliminary and state != "none" else ""
+    pits = counted(len(result.pits), "pit")
+    return f"cell {key.cell} scan {key.scan}: {numbers}, {pits}{waits}"

@@ -25,8 +25,9 @@ from monitor.core.session import Session
 from monitor.errors import RecordingError
 from monitor.recording.create import create_experiment
 from monitor.recording.elsewhere import WriterElsewhere
+from monitor.recording.folder_lock import FolderLock
+from monitor.recording.journal import number_of
 from monitor.recording.read import Experiment, Scan, open_experiment
-from monitor.recording.resume import FolderLock
 from monitor.recording.write import Message
 from monitor.records import (
     Acknowledgement,
@@ -140,13 +141,16 @@ def reprocess(
     """Measures the scans in the pool, and records what follows from them in `data_dir`."""
     tasks = _tasks(experiment, settings) if tasks is None else tasks
     scans = _Measuring(tasks, pool)
-    session = Session(settings, partial(ScanElsewhere, measured=scans.measured))
-    folder = create_experiment(settings, data_dir, f"{settings.experiment.name}-again")
+    identity = experiment.identity
+    session = Session(settings, partial(ScanElsewhere, measured=scans.measured), identity=identity)
+    name = f"{settings.experiment.name}-again"
+    folder = create_experiment(settings, data_dir, name, identity)
     lock = FolderLock(folder)
     files = {key: experiment.cells[key.cell].path / task.file for key, task in tasks.items()}
     writer = WriterElsewhere(
         settings, folder, lambda key: Scan(files[key]).checksums() if key in files else None
     )
+    is_whole = False
     try:
         for number, (feed, record) in enumerate(_records(experiment)):
             outputs = session.feed(record)
@@ -154,9 +158,10 @@ def reprocess(
             _tell(outputs, say)
             if number % FLUSH_EVERY == 0:
                 _check(folder, writer.flush())
+        is_whole = True
     finally:
         errors = writer.close()
-        lock.release()
+        lock.release(broken=not is_whole or bool(errors))
     _check(folder, errors)
     return folder
 
@@ -196,10 +201,14 @@ def _tasks(experiment: Experiment, settings: Settings) -> dict[ScanKey, Task]:
                 experiment.path, file, scan.start, cell, memory, scan.plated, None, tuple(scan.came)
             )
 
-    session = Session(settings, partial(ScanElsewhere, measured=note))
+    session = Session(settings, partial(ScanElsewhere, measured=note), identity=experiment.identity)
     for _, record in _records(experiment):
         session.feed(record)
-    return tasks
+    # of readings that came after their scan, the session could not know it then
+    return {
+        key: replace(task, plated=task.plated or session.plated_by(key.cell, task.start.stop_time))
+        for key, task in tasks.items()
+    }
 
 
 def _files(experiment: Experiment) -> dict[ScanKey, str]:
@@ -210,7 +219,7 @@ def _files(experiment: Experiment) -> dict[ScanKey, str]:
         frame: Any = entry.get("frame")
         try:
             if header["htype"] == "header" and SCAN_FILE.fullmatch(frame["file"]):
-                key = ScanKey(header["cell"], header["run"], header["scan"])
+                key = ScanKey(header["cell"], header["run"], number_of(entry))
                 files.setdefault(key, frame["file"])
         except UNUSABLE:
             continue  # another line, or one that the session is not given either

@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from monitor import memory
 from monitor.errors import SettingError
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
@@ -54,6 +55,21 @@ class ExperimentSettings(_Section):
     record_slices: Annotated[bool, Field(strict=True)] = True
 
 
+SLICE_MPX_PER_GB, LARGEST_SLICE_MPX = 2.6, 64.0
+"""Maps take about 0.35 GB for each million pixels at the peak."""
+SHARE_FOR_MESSAGES = 8
+
+
+def default_slice_Mpx() -> float:
+    """The largest slice that this machine has the memory for, millions of pixels."""
+    return min(LARGEST_SLICE_MPX, round(memory.machine_bytes() / 1e9 * SLICE_MPX_PER_GB, 1))
+
+
+def default_receive_MB() -> float:
+    """What may wait of the feeds: an eighth of the memory, MB."""
+    return round(memory.machine_bytes() / 1e6 / SHARE_FOR_MESSAGES, 0)
+
+
 class FeedSettings(_Section):
     """Where slices and cycler documents come from (ZeroMQ endpoints)."""
 
@@ -61,13 +77,14 @@ class FeedSettings(_Section):
     slices_pull: str = ""
     documents: tuple[str, ...] = ("tcp://127.0.0.1:5578",)
     document_codec: Literal["msgpack", "json"] = "msgpack"
-    receive_hwm: Annotated[int, Field(gt=0, strict=True)] = 4000
+    receive_MB: Positive = Field(default_factory=default_receive_MB)
+    receive_hwm: Annotated[int, Field(gt=0, strict=True)] | None = None
     reorder_memory_MB: Positive = 1024.0
     ready_memory_MB: NotNegative = 2000.0
     quiet_s: Positive = 1.0
     give_up_s: Positive = 600.0
     resend: Literal["auto", "off"] | tuple[str, ...] = "auto"
-    max_slice_Mpx: Positive = 64.0
+    max_slice_Mpx: Positive = Field(default_factory=default_slice_Mpx)
     max_volume_GB: Positive = 2000.0
 
     @field_validator("resend", mode="before")
@@ -243,6 +260,7 @@ class CellSettings(_Section):
     layers: tuple[LayerName, ...] = ("collector", "lithium", "electrolyte")
     stripping_current_sign: Literal[-1, 1] = -1
     clock_offset_s: Annotated[float, Field(allow_inf_nan=False, strict=True)] = 0.0
+    hold_current_s: NotNegative = 300.0
     keys: dict[Quantity, str] = Field(default_factory=DEFAULT_KEYS.copy)
     grey_levels: GreyLevels = GreyLevels()
     boundaries: BoundarySettings | None = None

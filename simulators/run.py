@@ -190,7 +190,7 @@ def _scan_limit(settings: Settings) -> float:
 
 def _truth(settings: Settings, simulated: CellScenario, index: int) -> Cell:
     field = FieldOfView(size=settings.simulator.size, field_share=simulated.field_share)
-    seed = settings.simulator.seed + 1000 * index
+    seed = scenarios.seed_of(settings.simulator.seed, index)
     return Cell(field, simulated.first_stripping, seed, simulated.plating)
 
 

@@ -146,6 +146,11 @@ def named(name: str) -> Scenario:
     )
 
 
+def seed_of(seed: int, index: int) -> int:
+    """Of the foil and pits of the cell with this index: no two cells of an experiment are alike."""
+    return seed + 1000 * index
+
+
 def settings_for(scenario_name: str, base: Settings) -> Settings:
     """`base` with the scenario chosen and its cells as the [[cells]]; other settings stay."""
     scenario = named(scenario_name)

@@ -68,7 +68,7 @@ def test_signals_ask_to_stop_and_are_given_back_afterwards(number):
     with stop_on_signal() as stop:
         assert not stop.is_set()
         os.kill(os.getpid(), number)
-        assert stop.wait(5)
+        assert stop.wait(60)
     assert signal.getsignal(number) is before
 
 

@@ -6,6 +6,7 @@ from monitor.core.analysis import CellAnalysis
 from monitor.core.calibrate import Levels
 from monitor.core.cell_scans import CellScans
 from monitor.core.cycler import CyclerHistory
+from monitor.core.time_checks import TimeChecks
 from monitor.core.watchdog import CellWatch
 from monitor.settings import CellSettings, Settings
 
@@ -19,6 +20,7 @@ class Cell:
         self.history = CyclerHistory(cell)
         self.analysis = CellAnalysis(cell, settings.pits, self.history, settings.schedule.period_s)
         self.watch = CellWatch(cell.name, settings.watch, settings.schedule.period_s)
+        self.times = TimeChecks(cell)
         self.scans = CellScans()
         self.levels: Levels | None = None
         self.last_scan = -1

@@ -143,6 +143,13 @@ class Running:
         self._time_s = float("nan")
         self._current = float("nan")
 
+    def copy(self) -> Running:
+        """The estimate as it is now; it can go on by itself."""
+        other = Running()
+        other._state = None if self._state is None else self._state.copy()
+        other._time_s, other._current = self._time_s, self._current
+        return other
+
     def update(
         self, height: Map, error: Map, time_s: float, mean_current_mA_cm2: float
     ) -> tuple[Map, Map]:

@@ -1,135 +1,66 @@
-"""Documents of the cycler → readings → charge, current, state of charge and step at a time."""
+"""Readings of a cycler → charge, current, state of charge and step at a time."""
 
 from __future__ import annotations
 
 import math
 from array import array
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, NoReturn
+from itertools import islice
+from typing import NoReturn
 
+from monitor.core.documents import MAX_RUNS, Documents
 from monitor.errors import BadMessage
 from monitor.faraday import COULOMB_PER_MAH
-from monitor.records import CyclerDocument, CyclerPoint, CyclerReading
+from monitor.records import ChargeState, CyclerDocument, CyclerPoint, CyclerReading
 from monitor.settings import CellSettings, Settings
+
+__all__ = ["MAX_RUNS", "STRAY_AFTER", "CyclerHistory", "Documents", "MeasuredReadings"]
 
 REST_CURRENT_MA = 1e-4
 STRAY_AFTER = 3
-MAX_RUNS = 10_000
-MAX_TEXT = 200
-MAX_TIME_S = 1e11
-DOCUMENT_NAMES = {
-    "start", "descriptor", "event", "event_page", "stop",
-    "resource", "datum", "datum_page", "stream_resource", "stream_datum", "bulk_events",
-}  # fmt: skip
-
-
-class Documents:
-    """Follows runs, so that an event is known to belong to a cell."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._run_cell: dict[str, str] = {}
-        self._descriptor_run: dict[str, str] = {}
-        self._ended: set[str] = set()
-
-    @property
-    def ended(self) -> frozenset[str]:
-        """Cells whose newest run has ended: no reading is expected before another one begins."""
-        return frozenset(self._ended)
-
-    def readings(self, document: CyclerDocument) -> list[CyclerReading]:
-        """The readings in one document; none in those that only describe.
-
-        Raises BadMessage for a document that lacks what bluesky's event model requires, or whose
-        run is unknown (its start document was missed).
-        """
-        name, doc = document.name, document.doc
-        if name not in DOCUMENT_NAMES:
-            raise BadMessage(
-                "unknown_document", f"documents: name {name[:40]!r} is unknown; dropped"
-            )
-        try:
-            if name == "start":
-                self._start(doc)
-            elif name == "descriptor":
-                _remember(self._descriptor_run, doc["uid"], _text(doc["run_start"]))
-            elif name == "event":
-                return self._event(doc, doc["data"], doc["timestamps"], doc["time"])
-            elif name == "event_page":
-                return self._page(doc)
-            elif name == "stop" and (cell := self._run_cell.get(_text(doc["run_start"]))):
-                self._ended.add(cell)
-        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
-            # out of a journal, what is mangled may be so in another way: it is not quoted
-            why = f"lacks {error}" if isinstance(error, KeyError) else "has values of a wrong kind"
-            raise BadMessage("bad_document", f"documents: {name} document {why}; dropped") from None
-        return []
-
-    def _start(self, doc: Mapping[str, Any]) -> None:
-        cell = doc.get("cell")
-        if cell is None:
-            return
-        if self._settings.cell(_text(cell)) is None:
-            raise BadMessage(
-                "unknown_cell",
-                f"documents: run of cell {cell[:40]!r}, which is not in the settings; ignored",
-            )
-        _remember(self._run_cell, doc["uid"], cell)
-
-    def _page(self, doc: Mapping[str, Any]) -> list[CyclerReading]:
-        readings = []
-        for i, when in enumerate(doc["time"]):
-            data = {key: column[i] for key, column in doc["data"].items()}
-            stamps = {key: column[i] for key, column in doc["timestamps"].items()}
-            readings += self._event(doc, data, stamps, when)
-        return readings
-
-    def _event(
-        self,
-        doc: Mapping[str, Any],
-        data: Mapping[str, Any],
-        stamps: Mapping[str, Any],
-        when: float,
-    ) -> list[CyclerReading]:
-        run = self._descriptor_run.get(_text(doc["descriptor"]))
-        if run is None:
-            raise BadMessage(
-                "unknown_run", "documents: event of a run whose start was not seen; dropped"
-            )
-        name = self._run_cell.get(run)
-        cell = self._settings.cell(name) if name else None
-        if cell is None:
-            return []
-        values = {quantity: float(data[key]) for quantity, key in cell.keys.items() if key in data}
-        if not values:
-            return []
-        times = [float(stamps[key]) for key in cell.keys.values() if key in data] if stamps else []
-        time = max(times, default=float(when))
-        if not abs(time) < MAX_TIME_S:
-            raise BadMessage("bad_document", "documents: event with a time that is none; dropped")
-        self._ended.discard(cell.name)
-        return [CyclerReading(cell.name, time + cell.clock_offset_s, **values)]
-
-
-def _text(value: object) -> str:
-    """A name. Raises ValueError for anything else, and for one of any length."""
-    if not isinstance(value, str) or len(value) > MAX_TEXT:
-        raise ValueError
-    return value
-
-
-def _remember(known: dict[str, str], uid: object, value: str) -> None:
-    """Only the newest runs are known; an experiment has few."""
-    known[_text(uid)] = value
-    if len(known) > MAX_RUNS:
-        del known[next(iter(known))]
+STRAY_GAPS = 3.0
+RECENT = 200
+"""So many of the newest readings can still be completed, or taken back."""
+QUANTITIES = ("potential_V", "current_mA", "charge_mAh", "cycle", "step")
 
 
 def _numbers() -> array[float]:
     """An empty row of float64: of a reading a second for days, lists of numbers take 160 B each."""
     return array("d")
+
+
+class MeasuredReadings:
+    """The readings that count, as they were measured: what a session makes of the same documents,
+    for the recording and whoever verifies it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._documents = Documents(settings)
+        self._histories = {cell.name: CyclerHistory(cell) for cell in settings.cells}
+
+    def points(self, document: CyclerDocument) -> list[CyclerPoint]:
+        """What one document adds, or replaces."""
+        taken = self._documents.take(document)
+        for cell, time in taken.withdrawn:
+            self._histories[cell].withdraw(time)
+        for reading in taken.readings:
+            with suppress(BadMessage):  # in the journal only
+                self._histories[reading.cell].add(reading)
+        return [point for name in taken.heard for point in self._histories[name].take_new()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Recent:
+    """One of the newest readings, as it was measured, and how the history stood before it."""
+
+    measured: CyclerReading
+    last: CyclerReading | None
+    step: str | None
+    plated_since: float | None
+    counter: tuple[float, float, float] | None
+    discharges: int
 
 
 @dataclass
@@ -151,19 +82,75 @@ class CyclerHistory:
     _counter: tuple[float, float, float] | None = None
     _refused: list[CyclerReading] = field(default_factory=list)
     _new: list[CyclerPoint] = field(default_factory=list)
+    _recent: deque[_Recent] = field(default_factory=lambda: deque(maxlen=RECENT))
+    _since: float | None = None
 
     def add(self, reading: CyclerReading) -> None:
-        """Takes a reading; what it does not carry is held from those before.
+        """Takes a reading; what it does not carry is held from those before. One of the same time
+        as another of the newest completes that one.
 
-        Raises BadMessage for a reading that is not later than the one before. Where one reading
-        lies ahead of all that follow, it is the one that is dropped, and said.
+        Raises BadMessage for a reading that is neither later than the one before nor completes one,
+        and where it completes one and says something else of the rest. If one reading lies ahead of
+        all that follow, it is the one that is dropped, and said.
         """
         if self.times and reading.time <= self.times[-1]:
+            if self._complete(reading):
+                return
             self._refuse(reading)
         self._refused.clear()
-        if self.last is not None:
-            reading = _held(reading, self.last)
         self._append(reading)
+
+    def withdraw(self, time: float) -> None:
+        """A reading of this time was none, if it is among the newest."""
+        place = self._place_of(time)
+        if place is not None:
+            self._again(self._rewind(place)[1:])
+
+    def _complete(self, reading: CyclerReading) -> bool:
+        """Adds what another reading of the same time lacks; False if there is nothing to add."""
+        place = self._place_of(reading.time)
+        if place is None:
+            return False
+        known = self._recent[place].measured
+        told = {n: getattr(reading, n) for n in QUANTITIES if math.isfinite(getattr(reading, n))}
+        new = {n: v for n, v in told.items() if not math.isfinite(getattr(known, n))}
+        if not new:
+            return False
+        self._again([replace(known, **new), *self._rewind(place)[1:]])
+        if odd := [n for n, v in told.items() if n not in new and v != getattr(known, n)]:
+            raise BadMessage(
+                "out_of_order",
+                f"documents: cell {self.cell.name}: second reading of t = {reading.time:.3f} s "
+                f"with another {', '.join(odd)}; the first one counts",
+            )
+        return True
+
+    def _place_of(self, time: float) -> int | None:
+        """Where the reading of a time is among the newest."""
+        for place in range(len(self._recent) - 1, -1, -1):
+            found = self._recent[place].measured.time
+            if found <= time:
+                return place if found == time else None
+        return None
+
+    def _rewind(self, place: int) -> list[CyclerReading]:
+        """Takes back the newest readings from a place on, and what followed from them."""
+        first = self._recent[place]
+        taken = []
+        while len(self._recent) > place:
+            taken.append(self._recent.pop().measured)
+            for values in (self.times, self.stripped_mAh, self.active_s, self.currents_mA):
+                values.pop()
+        self.last, self._step, self._counter = first.last, first.step, first.counter
+        self._plated_since = first.plated_since
+        del self._discharges[first.discharges :]
+        oldest = first.measured.time
+        self._since = oldest if self._since is None else min(self._since, oldest)
+        return taken[::-1]
+
+    def _again(self, readings: list[CyclerReading]) -> None:
+        for reading in readings:
+            self._append(reading)
 
     def _refuse(self, reading: CyclerReading) -> NoReturn:
         newest, cell = self.times[-1], self.cell.name
@@ -180,7 +167,8 @@ class CyclerHistory:
                 f"{newest:.3f} s; not used",
             )
         followers = list(self._refused)
-        self._forget_newest()
+        self._rewind(len(self._recent) - 1)
+        self._refused.clear()
         for follower in followers:
             self.add(follower)
         raise BadMessage(
@@ -189,24 +177,14 @@ class CyclerHistory:
             f"{len(followers)} that followed; it was taken back",
         )
 
-    def _forget_newest(self) -> None:
-        """Take the newest reading back, and what followed from it."""
-        time = self.times.pop()
-        for values in (self.stripped_mAh, self.active_s, self.currents_mA):
-            values.pop()
-        if self._discharges and self._discharges[-1] == time:
-            self._discharges.pop()
-        steps = [step for step in map(_step_of, self.currents_mA) if step != "rest"]
-        self._step = steps[-1] if steps else None
-        sign = self.cell.stripping_current_sign
-        self.last = CyclerReading(
-            self.cell.name, self.times[-1], current_mA=self.currents_mA[-1] * sign
-        )
-        if self._counter is not None and self._counter[0] == time:
-            self._counter = None
-        self._refused.clear()
-
-    def _append(self, reading: CyclerReading) -> None:
+    def _append(self, measured: CyclerReading) -> None:
+        self._recent.append(
+            _Recent(
+                measured, self.last, self._step, self._plated_since, self._counter,
+                len(self._discharges),
+            )
+        )  # fmt: skip
+        reading = measured if self.last is None else _held(measured, self.last)
         sign = self.cell.stripping_current_sign
         current = self._current(reading) * sign
         charge = self._charge(reading, current)
@@ -215,7 +193,8 @@ class CyclerHistory:
         self.times.append(reading.time)
         self.currents_mA.append(current)
         self.last = reading
-        self._new.append(CyclerPoint(reading, charge))
+        self._new.append(CyclerPoint(reading, charge, measured, self._since))
+        self._since = None
         step = _step_of(current)
         if step == "discharge" and step != self._step:
             self._discharges.append(reading.time)
@@ -279,36 +258,76 @@ class CyclerHistory:
         """Whether lithium has been plated by `time`: current has flowed the other way."""
         return self._plated_since is not None and self._plated_since < time
 
+    @property
+    def _trusted(self) -> int:
+        """How many readings count. One that lies far ahead of all before does not until another
+        one confirms it: it may be taken back (`_refuse`)."""
+        times = self.times
+        if len(times) < 3:
+            return len(times)
+        gap, usual = times[-1] - times[-2], times[-2] - times[-3]
+        stray = gap > self.cell.hold_current_s and gap > STRAY_GAPS * usual
+        return len(times) - stray
+
+    def covers(self, time: float) -> bool:
+        """Whether charge and current at `time` cannot change by readings to come: one of that time
+        or later says something of them. One that does not may still be completed."""
+        trusted = self._trusted
+        if not trusted or self.times[trusted - 1] < time:
+            return False
+        if self._recent[0].measured.time > time:
+            return True
+        return any(
+            recent.measured.time >= time and _tells_charge(recent.measured)
+            for recent in islice(reversed(self._recent), len(self.times) - trusted, None)
+        )
+
+    def begins_after(self, time: float) -> bool:
+        """Whether what flowed by `time` is not known, as readings begin later than that."""
+        return bool(self.times) and time < self.times[0] - self.cell.hold_current_s
+
+    def charge_state(self, time: float) -> ChargeState:
+        """On what the charge at `time` rests."""
+        trusted = self._trusted
+        if not trusted:
+            return "none"
+        if self.covers(time):
+            return "unknown" if self.begins_after(time) else "final"
+        held = time <= self.times[trusted - 1] + self.cell.hold_current_s
+        return "extrapolated" if held else "preliminary"
+
     def charge_at(self, time: float) -> float | None:
-        """Net charge stripped by `time` since the first reading, mAh. None without readings."""
-        return self._at(time, self.stripped_mAh, self._rate_mAh_s())
+        """Net charge stripped by `time` since the first reading, mAh; after the last reading with
+        its current, for `hold_current_s`. None beyond that, and without readings."""
+        rate = self.currents_mA[self._trusted - 1] if self.times else 0.0
+        return self._at(time, self.stripped_mAh, rate / COULOMB_PER_MAH / 1000.0)
 
     def active_hours_at(self, time: float) -> float | None:
-        """Hours in which current flowed by `time`, since the first reading; None without any."""
-        flows = bool(self.times) and abs(self.currents_mA[-1]) >= REST_CURRENT_MA
+        """Hours in which current flowed by `time`, since the first reading; None as `charge_at`."""
+        flows = bool(self.times) and abs(self.currents_mA[self._trusted - 1]) >= REST_CURRENT_MA
         seconds = self._at(time, self.active_s, 1.0 if flows else 0.0)
         return None if seconds is None else seconds / 3600.0
 
-    def _rate_mAh_s(self) -> float:
-        return self.currents_mA[-1] / COULOMB_PER_MAH / 1000.0 if self.times else 0.0
-
     def _at(self, time: float, values: array[float], rate: float) -> float | None:
-        """Linear between readings, by `rate` beyond the last one."""
-        if not self.times:
+        """Linear between readings, by `rate` (per s) beyond the last one, as long as is stated."""
+        end = self._trusted
+        after = bisect_right(self.times, time, 0, end)
+        if not end or time > self.times[end - 1] + self.cell.hold_current_s:
             return None
-        after = bisect_right(self.times, time)
         if after == 0:
             return values[0]
-        if after == len(self.times):
-            return values[-1] + rate * (time - self.times[-1])
+        if after == end:
+            return values[end - 1] + rate * (time - self.times[end - 1])
         t0, t1 = self.times[after - 1], self.times[after]
         return values[after - 1] + (values[after] - values[after - 1]) * (time - t0) / (t1 - t0)
 
     def current_at(self, time: float) -> float | None:
-        """Current at `time`, mA, positive while lithium is stripped. None without readings."""
-        if not self.times:
+        """Current at `time`, mA, positive while lithium is stripped. None without readings, and
+        further from them than a current is held."""
+        end, hold_s = self._trusted, self.cell.hold_current_s
+        if not end or not self.times[0] - hold_s <= time <= self.times[end - 1] + hold_s:
             return None
-        return self.currents_mA[max(0, bisect_right(self.times, time) - 1)]
+        return self.currents_mA[max(0, bisect_right(self.times, time, 0, end) - 1)]
 
     def step_at(self, time: float) -> str | None:
         current = self.current_at(time)
@@ -321,6 +340,10 @@ class CyclerHistory:
     def discharge_start(self, number: int) -> float:
         """When discharge `number` began, UTC s."""
         return self._discharges[number - 1]
+
+
+def _tells_charge(measured: CyclerReading) -> bool:
+    return math.isfinite(measured.current_mA) or math.isfinite(measured.charge_mAh)
 
 
 def _held(reading: CyclerReading, last: CyclerReading) -> CyclerReading:

@@ -28,11 +28,9 @@ from monitor.records import (
     ScanRequest,
     ScanResult,
     ScanStart,
+    TroublePart,
 )
 from monitor.settings import Settings
-
-RECORDING = "recording"
-"""Condition of the alarm that the disk refuses what is to be recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +49,10 @@ News = Told | ScanRequest
 class Desk:
     """Knows every request, every policy and every alarm of a session. Reads no clock."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._experiment = settings.experiment.name
+    def __init__(self, settings: Settings, identity: str = "") -> None:
+        """`identity`: of the recording, which ids of requests are made from; "" for one that has
+        none: then the name of the experiment."""
+        self._experiment = identity or settings.experiment.name
         names = [cell.name for cell in settings.cells]
         self._watches = {
             name: OnsetWatch(settings.onset, self._experiment, settings.watch) for name in names
@@ -60,7 +60,8 @@ class Desk:
         self._book = RequestBook()
         self._asked: Counter[str] = Counter()
         self.alarms = Alarms()
-        self.recording_fails = False
+        self.troubles: dict[TroublePart, None] = {}
+        """Those of the engine itself that last, in their order."""
 
     @property
     def unserved(self) -> list[ScanRequest]:
@@ -77,8 +78,16 @@ class Desk:
         """The decision on a finished scan."""
         return self._watches[situation.cell].judge(situation)
 
-    def decided(self, result: ScanResult, decision: Decision) -> list[News]:
-        """The decision on a scan, also a "no", and what follows from it."""
+    def judge_charge(self, situation: Situation) -> Decision | None:
+        """The decision on a scan that was preliminary, as its charge is known now; None where no
+        rule needs it."""
+        return self._watches[situation.cell].judge_charge(situation)
+
+    def decided(
+        self, result: ScanResult, decision: Decision, *, corrected: bool = False
+    ) -> list[News]:
+        """The decision on a scan, also a "no", and what follows from it. `corrected`: it is the
+        second one, after readings arrived that were missing."""
         name, at, scan = result.key.cell, result.start.stop_time, result.key.scan
         news: list[News] = []
         if decision.onset:
@@ -87,8 +96,10 @@ class Desk:
         if decision.confirmed is not None:
             kind = "request_confirmed" if decision.confirmed else "request_refuted"
             news.append(Told(kind, name, {"scan": scan, "id": result.start.request}, at))
-        news.append(Told("decision", name, {"scan": scan, **decision.data()}, at))
-        stale = self._book.suggestion(name)
+        said = {"scan": scan, "corrected": corrected, **decision.data()}
+        news.append(Told("decision", name, said, at))
+        overtaken = not corrected or decision.request is not None
+        stale = self._book.suggestion(name) if overtaken else None
         if stale is not None:
             news.append(_closed(stale, "overtaken by another scan"))
         request = decision.request
@@ -121,11 +132,14 @@ class Desk:
     # --- recording ------------------------------------------------------------------------------
 
     def recording(self, trouble: RecordingTrouble) -> list[News]:
-        """The disk refuses what is to be recorded, or takes it again: an alarm of no cell."""
-        if trouble.failing == self.recording_fails:
+        """A trouble of the engine itself begins or is over: an alarm of no cell."""
+        if trouble.failing == (trouble.part in self.troubles):
             return []
-        self.recording_fails = trouble.failing
-        facts = {"condition": RECORDING, "scan": None, "text": trouble.text}
+        if trouble.failing:
+            self.troubles[trouble.part] = None
+        else:
+            del self.troubles[trouble.part]
+        facts = {"condition": trouble.part, "scan": None, "text": trouble.text}
         kind = "alarm" if trouble.failing else "alarm_ended"
         return [Told(kind, "", facts | {"slices_not_recorded": trouble.lacking})]
 

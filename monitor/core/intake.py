@@ -4,21 +4,23 @@ scans that are concluded once and in their turn."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
 from monitor.core.analysis import provisional
 from monitor.core.assemble import Arrival
 from monitor.core.cell import Cell
-from monitor.core.cell_scans import MAX_OPEN_SCANS
+from monitor.core.cell_scans import MAX_OPEN_SCANS, DoneScan
 from monitor.core.desk import Desk
+from monitor.core.namesakes import namesake_text, shape_text
 from monitor.core.outputs import Outputs
 from monitor.core.plating import Measured
 from monitor.core.recovery import Lacking, Recovery, Unknown
 from monitor.core.refine import Spare
 from monitor.core.rules import Situation
 from monitor.core.scan import RunningScan
-from monitor.core.streams import Streams
+from monitor.core.streams import Gap, Streams
 from monitor.errors import BadMessage
 from monitor.number_text import counted
 from monitor.records import FeedQuiet, ScanEnd, ScanKey, ScanResult, ScanStart, SliceFrame
@@ -53,8 +55,8 @@ class Intake:
 
     @property
     def gaps(self) -> int:
-        """Messages that never came."""
-        return self._streams.lost
+        """Messages that never came by themselves, as far as that is certain."""
+        return self._streams.gaps
 
     @property
     def running(self) -> dict[str, dict[str, Any] | None]:
@@ -109,6 +111,12 @@ class Intake:
         """Where headers can be asked for."""
         return self._recovery.addresses
 
+    def named(self, start: ScanStart) -> ScanStart:
+        """A header with the number under which its scan is known, or will be: the producer's,
+        unless another scan has it."""
+        cell = self._cells.get(start.key.cell)
+        return start if cell is None else cell.scans.named(start)
+
     def start(self, start: ScanStart) -> None:
         """A scan begins, or is told of again. Raises BadMessage for one of no cell."""
         self._count(start.key.cell, start)
@@ -120,6 +128,7 @@ class Intake:
             )
         if start.remark:
             self._out.refuse("slices", BadMessage("bad_voxel_size", start.remark))
+        start = cell.scans.named(start)
         heard = self._recovery.found(start)
         known = cell.scans.open.get(start.key)
         if cell.scans.is_known(start):
@@ -127,23 +136,48 @@ class Intake:
                 self.counts["repeats"] += 1
             else:
                 known.ask_at(start.stream, self._resend_address(start))
+                if heard:  # the end of this stream came before its header
+                    known.end_of(start.stream)
             return
         self._out.time = max(self._out.time, start.start_time)
+        earlier = cell.scans.namesake(start)
+        superseded = None if earlier is None else cell.scans.supersede(start)
         while len(cell.scans.open) >= MAX_OPEN_SCANS:
             self._finish(cell, next(iter(cell.scans)))
         self._open(cell, start, late=heard is not None, ended=bool(heard))
-        self._out.event(
-            "scan_started",
-            start.key.cell,
-            at=start.start_time,
-            scan=start.key.scan,
-            reason=start.reason,
-            request=start.request,
-            slices=start.slice_count,
-        )
+        self._out.event("scan_started", start.key.cell, at=start.start_time, **_announced(start))
+        if earlier is not None:
+            if earlier.start.contradicts(start):
+                self._out.refuse("slices", BadMessage("shape_changed", shape_text(earlier, start)))
+            self._tell_of_namesake(cell, earlier, start)
         self._out.news(self._desk.started(start))
         self._out.news(cell.watch.started(start))
+        if superseded is not None and superseded.start.key in cell.scans.open:
+            cell.scans.close(superseded)
         self._finish_ripe(cell)  # where some waited for this header
+
+    def _tell_of_namesake(
+        self, cell: Cell, earlier: RunningScan | DoneScan, start: ScanStart
+    ) -> None:
+        """Another scan has come under a known number: an alarm, at the 1st, 2nd, 4th, 8th … of a
+        cell."""
+        name, key = cell.settings.name, start.key
+        self.counts[f"namesakes {name}"] += 1
+        count = self.counts[f"namesakes {name}"]
+        if count & (count - 1):
+            return
+        self._out.event(
+            "alarm",
+            name,
+            at=start.start_time,
+            scan=key.scan,
+            text=namesake_text(earlier, start, cell.analysis.reference_scan, count),
+            sent=start.number,
+            start_time=start.start_time,
+            earlier_scan=earlier.start.key.scan,
+            earlier_start_time=earlier.start.start_time,
+            count=count,
+        )
 
     def _open(self, cell: Cell, start: ScanStart, *, late: bool, ended: bool) -> None:
         """A scan begins; `late`: slices of it have come before its header, `ended`: its end too."""
@@ -153,7 +187,8 @@ class Intake:
         address = self._resend_address(start)
         scan.ask_at(start.stream, address)
         scan.holed |= late
-        scan.ended = ended
+        if ended:
+            scan.end_of(start.stream)
         scan.began = scan.heard = self._taken
         for number in cell.scans.left_out(start) if address else ():
             unknown = Unknown(start.key.cell, start.stream, number)
@@ -172,9 +207,9 @@ class Intake:
         self.counts["bytes"] += frame.data.nbytes
         self._count(frame.cell, frame)
         cell = self._cells.get(frame.cell)
-        scan = None if cell is None else cell.scans.find(frame.stream, frame.scan)
+        scan = None if cell is None else cell.scans.find(frame)
         if cell is None or scan is None:
-            if cell is not None and cell.scans.is_done(frame.stream, frame.scan):
+            if cell is not None and cell.scans.is_done(frame):
                 self.counts["late"] += 1
                 return
             if cell is not None and not frame.recovered:
@@ -204,9 +239,9 @@ class Intake:
         """All of a scan was sent. Raises BadMessage for one that never began."""
         self._count(end.cell, end)
         cell = self._cells.get(end.cell)
-        scan = None if cell is None else cell.scans.find(end.stream, end.scan)
+        scan = None if cell is None else cell.scans.find(end)
         if cell is None or scan is None:
-            if cell is not None and cell.scans.is_done(end.stream, end.scan):
+            if cell is not None and cell.scans.is_done(end):
                 return
             if cell is not None:
                 self._recovery.miss(Unknown(end.cell, end.stream, end.scan), ended=True)
@@ -215,8 +250,10 @@ class Intake:
                 f"slices: end of cell {end.cell[:40]!r} scan {end.scan}, which has no start; "
                 "ignored",
             )
-        scan.ended = True
-        if not (scan.recoverable or self._streams.is_lossy(end.stream) or scan.owed(end)):
+        scan.end_of(end.stream, end.slices)
+        if not scan.ended:
+            return  # slices come in another stream too, which has not ended
+        if not (scan.recoverable or any(map(self._streams.is_lossy, scan.streams)) or scan.owed):
             self._close(cell, scan)
 
     def quiet(self, quiet: FeedQuiet) -> None:
@@ -268,14 +305,18 @@ class Intake:
         """Maps, pits and verdict of one scan, and before it of any older one of the cell."""
         for older in cell.scans.take(scan):
             key, measured = older.start.key, older.finish()
+            made_again = cell.scans.is_made_again(older)
             if measured is not None:
+                measured = replace(measured, made_again=made_again)
                 self._conclude(cell, measured)
             else:
                 self._out.event("alarm", key.cell, scan=key.scan, text="no slice of this scan came")
-            whole = measured is not None and (older.ended or older.whole)
+            ended = older.whole or (older.ended and not made_again)
+            whole = measured is not None and ended
             self._out.news(self._desk.ended(older.start, older.received, whole=whole))
             if not cell.scans.open:
                 self._out.news(cell.watch.concluded(key.scan))
+            self._settle(older)
 
     def _conclude(self, cell: Cell, measured: Measured) -> None:
         name, key, at = cell.settings.name, measured.start.key, measured.start.stop_time
@@ -296,6 +337,47 @@ class Intake:
             text = f"{counted(many, 'slice')} of {len(measured.ledger)} {verb} missing"
             self._out.event("alarm", name, at=at, scan=key.scan, text=text, missing=missing[:100])
         self._out.news(self._desk.decided(result, decision))
+        if not result.preliminary:
+            self._check_deposit(cell, measured)
+
+    def readings_arrived(self, name: str) -> None:
+        """Scans that waited for readings of a cell are corrected with them, oldest first."""
+        cell = self._cells[name]
+        for correction in cell.analysis.corrections():
+            result, at = correction.after, correction.after.start.stop_time
+            self._out.add(result)
+            self._out.event(
+                "scan_corrected",
+                name,
+                at=at,
+                scan=result.key.scan,
+                changed=correction.changed,
+                **_brief(result),
+            )
+            self._out.news(cell.watch.judge_charge(result))
+            situation = Situation.of(result, cell.settings.foil_thickness_um)
+            decision = self._desk.judge_charge(situation)
+            if decision is not None:
+                self._out.news(self._desk.decided(result, decision, corrected=True))
+            self._check_deposit(cell, correction.measured)
+        for start in cell.analysis.not_corrected():
+            text = (
+                f"readings up to scan {start.key.scan} came after so many later scans that its "
+                "charge, current and closure could not be corrected; they stay preliminary"
+            )
+            self._out.event("alarm", name, at=start.stop_time, scan=start.key.scan, text=text)
+
+    def _check_deposit(self, cell: Cell, measured: Measured) -> None:
+        """Whether a porous deposit was looked for must have been known when the scan began."""
+        start, scan = measured.start, measured.start.key.scan
+        if measured.plated or not cell.history.plated_by(start.stop_time):
+            return
+        text = (
+            f"lithium was plated before scan {scan}, but the readings that say so came "
+            "after its slices: no porous deposit was looked for, and heights may be those of its "
+            "front; `reprocess` measures the scan again with the deposit"
+        )
+        self._out.event("alarm", start.key.cell, at=start.stop_time, scan=scan, text=text)
 
     def _show(self, scan: RunningScan) -> None:
         """Progress now and then, and a provisional map a few times a scan."""
@@ -312,23 +394,41 @@ class Intake:
             self._out.add(provisional(scan.start, scan.ledger, heights))
 
     def _count(self, cell: str, message: ScanStart | SliceFrame | ScanEnd) -> None:
-        """Message numbers tell at once when something was lost on the way."""
+        """Message numbers tell what was lost on the way, once it is not merely out of order."""
         counter = self._streams.of(message.stream)
         if not isinstance(message, ScanEnd) and message.recovered:
             counter.recover(message.msg_number)
             return
         self.counts["slices"] += 1
-        lost = counter.take(message.msg_number)
-        if lost:
+        if counter.take(message.msg_number):
             self._streams.make_room()
-            self._out.event(
-                "gap",
-                cell if cell in self._cells else "",
-                stream=message.stream[:40],
-                lost=lost,
-                total=counter.lost,
-                before=message.msg_number,
-            )
+        if counter.has_due:
+            self._tell_gaps(cell, message.stream, counter.settle())
+
+    def _settle(self, scan: RunningScan) -> None:
+        """A scan is concluded: what its streams lack does not come any more, unless they go on
+        with another one."""
+        going_on = {s for cell in self._cells.values() for one in cell.scans for s in one.streams}
+        for stream in sorted(scan.streams - going_on):
+            counter = self._streams.known(stream)
+            if counter is not None:
+                self._tell_gaps(scan.start.key.cell, stream, counter.settle(everything=True))
+
+    def _tell_gaps(self, cell: str, stream: str, gaps: Iterable[Gap]) -> None:
+        name = cell if cell in self._cells else ""
+        for gap in gaps:
+            self._out.event("gap", name, stream=stream[:40], **asdict(gap))
+
+
+def _announced(start: ScanStart) -> dict[str, Any]:
+    """What is told of a scan that begins; `sent`, if that is not its number here."""
+    facts: dict[str, Any] = {
+        "scan": start.key.scan,
+        "reason": start.reason,
+        "request": start.request,
+        "slices": start.slice_count,
+    }
+    return facts if start.sent is None else {**facts, "sent": start.sent}
 
 
 def _progress(cell: Cell) -> dict[str, Any] | None:
@@ -345,5 +445,8 @@ def _progress(cell: Cell) -> dict[str, Any] | None:
 
 
 def _brief(result: ScanResult) -> Mapping[str, Any]:
-    names = ("averaged_um", "complete_um", "coulometry_um", "closure", "pit_count", "soc")
+    names = (
+        "averaged_um", "complete_um", "coulometry_um", "closure", "pit_count", "soc",
+        "charge_state",
+    )  # fmt: skip
     return {name: result.summary.get(name) for name in names}

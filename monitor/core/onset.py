@@ -1,11 +1,12 @@
 """Rules and their memory → a scan request, or the reason for none.
 
 An entry of `onset.when` asks when all of its rules are met, and then not again before it has not
-been met for `clear_scans` scans. What stands against a request that is due (cooldown, quiet hours,
-budget, one on its way) holds it back as long as that lasts. A scan that cannot be trusted never
-asks by itself: what it shows is suggested to the operator, and stays due for the next scan. The
-scan that answers tells whether what led to it was real. Reads no clock: the same situations and
-replies in the same order give the same decisions.
+been met for `clear_scans` scans. Entries by heights alone are judged when a scan is finished; those
+that need the charge once readings cover the scan. What stands against a request that is due
+(cooldown, quiet hours, budget, one on its way) holds it back as long as that lasts. A scan that
+cannot be trusted never asks by itself: what it shows is suggested to the operator, and stays due
+for the next scan. The scan that answers tells whether what led to it was real. Reads no clock: the
+same situations and replies in the same order give the same decisions.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from monitor.core.budget import Budget, is_quiet
-from monitor.core.rules import Before, Finding, Situation, findings
+from monitor.core.rules import CHARGE_RULES, Before, Finding, Situation, findings
 from monitor.core.signs import Usual
 from monitor.core.trust import untrusted
 from monitor.records import PolicyMode, ScanReply, ScanRequest
@@ -25,6 +26,7 @@ from monitor.settings import OnsetSettings, WatchSettings, rules_of
 
 Verdict = Literal["ask", "suggest", "no"]
 REASONS = {"new_pits": "pit_onset"}
+MAX_UNCHARGED = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +34,9 @@ class Decision:
     """What follows from one scan, and why. `onset`: pits are significant for the first time;
     `confirmed`: what this scan, made on request, says of the request's reason; None = it was not
     asked for, or nothing is to be confirmed. `request`: what to ask for, or to suggest. `mode`,
-    `max_scans`: the policy that decided, as it was set then. `untrusted`: what is wrong with the
-    scan, in words, by condition (docs/watchdog.md)."""
+    `max_scans`: the policy that decided, as it was set then. `waiting`: entries that are judged
+    once readings cover the scan. `untrusted`: what is wrong with the scan, in words, by condition
+    (docs/watchdog.md)."""
 
     verdict: Verdict
     why: str
@@ -43,6 +46,7 @@ class Decision:
     confirmed: bool | None = None
     mode: PolicyMode = "auto"
     max_scans: int = 0
+    waiting: tuple[str, ...] = ()
     untrusted: Mapping[str, str] = field(default_factory=dict)
 
     def data(self) -> dict[str, Any]:
@@ -55,6 +59,7 @@ class Decision:
             "request": self.request.id if self.request else "",
             "mode": self.mode,
             "max_scans": self.max_scans,
+            "waiting": list(self.waiting),
             "findings": {name: found.data() for name, found in self.findings.items()},
             "untrusted": dict(self.untrusted),
         }
@@ -70,6 +75,10 @@ class _Entry:
     armed: bool = True
     unheard: bool = False
     clear: int = 0
+
+    @property
+    def needs_charge(self) -> bool:
+        return not CHARGE_RULES.isdisjoint(self.rules)
 
     def met(self, found: Mapping[str, Finding]) -> bool:
         return all(found[rule].met for rule in self.rules)
@@ -89,6 +98,15 @@ class _Asked:
     pits: frozenset[int]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    """A scan whose charge is not known yet: what rules must know of the past, and the request that
+    it answers, where the charge says whether that was for a real reason."""
+
+    before: Before
+    asked: _Asked | None
+
+
 @dataclass(frozen=True, slots=True)
 class _Suggested:
     """A request that was only suggested, because its scan cannot be trusted: its entry, and the
@@ -102,15 +120,18 @@ class _Suggested:
 @dataclass(slots=True)
 class _Past:
     situation: Situation | None = None
+    charged: Situation | None = None
     last_pit: int = 0
     last_asked: float = -math.inf
     begun: bool = False
     waiting: dict[str, _Asked] = field(default_factory=dict)
+    uncharged: dict[tuple[str, int], _Waiting] = field(default_factory=dict)
     suggested: _Suggested | None = None
 
 
 class OnsetWatch:
-    """The policy for one cell: one decision for each scan."""
+    """The policy for one cell: a decision for each scan, and another one when readings arrive that
+    were missing."""
 
     def __init__(
         self, settings: OnsetSettings, experiment: str, limits: WatchSettings | None = None
@@ -125,28 +146,70 @@ class OnsetWatch:
         self.budget = Budget(settings)
 
     def judge(self, now: Situation) -> Decision:
-        """The decision on a finished scan."""
-        past, settings = self._past, self._settings
+        """The decision on a finished scan; while it is preliminary, by what its heights tell."""
+        past, settings, preliminary = self._past, self._settings, now.preliminary
         self._note(now)
-        found = findings(now, Before(past.situation, past.last_pit), settings)
-        confirmed = self._confirmed(now, found)
+        before = Before(past.situation, past.last_pit, past.charged)
+        found = findings(now, before, settings)
+        asked = past.waiting.pop(now.request, None)
+        later = preliminary and asked is not None and self._needs_charge(asked)
+        if preliminary:
+            past.uncharged[now.run, now.scan] = _Waiting(before, asked if later else None)
+            if len(past.uncharged) > MAX_UNCHARGED:
+                del past.uncharged[next(iter(past.uncharged))]
+        confirmed = None if later else self._confirmed(asked, now, found)
         onset = not past.begun and len(now.pits) >= settings.min_pits
         past.begun = past.begun or onset
-        met = {entry.name: entry.met(found) for entry in self._entries}
-        due = [entry for entry in self._entries if met[entry.name] and entry.armed]
+        past.suggested = None
+        waiting = [entry for entry in self._entries if preliminary and entry.needs_charge]
+        judged = [entry for entry in self._entries if entry not in waiting]
+        decision = self._follow(now, found, judged, onset, confirmed)
+        self._usual.remember(now.summary, self._limits)
+        past.situation = now
+        if not preliminary:
+            past.charged = now
+        if not waiting:
+            return decision
+        names = tuple(entry.name for entry in waiting)
+        later_on = f"{', '.join(names)}: waiting for readings up to the scan"
+        why = f"{decision.why}; {later_on}" if judged else later_on
+        return replace(decision, why=why, waiting=names)
+
+    def judge_charge(self, now: Situation) -> Decision | None:
+        """The decision on a scan that was judged as preliminary, by what needs the charge; None
+        where nothing in `onset.when` does."""
+        past = self._past
+        waited = past.uncharged.pop((now.run, now.scan), _Waiting(Before(), None))
+        before = replace(waited.before, charged=past.charged)
+        found = findings(now, before, self._settings)
+        confirmed = self._confirmed(waited.asked, now, found)
+        entries = [entry for entry in self._entries if entry.needs_charge]
+        past.charged = now
+        return self._follow(now, found, entries, False, confirmed) if entries else None
+
+    def _follow(
+        self,
+        now: Situation,
+        found: Mapping[str, Finding],
+        entries: list[_Entry],
+        onset: bool,
+        confirmed: bool | None,
+    ) -> Decision:
+        """The decision by some of the entries, each of which follows the scan."""
+        settings = self._settings
+        met = {entry.name: entry.met(found) for entry in entries}
+        due = [entry for entry in entries if met[entry.name] and entry.armed]
         about = due[0].rules if due else ()
         wrong = untrusted(now.summary, self._limits, self._usual, about)
-        self._usual.remember(now.summary, self._limits)
-        decision = replace(
-            self._decide(now, found, due, onset, confirmed, wrong),
+        decision = self._decide(now, found, entries, due, onset, confirmed, wrong)
+        for entry in entries:
+            entry.follow(met[entry.name], settings.clear_scans)
+        return replace(
+            decision,
             mode=settings.mode,
             max_scans=settings.max_scans_per_cell,
             untrusted=wrong,
         )
-        for entry in self._entries:
-            entry.follow(met[entry.name], settings.clear_scans)
-        past.situation = now
-        return decision
 
     def reply(self, reply: ScanReply) -> None:
         """What became of a request; one that brought no scan costs nothing."""
@@ -213,8 +276,14 @@ class OnsetWatch:
         if now.reason in ("extra", "manual"):
             self.budget.spend(now.request or f"scan {now.run} {now.scan}", now.time)
 
-    def _confirmed(self, now: Situation, found: Mapping[str, Finding]) -> bool | None:
-        asked = self._past.waiting.pop(now.request, None)
+    def _needs_charge(self, asked: _Asked) -> bool:
+        """Whether the charge says if the reason of a request was real."""
+        entry = next((e for e in self._entries if e.name == asked.entry), None)
+        return not asked.pits and entry is not None and entry.needs_charge
+
+    def _confirmed(
+        self, asked: _Asked | None, now: Situation, found: Mapping[str, Finding]
+    ) -> bool | None:
         if asked is None or not self._settings.confirm:
             return None
         if asked.pits:
@@ -229,14 +298,14 @@ class OnsetWatch:
         self,
         now: Situation,
         found: Mapping[str, Finding],
+        entries: list[_Entry],
         due: list[_Entry],
         onset: bool,
         confirmed: bool | None,
         wrong: Mapping[str, str],
     ) -> Decision:
-        self._past.suggested = None
         if not due:
-            return Decision("no", self._why_not(found), onset, found, None, confirmed)
+            return Decision("no", self._why_not(found, entries), onset, found, None, confirmed)
         entry, mode = due[0], self._settings.mode
         why = "; ".join(found[rule].text for rule in entry.rules)
         held = self._held(now.time) if mode != "off" else ""
@@ -295,12 +364,13 @@ class OnsetWatch:
             return f"the last request was {since:.0f} s ago, cooldown {settings.cooldown_s:.0f} s"
         return self.budget.refusal(time, len(past.waiting))
 
-    def _why_not(self, found: Mapping[str, Finding]) -> str:
+    @staticmethod
+    def _why_not(found: Mapping[str, Finding], entries: list[_Entry]) -> str:
         """Why nothing is asked for: what is met but has asked before, or all that is not met."""
-        told = [e for e in self._entries if e.met(found)]
+        told = [e for e in entries if e.met(found)]
         if told:
             return f"{told[0].name} has been asked about, and has not ceased since"
-        rules = dict.fromkeys(rule for entry in self._entries for rule in entry.rules)
+        rules = dict.fromkeys(rule for entry in entries for rule in entry.rules)
         return "; ".join(found[rule].text for rule in rules) or "no rules in onset.when"
 
     def _request(

@@ -196,13 +196,13 @@ def merged(
 
 @njit(nogil=True, cache=True)
 def sums_per_label(
-    labels: NDArray[np.int32], depth: Map, smoothed: Map, current: Map, count: int
+    labels: NDArray[np.int32], depth: Map, smoothed: Map, count: int
 ) -> NDArray[np.float64]:  # pragma: no cover
-    """(count + 1, 6): pixels, Σy, Σx, Σdepth, Σcurrent, pixels with a current; row 0 is no pit.
+    """(count + 1, 4): pixels, Σy, Σx, Σdepth; row 0 is no pit.
 
     Where a pixel of a pit was not measured, the smoothed depth stands in.
     """
-    sums = np.zeros((count + 1, 6))
+    sums = np.zeros((count + 1, 4))
     ny, nx = labels.shape
     for y in range(ny):
         for x in range(nx):
@@ -214,9 +214,6 @@ def sums_per_label(
             sums[k, 1] += y
             sums[k, 2] += x
             sums[k, 3] += d if np.isfinite(d) else smoothed[y, x]
-            if np.isfinite(current[y, x]):
-                sums[k, 4] += current[y, x]
-                sums[k, 5] += 1.0
     return sums
 
 

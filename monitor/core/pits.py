@@ -50,13 +50,11 @@ def find_pits(
     length_unit: LengthUnit,
     scan: int,
     previous: PitMap | None = None,
-    current: Map | None = None,
 ) -> PitMap:
-    """Pits of a removal map.
+    """Pits of a removal map, their current densities still unknown (NaN).
 
     `removal`, `removal_error`: (ny, nx) float32 in `length_unit`, NaN = not measurable;
-    `plateau_value` and `voxel_yx` in the same unit; `current`: (ny, nx) mA/cm² to be averaged
-    over each pit.
+    `plateau_value` and `voxel_yx` in the same unit.
 
     Depth = removal − plateau, smoothed with a Gaussian of 1.5 px. In a pit it exceeds
     `min_depth_um` at the deepest place, and `settings.significance` × the noise of the smoothed
@@ -90,7 +88,7 @@ def find_pits(
         math.pi / 4.0 * min_diameter**2 / pixel_area,
     )
     peaks, deepest, p_values = peaks[kept], deepest[kept], p_values[kept]
-    measured = _measure(depth, smoothed, labels, deepest, p_values, voxel_yx, current)
+    measured = _measure(depth, smoothed, labels, deepest, p_values, voxel_yx)
     usual_noise = _median_of_finite(noise)
     pixels = int(np.isfinite(noise).sum())
     return link(
@@ -276,17 +274,12 @@ def _measure(
     deepest: NDArray[np.float64],
     p_values: NDArray[np.float64],
     voxel_yx: tuple[float, float],
-    current: Map | None,
 ) -> list[Pit]:
     """One `Pit` a label, with id, parent and first scan still open (0, -1, 0)."""
     count = len(deepest)
-    densities = current if current is not None else np.full_like(depth, np.nan)
-    densities = frozen(np.ascontiguousarray(densities, np.float32)[...])
-    sums = pit_kernels.sums_per_label(labels, depth, smoothed, densities, count)[1:]
+    sums = pit_kernels.sums_per_label(labels, depth, smoothed, count)[1:]
     pixels = sums[:, 0]
     pixel_area = voxel_yx[0] * voxel_yx[1]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        currents = sums[:, 4] / sums[:, 5]
     areas = pixels * pixel_area
     return [
         Pit(
@@ -300,7 +293,7 @@ def _measure(
             depth_max=float(deepest[k]),
             depth_mean=float(sums[k, 3] / pixels[k]),
             volume=float(sums[k, 3] * pixel_area),
-            current_density_mA_cm2=float(currents[k]),
+            current_density_mA_cm2=math.nan,
             p_value=float(p_values[k]),
         )
         for k in range(count)

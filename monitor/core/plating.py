@@ -23,6 +23,8 @@ class Measured:
 
     `refined`: heights are those of neighbouring columns together; where they are not,
     `refine_memory_MB` is what slices would have had to wait in, None where that is not the reason.
+    `plated`: a porous deposit on the lithium was looked for. `made_again`: it broke off, and the
+    same scan is being made anew: that one is the reference, if there is none yet.
     """
 
     start: ScanStart
@@ -31,6 +33,8 @@ class Measured:
     heights: Heights
     refined: bool = False
     refine_memory_MB: float | None = None
+    plated: bool = False
+    made_again: bool = False
 
 
 class PlatingWatch:

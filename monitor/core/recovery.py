@@ -31,7 +31,7 @@ class Lacking:
 
     `lost`: passed by so many others that they are not merely out of order; `passed`: passed by
     any; `all`: also those that may not have been sent yet. `heard`: how many slices have come by
-    themselves; `over`: no more will.
+    themselves; `over`: no more will; `sent`: as in `ScanStart`.
     """
 
     key: ScanKey
@@ -43,6 +43,12 @@ class Lacking:
     lost: NDArray[np.int64]
     passed: NDArray[np.int64]
     all: NDArray[np.int64]
+    sent: int | None = None
+
+    @property
+    def number(self) -> int:
+        """The scan's number as the producer sent it."""
+        return self.key.scan if self.sent is None else self.sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +163,7 @@ class Recovery:
     def found(self, start: ScanStart) -> bool | None:
         """A header has come. None: before anything else of its scan, as it should; else whether the
         end of the scan has come already."""
-        known = self._unknown.pop(Unknown(start.key.cell, start.stream, start.key.scan), None)
+        known = self._unknown.pop(Unknown(start.key.cell, start.stream, start.number), None)
         return None if known is None else known.ended
 
     def despair(self, unknown: Unknown) -> None:

@@ -66,7 +66,11 @@ class RequestBook:
     def started(self, start: ScanStart) -> ScanReply | None:
         """A scan began; where it answers a request, that one is running, whatever was said."""
         fate = self._fates.get(start.request)
-        if fate is None or fate.key is not None:
+        if fate is None:
+            return None
+        if fate.key is not None:
+            if fate.status not in FINAL_REPLIES:  # the scan is being made again
+                self._fates[start.request] = replace(fate, key=start.key)
             return None
         said = fate.status in ("running", "done")
         news = ScanReply(start.request, "running", scan=start.key.scan)

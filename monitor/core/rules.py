@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from monitor.closure import LEAST_COULOMETRY_UM
-from monitor.records import Pit, Reason, ScanResult
+from monitor.records import Pit, Reason, ScanResult, is_preliminary
 from monitor.settings import OnsetSettings
+
+CHARGE_RULES = frozenset({"current", "depth", "closure", "current_step"})
+"""Rules that need the charge: they wait for readings that cover the scan. Others need heights."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +42,11 @@ class Situation:
             start.key.cell, start.key.run, start.key.scan, start.reason, start.request,
             start.stop_time, start.length_unit, foil_um, result.summary, result.pits,
         )  # fmt: skip
+
+    @property
+    def preliminary(self) -> bool:
+        """Whether readings to come may change what rests on the charge."""
+        return is_preliminary(self.summary)
 
     def number(self, name: str) -> float:
         """A number of the summary; NaN where it is not known."""
@@ -86,15 +94,22 @@ NAMES = {
 
 @dataclass(frozen=True, eq=False)
 class Before:
-    """What rules must know of the past. `last_pit`: highest pit id that was asked about."""
+    """What rules must know of the past. `last_pit`: highest pit id that was asked about; `charged`:
+    the last scan whose charge was known."""
 
     situation: Situation | None = None
     last_pit: int = 0
+    charged: Situation | None = None
 
 
 def findings(now: Situation, before: Before, limits: OnsetSettings) -> dict[str, Finding]:
-    """What every rule finds in a scan, by the rule's name."""
-    return {name: rule(now, before, limits) for name, rule in _RULES.items()}
+    """What every rule finds in a scan, by the rule's name. Of a preliminary scan, rules that need
+    the charge find nothing."""
+    known = replace(now, summary={}) if now.preliminary else now
+    found = {}
+    for name, rule in _RULES.items():
+        found[name] = rule(known if name in CHARGE_RULES else now, before, limits)
+    return found
 
 
 def _over(rule: str, value: float, limit: float, unit: str) -> Finding:
@@ -139,7 +154,7 @@ def _closure(now: Situation, before: Before, limits: OnsetSettings) -> Finding:
 
 
 def _current_step(now: Situation, before: Before, limits: OnsetSettings) -> Finding:
-    former = before.situation
+    former = before.charged
     step = math.nan
     if former is not None:
         step = abs(now.number("current_mA_cm2") - former.number("current_mA_cm2"))

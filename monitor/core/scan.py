@@ -15,7 +15,7 @@ from monitor.core.recovery import Lacking, Progress, margin
 from monitor.core.refine import Spare
 from monitor.core.surfaces import Heights, Surfaces
 from monitor.errors import BadMessage
-from monitor.records import ScanEnd, ScanStart, SliceFrame, frozen
+from monitor.records import ScanStart, SliceFrame, frozen
 from monitor.settings import CellSettings
 
 CALIBRATE_EVERY = 16
@@ -43,15 +43,16 @@ class RunningScan:
     ) -> None:
         """`former`: grey levels of the scan before; `plated`: there may be moss on the lithium.
 
-        `ended`: its end was heard; `began`, `heard`: how many slices of all scans had come when it
-        began, and when a slice of it came last; `over`: nothing more of it comes by itself;
+        `ends`: the streams whose end was heard, and how many slices each says were sent (None: not
+        known); `began`, `heard`: how many slices of all scans had come when it began, and when a
+        slice of it came last; `over`: nothing more of it comes by itself;
         `hopeless`: nor by asking; `holed`: slices of it came before its header did, and were
         dropped; `leant`: its own grey levels were not known when they were needed, so that those of
         the scan before matter.
         """
         self.start = start
         self.streams = {start.stream}
-        self.ended = False
+        self.ends: dict[str, int | None] = {}
         self.began = self.heard = 0
         self.over = False
         self.hopeless = False
@@ -89,10 +90,26 @@ class RunningScan:
     def whole(self) -> bool:
         return self.received == self.start.slice_count
 
-    def owed(self, end: ScanEnd) -> bool:
-        """Whether slices may still come after this end: fewer have come than it says were sent, or
-        they come in other streams too."""
-        sent = min(end.slices, self.start.slice_count)
+    def end_of(self, stream: str, slices: int | None = None) -> None:
+        """One of its streams has ended, after so many slices; None: that was not said."""
+        if slices is not None or stream not in self.ends:
+            self.ends[stream] = slices
+
+    @property
+    def all_streams_ended(self) -> bool:
+        """Whether every stream in which its header came has ended."""
+        return self.streams <= self.ends.keys()
+
+    @property
+    def ended(self) -> bool:
+        """Whether its end was heard, in every stream in which its header came."""
+        return bool(self.ends) and self.all_streams_ended
+
+    @property
+    def owed(self) -> bool:
+        """Whether slices may still come after its end: fewer have come than were sent, or they came
+        in several streams, one of which may be behind."""
+        sent = min(sum(slices or 0 for slices in self.ends.values()), self.start.slice_count)
         return not self.whole and (self.received < sent or len(self.streams) > 1)
 
     @property
@@ -125,7 +142,12 @@ class RunningScan:
             lost=_within(wanted, lost),
             passed=_within(wanted, passed),
             all=wanted,
+            sent=self.start.sent,
         )
+
+    def fits(self, frame: SliceFrame) -> bool:
+        """Whether a slice has the shape and type of this scan's."""
+        return frame.data.shape == self.start.slice_shape and frame.data.dtype == self._dtype
 
     def check(self, frame: SliceFrame) -> None:
         """Raises BadMessage where the slice cannot be one of this scan's."""
@@ -206,7 +228,7 @@ class RunningScan:
         heights = self._surfaces.heights(ledger, last=True)
         refined = self._surfaces.refined
         memory_MB = None if refined else self._refine_memory_MB
-        return Measured(self.start, ledger, self.levels, heights, refined, memory_MB)
+        return Measured(self.start, ledger, self.levels, heights, refined, memory_MB, self.plated)
 
     def _calibrate(self) -> None:
         """Look for the levels each time 16 more slices have come without a gap."""

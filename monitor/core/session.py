@@ -11,15 +11,19 @@ from collections.abc import Callable
 from typing import Any
 
 from monitor.core.cell import Cell
-from monitor.core.cycler import Documents
+from monitor.core.connections import Connections
 from monitor.core.desk import Desk
+from monitor.core.documents import Documents
 from monitor.core.intake import Intake
 from monitor.core.outputs import Outputs
 from monitor.core.scan import RunningScan
+from monitor.core.time_checks import scan_times
 from monitor.errors import BadMessage
 from monitor.records import (
     Acknowledgement,
     BadInput,
+    ConnectionChange,
+    CyclerClock,
     CyclerDocument,
     CyclerPoint,
     CyclerReading,
@@ -35,10 +39,12 @@ from monitor.records import (
     ScanEnd,
     ScanReply,
     ScanRequest,
+    ScanResult,
     ScanStart,
     SilenceState,
     SilentFeed,
     SliceFrame,
+    TroublePart,
 )
 from monitor.settings import Settings
 
@@ -47,26 +53,38 @@ class Session:
     """Everything between the wire and the results."""
 
     def __init__(
-        self, settings: Settings, running: Callable[..., RunningScan] = RunningScan
+        self,
+        settings: Settings,
+        running: Callable[..., RunningScan] = RunningScan,
+        *,
+        identity: str = "",
     ) -> None:
-        """`running`: what makes a scan that has begun, as `RunningScan` is made."""
+        """`running`: what makes a scan that has begun, as `RunningScan` is made; `identity`: of the
+        recording, so that ids of requests are its own."""
         self._cells = {cell.name: Cell(cell, settings) for cell in settings.cells}
         self._documents = Documents(settings)
-        self._desk = Desk(settings)
+        self._desk = Desk(settings, identity)
+        self._connections = Connections()
         self._out = Outputs(self._desk.alarms)
         self.slices = Intake(self._cells, settings.feeds, self._desk, self._out, running)
         self._counts: Counter[str] = Counter()
         self._points: list[CyclerPoint] = []
+        self._heard: set[str] = set()
+
+    def named(self, record: Record) -> Record:
+        """A record as it will be taken: a header has the number under which its scan is known."""
+        return self.slices.named(record) if isinstance(record, ScanStart) else record
 
     def feed(self, record: Record) -> tuple[Output, ...]:
         """Take one record; returns what follows from it, in order."""
-        self._out.now, self._points = [], []
+        self._out.now, self._points, self._heard = [], [], set()
         try:
             match record:
                 case SliceFrame():
                     self.slices.slice(record)
                 case ScanStart():
                     self.slices.start(record)
+                    self._started(record)
                 case ScanEnd():
                     self.slices.end(record)
                 case CyclerDocument():
@@ -80,12 +98,17 @@ class Session:
                     self.slices.quiet(record)
                 case FeedSilence():
                     self._silence(record)
+                case CyclerClock():
+                    self._clock(record)
                 case RecordingTrouble():
                     self._out.news(self._desk.recording(record))
+                case ConnectionChange():
+                    self._out.news(self._connections.take(record))
                 case BadInput():
                     self._out.refuse(record.feed, BadMessage(record.kind, record.text))
         except BadMessage as error:
             self._out.refuse(_feed_of(record), error)
+        self._check_times()
         return tuple(self._out.now)
 
     @property
@@ -123,9 +146,18 @@ class Session:
         return tuple(self._points)
 
     @property
+    def heard(self) -> frozenset[str]:
+        """The cells whose cycler the last record was of, whether its readings are used or not."""
+        return frozenset(self._heard)
+
+    @property
     def reference_charges_mAh(self) -> dict[str, float | None]:
         """Net charge that each cell's reference scan found stripped; None before there is one."""
         return {name: self._reference_charge(cell) for name, cell in self._cells.items()}
+
+    def plated_by(self, cell: str, time: float) -> bool:
+        """Whether lithium has been plated in a cell by `time`, as far as readings have come."""
+        return self._cells[cell].history.plated_by(time)
 
     @property
     def policies(self) -> dict[str, dict[str, Any]]:
@@ -154,14 +186,19 @@ class Session:
         return told
 
     @property
+    def troubles(self) -> list[TroublePart]:
+        """Which troubles of the engine itself last, as far as was told."""
+        return list(self._desk.troubles)
+
+    @property
+    def lost_connections(self) -> tuple[ConnectionChange, ...]:
+        """Connections that are lost, as far as was told."""
+        return self._connections.lost
+
+    @property
     def ended_runs(self) -> frozenset[str]:
         """Cells whose cycler has ended its run and begun no other."""
         return self._documents.ended
-
-    @property
-    def recording_fails(self) -> bool:
-        """Whether the disk refuses what is to be recorded, as far as was told."""
-        return self._desk.recording_fails
 
     @property
     def unserved(self) -> list[ScanRequest]:
@@ -172,16 +209,52 @@ class Session:
 
     def _document(self, document: CyclerDocument) -> None:
         self._counts["documents"] += 1
-        for reading in self._documents.readings(document):
+        taken = self._documents.take(document)
+        self._heard = taken.heard
+        for problem in taken.problems:
+            self._out.refuse("documents", problem)
+        for notice in taken.notices:
+            self._out.news(self._cells[notice.cell].watch.notice(notice))
+        for name, time in taken.withdrawn:
+            self._cells[name].history.withdraw(time)
+        for reading in taken.readings:
             self._out.time = max(self._out.time, reading.time)
             self._counts["readings"] += 1
-            cell = self._cells[reading.cell]
-            try:
-                cell.history.add(reading)
-            except BadMessage as error:  # of a page of readings, the others are still good
-                self._out.refuse("documents", error)
-            self._points += cell.history.take_new()
-            cell.watch.told(reading.time)
+            self._reading(self._cells[reading.cell], reading)
+        for name in dict.fromkeys(point.reading.cell for point in self._points):
+            self.slices.readings_arrived(name)
+
+    def _reading(self, cell: Cell, reading: CyclerReading) -> None:
+        try:
+            cell.history.add(reading)
+        except BadMessage as error:  # of a page of readings, the others are still good
+            self._out.refuse("documents", error)
+        new = cell.history.take_new()
+        self._points += new
+        signs = cell.times.accepted() if new else cell.times.refused(reading, cell.history.times)
+        self._out.news(cell.watch.times(signs))
+        cell.watch.told(cell.history.times[-1])
+
+    def _started(self, start: ScanStart) -> None:
+        """A header was heard: its times are held against those of the readings."""
+        cell = self._cells[start.key.cell]
+        start = cell.scans.named(start)
+        if start.key in cell.scans.open:
+            signs = [scan_times(start), *cell.times.started(start, cell.history.times)]
+            self._out.news(cell.watch.times(signs, scan=start.key.scan))
+
+    def _clock(self, clock: CyclerClock) -> None:
+        """How the readings of a cell stand against the clock of the machine."""
+        cell = self._cells.get(clock.cell)
+        if cell is not None:
+            self._out.news(cell.watch.times(cell.times.clock(clock, cell.history.times)))
+
+    def _check_times(self) -> None:
+        """Of scans that were concluded just now."""
+        for result in [o for o in self._out.now if isinstance(o, ScanResult) and not o.provisional]:
+            cell = self._cells[result.key.cell]
+            signs = cell.times.concluded(result.start.time, cell.history.times)
+            self._out.news(cell.watch.times(signs, scan=result.key.scan))
 
     @staticmethod
     def _reference_charge(cell: Cell) -> float | None:

@@ -228,6 +228,9 @@ class Surfaces:
         bottom *= voxel
         error = np.sqrt(variance) * voxel
         error[np.isnan(height)] = np.nan
+        # of a scan with a few heights far from each other, as one that broke off, the noise is not
+        # known: a height whose error is not known is not measured
+        height[np.isnan(error)] = np.nan
         moss = self._moss(height, bottom, error)
         return Heights(frozen(height), frozen(error), frozen(bottom), noise * float(voxel), moss)
 

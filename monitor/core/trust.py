@@ -6,15 +6,14 @@ It looks at what is recorded of scans and at nothing else, so that a decision ca
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from monitor.core import signs
 from monitor.core.signs import Sign, Summary, Usual
+from monitor.records import is_preliminary
 from monitor.settings import WatchSettings
 
 DOUBTFUL_SHIFT = "how far the cell has moved sideways is not known: the scan cannot be placed"
-UNSETTLED_CHARGE = ("preliminary", "extrapolated", "none")
-"""Closure of such a scan says nothing yet: readings do not cover its time."""
 
 
 def untrusted(
@@ -29,13 +28,9 @@ def untrusted(
         signs.levels_lost(summary),
         signs.valid(summary, settings),
         signs.registration(summary, settings, doubt),
-        signs.closure(summary, settings) if _is_settled(summary) else None,
+        None if is_preliminary(summary) else signs.closure(summary, settings),
         signs.noise(summary, settings, usual.noises),
         signs.grey_levels(summary, settings, usual.first) if usual.first else None,
     ]
     bad = (sign for sign in told if sign is not None and sign.bad)
     return {sign.condition: sign.text for sign in bad if sign.condition not in about}
-
-
-def _is_settled(summary: Mapping[str, object]) -> bool:
-    return summary.get("charge_state") not in UNSETTLED_CHARGE

@@ -12,8 +12,18 @@ from typing import Any
 
 from monitor.core import signs
 from monitor.core.desk import Told
+from monitor.core.documents import Notice
 from monitor.core.signs import Sign, Usual
-from monitor.records import PLANNED, FeedSilence, ScanResult, ScanStart, SilenceState, SilentFeed
+from monitor.core.time_checks import UNTRUE
+from monitor.records import (
+    PLANNED,
+    FeedSilence,
+    ScanResult,
+    ScanStart,
+    SilenceState,
+    SilentFeed,
+    is_preliminary,
+)
 from monitor.settings import WatchSettings
 
 IN_A_ROW = ("closure", "noise", "grey_levels")
@@ -55,7 +65,8 @@ class CellWatch:
     # --- finished scans -------------------------------------------------------------------------
 
     def judge(self, result: ScanResult, doubt: str) -> list[Told]:
-        """What a finished scan says. `doubt`: why it may lie beside the reference, or ""."""
+        """What a finished scan says. `doubt`: why it may lie beside the reference, or "". While it
+        is preliminary its charge says nothing: see `judge_charge`."""
         if not self._settings.enabled:
             return []
         news: list[Told] = []
@@ -64,6 +75,13 @@ class CellWatch:
         self._usual.remember(result.summary, self._settings)
         return news
 
+    def judge_charge(self, result: ScanResult) -> list[Told]:
+        """What the charge of a scan says that was preliminary when it was finished."""
+        sign = signs.closure(result.summary, self._settings) if self._settings.enabled else None
+        if sign is None:
+            return []
+        return self._take(sign, scan=result.key.scan, at=result.start.stop_time)
+
     def _signs(self, summary: Mapping[str, Any], doubt: str) -> Iterable[Sign]:
         settings, usual = self._settings, self._usual
         told = [
@@ -71,7 +89,7 @@ class CellWatch:
             signs.refinement(summary),
             signs.valid(summary, settings),
             signs.registration(summary, settings, doubt),
-            signs.closure(summary, settings),
+            None if is_preliminary(summary) else signs.closure(summary, settings),
             signs.noise(summary, settings, usual.noises),
             signs.grey_levels(summary, settings, usual.first) if usual.first else None,
         ]
@@ -90,14 +108,17 @@ class CellWatch:
         return self._over(("scan_late", "scan_dead"), text, scan=start.key.scan, at=None)
 
     def told(self, time: float) -> None:
-        """The cycler tells the time, UTC s."""
-        self._now = time if self._now is None else max(time, self._now)
+        """The cycler tells the time, UTC s: that of its newest reading. It goes back if a reading
+        is taken back."""
+        self._now = time
 
     def overdue(self, *, scanning: bool) -> tuple[SilenceState, float]:
         """LATE or DEAD, and for how long a scan is overdue, s of cell time; LIVE where none is, as
         while one runs."""
         if scanning or self._planned is None or self._now is None:
             return "LIVE", 0.0
+        if any(self._condition(name).lasting for name in UNTRUE):
+            return "LIVE", 0.0  # the cell's time is not known
         late = self._now - (self._planned + self._period_s + self._delay_s)
         if late <= self._grace_s:
             return "LIVE", max(0.0, late)
@@ -114,6 +135,19 @@ class CellWatch:
         known = self._planned is not None and self._now is not None
         lasting = [name for name, condition in self._conditions.items() if condition.lasting]
         return {"scan_delay_s": self._delay_s if known else None, "conditions": sorted(lasting)}
+
+    # --- times of readings --------------------------------------------------------------------
+
+    def times(self, found: Iterable[Sign], *, scan: int | None = None) -> list[Told]:
+        """What the times of readings and scans say."""
+        if not self._settings.enabled:
+            return []
+        return [told for sign in found for told in self._take(sign, scan=scan)]
+
+    def notice(self, notice: Notice) -> list[Told]:
+        """What documents say of the feed of readings."""
+        sign = Sign(notice.condition, not notice.over, notice.over, notice.text, notice.facts)
+        return self.times([sign])
 
     # --- silence --------------------------------------------------------------------------------
 

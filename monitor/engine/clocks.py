@@ -1,27 +1,97 @@
-"""How far each cell's cycler clock is behind the clock of this machine, at most."""
+"""How each cell's readings stand against the clock of this machine."""
 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass, field
+
+from monitor.records import CyclerClock
 
 READINGS = 100
+STEADY_READINGS, STEADY_S, STEADY_SPREAD_S = 3, 10.0, 60.0
+"""Readings come as they are taken if so many, over such a time, are as far from the clock as each
+other, within the last."""
+NEWEST = 12
+REST_S = 3.0
+"""After such a silence all that was on its way has come."""
+CHANGE_S = 300.0
+MOVED_S = 900.0
+DEAF_S = 0.5
+
+
+@dataclass
+class _Clock:
+    """The newest readings: (time of coming, stamp), UTC s; `changed` since it was looked at."""
+
+    readings: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=READINGS))
+    heard: float = 0.0
+    changed: bool = False
+    told: CyclerClock | None = None
 
 
 class Clocks:
-    """Hears of readings as they come. All times are UTC s.
+    """Hears of readings as they come. All times are UTC s, but `monotonic`.
 
     The least time from a reading's own stamp to its coming, of the newest 100 readings: the offset
     of the clocks and the quickest delivery together, which nothing can tell apart.
     """
 
     def __init__(self) -> None:
-        self._behind: dict[str, deque[float]] = {}
+        self._clocks: dict[str, _Clock] = {}
+        self._looked: float | None = None
 
-    def heard(self, cell: str, stamp: float, now: float) -> None:
+    def heard(self, cell: str, stamp: float, now: float, monotonic: float = 0.0) -> None:
         """A reading has come; `stamp` is its time, with the configured offset added."""
-        self._behind.setdefault(cell, deque(maxlen=READINGS)).append(now - stamp)
+        clock = self._clocks.setdefault(cell, _Clock())
+        clock.readings.append((now, stamp))
+        clock.heard, clock.changed = monotonic, True
 
     def estimate_s(self, cell: str) -> float | None:
         """What could be added to `clock_offset_s`, s, at most; None before any reading."""
-        behind = self._behind.get(cell)
-        return round(min(behind), 3) if behind else None
+        clock = self._clocks.get(cell)
+        return round(_behind(clock), 3) if clock else None
+
+    def look(self, now: float, monotonic: float) -> list[CyclerClock]:
+        """What has changed: told once readings come steadily, or have come to rest."""
+        deaf = 0.0 if self._looked is None else monotonic - self._looked
+        self._looked = monotonic
+        found = []
+        for cell, clock in self._clocks.items():
+            if deaf > DEAF_S:  # readings may wait in the socket
+                clock.heard = min(monotonic, clock.heard + deaf)
+            steady = _is_steady(clock)
+            if not clock.changed or not (steady or monotonic - clock.heard > REST_S):
+                continue
+            clock.changed = False
+            came, stamp = clock.readings[-1]
+            if steady:
+                came, stamp = now, now - min(came - stamp for came, stamp in _newest(clock))
+            told = CyclerClock(cell, round(came, 3), round(stamp, 3), steady)
+            if clock.told is None or _differs(told, clock.told):
+                clock.told = told
+                found.append(told)
+        return found
+
+
+def _behind(clock: _Clock) -> float:
+    return min(came - stamp for came, stamp in clock.readings)
+
+
+def _newest(clock: _Clock) -> list[tuple[float, float]]:
+    return list(clock.readings)[-NEWEST:]
+
+
+def _is_steady(clock: _Clock) -> bool:
+    some = _newest(clock)
+    if len(some) < STEADY_READINGS or some[-1][0] - some[0][0] < STEADY_S:
+        return False
+    behind = [came - stamp for came, stamp in some]
+    spread, lasts = max(behind) - min(behind), some[-1][0] - some[0][0]
+    return spread <= min(STEADY_SPREAD_S, 0.5 * lasts)
+
+
+def _differs(told: CyclerClock, before: CyclerClock) -> bool:
+    change = (told.newest - told.at) - (before.newest - before.at)
+    if told.steady != before.steady or (told.steady and abs(change) > CHANGE_S):
+        return True
+    return not told.steady and abs(told.newest - before.newest) > MOVED_S

@@ -7,18 +7,19 @@ from dataclasses import dataclass
 
 import zmq
 
+from monitor.connection import Connection
 from monitor.core.recovery import Unknown
 from monitor.engine.gate import Gate
-from monitor.engine.subscribe import RECONNECT_MS
 from monitor.errors import SettingError
-from monitor.records import ResendEnd, ResendQuestion, ScanKey
+from monitor.records import ConnectionChange, ResendEnd, ResendQuestion, ScanKey
 from monitor.wire import resend as wire
 from monitor.wire.stins import Frame
 
 BATCH_SLICES = 64
 BATCHES_IN_FLIGHT = 2
 ANSWER_S, SILENT_S = 2.0, 1.0
-ANSWERS_WAITING = 2 * BATCHES_IN_FLIGHT * BATCH_SLICES
+MOST_WAITING, LEAST_WAITING, WAITING_BYTES = 2 * BATCHES_IN_FLIGHT * BATCH_SLICES, 4, 2**28
+"""Of answers, in the socket: there are so many only of slices that are small enough."""
 ANSWERS_AT_ONCE = 64
 
 
@@ -42,26 +43,28 @@ class Endpoint:
         gate: Gate,
         address: str,
         longest_bytes: int,
+        limit: str = "",
     ) -> None:
-        """Connects. Raises SettingError where the address is none, or is not to be reached."""
+        """Connects. An answer has at most `longest_bytes`; `limit` names that and its setting.
+
+        Raises SettingError where the address is none, or is not to be reached."""
         self.batches: list[Batch] = []
         self._silent_since: float | None = None
-        self._socket = context.socket(zmq.DEALER)
+        self._socket: zmq.Socket[bytes] = context.socket(zmq.DEALER)
         self._socket.linger = 0
         self._socket.maxmsgsize = longest_bytes
-        self._socket.rcvhwm = ANSWERS_WAITING
+        self._socket.rcvhwm = max(LEAST_WAITING, min(MOST_WAITING, WAITING_BYTES // longest_bytes))
         self._socket.sndhwm = BATCHES_IN_FLIGHT
         # a service that comes back must not find a heap of old questions
         self._socket.immediate = True
-        self._socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
         try:
             gate.reach(self._socket, "feeds.resend", address)
-            self._socket.connect(address)
+            self._connection = Connection(self._socket, "feeds.resend", address, limit=limit)
         except SettingError:
-            self.close()
+            self._socket.close(0)
             raise
         except zmq.ZMQError as error:
-            self.close()
+            self._socket.close(0)
             raise SettingError(
                 "feeds.resend",
                 got=address,
@@ -101,6 +104,14 @@ class Endpoint:
                 batch.until = max(batch.until, clock() + ANSWER_S)
             yield [part.buffer for part in parts]
 
+    def changes(self) -> list[ConnectionChange]:
+        """What has become of the connection; it is looked after here."""
+        return self._connection.look()
+
+    def dismissed(self) -> list[ConnectionChange]:
+        """What is told when the service is not asked any more; `close` comes next."""
+        return self._connection.dismissed()
+
     def ended(self, end: ResendEnd) -> None:
         """An answer is complete."""
         for batch in self.batches:
@@ -108,4 +119,4 @@ class Endpoint:
                 batch.unknown = end.frames
 
     def close(self) -> None:
-        self._socket.close(0)
+        self._connection.close()

@@ -15,6 +15,16 @@ from typing import Any, Literal
 from monitor.records import SilenceState, SilentFeed
 
 State = Literal["LIVE", "IDLE", "LATE", "DEAD", "REPLAY"]
+WRONG_READINGS = {
+    "readings_refused": "readings are received, but all are earlier than the newest: not used",
+    "time_counter": "the times of readings are not counted from 1970",
+    "time_epoch": "the times of readings are not counted from 1970",
+    "clock_ahead": "the cycler's clock is ahead",
+    "clock_behind": "the cycler's clock is behind",
+    "scan_clock": "the times of the scans are wrong",
+    "two_cyclers": "two runs send readings at the same time",
+}
+"""By the condition of an alarm: why readings that are received are not used as they should be."""
 URGENCY: tuple[State, ...] = ("DEAD", "LATE", "LIVE", "IDLE", "REPLAY")
 
 
@@ -83,8 +93,10 @@ def live(
     running: Mapping[str, Any] | None,
     has_scans: bool,
     has_readings: bool,
+    conditions: Iterable[str] = (),
 ) -> CellHealth:
-    """Health of a cell in front of a live engine at `now` of the monotonic clock."""
+    """Health of a cell in front of a live engine at `now` of the monotonic clock. `conditions`:
+    alarms that last."""
     slices = _slices(
         silence.parts.get(("slices", name)),
         silence.overdue.get(name, ("LIVE", 0.0)),
@@ -94,7 +106,20 @@ def live(
     )
     heard = silence.parts.get(("documents", name))
     cycler = _cycler(heard, now, has_readings=has_readings, is_over=name in silence.ended)
+    wrong = [text for name, text in WRONG_READINGS.items() if name in set(conditions)]
+    if wrong and cycler.state in ("LIVE", "IDLE"):
+        cycler = Health("LATE", cycler.age_s, wrong[0])
     return CellHealth(slices, cycler)
+
+
+def without_readings(told: Health, bad: Mapping[str, int], readings: int) -> Health:
+    """Health of the documents' feed: if documents are received and none is a reading, it says so.
+    `bad`: how many could not be used, by kind."""
+    if readings or not bad or told.state not in ("LIVE", "IDLE"):
+        return told
+    kinds = ", ".join(f"{count} × {kind}" for kind, count in bad.items())
+    why = f"documents are received, but no readings ({kinds}): see the events"
+    return Health("LATE", told.age_s, why)
 
 
 def recorded(mode: str, *, ended: bool, last_time: float | None = None) -> Health:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
-import os
+import resource
 import sys
 import threading
 from pathlib import Path
 
 import numba
+
+from monitor.memory import machine_bytes
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8
 MADV_HUGEPAGE, MADV_POPULATE_WRITE = 14, 23
@@ -39,6 +42,16 @@ def take_short_turns() -> None:
     sys.setswitchinterval(TURN_S)
 
 
+def allow_files() -> int:
+    """Lets this process open as many files and connections as the system permits without asking
+    (the hard limit); returns how many that are."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
 def keep_memory(ready_MB: float = 0.0) -> None:
     """Let freed slices serve for the next ones, instead of going back to the system page by page.
 
@@ -55,7 +68,7 @@ def keep_memory(ready_MB: float = 0.0) -> None:
     libc.mallopt(M_ARENA_MAX, 1)
     libc.mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
     libc.mallopt(M_TRIM_THRESHOLD, NEVER_TRIM)
-    ready = int(min(ready_MB * 1e6, _memory() / 8, LARGEST_READY))
+    ready = int(min(ready_MB * 1e6, machine_bytes() / 8, LARGEST_READY))
     if ready > LARGEST_KEPT:
         begin, length = _grow(libc, ready)
         fetch = threading.Thread(target=_fetch, args=(libc, begin, length), daemon=True)
@@ -96,8 +109,3 @@ def _end_of_heap() -> int:
         return 0
     ends = [int(line.split()[0].split("-")[1], 16) for line in mappings if line.endswith("[heap]")]
     return max(ends, default=0)
-
-
-def _memory() -> int:
-    """Bytes of the machine's memory."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -15,13 +15,16 @@ from typing import Any
 
 import zmq
 
+from monitor.connection import Connection
 from monitor.errors import BadMessage, SettingError
 from monitor.keys import ClientKeys, is_local, random_pair
+from monitor.records import ConnectionChange
 
 ANSWER_S = 5.0
 ANSWERS_AT_ONCE = 100
 KEY_CHARACTERS = 40
 MAX_ANSWER_BYTES = 2**26
+MOST_WAITING = 4
 
 
 class NoAnswer(Exception):
@@ -36,12 +39,12 @@ class ManagerSocket:
         self._clock = clock
         self._tag = 0
         self._asked_at = 0.0
-        self._socket: zmq.Socket[bytes] | None = _socket(address, public_key)
-        self._cuts: zmq.Socket[bytes] = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        socket = _socket(address, public_key)
+        self._socket: zmq.Socket[bytes] | None = socket
         try:
-            self._socket.connect(address)
+            self._connection = Connection(socket, "requests.control", address)
         except zmq.ZMQError as error:
-            self.close()
+            socket.close(0)
             raise SettingError(
                 "requests.control",
                 got=address,
@@ -55,7 +58,7 @@ class ManagerSocket:
         self._tag += 1
         self._asked_at = self._clock()
         question = json.dumps({"method": method, "params": dict(params)}).encode()
-        if self._socket is None or self._was_cut():
+        if self._socket is None or self._connection.was_cut():
             raise NoAnswer
         try:
             self._socket.send_multipart([b"%d" % self._tag, b"", question], zmq.DONTWAIT)
@@ -74,25 +77,19 @@ class ManagerSocket:
                 break
             if frames[0] == b"%d" % self._tag:
                 return _decoded(frames[-1])
-        if self._was_cut() or self._clock() - self._asked_at > ANSWER_S:
+        if self._connection.was_cut() or self._clock() - self._asked_at > ANSWER_S:
             raise NoAnswer
         return None
 
     def close(self) -> None:
         """A second call does nothing."""
         if self._socket is not None:
-            self._socket.disable_monitor()
-            self._cuts.close(0)
-            self._socket.close(0)
+            self._connection.close()
             self._socket = None
 
-    def _was_cut(self) -> bool:
-        cut = False
-        with contextlib.suppress(zmq.Again):
-            while self._socket is not None:
-                self._cuts.recv_multipart(zmq.DONTWAIT)
-                cut = True
-        return cut
+    def changes(self) -> list[ConnectionChange]:
+        """What has become of the connection; it is looked after here."""
+        return [] if self._socket is None else self._connection.look()
 
 
 def _decoded(frame: bytes) -> dict[str, Any]:
@@ -118,6 +115,7 @@ def _socket(address: str, public_key: str) -> zmq.Socket[bytes]:
     socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
     socket.linger = 0
     socket.maxmsgsize = MAX_ANSWER_BYTES
+    socket.rcvhwm = MOST_WAITING
     socket.immediate = True  # a manager that comes back must not find a heap of old questions
     if public_key:
         _encrypt(socket, public_key)

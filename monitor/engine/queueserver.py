@@ -14,7 +14,14 @@ from typing import Any
 
 from monitor.engine.manager_socket import ManagerSocket, NoAnswer
 from monitor.errors import BadMessage
-from monitor.records import FINAL_REPLIES, BadInput, ReplyStatus, ScanReply, ScanRequest
+from monitor.records import (
+    FINAL_REPLIES,
+    BadInput,
+    ConnectionChange,
+    ReplyStatus,
+    ScanReply,
+    ScanRequest,
+)
 from monitor.settings import RequestSettings
 
 ROUND_S, IDLE_S = 0.5, 5.0
@@ -53,7 +60,7 @@ class QueueServer:
         self._clock = clock
         self._socket = ManagerSocket(settings.control, settings.public_key, clock)
         self._followed: dict[str, _Followed] = {}
-        self._replies: list[ScanReply | BadInput] = []
+        self._replies: list[ScanReply | BadInput | ConnectionChange] = []
         self._round: Round | None = None
         self._next_round = clock()
         self._silent_since: float | None = None
@@ -66,7 +73,7 @@ class QueueServer:
             self._followed[request.id] = _Followed(request)
             self._next_round = self._clock()
 
-    def poll(self) -> list[ScanReply | BadInput]:
+    def poll(self) -> list[ScanReply | BadInput | ConnectionChange]:
         """Moves on as far as answers have come; returns what has been learnt."""
         try:
             if self._round is not None:
@@ -86,7 +93,7 @@ class QueueServer:
             self._replies.append(BadInput("requests", error.kind, str(error)))
             self._end_round(IDLE_S)
         replies, self._replies = self._replies, []
-        return replies
+        return [*replies, *self._socket.changes()]
 
     def forget(self, identity: str) -> None:
         """Not to be added any more; where it was, it is followed to its end all the same."""

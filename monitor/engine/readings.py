@@ -39,7 +39,7 @@ class Readings:
     def add_point(self, point: CyclerPoint) -> None:
         """Appends a point of the cell's history; those that it stands for are forgotten."""
         times = self._rows[: self.count, 0]
-        self.count = int(np.searchsorted(times, point.reading.time))
+        self.count = int(np.searchsorted(times, point.replaces_from))
         self.add(point.reading, point.stripped_mAh)
 
     def columns(

@@ -16,11 +16,15 @@ from typing import Any
 from numpy.typing import NDArray
 
 from monitor import memory
+from monitor.engine.failures import Failures
 from monitor.errors import RecordingError
-from monitor.recording import room
+from monitor.recording import descriptors, room
 from monitor.recording.again import ResumedWriter
 from monitor.recording.create import create_experiment
-from monitor.recording.resume import FolderLock, forget_old, mend
+from monitor.recording.error_log import ErrorLog
+from monitor.recording.folder_lock import FolderLock
+from monitor.recording.read import open_experiment
+from monitor.recording.resume import forget_old, mend
 from monitor.recording.second import SecondRecording
 from monitor.recording.write import ExperimentWriter, Message
 from monitor.records import (
@@ -35,14 +39,24 @@ from monitor.records import (
 from monitor.settings import Settings
 
 QUEUE_BYTES = 2 * 2**30
+"""At most; an eighth of the memory, if that is less."""
+SHARE_FOR_QUEUE = 8
 FLUSH_S = 1.0
 ANSWER_S = 5.0
 AT_ONCE, GATHER_S = 8, 0.01
 MAX_TROUBLES = 100
+STALLED_S = 60.0
+"""So long without progress while something waits is told: the disk hangs, as NFS can."""
+PAUSE_S, LONGEST_PAUSE_S = 0.01, 1.0
+STUCK = 10
+"""After so many errors of our own in a row, what waits first is taken to be what causes them."""
 
 
 class Recorder:
     """Records everything that the session took and made of it. Raises RecordingError at the start.
+
+    An error of our own costs the message that was being written: it is logged in the folder, told
+    as an alarm (`failures`), and the next message is written.
 
     `write` is called from one thread, the compute thread; it waits while more than `queue_bytes`
     are not yet written, and never raises. `section` and `stored_map` may be called from any thread.
@@ -53,24 +67,42 @@ class Recorder:
         settings: Settings,
         out_dir: Path | None = None,
         *,
-        queue_bytes: int = QUEUE_BYTES,
+        queue_bytes: int | None = None,
         go_on: Path | None = None,
+        identity: str = "",
     ) -> None:
         """`go_on`: the folder of a recording that broke off; its messages must be handed to
-        `write_again`, all of them, before any to `write`."""
-        self.folder = go_on or create_experiment(settings, out_dir or settings.experiment.data_dir)
-        self._lock = FolderLock(self.folder)
+        `write_again`, all of them, before any to `write`. `identity`: as for
+        `create_experiment`."""
+        self.folder = go_on or create_experiment(
+            settings, out_dir or settings.experiment.data_dir, identity=identity
+        )
         self._broken = False
         self._going_on = go_on is not None
-        if go_on is not None:
-            mend(go_on)
-        kind = ExperimentWriter if go_on is None else ResumedWriter
-        self._writer = kind(settings, self.folder)
+        self._lock = self._locked()
+        self.failures = Failures(ErrorLog(self.folder))
+        try:
+            if go_on is not None:
+                mend(go_on)
+            self.identity = open_experiment(self.folder).identity
+            kind = ExperimentWriter if go_on is None else ResumedWriter
+            self._writer = kind(settings, self.folder)
+        except BaseException as error:
+            self._leave()
+            if isinstance(error, OSError):
+                raise _cannot_be_written(self.folder, error) from None
+            raise
         second = settings.experiment.second_dir
-        self._second = SecondRecording(settings, Path(second)) if second else None
-        self._limit = queue_bytes
+        self._second = SecondRecording(settings, Path(second), self.identity) if second else None
+        share = memory.machine_bytes() // SHARE_FOR_QUEUE
+        self._limit = queue_bytes or min(QUEUE_BYTES, share)
         self._change = threading.Condition()
-        self._messages: deque[Message] = deque()
+        self._messages: deque[tuple[Message, int]] = deque()
+        self._current: Message | None = None
+        self._errors_in_a_row = 0
+        self._progress_at = time.monotonic()
+        self._stalled = False
+        self._ended = False
         self._asked: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._queued_bytes = 0
         self._waits = 0
@@ -79,9 +111,22 @@ class Recorder:
         self._failing, self._failures_then = False, 0
         self._lacking_before: Counter[str] = Counter()
         self._troubles: deque[RecordingTrouble] = deque(maxlen=MAX_TROUBLES)
+        if self.problem:
+            self._troubles.append(RecordingTrouble(True, 0, self.problem, "lock"))
         self._counts: Counter[str] = Counter()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
+
+    @property
+    def problem(self) -> str:
+        """Why another engine would not be kept out of the folder, or ""."""
+        return self._lock.problem
+
+    def _locked(self) -> FolderLock:
+        try:
+            return FolderLock(self.folder)
+        except OSError as error:
+            raise _cannot_be_written(self.folder, error) from None
 
     def write(
         self,
@@ -119,9 +164,13 @@ class Recorder:
             if self._queued_bytes and self._queued_bytes + size > self._limit:
                 self._waits += 1
                 self._change.wait_for(
-                    lambda: not self._queued_bytes or self._queued_bytes + size <= self._limit
+                    lambda: (
+                        not self._queued_bytes
+                        or self._queued_bytes + size <= self._limit
+                        or self._ended
+                    )
                 )
-            self._messages.append(message)
+            self._messages.append((message, size))
             self._queued_bytes += size
             self._change.notify_all()
 
@@ -154,17 +203,41 @@ class Recorder:
             }
 
     def troubles(self) -> list[RecordingTrouble]:
-        """What has become of the disk since this was last asked: it refuses, or takes again."""
+        """What has become of the disk since this was last asked: it refuses, or takes again; and of
+        errors of our own. Raises RecordingError where nothing is recorded any more."""
         with self._change:
+            if self._ended and not self._closing:
+                raise RecordingError(
+                    f"{self.folder}: its recorder has ended, and nothing is recorded any more; "
+                    "start the engine again with the same settings: it goes on with the recording"
+                )
+            self._look_for_a_stall()
             found = list(self._troubles)
             self._troubles.clear()
-        return found
+        return found + self.failures.troubles()
+
+    def _look_for_a_stall(self) -> None:
+        """A disk that neither takes nor refuses is told before the queue is full."""
+        seconds = time.monotonic() - self._progress_at if self._messages else 0.0
+        if self._stalled == (seconds >= STALLED_S):
+            return
+        self._stalled = not self._stalled
+        text = "the disk takes what is to be recorded again"
+        if self._stalled:
+            text = (
+                f"recording to {self.folder} stands still: the disk has taken nothing for "
+                f"{seconds:.0f} s, {self._queued_bytes / 1e6:.0f} MB wait; once "
+                f"{self._limit / 1e6:.0f} MB do, the engine waits for it; look at the disk, or at "
+                "the file server"
+            )
+        self._troubles.append(RecordingTrouble(self._stalled, 0, text, "stalled"))
 
     def drain(self, timeout_s: float = 60.0) -> bool:
         """Waits until all that was queued is written and flushed; False where time ran out."""
         with self._change:
             limit = None if math.isinf(timeout_s) else timeout_s
-            done = self._change.wait_for(lambda: not self._queued_bytes, limit)
+            done = self._change.wait_for(lambda: not self._queued_bytes or self._ended, limit)
+            done = done and not self._ended
         if done:
             self._ask(self._flush)
         return done
@@ -173,11 +246,16 @@ class Recorder:
         """Nothing was begun: a folder made for it goes, one that broke off stays as it is."""
         self._broken = self._going_on
         self.close()
+        self._leave()
+
+    def _leave(self) -> None:
+        """Lets go of the folder; one that was made for nothing goes."""
+        self._lock.release(broken=self._going_on)
         if not self._going_on:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def close(self) -> None:
-        """Writes all that is queued, and ends the recording."""
+        """Writes all that is queued, and ends the recording. A second call does nothing."""
         with self._change:
             self._closing = True
             self._change.notify_all()
@@ -201,15 +279,63 @@ class Recorder:
     # --- the writer's thread ---------------------------------------------------------------------
 
     def _run(self) -> None:
+        try:
+            self._work()
+            self._end()
+        except BaseException as error:  # the thread ends with it: the compute thread hears of that
+            self.failures.write("recorder", error)
+        finally:
+            with self._change:
+                self._broken = self._broken or not self._closing  # it ended by itself
+                self._ended = True
+                self._change.notify_all()
+            self._answer_all()
+
+    def _work(self) -> None:
         flushed = time.monotonic()
-        while self._step():
-            if time.monotonic() - flushed >= FLUSH_S:
-                self._flush()
-                flushed = time.monotonic()
-        self._note(self._writer.close())
+        while True:
+            try:
+                if not self._step():
+                    return
+                if time.monotonic() - flushed >= FLUSH_S:
+                    self._flush()
+                    flushed = time.monotonic()
+            except Exception as error:
+                if self._lose(error):
+                    return
+            else:
+                self._errors_in_a_row = 0
+
+    def _lose(self, error: Exception) -> bool:
+        """An error of our own: it costs what was being written. True where that was the last."""
+        self._errors_in_a_row += 1
+        with self._change:
+            lost, self._current = self._current, None
+            if self._messages and (lost is not None or self._errors_in_a_row > STUCK):
+                lost = self._pop()
+            done = self._closing and not self._messages
+            done = done and self._errors_in_a_row > STUCK
+        is_slice = lost is not None and isinstance(lost.record, SliceFrame)
+        text = self.failures.add("recorder", error, lost=int(is_slice))
+        with self._change:
+            self._counts["failures"] += 1
+            self._alarm = text
+        if lost is None and not done:
+            time.sleep(min(PAUSE_S * self._errors_in_a_row, LONGEST_PAUSE_S))
+        return done
+
+    def _end(self) -> None:
+        """Closes all files; an error of our own leaves a recording that can be gone on with."""
+        try:
+            self._note(self._writer.close())
+        except Exception as error:
+            self._broken = True
+            self.failures.add("recorder", error)
         if self._second is not None:
-            self._second.close()
-        self._answer_all()
+            try:
+                self._second.close(broken=self._broken)
+            except Exception as error:
+                self.failures.add("recorder", error)
 
     def _flush(self) -> None:
         """Hands on what was written. A second without a failure, after some, with room, is the end
@@ -229,22 +355,31 @@ class Recorder:
             self._change.wait_for(
                 lambda: self._messages or self._asked or self._closing, timeout=FLUSH_S
             )
-            messages = list(islice(self._messages, AT_ONCE))
+            messages = [message for message, _ in islice(self._messages, AT_ONCE)]
+            self._progress_at = time.monotonic()
             closing = self._closing
         self._answer_all()
         if not messages:
             return not closing
         for message in messages:
+            self._current = message
             self._note(self._write(message))
+            self._current = None
             with self._change:
-                self._messages.popleft()
-                self._queued_bytes -= message.nbytes
+                self._pop()
                 self._counts["messages"] += 1
                 self._counts["slices"] += isinstance(message.record, SliceFrame)
-                self._change.notify_all()
         if len(messages) < AT_ONCE and not closing:
             time.sleep(GATHER_S)  # to wake for each slice would cost the computing thread time
         return True
+
+    def _pop(self) -> Message:
+        """The first message that waits is done with. The lock is held."""
+        message, size = self._messages.popleft()
+        self._queued_bytes -= size
+        self._progress_at = time.monotonic()
+        self._change.notify_all()
+        return message
 
     def _write(self, message: Message) -> list[OSError]:
         if message.again and isinstance(self._writer, ResumedWriter):
@@ -275,14 +410,16 @@ class Recorder:
     def _note(self, errors: list[OSError]) -> None:
         if not errors:
             return
-        why = errors[-1].strerror or str(errors[-1]).splitlines()[0]
+        for error in errors:
+            if isinstance(error.__cause__, Exception):  # of HDF5, or of our own
+                self.failures.write("recorder", error.__cause__)
+        why, todo = _cause(errors[-1])
         lacking = self._lacking
         with self._change:
             self._counts["failures"] += len(errors)
             self._alarm = (
                 f"recording to {self.folder} fails ({why}): {lacking.total()} slices are not "
-                f"recorded so far{self._elsewhere}; free some space or mend the disk, recording "
-                "goes on trying"
+                f"recorded so far{self._elsewhere}; {todo}, recording goes on trying"
             )
             if not self._failing:
                 self._troubles.append(RecordingTrouble(True, lacking.total(), self._alarm))
@@ -316,3 +453,20 @@ class Recorder:
         if second.problem:
             return f" (nor in the second folder: {second.problem})"
         return f" (they are in {second.folder})"
+
+
+def _cause(error: OSError) -> tuple[str, str]:
+    """What the system says of a failure to write, and what to do about it."""
+    if descriptors.are_exhausted(error):
+        return "too many open files", (
+            "end what holds connections to the engine open (ss -tnp), or raise `ulimit -n`"
+        )
+    why = error.strerror or " ".join(str(error).split()) or type(error).__name__
+    return why, "free some space or mend the disk"
+
+
+def _cannot_be_written(folder: Path, error: OSError) -> RecordingError:
+    return RecordingError(
+        f"{folder}: cannot be written ({error.strerror or error}); choose another "
+        "experiment.data_dir, or mend this one"
+    )

@@ -9,16 +9,25 @@ from typing import Protocol
 
 import zmq
 
+from monitor.connection import Connection
 from monitor.engine.gate import Gate
 from monitor.engine.queueserver import QueueServer
 from monitor.errors import BadMessage, SettingError
-from monitor.records import FINAL_REPLIES, BadInput, ScanReply, ScanRequest
+from monitor.records import (
+    FINAL_REPLIES,
+    BadInput,
+    ConnectionChange,
+    ScanReply,
+    ScanRequest,
+)
 from monitor.settings import RequestSettings, SecuritySettings
 from monitor.wire import requests as wire
 
 QUEUE_LIMIT = 100
 REPLIES_AT_ONCE = 100
 ABSENT_S = 10.0
+Answer = ScanReply | BadInput | ConnectionChange
+"""What a back end learns."""
 HEARD_OUT = ("running", *FINAL_REPLIES)
 
 
@@ -28,7 +37,7 @@ class Backend(Protocol):
     def send(self, request: ScanRequest) -> None:
         """Ask, or ask again: an id that is known already makes no second scan."""
 
-    def poll(self) -> list[ScanReply | BadInput]:
+    def poll(self) -> list[Answer]:
         """What has been answered since the last call; called several times a second."""
 
     def forget(self, identity: str) -> None:
@@ -75,7 +84,7 @@ class Requester:
         self._outstanding[request.id] = _Outstanding(request, self._clock() + self._resend_s)
         self._backend.send(request)
 
-    def poll(self) -> list[ScanReply | BadInput]:
+    def poll(self) -> list[Answer]:
         """What has been answered since the last call; empty where nothing has."""
         replies = [*self._own_replies, *self._backend.poll()]
         self._own_replies.clear()
@@ -103,13 +112,13 @@ class NoBackend:
     """Dry run: every request is refused here."""
 
     def __init__(self) -> None:
-        self._replies: list[ScanReply | BadInput] = []
+        self._replies: list[Answer] = []
 
     def send(self, request: ScanRequest) -> None:
         why = "dry run: requests.backend is 'none'"
         self._replies.append(ScanReply(request.id, "refused", why))
 
-    def poll(self) -> list[ScanReply | BadInput]:
+    def poll(self) -> list[Answer]:
         replies, self._replies = self._replies, []
         return replies
 
@@ -131,7 +140,8 @@ class Mailbox:
         """Raises SettingError where the endpoint is not an address, or not one to connect to."""
         self._endpoint = endpoint
         self._clock = clock
-        self._socket: zmq.Socket[bytes] | None = _connected(endpoint, gate)
+        self._connection = _connected(endpoint, gate)
+        self._socket: zmq.Socket[bytes] | None = self._connection.socket
         self._unsent: dict[str, ScanRequest] = {}
         self._absent_since: float | None = None
         self._absence_told = False
@@ -140,29 +150,31 @@ class Mailbox:
         self._unsent[request.id] = request
         self._flush()
 
-    def poll(self) -> list[ScanReply | BadInput]:
+    def poll(self) -> list[Answer]:
         self._flush()
-        replies: list[ScanReply | BadInput] = self._absence()
-        for _ in range(REPLIES_AT_ONCE if self._socket is not None else 0):
+        replies: list[Answer] = [*self._absence()]
+        if self._socket is None:
+            return replies
+        for _ in range(REPLIES_AT_ONCE):
             try:
-                frames = self._socket.recv_multipart(zmq.DONTWAIT)  # type: ignore[union-attr]
+                frames = self._socket.recv_multipart(zmq.DONTWAIT)
             except zmq.Again:
                 break
             try:
                 replies.append(wire.decode_reply(frames[-1]))
             except BadMessage as error:
                 replies.append(BadInput("requests", error.kind, str(error)))
-        return replies
+        return [*replies, *self._connection.look()]
 
     def forget(self, identity: str) -> None:
         self._unsent.pop(identity, None)
 
     def close(self) -> None:
         if self._socket is not None:
-            self._socket.close(0)
+            self._connection.close()
             self._socket = None
 
-    def _absence(self) -> list[ScanReply | BadInput]:
+    def _absence(self) -> list[BadInput]:
         """One line, once nobody has taken what waits for ABSENT_S seconds."""
         if not self._unsent:
             self._absent_since, self._absence_told = None, False
@@ -199,7 +211,7 @@ def _backend(settings: RequestSettings, gate: Gate, clock: Callable[[], float]) 
             return NoBackend()
 
 
-def _connected(endpoint: str, gate: Gate) -> zmq.Socket[bytes]:
+def _connected(endpoint: str, gate: Gate) -> Connection:
     socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
     socket.sndhwm = socket.rcvhwm = QUEUE_LIMIT
     socket.maxmsgsize = 2 * wire.MAX_BYTES
@@ -207,7 +219,7 @@ def _connected(endpoint: str, gate: Gate) -> zmq.Socket[bytes]:
     socket.immediate = True  # send to whoever is there, not to a queue for whoever may come
     try:
         gate.reach(socket, "requests.endpoint", endpoint)
-        socket.connect(endpoint)
+        return Connection(socket, "requests.endpoint", endpoint)
     except SettingError:
         socket.close(0)
         raise
@@ -219,4 +231,3 @@ def _connected(endpoint: str, gate: Gate) -> zmq.Socket[bytes]:
             expected="an address such as tcp://127.0.0.1:5603",
             todo=f"correct the setting ({error.strerror})",
         ) from None
-    return socket

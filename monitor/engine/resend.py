@@ -19,7 +19,15 @@ from monitor.engine.gate import Gate
 from monitor.engine.pursuit import Pursuit, pause_s
 from monitor.engine.subscribe import Received, largest_message
 from monitor.errors import BadMessage, SettingError
-from monitor.records import BadInput, FeedQuiet, ResendEnd, ResendQuestion, ScanKey, ScanStart
+from monitor.records import (
+    BadInput,
+    ConnectionChange,
+    FeedQuiet,
+    ResendEnd,
+    ResendQuestion,
+    ScanKey,
+    ScanStart,
+)
 from monitor.settings import FeedSettings, SecuritySettings
 from monitor.wire import resend as wire
 from monitor.wire.limits import limits_of
@@ -68,6 +76,7 @@ class Resender:
         self._pursuits: dict[ScanKey, Pursuit] = {}
         self._searches: dict[Unknown, _Search] = {}
         self._told: list[BadInput] = []
+        self._changes: list[ConnectionChange] = []
         self._numbers = itertools.count(1)
         self._limits = limits_of(settings)
         if not isinstance(settings.resend, str):
@@ -97,7 +106,10 @@ class Resender:
         """The answers that have come."""
         told, self._told = self._told, []
         yield from (Received("slices", None, one) for one in told)
+        changes, self._changes = self._changes, []
+        yield from (Received("connections", None, one) for one in changes)
         for endpoint in list(self._endpoints.values()):
+            yield from (Received("connections", None, one) for one in endpoint.changes())
             for frames in endpoint.answers(self._clock):
                 received = self._received(endpoint, frames)
                 if received is not None:
@@ -153,7 +165,7 @@ class Resender:
         return Received("resend", frames, record)
 
     def _looked_for(self, start: ScanStart) -> bool:
-        return Unknown(start.key.cell, start.stream, start.key.scan) in self._searches
+        return Unknown(start.key.cell, start.stream, start.number) in self._searches
 
     def _follow(self, lacking: Sequence[Lacking], unknown: Sequence[Unknown], now: float) -> None:
         """How the scans stand; those that lack nothing any more are forgotten."""
@@ -200,7 +212,7 @@ class Resender:
                 return
             key = lacking.key
             question = ResendQuestion(
-                key.cell, key.scan, frames, stream=lacking.stream, id=next(self._numbers)
+                key.cell, lacking.number, frames, stream=lacking.stream, id=next(self._numbers)
             )
             if endpoint is None or not endpoint.ask(key, question, now):
                 pursuit.answered(frames, (), now)
@@ -242,9 +254,13 @@ class Resender:
             return True
         idle = next((a for a, one in self._endpoints.items() if not one.batches), None)
         if idle is not None:
-            self._endpoints.pop(idle).close()
+            left = self._endpoints.pop(idle)
+            self._changes += left.dismissed()
+            left.close()
         return idle is not None
 
     def _open(self, address: str) -> Endpoint:
         self._context = self._context or zmq.Context()
-        return Endpoint(self._context, self._gate, address, largest_message(self._limits))
+        longest = largest_message(self._limits)
+        limit = f"{longest / 1e6:.0f} MB (feeds.max_slice_Mpx is {self._settings.max_slice_Mpx:g})"
+        return Endpoint(self._context, self._gate, address, longest, limit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -12,18 +13,21 @@ from typing import Literal, Protocol
 from monitor.core.session import Session
 from monitor.engine.answers import Section
 from monitor.engine.clocks import Clocks
+from monitor.engine.failures import Failures
 from monitor.engine.gate import Gate
 from monitor.engine.machine import leave_a_core
 from monitor.engine.publish import Publisher
 from monitor.engine.record import Recorder
-from monitor.engine.request import Requester
+from monitor.engine.request import Answer, Requester
 from monitor.engine.resend import Resender
 from monitor.engine.silence import Silences
 from monitor.engine.subscribe import Received
 from monitor.errors import PitwatchError
+from monitor.recording.journal import writable
 from monitor.records import (
     FINAL_REPLIES,
     BadInput,
+    ConnectionChange,
     CyclerDocument,
     CyclerPoint,
     Event,
@@ -70,18 +74,23 @@ class Engine:
         section: Section | None = None,
         on_output: Callable[[Output], None] | None = None,
         gate: Gate | None = None,
+        identity: str | None = None,
         ended: Callable[[], bool] = lambda: False,
     ) -> None:
         """`gate`: who may connect and what is connected to; by default as the settings say.
-        `ended`: whether the source has handed out all that it has."""
+        `identity`: of the recording that is replayed; None: the recorder's. `ended`: whether the
+        source has handed out all that it has."""
+        if identity is None:
+            identity = "" if recorder is None else recorder.identity
         gate = gate or Gate(settings.security)
         self._settings = settings
         self._source = source
         self._recorder = recorder
+        self._failures = recorder.failures if recorder is not None else Failures()
         self._on_output = on_output
         self._ended = ended
         self._orders: deque[Order] = deque()
-        self._session = Session(settings)
+        self._session = Session(settings, identity=identity)
         self._requester = Requester(settings.requests, gate) if mode == "live" else None
         self._resender = Resender(settings.feeds, gate) if mode == "live" else None
         self._publisher = Publisher(
@@ -91,6 +100,7 @@ class Engine:
             stored_map=recorder.stored_map if recorder else None,
             mode=mode,
             gate=gate,
+            on_failure=lambda error: self._failures.add("serving", error),
         )
         self._silences = Silences(settings.watch, settings.schedule.period_s)
         self._clocks = Clocks() if mode == "live" else None
@@ -115,6 +125,7 @@ class Engine:
                 if self._recorder is not None:
                     self._recorder.leave_broken()
                 return
+            record = self._session.named(record)
             outputs = self._feed(record)
             if self._recorder is not None:
                 self._recorder.write_again(feed, record, outputs)
@@ -125,15 +136,19 @@ class Engine:
         self._last_slice = {cell.name: now for cell in self._settings.cells}
         for feed, cell, state in self._session.silences:
             self._silences.go_on(feed, cell, state, now)
-        if self._session.recording_fails:  # as when the engine was killed
-            over = RecordingTrouble(False, 0, "a new engine goes on with the recording")
+        for part in self._session.troubles:  # as when the engine was killed
+            over = RecordingTrouble(False, 0, "a new engine goes on with the recording", part)
             self._handle(Received("recording", None, over))
+        for lost in self._session.lost_connections:
+            text = f"{lost.setting}: {lost.address} is connected to by a new engine"
+            self._handle(Received("connections", None, replace(lost, state="back", text=text)))
         if self._requester is not None:
             for request in self._session.unserved:
                 self._hand_on(self._requester, request)
 
     def run(self, stop: threading.Event) -> None:
-        """Work until `stop` is set. No message, however bad, ends it."""
+        """Work until `stop` is set. No message, however bad, ends it; an error of our own does:
+        then call `fail` before `close`."""
         leave_a_core()
         while not stop.is_set():
             for received in self._source.take(ASKING_MS if self._is_asking else POLL_MS):
@@ -145,17 +160,30 @@ class Engine:
                 self._beside(self._requester)
             self._show(())
 
-    def close(self) -> None:
-        """Let everything under way be written and sent, then free files and addresses."""
-        self._source.close()
+    def fail(self, error: BaseException) -> str:
+        """An error of our own ends the engine: it is logged whole, told to screens and recording as
+        far as they still take it, and the recording can be gone on with. Returns it in a line."""
         if self._recorder is not None:
-            self._recorder.close()
-        self._show((), force=True)
-        self._publisher.close()
-        if self._requester is not None:
-            self._requester.close()
-        if self._resender is not None:
-            self._resender.close()
+            self._recorder.leave_broken()
+        costs = "the replay ends" if self._requester is None else ""
+        text = self._failures.add("engine", error, costs=costs)
+        try:
+            self._handle(Received("recording", None, RecordingTrouble(True, 0, text, "engine")))
+        except Exception as another:
+            self._failures.write("engine", another)
+        return text
+
+    def close(self) -> None:
+        """Let everything under way be written and sent, then free files and addresses. What one of
+        them raises does not keep the others from being closed."""
+        with contextlib.ExitStack() as stack:
+            for last in (self._resender, self._requester, self._publisher):
+                if last is not None:
+                    stack.callback(last.close)
+            stack.callback(self._show, (), force=True)
+            if self._recorder is not None:
+                stack.callback(self._recorder.close)
+            stack.callback(self._source.close)
 
     @property
     def _is_asking(self) -> bool:
@@ -187,16 +215,21 @@ class Engine:
     def _beside(self, requester: Requester) -> None:
         """What comes by other ways than the feeds: replies, the operator's orders, silence."""
         for reply in requester.poll():
-            self._handle(Received("replies", None, self._stamped(reply)))
+            feed = "connections" if isinstance(reply, ConnectionChange) else "replies"
+            self._handle(Received(feed, None, self._stamped(reply)))
+        for crowd in self._publisher.changes():
+            self._handle(Received("connections", None, crowd))
         while self._orders:
             self._handle(Received("operator", None, self._orders.popleft()))
-        for trouble in self._recorder.troubles() if self._recorder is not None else ():
+        for trouble in (self._recorder or self._failures).troubles():
             self._handle(Received("recording", None, trouble))
         now, session = time.monotonic(), self._session
         for change in self._silences.look(
             session.slices.unfinished, now, session.overdue, session.ended_runs
         ):
             self._handle(Received(change.feed, None, change))
+        for clock in self._clocks.look(time.time(), now) if self._clocks is not None else ():
+            self._handle(Received("documents", None, clock))
         waiting, feeds = self._session.slices.waiting, self._settings.feeds
         busy = self._resender.busy_cells if self._resender is not None else set()
         busy = busy | self._session.slices.held
@@ -207,28 +240,31 @@ class Engine:
             elif cell in waiting and cell not in busy and silence > feeds.quiet_s:
                 self._handle(Received("slices", None, FeedQuiet(cell=cell)))
 
-    def _stamped(self, reply: ScanReply | BadInput) -> ScanReply | BadInput:
+    def _stamped(self, reply: Answer) -> Answer:
         """A reply, with how long after its cell's last slice the request was taken up."""
-        if isinstance(reply, BadInput) or reply.status in FINAL_REPLIES:
+        if not isinstance(reply, ScanReply) or reply.status in FINAL_REPLIES:
             return reply
         last = self._last_slice.get(self._asked.get(reply.id, ""))
         return reply if last is None else replace(reply, after_s=time.monotonic() - last)
 
     def _handle(self, received: Received) -> None:
-        record = received.record
+        record = writable(self._session.named(received.record))
         if isinstance(record, SliceFrame | ScanStart):
             cell = record.cell if isinstance(record, SliceFrame) else record.key.cell
             if self._settings.cell(cell) is not None:
                 self._last_slice[cell] = time.monotonic()
                 self._silences.heard("slices", cell, time.monotonic())
         outputs = self._feed(record)
-        for cell in {point.reading.cell for point in self._session.points}:
+        if (
+            self._recorder is not None
+        ):  # first of all: what was taken in is not lost by what follows
+            self._recorder.write(received.feed, received.frames or (), record, outputs)
+        for cell in self._session.heard:
             self._silences.heard("documents", cell, time.monotonic())
         if self._clocks is not None:
             for point in self._session.points:
-                self._clocks.heard(point.reading.cell, point.reading.time, time.time())
-        if self._recorder is not None:
-            self._recorder.write(received.feed, received.frames or (), record, outputs)
+                reading = point.reading
+                self._clocks.heard(reading.cell, reading.time, time.time(), time.monotonic())
         for output in outputs:
             if self._requester is not None:
                 self._hand_on(self._requester, output)

@@ -118,6 +118,11 @@ class History:
         if start.reason in PLANNED:
             self.planned = max(self.planned or 0.0, start.start_time)
 
+    def is_final(self, key: ScanKey) -> bool:
+        """Whether a final result of this scan is known."""
+        number = self._numbers.get(key)
+        return number is not None and bool(self._final[number])
+
     def keys(self) -> list[ScanKey]:
         """In the order in which they first came."""
         return list(self._numbers)
@@ -162,6 +167,7 @@ def _facts(result: ScanResult, names: tuple[str, ...], version: int) -> dict[str
     facts: dict[str, Any] = {
         "scan": start.key.scan,
         "run": start.key.run,
+        "sent": start.number,
         "reason": start.reason,
         "complete": result.complete,
         "provisional": result.provisional,

@@ -149,7 +149,8 @@ class Store:
 
     def _keep(self, result: ScanResult, fates: Fates) -> None:
         key, request = result.key, result.start.request
-        if request in fates:
+        corrected = self._scans.of(key.cell).is_final(key)
+        if request in fates and not corrected:
             status = "scanning" if result.provisional else "done"
             fates.note({"id": request, "scan": key.scan, "status": status})
         names = names_of(result)
@@ -264,9 +265,15 @@ class Store:
     def _health(self) -> dict[str, Any]:
         """Of the two feeds and of each cell, at this moment, JSON-ready."""
         cells = self._healths()
+        documents = health.feed((name, cell.cycler) for name, cell in cells.items())
+        counts = self._feeds.get("documents", {})
+        if self._mode == "live":
+            documents = health.without_readings(
+                documents, counts.get("bad", {}), counts.get("readings", 0)
+            )
         return {
             "slices": health.feed((name, cell.slices) for name, cell in cells.items()).data(),
-            "documents": health.feed((name, cell.cycler) for name, cell in cells.items()).data(),
+            "documents": documents.data(),
             "cells": {
                 name: {**cell.data(), "ended": self._ended or name in self._silence.ended}
                 for name, cell in cells.items()
@@ -288,6 +295,7 @@ class Store:
                 running=self._running.get(name),
                 has_scans=self._scans.of(name).latest() is not None,
                 has_readings=name in self._cycler,
+                conditions=self._happenings.lasting(name),
             )
             for name in self._readings
         }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import zmq
 
+from monitor.connection import Connection, keep_alive
+from monitor.engine.accepted import Accepted, most_clients
 from monitor.engine.gate import Gate
+from monitor.engine.receive import FEEDS, Feed, Receiver
 from monitor.errors import BadMessage, SettingError
 from monitor.records import BadInput, Record
 from monitor.settings import FeedSettings, SecuritySettings
@@ -16,11 +18,12 @@ from monitor.wire import documents, slices, stins
 from monitor.wire.limits import Limits, limits_of
 from monitor.wire.stins import Frame
 
-Feed = Literal["slices", "documents"]
-
-AT_ONCE = 64
-RECONNECT_MS = 100
 LARGEST_PIXEL_BYTES = 4
+SHARE_IN_SOCKETS, SHARE_OF_DOCUMENTS = 0.25, 0.25
+MOST_IN_SOCKET = 64
+LARGEST_DOCUMENT = 2 * documents.MAX_BYTES
+"""What is longer than `documents.MAX_BYTES` is refused; what is longer than this costs its sender
+the connection."""
 
 
 def largest_message(limits: Limits) -> int:
@@ -41,7 +44,8 @@ class LiveFeeds:
     """Slices from any number of PUB or PUSH producers, documents from any number of proxies.
 
     Buffers are never copied: the frames of a message live as long as the arrays that look into
-    them.
+    them. What waits is bounded by `feeds.receive_MB`, and each connection has a socket of its own:
+    one that is opened again costs the others nothing.
     """
 
     def __init__(self, settings: FeedSettings, gate: Gate | None = None) -> None:
@@ -50,68 +54,86 @@ class LiveFeeds:
         self._gate = gate or Gate(SecuritySettings())
         self._limits = limits_of(settings)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-        self._poller = zmq.Poller()
-        self._slices: list[zmq.Socket[bytes]] = []
-        self._documents: list[zmq.Socket[bytes]] = []
+        budget = settings.receive_MB * 1e6
+        self._in_sockets = SHARE_IN_SOCKETS * budget
+        of_documents = int(SHARE_OF_DOCUMENTS * budget)
+        limits: dict[Feed, int] = {
+            "documents": of_documents,
+            "slices": int(budget - self._in_sockets) - of_documents,
+        }
+        self._receiver = Receiver(self._context, limits, settings.receive_hwm)
         try:
             self._open(settings)
         except SettingError:
             self.close()
             raise
+        self._receiver.start()
 
     def _open(self, settings: FeedSettings) -> None:
-        most = largest_message(self._limits)
-        subscriber = self._socket(zmq.SUB, settings.receive_hwm, most)
+        longest = largest_message(self._limits)
+        count = len(settings.slices) + len(settings.documents) + bool(settings.slices_pull)
+        largest = f"{longest / 1e6:.0f} MB (feeds.max_slice_Mpx is {settings.max_slice_Mpx:g})"
         for address in settings.slices:
-            self._connect(subscriber, "feeds.slices", address)
-        self._slices.append(subscriber)
+            subscriber = self._socket(zmq.SUB, longest, count)
+            self._connect("slices", subscriber, "feeds.slices", address, largest)
         if settings.slices_pull:
-            pull = self._socket(zmq.PULL, settings.receive_hwm, most)
+            pull = self._socket(zmq.PULL, longest, count)
+            keep_alive(pull)
             self._gate.guard(pull, "producers", "feeds.slices_pull", settings.slices_pull)
             _bind(pull, "feeds.slices_pull", settings.slices_pull)
-            self._slices.append(pull)
-        reader = self._socket(zmq.SUB, 100_000, 2 * documents.MAX_BYTES)
+            self._receiver.add("slices", pull)
+            self._receiver.watch(Accepted(pull, "feeds.slices_pull", most_clients()))
+        largest = f"{LARGEST_DOCUMENT / 2**20:.0f} MiB (a document has at most 4 MiB)"
         for address in settings.documents:
-            self._connect(reader, "feeds.documents", address)
-        self._documents.append(reader)
+            reader = self._socket(zmq.SUB, LARGEST_DOCUMENT, count)
+            self._connect("documents", reader, "feeds.documents", address, largest)
 
-    def _socket(self, kind: int, hwm: int, most_bytes: int) -> zmq.Socket[bytes]:
+    def _socket(self, kind: int, most_bytes: int, count: int) -> zmq.Socket[bytes]:
+        """One of `count` sockets, in which few messages wait: their bytes are not counted there."""
         made = self._context.socket(kind)
         # what is longer costs its sender the connection; memory is not taken for it
         made.setsockopt(zmq.MAXMSGSIZE, most_bytes)
-        made.setsockopt(zmq.RCVHWM, hwm)
+        share = self._in_sockets / count
+        made.setsockopt(zmq.RCVHWM, max(1, min(MOST_IN_SOCKET, int(share // most_bytes))))
         made.setsockopt(zmq.LINGER, 0)
-        made.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
         if kind == zmq.SUB:
             made.setsockopt(zmq.SUBSCRIBE, b"")
-        self._poller.register(made, zmq.POLLIN)
         return made
 
     def take(self, timeout_ms: int) -> Iterator[Received]:
         """What has come, documents first; waits up to `timeout_ms` where nothing has."""
-        ready = dict(self._poller.poll(timeout_ms))
-        for source in self._documents:
-            if source in ready:
-                yield from self._drain(source, "documents")
-        for source in self._slices:
-            if source in ready:
-                yield from self._drain(source, "slices")
+        self._receiver.wait(timeout_ms)
+        for change in self._receiver.changes():
+            yield Received("connections", None, change)
+        for feed in FEEDS:
+            for frames in self._receiver.next(feed):
+                yield self._decoded(feed, frames)
+
+    @property
+    def waiting_bytes(self) -> dict[str, int]:
+        """Bytes that wait to be taken, by feed."""
+        return self._receiver.waiting_bytes
 
     def close(self) -> None:
+        self._receiver.close()
         self._gate.leave(self._context)
         self._context.destroy(linger=0)
 
-    def _connect(self, source: zmq.Socket[bytes], setting: str, address: str) -> None:
+    def _connect(
+        self, feed: Feed, source: zmq.Socket[bytes], setting: str, address: str, limit: str
+    ) -> None:
         self._gate.reach(source, setting, address)
-        _connect(source, setting, address)
-
-    def _drain(self, source: zmq.Socket[bytes], feed: Feed) -> Iterator[Received]:
-        for _ in range(AT_ONCE):
-            try:
-                parts = source.recv_multipart(zmq.DONTWAIT, copy=False)
-            except zmq.Again:
-                return
-            yield self._decoded(feed, [part.buffer for part in parts])
+        try:
+            connection = Connection(source, setting, address, limit=limit)
+        except zmq.ZMQError as error:
+            raise SettingError(
+                setting,
+                got=address,
+                expected="an address such as tcp://127.0.0.1:5601",
+                todo=f"correct the setting ({error.strerror})",
+            ) from None
+        self._receiver.add(feed, source)
+        self._receiver.watch(connection)
 
     def _decoded(self, feed: Feed, frames: list[Frame]) -> Received:
         try:
@@ -120,18 +142,6 @@ class LiveFeeds:
             return Received(feed, frames, documents.decode(b"".join(frames)))
         except BadMessage as error:
             return Received(feed, frames, BadInput(feed, error.kind, str(error)))
-
-
-def _connect(source: zmq.Socket[bytes], setting: str, address: str) -> None:
-    try:
-        source.connect(address)
-    except zmq.ZMQError as error:
-        raise SettingError(
-            setting,
-            got=address,
-            expected="an address such as tcp://127.0.0.1:5601",
-            todo=f"correct the setting ({error.strerror})",
-        ) from None
 
 
 def _bind(source: zmq.Socket[bytes], setting: str, address: str) -> None:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import zmq
 
 from monitor import memory
+from monitor.connection import Connection, keep_alive
 from monitor.errors import BadMessage
 from monitor.gui.inbox import STATE_PATIENCE_S, Inbox
 from monitor.gui.model import Order, Snapshot, Want
@@ -33,6 +36,9 @@ AGAIN_S = 0.5
 """The same question is not asked again sooner, however fast scans change; another one is."""
 URGENT = ("maps", "scan_started", "scan_complete", "pit_onset", "scan_request", "alarm")
 MAX_ORDERS = 20
+UNANSWERED = "the engine did not answer; look whether it was done before asking again"
+MALFORMED = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
+"""What a state raises that is not as the contract says."""
 GIVE_BACK_S = 10.0
 """How often freed memory, of views and replies, goes back to the system."""
 
@@ -56,12 +62,12 @@ class Client:
         self._keys = {address: keys for address in (connect, status) if address and keys}
         self._lock = threading.Lock()
         self._wants: dict[str, Want] = {}
-        self._new_orders: deque[questions.Order] = deque(maxlen=MAX_ORDERS)
+        self._new_orders: deque[questions.Order] = deque()
+        self._numbers = itertools.count(1)
         self._stop = threading.Event()
         self._wake, self._woken = socket.socketpair()
         self._wake.setblocking(False)
         self._woken.setblocking(False)
-        self._serial = 0
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._begin(connect, status)
 
@@ -104,7 +110,11 @@ class Client:
     def order(self, request: questions.Order) -> None:
         """Hands the engine an order, once; what becomes of it appears in the snapshot's orders."""
         with self._lock:
-            self._new_orders.append(request)
+            has_room = len(self._new_orders) < MAX_ORDERS
+            if has_room:
+                self._new_orders.append(request)
+        if not has_room:
+            self._order(request, "lost", "too many orders wait here; order again", self._number())
         self._nudge()
 
     def snapshot(self) -> Snapshot:
@@ -128,18 +138,18 @@ class Client:
             self._wake.send(b"1")
 
     def _run(self) -> None:
-        sub = self._context.socket(zmq.SUB)
+        sub: zmq.Socket[bytes] = self._context.socket(zmq.SUB)
         sub.setsockopt(zmq.RCVHWM, 1000)
-        if self._status:
-            sub.subscribe(b"")
-            self._connect_socket(sub, self._status)
+        news = self._subscribed(sub, self._status) if self._status else None
         dealer, give_back = self._open(), time.monotonic() + GIVE_BACK_S
         try:
             while not self._stop.is_set():
+                if news is not None:
+                    news.look()
                 if self._state_overdue():
                     # an engine that went away took our questions with it: ask afresh
                     dealer.close(linger=0)
-                    self._flights.clear()
+                    self._lose_flights()
                     dealer = self._open()
                 self._send_due(dealer)
                 self._wait(dealer, sub)
@@ -148,20 +158,28 @@ class Client:
                     give_back = time.monotonic() + GIVE_BACK_S
         finally:
             dealer.close(linger=0)
+            if news is not None:
+                news.close()
             sub.close(linger=0)
+
+    def _subscribed(self, sub: zmq.Socket[bytes], address: str) -> Connection:
+        """The socket of the status messages, which is looked after. That of questions is opened
+        anew whenever no answer comes."""
+        sub.subscribe(b"")
+        if address in self._keys:
+            self._keys[address].guard(sub)
+        return Connection(sub, "results.status", address)
 
     def _open(self) -> zmq.Socket[bytes]:
         dealer = self._context.socket(zmq.DEALER)
         dealer.setsockopt(zmq.LINGER, 0)
         dealer.setsockopt(zmq.RECONNECT_IVL, 200)
         dealer.setsockopt(zmq.RECONNECT_IVL_MAX, 2000)
-        self._connect_socket(dealer, self._connect)
+        keep_alive(dealer)
+        if self._connect in self._keys:
+            self._keys[self._connect].guard(dealer)
+        dealer.connect(self._connect)
         return dealer
-
-    def _connect_socket(self, made: zmq.Socket[bytes], address: str) -> None:
-        if address in self._keys:
-            self._keys[address].guard(made)
-        made.connect(address)
 
     def _wait(self, dealer: zmq.Socket[bytes], sub: zmq.Socket[bytes]) -> None:
         poller = zmq.Poller()
@@ -198,10 +216,10 @@ class Client:
             since, engine = (state["version"], state["engine"]) if state else (-1, "")
             self._send(dealer, "state", Want(StateRequest(since, engine, changes=True)))
         for order in orders:
-            self._serial += 1
-            number = self._serial
-            self._inbox.order(Order(order.cell, "asking", "", number, order))
-            self._send(dealer, f"order {number}", Want(order))
+            number = self._number()
+            self._order(order, "asking", "", number)
+            if not self._send(dealer, f"order {number}", Want(order)):
+                self._order(order, "lost", "it could not be sent; order again", number)
         for name, want in wants.items():
             done = self._done.get(name)
             if name in self._flights or (done and done[0] == want and self._inbox.has(name)):
@@ -215,13 +233,31 @@ class Client:
     def _done_at(self, name: str) -> float:
         return self._done[name][1] if name in self._done else float("-inf")
 
-    def _send(self, dealer: zmq.Socket[bytes], name: str, want: Want) -> None:
-        self._serial += 1
-        tag = f"{name}#{self._serial}"
+    def _send(self, dealer: zmq.Socket[bytes], name: str, want: Want) -> bool:
+        """False if there is no room for it now."""
+        tag = f"{name}#{self._number()}"
         request = dataclasses.replace(want.request, tag=tag)
-        with contextlib.suppress(zmq.Again):
+        try:
             dealer.send_multipart(questions.encode_request(request), zmq.DONTWAIT)
-            self._flights[name] = _Flight(want, tag, time.monotonic())
+        except zmq.Again:
+            return False
+        self._flights[name] = _Flight(want, tag, time.monotonic())
+        return True
+
+    def _number(self) -> int:
+        """Of an order, or of a question that is sent."""
+        return next(self._numbers)
+
+    def _order(self, order: questions.Order, status: str, why: str, number: int) -> None:
+        """What is known of an order now."""
+        self._inbox.order(Order(order.cell, status, why, number, order))
+
+    def _lose_flights(self) -> None:
+        """No answer comes any more. An order is not sent again: it may have been carried out."""
+        flights, self._flights = self._flights, {}
+        for name, flight in flights.items():
+            if isinstance(flight.want.request, questions.Order):
+                self._order(flight.want.request, "lost", UNANSWERED, _order_number(name))
 
     def _forget_lost(self, now: float) -> None:
         for name, flight in list(self._flights.items()):
@@ -232,10 +268,7 @@ class Client:
                 continue
             del self._flights[name]
             if isinstance(request, questions.Order):
-                why = "the engine did not answer; look whether it was done before asking again"
-                self._inbox.order(
-                    Order(request.cell, "lost", why, int(name.split(" ")[1]), request)
-                )
+                self._order(request, "lost", UNANSWERED, _order_number(name))
 
     def _take(self, frames: list[bytes]) -> None:
         """One reply of the engine."""
@@ -252,13 +285,24 @@ class Client:
         self._done[name] = (flight.want, time.monotonic())
         request = flight.want.request
         if name == "state":
-            if header.get("type") == "state" and self._inbox.take_state(header):
-                self._ask_afresh()
+            self._take_state(header)
         elif isinstance(request, questions.Order):
-            status, why = header.get("status", "refused"), header.get("why", "")
-            self._inbox.order(Order(request.cell, status, why, int(name.split(" ")[1]), request))
+            status, why = str(header.get("status", "refused")), str(header.get("why", ""))
+            self._order(request, status, why, _order_number(name))
         else:
             self._inbox.answer(name, flight.want, header, array)
+
+    def _take_state(self, header: dict[str, Any]) -> None:
+        """The engine's state; one that is malformed costs itself."""
+        if header.get("type") != "state":
+            return
+        try:
+            is_other = self._inbox.take_state(header)
+        except MALFORMED:
+            self._inbox.bad_reply()
+            return
+        if is_other:
+            self._ask_afresh()
 
     def _ask_afresh(self) -> None:
         """Another engine: it knows nothing of what was asked. Orders are waited for, to tell what
@@ -276,3 +320,8 @@ class Client:
             return
         if status.kind in URGENT and not status.data.get("provisional") and "state" in self._done:
             self._done["state"] = (self._done["state"][0], float("-inf"))
+
+
+def _order_number(name: str) -> int:
+    """The number in the name of an order's flight."""
+    return int(name.split(" ")[1])

@@ -21,6 +21,7 @@ COLOURS = {
     "pit_onset": "bad",
     "gap": "warn",
     "bad_message": "warn",
+    "bad_input": "warn",
     "connection": "warn",
     "scan_corrected": "accent",
     "scan_request": "accent",
@@ -31,7 +32,15 @@ COLOURS = {
 }
 KINDS: dict[str, tuple[str, ...]] = {
     "all": (),
-    "alarms": ("alarm", "alarm_ended", "alarm_acknowledged", "gap", "bad_message", "connection"),
+    "alarms": (
+        "alarm",
+        "alarm_ended",
+        "alarm_acknowledged",
+        "connection",
+        "gap",
+        "bad_message",
+        "bad_input",
+    ),
     "decisions": (
         "decision",
         "pit_onset",

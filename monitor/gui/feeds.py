@@ -33,13 +33,14 @@ TIPS = {
     "received without such a pause for as long as the limit, as the alarm does.",
     "documents": "LIVE: readings are received\nIDLE: no reading yet, or the cycler's run has "
     "ended\n"
+    "LATE: readings or documents are received that cannot be used as they are\n"
     "DEAD: no reading for more than watch.cycler_s (60 s); or the engine does not answer\n"
     "REPLAY: a recording is played or shown\n"
     "With several cells, the most urgent one counts.",
     "cell": "▶ LIVE: slices of a running scan are received\n"
     "○ IDLE: no scan is running and none is overdue\n"
     "▲ LATE: no slice of the running scan for more than watch.late_s (10 s), or a scan is overdue "
-    "by more than watch.due_grace (a tenth) of the period\n"
+    "by more than watch.due_grace (a tenth) of the period, or readings cannot be used as they are\n"
     "✕ DEAD: no slice of the running scan for more than watch.dead_s (60 s), a scan is overdue by "
     "a whole period, no reading for more than watch.cycler_s (60 s), or the engine does not "
     "answer\n"

@@ -90,26 +90,28 @@ class Inbox:
                 self._change(answers={**self._snapshot.answers, name: answer})
 
     def take_state(self, header: dict[str, Any]) -> bool:
-        """The engine's state; True where another engine answers than before."""
+        """The engine's state; True where another engine answers than before. Raises KeyError,
+        TypeError, ValueError or AttributeError if it is malformed; it changes nothing then."""
         now = time.monotonic()
+        _check_state(header)
         with self.lock:
             old = self._snapshot.state
-            self._heard = now
+            is_other = old is None or old["engine"] != header["engine"]
             if header.get("unchanged") and old:
                 cells = {n: {**old["cells"][n], **moving} for n, moving in header["cells"].items()}
-                self._note_rate(header, now)
-                self._change(state={**old, **header, "cells": cells})
-                return False
-            events = self._snapshot.events
-            is_other = old is None or old["engine"] != header["engine"]
+                state, events = {**old, **header, "cells": cells}, self._snapshot.events
+                is_other = False
+            else:
+                state = merged(None if is_other else old, header)
+                known = () if is_other else self._snapshot.events
+                events = (*known, *header.get("events", ()))[-MAX_EVENTS:]
             if is_other:
                 # nothing fetched from the engine before may be shown as this one's
                 self._taken.clear()
-                events = ()
                 self._change(answers={})
+            self._heard = now
             self._note_rate(header, now)
-            events = (*events, *header.get("events", ()))[-MAX_EVENTS:]
-            self._change(state=merged(None if is_other else old, header), events=events)
+            self._change(state=state, events=events)
             return is_other
 
     def _note_rate(self, header: Mapping[str, Any], now: float) -> None:
@@ -128,6 +130,24 @@ class Inbox:
     def _change(self, **fields: Any) -> None:
         number = self._snapshot.number + 1
         self._snapshot = dataclasses.replace(self._snapshot, number=number, **fields)
+
+
+def _check_state(header: Mapping[str, Any]) -> None:
+    """Raises ValueError, or what reading it raises, for a state that lacks what is read of it."""
+    if not isinstance(header["version"], int) or not isinstance(header["engine"], str):
+        raise ValueError("version and engine")
+    float(header["time"])
+    for feed in dict(header.get("feeds", {})).values():
+        int(feed.get("messages") or 0)
+        float(feed.get("bytes") or 0.0)
+        float(feed.get("last_time") or 0.0)
+    for cell in dict(header["cells"]).values():
+        if running := cell.get("running"):
+            _ = running["scan"], running["received"]
+        if cycler := cell.get("cycler"):
+            _ = cycler["time"]
+    if not all(isinstance(event, dict) for event in header.get("events", ())):
+        raise ValueError("events")
 
 
 def _worked_out(

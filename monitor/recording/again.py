@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 
@@ -21,9 +22,7 @@ class ResumedWriter(ExperimentWriter):
         self._journal.go_on(resume.count_lines(folder / layout.JOURNAL_FILE))
         self._last_event = resume.last_event(folder)
         for cell in self._cells.values():
-            recorded = read.Cell(cell.folder)
-            times = recorded.cycler()["time"]
-            cell.last_time = float(times[-1]) if len(times) else cell.last_time
+            cell.rewrite_from = -math.inf  # the journal has all readings
 
     def take_again(self, message: Message) -> list[OSError]:
         """A message that the journal has. What had not reached the disk of it, and of what followed
@@ -56,9 +55,9 @@ class ResumedWriter(ExperimentWriter):
             path = cell.folder / layout.scan_name(number)
             if not path.exists():
                 self._start(record)
-            cell.streams.setdefault(record.key, set()).add(record.stream)
+            cell.comes_in(record)
         elif isinstance(record, SliceFrame):
-            scan = self._running(record.cell, record.stream, record.scan)
+            scan = self._running(record)
             if scan is not None and scan.fits(record):
                 scan.add(record)
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from monitor.core.scan_names import ScanNames
 from monitor.core.streams import MAX_STREAMS_OF_SCAN
 from monitor.recording import layout, room
 from monitor.recording.logs import append_readings
 from monitor.recording.master import Master
 from monitor.recording.scan_file import ScanFile
-from monitor.records import CyclerReading, ScanKey, ScanResult, ScanStart
+from monitor.records import (
+    CyclerPoint,
+    CyclerReading,
+    ScanKey,
+    ScanResult,
+    ScanStart,
+    SliceFrame,
+)
 
 MAX_OPEN_SCANS = 8
 MASTER_EVERY_S = 5.0
@@ -32,12 +41,14 @@ class CellFiles:
     waiting: dict[ScanKey, ScanFile] = field(default_factory=dict)
     done: dict[ScanKey, str] = field(default_factory=dict)
     readings: list[CyclerReading] = field(default_factory=list)
-    last_time: float = float("-inf")
+    written_until: float = -math.inf
+    rewrite_from: float = math.inf
     master_due: bool = False
     master_at: float = float("-inf")
 
     def __post_init__(self) -> None:
         self._master = Master(self.folder)
+        self._names = ScanNames()
 
     def has_ended(self, key: ScanKey) -> bool:
         """Whether its results have come."""
@@ -54,12 +65,15 @@ class CellFiles:
             return file.path if file.finished else file
         return self.folder / file
 
-    def running(self, stream: str, number: int) -> ScanFile | None:
-        """The open scan that a slice names; the newest, as in the session."""
-        for key in reversed(self.open):
-            if key.scan == number and stream in self.streams[key]:
-                return self.open[key]
-        return None
+    def running(self, frame: SliceFrame) -> ScanFile | None:
+        """The open scan that a slice belongs to, as in the session."""
+        found: ScanFile | None = None
+        for key in self._names.find(frame.stream, frame.scan, frame.msg_number):
+            scan = self.open.get(key)
+            if scan is None or scan.fits(frame):
+                return scan or found
+            found = found or scan
+        return found
 
     def start(self, start: ScanStart) -> ScanFile | None:
         """The file of a scan that begins, or goes on from another stream. None where its results
@@ -73,10 +87,16 @@ class CellFiles:
             self.open[start.key] = ScanFile(path, start, keep_slices=self.keep_slices)
         elif not self.open[start.key].start.is_like(start):
             return None
+        self.comes_in(start)
+        return self.open[start.key]
+
+    def comes_in(self, start: ScanStart) -> None:
+        """Slices of a scan that is open come in the stream of this header."""
         streams = self.streams.setdefault(start.key, set())
         if len(streams) < MAX_STREAMS_OF_SCAN:
             streams.add(start.stream)
-        return self.open[start.key]
+        if start.stream in streams:
+            self._names.add(start)
 
     def finish(self, result: ScanResult) -> None:
         """Writes a scan's results; until that has succeeded it is `waiting`. Raises OSError."""
@@ -108,16 +128,20 @@ class CellFiles:
         self._master.write()
         self.master_due, self.master_at = False, time.monotonic()
 
-    def read(self, reading: CyclerReading) -> None:
-        """Keeps a reading until it is written; one that goes back in time is in the journal
-        only."""
-        if reading.time > self.last_time and len(self.readings) < MAX_READINGS_WAITING:
-            self.last_time = reading.time
-            self.readings.append(reading)
+    def read(self, point: CyclerPoint) -> None:
+        """Keeps a reading until it is written; those that it replaces go."""
+        since = point.replaces_from
+        if self.written_until >= since:
+            self.rewrite_from = min(self.rewrite_from, since)
+        while self.readings and self.readings[-1].time >= since:
+            self.readings.pop()
+        if len(self.readings) < MAX_READINGS_WAITING:
+            self.readings.append(point.measured or point.reading)
 
     def write_readings(self) -> None:
         """Those that were kept. Raises OSError."""
-        append_readings(self.folder / layout.CYCLER_FILE, self.readings)
+        append_readings(self.folder / layout.CYCLER_FILE, self.readings, self.rewrite_from)
+        self.written_until, self.rewrite_from = self.readings[-1].time, math.inf
         self.readings.clear()
 
     def _free_path(self, number: int) -> Path:

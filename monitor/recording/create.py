@@ -7,6 +7,7 @@ import os
 import platform
 import shutil
 import time
+import uuid
 from pathlib import Path
 
 import tomli_w
@@ -19,10 +20,19 @@ from monitor.settings import Settings, as_table
 PACKAGES = ("pitwatch", "numpy", "numba", "h5py", "hdf5plugin", "pyzmq")
 
 
-def create_experiment(settings: Settings, data_dir: Path, name: str = "") -> Path:
+def new_identity() -> str:
+    """Text that no other experiment has."""
+    return uuid.uuid4().hex
+
+
+def create_experiment(
+    settings: Settings, data_dir: Path, name: str = "", identity: str = ""
+) -> Path:
     """Makes the folder `<data_dir>/<experiment>`, or `<experiment>-2`, `-3` … where it is taken.
 
-    `name`: of the folder, where it is not to be the experiment's. Raises RecordingError where
+    `name`: of the folder, where it is not to be the experiment's; `identity`: text that no other
+    experiment has, which ids of scan requests are made from, or that of the recording whose
+    messages these are; "": they are made from the experiment's name. Raises RecordingError where
     nothing can be written there.
     """
     name = name or settings.experiment.name
@@ -35,7 +45,7 @@ def create_experiment(settings: Settings, data_dir: Path, name: str = "") -> Pat
                 f"{LEAST_FREE_BYTES / 1e6:.0f} MB are needed; free some or choose another folder"
             )
         folder = _new_folder(data_dir, name)
-        _write_settings(folder, settings)
+        _write_settings(folder, settings, identity)
     except OSError as error:
         raise RecordingError(
             f"experiment.data_dir {data_dir}: cannot be written ({error.strerror or error}); "
@@ -55,9 +65,10 @@ def _new_folder(data_dir: Path, name: str) -> Path:
     raise FileExistsError(f"{name}-9999 exists already")
 
 
-def _write_settings(folder: Path, settings: Settings) -> None:
+def _write_settings(folder: Path, settings: Settings, identity: str) -> None:
     table = {
         "format": layout.FORMAT,
+        **({"id": identity} if identity else {}),
         "created": layout.iso_time(time.time()),
         "versions": {"python": platform.python_version()} | {p: _version(p) for p in PACKAGES},
         "settings": as_table(settings),

@@ -12,8 +12,8 @@ from typing import Any
 from monitor.recording import layout
 from monitor.recording.read import Experiment
 from monitor.records import Event, ScanRequest
+from monitor.time_units import MAX_TIME_S
 from monitor.wire.fields import MAX_WHOLE
-from monitor.wire.stins import MAX_TIME_S
 
 MAX_LINE_BYTES = 2**20
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,6 +24,8 @@ from monitor.recording.checksums import NAME, with_crc
 from monitor.records import (
     Acknowledgement,
     BadInput,
+    ConnectionChange,
+    CyclerClock,
     CyclerDocument,
     FeedQuiet,
     FeedSilence,
@@ -44,10 +47,14 @@ MAX_WAITING_BYTES = 2**26
 MAX_LINE_BYTES = 8 * MAX_BYTES
 """Of a document, the longest message; each of its bytes may take six in JSON."""
 MAX_ARRAY_BYTES = MAX_BYTES
+LONE = re.compile("[\ud800-\udfff]")
+"""Halves of a character, that JSON can escape and UTF-8 cannot say."""
 DAMAGED = (
     ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError,
 )  # fmt: skip
 """What reading a line raises that was not written by a `JournalWriter`."""
+NUMBER = "scan"
+"""In `frame` of a header's line: the number of the scan here, if that is not the one sent."""
 RESEND_FEED = "resend"
 """`feed` of a line whose message had been lost and came because it was asked for."""
 NAMES: dict[str, type[Any]] = {
@@ -59,7 +66,9 @@ NAMES: dict[str, type[Any]] = {
     "acknowledgement": Acknowledgement,
     "quiet": FeedQuiet,
     "silence": FeedSilence,
+    "clock": CyclerClock,
     "trouble": RecordingTrouble,
+    "connection": ConnectionChange,
 }
 READERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in NAMES.items()}
 
@@ -131,6 +140,19 @@ def entry_of(
     return {name: asdict(record)}
 
 
+def writable(record: Record) -> Record:
+    """The record as it can be read from a journal again: what no UTF-8 says in its texts (lone
+    surrogates, as from names of files) is "?"."""
+    if not isinstance(record, tuple(NAMES.values())):
+        return record
+    bad: dict[str, Any] = {
+        name: LONE.sub("?", text)
+        for name, text in asdict(record).items()
+        if isinstance(text, str) and not text.isascii() and LONE.search(text)
+    }
+    return replace(record, **bad) if bad else record
+
+
 def record_of(entry: Mapping[str, Any], limits: Limits = LARGEST) -> Record:
     """The record in a line, except of a slice's `image` message, whose pixels are elsewhere.
 
@@ -139,13 +161,14 @@ def record_of(entry: Mapping[str, Any], limits: Limits = LARGEST) -> Record:
     if "header" in entry:
         message = stins.decode([json.dumps(entry["header"]).encode()], limits)
         if isinstance(message, ScanStart):
-            return replace(message, recovered=_is_recovered(entry))
+            return _numbered(replace(message, recovered=_is_recovered(entry)), entry)
         return message
     if "doc" in entry and isinstance(entry["doc"], dict):
         return CyclerDocument(str(entry["name"]), entry["doc"])
     for name, reader in READERS.items():
         if name in entry:
-            record: Record = reader.validate_json(json.dumps(entry[name]), strict=True)
+            text = json.dumps(entry[name], ensure_ascii=False)
+            record: Record = reader.validate_json(LONE.sub("?", text), strict=True)
             return record
     raise RecordingError(f"journal: line {entry.get('n')} holds no message that is known")
 
@@ -162,6 +185,17 @@ def slice_of(entry: Mapping[str, Any], pixels: NDArray[Any]) -> SliceFrame:
         data=pixels,
         recovered=_is_recovered(entry),
     )
+
+
+def _numbered(start: ScanStart, entry: Mapping[str, Any]) -> ScanStart:
+    """A header with the number under which its scan is recorded, if that is not the one sent."""
+    scan = number_of(entry)
+    return start if scan == start.number else start.numbered(scan)
+
+
+def number_of(entry: Mapping[str, Any]) -> int:
+    """The number under which the scan of a line with a `header` message is recorded."""
+    return int((entry.get("frame") or {}).get(NUMBER, entry["header"]["scan"]))
 
 
 def _is_recovered(entry: Mapping[str, Any]) -> bool:

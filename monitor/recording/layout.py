@@ -16,12 +16,16 @@ SETTINGS_FILE = "experiment.toml"
 JOURNAL_FILE = "journal.jsonl"
 EVENTS_FILE = "events.jsonl"
 CYCLER_FILE = "cycler.h5"
+ERRORS_FILE = "errors.log"
 PART = ".part"
 OLD = ".old"
 """Put behind `.part` of a recording that is gone on with, until that has been written again."""
 
 HDF5_VERSION = ("v110", "v110")
 """Oldest file format that a reader may follow while it grows (SWMR)."""
+
+SENT = "sent_scan"
+"""Attribute of a scan whose number is not the one that was sent: that one."""
 
 SLICES = "entry/reconstruction/data"
 MAP_GROUPS: dict[str, str] = {
@@ -42,7 +46,7 @@ CYCLER_COLUMNS = {
     "step": "1",
 }
 
-TEXTS = frozenset({"step", "reason", "request"})
+TEXTS = frozenset({"step", "reason", "request", "charge_state"})
 COUNTS = frozenset(
     {
         "discharge",
@@ -157,6 +161,7 @@ _OTHERS = (
     "time",
     "reason",
     "request",
+    "charge_state",
 )
 
 _SUFFIX_UNITS = {
@@ -229,14 +234,20 @@ def pit_names(length_unit: LengthUnit) -> tuple[str, ...]:
 def stored_scalar(key: str, value: Any) -> float | bytes:
     """The value as it stands in the file: None is NaN for a number, "" for text."""
     if key in TEXTS or isinstance(value, str):
-        return str(value or "").encode()[:TEXT_BYTES]
+        return stored_text(str(value or ""))
     return float("nan") if value is None else float(value)
+
+
+def stored_text(text: str) -> bytes:
+    """Text as UTF-8 that fits, cut between two characters; "?" for what no UTF-8 says."""
+    whole = text.encode("utf-8", "replace").replace(b"\0", b"?")
+    return whole[:TEXT_BYTES].decode("utf-8", "ignore").encode()
 
 
 def read_scalar(key: str, value: Any) -> Any:
     """What `stored_scalar` was given: NaN and "" are None again."""
     if isinstance(value, bytes):
-        return value.decode() or None
+        return value.decode("utf-8", "ignore") or None  # older versions cut within a character
     number = float(value)
     if number != number:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -26,6 +27,11 @@ class EventWriter:
     def __init__(self) -> None:
         self._waiting: deque[tuple[Path, bytes]] = deque()
         self._bytes = 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether lines wait for the next `flush`."""
+        return bool(self._waiting)
 
     def append(self, path: Path, event: Mapping[str, Any]) -> None:
         """Keeps one line for the next `flush`. Raises OSError where too many wait already; then
@@ -59,8 +65,9 @@ def _append_line(path: Path, line: bytes) -> None:
             raise
 
 
-def append_readings(path: Path, readings: Sequence[CyclerReading]) -> None:
-    """Appends to `cycler.h5`, making it at first. Raises OSError.
+def append_readings(path: Path, readings: Sequence[CyclerReading], since: float = math.inf) -> None:
+    """Appends to `cycler.h5`, making it at first; rows of `since` and later, UTC s, are replaced.
+    Raises OSError.
 
     The file is open for some milliseconds only, in SWMR mode: at any other time it opens with plain
     h5py, and a reader that has it open meanwhile sees whole rows.
@@ -70,9 +77,14 @@ def append_readings(path: Path, readings: Sequence[CyclerReading]) -> None:
         _create(path)
     with h5py.File(path, "r+", libver=layout.HDF5_VERSION, locking=False) as file:
         columns = {name: file[name] for name in layout.CYCLER_COLUMNS}
-        file.swmr_mode = True
         # a writer that was killed may have left columns of different length: whole rows count
         length = min(map(len, columns.values()))
+        if since < math.inf:
+            length = int(np.searchsorted(columns["time"][:length], since))
+        for column in columns.values():
+            if len(column) > length + len(readings):  # not possible in SWMR mode
+                column.resize((length + len(readings),))
+        file.swmr_mode = True
         for name, column in columns.items():
             column.resize((length + len(readings),))
             column[length:] = [getattr(reading, name) for reading in readings]

@@ -68,6 +68,8 @@ class Experiment:
         self.path = path
         self.versions: dict[str, str] = table.get("versions", {})
         self.created: str = table.get("created", "")
+        identity = table.get("id", "")
+        self.identity: str = identity if isinstance(identity, str) else ""
         self._settings_table: dict[str, Any] = table.get("settings", {})
 
     @property
@@ -79,6 +81,12 @@ class Experiment:
     def settings(self) -> Settings:
         """The settings as used. Raises SettingError."""
         return parse(self._settings_table)
+
+    @property
+    def request_namespace(self) -> str:
+        """What ids of scan requests are made from: of a recording that has no `id`, as an older
+        version made it, the name of the experiment."""
+        return self.identity or self.settings.experiment.name
 
     @property
     def has_slices(self) -> bool:
@@ -110,6 +118,11 @@ class Cell:
     def scans(self) -> list[Scan]:
         """Whole scans in the order of their numbers."""
         return [Scan(path) for path in sorted(self.path.glob("scan_*.h5"))]
+
+    @property
+    def scans_in_time(self) -> list[Scan]:
+        """Whole scans in the order in which they began; numbers may have been used again."""
+        return sorted(self.scans, key=lambda scan: float(scan.header.get("start_time_s", 0.0)))
 
     @property
     def unfinished(self) -> list[Scan]:

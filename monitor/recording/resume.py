@@ -1,107 +1,31 @@
-"""A recording whose writer was killed: found, and made ready to be gone on with.
-
-While an engine records, it holds a lock on a file in the folder, which the system takes back when
-the engine ends, however it ends. A clean end removes the file: so a lock file that nobody holds
-says that the recording broke off.
-"""
+"""A recording whose writer was killed: found, and made ready to be gone on with."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import h5py
 
 from monitor.recording import layout
+from monitor.recording.folder_lock import (
+    LOCK_FILE,
+    FolderLock,
+    held,
+    is_growing,
+    is_interrupted,
+    unknown_owner,
+)
 from monitor.recording.read import Experiment, open_experiment
 from monitor.settings import Settings
 
-try:
-    import fcntl
-except ImportError:  # not a Unix: recordings are then never gone on with
-    fcntl = None  # type: ignore[assignment]
+__all__ = ["LOCK_FILE", "FolderLock", "held", "interrupted", "is_growing", "is_interrupted", "mend"]
 
-LOCK_FILE = "engine.lock"
 OLD, KEPT = layout.OLD, ".kept"
 MUST_AGREE = ("cells", "pits", "onset", "schedule")
 """Sections of the settings on which results depend: with others, a recording cannot go on."""
-
-
-class FolderLock:
-    """Says that an engine records into this folder."""
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / LOCK_FILE
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
-        _lock(self._file)
-
-    def release(self, *, broken: bool = False) -> None:
-        """The recording has ended as it should; or is `broken`, and can be gone on with."""
-        if not broken:
-            with contextlib.suppress(OSError):
-                self._path.unlink()
-        os.close(self._file)
-
-
-def _lock(file: int) -> bool:
-    if fcntl is None:
-        return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
-
-
-def is_interrupted(folder: Path) -> bool:
-    """True where a recording broke off, and nobody goes on with it now."""
-    path = folder / LOCK_FILE
-    if fcntl is None or not path.exists():
-        return False
-    file = os.open(path, os.O_RDWR)
-    try:
-        return _lock(file)
-    finally:
-        os.close(file)
-
-
-def is_growing(folder: Path) -> bool:
-    """True where an engine records into the folder now. Needs no right to write there."""
-    path = folder / LOCK_FILE
-    if fcntl is None or not path.is_file():
-        return False
-    try:
-        file = os.open(path, os.O_RDONLY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(file)
-    return False
-
-
-@contextlib.contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """No engine goes on with this recording meanwhile; where there is no lock file, none can.
-    Raises OSError where one does already."""
-    path = folder / LOCK_FILE
-    if fcntl is None or not path.exists():
-        yield
-        return
-    file = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
-    try:
-        if not _lock(file):
-            raise OSError(f"{path} is held by an engine")
-        yield
-    finally:
-        os.close(file)
 
 
 def interrupted(settings: Settings, data_dir: Path) -> tuple[Experiment | None, str]:
@@ -113,7 +37,7 @@ def interrupted(settings: Settings, data_dir: Path) -> tuple[Experiment | None, 
         return None, ""
     folder = max(folders, key=lambda f: _number(f.name, name) or 0)
     if not is_interrupted(folder):
-        return None, ""
+        return None, unknown_owner(folder)
     if not (folder / layout.SETTINGS_FILE).exists():
         return None, ""
     if folder.is_symlink() or folder.stat().st_uid != os.geteuid():

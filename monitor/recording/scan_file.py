@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.recording import checksums, layout, room
+from monitor.recording import checksums, descriptors, layout, room
 from monitor.recording.chunks import write_plane
 from monitor.records import (
     LEDGER_RECEIVED,
@@ -104,15 +103,14 @@ class ScanFile:
 
     def finish(self, result: ScanResult) -> None:
         """Writes the results and gives the file its final name. May be called again, with others
-        or where the disk refused. Raises OSError."""
+        or where the disk refused: until it is whole again it has the name of a part, as slices are
+        too many to be copied. Raises OSError."""
         size = sum(values.nbytes for values in result.maps.values()) + 4 * math.prod(
             result.start.volume_shape[1:]
         )
-        room.need(self.path.parent, size + (self.path.stat().st_size if self.finished else 0))
+        room.need(self.path.parent, size)
         if self.finished:
-            shutil.copyfile(self.path, self.part)
-            self._file = h5py.File(self.part, "r+", libver=layout.HDF5_VERSION, locking=False)
-            self._take_ledger(self._file["entry/ledger"])
+            self._reopen()
         file = self._open()
         self._received = result.ledger
         _write_maps(file, result)
@@ -131,6 +129,17 @@ class ScanFile:
         self.part.replace(self.path)
         self.finished = True
         self._hold_ledger(0)  # the file has it; hundreds of scans are done in the end
+
+    def _reopen(self) -> None:
+        """A file that was finished gets the name of a part again, and is written further."""
+        self.path.replace(self.part)
+        try:
+            file = h5py.File(self.part, "r+", libver=layout.HDF5_VERSION, locking=False)
+            self._take_ledger(file["entry/ledger"])
+        except BaseException:
+            self.part.replace(self.path)
+            raise
+        self._file, self._laid_out, self.finished = file, True, False
 
     @property
     def lacking(self) -> int:
@@ -176,7 +185,9 @@ class ScanFile:
     def _open(self) -> h5py.File:
         if self._file is None:
             mode = "r+" if self._laid_out else "w"  # it was closed before it was whole
-            file = h5py.File(self.part, mode, libver=layout.HDF5_VERSION, locking=False)
+            file = descriptors.when_free(
+                lambda: h5py.File(self.part, mode, libver=layout.HDF5_VERSION, locking=False)
+            )
             try:
                 if not self._laid_out:
                     lay_out(file, self.start, keep_slices=self._keep_slices)
@@ -259,6 +270,8 @@ def _header(entry: h5py.Group, start: ScanStart) -> None:
             "resend": start.resend,
         }
     )
+    if start.sent is not None:
+        entry.attrs[layout.SENT] = start.sent
 
 
 def _texts(entry: h5py.Group, start: ScanStart, *, tomography: bool) -> None:
@@ -345,8 +358,12 @@ def _scalar(group: h5py.Group, key: str, value: float | bytes) -> None:
 
 def _write_maps(file: h5py.File, result: ScanResult) -> None:
     for name, where in layout.MAP_GROUPS.items():
+        dataset = file[f"{where}/{name}"]
         if name in result.maps:
-            _write_map(file[f"{where}/{name}"], np.asarray(result.maps[name], "<f4"))
+            _write_map(dataset, np.asarray(result.maps[name], "<f4"))
+        elif dataset.attrs.get("crc32"):  # made before readings corrected the scan
+            _write_map(dataset, np.full(dataset.shape, np.nan, "<f4"))
+            checksums.seal(dataset, 0)
     if result.pit_labels is not None:
         labels = np.asarray(result.pit_labels, "<i4")
         _write_map(file[f"entry/interface/{layout.PIT_LABELS}"], labels)

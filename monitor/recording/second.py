@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from monitor.errors import RecordingError
 from monitor.recording.create import create_experiment
-from monitor.recording.resume import FolderLock
+from monitor.recording.folder_lock import FolderLock
 from monitor.recording.write import ExperimentWriter, Message, as_os_error
 from monitor.records import (
     CyclerDocument,
+    Event,
+    Output,
     Record,
     ScanEnd,
     ScanKey,
@@ -35,13 +38,15 @@ AGAIN_S = 5.0
 class SecondRecording:
     """Used by the recorder's thread alone. Its folder is made at the first need."""
 
-    def __init__(self, settings: Settings, data_dir: Path) -> None:
+    def __init__(self, settings: Settings, data_dir: Path, identity: str = "") -> None:
+        """`identity`: of the first recording."""
+        self._identity = identity
         self._settings = settings
         self._data_dir = data_dir
         self._starts: dict[tuple[ScanKey, str], Message] = {}
         self._runs: dict[str, Message] = {}
         self._known: set[str] = set()
-        self._open: set[ScanKey] = set()
+        self._open: dict[ScanKey, int] = {}
         self._tried = -math.inf
         self._writer: ExperimentWriter | None = None
         self._lock: FolderLock | None = None
@@ -67,12 +72,12 @@ class SecondRecording:
     def flush(self) -> list[OSError]:
         return [] if self._writer is None else self._writer.flush()
 
-    def close(self) -> list[OSError]:
-        """Ends it."""
+    def close(self, *, broken: bool = False) -> list[OSError]:
+        """Ends it; `broken`: as the first one, not as it should."""
         if self._writer is None or self._lock is None:
             return []
         errors = self._writer.close()
-        self._lock.release()
+        self._lock.release(broken=broken)
         return errors
 
     def _begin(self) -> list[OSError]:
@@ -82,7 +87,7 @@ class SecondRecording:
                 return []
             self._tried = time.monotonic()
             try:
-                folder = create_experiment(self._settings, self._data_dir)
+                folder = create_experiment(self._settings, self._data_dir, identity=self._identity)
                 self._lock = FolderLock(folder)
                 self._writer = ExperimentWriter(self._settings, folder)
             except (OSError, RecordingError) as error:
@@ -95,7 +100,8 @@ class SecondRecording:
             if key not in self._open:
                 self._writer.take(start)
         self._known = set(self._runs)
-        self._open |= {key for key, _ in self._starts}
+        for (key, _), message in self._starts.items():
+            self._begin_scan(key, message.record)
         return []
 
     def _take(self, message: Message) -> list[OSError]:
@@ -103,18 +109,23 @@ class SecondRecording:
             return []
         record = message.record
         if isinstance(record, ScanStart):
-            self._open.add(record.key)
+            self._begin_scan(record.key, record)
         elif _is_run(record):
             self._known.add(_uid(record))
         errors = self._writer.take(message)
         self.problem = str(errors[-1]) if errors else ""
         return errors
 
+    def _begin_scan(self, key: ScanKey, record: Record) -> None:
+        """A scan is recorded here; its slices bear the number that was sent."""
+        self._open[key] = record.number if isinstance(record, ScanStart) else key.scan
+
     def _concerns_open(self, message: Message) -> bool:
         """Whether a message is of a scan that has been begun here."""
         record = message.record
         if isinstance(record, SliceFrame | ScanEnd):
-            return any((key.cell, key.scan) == (record.cell, record.scan) for key in self._open)
+            named = ((key.cell, number) for key, number in self._open.items())
+            return (record.cell, record.scan) in named
         results = (output for output in message.outputs if isinstance(output, ScanResult))
         return any(result.key in self._open for result in results)
 
@@ -122,7 +133,9 @@ class SecondRecording:
         """What says how to read what follows: the newest runs of the cycler, the open scans."""
         record = message.record
         if isinstance(record, ScanStart):
-            self._starts[record.key, record.stream] = message
+            # what else followed from a header is of earlier scans, which are not recorded here
+            begun = tuple(o for o in message.outputs if _is_beginning(o))
+            self._starts[record.key, record.stream] = replace(message, outputs=begun)
             if len(self._starts) > MAX_HEADERS:
                 del self._starts[next(iter(self._starts))]
         elif _is_run(record):
@@ -131,9 +144,13 @@ class SecondRecording:
                 del self._runs[next(iter(self._runs))]
         for output in message.outputs:
             if isinstance(output, ScanResult) and not output.provisional:
-                self._open.discard(output.key)
+                self._open.pop(output.key, None)
                 for known in [known for known in self._starts if known[0] == output.key]:
                     del self._starts[known]
+
+
+def _is_beginning(output: Output) -> bool:
+    return isinstance(output, Event) and output.kind == "scan_started"
 
 
 def _is_run(record: Record) -> bool:

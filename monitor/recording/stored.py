@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import BadMessage, RecordingError
+from monitor.recording import layout
 from monitor.recording.read import Scan
 from monitor.records import Pit, ScanResult, ScanStart, frozen
 from monitor.wire import stins
@@ -71,7 +73,8 @@ def start_of(scan: Scan) -> ScanStart:
     except (BadMessage, TypeError, ValueError) as error:
         raise RecordingError(f"{scan.path}: its header cannot be used ({error})") from None
     assert isinstance(start, ScanStart)
-    return start
+    sent = header.get(layout.SENT)
+    return replace(start, sent=sent) if isinstance(sent, int) else start
 
 
 def pits_of(scan: Scan) -> tuple[Pit, ...]:

@@ -8,8 +8,8 @@ from typing import Any
 from monitor.errors import PitwatchError, SettingError
 from monitor.recording import checksums, layout
 from monitor.recording.findings import Findings, Severity, name_in
+from monitor.recording.folder_lock import LOCK_FILE, is_growing
 from monitor.recording.read import MAX_SETTINGS_BYTES, Cell, Experiment, Scan, open_experiment
-from monitor.recording.resume import LOCK_FILE, is_growing
 from monitor.recording.verify_cell import check_cycler, check_left_over, check_master
 from monitor.recording.verify_logs import Told, check_events, check_journal, compare_scan
 from monitor.recording.verify_scans import ScanFacts, check_scan

@@ -113,6 +113,9 @@ def check_left_over(folder: Path, findings: Findings, *, growing: bool, stale: b
             findings.note(
                 path, "a copy from before `--repair`", "delete it when you need it no more"
             )
+        elif path.name.startswith(layout.ERRORS_FILE):
+            what = "errors of pitwatch itself, while this was recorded"
+            findings.note(path, what, "please report them: each stands there whole")
         elif path.name.endswith(layout.PART + KEPT):
             what = "a scan of which the disk did not take all when the recording was gone on with"
             findings.warning(path, what, "none", "keep it: it has slices that no other file has")

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from monitor.core.cycler import Documents
+from monitor.core.cycler import MeasuredReadings
 from monitor.errors import BadMessage, RecordingError
 from monitor.recording import checksums, layout
 from monitor.recording.findings import Findings
@@ -73,7 +73,7 @@ def check_journal(
 ) -> Told:
     """Every line has its number and a message that is known."""
     told = Told()
-    documents = Documents(settings) if settings is not None else None
+    documents = MeasuredReadings(settings) if settings is not None else None
     bare = 0
     if not path.is_file():
         findings.error(path, "not there", "the journal of all messages")
@@ -90,19 +90,16 @@ def check_journal(
     return told
 
 
-def _take(entry: Mapping[str, Any], told: Told, documents: Documents | None) -> None:
+def _take(entry: Mapping[str, Any], told: Told, documents: MeasuredReadings | None) -> None:
     header = entry.get("header")
     if header is None:
         record = record_of(entry)
         if isinstance(record, CyclerDocument) and documents is not None:
-            try:
-                readings = documents.readings(record)
-            except BadMessage:  # as when it came: counted, and not used
-                return
-            for reading in readings:
-                column = told.readings.setdefault(reading.cell, [])
-                if not column or reading.time > column[-1].time:
-                    column.append(reading)
+            for point in documents.points(record):
+                column = told.readings.setdefault(point.reading.cell, [])
+                while column and column[-1].time >= point.replaces_from:
+                    column.pop()
+                column.append(point.measured or point.reading)
         return
     name = entry["frame"].get("file")
     scan = (str(header["cell"]), str(name))

@@ -11,14 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.cycler import Documents
-from monitor.errors import BadMessage, RecordingError
+from monitor.core.cycler import MeasuredReadings
+from monitor.errors import RecordingError
 from monitor.recording import layout, read
 from monitor.recording.cell_files import CellFiles
-from monitor.recording.journal import JournalWriter, entry_of, slice_header
+from monitor.recording.journal import NUMBER, JournalWriter, entry_of, slice_header
 from monitor.recording.logs import EventWriter
 from monitor.recording.scan_file import ScanFile
 from monitor.records import (
+    ConnectionChange,
     CyclerDocument,
     Event,
     FeedSilence,
@@ -81,7 +82,7 @@ class ExperimentWriter:
         self._waiting: deque[ScanResult] = deque()
         self._events = EventWriter()
         self._settings = settings
-        self._documents = Documents(settings)
+        self._readings = MeasuredReadings(settings)
         self._journal = JournalWriter(folder / layout.JOURNAL_FILE)
         keep = settings.experiment.record_slices
         self._cells = {cell.name: CellFiles(folder / cell.name, keep) for cell in settings.cells}
@@ -111,9 +112,13 @@ class ExperimentWriter:
             for scan in cell.open.values():
                 if scan.unflushed:
                     attempt(errors, scan.flush)
-        attempt(errors, self._journal.flush)
-        # after what they follow from: else one that outlives a crash is numbered anew by the next
-        attempt(errors, self._events.flush)
+        if self._events.waits:
+            # after what they follow from, on the disk itself: else one that outlives a crash, or a
+            # loss of power, is numbered anew by the next
+            if attempt(errors, self._journal.sync):
+                attempt(errors, self._events.flush)
+        else:
+            attempt(errors, self._journal.flush)
         self._retry(errors)
         for cell in self._cells.values():
             if cell.readings:
@@ -174,8 +179,9 @@ class ExperimentWriter:
             self._read(record)
         entry = entry_of(record, header, frame)
         self._journal.append({"at": message.at, "feed": message.feed, **entry})
-        if isinstance(record, Order | FeedSilence):
-            # what an operator was told is done must outlive a crash; a silence does not come again
+        if isinstance(record, Order | FeedSilence | ConnectionChange):
+            # what an operator was told is done must outlive a crash; a silence, and the loss of a
+            # connection, do not come again
             self._journal.sync()
         if failure is not None:
             raise failure
@@ -185,7 +191,7 @@ class ExperimentWriter:
             return self._start(record)
         if isinstance(record, ScanEnd):
             return {}
-        scan = self._running(record.cell, record.stream, record.scan)
+        scan = self._running(record)
         if scan is None or not scan.fits(record):
             return {"pixels": "none"}
         if record.data.dtype.kind == "f" and not self._is_finite(record):
@@ -206,11 +212,12 @@ class ExperimentWriter:
     def _start(self, start: ScanStart) -> Mapping[str, Any]:
         cell = self._cells.get(start.key.cell)
         scan = cell.start(start) if cell else None
-        return {"file": scan.path.name} if scan else {}
+        frame: dict[str, Any] = {"file": scan.path.name} if scan else {}
+        return frame if start.sent is None else {**frame, NUMBER: start.key.scan}
 
-    def _running(self, name: str, stream: str, number: int) -> ScanFile | None:
-        cell = self._cells.get(name)
-        return None if cell is None else cell.running(stream, number)
+    def _running(self, frame: SliceFrame) -> ScanFile | None:
+        cell = self._cells.get(frame.cell)
+        return None if cell is None else cell.running(frame)
 
     def _newest(self, name: str, number: int | None) -> ScanFile | Path | None:
         cell = self._cells.get(name)
@@ -219,7 +226,9 @@ class ExperimentWriter:
     # --- results ----------------------------------------------------------------------------------
 
     def _conclude(self, result: ScanResult, errors: list[OSError]) -> None:
-        """Writes the results of a scan, after those that wait; now, or when there is room."""
+        """Writes the results of a scan, after those that wait; now, or when there is room. Results
+        of the same scan that wait still are out of date."""
+        self._waiting = deque(one for one in self._waiting if one.key != result.key)
         self._waiting.append(result)
         self._retry(errors)
         while len(self._waiting) > 1 and sum(map(_nbytes, self._waiting)) > MAX_RESULTS_BYTES:
@@ -235,8 +244,8 @@ class ExperimentWriter:
 
     def _finish(self, result: ScanResult) -> None:
         cell = self._cells[result.key.cell]
+        self.scans_written += result.key not in cell.done
         cell.finish(result)
-        self.scans_written += 1
         self._journal.flush()
         cell.write_master()
 
@@ -247,13 +256,9 @@ class ExperimentWriter:
     # --- cycler -----------------------------------------------------------------------------------
 
     def _read(self, document: CyclerDocument) -> None:
-        """Keeps the readings in a document; those that go back in time are in the journal only."""
-        try:
-            readings = self._documents.readings(document)
-        except BadMessage:
-            return
-        for reading in readings:
-            self._cells[reading.cell].read(reading)
+        """Keeps the readings in a document; those that are not used are in the journal only."""
+        for point in self._readings.points(document):
+            self._cells[point.reading.cell].read(point)
 
 
 def _told(request: ScanRequest, outputs: Sequence[Output]) -> bool:
@@ -268,14 +273,20 @@ def _nbytes(result: ScanResult) -> int:
     return sum(values.nbytes for values in result.maps.values())
 
 
-def attempt(errors: list[OSError], action: Any) -> None:
-    """Runs one step of writing; whatever it raises costs that step only."""
+def attempt(errors: list[OSError], action: Any) -> bool:
+    """Runs one step of writing; whatever it raises costs that step only. Whether it succeeded."""
     try:
         action()
     except Exception as error:
         errors.append(as_os_error(error))
+        return False
+    return True
 
 
 def as_os_error(error: Exception) -> OSError:
     """As it is, or its words: HDF5 tells of a full disk in several ways."""
-    return error if isinstance(error, OSError) else OSError(repr(error))
+    if isinstance(error, OSError):
+        return error
+    made = OSError(repr(error))
+    made.__cause__ = error
+    return made

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from monitor.core.onset import Decision, OnsetWatch
@@ -21,7 +21,7 @@ from monitor.records import ScanReply, ScanRequest
 from monitor.settings import OnsetSettings
 
 LIVE = "as recorded"
-TOLD_LATER = ("mode", "max_scans", "untrusted")
+TOLD_LATER = ("mode", "max_scans", "waiting", "untrusted")
 """What older recordings do not say of a decision."""
 
 
@@ -49,6 +49,19 @@ class Outcome:
     dose_kGy: float = 0.0
     reproduced: tuple[int, int] | None = None
 
+    def note(self, judged: Judged, *, corrected: bool) -> None:
+        """Adds a scan; `corrected`: it is there, and counts as asking if either decision asks."""
+        if not corrected:
+            self.scans.append(judged)
+            return
+        for place, one in enumerate(self.scans):
+            same = (one.situation.run, one.situation.scan) == (
+                judged.situation.run,
+                judged.situation.scan,
+            )
+            if same and not one.asks:
+                self.scans[place] = judged
+
     @property
     def fired(self) -> list[Judged]:
         """The scans after which an extra one was asked for, or suggested."""
@@ -59,19 +72,24 @@ def live(experiment: Experiment, cell: Cell) -> Outcome:
     """The recorded policy again, beside the decisions that were recorded. Raises RecordingError."""
     settings = experiment.settings.onset
     outcome = Outcome(LIVE, cell.name)
-    watch = OnsetWatch(settings, experiment.settings.experiment.name, experiment.settings.watch)
+    watch = OnsetWatch(settings, experiment.request_namespace, experiment.settings.watch)
     suggested: dict[str, ScanRequest] = {}
+    decision: Decision | None = None
     same = told = 0
     for event, situation in _story(experiment, cell):
         data, kind = event["data"], event["kind"]
         if situation is not None:
-            judged = Judged(situation, watch.judge(situation))
-            outcome.scans.append(judged)
-            if judged.decision.verdict == "suggest" and judged.decision.request:
-                suggested[judged.decision.request.id] = judged.decision.request
-        elif kind == "decision" and outcome.scans:
+            corrected = kind == "scan_corrected"
+            judge = watch.judge_charge if corrected else watch.judge
+            decision = judge(situation if corrected else _as_told(situation, data))
+            if decision is None:
+                continue
+            outcome.note(Judged(situation, decision), corrected=corrected)
+            if decision.verdict == "suggest" and decision.request:
+                suggested[decision.request.id] = decision.request
+        elif kind == "decision" and decision is not None:
             told += 1
-            same += _is_same(outcome.scans[-1].decision, data)
+            same += _is_same(decision, data)
         elif kind == "policy_changed":
             watch.change(data["mode"], data["max_scans"])
         elif kind == "scan_reply":
@@ -81,6 +99,12 @@ def live(experiment: Experiment, cell: Cell) -> Outcome:
     outcome.extra_scans, outcome.dose_kGy = watch.budget.extra_scans, watch.budget.dose_kGy
     outcome.reproduced = (same, told)
     return outcome
+
+
+def _as_told(situation: Situation, data: Mapping[str, Any]) -> Situation:
+    """The situation at the end of the scan: its charge may have become known only later."""
+    summary = {**situation.summary, "charge_state": data.get("charge_state", "final")}
+    return replace(situation, summary=summary)
 
 
 def _is_same(decision: Decision, recorded: Mapping[str, Any]) -> bool:
@@ -93,9 +117,9 @@ def _is_same(decision: Decision, recorded: Mapping[str, Any]) -> bool:
 def what_if(experiment: Experiment, cell: Cell, policy: OnsetSettings, name: str) -> Outcome:
     """Another policy on the scans that did not depend on one. Raises RecordingError."""
     outcome = Outcome(name, cell.name)
-    watch = OnsetWatch(policy, experiment.settings.experiment.name, experiment.settings.watch)
-    for _, situation in _story(experiment, cell):
-        if situation is None or situation.reason == "extra":
+    watch = OnsetWatch(policy, experiment.request_namespace, experiment.settings.watch)
+    for event, situation in _story(experiment, cell):
+        if situation is None or situation.reason == "extra" or event["kind"] != "scan_complete":
             continue
         decision = watch.judge(situation)
         if decision.verdict == "ask" and decision.request is not None:
@@ -119,16 +143,22 @@ def first_known_later(outcome: Outcome) -> int | None:
 
 
 def _story(experiment: Experiment, cell: Cell) -> Iterator[tuple[dict[str, Any], Situation | None]]:
-    """The events of a cell in order; with each `scan_complete` the situation then."""
+    """The events of a cell in order; with each `scan_complete` or `scan_corrected` the situation as
+    it is recorded."""
     settings = experiment.settings.cell(cell.name)
     foil = settings.foil_thickness_um if settings else 0.0
     scans: dict[int, list[Scan]] = {}
     for scan in cell.scans:
         scans.setdefault(scan.number, []).append(scan)
+    complete: dict[int, list[Scan]] = {}
     for event in cell.events():
-        waiting = scans.get(event["data"].get("scan"), [])
-        if event["kind"] == "scan_complete" and waiting:
-            yield event, situation_of(waiting.pop(0), cell.name, foil)
+        number, kind = event["data"].get("scan"), event["kind"]
+        waiting, passed = scans.get(number, []), complete.setdefault(number, [])
+        if kind == "scan_complete" and waiting:
+            passed.append(waiting.pop(0))
+            yield event, situation_of(passed[-1], cell.name, foil)
+        elif kind == "scan_corrected" and passed:
+            yield event, situation_of(passed[-1], cell.name, foil)
         else:
             yield event, None
 

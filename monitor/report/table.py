@@ -25,7 +25,7 @@ def numbers(experiment: Experiment) -> dict[str, Any]:
 
 
 def summaries(cell: Cell) -> list[dict[str, Any]]:
-    """One dictionary a scan, in order: its number, reason, whether it is complete, its summary."""
+    """One dictionary a scan, in the order of time: number, reason, whether complete, summary."""
     return [
         {
             **scan.summary(),
@@ -33,7 +33,7 @@ def summaries(cell: Cell) -> list[dict[str, Any]]:
             "reason": scan.header["reason"],
             "complete": scan.complete,
         }
-        for scan in cell.scans
+        for scan in cell.scans_in_time
     ]
 
 

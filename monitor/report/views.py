@@ -70,7 +70,7 @@ def all_scans(cell: Cell, settings: CellSettings) -> list[Shown]:
     """The whole scans of a cell."""
     return [
         Shown(scan, summary, settings)
-        for scan, summary in zip(cell.scans, summaries(cell), strict=True)
+        for scan, summary in zip(cell.scans_in_time, summaries(cell), strict=True)
     ]
 
 

@@ -149,8 +149,8 @@ def _read_mpr(path: Path, tz: tzinfo | None) -> CyclerTable:
         raise SourceError(f"{path}: its reader took over {MPR_TIMEOUT_S:.0f} s; stopped") from None
     if done.returncode == MPR_MISSING_EXIT:
         raise MissingSoftware(
-            f"{path}: reading .mpr needs galvani, which is not installed; run "
-            "'pip install galvani', or export the file as text (.mpt) in EC-Lab"
+            f"{path}: reading .mpr needs datalab-org-galvani, which is not installed; run "
+            "'pip install datalab-org-galvani', or export the file as text (.mpt) in EC-Lab"
         )
     if done.returncode != 0:
         why = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["no reason given"]
@@ -164,5 +164,7 @@ def _read_mpr(path: Path, tz: tzinfo | None) -> CyclerTable:
     if "time/s" not in columns:
         raise SourceError(f"{path}: has no column time/s; export it as text (.mpt) in EC-Lab")
     start = datetime.fromisoformat(started).replace(tzinfo=tz or UTC) if started else None
-    derived = derive(columns, columns["time/s"].size, Carry())
-    return make_table(derived, start.timestamp() if start else None, tz is None, 0)
+    carry = Carry()
+    derived = derive(columns, columns["time/s"].size, carry)
+    notes = tuple(f"{path}: {line}" for line in carry.told())
+    return make_table(derived, start.timestamp() if start else None, tz is None, 0, notes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,52 +13,80 @@ import hdf5plugin  # noqa: F401 - registers the compression filters
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.errors import SourceError
+from monitor.errors import PitwatchError, SourceError
 from monitor.sources.planes import Planes
+from monitor.sources.stored import check_stored
+from monitor.sources.voxel_size import three, voxel_size_from_cm
 
 NABU_DATA = re.compile(r"/[^/]+/reconstruction/results/data")
 OWN_DATA = "/entry/reconstruction/data"
 OWN_LEDGER = "/entry/ledger/received"
 SLAB_BYTES = 2**28
-UM_PER_CM = 1.0e4
+MAX_NODES = 20_000
+AXIS_NAME = re.compile(r"(?:axis|dim)?_?([xyz])(?:[_ \[(/].*)?", re.IGNORECASE)
+OTHER_AXES = re.compile(r"c|ch|channels?|colou?rs?|rgb|t|time|angle|rotation_angle|theta", re.I)
+IN_ORDER = (0, 1, 2)
+UNREADABLE = (KeyError, OSError, RuntimeError, ValueError)
+
+Order = tuple[int, int, int]
+"""Which axis of a dataset is z, which y, which x."""
 
 
 def open_hdf5(path: Path, dataset: str | None) -> Planes:
     """The volume in an HDF5 file, `dataset` or the one that is plainly meant.
 
-    Raises SourceError where there is none, where there are several, or where a chunk file of a
-    virtual dataset is missing: HDF5 itself would deliver fill values in its place.
+    Raises SourceError if there is none, if there are several, or if anything of it was not written
+    or cannot be found: HDF5 itself would deliver fill values in its place.
     """
+    with _readable(path), h5py.File(path, "r") as file:
+        name = "/" + dataset.strip("/") if dataset else _only_volume(file, path)
+        data = _dataset(file, name, path)
+        order = _axis_order(file, data, name, path)
+        _check_ledger(file, name, path)
+        check_stored(data)
+        nz, ny, nx = (data.shape[axis] for axis in order)
+        return Planes(
+            (nz, ny, nx),
+            data.dtype,
+            _voxel_size_um(file, name),
+            lambda: _planes(path, name, order),
+            fill=_fill(data),
+            encoded=_encoded(data),
+            notes=_order_note(path, name, order),
+        )
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Whatever h5py raises for a file that is damaged becomes one SourceError."""
     try:
-        with h5py.File(path, "r") as file:
-            name = "/" + dataset.strip("/") if dataset else _only_volume(file, path)
-            data = _dataset(file, name, path)
-            _check_chunk_files(data, path)
-            _check_ledger(file, name, path)
-            nz, ny, nx = data.shape
-            voxel = _voxel_size_um(file, name)
-            return Planes((nz, ny, nx), data.dtype, voxel, lambda: _planes(path, name))
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read as HDF5 ({error}); check the file") from None
+        yield
+    except PitwatchError:
+        raise
+    except Exception as error:
+        raise SourceError(
+            f"{path}: cannot be read as HDF5 ({_one_line(error)}); check the file, or copy it again"
+        ) from None
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def _only_volume(file: h5py.File, path: Path) -> str:
-    found: list[str] = []
-
-    def visit(name: str, node: Any) -> None:
-        if isinstance(node, h5py.Dataset) and node.ndim == 3 and node.dtype.kind in "biuf":
-            found.append("/" + name)
-
-    file.visititems(visit)
-    reconstructed = [name for name in found if NABU_DATA.fullmatch(name)] or [
-        name for name in found if name == OWN_DATA
-    ]
-    candidates = reconstructed or found
+    stored, linked, broken = _volumes(file)
+    found = stored or linked
+    candidates = (
+        [name for name in found if NABU_DATA.fullmatch(name)]
+        or [name for name in found if name == OWN_DATA]
+        or found
+    )
     if len(candidates) == 1:
         return candidates[0]
     if not candidates:
+        why = f" ({'; '.join(broken[:3])})" if broken else ""
         raise SourceError(
-            f"{path}: holds no 3-D dataset of numbers; expected a volume (nz, ny, nx)"
+            f"{path}: holds no 3-D dataset of numbers{why}; expected a volume (nz, ny, nx)"
         )
     raise SourceError(
         f"{path}: holds {len(candidates)} 3-D datasets: {', '.join(candidates[:8])}; name one, "
@@ -65,40 +94,123 @@ def _only_volume(file: h5py.File, path: Path) -> str:
     )
 
 
+def _volumes(file: h5py.File) -> tuple[list[str], list[str], list[str]]:
+    """Names of the 3-D datasets that lie in the file, of those that links lead to, and what is
+    wrong with links that lead nowhere. Each dataset counts once, whatever leads to it."""
+    stored: list[str] = []
+    linked: list[str] = []
+    broken: list[str] = []
+    queue, links = [("/", stored)], list[str]()
+    seen: set[tuple[str, int]] = set()
+    while (queue or links) and len(seen) < MAX_NODES:
+        name, found = queue.pop(0) if queue else (links.pop(0), linked)
+        try:
+            node = file[name]
+        except UNREADABLE:
+            broken.append(_link_text(file, name))
+            continue
+        if _identity(node) in seen:
+            continue
+        seen.add(_identity(node))
+        if isinstance(node, h5py.Dataset) and node.ndim == 3 and node.dtype.kind in "biuf":
+            found.append(name)
+        for key in node if isinstance(node, h5py.Group) else ():
+            child = f"{name.rstrip('/')}/{key}"
+            if isinstance(node.get(key, getlink=True), h5py.SoftLink | h5py.ExternalLink):
+                links.append(child)
+            else:
+                queue.append((child, found))
+    return sorted(stored), sorted(linked), broken
+
+
+def _identity(node: Any) -> tuple[str, int]:
+    return node.file.filename, int(h5py.h5o.get_info(node.id).addr)
+
+
+def _link_text(file: h5py.File, name: str) -> str:
+    """`/a/b leads to far.h5::/data, which cannot be opened`, of the first link on the way."""
+    parts = name.strip("/").split("/")
+    link = None
+    for count in range(1, len(parts) + 1):
+        part = "/" + "/".join(parts[:count])
+        try:
+            link = file.get(part, getlink=True)
+            if file[part] is not None:
+                continue
+        except UNREADABLE:
+            if isinstance(link, h5py.ExternalLink):
+                return f"{part} leads to {link.filename}::{link.path}, which cannot be opened"
+            if isinstance(link, h5py.SoftLink):
+                return f"{part} leads to {link.path}, which cannot be opened"
+            break
+    return f"{name} cannot be opened"
+
+
 def _dataset(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
-    node = file.get(name)
+    try:
+        node = file[name]
+    except UNREADABLE:
+        node = None
     if not isinstance(node, h5py.Dataset):
-        raise SourceError(f"{path}: has no dataset {name}; check the path behind '::'")
+        why = f" ({_link_text(file, name)})" if node is None else ""
+        raise SourceError(f"{path}: has no dataset {name}{why}; check the path behind '::'")
     if node.ndim != 3 or 0 in node.shape:
-        raise SourceError(f"{path}::{name}: shape is {node.shape}, expected (nz, ny, nx)")
+        why = ": are its source files missing?" if node.is_virtual and 0 in node.shape else ""
+        raise SourceError(f"{path}::{name}: shape is {node.shape}, expected (nz, ny, nx){why}")
     return node
 
 
-def _check_chunk_files(data: h5py.Dataset, path: Path) -> None:
-    if not data.is_virtual:
-        return
-    mapped = 0
-    for source in data.virtual_sources():
-        mapped += source.vspace.get_select_npoints()
-        if source.file_name == ".":
-            continue
-        chunk = path.parent / source.file_name
-        if not chunk.is_file():
-            raise SourceError(
-                f"{path}::{data.name}: chunk file {chunk} is missing; wait until the "
-                "reconstruction has written it, or restore it"
-            )
-        with h5py.File(chunk, "r") as file:
-            if source.dset_name not in file:
-                raise SourceError(
-                    f"{path}::{data.name}: chunk file {chunk} has no dataset {source.dset_name}; "
-                    "wait until the reconstruction has written it"
-                )
-    if mapped < data.size:
+def _axis_order(file: h5py.File, data: h5py.Dataset, name: str, path: Path) -> Order:
+    """As the labels of its dimensions or the `axes` of NeXus say, (z, y, x) where they say nothing.
+
+    Raises SourceError for axes that are not those of a volume.
+    """
+    names = [part.strip() for part in _axis_names(file, data, name)]
+    if len(names) != 3:
+        return IN_ORDER
+    letters = [match[1].lower() if (match := AXIS_NAME.fullmatch(part)) else "" for part in names]
+    if sorted(letters) == ["x", "y", "z"]:
+        return (letters.index("z"), letters.index("y"), letters.index("x"))
+    if any(OTHER_AXES.fullmatch(part) for part in names):
         raise SourceError(
-            f"{path}::{data.name}: its chunk files cover {mapped} of {data.size} voxels; wait "
-            "until the reconstruction is complete"
+            f"{path}::{name}: its axes are ({', '.join(names)}), expected (z, y, x); choose a "
+            "reconstructed volume of grey levels"
         )
+    return IN_ORDER
+
+
+def _axis_names(file: h5py.File, data: h5py.Dataset, name: str) -> list[str]:
+    labels = [dimension.label for dimension in data.dims]
+    if all(labels):
+        return labels
+    parent = file[name.rpartition("/")[0] or "/"]
+    signal = _texts(parent.attrs.get("signal", name.rpartition("/")[2]))
+    for holder in (data, parent if signal == [name.rpartition("/")[2]] else data):
+        if names := _texts(holder.attrs.get("axes", "")):
+            return names
+    return []
+
+
+def _texts(value: Any) -> list[str]:
+    """From a text, `z:y:x` too, or an array of texts."""
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    if isinstance(value, str):
+        return [part for part in re.split(r"[:,\s\[\]]+", value) if part]
+    return [
+        text
+        for part in np.ravel(value)
+        for text in _texts(part if isinstance(part, str | bytes) else "")
+    ]
+
+
+def _order_note(path: Path, name: str, order: Order) -> tuple[str, ...]:
+    if order == IN_ORDER:
+        return ()
+    axes = ["", "", ""]
+    for axis, letter in zip(order, "zyx", strict=True):
+        axes[axis] = letter
+    return (f"{path}::{name}: its axes are ({', '.join(axes)}): read as (z, y, x)",)
 
 
 def _check_ledger(file: h5py.File, name: str, path: Path) -> None:
@@ -111,18 +223,35 @@ def _check_ledger(file: h5py.File, name: str, path: Path) -> None:
         )
 
 
-def _planes(path: Path, name: str) -> Iterator[NDArray[Any]]:
-    with h5py.File(path, "r") as file:
+def _fill(data: h5py.Dataset) -> float:
+    """Asked for only if one was set: HDF5 crashes on some that are damaged."""
+    own = data.id.get_create_plist().fill_value_defined() == h5py.h5d.FILL_VALUE_USER_DEFINED
+    return float(data.fillvalue) if own and data.dtype.kind in "biuf" else 0.0
+
+
+def _encoded(data: h5py.Dataset) -> bool:
+    return bool(data.is_virtual or data.id.get_create_plist().get_nfilters())
+
+
+def _planes(path: Path, name: str, order: Order) -> Iterator[NDArray[Any]]:
+    with _readable(path), h5py.File(path, "r") as file:
         data = file[name]
-        plane_bytes = max(1, data.dtype.itemsize * data.shape[1] * data.shape[2])
-        deep = data.chunks[0] if data.chunks else 1
+        check_stored(data)  # again: files may have gone since it was opened
+        plane_bytes = max(1, data.dtype.itemsize * data.shape[order[1]] * data.shape[order[2]])
+        deep = data.chunks[order[0]] if data.chunks else 1 if order[0] == 0 else SLAB_BYTES
         # Whole chunks at a time: each is then decompressed once, not once a plane.
         step = max(1, min(deep, SLAB_BYTES // plane_bytes))
-        for z in range(0, data.shape[0], step):
+        for z in range(0, data.shape[order[0]], step):
+            part = [slice(None)] * 3
+            part[order[0]] = slice(z, z + step)
             try:
-                yield from data[z : z + step]
-            except OSError as error:
-                raise SourceError(f"{path}::{name}: slice {z} cannot be read ({error})") from None
+                slab = data[tuple(part)].transpose(order)
+            except (OSError, RuntimeError, ValueError) as error:
+                raise SourceError(
+                    f"{path}::{name}: slice {z} cannot be read ({_one_line(error)}); the file is "
+                    "damaged there, copy it again"
+                ) from None
+            yield from slab
 
 
 def _voxel_size_um(file: h5py.File, name: str) -> tuple[float, float, float] | None:
@@ -132,23 +261,5 @@ def _voxel_size_um(file: h5py.File, name: str) -> tuple[float, float, float] | N
             if options + key in file:
                 return voxel_size_from_cm(file[options + key][()])
     if name == OWN_DATA and file["entry"].attrs.get("length_unit") == "µm":
-        return _three(np.asarray(file["entry"].attrs["voxel_size"], float))
+        return three(np.asarray(file["entry"].attrs["voxel_size"], float))
     return None
-
-
-def voxel_size_from_cm(value: Any) -> tuple[float, float, float] | None:
-    """(z, y, x) in µm from nabu's number, array or text in cm; None where it says nothing."""
-    if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
-    if isinstance(value, str):
-        value = [float(number) for number in re.findall(r"[\d.]+(?:[eE][-+]?\d+)?", value)]
-    return _three(np.atleast_1d(np.asarray(value, float)) * UM_PER_CM)
-
-
-def _three(values: NDArray[np.float64]) -> tuple[float, float, float] | None:
-    if values.size == 1:
-        values = np.repeat(values, 3)
-    if values.size != 3 or not np.isfinite(values).all() or (values <= 0).any():
-        return None
-    z, y, x = (float(value) for value in values.ravel())
-    return (z, y, x)

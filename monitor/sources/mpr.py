@@ -1,14 +1,16 @@
 """Reads an EC-Lab binary file in a process of its own: `python -m monitor.sources.mpr FILE`.
 
-Its reader, galvani, is under the GPL: it stays behind this process boundary and is never imported
-by the monitor. Written to standard output is an npz archive: `names` (n,) of the columns,
-`column_i` (rows,) float64 in the file's units, `started`: local start time in ISO form, or ''.
+Its reader, galvani (of the distribution datalab-org-galvani), is under the GPL: it stays behind
+this process boundary and is never imported by the monitor. Written to standard output is an npz
+archive: `names` (n,) of the columns, `column_i` (rows,) float64 in the file's units, `started`:
+local start time in ISO form, or ''.
 """
 
 from __future__ import annotations
 
 import io
 import sys
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ MISSING_EXIT = 3
 
 
 def main(path: str) -> int:
-    """Writes the columns of the file at `path`; 3 where galvani is not installed."""
+    """Writes the columns of the file at `path`; 3 if galvani is not installed."""
     try:
         from galvani.BioLogic import MPRfile
     except ImportError as error:
@@ -27,10 +29,19 @@ def main(path: str) -> int:
         try:
             mpr = MPRfile(file)
         except Exception as error:
-            print(f"{type(error).__name__}: {error}", file=sys.stderr)
+            print(" ".join(f"{type(error).__name__}: {error}{_older()}".split()), file=sys.stderr)
             return 1
     sys.stdout.buffer.write(archive(mpr))
     return 0
+
+
+def _older() -> str:
+    """A word on the reader that lacks EC-Lab 11.50 and newer, if it is that one."""
+    try:
+        version("datalab-org-galvani")
+    except PackageNotFoundError:
+        return "; galvani is older than the files of EC-Lab 11.50: install datalab-org-galvani"
+    return ""
 
 
 def archive(mpr: Any) -> bytes:

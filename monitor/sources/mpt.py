@@ -1,22 +1,25 @@
-"""EC-Lab and BT-Lab text exports (`.mpt`), parsed piece by piece: bytes in, readings out.
+"""EC-Lab and BT-Lab text exports (`.mpt`, `.txt`, `.csv`), parsed piece by piece: bytes in,
+readings out.
 
-Lines end with CRLF or LF; the text is windows-1252; numbers have a decimal point or comma; the
-header has any number of lines, or there is none. Its electrode area is never used: it is often an
-untouched default.
+Lines end with CRLF or LF; the text is windows-1252 or UTF-8; fields are separated by tabs,
+semicolons or commas; numbers have a decimal point or comma; the header has any number of lines, or
+there is none. Its electrode area is never used: it is often an untouched default.
 """
 
 from __future__ import annotations
 
+import csv
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 
 import numpy as np
 
 from monitor.errors import SourceError
+from monitor.sources import dates
+from monitor.sources.cycler_columns import role
 from monitor.sources.cycler_table import (
     COLUMNS,
-    USED,
     Carry,
     Column,
     CyclerTable,
@@ -25,13 +28,12 @@ from monitor.sources.cycler_table import (
 )
 
 MAX_LINE_BYTES = 2**20
-BYTE_ORDER_MARK = "\u00ef\u00bb\u00bf"  # of UTF-8, as windows-1252 shows it
+BYTE_ORDER_MARK = "\ufeff"
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+SEPARATORS = "\t;,"
 
 _TITLES = ("EC-Lab ASCII FILE", "BT-Lab ASCII FILE")
-_STARTED = re.compile(
-    r"^Acquisition started on\s*:\s*(\d{1,4})([/.-])(\d{1,2})[/.-](\d{1,4})"
-    r"\s+(\d{1,2}):(\d{2}):(\d{2})(?:[.,](\d{1,6}))?"
-)
+_STARTED = re.compile(r"^Acquisition started on\s*:\s*(.*?)[\s;,]*$")
 
 
 class MptParser:
@@ -44,13 +46,20 @@ class MptParser:
         self._line = 0
         self._names_line = 0
         self._names: list[str] | None = None
-        self._start_time: float | None = None
+        self._separator = "\t"
+        self._width = 0
+        self._last_length = 0
+        self._started = ""
+        self._day_first: bool | None = None
+        self._origin: float | None = None
         self._skipped = 0
         self._carry = Carry()
         self._all: list[CyclerTable] = []
 
     def feed(self, data: bytes) -> CyclerTable:
         """The readings in the lines that `data` completes; a line still growing is kept."""
+        if self._line == 0 and (self._rest + data).startswith(UTF_16):
+            raise SourceError(f"{self._name}: is UTF-16 text; save it as UTF-8, or export it again")
         *lines, self._rest = (self._rest + data).split(b"\n")
         if b"\0" in data or len(self._rest) > MAX_LINE_BYTES:
             raise SourceError(f"{self._name}: is not text, expected an EC-Lab .mpt export")
@@ -74,29 +83,86 @@ class MptParser:
         Raises SourceError where the column names never came.
         """
         rest, self._rest = self._rest, b""
-        table = self._take([rest] if rest else [])
+        table = self._take([rest] if rest else [], complete=False)
         if self._names is None:
             raise SourceError(
                 f"{self._name}: ends before its column names, expected an EC-Lab .mpt export"
             )
         return table
 
-    def _take(self, lines: list[bytes]) -> CyclerTable:
-        rows: list[list[float]] = []
+    def _take(self, lines: list[bytes], complete: bool = True) -> CyclerTable:
+        rows: list[list[str]] = []
         for raw in lines:
             self._line += 1
-            text = raw.decode("cp1252", "replace").rstrip("\r\n")
+            text = _decoded(raw).rstrip("\r\n")
             if self._names is None:
                 self._header(text)
             elif text.strip():
-                self._row(text, rows)
-        names = self._names or []
-        values = np.array(rows, float).reshape(len(rows), len(names))
-        columns = {name: values[:, i] for i, name in enumerate(names) if name in USED}
-        return self._table(derive(columns, len(rows), self._carry))
+                self._row(text, rows, complete)
+        columns = self._columns(rows)
+        timed = np.isfinite(columns["time/s"]) if rows else np.empty(0, bool)
+        self._skipped += int(timed.size - timed.sum())
+        columns = {name: values[timed] for name, values in columns.items()}
+        return self._table(derive(columns, int(timed.sum()), self._carry))
+
+    def _columns(self, rows: list[list[str]]) -> dict[str, Column]:
+        """The columns that are used, time as `time/s`; names without any value are left out."""
+        columns: dict[str, Column] = {}
+        for index, name in enumerate((self._names or [])[: self._width or None]):
+            known = role(name)
+            if known is None or name in columns:
+                continue
+            texts = [row[index] if index < len(row) else "" for row in rows]
+            if known[0] != "time":
+                columns[name] = np.array([_number(text) for text in texts], float)
+            elif "time/s" not in columns:
+                columns["time/s"] = self._times(texts, known[1])
+        return columns
+
+    def _times(self, texts: list[str], factor: float) -> Column:
+        """Seconds since the start: numbers, absolute dates, or hours:minutes:seconds."""
+        times = np.array([_number(text) for text in texts], float) * factor
+        stamped = [i for i, text in enumerate(texts) if dates.STAMP.fullmatch(text)]
+        if stamped and self._day_first is None:
+            self._day_first = dates.day_first([self._started, *(texts[i] for i in stamped)])
+            self._carry.can_restart = False
+        for index in stamped:
+            if (moment := self._utc(texts[index])) is None:
+                continue
+            if self._origin is None:
+                start = self._utc(self._started)
+                self._origin = moment if start is None else start
+            times[index] = moment - self._origin
+        for index, text in enumerate(texts):
+            if np.isnan(times[index]) and (clock := dates.clock_s(text)) is not None:
+                times[index] = clock
+        return times
+
+    def _utc(self, text: str) -> float | None:
+        moment = dates.parse(text, self._read_day_first())
+        return moment.replace(tzinfo=self._tz or UTC).timestamp() if moment else None
+
+    def _read_day_first(self) -> bool:
+        return dates.day_first([self._started]) if self._day_first is None else self._day_first
 
     def _table(self, columns: Mapping[str, Column]) -> CyclerTable:
-        return make_table(columns, self._start_time, self._tz is None, self._skipped)
+        start = self._origin if self._origin is not None else self._utc(self._started)
+        return make_table(columns, start, self._tz is None, self._skipped, self._notes())
+
+    def _notes(self) -> tuple[str, ...]:
+        told = self._carry.told()
+        moment = dates.parse(self._started, self._read_day_first())
+        if moment is not None and dates.is_ambiguous(self._started):
+            first = "day" if self._read_day_first() else "month"
+            told = (
+                f"start {self._started} is read with the {first} first, {moment.day} "
+                f"{moment:%B %Y}; the .mpr of the run has it without doubt",
+                *told,
+            )
+        names = (self._names or [])[self._width :] if self._width else []
+        if lacking := [name for name in names if role(name)]:
+            told = (*told, f"columns without values: {', '.join(lacking)}")
+        return tuple(f"{self._name}: {line}" for line in told)
 
     def _header(self, text: str) -> None:
         if self._line == 1 and text.removeprefix(BYTE_ORDER_MARK).startswith(_TITLES):
@@ -106,27 +172,55 @@ class MptParser:
             self._names_line = int(digits[0]) if digits else 0
             return
         if self._line < self._names_line:
-            self._start_time = _start_time(text, self._tz) or self._start_time
+            if (match := _STARTED.match(text)) is not None:
+                self._started = match[1]
             return
-        names = [name.strip() for name in text.removeprefix(BYTE_ORDER_MARK).split("\t")]
-        if "time/s" not in names:
+        for separator in SEPARATORS:
+            names = _split(text.removeprefix(BYTE_ORDER_MARK), separator)
+            if any((known := role(name)) is not None and known[0] == "time" for name in names):
+                break
+        else:
             raise SourceError(
                 f"{self._name}: line {self._line} has no column time/s, expected the column names "
                 "of an EC-Lab .mpt export; export the file again with time/s"
             )
-        self._names = names[:-1] if names[-1] == "" else names
+        while names[-1] == "":
+            names.pop()
+        self._names, self._separator = names, separator
 
-    def _row(self, text: str, rows: list[list[float]]) -> None:
+    def _row(self, text: str, rows: list[list[str]], complete: bool) -> None:
         assert self._names is not None
-        fields = text.split("\t")
-        values = [
-            _number(field) if name in USED else 0.0
-            for name, field in zip(self._names, fields, strict=False)
-        ]
-        if len(values) < len(self._names) or not np.isfinite(values[self._names.index("time/s")]):
+        fields = _split(text, self._separator)
+        filled = max((i + 1 for i, field in enumerate(fields) if field), default=0)
+        if self._separator == "," and filled > len(self._names):
+            raise SourceError(
+                f"{self._name}: line {self._line} has {filled} values for {len(self._names)} "
+                "names: commas separate both values and decimals; export the file again with tabs"
+            )
+        if complete:  # rows may be shorter than the line of names
+            self._width = max(self._width, min(filled, len(self._names)))
+        if len(fields) < (self._width or len(self._names)):
             self._skipped += 1
             return
-        rows.append(values)
+        last = (self._width or len(self._names)) - 1
+        if complete:
+            self._last_length = len(fields[last])
+        elif len(fields[last]) < self._last_length:  # a line without its end may lack digits
+            fields[last] = ""
+        rows.append(fields)
+
+
+def _decoded(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.decode("cp1252", "replace")
+
+
+def _split(text: str, separator: str) -> list[str]:
+    if separator == "\t":
+        return [field.strip() for field in text.split("\t")]
+    return [field.strip() for field in next(csv.reader([text], delimiter=separator), [])]
 
 
 def _number(text: str) -> float:
@@ -134,23 +228,3 @@ def _number(text: str) -> float:
         return float(text.replace(",", "."))
     except ValueError:
         return float("nan")
-
-
-def _start_time(text: str, tz: tzinfo | None) -> float | None:
-    """UTC s from the header's line, month first as EC-Lab writes it; None where it is not there."""
-    match = _STARTED.match(text)
-    if match is None:
-        return None
-    first, mark, second, third = int(match[1]), match[2], int(match[3]), int(match[4])
-    if len(match[1]) == 4:
-        year, month, day = first, second, third
-    elif mark == "." or first > 12:
-        day, month, year = first, second, third
-    else:
-        month, day, year = first, second, third
-    fraction_us = int((match[8] or "0").ljust(6, "0"))
-    clock = (int(match[5]), int(match[6]), int(match[7]), fraction_us)
-    try:
-        return datetime(year, month, day, *clock, tzinfo=tz or UTC).timestamp()
-    except ValueError:
-        return None

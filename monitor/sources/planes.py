@@ -18,12 +18,24 @@ FLOAT32_EXACT = 2**24
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Planes:
-    """A volume as it lies in a file: `read` yields its (ny, nx) planes in z order, in `dtype`."""
+    """A volume as it lies in a file: `read` yields its (ny, nx) planes in z order, in `dtype`.
+
+    A plane that was never written holds `fill` throughout; `encoded`: pixels are decoded or put
+    together as they are read, which may fail; `notes` are for the operator.
+    """
 
     shape: tuple[int, int, int]
     dtype: np.dtype[Any]
     voxel_size_um: tuple[float, float, float] | None
     read: Callable[[], Iterator[NDArray[Any]]]
+    fill: float = 0.0
+    encoded: bool = False
+    notes: tuple[str, ...] = ()
+
+    def blank(self, plane: NDArray[Any]) -> bool:
+        """Whether every pixel is 0 or `fill`: no detector and no reconstruction gives that."""
+        first = plane.flat[0]
+        return bool(first in (0, self.fill) and (plane == first).all())
 
 
 def wire_dtype(source: np.dtype[Any], what: str) -> str:

@@ -22,17 +22,16 @@ import numpy as np
 
 from monitor.errors import SettingError, SourceError
 from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
-from monitor.settings import CELL_NAME, SimulatorSettings
-from monitor.sources.cycler_table import CyclerTable
-from monitor.sources.growing import GrowingFile
+from monitor.settings import CELL_NAME, ResultSettings, SimulatorSettings
+from monitor.sources.cycler_files import CyclerFiles, cycler_paths
 from monitor.sources.readings import ReadingFeed
 from monitor.sources.resend import ResendService
 from monitor.sources.slice_socket import SliceSocket
+from monitor.sources.taken import Taken, find_engine
 from monitor.sources.timeline import (
     DEFAULT_INTERVAL_S,
     CyclerTime,
     ScanWindow,
-    reading_origin,
     scan_windows,
 )
 from monitor.sources.volume import Volume
@@ -41,16 +40,14 @@ from monitor.wire.documents import Codec
 
 SETTLE_S = 1.0
 """Time for subscribers and the proxy to find each other: PUB sockets drop before that."""
-READINGS_LEAD_S = 0.1
-"""Readings go through a proxy: they are sent this long before the last slice of their scan."""
-PROXY_DRAIN_S = 0.5
-"""The proxy is given this long to pass the last documents on."""
 TICK_S = 0.1
+MAX_NAMED = 8
 
 Progress = Callable[[str, int, int], None]
 """Called with what is done, the slices sent so far, and the slices in all."""
 
 _DEFAULTS = SimulatorSettings()
+_RESULTS = ResultSettings()
 
 
 def publish(
@@ -59,7 +56,7 @@ def publish(
     cell: str = "A",
     voxel_um: float | None = None,
     endpoint: str = _DEFAULTS.slices,
-    cycler: Path | None = None,
+    cycler: Path | Sequence[Path] | None = None,
     cycler_time: CyclerTime = "own",
     follow: bool = False,
     period_s: float = 0.0,
@@ -69,6 +66,7 @@ def publish(
     document_codec: Codec = "msgpack",
     compression: str = "none",
     resend: str = "",
+    engine: str = "",
     subscriber_wait_s: float = 30.0,
     stop: threading.Event | None = None,
     progress: Progress | None = None,
@@ -82,54 +80,62 @@ def publish(
     appended while volumes are sent; with `follow`, until `stop` is set. `voxel_um` overrides the
     files; where neither says a voxel size, it is sent as unknown.
 
+    Readings up to the end of a scan are sent before its slices, which wait until the readings are
+    taken: by the engine at `engine` (its results.pull), by default that at the default address if
+    it takes these slices; without one, until the proxy has passed them on. Several cycler files
+    are joined by their times. Slices that were never written are left out, as holes of their scan.
+
     Nothing is dropped: a slow subscriber is waited for, until `stop` is set. At the address
     `resend`, slices can be asked for again ("": nowhere). Raises SettingError,
     SourceError, MissingSoftware, or EngineUnreachable where nobody subscribes in time; all but
     the last, and what is wrong with a file later, before `progress` is first called.
     """
     _check(volumes, cell, voxel_um, period_s, scan_interval_s)
-    if follow and cycler is None:
+    given = [cycler] if isinstance(cycler, str | Path) else list(cycler or ())
+    if follow and not given:
         raise SettingError(
             "--follow", got=None, expected="a file to follow", todo="name it with --cycler"
         )
     stop = stop or threading.Event()
     say = progress or (lambda _text, _sent, _total: None)
     now = time.time()
-    file = GrowingFile(cycler) if cycler else None
-    origin = reading_origin(file.first, now) if file else now
-    times = origin + file.first.time_s if file else np.empty(0)
+    files = CyclerFiles(cycler_paths(given), now) if given else None
+    times = files.first[1] if files else np.empty(0)
     interval_s = scan_interval_s or period_s or DEFAULT_INTERVAL_S
     windows = scan_windows(len(volumes), times, cycler_time, interval_s, now)
+    total = sum(volume.shape[0] for volume in volumes)
     with ExitStack() as stack:
         readings = None
-        if file is not None and cycler is not None:
+        if files is not None:
+            counter = find_engine(engine, _RESULTS.pull, endpoint)
+            taken = Taken(documents_out, counter, lambda text: say(text, 0, 0))
+            stack.callback(taken.close)
             readings = stack.enter_context(
                 ReadingFeed(
-                    file.first,
-                    times,
+                    *files.first,
                     cell=cell,
-                    source=cycler.name,
+                    source=files.name,
                     documents_in=documents_in,
                     documents_out=documents_out,
                     codec=document_codec,
+                    taken=taken,
                 )
             )
         service = stack.enter_context(closing(ResendService(resend))) if resend else None
         slices = stack.enter_context(
             SliceSocket(endpoint, max(_slice_bytes(volume) for volume in volumes), stop)
         )
-        if file is not None:
-            stack.enter_context(file)
-            say(_about(file.first), 0, 0)
-        total = sum(volume.shape[0] for volume in volumes)
+        if files is not None:
+            stack.enter_context(files)
+        for line in _volume_notes(volumes):
+            say(line, 0, 0)
         say("waiting for a monitor", 0, total)
         slices.wait_for_subscriber(subscriber_wait_s)
         stop.wait(SETTLE_S)
         job = _Publication(
             slices=slices,
             readings=readings,
-            file=file,
-            origin=origin,
+            files=files,
             resend=service,
             cell=cell,
             run=readings.uid if readings else str(uuid.uuid4()),
@@ -148,8 +154,7 @@ class _Publication:
 
     slices: SliceSocket
     readings: ReadingFeed | None
-    file: GrowingFile | None
-    origin: float
+    files: CyclerFiles | None
     resend: ResendService | None
     cell: str
     run: str
@@ -173,8 +178,9 @@ class _Publication:
         """Every volume in its window, then the readings that are left, or as they come."""
         self.stream = str(uuid.uuid4())
         exit_status: Literal["success", "abort", "fail"] = "fail"
+        self._say_notes()
         if self.readings:
-            self.readings.open()
+            self.readings.open(self.stop)
         began = time.monotonic()
         try:
             for index, (volume, window) in enumerate(zip(volumes, windows, strict=True)):
@@ -183,16 +189,15 @@ class _Publication:
                     self.slices.wait_for_subscriber(subscriber_wait_s)
                 self._scan(index, volume, window)
             broken_off = self.stop.is_set()
-            if self.file is not None and not broken_off:
-                self._rest(self.file, follow)
+            if self.files is not None and not broken_off:
+                self._rest(self.files, follow)
                 broken_off = self.stop.is_set() and not follow
             exit_status = "abort" if broken_off else "success"
         finally:
             if self.readings:
                 self.readings.finish(exit_status)
-                time.sleep(PROXY_DRAIN_S)
 
-    def _rest(self, file: GrowingFile, follow: bool) -> None:
+    def _rest(self, file: CyclerFiles, follow: bool) -> None:
         """The readings that are left; to `follow`: as they come, until `stop` is set."""
         while follow and not self.stop.is_set() and file.problem is None:
             self._read_until(math.inf)
@@ -213,16 +218,16 @@ class _Publication:
     def _scan(self, index: int, volume: Volume, window: ScanWindow) -> None:
         if self.stop.is_set():
             return
-        brought = self._read_until(window.start)
+        self._read_until(window.stop)
         start = self._start(index, volume, window)
         self._send(stins.encode_start(start), start)
-        count = volume.shape[0]
+        never: list[int] = []
+        before = self.sent
         try:
             for frame, plane in enumerate(volume.slices()):
-                last = frame == count - 1
-                brought += self._read_until(window.stop if last else window.at(frame / count))
-                if last and brought:
-                    self.stop.wait(READINGS_LEAD_S)
+                if plane is None:
+                    never.append(frame)
+                    continue
                 record = SliceFrame(self.cell, index, self.stream, self.messages, frame, plane)
                 if not self._send(stins.encode_slice(record, self.compression), record):
                     return
@@ -230,9 +235,11 @@ class _Publication:
                 self.say(f"scan {index}: {volume.name}", self.sent, self.total)
         finally:
             # Also after an unreadable slice: the scan is then closed with its hole on record.
-            self._send(
-                stins.encode_end(ScanEnd(self.cell, index, self.stream, self.messages, count))
-            )
+            sent = self.sent - before
+            end = ScanEnd(self.cell, index, self.stream, self.messages, sent)
+            self._send(stins.encode_end(end))
+            if never:
+                self.say(_left_out(volume, never), 0, 0)
 
     def _start(self, index: int, volume: Volume, window: ScanWindow) -> ScanStart:
         voxel = (self.voxel_um,) * 3 if self.voxel_um else volume.voxel_size_um
@@ -259,12 +266,38 @@ class _Publication:
         self.messages += done
         return done
 
-    def _read_until(self, instant: float) -> int:
-        if self.readings is None:
-            return 0
-        for table in self.file.new() if self.file else ():
-            self.readings.add(table, self.origin + table.time_s)
-        return self.readings.until(instant, self.stop)
+    def _read_until(self, instant: float) -> None:
+        if self.readings is None or self.files is None:
+            return
+        for table, times in self.files.new():
+            self.readings.add(table, times)
+        self._say_notes()
+        self.readings.until(instant, self.stop)
+
+    def _say_notes(self) -> None:
+        while self.files is not None and self.files.notes:
+            self.say(self.files.notes.pop(0), 0, 0)
+
+
+def _volume_notes(volumes: Sequence[Volume]) -> list[str]:
+    """What the files' readers tell, and volumes that are not as deep as the first."""
+    lines = [line for volume in volumes for line in volume.notes]
+    first = volumes[0]
+    return lines + [
+        f"{volume.name}: has {volume.shape[0]} slices, {first.name} has {first.shape[0]}; is it "
+        "whole?"
+        for volume in volumes
+        if volume.shape[0] != first.shape[0]
+    ]
+
+
+def _left_out(volume: Volume, never: list[int]) -> str:
+    named = ", ".join(str(frame) for frame in never[:MAX_NAMED])
+    return (
+        f"{volume.name}: slices {named}{', …' if len(never) > MAX_NAMED else ''} "
+        f"({len(never)} in all) hold one value throughout: never written, or padding; left out, "
+        "the scan has a hole there"
+    )
 
 
 def _check(
@@ -302,14 +335,3 @@ def _check(
 
 def _slice_bytes(volume: Volume) -> int:
     return int(np.dtype(volume.dtype).itemsize * volume.shape[1] * volume.shape[2])
-
-
-def _about(table: CyclerTable) -> str:
-    if table.start_time is None:
-        origin = "without a start time: its first reading is taken as now"
-    elif table.start_time_assumed_utc:
-        origin = "start time without a zone: taken as UTC"
-    else:
-        origin = "start time in the zone given"
-    skipped = f"; {table.skipped_lines} lines skipped" if table.skipped_lines else ""
-    return f"cycler: {len(table)} readings, {origin}{skipped}"

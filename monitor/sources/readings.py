@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from monitor.sources.cycler_table import CyclerTable
 from monitor.sources.proxy import ProxyProcess
+from monitor.sources.taken import Taken
 from monitor.wire.documents import Codec, serializer
 
 UNITS = {
@@ -23,9 +25,10 @@ UNITS = {
     "vmp_step": "",
 }
 LINGER_MS = 2000
-BURST = 50
-BURST_PAUSE_S = 0.025
-"""A bluesky Proxy drops what is beyond 1000 waiting messages: readings go at 2000/s at most."""
+ABORTED_S = 3.0
+BURST = 250
+"""A bluesky Proxy drops what is beyond 1000 waiting messages: so many go, then they are waited
+for."""
 
 
 class ReadingFeed:
@@ -41,6 +44,7 @@ class ReadingFeed:
         documents_in: str,
         documents_out: str,
         codec: Codec,
+        taken: Taken,
     ) -> None:
         self._order = np.argsort(times, kind="stable")
         self._times = times
@@ -59,6 +63,7 @@ class ReadingFeed:
             },
         )
         self._proxy = ProxyProcess(documents_in, documents_out)
+        self._taken = taken
         self._publisher = Publisher(
             documents_in.removeprefix("tcp://"), serializer=serializer(codec)
         )
@@ -73,6 +78,7 @@ class ReadingFeed:
         trace: TracebackType | None,
     ) -> None:
         self._publisher.close()
+        self._taken.close()
         self._proxy.close()
 
     @property
@@ -97,29 +103,39 @@ class ReadingFeed:
         waiting = waiting[np.argsort(self._times[waiting], kind="stable")]
         self._order = np.concatenate([self._order[: self._sent], waiting])
 
-    def open(self) -> None:
+    def open(self, stop: threading.Event) -> None:
         """Publishes the run's start and descriptor."""
-        self._publisher("start", self._run.start_doc)
-        self._publisher("descriptor", self._stream.descriptor_doc)
+        self._taken.begin(stop)
+        self._publish("start", self._run.start_doc)
+        self._publish("descriptor", self._stream.descriptor_doc)
+        self._taken.wait(stop)
 
-    def until(self, time: float, stop: threading.Event) -> int:
-        """Publishes the readings up to `time` that were not published yet; says how many."""
+    def until(self, time: float, stop: threading.Event) -> None:
+        """Publishes the readings up to `time` that were not published yet, and waits until they
+        are taken."""
         count = 0
         while self.left and not stop.is_set():
             index = self._order[self._sent]
             if self._times[index] > time:
                 break
-            self._publisher("event", self._event(index))
+            self._publish("event", self._event(index))
             self._sent += 1
             count += 1
             if count % BURST == 0:
-                stop.wait(BURST_PAUSE_S)
-        return count
+                self._taken.wait(stop)
+        if count % BURST:
+            self._taken.wait(stop)
 
     def finish(self, exit_status: Literal["success", "abort", "fail"]) -> None:
-        """Publishes the run's stop document."""
+        """Publishes the run's stop document, and waits until it is taken."""
         last = float(self._times[self._order[max(0, self._sent - 1)]])
-        self._publisher("stop", self._run.compose_stop(exit_status=exit_status, time=last))
+        self._publish("stop", self._run.compose_stop(exit_status=exit_status, time=last))
+        patience_s = ABORTED_S if exit_status == "abort" else math.inf
+        self._taken.wait(threading.Event(), patience_s)
+
+    def _publish(self, name: str, document: Any) -> None:
+        self._publisher(name, document)
+        self._taken.sent()
 
     def _event(self, index: int) -> dict[str, Any]:
         time = float(self._times[index])

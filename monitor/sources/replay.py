@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain, islice, pairwise
 from typing import Any
 
 import h5py
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from monitor.errors import BadMessage, RecordingError
 from monitor.recording import checked, layout
-from monitor.recording.journal import DAMAGED, record_of, slice_of
+from monitor.recording.journal import DAMAGED, number_of, record_of, slice_of
 from monitor.recording.read import Experiment, Scan
 from monitor.records import Acknowledgement, Record, SliceFrame, frozen
 from monitor.wire import stins
@@ -26,6 +27,7 @@ ScanName = tuple[str, str, int]
 
 SCAN_FILE = re.compile(r"scan_\d{4,18}\.h5")
 LEAST_BYTES_OF_PIXEL = 64
+MOST_HOLES = 20
 UNUSABLE = (BadMessage, *DAMAGED)
 
 
@@ -58,7 +60,8 @@ def replay_records(
 
 @dataclass(frozen=True)
 class _Plan:
-    """Which scans (cell, stream, number) to leave out, and the line to stop after (None: none)."""
+    """Which scans (cell, stream, number as recorded) to leave out, and the line to stop after
+    (None: none)."""
 
     left_out: frozenset[ScanName]
     stop: int | None
@@ -69,13 +72,14 @@ def _plan(experiment: Experiment, first: int | None, last: int | None) -> _Plan:
         return _Plan(frozenset(), None)
     references: dict[str, ScanName] = {}
     named: dict[str, bool] = {}
+    numbers = _Numbers()
     lines: dict[ScanName, int] = {}
     for number, entry in enumerate(experiment.journal()):
         header = entry.get("header")
         if header is None:
             continue
         try:
-            scan = _scan_of(header)
+            scan = numbers.scan_of(entry)
         except UNUSABLE as error:
             raise _damaged(experiment, number, error) from None
         lines[scan] = number
@@ -90,17 +94,29 @@ def _plan(experiment: Experiment, first: int | None, last: int | None) -> _Plan:
     }
     if not wanted:
         there = sorted({scan[2] for scan in lines})
-        raise RecordingError(
-            f"{experiment.path}: no scan from {first} to {last}; it holds "
-            f"{f'{there[0]} to {there[-1]}' if there else 'no scans'}"
-        )
+        holds = f"{there[0]} to {there[-1]}" if there else "no scans"
+        between = (islice(range(a + 1, b), MOST_HOLES) for a, b in pairwise(there))
+        holes = list(islice(chain.from_iterable(between), MOST_HOLES))
+        holds += f" without {', '.join(map(str, holes))}" if holes else ""
+        raise RecordingError(f"{experiment.path}: no scan from {first} to {last}; it holds {holds}")
     wanted |= set(references.values())
     stop = None if last is None else max(lines[scan] for scan in wanted)
     return _Plan(frozenset(set(lines) - wanted), stop)
 
 
-def _scan_of(header: Mapping[str, Any]) -> ScanName:
-    return (str(header.get("cell")), str(header.get("stream")), int(header.get("scan", -1)))
+class _Numbers:
+    """Which scan a line of the slice stream is of, read from the first to the last."""
+
+    def __init__(self) -> None:
+        self._here: dict[ScanName, int] = {}
+
+    def scan_of(self, entry: Mapping[str, Any]) -> ScanName:
+        header = entry["header"]
+        cell, stream = str(header.get("cell")), str(header.get("stream"))
+        sent = int(header.get("scan", -1))
+        if header.get("htype") == "header":
+            self._here[cell, stream, sent] = number_of(entry)
+        return cell, stream, self._here.get((cell, stream, sent), sent)
 
 
 def _records(experiment: Experiment, plan: _Plan, *, pixels: bool) -> Iterator[tuple[str, Record]]:
@@ -132,6 +148,7 @@ class _Reader:
         self._plan = plan
         self._with_pixels = pixels
         self._limits = _limits(experiment)
+        self._numbers = _Numbers()
         self._skipped: Counter[str] = Counter()
         self._pixels = Pixels(experiment, self._limits)
 
@@ -141,7 +158,7 @@ class _Reader:
         if header is None:
             record = record_of(entry)
             return None if self._plan.left_out and isinstance(record, Acknowledgement) else record
-        scan = _scan_of(header)
+        scan = self._numbers.scan_of(entry)
         if scan in self._plan.left_out:
             self._skipped[scan[1]] += 1
             return None

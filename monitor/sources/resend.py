@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import zmq
 
+from monitor.connection import keep_alive
 from monitor.errors import BadMessage, SettingError
 from monitor.keys import bind_here
 from monitor.records import ResendEnd, ResendQuestion, ScanStart, SliceFrame
@@ -59,6 +60,7 @@ class ResendService:
         self._socket = self._context.socket(zmq.ROUTER)
         self._socket.sndhwm = ANSWERS_WAITING
         self._socket.maxmsgsize = wire.MAX_BYTES
+        keep_alive(self._socket)
         try:
             bind_here(self._socket, endpoint, setting)
         except SettingError:

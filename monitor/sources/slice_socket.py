@@ -9,6 +9,7 @@ from typing import Self
 
 import zmq
 
+from monitor.connection import keep_alive
 from monitor.errors import EngineUnreachable, SettingError
 from monitor.keys import bind_here
 from monitor.wire.stins import Frame
@@ -30,6 +31,7 @@ class SliceSocket:
         self._socket.setsockopt(zmq.SNDHWM, max(2, min(1000, QUEUE_BYTES // message_bytes)))
         self._socket.setsockopt(zmq.XPUB_NODROP, 1)
         self._socket.setsockopt(zmq.SNDTIMEO, POLL_MS)
+        keep_alive(self._socket)
         try:
             bind_here(self._socket, endpoint, "slice endpoint")
         except SettingError:

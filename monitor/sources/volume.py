@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import SourceError
 from monitor.sources.hdf5 import open_hdf5
 from monitor.sources.planes import Planes, to_wire, wire_dtype
 from monitor.sources.tiff import SUFFIXES, open_stack, open_tiff
+
+CHECKED_BYTES = 2**31
+"""Up to this size compressed volumes are decoded once before anything is sent."""
 
 HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf", ".nx", ".nxs")
 
@@ -26,7 +30,8 @@ class Volume:
     """One volume in a file: its planes are read as they are asked for.
 
     `shape` is (nz, ny, nx); `dtype` the wire type that the planes come in, `source_dtype` that of
-    the file; `voxel_size_um` is (z, y, x), None where the file does not say it.
+    the file; `voxel_size_um` is (z, y, x), None where the file does not say it; `notes` are for
+    the operator.
     """
 
     name: str
@@ -36,27 +41,57 @@ class Volume:
     voxel_size_um: tuple[float, float, float] | None
     _planes: Planes
 
-    def slices(self) -> Iterator[NDArray[Any]]:
-        """Planes (ny, nx) of `dtype` in the order z. Raises SourceError, which names the slice."""
-        sent = 0
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the operator should know of how the file is read, a line each."""
+        return self._planes.notes
+
+    def slices(self) -> Iterator[NDArray[Any] | None]:
+        """Planes (ny, nx) of `dtype` in the order z; None for one that was never written.
+
+        That is one that holds 0, or the file's fill value, throughout: a writer that was stopped
+        leaves such planes where the format has no sign of it. Raises SourceError, which names the
+        slice, and for a volume that holds nothing else.
+        """
+        read = there = 0
         for index, plane in enumerate(self._planes.read()):
-            yield to_wire(plane, self.dtype, self.name, index)
-            sent += 1
-        if sent != self.shape[0]:
-            raise SourceError(f"{self.name}: gave {sent} slices, expected {self.shape[0]}")
+            blank = self._planes.blank(plane)
+            yield None if blank else to_wire(plane, self.dtype, self.name, index)
+            read += 1
+            there += not blank
+        if read != self.shape[0]:
+            raise SourceError(f"{self.name}: gave {read} slices, expected {self.shape[0]}")
+        if not there:
+            raise SourceError(
+                f"{self.name}: all {read} slices hold one value throughout; was it ever written?"
+            )
+
+    def check(self) -> None:
+        """Decodes the volume once if it is compressed and not large. Raises SourceError."""
+        size = int(np.prod(self.shape)) * self._planes.dtype.itemsize
+        if self._planes.encoded and size <= CHECKED_BYTES:
+            for _ in self._planes.read():
+                pass
 
 
 def open_volumes(paths: Sequence[str | Path]) -> list[Volume]:
-    """The volumes in these files, folders or patterns, one a scan, in the order given."""
+    """The volumes in these files, folders or patterns, one a scan, in the order given.
+
+    Raises SourceError for what cannot be read whole, as far as that shows before it is read: files
+    of planes, layouts and codecs are looked at; what is compressed is decoded, up to 2 GiB.
+    """
     if not paths:
         raise SourceError("volumes: got none, expected at least one file; name it")
-    return [_open(str(path)) for path in paths]
+    volumes = [_open(str(path)) for path in paths]
+    for volume in volumes:
+        volume.check()
+    return volumes
 
 
 def _open(given: str) -> Volume:
     text, _, dataset = given.partition("::")
     path = Path(text)
-    if "*" in path.name:
+    if "*" in path.name or ("?" in path.name and not path.exists()):
         planes = open_stack(_found(path.parent, path.name, given), given)
     elif path.is_dir():
         planes = open_stack(_found(path, "*", given), given)

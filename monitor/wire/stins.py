@@ -16,6 +16,7 @@ import numpy as np
 
 from monitor.errors import BadMessage
 from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
+from monitor.time_units import seconds
 from monitor.wire.fields import MAX_SIDE as MAX_SIDE
 from monitor.wire.fields import Frame as Frame
 from monitor.wire.limits import (
@@ -33,7 +34,6 @@ from monitor.wire.pixels import compressed, pixels_of
 SCHEMA = "operando-slices/1"
 HTYPES = ("header", "image", "series_end")
 REASONS = ("reference", "periodic", "extra", "manual")
-MAX_TIME_S = 1e11
 MAX_NAME = 250
 MAX_HEADER_BYTES = 2**20
 
@@ -65,7 +65,7 @@ def start_header(start: ScanStart) -> dict[str, Any]:
         "stream": start.stream,
         "cell": start.key.cell,
         "run": start.key.run,
-        "scan": start.key.scan,
+        "scan": start.number,
         "reason": start.reason,
         "request": start.request,
         "axis": start.axis,
@@ -244,7 +244,7 @@ def _start(header: dict[str, Any], limits: Limits) -> ScanStart:
             f"slices: reason {shown(reason)} or axis {shown(axis)} is unknown; scan refused",
         )
     check_volume(shape, axis, _dtype(header).itemsize, limits)
-    start = _time(header, "start_time")
+    start, stop, time_remark = _times(header)
     voxel_size, remark = _voxel_size(header.get("voxel_size_um"))
     return ScanStart(
         key=ScanKey(_text(header, "cell"), _text(header, "run", ""), _count(header, "scan")),
@@ -257,25 +257,46 @@ def _start(header: dict[str, Any], limits: Limits) -> ScanStart:
         dtype=header["type"],
         voxel_size_um=voxel_size,
         start_time=start,
-        stop_time=_stop_time(header, start),
+        stop_time=stop,
         resend=_text(header, "resend", ""),
         remark=remark,
+        time_remark=time_remark,
     )
 
 
-def _time(header: dict[str, Any], key: str) -> float:
-    value = header.get(key)
-    if not _is_finite(value) or abs(value) > MAX_TIME_S:
+def _times(header: dict[str, Any]) -> tuple[float, float, str]:
+    """Start and announced end, UTC s, and what is wrong with them, or "". The end is the start if
+    it is not known yet, or lies before it. Raises BadMessage for a start that is no time."""
+    try:
+        start, unit = seconds(_finite(header.get("start_time")))
+    except (ValueError, OverflowError):
+        came = shown(header.get("start_time"))
         raise BadMessage(
-            "bad_header", f"slices: {key} is {shown(value)}, expected UTC s; scan refused"
+            "bad_header", f"slices: start_time is {came}, expected UTC s; scan refused"
+        ) from None
+    remark = ""
+    if unit:
+        remark = (
+            f"start_time is in {unit}: it was taken as seconds since 1970 all the same; have the "
+            "producer send seconds"
         )
+    try:
+        stop, _ = seconds(_finite(header.get("stop_time")))
+    except (ValueError, OverflowError):
+        return start, start, remark
+    if stop < start:
+        remark = (
+            f"stop_time is {start - stop:.0f} s before start_time: the scan is taken to stand at "
+            "its start; correct the producer"
+        )
+    return start, max(start, stop), remark
+
+
+def _finite(value: object) -> float:
+    """The number. Raises ValueError for anything else."""
+    if not _is_finite(value):
+        raise ValueError
     return float(value)
-
-
-def _stop_time(header: dict[str, Any], start: float) -> float:
-    """The announced end; where it is not known yet, or before the start, the start."""
-    value = header.get("stop_time")
-    return max(start, float(value)) if _is_finite(value) and value < MAX_TIME_S else start
 
 
 def _voxel_size(value: Any) -> tuple[tuple[float, float, float] | None, str]:

@@ -66,7 +66,7 @@ class Station:
         self._progress.time = self._time.now + SCAN_S
         if self._memory is not None:
             part = self._memory.with_suffix(".part")
-            part.write_text(json.dumps(asdict(self._progress)))
+            part.write_text(json.dumps(asdict(self._progress)), "utf-8")
             part.replace(self._memory)
         return order
 
@@ -78,7 +78,7 @@ class Station:
 def _recalled(memory: Path | None) -> Progress:
     if memory is None or not memory.exists():
         return Progress()
-    return Progress(**json.loads(memory.read_text()))
+    return Progress(**json.loads(memory.read_text("utf-8")))
 
 
 def _tomograph(
@@ -87,7 +87,8 @@ def _tomograph(
     simulator = settings.simulator
     simulated = scenarios.named(simulator.scenario).cells[index]
     view = FieldOfView(size=simulator.size, field_share=simulated.field_share)
-    truth = Cell(view, simulated.first_stripping, simulator.seed, simulated.plating)
+    seed = scenarios.seed_of(simulator.seed, index)
+    truth = Cell(view, simulated.first_stripping, seed, simulated.plating)
     return Tomograph(
         name="id15a",
         cell_name=cell.name,

@@ -14,9 +14,9 @@ from monitor.settings import CellSettings, Settings
 NAN = float("nan")
 
 
-def history(*rows, sign=-1):
+def history(*rows, sign=-1, **settings):
     """`rows`: (time s, current mA, counter mAh)."""
-    made = CyclerHistory(CellSettings(name="A", stripping_current_sign=sign))
+    made = CyclerHistory(CellSettings(name="A", stripping_current_sign=sign, **settings))
     for time, current, charge in rows:
         made.add(CyclerReading("A", time, current_mA=current, charge_mAh=charge))
     return made
@@ -91,11 +91,44 @@ def test_a_rest_within_a_discharge_does_not_begin_another():
 def test_before_the_first_and_after_the_last_reading():
     made = history((1000, -0.36, NAN), (2000, -0.36, NAN))
     assert made.charge_at(0) == 0.0
-    assert made.charge_at(3000) == pytest.approx(0.2)
-    assert made.active_hours_at(3000) == pytest.approx(2000 / 3600)
+    assert made.charge_at(2250) == pytest.approx(0.36 * 1250 / 3600)
+    assert made.active_hours_at(2250) == pytest.approx(1250 / 3600)
     rested = history((1000, -0.36, NAN), (2000, 0.0, NAN))
-    assert rested.charge_at(9000) == rested.charge_at(2000)
-    assert rested.active_hours_at(9000) == rested.active_hours_at(2000)
+    assert rested.charge_at(2250) == rested.charge_at(2000)
+    assert rested.active_hours_at(2250) == rested.active_hours_at(2000)
+
+
+@pytest.mark.parametrize("hold_s", [0.0, 60.0, 300.0])
+def test_a_current_is_held_after_its_last_reading_only_for_the_stated_time(hold_s):
+    made = history((0, -0.36, NAN), (1000, -0.36, NAN), hold_current_s=hold_s)
+    assert made.charge_state(1000) == "final"
+    assert made.charge_at(1000) == pytest.approx(0.1)
+    within, beyond = 1000 + hold_s, 1000 + hold_s + 0.1
+    assert made.charge_at(within) == pytest.approx(0.1 + 0.36 * hold_s / 3600)
+    assert made.charge_state(within) == ("extrapolated" if hold_s else "final")
+    for value in (made.charge_at, made.current_at, made.active_hours_at, made.step_at):
+        assert value(beyond) is None
+    assert made.charge_state(beyond) == "preliminary"
+    assert not made.covers(beyond)
+
+
+def test_a_scan_before_all_readings_has_no_current():
+    made = history((1000, -0.36, NAN), (2000, -0.36, NAN))
+    assert made.current_at(701) == pytest.approx(0.36)
+    assert made.current_at(699) is None
+    assert made.charge_state(699) == "unknown"
+    assert history().charge_state(0) == "none"
+
+
+def test_one_reading_far_ahead_covers_nothing_until_another_confirms_it():
+    made = history(*((10.0 * k, -0.36, NAN) for k in range(11)))
+    made.add(CyclerReading("A", 90_000.0, current_mA=-0.36))
+    assert not made.covers(2000.0)
+    assert made.charge_state(2000.0) == "preliminary"
+    assert made.charge_at(50_000.0) is None
+    made.add(CyclerReading("A", 90_010.0, current_mA=-0.36))
+    assert made.covers(2000.0)
+    assert made.charge_state(90_000.0) == "final"
 
 
 def test_without_readings_nothing_is_known():

@@ -1,3 +1,5 @@
+import math
+
 import numpy as np
 import pytest
 from scipy.ndimage import correlate1d, gaussian_filter
@@ -118,8 +120,7 @@ def test_walls_do_not_deepen_a_flat_floor():
 
 def test_measures_of_one_pit():
     depth = one_crater(diameter=30.0, depth=20.0, at=(30.0, 40.0), n=128)
-    current = np.where(depth > 0, 2.0, 0.1).astype(np.float32)
-    (pit,) = find(5.0 + depth, 5.0, noise=0.1, current=current, scan=7).pits
+    (pit,) = find(5.0 + depth, 5.0, noise=0.1, scan=7).pits
     assert (pit.id, pit.parent, pit.first_scan) == (1, -1, 7)
     # as on the map's axes, where the first pixel's centre is 0
     half = 0.5 * VOXEL_UM
@@ -128,7 +129,7 @@ def test_measures_of_one_pit():
     assert pit.area == pytest.approx(np.pi / 4 * pit.diameter**2)
     assert pit.volume == pytest.approx(depth.sum() * VOXEL_UM**2, rel=0.02)
     assert pit.depth_mean == pytest.approx(pit.volume / pit.area)
-    assert pit.current_density_mA_cm2 == pytest.approx(2.0, abs=0.15)
+    assert math.isnan(pit.current_density_mA_cm2), "the charge may not be known yet"
     assert pit.p_value < 1e-30
 
 
@@ -353,8 +354,7 @@ def test_another_shape_carries_on_the_numbering_only():
 
 def test_deterministic_and_read_only():
     field = scattered(n=192, seed=3)
-    current = np.ones_like(field.removal)
-    one, other = (find(field.removal, 5.0, current=current) for _ in range(2))
+    one, other = (find(field.removal, 5.0) for _ in range(2))
     assert one.labels.tobytes() == other.labels.tobytes()
     assert one.pits == other.pits != ()
     assert not one.labels.flags.writeable
@@ -446,7 +446,7 @@ def test_kernels_compiled_and_in_python_agree():
     former = np.zeros(peak.size, np.int32)
     both(pit_kernels.merged, pairs, heights, order, peak, 0.3 + 0 * peak, former, 0.5)
     own = np.ascontiguousarray(labels[1:-1, 1:-1])
-    both(pit_kernels.sums_per_label, own, depth, smoothed, depth, len(tops))
+    both(pit_kernels.sums_per_label, own, depth, smoothed, len(tops))
     both(pit_kernels.peak_depths, depth, own, tops, np.full(len(tops), 3.0), smoothed)
 
 

@@ -23,14 +23,14 @@ class Screen:
 
     def ask(self, **request):
         self.dealer.send_json(request)
-        assert self.dealer.poll(5000), f"no answer to {request}"
+        assert self.dealer.poll(60_000), f"no answer to {request}"
         header, *buffers = self.dealer.recv_multipart()
         header = json.loads(header)
         if not buffers:
             return header
         return header, np.frombuffer(buffers[0], header["dtype"]).reshape(header["shape"])
 
-    def status(self, kind, until=5.0):
+    def status(self, kind, until=60.0):
         """Status messages up to the first of this kind."""
         seen, end = [], time.monotonic() + until
         while time.monotonic() < end:

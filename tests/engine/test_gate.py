@@ -78,7 +78,7 @@ def served(keys):
     publisher.close()
 
 
-def asked(publisher, keys, request, timeout_s=5.0):
+def asked(publisher, keys, request, timeout_s=60.0):
     watcher = Watcher(publisher.pull_address, keys)
     try:
         return watcher.ask(request, timeout_s)[0]
@@ -259,9 +259,9 @@ def test_only_listed_producers_may_push(keys):
                 push.connect(address)
                 with contextlib.suppress(zmq.Again):
                     push.send_multipart(message, zmq.DONTWAIT)
-                end = time.monotonic() + 10
+                end = time.monotonic() + (60 if pair == keys.pair("producer") else 1)
                 got = []
-                while not got and time.monotonic() < end - 9 * (pair != keys.pair("producer")):
+                while not got and time.monotonic() < end:
                     with contextlib.suppress(zmq.Again):
                         push.send_multipart(message, zmq.DONTWAIT)
                     got = list(feeds.take(50))
@@ -289,10 +289,10 @@ def test_slices_come_from_producers_with_and_without_keys_at_once(keys):
     feeds = LiveFeeds(FeedSettings(slices=(honest, plain, false), documents=()), gate)
     try:
         for address in (honest, plain):
-            assert sockets[address].poll(5000)
+            assert sockets[address].poll(60_000)
             sockets[address].recv()
             sockets[address].send_multipart(stins.encode_start(start((3, 128, 128))))
-            end = time.monotonic() + 5
+            end = time.monotonic() + 60
             while not (got := list(feeds.take(50))) and time.monotonic() < end:
                 pass
             assert len(got) == 1
@@ -315,7 +315,7 @@ def test_scan_requests_go_to_the_acquisition_that_has_the_key(keys):
         requester = Requester(RequestSettings(endpoint=address), gate)
         try:
             requester.send(request)
-            end = time.monotonic() + (5 if expected else 1)
+            end = time.monotonic() + (60 if expected else 1)
             while not router.poll(20) and time.monotonic() < end:
                 requester.poll()
             assert bool(router.poll(0)) is expected
@@ -323,7 +323,7 @@ def test_scan_requests_go_to_the_acquisition_that_has_the_key(keys):
                 peer, frame = router.recv_multipart()
                 assert requests.decode_request(frame) == request
                 router.send_multipart([peer, requests.encode_reply(ScanReply("1", "accepted"))])
-                end = time.monotonic() + 5
+                end = time.monotonic() + 60
                 while not (got := requester.poll()) and time.monotonic() < end:
                     time.sleep(0.01)
                 assert got == [ScanReply("1", "accepted")]

@@ -51,6 +51,35 @@ def test_a_cell_is_as_its_slices_unless_its_cycler_is_worse(name):
     assert why in told.whole.why
 
 
+@pytest.mark.parametrize("condition", sorted(health.WRONG_READINGS))
+def test_readings_that_cannot_be_used_are_not_called_live(condition):
+    told = health.live(
+        "A",
+        Silence({("documents", "A"): Heard(NOW - 1.0)}),
+        NOW,
+        running=None,
+        has_scans=True,
+        has_readings=True,
+        conditions=["noise", condition],
+    )
+    assert (told.cycler.state, told.whole.state) == ("LATE", "LATE")
+    assert told.whole.why == health.WRONG_READINGS[condition]
+    # silence is worse, and says more
+    dead = Silence({("documents", "A"): Heard(NOW - 99.0, "DEAD")})
+    told = health.live(
+        "A", dead, NOW, running=None, has_scans=True, has_readings=True, conditions=[condition]
+    )
+    assert told.cycler.state == "DEAD"
+
+
+def test_documents_without_readings_are_not_called_live():
+    quiet = cell(scans=False).cycler
+    told = health.without_readings(quiet, {"unknown_run": 10}, 0)
+    assert told.state == "LATE" and "10 × unknown_run" in told.why
+    assert health.without_readings(quiet, {"unknown_run": 10}, 50) == quiet
+    assert health.without_readings(quiet, {}, 0) == quiet
+
+
 def test_a_feed_is_as_its_most_urgent_cell_and_names_it():
     well, late = (
         cell((1, "LIVE"), running=RUNNING).slices,

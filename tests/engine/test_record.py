@@ -63,7 +63,7 @@ def test_sections_are_answered_while_slices_wait(tmp_path: Path) -> None:
     asking.start()
     for record in records:
         recorder.write("slices", (), record, ())
-    asking.join(timeout=20)
+    asking.join(timeout=120)
     recorder.close()
     assert len(sections) == 20
     for section in sections:

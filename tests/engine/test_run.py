@@ -75,7 +75,7 @@ class Bench:
 
     def until(self, met):
         """The first state that is as wanted."""
-        end = time.monotonic() + 30
+        end = time.monotonic() + 180
         while time.monotonic() < end:
             state = self.state()
             if met(state):

@@ -190,5 +190,16 @@ def journal() -> list[Frames]:
             }
         },
         {"trouble": {"failing": True, "lacking": 3, "text": "x"}},
+        {
+            "connection": {
+                "setting": "feeds.slices",
+                "address": "tcp://a:1",
+                "state": "lost",
+                "reason": "silent",
+                "text": "x",
+                "since": 1.0,
+                "times": 1,
+            }
+        },
     ]
     return [[json.dumps({"n": 1, "at": T0, "feed": "x", **line}).encode()] for line in lines]

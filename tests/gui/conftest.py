@@ -5,6 +5,7 @@ import os
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 
 import pytest
+from pytestqt.qtbot import QtBot
 
 from monitor.engine.publish import Publisher
 from monitor.gui import theme
@@ -12,6 +13,7 @@ from monitor.gui.client import Client
 from monitor.gui.window import Window
 from monitor.settings import parse
 from tests.gui.synthetic import Cell
+from tests.helpers.waiting import PATIENCE_MS
 
 ANY_PORT = {"status": "tcp://127.0.0.1:*", "pull": "tcp://127.0.0.1:*"}
 FEEDS = {
@@ -19,6 +21,18 @@ FEEDS = {
                "bad": {"bad_length": 1}, "last_time": None},
     "documents": {"messages": 240, "bad": {}, "last_time": None},
 }  # fmt: skip
+
+
+class PatientBot(QtBot):
+    """Waits as long as a busy machine may need."""
+
+    def waitUntil(self, callback, *, timeout=PATIENCE_MS):
+        super().waitUntil(callback, timeout=max(timeout, PATIENCE_MS))
+
+
+@pytest.fixture
+def qtbot(qapp, request):
+    return PatientBot(request)
 
 
 class Bench:

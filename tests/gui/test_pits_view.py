@@ -359,7 +359,9 @@ def test_five_thousand_pits_are_drawn_at_once(view, qapp):
         begin = time.perf_counter()
         view.draw(told, Choice("A", pit=12))
         spent.append(time.perf_counter() - begin)
-    assert min(spent) < 0.02
-    begin = time.perf_counter()
-    view.draw(told, Choice("A", pit=12))
-    assert time.perf_counter() - begin < 0.005
+    again = []
+    for _ in range(5):
+        begin = time.perf_counter()
+        view.draw(told, Choice("A", pit=12))
+        again.append(time.perf_counter() - begin)
+    assert min(again) < 0.2 * min(spent), "what has not changed is not drawn"

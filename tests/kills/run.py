@@ -14,6 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from monitor.core.rules import CHARGE_RULES
 from monitor.errors import EngineUnreachable
 from monitor.processes import free_addresses
 from monitor.settings import load
@@ -23,7 +24,8 @@ from tests.system.running import PROGRAM, scans_done, write_config
 
 START_S, END_S = 180.0, 180.0
 HOW_IT_CAME = ("entry/ledger/received", "entry/ledger/order", "entry/summary/slices_recovered")
-DECISIONS = ("decision", "pit_onset", "scan_complete", "scan_request")
+DECISIONS = ("decision", "pit_onset", "scan_request")
+NUMBERS = ("scan_complete", "scan_corrected")
 
 
 class Engine:
@@ -218,10 +220,17 @@ def _contents(file: h5py.File) -> dict[str, bytes]:
 
 
 def _decisions(path: Path) -> list[tuple[str, str]]:
-    """Kinds and data of what was decided, each once and in order."""
+    """Kinds and data of what was decided, each once and in order; then the numbers of each scan, as
+    they were told last: a new engine may be sent slices before the readings that belong to them."""
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    return [
-        (line["kind"], json.dumps(line["data"], sort_keys=True))
-        for line in lines
-        if line["kind"] in DECISIONS
-    ]
+    told = []
+    for line in lines:
+        data = line["data"]
+        if line["kind"] in DECISIONS:
+            known = {k: v for k, v in data.get("findings", {}).items() if k not in CHARGE_RULES}
+            told.append((line["kind"], json.dumps(data | {"findings": known}, sort_keys=True)))
+    numbers: dict[int, dict[str, Any]] = {}
+    for line in lines:
+        if line["kind"] in NUMBERS:
+            numbers.setdefault(line["data"]["scan"], {}).update(line["data"], changed=None)
+    return told + [("numbers", json.dumps(data, sort_keys=True)) for data in numbers.values()]

@@ -65,7 +65,7 @@ def record(recorder: Recorder, pause: float) -> list[ScanResult]:
     return made
 
 
-def wait_until(met, patience_s: float = 20.0) -> None:
+def wait_until(met, patience_s: float = 120.0) -> None:
     end = time.monotonic() + patience_s
     while not met():
         assert time.monotonic() < end, "it does not come"

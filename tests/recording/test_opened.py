@@ -33,7 +33,7 @@ class Screen:
 
     def ask(self, **request: Any) -> list[Any]:
         self._dealer.send_json(request)
-        assert self._dealer.poll(10_000), f"no answer to {request}"
+        assert self._dealer.poll(60_000), f"no answer to {request}"
         header, *buffers = self._dealer.recv_multipart()
         return [zmq.utils.jsonapi.loads(header), *buffers]
 

@@ -82,7 +82,7 @@ def capture() -> Iterator[Callable[..., Capture]]:
                         watch(document)
         finally:
             stop.set()
-            beamline.join(10.0)
+            beamline.join(60.0)
             slices.close(0)
             docs.close(0)
         return got

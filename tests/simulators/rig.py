@@ -28,7 +28,7 @@ from simulators.vmp import Cycler
 
 BEGIN = 1000.0
 PERIOD_S, SCAN_S = 1800.0, 240.0
-PATIENCE_S = 20.0
+PATIENCE_S = 90.0
 SMALL = Imaging(slices=40, collector_slices=8.0)
 
 

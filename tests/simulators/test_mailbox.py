@@ -15,7 +15,7 @@ from simulators.mailbox import ROOM, Mailbox
 def ends(endpoint) -> Iterator[tuple[Mailbox, Requester]]:
     mailbox = Mailbox(endpoint, ["A", "B"])
     requester = Requester(RequestSettings(endpoint=endpoint))
-    assert requester._backend._socket.poll(5000, zmq.POLLOUT)  # until then repeats are one
+    assert requester._backend._socket.poll(60_000, zmq.POLLOUT)  # until then repeats are one
     yield mailbox, requester
     requester.close()
     mailbox.close()
@@ -23,7 +23,7 @@ def ends(endpoint) -> Iterator[tuple[Mailbox, Requester]]:
 
 def replies(mailbox: Mailbox, requester: Requester, count: int) -> list[ScanReply]:
     got: list[ScanReply] = []
-    deadline = time.monotonic() + 5.0
+    deadline = time.monotonic() + 60.0
     while len(got) < count and time.monotonic() < deadline:
         mailbox.poll()
         got += [reply for reply in requester.poll() if isinstance(reply, ScanReply)]

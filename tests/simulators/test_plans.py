@@ -32,7 +32,7 @@ def test_a_deferred_pause_waits_for_the_end_of_the_scan_and_loses_no_request(rig
     r.sends(0)
     r.pause(defer=True)
     r.monitor.ask("r1")
-    r.until(lambda: r.monitor.statuses("r1") == ["accepted"])
+    r.until(lambda: "accepted" in r.monitor.statuses("r1"))
     r.slices.held = -1
     r.joined()
     assert (r.engine.state, r.ended, r.recorded) == ("paused", [0], [0])
@@ -48,14 +48,14 @@ def test_an_immediate_pause_lets_the_running_scan_end_once(rig):
     r = rig()
     r.slices.held = 1
     r.start()
-    r.until(lambda: r.recorded == [0])
+    r.until(lambda: r.recorded[:1] == [0])
     r.monitor.ask("r1")
     r.sends(1)
     r.pause()
     r.joined()
     r.monitor.ask("r2")
     r.slices.held = -1
-    r.until(lambda: r.ended == [0, 1])
+    r.until(lambda: r.ended[:2] == [0, 1])
     assert r.recorded == [0]
     r.resume()
     r.joined()
@@ -67,7 +67,7 @@ def test_an_immediate_pause_lets_the_running_scan_end_once(rig):
 def test_scans_missed_in_a_pause_are_left_out_and_so_are_readings(rig):
     r = rig()
     r.start()
-    r.until(lambda: r.recorded == [0])
+    r.until(lambda: r.recorded[:1] == [0])
     r.pause()
     r.joined()
     before = r.time.now
@@ -90,11 +90,11 @@ def test_a_plan_that_is_ended_answers_its_requests(rig, how):
     r = rig(scans=9)
     r.slices.held = 1
     r.start()
-    r.until(lambda: r.recorded == [0])
+    r.until(lambda: r.recorded[:1] == [0])
     r.monitor.ask("r1")
     r.sends(1)
     r.monitor.ask("r2")
-    r.until(lambda: r.monitor.statuses("r2") == ["accepted"])
+    r.until(lambda: "accepted" in r.monitor.statuses("r2"))
     getattr(r.engine, how)()
     r.joined()
     r.until(lambda: len(r.monitor.heard("r1")) == 3 and len(r.monitor.heard("r2")) == 2)
@@ -115,7 +115,7 @@ def test_a_paused_plan_can_be_aborted(rig):
     r.start()
     r.sends(0)
     r.monitor.ask("r1")
-    r.until(lambda: r.monitor.statuses("r1") == ["accepted"])
+    r.until(lambda: "accepted" in r.monitor.statuses("r1"))
     r.pause()
     r.joined()
     r.engine.abort()
@@ -127,7 +127,7 @@ def test_a_stop_of_the_beamline_closes_the_run_and_answers(rig):
     r = rig()
     r.slices.held = 1
     r.start()
-    r.until(lambda: r.recorded == [0])
+    r.until(lambda: r.recorded[:1] == [0])
     r.monitor.ask("r1")
     r.sends(1)
     r.beamline.stop.set()
@@ -143,7 +143,7 @@ def test_lost_beam_cuts_the_scan_and_none_begins_before_it_is_back(rig):
         r.engine.install_suspender(suspender)
     r.slices.held = 1
     r.start()
-    r.until(lambda: r.recorded == [0])
+    r.until(lambda: r.recorded[:1] == [0])
     r.monitor.ask("r1")
     r.sends(1)
     beam.ring_current.put(20.0)
@@ -170,7 +170,7 @@ def test_any_suspender_holds_the_schedule_while_it_waits(rig):
     r, beam = rig(), Beam(name="beam")
     r.engine.install_suspender(SuspendBoolHigh(beam.shutter_closed))
     r.start()
-    r.until(lambda: r.recorded == [0])
+    r.until(lambda: r.recorded[:1] == [0])
     beam.shutter_closed.put(True)
     lost = r.beamline.pace.time()
     r.until(lambda: r.beamline.pace.time() > lost + 2.2 * PERIOD_S)
@@ -185,7 +185,7 @@ def test_a_pause_within_a_suspension_ends_with_the_suspension(rig):
     r, beam = rig(), Beam(name="beam")
     r.engine.install_suspender(SuspendBoolHigh(beam.shutter_closed))
     r.start()
-    r.until(lambda: r.recorded == [0])
+    r.until(lambda: r.recorded[:1] == [0])
     beam.shutter_closed.put(True)
     lost = r.beamline.pace.time()
     r.until(lambda: r.beamline.pace.time() > lost + 0.2 * PERIOD_S)
@@ -228,7 +228,7 @@ def test_a_request_repeated_at_any_time_by_anybody_makes_one_scan(rig):
     r.sends(1)
     restarted = Monitor(r.endpoint)
     restarted.ask("r1")
-    r.until(lambda: restarted.statuses("r1") == ["running"])
+    r.until(lambda: "running" in restarted.statuses("r1"))
     r.slices.held = -1
     r.until(lambda: restarted.statuses("r1") == ["running", "done"])
     r.monitor.ask("r1")
@@ -243,7 +243,7 @@ def test_a_request_repeated_at_any_time_by_anybody_makes_one_scan(rig):
 def test_two_cells_share_the_beam(rig):
     r = rig(cells=2)
     r.start()
-    r.until(lambda: r.recorded == [0])
+    r.until(lambda: r.recorded[:1] == [0])
     for number in range(6):
         r.monitor.ask(f"r{number}", "AB"[number % 2], "manual" if number == 5 else "pit_onset")
     r.joined()
@@ -283,7 +283,7 @@ def test_a_cell_that_has_ended_refuses(rig):
     r.start()
     r.sends(0)
     r.monitor.ask("r1")
-    r.until(lambda: r.monitor.statuses("r1") == ["accepted"])
+    r.until(lambda: "accepted" in r.monitor.statuses("r1"))
     r.slices.held = -1
     r.joined()
     r.until(lambda: r.monitor.statuses("r1") == ["accepted", "refused"])

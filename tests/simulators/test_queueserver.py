@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from monitor.settings import Settings
+from simulators import run, scenarios
 from simulators.id15a import ScanOrder, SlicePublisher
 from simulators.queueserver.station import Station
+from simulators.scenarios import settings_for
 
 
 @pytest.fixture
@@ -41,3 +44,15 @@ def test_a_station_that_was_killed_goes_on_where_it_stood(publisher, tmp_path):
     after = station(publisher, memory).extra("extra", "id-1")
     assert after == ScanOrder(killed_in.run, 2, "extra", "id-1")
     assert station(publisher, None).periodic().scan == 0
+
+
+def test_no_two_cells_are_alike(publisher):
+    """Neither their foils nor the noise of their scans; each is that of `simulate`."""
+    settings = settings_for("two-cells", Settings.model_validate({"simulator": {"size": 64}}))
+    cells = [Station(settings, index, publisher, None).tomograph for index in (0, 1)]
+    foils = [cell._sample.cell._rng.random(8) for cell in cells]
+    assert not np.array_equal(*foils)
+    assert len({cell._seed for cell in cells}) == 2
+    simulated = [run._truth(settings, scenarios.named("two-cells").cells[i], i) for i in (0, 1)]
+    for mine, other in zip(foils, simulated, strict=True):
+        assert np.array_equal(mine, other._rng.random(8))

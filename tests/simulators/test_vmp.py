@@ -14,7 +14,7 @@ PROGRAM = Program((Step("discharge", 0.5, 1.0), Step("rest", rest_s=600.0)), 100
 def test_reading_is_that_of_the_program_at_cell_time():
     time = CellTime(4600.0)
     cycler = Cycler(name="vmp", program=PROGRAM, time=time, area_cm2=0.2)
-    cycler.trigger().wait(1.0)
+    cycler.trigger().wait(60.0)
     reading = cycler.read()
     assert set(reading) == {"vmp_potential", "vmp_current", "vmp_charge", "vmp_cycle", "vmp_step"}
     assert {row["timestamp"] for row in reading.values()} == {4600.0}
@@ -31,7 +31,7 @@ def test_sign_of_the_current_follows_the_setting():
         area_cm2=1.0,
         stripping_current_sign=1,
     )
-    cycler.trigger().wait(1.0)
+    cycler.trigger().wait(60.0)
     assert cycler.read()["vmp_current"]["value"] == pytest.approx(0.5)
 
 

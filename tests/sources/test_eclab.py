@@ -163,7 +163,7 @@ def test_a_missing_reader_names_what_to_install(
     monkeypatch.setenv("PYTHONPATH", str(hidden.parent))
     path = tmp_path / "any.mpr"
     path.write_bytes(eclab.MPR_MAGIC)
-    with pytest.raises(MissingSoftware, match="pip install galvani"):
+    with pytest.raises(MissingSoftware, match="pip install datalab-org-galvani"):
         read_cycler(path)
 
 

@@ -30,7 +30,7 @@ class Client:
         self._socket.send_multipart(frames)
 
     def hear(self) -> ScanStart | SliceFrame | ResendEnd:
-        assert self._socket.poll(10_000), "no answer"
+        assert self._socket.poll(60_000), "no answer"
         return wire.decode_answer(self._socket.recv_multipart())
 
     def silent(self) -> bool:

@@ -156,7 +156,7 @@ class Producer:
         self._socket = self._context.socket(zmq.XPUB)
         self._socket.sndhwm = 0
         self._socket.bind(inner)
-        assert self._socket.poll(10_000), "the network has not subscribed"
+        assert self._socket.poll(60_000), "the network has not subscribed"
         self._socket.recv()
 
     def send(self, messages: Iterable[ScanStart | SliceFrame | ScanEnd], every_s: float) -> None:

@@ -45,7 +45,7 @@ class Redis:
 
     def close(self) -> None:
         self._process.terminate()
-        self._process.wait(10.0)
+        self._process.wait(60.0)
 
 
 class ReManager:
@@ -97,7 +97,7 @@ class ReManager:
         """No chance to tidy up: manager and worker end at once."""
         if self._process is not None:
             os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait(10.0)
+            self._process.wait(60.0)
             self._process = None
 
     def ask(self, method: str, **params: Any) -> dict[str, Any] | None:

@@ -165,7 +165,7 @@ def test_a_viewer_looks_and_an_operator_asks_for_a_scan(beamline: tuple[Beamline
     with made.asking(made.client("operator")) as operator:
         assert operator.state()["role"] == "operator"
         assert operator.ask(ScanOrder("A"))[0]["status"] == "sent"
-    assert made.box.poll(10_000)
+    assert made.box.poll(60_000)
     assert json.loads(made.box.recv_multipart()[-1])["cell"] == "A"
 
 
@@ -175,7 +175,7 @@ def test_the_screen_s_own_client_has_its_keys_and_its_role(beamline: tuple[Beaml
     for keys, role in ((made.client("viewer"), "viewer"), (made.client("operator"), "operator")):
         client = Client(results.pull, results.status, keys)
         try:
-            end = time.monotonic() + 20
+            end = time.monotonic() + 120
             while (found := client.snapshot().state) is None and time.monotonic() < end:
                 time.sleep(0.05)
             assert found is not None and found["role"] == role
@@ -203,7 +203,7 @@ def test_pickles_and_huge_announcements_cost_nothing(beamline: tuple[Beamline, i
         {"volume_shape": [131_072] * 3, "type": "float32"},
     ]
     for source in (made.documents, made.slices):
-        assert source.poll(10_000)
+        assert source.poll(60_000)
         source.recv()
     before, counted = resident_MB(pid), state(made)["feeds"]
     for number in range(50):
@@ -218,7 +218,7 @@ def test_pickles_and_huge_announcements_cost_nothing(beamline: tuple[Beamline, i
                  "frame": 0, "shape": [131_072, 131_072], "type": "uint8"}  # fmt: skip
         packed = json.dumps(image | {"compression": "bslz4"}).encode()
         made.slices.send_multipart([packed, b"\0" * 100_000])
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while time.monotonic() < end:
         now = state(made)["feeds"]
         pickled = now["documents"]["bad"].get("pickled", 0)

@@ -19,7 +19,7 @@ from monitor.settings import RequestSettings
 from tests.system.running import ROOT
 
 EXAMPLES = ROOT / "docs" / "examples"
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 REQUEST = ScanRequest("5a6f9d86-0b5a-4a0e-9d0e-0f6f5d5c1a11", "A", "pit_onset", 7, {"pits": 3})
 
 
@@ -39,7 +39,7 @@ def example(name: str, **environment: str) -> Iterator[tuple[Requester, Any]]:
     finally:
         requester.close()
         process.terminate()
-        process.communicate(timeout=10.0)
+        process.communicate(timeout=60.0)
 
 
 def replies(requester: Requester, count: int) -> list[tuple[str, str, int | None]]:
@@ -62,7 +62,7 @@ def test_mailbox() -> None:
         requester.send(REQUEST)
         assert replies(requester, 1) == [("done", "", 1)]
         process.terminate()
-        said, _ = process.communicate(timeout=10.0)
+        said, _ = process.communicate(timeout=60.0)
         assert said == f"scan of cell A for request {REQUEST.id}\n", "one scan, not two"
 
 

@@ -17,9 +17,7 @@ from monitor.settings import RequestSettings
 from monitor.watch import Watcher
 from monitor.wire import questions
 from tests.system.remanager import Redis, ReManager, wait_for
-from tests.system.running import engine, scans_done, write_config
-
-PATIENCE_S = 60.0
+from tests.system.running import PATIENCE_S, engine, scans_done, write_config
 
 
 @dataclass
@@ -60,7 +58,7 @@ def beamline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beamline]:
         feeds={"give_up_s": 5.0},
         schedule={"period_s": 7200.0},
         onset={"max_scans_per_cell": 1},
-        simulator={"speed": 120.0},
+        simulator={"speed": 40.0},  # a scan takes six seconds: others are killed within it
     )
     redis = Redis(folder)
     manager = ReManager(control, redis.address, folder, config)
@@ -103,7 +101,8 @@ def test_a_manager_killed_while_a_request_waits_runs_it_once(beamline: Beamline)
     manager.add("periodic_scan", cell="A")
     beamline.until(lambda s: s["cells"]["A"]["running"] is not None)
     beamline.ask_for_scan()
-    waiting = beamline.request("manual", "accepted")
+    waiting = beamline.request("manual", "accepted", "running", "scanning", "done")
+    assert waiting["status"] == "accepted", "it waits for the scan that runs"
     beamline.restart_manager()
     asked = beamline.request("manual", "done")
     assert asked["id"] == waiting["id"]
@@ -122,7 +121,8 @@ def test_a_manager_killed_while_the_scan_runs_has_failed_it(beamline: Beamline) 
     before = manager.count_run
     beamline.ask_for_scan()
     beamline.until(lambda s: s["cells"]["A"]["running"] is not None)
-    asked = beamline.request("manual", "running")
+    asked = beamline.request("manual", "running", "scanning", "done")
+    assert asked["status"] != "done", "a scan takes seconds"
     beamline.restart_manager()
     failed = beamline.request("manual", "failed")
     assert failed["id"] == asked["id"]

@@ -268,3 +268,24 @@ def test_a_wrong_voxel_size_costs_the_unit_and_not_the_scan(voxel):
 def test_an_unknown_end_of_the_scan_is_its_start(stop):
     start = stins.decode(header(start_time=5.0, stop_time=stop))
     assert start.stop_time == 5.0
+
+
+@pytest.mark.parametrize(("factor", "unit"), [(1e3, "milli"), (1e6, "micro"), (1e9, "nano")])
+def test_times_in_another_unit_cost_nothing_and_are_told(factor, unit):
+    start = stins.decode(header(start_time=1.79e9 * factor, stop_time=(1.79e9 + 60) * factor))
+    assert (start.start_time, start.stop_time) == pytest.approx((1.79e9, 1.79e9 + 60))
+    assert f"{unit}seconds" in start.time_remark
+    assert stins.decode(header()).time_remark == ""
+
+
+def test_an_end_before_the_start_is_told():
+    start = stins.decode(header(start_time=500.0, stop_time=440.0))
+    assert start.stop_time == 500.0 and "60 s before start_time" in start.time_remark
+    assert stins.decode(header(start_time=500.0, stop_time=None)).time_remark == ""
+
+
+@pytest.mark.parametrize("value", [True, "1790000000", None, [1.0], 1e300, 10**400, float("nan")])
+def test_a_start_that_is_no_time_costs_the_scan(value):
+    with pytest.raises(BadMessage) as caught:
+        stins.decode(header(start_time=value))
+    assert caught.value.kind == "bad_header" and "start_time" in str(caught.value)

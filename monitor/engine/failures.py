@@ -1,0 +1,84 @@
+"""Errors of our own in the threads of an engine: logged whole, and told as alarms. A thread whose
+work goes on after one hands it to here; nothing is swallowed, and no thread dies in silence."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from monitor.recording.error_log import ErrorLog, in_one_line
+from monitor.records import RecordingTrouble, TroublePart
+
+CALM_S = 60.0
+"""So long without another error, an alarm ends."""
+MAX_TROUBLES = 100
+WHAT_IT_COSTS: dict[TroublePart, str] = {
+    "recorder": "the recorder goes on, and the message that it was writing is not recorded",
+    "serving": "the engine goes on and records; a screen may lack an answer or have to ask again",
+    "engine": "the engine ends, and the recording can be gone on with: start the engine again "
+    "with the same settings",
+}
+
+
+@dataclass(slots=True)
+class _Failing:
+    last: float
+    lost: int
+
+
+class Failures:
+    """May be used from any thread; the compute thread takes the `troubles`."""
+
+    def __init__(
+        self, log: ErrorLog | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Without a `log`, errors go to stderr."""
+        self._log = log
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._failing: dict[TroublePart, _Failing] = {}
+        self._troubles: deque[RecordingTrouble] = deque(maxlen=MAX_TROUBLES)
+
+    def add(
+        self, part: TroublePart, error: BaseException, *, lost: int = 0, costs: str = ""
+    ) -> str:
+        """An error in this part of the engine, that has cost the recording so many slices; `costs`:
+        what follows, where that is not as usual. Returns what is told of it, in one line."""
+        costs = costs or WHAT_IT_COSTS[part]
+        text = f"an error of pitwatch itself ({in_one_line(error)}): {costs}"
+        text += f"; {self.write(part, error)}"
+        with self._lock:
+            before = self._failing.get(part)
+            self._failing[part] = _Failing(self._clock(), lost + (before.lost if before else 0))
+            if before is None:
+                self._troubles.append(RecordingTrouble(True, lost, text, part))
+        return text
+
+    def write(self, where: str, error: BaseException) -> str:
+        """Logs an error; returns where."""
+        if self._log is not None and self._log.write(where, error):
+            return f"the whole of it is in {self._log.path}: please report it"
+        traceback.print_exception(error, file=sys.stderr)
+        return "the whole of it is in the engine's output: please report it"
+
+    def troubles(self) -> list[RecordingTrouble]:
+        """What has begun and ended since this was last asked."""
+        if not self._failing:
+            return []
+        with self._lock:
+            now = self._clock()
+            for part, failing in list(self._failing.items()):
+                if now - failing.last >= CALM_S:
+                    del self._failing[part]
+                    text = f"no such error again for {CALM_S:g} s"
+                    if failing.lost:
+                        text += f"; {failing.lost} slices are not recorded"
+                    self._troubles.append(RecordingTrouble(False, failing.lost, text, part))
+            found = list(self._troubles)
+            self._troubles.clear()
+        return found

@@ -1,0 +1,197 @@
+"""The thread that reads the feeds' sockets into a queue bounded in bytes.
+
+A ZeroMQ socket bounds its queue in messages, and slices may be a hundred times as large as those of
+the scan before. So few messages wait in the sockets, and what may wait beyond is counted here. When
+the queue is full nothing more is read: TCP then slows down whoever sends, if it waits for slow
+readers.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import zmq
+
+from monitor.connection import Connection
+from monitor.engine.accepted import Accepted
+from monitor.records import ConnectionChange
+from monitor.wire.stins import Frame
+
+Feed = Literal["slices", "documents"]
+FEEDS: tuple[Feed, ...] = ("documents", "slices")
+READ_AT_ONCE, SIZE_AT_ONCE = 64, 2**22
+POLL_MS, FULL_POLL_MS = 50, 5
+MESSAGE_BYTES = 256
+"""About what a message takes beside its frames."""
+MAX_CHANGES = 1000
+Message = tuple[int, list[Frame]]
+"""Its size in bytes, and its frames."""
+
+
+@dataclass(slots=True)
+class _Queue:
+    """Messages of one feed that wait. `limit`, `waiting`: bytes; `most`: messages."""
+
+    limit: int
+    most: int | None = None
+    messages: deque[Message] = field(default_factory=deque)
+    waiting: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        return self.waiting >= self.limit or self.room <= 0
+
+    @property
+    def room(self) -> int:
+        """Messages that may be added."""
+        return READ_AT_ONCE if self.most is None else self.most - len(self.messages)
+
+    def put(self, messages: list[Message]) -> None:
+        self.messages += messages
+        self.waiting += sum(size for size, _ in messages)
+
+    def get(self) -> list[list[Frame]]:
+        """The oldest ones, some at once: they are not counted any more."""
+        found: list[list[Frame]] = []
+        taken = 0
+        while self.messages and len(found) < READ_AT_ONCE and taken < SIZE_AT_ONCE:
+            size, frames = self.messages.popleft()
+            taken += size
+            found.append(frames)
+        self.waiting -= taken
+        return found
+
+
+class Receiver:
+    """Reads sockets in a thread of its own and looks after their connections.
+
+    `add` and `watch` come before `start`; the sockets are the thread's from then on.
+    """
+
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], limits: dict[Feed, int], most: int | None
+    ) -> None:
+        """`limits`: bytes that may wait of each feed; `most`: slices that may wait, if set."""
+        self._context = context
+        self._queues = {feed: _Queue(limits[feed]) for feed in FEEDS}
+        self._queues["slices"].most = most
+        self._sockets: dict[Feed, list[zmq.Socket[bytes]]] = {feed: [] for feed in FEEDS}
+        self._connections: list[Connection | Accepted] = []
+        self._pollers: dict[tuple[Feed, ...], zmq.Poller] = {}
+        self._changes: deque[ConnectionChange] = deque(maxlen=MAX_CHANGES)
+        self._arrived = threading.Condition()
+        self._stop = threading.Event()
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="receive", daemon=True)
+
+    def add(self, feed: Feed, socket: zmq.Socket[bytes]) -> None:
+        """Reads this socket for a feed."""
+        self._sockets[feed].append(socket)
+
+    def watch(self, connection: Connection | Accepted) -> None:
+        """Looks after this connection."""
+        self._connections.append(connection)
+
+    def start(self) -> None:
+        """Begins to read."""
+        self._thread.start()
+
+    def wait(self, timeout_ms: int) -> None:
+        """Returns once something has arrived, or after `timeout_ms`. Raises what ended the thread:
+        an error of our own."""
+        if not self._has_any:
+            with self._arrived:
+                self._arrived.wait_for(lambda: self._has_any or self._failure, timeout_ms / 1000.0)
+        if self._failure is not None:
+            raise RuntimeError("the receiving thread ended") from self._failure
+
+    def next(self, feed: Feed) -> list[list[Frame]]:
+        """The oldest messages of a feed that wait: some of them."""
+        if not self._queues[feed].messages:
+            return []
+        with self._arrived:
+            return self._queues[feed].get()
+
+    def changes(self) -> list[ConnectionChange]:
+        """What has become of the connections since this was last asked."""
+        return [self._changes.popleft() for _ in range(len(self._changes))]
+
+    @property
+    def waiting_bytes(self) -> dict[str, int]:
+        """Bytes that wait, by feed."""
+        with self._arrived:
+            return {feed: queue.waiting for feed, queue in self._queues.items()}
+
+    def close(self) -> None:
+        """Ends the thread; the sockets may be closed then. A second call does nothing."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    @property
+    def _has_any(self) -> bool:
+        return bool(self._changes) or any(queue.messages for queue in self._queues.values())
+
+    # --- the thread -------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self._read()
+                self._look()
+        except BaseException as error:
+            with self._arrived:
+                self._failure = error
+                self._arrived.notify_all()
+
+    def _read(self) -> None:
+        """What has arrived of the feeds whose queues have room."""
+        open_feeds = tuple(feed for feed in FEEDS if not self._queues[feed].is_full)
+        poller = self._poller(open_feeds)
+        ready = dict(poller.poll(POLL_MS if len(open_feeds) == len(FEEDS) else FULL_POLL_MS))
+        for feed in open_feeds:
+            for socket in self._sockets[feed]:
+                if socket in ready:
+                    self._drain(feed, socket)
+
+    def _poller(self, feeds: tuple[Feed, ...]) -> zmq.Poller:
+        if feeds not in self._pollers:
+            poller = self._pollers[feeds] = zmq.Poller()
+            for socket in (socket for feed in feeds for socket in self._sockets[feed]):
+                poller.register(socket, zmq.POLLIN)
+        return self._pollers[feeds]
+
+    def _drain(self, feed: Feed, socket: zmq.Socket[bytes]) -> None:
+        """Some messages at once, as long as there is room for them."""
+        queue, size = self._queues[feed], 0
+        found: list[Message] = []
+        most = min(READ_AT_ONCE, queue.room)
+        while len(found) < most and size < SIZE_AT_ONCE:
+            try:
+                parts = socket.recv_multipart(zmq.DONTWAIT, copy=False)
+            except zmq.Again:
+                break
+            frames: list[Frame] = [part.buffer for part in parts]
+            found.append((size_of(frames), frames))
+            size += found[-1][0]
+        if found:
+            with self._arrived:
+                queue.put(found)
+                self._arrived.notify()
+
+    def _look(self) -> None:
+        for connection in self._connections:
+            changes = connection.look()
+            if changes:
+                with self._arrived:
+                    self._changes += changes
+                    self._arrived.notify()
+
+
+def size_of(frames: Sequence[Frame]) -> int:
+    """Bytes that a message takes."""
+    return MESSAGE_BYTES + sum(map(len, frames))

@@ -1,0 +1,91 @@
+"""Runs an engine on live feeds from its start to its end, which is a wanted one or is told."""
+
+from __future__ import annotations
+
+import faulthandler
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from monitor.engine.gate import Gate
+from monitor.engine.machine import allow_files, keep_memory, take_short_turns
+from monitor.engine.record import Recorder
+from monitor.engine.run import Engine
+from monitor.engine.subscribe import LiveFeeds
+from monitor.engine.warm import warm_up
+from monitor.errors import EngineFailed, PitwatchError
+from monitor.memory import settle
+from monitor.processes import stop_on_signal
+from monitor.recording.create import new_identity
+from monitor.recording.read import Experiment
+from monitor.recording.resume import interrupted
+from monitor.settings import Settings
+from monitor.sources.replay import replay_records
+
+Say = Callable[[str], None]
+
+
+def run_engine(settings: Settings, out: Path | None, *, new: bool, say: Say) -> None:
+    """Records and serves until SIGINT or SIGTERM ends it: only then is the recording over.
+
+    However else it ends, by an error, by SIGHUP or SIGUSR1, the next engine goes on with the
+    recording (unless it is told to begin `new`). Raises PitwatchError, EngineFailed for an error of
+    our own, which is whole in the folder of the recording.
+    """
+    faulthandler.enable()  # native code that crashes says where on stderr
+    gate = Gate(settings.security)
+    allow_files()
+    keep_memory(settings.feeds.ready_memory_MB)
+    take_short_turns()
+    with stop_on_signal() as stop:
+        broken = None if new else _broken_off(settings, out, say)
+        recorder = Recorder(
+            settings, out, go_on=broken.path if broken else None, identity=new_identity()
+        )
+        try:
+            feeds = LiveFeeds(settings.feeds, gate)
+            engine = Engine(settings, feeds, recorder=recorder, gate=gate)
+        except BaseException:
+            recorder.give_up()
+            raise
+        try:
+            _work(engine, recorder, broken, stop, say)
+            if stop.leaves_broken:
+                recorder.leave_broken()
+        except PitwatchError:
+            recorder.leave_broken()
+            raise
+        except Exception as error:
+            raise EngineFailed(engine.fail(error)) from error
+        except BaseException:  # as a second Ctrl-C
+            recorder.leave_broken()
+            raise
+        finally:
+            engine.close()
+
+
+def _work(
+    engine: Engine,
+    recorder: Recorder,
+    broken: Experiment | None,
+    stop: threading.Event,
+    say: Say,
+) -> None:
+    say(f"recording into {recorder.folder}")
+    if recorder.problem:
+        say(f"warning: {recorder.problem}")
+    warm_up()
+    if broken is not None:
+        say("going on with it: its messages are taken in again …")
+        engine.go_on(replay_records(broken), stop)
+    settle()
+    say(f"ready; screens connect to {engine.pull_address}")
+    engine.run(stop)
+
+
+def _broken_off(settings: Settings, out: Path | None, say: Say) -> Experiment | None:
+    """The last recording of this experiment, where it broke off; says why not, where it matters."""
+    found, why_not = interrupted(settings, out or settings.experiment.data_dir)
+    if why_not:
+        say(f"warning: {why_not}")
+    return found

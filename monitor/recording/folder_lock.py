@@ -1,0 +1,192 @@
+"""The lock of a folder that an engine records into.
+
+The system takes a lock back when the engine ends, however it ends. An end that was wanted removes
+the file as well: so a lock file that nobody holds says that the recording broke off.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from monitor.errors import RecordingError
+
+try:
+    import fcntl
+except ImportError:  # not a Unix: recordings are then never gone on with
+    fcntl = None  # type: ignore[assignment]
+
+LOCK_FILE = "engine.lock"
+HELD = "held"
+LOCK_WAIT_S, LOCK_STEP_S = 2.0, 0.02
+"""Who only asks whether a recording grows holds its lock for a moment."""
+HELD_BY_OTHERS = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES})
+"""What `flock` says of a lock that somebody has; whatever else it says, there are no locks there,
+as on NFS, Lustre or GPFS that are mounted without."""
+
+
+class FolderLock:
+    """Says that an engine records into this folder, for as long as its process lives.
+
+    Where the file system has no locks, `problem` says so in one line; who records is then known by
+    host and process, which stand in the file.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Raises RecordingError where another engine records into the folder, OSError where the
+        file cannot be written."""
+        self._path = folder / LOCK_FILE
+        self.problem = ""
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            why = _lock(self._file, wait_s=LOCK_WAIT_S)
+            if why is HELD or (why and _owner_lives(self._path)):
+                raise RecordingError(
+                    f"{folder}: another engine records into it ({LOCK_FILE} is held); stop that "
+                    "one, or choose another experiment.name"
+                )
+            if why:
+                self.problem = (
+                    f"{folder}: its file system has no locks ({why}): a second engine on another "
+                    "machine would not be kept out; see that there is none, mount it with locks, "
+                    "or choose another experiment.data_dir"
+                )
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, json.dumps(_owner(os.getpid())).encode(), 0)
+        except BaseException:
+            os.close(self._file)
+            raise
+
+    def release(self, *, broken: bool = False) -> None:
+        """The recording has ended as it should; or is `broken`, and can be gone on with. A second
+        call does nothing."""
+        if self._file < 0:
+            return
+        with contextlib.suppress(OSError):
+            if broken:
+                os.ftruncate(self._file, 0)  # nobody has it any more, also where locks do not tell
+            else:
+                self._path.unlink()
+        os.close(self._file)
+        self._file = -1
+
+
+def _lock(file: int, *, shared: bool = False, wait_s: float = 0.0) -> str:
+    """ "" where we have the lock now, HELD where somebody else has, otherwise why there is none."""
+    if fcntl is None:
+        return "not a Unix"
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    end = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in HELD_BY_OTHERS:
+                return error.strerror or str(error)
+        else:
+            return ""
+        if time.monotonic() >= end:
+            return HELD
+        time.sleep(LOCK_STEP_S)
+
+
+def _owner(pid: int) -> dict[str, Any]:
+    """What tells a process from all others: `since` is when it began, as Linux counts it."""
+    since = ""
+    with contextlib.suppress(OSError):
+        since = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[19]
+    return {"host": platform.node(), "pid": pid, "since": since}
+
+
+def _said(path: Path) -> dict[str, Any]:
+    """The owner that stands in a lock file; {} where none does: an end by an error takes it out,
+    and older versions never wrote any."""
+    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+        said = json.loads(path.read_bytes())
+        return {"host": str(said["host"]), "pid": int(said["pid"]), "since": str(said["since"])}
+    return {}
+
+
+def _owner_lives(path: Path) -> bool:
+    """Whether the process that stands in a lock file runs; on another host, it is taken to."""
+    owner = _said(path)
+    if not owner or owner["host"] != platform.node():
+        return bool(owner)
+    try:
+        os.kill(owner["pid"], 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:
+        pass  # somebody else's
+    return _owner(owner["pid"]) == owner
+
+
+def _state(folder: Path) -> str:
+    """ "" where nobody records, HELD, or why it cannot be told. Needs no right to write there."""
+    path = folder / LOCK_FILE
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        return error.strerror or str(error)
+    try:
+        why = _lock(file, shared=True)
+    finally:
+        os.close(file)
+    if not why or why is HELD or fcntl is None:
+        return why
+    return HELD if _owner_lives(path) else ""
+
+
+def is_interrupted(folder: Path) -> bool:
+    """True where a recording broke off, and nobody goes on with it now."""
+    return (folder / LOCK_FILE).exists() and not _state(folder)
+
+
+def is_growing(folder: Path) -> bool:
+    """True where an engine records into the folder now. Needs no right to write there."""
+    return (folder / LOCK_FILE).is_file() and _state(folder) is HELD
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """No engine goes on with this recording meanwhile; where there is no lock file, none can.
+    Raises OSError where one does already."""
+    path = folder / LOCK_FILE
+    if fcntl is None or not path.exists():
+        yield
+        return
+    file = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    try:
+        why = _lock(file, wait_s=LOCK_WAIT_S)
+        if why is HELD or (why and _owner_lives(path)):
+            raise OSError(f"{path} is held by an engine")
+        yield
+    finally:
+        os.close(file)
+
+
+def unknown_owner(folder: Path) -> str:
+    """Why it cannot be told whether somebody records into a folder, where it cannot; else ""."""
+    path = folder / LOCK_FILE
+    owner = _said(path)
+    if fcntl is None or not owner or owner["host"] == platform.node():
+        return ""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        why = _lock(file, shared=True)
+    finally:
+        os.close(file)
+    if not why or why is HELD:
+        return ""
+    return (
+        f"{folder}: an engine on {owner['host']!r:.80} began it, and whether that one still "
+        f"records cannot be told without locks ({why}): a new one begins; to go on with it once "
+        f"that engine has ended, empty its {LOCK_FILE}"
+    )

@@ -1,0 +1,261 @@
+"""Pages of a TIFF file, each looked at before it is used: tifffile fills what is missing with
+zeros, and stops without an error where the chain of pages breaks."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import struct
+from bisect import bisect_left
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from monitor.errors import MissingSoftware, PitwatchError, SourceError
+
+MAX_TAGS = 4096
+FIRST_OFFSET = 8
+REDUCED_OR_MASK = 0b101
+"""Bits of NewSubfileType: a preview, a transparency mask."""
+BAD_COPY = "the file is damaged or cut short: copy it again"
+
+# What tifffile warns of is checked here, and said in one line.
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+
+
+@dataclass(frozen=True, slots=True)
+class PageKind:
+    """What pages of one volume have in common."""
+
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+
+    def __str__(self) -> str:
+        return f"{self.shape} {self.dtype}"
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[tifffile.TiffFile]:
+    """The file; whatever is raised because it is damaged becomes one SourceError."""
+    try:
+        with tifffile.TiffFile(path) as tif:
+            yield tif
+    except PitwatchError:
+        raise
+    except Exception as error:
+        raise SourceError(
+            f"{path}: cannot be read as TIFF ({_one_line(error)}); check the file"
+        ) from None
+
+
+def grey_pages(
+    tif: tifffile.TiffFile, path: Path, codecs: set[tuple[int, int]]
+) -> tuple[list[int], PageKind, list[int]]:
+    """Indices of the planes, what they are, and indices of previews, which are left out.
+
+    Every page is looked at: grey levels in one shape and type, all data inside the file, none
+    twice, in a codec that is installed; one page of each that is not among `codecs` is decoded.
+    Raises SourceError, and MissingSoftware for a codec.
+    """
+    _check_chain(tif, path)
+    planes: list[int] = []
+    previews: list[int] = []
+    segments: list[tuple[int, int, int]] = []
+    others: list[tuple[int, int]] = []
+    kind: PageKind | None = None
+    for index in range(len(tif.pages)):
+        page = tif.pages[index]
+        others += _tags(page, tif.tiff)
+        if int(page.subfiletype) & REDUCED_OR_MASK:
+            previews.append(index)
+            others += list(zip(page.dataoffsets, page.databytecounts, strict=False))
+            continue
+        now = _kind(page, index, path)
+        kind = kind or now
+        if now != kind:
+            raise SourceError(
+                f"{path}: page {index} is {now}, page {planes[0]} is {kind}; planes of one volume "
+                "must be alike: save the volume alone"
+            )
+        planes.append(index)
+        segments += _segments(page, index, path)
+        if (codec := (int(page.compression), int(page.predictor))) not in codecs:
+            codecs.add(codec)
+            decoded(page, index, path)
+    if kind is None:
+        raise SourceError(f"{path}: holds no plane, expected a volume with one page a plane")
+    _check_apart(segments, others, path)
+    _check_told(tif, planes, path)
+    _check_rest(segments, others, path)
+    return planes, kind, previews
+
+
+def decoded(page: Any, index: int, path: Path) -> NDArray[Any]:
+    """The pixels of a page. Raises SourceError that names it, MissingSoftware for its codec."""
+    try:
+        plane: NDArray[Any] = page.asarray()
+    except Exception as error:  # decoders raise whatever they like
+        if "imagecodecs" in str(error):
+            name = getattr(page.compression, "name", str(page.compression))
+            raise MissingSoftware(
+                f"{path}: page {index} is compressed with {name}, which needs imagecodecs: run "
+                "\"pip install 'pitwatch[tiff]'\", or save the file without compression"
+            ) from None
+        raise SourceError(
+            f"{path}: {_which(page, index)} cannot be read ({_one_line(error)}); {BAD_COPY}"
+        ) from None
+    return plane
+
+
+def _which(page: Any, index: int) -> str:
+    return "its plane" if len(page.parent.pages) == 1 else f"slice {index}"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
+def _check_chain(tif: tifffile.TiffFile, path: Path) -> None:
+    """Each page says where the next one is: every one must lie in the file, and none come twice."""
+    file, form = tif.filehandle, tif.tiff
+    size = path.stat().st_size
+
+    def number(form: str, offset: int, length: int) -> int:
+        file.seek(offset)
+        data = file.read(length)
+        if len(data) < length:
+            raise SourceError(
+                f"{path}: the chain of pages breaks after page {len(seen)}; {BAD_COPY}"
+            )
+        return int(struct.unpack(form, data)[0])
+
+    seen: set[int] = set()
+    offset = number(form.offsetformat, 4 if form.version == 42 else 8, form.offsetsize)
+    while offset:
+        tags = number(form.tagnoformat, offset, form.tagnosize)
+        after = offset + form.tagnosize + tags * form.tagsize
+        if offset in seen or not 0 < tags <= MAX_TAGS or after + form.offsetsize > size:
+            raise SourceError(
+                f"{path}: the chain of pages breaks after page {len(seen)}; {BAD_COPY}"
+            )
+        seen.add(offset)
+        offset = number(form.offsetformat, after, form.offsetsize)
+    if len(seen) != len(tif.pages):
+        raise SourceError(
+            f"{path}: has {len(seen)} pages, {len(tif.pages)} can be read; {BAD_COPY}"
+        )
+
+
+def _broken(path: Path, pages: int) -> SourceError:
+    return SourceError(f"{path}: the chain of pages breaks after page {pages}; {BAD_COPY}")
+
+
+def _kind(page: Any, index: int, path: Path) -> PageKind:
+    if int(page.photometric) == tifffile.PHOTOMETRIC.PALETTE:
+        raise SourceError(
+            f"{path}: page {index} has a colour palette, expected grey levels; save it as grey"
+        )
+    if page.samplesperpixel != 1 or int(page.photometric) > 1:
+        raise SourceError(f"{path}: page {index} is a colour image, expected grey levels")
+    if page.ndim != 2 or page.dtype is None or 0 in page.shape:
+        raise SourceError(f"{path}: page {index} has the shape {page.shape}, expected (ny, nx)")
+    return PageKind(tuple(page.shape), np.dtype(page.dtype))
+
+
+def _segments(page: Any, index: int, path: Path) -> list[tuple[int, int, int]]:
+    """(offset, bytes, page) of its strips or tiles, all of which must be there."""
+    offsets, counts = page.dataoffsets, page.databytecounts
+    expected = math.prod(page.chunked)
+    size = path.stat().st_size
+    for offset, count in zip(offsets, counts, strict=False):
+        if not (offset >= FIRST_OFFSET and count > 0 and offset + count <= size):
+            raise SourceError(f"{path}: {_which(page, index)} is not whole; {BAD_COPY}")
+    short = int(page.compression) == 1 and sum(counts) * 8 < math.prod(page.shape) * int(
+        page.bitspersample
+    )
+    if len(offsets) != len(counts) or len(offsets) < expected or short:
+        raise SourceError(f"{path}: {_which(page, index)} is not whole; {BAD_COPY}")
+    return [(int(o), int(n), index) for o, n in zip(offsets, counts, strict=True)]
+
+
+def _tags(page: Any, form: Any) -> list[tuple[int, int]]:
+    """(offset, bytes) of a page's list of tags and of their values."""
+    size = form.tagnosize + len(page.tags) * form.tagsize + form.offsetsize
+    values = [(tag.valueoffset, tag.valuebytecount) for tag in page.tags]
+    return [(page.offset, size), *values]
+
+
+def _check_apart(
+    segments: list[tuple[int, int, int]], others: list[tuple[int, int]], path: Path
+) -> None:
+    """No two planes share bytes, nor does one with the tags."""
+    segments.sort()
+    for (offset, count, page), (after, _, other) in pairwise(segments):
+        if offset + count > after:
+            raise SourceError(
+                f"{path}: slices {min(page, other)} and {max(page, other)} use the same bytes; "
+                f"{BAD_COPY}"
+            )
+    starts = [offset for offset, _, _ in segments]
+    for offset, count in others:
+        before = bisect_left(starts, offset + count) - 1
+        if before >= 0 and starts[before] + segments[before][1] > offset:
+            raise SourceError(
+                f"{path}: slice {segments[before][2]} and the list of pages use the same bytes; "
+                f"{BAD_COPY}"
+            )
+
+
+def _check_rest(
+    segments: list[tuple[int, int, int]], others: list[tuple[int, int]], path: Path
+) -> None:
+    """Bytes that belong to no page have no room for another one, unless they are empty: else the
+    chain of pages ends too early."""
+    sizes: dict[int, int] = {}
+    for _, count, page in segments:
+        sizes[page] = sizes.get(page, 0) + count
+    room = min(sizes.values())
+    used = sorted([*(part[:2] for part in segments), *others, (path.stat().st_size, 0)])
+    end = FIRST_OFFSET
+    for offset, count in used if len(sizes) > 1 else ():
+        if offset - end >= room:
+            with path.open("rb") as file:
+                file.seek(end)
+                if any(file.read(room)):
+                    raise SourceError(
+                        f"{path}: has {len(sizes)} pages, and {offset - end} bytes that belong to "
+                        f"none; {BAD_COPY}"
+                    )
+        end = max(end, offset + count)
+
+
+def _check_told(tif: tifffile.TiffFile, planes: list[int], path: Path) -> None:
+    """How many planes ImageJ or tifffile say that they wrote, where they say it."""
+    told = 0
+    for index in planes:
+        page = tif.pages[index]
+        shape = _shaped(page)
+        told += math.prod(shape[:-2]) if len(shape) >= 2 else 0
+    if tif.is_imagej:
+        told = int((tif.imagej_metadata or {}).get("images", 1))
+    if len(planes) > 1 and told > len(planes):
+        raise SourceError(f"{path}: has {len(planes)} pages of {told}; {BAD_COPY}")
+
+
+def _shaped(page: Any) -> list[int]:
+    """The shape that tifffile has put into the description of the first page of each array."""
+    text = page.description
+    if not text.startswith("{"):
+        return []
+    try:
+        return [int(size) for size in json.loads(text).get("shape", [])]
+    except (ValueError, TypeError, AttributeError):
+        return []

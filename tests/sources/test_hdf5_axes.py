@@ -1,0 +1,73 @@
+"""Axes that a file names: another order is read as (z, y, x), what is no volume is refused."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from monitor.errors import SourceError
+from monitor.sources.volume import open_volumes
+from tests.sources.volume_files import noise
+
+DATA = noise()
+
+
+def write(path: Path, order: str, how: str, chunks: Any = None) -> None:
+    names = [f"{letter}" for letter in order]
+    data = DATA.transpose(["zyx".index(letter) for letter in order])
+    with h5py.File(path, "w") as file:
+        group = file.create_group("entry")
+        stored = group.create_dataset("data", data=data, chunks=chunks)
+        if how == "NXdata":
+            group.attrs["signal"], group.attrs["axes"] = "data", names
+        elif how == "dataset":
+            stored.attrs["axes"] = ":".join(names)
+        else:
+            for axis, name in enumerate(names):
+                stored.dims[axis].label = f"{name} (µm)"
+
+
+@pytest.mark.parametrize("how", ["NXdata", "dataset", "labels"])
+@pytest.mark.parametrize("order", ["".join(order) for order in permutations("zyx")])
+@pytest.mark.parametrize("chunks", [None, (3, 4, 5)])
+def test_another_order_is_read_as_z_y_x(order: str, how: str, chunks: Any, tmp_path: Path) -> None:
+    write(tmp_path / "volume.h5", order, how, chunks)
+    (volume,) = open_volumes([tmp_path / "volume.h5"])
+    assert volume.shape == DATA.shape
+    np.testing.assert_array_equal(np.stack(list(volume.slices())), DATA)
+    assert bool(volume.notes) == (order != "zyx")
+    for note in volume.notes:
+        assert f"its axes are ({', '.join(order)}): read as (z, y, x)" in note
+
+
+@pytest.mark.parametrize(
+    "axes", [["rotation_angle", "y", "x"], ["channel", "y", "x"], ["time", "z", "y"]]
+)
+def test_what_is_no_volume_is_refused_with_words(axes: list[str], tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "scan.h5", "w") as file:
+        file["entry/data"] = DATA
+        file["entry"].attrs["signal"], file["entry"].attrs["axes"] = "data", axes
+    with pytest.raises(SourceError, match=rf"axes are \({axes[0]}, .* expected \(z, y, x\)"):
+        open_volumes([tmp_path / "scan.h5"])
+
+
+@pytest.mark.parametrize("axes", [[".", ".", "."], ["frame", "row", "column"], ["z"], "image"])
+def test_axes_that_say_nothing_are_passed_over(axes: Any, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "scan.h5", "w") as file:
+        file["entry/data"] = DATA
+        file["entry"].attrs["axes"] = axes
+    (volume,) = open_volumes([tmp_path / "scan.h5"])
+    np.testing.assert_array_equal(np.stack(list(volume.slices())), DATA)
+
+
+def test_axes_of_another_signal_do_not_count(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "scan.h5", "w") as file:
+        file["entry/data"], file["entry/other"] = DATA, DATA[0]
+        file["entry"].attrs["signal"], file["entry"].attrs["axes"] = "other", ["x", "y", "z"]
+    (volume,) = open_volumes([tmp_path / "scan.h5"])
+    np.testing.assert_array_equal(np.stack(list(volume.slices())), DATA)

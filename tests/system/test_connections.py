@@ -1,0 +1,84 @@
+"""A real engine whose producers send what is too long: it is told, recorded, and replayed alike."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import zmq
+
+from monitor import settings as settings_file
+from monitor.core.session import Session
+from monitor.recording.happened import past_of
+from monitor.recording.read import open_experiment
+from monitor.records import Event, ScanStart, SliceFrame
+from monitor.sources.replay import replay_records
+from monitor.wire import stins
+from tests.core.phantom import columns, noisy, records, start
+from tests.system import running
+
+TOLD = ("connection", "alarm", "alarm_ended")
+
+
+def send_scan(producer, number, stream):
+    sides = np.full((64, 64), 10.0), np.full((64, 64), 40.0)
+    volume = noisy(columns(*sides, 60))
+    for record in records(start(volume.shape, scan=number, stream=stream), volume):
+        match record:
+            case ScanStart():
+                frames = stins.encode_start(record)
+            case SliceFrame():
+                frames = stins.encode_slice(record)
+            case _:
+                frames = stins.encode_end(record)
+        producer.send_multipart(frames)
+
+
+def test_what_is_too_long_costs_no_scan_but_itself(tmp_path):
+    config = running.write_config(
+        tmp_path, requests={"backend": "none"}, feeds={"max_slice_Mpx": 1.0}
+    )
+    settings = settings_file.load(config)
+    context = zmq.Context()
+    producer, proxy = context.socket(zmq.XPUB), context.socket(zmq.XPUB)
+    producer.bind(settings.feeds.slices[0])
+    proxy.bind(settings.feeds.documents[0])
+    try:
+        with running.engine(config) as (process, watcher):
+
+            def until(met):
+                return watcher.until(met, 60, lambda: process.poll() is None)
+
+            def told(seen, kind, **facts):
+                return [
+                    event
+                    for event in seen["events"]
+                    if event["type"] == kind and facts.items() <= event.items()
+                ]
+
+            assert producer.poll(30_000)
+            assert proxy.poll(30_000)
+            send_scan(producer, 0, "before")
+            until(lambda s: len(running.scans_done(s)) == 1)
+            producer.send_multipart([b"{}", bytes(6 * 2**20)])
+            proxy.send(b" event " + bytes(9 * 10**6))
+            state = until(lambda s: len(told(s, "connection", state="back")) == 2)
+            for name in ("feeds.slices", "feeds.documents"):
+                (lost,) = told(state, "connection", state="lost", setting=name)
+                assert lost["reason"] == "oversize"
+                assert abs(lost["since"] - time.time()) < 120
+            assert len(told(state, "alarm_ended")) == 2
+            send_scan(producer, 1, "after")
+            until(lambda s: s["recorder"]["scans"] == 2)
+            folder = state["recorder"]["folder"]
+    finally:
+        context.destroy(linger=0)
+    experiment = open_experiment(Path(folder))
+    recorded = [o for o in past_of(experiment, ["A"]).outputs if isinstance(o, Event)]
+    session = Session(experiment.settings)
+    outputs = [o for _, record in replay_records(experiment) for o in session.feed(record)]
+    again = {o.number: o for o in outputs if isinstance(o, Event)}
+    for event in recorded:
+        assert again[event.number].kind == event.kind
+        if event.kind in TOLD:
+            assert again[event.number].data == event.data
+    assert [event.kind for event in recorded].count("connection") == 4
