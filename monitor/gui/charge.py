@@ -16,6 +16,7 @@ STATES = {
     "preliminary": "preliminary: {readings}, before this scan; corrected when readings cover it",
     "extrapolated": "preliminary: the current is extrapolated; {readings}, before this scan",
     "none": "not known: no reading of the cycler covers this scan",
+    "unknown": "not known: readings of the cycler begin only after this scan",
 }
 """What `charge_state` of a scan says, other than that it is final."""
 

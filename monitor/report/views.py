@@ -23,7 +23,7 @@ PURPLE_WHITE = LinearSegmentedColormap.from_list(
     "purple_white", ["#260642", "#5c228a", "#965aba", "#cface0", "#ffffff"]
 )
 """White where little was oxidised (high interface), purple where much, as in the paper's Fig. 3."""
-UNSETTLED = ("preliminary", "extrapolated", "none")
+UNSETTLED = ("preliminary", "extrapolated", "none", "unknown")
 """What `charge_state` of a scan says if its charge is not final."""
 NOT_MEASURED = "#9a9a9a"
 
