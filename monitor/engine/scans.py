@@ -25,6 +25,7 @@ StoredMap = Callable[[str, int, str], NDArray[Any] | None]
 PIT = tuple(field.name for field in fields(Pit))
 WHOLE = ("id", "parent", "first_scan")
 TEXTS = ("step", "charge_state")
+"""Of what `table_rows` looks at, what is text."""
 COLUMNS = tuple(key for key in TABLE_KEYS if key not in TEXTS)
 NOTHING: Mapping[str, NDArray[Any]] = {}
 
@@ -82,7 +83,7 @@ class History:
         self._facts, self._pits = Pages(), Pages(compress=False)
         self._begun, self._versions, self._final = array("d"), array("q"), bytearray()
         self._table = {key: array("d") for key in COLUMNS}
-        self._texts: list[dict[str, str]] = []
+        self._texts: dict[str, list[str | None]] = {key: [] for key in TEXTS}
         self._asked: tuple[tuple[int, int], Scan] | None = None
         self.told: float | None = None
         self.planned: float | None = None
@@ -100,7 +101,8 @@ class History:
                 column.append(0.0)
             self._versions.append(0)
             self._final.append(0)
-            self._texts.append({})
+            for texts in self._texts.values():
+                texts.append(None)
         else:
             self._facts[number], self._pits[number] = facts, pits.tobytes()
         self._begun[number], self._versions[number] = start.start_time, version
@@ -108,10 +110,9 @@ class History:
         for key, column in self._table.items():
             value = result.summary.get(key)
             column[number] = float(value) if isinstance(value, Real) else math.nan
-        texts = {key: result.summary.get(key) for key in TEXTS}
-        self._texts[number] = {
-            key: sys.intern(text) for key, text in texts.items() if isinstance(text, str)
-        }
+        for key, texts in self._texts.items():
+            text = result.summary.get(key)
+            texts[number] = sys.intern(text) if isinstance(text, str) else None
         told = start.start_time if result.provisional else start.stop_time
         self.told = told if self.told is None else max(self.told, told)
         if start.reason in PLANNED:
@@ -141,7 +142,7 @@ class History:
             if self._final[number]:
                 row = {key: column[number] for key, column in self._table.items()}
                 found = {key: value for key, value in row.items() if not math.isnan(value)}
-                yield {**found, **self._texts[number]}
+                yield found | {key: texts[number] for key, texts in self._texts.items()}
 
     def scan(self, key: ScanKey, maps: Mapping[str, NDArray[Any]] = NOTHING) -> Scan:
         """One of them. The one asked for last is at hand: screens ask for it many times."""

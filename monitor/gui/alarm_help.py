@@ -84,6 +84,90 @@ CONDITIONS: dict[str, Help] = {
         "Free space on the disk, or set experiment.second_dir. The text says how many slices the "
         "recording lacks.",
     ),
+    "recorder": Help(
+        "An error of pitwatch itself while one message was recorded: that message is not recorded.",
+        "Maps and events continue. Keep the recording's folder, which has the error in full, and "
+        "report it.",
+    ),
+    "serving": Help(
+        "An error of pitwatch itself while a screen was answered; the recording is not affected.",
+        "Ask again. Keep the recording's folder, which has the error in full, and report it.",
+    ),
+    "engine": Help(
+        "An error of pitwatch itself has ended the engine; the recording can be resumed.",
+        "Start the engine again with the same settings. Keep the error in the recording's folder, "
+        "and report it.",
+    ),
+    "stalled": Help(
+        "The disk takes nothing. Nothing is lost while the queue has room; then the "
+        "producer waits.",
+        "Check the disk or its file server.",
+    ),
+    "lock": Help(
+        "The file system of the recording has no locks: a second engine would not be refused.",
+        "Make sure that no other engine, on any machine, has the same data_dir.",
+    ),
+    "clock_ahead": Help(
+        "Times of the readings are ahead of the clock of this machine or of the scans: charge is "
+        "taken at wrong times.",
+        "Set clock_offset_s of the cell to the value in the text, or correct the cycler's clock.",
+    ),
+    "clock_behind": Help(
+        "Times of the readings are behind the clock of this machine or of the scans: charge is "
+        "taken at wrong times.",
+        "Set clock_offset_s of the cell to the value in the text, or correct the "
+        "cycler's clock. If "
+        "the clock is right, find out what delays the readings.",
+    ),
+    "time_counter": Help(
+        "Times of the readings count from a start (boot, or the beginning of a run), not "
+        "from 1970.",
+        "Have the feed send UTC seconds (time.time()), or use the offset in the text.",
+    ),
+    "time_epoch": Help(
+        "Times of the readings count from another year than 1970.",
+        "Set clock_offset_s of the cell to the value in the text, or correct the feed.",
+    ),
+    "time_unit": Help(
+        "Times of the readings are not in seconds; they are converted.",
+        "Nothing at once. Have the feed send seconds.",
+    ),
+    "time_still": Help(
+        "The timestamps of the readings stand still; the time of each event is used.",
+        "Nothing at once. If the values stand still too, restart the device.",
+    ),
+    "clock_set": Help(
+        "The clock of the cycler was set while it ran; the difference is added for this run.",
+        "Nothing at once. Keep the cycler's machine on UTC and NTP.",
+    ),
+    "clock_set_ahead": Help(
+        "Readings skip whole half hours around a scan: the clock was set ahead, or there was a "
+        "pause.",
+        "If the cycler did not pause, set clock_offset_s as the text says, and reprocess the "
+        "recording.",
+    ),
+    "readings_refused": Help(
+        "Readings are not later than the newest one and are not used.",
+        "Check whether the cycler's clock was set back, or readings are sent a second time.",
+    ),
+    "scan_clock": Help(
+        "start_time and stop_time of the scans do not agree with the clock of this machine.",
+        "Correct the producer: both are UTC seconds since 1970.",
+    ),
+    "scan_time": Help(
+        "The times in the header of a scan are in a wrong unit or order; they are converted.",
+        "Nothing at once. Correct the producer.",
+    ),
+    "two_cyclers": Help(
+        "Two runs send readings of this cell at the same time: charge and current are "
+        "not reliable.",
+        "Stop one of the feeds, or give it the name of its own cell.",
+    ),
+    "connection": Help(
+        "A connection was lost for a reason that does not pass by itself; it is opened again and "
+        "again.",
+        "The text names the address, the reason, and what to check.",
+    ),
 }
 MISSING_SLICES = Help(
     "Slices of this scan were lost: its maps have holes, and pits there are not seen.",
@@ -98,7 +182,8 @@ OTHER = Help(
 
 def help_of(alarm: Mapping[str, Any]) -> Help:
     """What an alarm means and what to do; of one that is not known, where to look."""
-    condition = str(alarm.get("condition") or "")
+    # a connection's has the setting and the address behind it
+    condition = str(alarm.get("condition") or "").partition(" ")[0]
     if not condition and "slice" in str(alarm.get("text", "")):
         return MISSING_SLICES
     return CONDITIONS.get(condition, OTHER)

@@ -18,6 +18,7 @@ STATES = {
     "interpolated": "approximate: interpolated between readings far apart before and after this "
     "scan, further than hold_current_s",
     "none": "not known: no reading of the cycler covers this scan",
+    "unknown": "not known: readings of the cycler begin only after this scan",
 }
 """What `charge_state` of a scan says, other than that it is final."""
 

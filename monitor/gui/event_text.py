@@ -170,15 +170,16 @@ def _bad_message(event: Event) -> str:
 
 
 def _connection(event: Event) -> str:
-    """Keys of the contract as far as they are there: which connection, what, since when."""
-    which = event.get("feed") or event.get("address") or event.get("which") or ""
-    address = event.get("address")
-    where = f" at {address}" if address and address != which else ""
-    what = event.get("text") or event.get("why") or event.get("state") or "changed"
+    """A connection that was lost, or is back; the text names setting and address."""
+    what = {"lost": "Connection lost", "back": "Connection is back"}.get(
+        str(event.get("state")), "Connection"
+    )
+    text = event.get("text") or " ".join(
+        str(event[key]) for key in ("setting", "address", "reason") if event.get(key)
+    )
     since = event.get("since")
-    begun = f", since {stamp(since)} UTC" if isinstance(since, int | float) and since else ""
-    name = f" of {_words(which)}" if which else ""
-    return f"Connection{name}{where}: {what}{begun}."
+    begun = f", lost since {stamp(since)} UTC" if isinstance(since, int | float) else ""
+    return f"{what}: {text}" + (begun if event.get("state") == "back" else "")
 
 
 SENTENCES: dict[str, Callable[[Event], str]] = {

@@ -209,7 +209,7 @@ class SectionView(Card):
         _, vy, vx = scan["voxel_size"]
         self.mark.setPos(column * vx if choice.axis == "y" else row * vy)
         at = f"y {row * vy:.0f}" if choice.axis == "y" else f"x {column * vx:.0f}"
-        self._at = f"at {at} {scan['length_unit']}"
+        self._at = f"{at} {scan['length_unit']}"
         self._tell_stretch()
 
     def _tell_stretch(self) -> None:

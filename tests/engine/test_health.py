@@ -209,3 +209,13 @@ def test_before_any_scan_the_first_is_waited_for(bench):
     assert "first scan" in screen.ask(type="state")["health"]["cells"]["A"]["why"]
     update(publisher, Cell().result(0))
     assert "none is overdue" in screen.ask(type="state")["health"]["cells"]["A"]["why"]
+
+
+@pytest.mark.parametrize("state", ["preliminary", "extrapolated", "none", "final", None])
+def test_a_row_of_the_table_says_whether_its_charge_is_final(bench, state):
+    publisher, screen = bench()
+    result = Cell().result(2)
+    result.summary.update({} if state is None else {"charge_state": state})
+    update(publisher, Cell().result(0), result)
+    (row,) = screen.ask(type="state")["cells"]["A"]["table"]
+    assert row.get("charge_state") == (None if state in (None, "final") else state)

@@ -81,6 +81,7 @@ def test_the_state_is_that_of_the_card(panel):
         ("preliminary", "readings end at"),
         ("extrapolated", "the current is extrapolated"),
         ("none", "no reading of the cycler covers this scan"),
+        ("unknown", "begin only after this scan"),
     ],
 )
 def test_what_rests_on_a_charge_that_is_not_final_is_marked(panel, qtbot, state, why):

@@ -87,8 +87,16 @@ TOLD = {
         "JSON.",
     ),
     "connection": (
-        {"feed": "documents", "address": "tcp://x:1", "text": "opened again", "since": T0},
-        "Connection of documents at tcp://x:1: opened again, since 2025-10-09 08:53:20 UTC.",
+        {
+            "setting": "feeds.slices",
+            "address": "tcp://x:1",
+            "state": "lost",
+            "reason": "silent",
+            "text": "feeds.slices: tcp://x:1 has sent nothing for 12 s",
+            "since": T0,
+            "times": 1,
+        },
+        "Connection lost: feeds.slices: tcp://x:1 has sent nothing for 12 s.",
     ),
 }
 

@@ -126,4 +126,5 @@ def test_every_condition_of_the_documents_is_explained(condition):
 
 def test_one_that_is_not_known_says_where_to_look():
     assert help_of({"condition": "beam_lost", "text": "the beam is lost"}) is OTHER
+    assert help_of({"condition": "connection feeds.slices tcp://x:1"}) is CONDITIONS["connection"]
     assert help_of({"text": "no slice of this scan came", "condition": ""}) is MISSING_SLICES
