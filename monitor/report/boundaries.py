@@ -118,7 +118,7 @@ def grain_boundaries(laid: Laid | str) -> Figure:
     right.set_xlim(0.0, widest)
     right.set_xlabel("distance to the nearest grain boundary / µm")
     right.set_ylabel("share that is nearer")
-    right.legend(fontsize=8, frameon=False)
+    right.legend(loc="lower right", fontsize=8, frameon=False)
     right.set_title(
         f"{counted(laid.found.pits, 'pit')} · ratio {laid.found.ratio:.2f} · "
         f"p = {laid.found.p_value:.3g}",

@@ -103,7 +103,7 @@ def current_maps(scans: Sequence[Shown]) -> Figure:
         mean = shown.summary.get("mean_current_mA_cm2")
         if mean is not None:
             below.axvline(mean, color="#d1495b", lw=1.2, label=f"applied, mean {number(mean, 2)}")
-            below.legend(fontsize=7, frameon=False)
+            below.legend(loc="upper right", fontsize=7, frameon=False)
         below.set_xlabel("local current density / mA/cm²")
         below.set_yticks([])
         below.set_ylabel("pixels")

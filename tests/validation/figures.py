@@ -70,7 +70,7 @@ def z_scores(path: Path, rows: list[Row]) -> None:
             axes.semilogy(middle, share, ".-", color=colour, lw=1, label=label)
         axes.semilogy(middle, np.exp(-0.5 * middle**2) / np.sqrt(2 * np.pi), "k:", label="normal")
         axes.set(title=case, xlabel="error ÷ stated error", ylim=(5e-5, 1))
-        axes.legend(fontsize=7)
+        axes.legend(loc="upper right", fontsize=7)
     figure.axes[0].set_ylabel("density")
     figure.savefig(path)
 
@@ -118,7 +118,7 @@ def artefacts(path: Path, results: dict[str, list[Row]]) -> None:
     right.axhspan(0.9, 1.1, color="k", alpha=0.08)
     right.set(xlabel="place of a flat interface between slices", ylabel="deviation of z")
     right.set_title("grey: target", fontsize=8)
-    right.legend(fontsize=8)
+    right.legend(loc="upper right", fontsize=8)
     figure.savefig(path)
 
 
@@ -132,7 +132,7 @@ def pits(path: Path, kept: Row, by_size: list[Row]) -> None:
     left.invert_yaxis()
     left.set(xlabel="distance from the pit's centre (µm)", ylabel="depth below the plain (µm)")
     left.set_title(f"{kept['width_um']:g} µm wide, {kept['depth_um']:g} µm deep, CNR 2", fontsize=9)
-    left.legend()
+    left.legend(loc="upper left")
     for number, width in enumerate(sorted({row["width_um"] for row in by_size})):
         mine = [row for row in by_size if row["width_um"] == width]
         true = [row["depth_um"] for row in mine]
@@ -177,6 +177,6 @@ def paper(path: Path, moments: dict[str, list[Moment]], curves: dict[str, list[R
             found = [r[f"{what}_um"] for r in rows]
             one.plot(charge, found, "o", color=colour, ms=4, label=what.capitalize())
         one.set(xlabel="charge (mAh/cm²)", ylabel="thickness reduction (µm)")
-        one.legend(fontsize=8)
+        one.legend(loc="upper right", fontsize=8)
     figure.colorbar(image, ax=axes[0], label="removal (µm)")
     figure.savefig(path)
