@@ -296,7 +296,7 @@ def _left_out(volume: Volume, never: list[int]) -> str:
     return (
         f"{volume.name}: slices {named}{', …' if len(never) > MAX_NAMED else ''} "
         f"({len(never)} in all) hold one value throughout: never written, or padding; left out, "
-        "the scan has a hole there"
+        "the scan has a hole there; if it is padding, publish with --keep-blank"
     )
 
 
