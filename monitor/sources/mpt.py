@@ -31,6 +31,8 @@ MAX_LINE_BYTES = 2**20
 BYTE_ORDER_MARK = "\ufeff"
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 SEPARATORS = "\t;,"
+SHOWN = 60
+"""So much of a line is shown in an error."""
 SPARE_LINES = 8
 """So many lines later than the header says the column names may stand: a comment of several lines
 makes it longer."""
@@ -234,8 +236,9 @@ class MptParser:
             if not text.strip() or self._line < self._names_line:
                 return
             raise SourceError(
-                f"{self._name}: no column time/s up to line {self._line}, expected the column "
-                "names of an EC-Lab .mpt export; export the file again with time/s"
+                f"{self._name}: no column time/s up to line {self._line} ({text[:SHOWN]!r}), "
+                "expected the column names of an EC-Lab export; export the file again from EC-Lab "
+                "with time/s, other cyclers are not read"
             )
         while names[-1] == "":
             names.pop()

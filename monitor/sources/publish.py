@@ -129,7 +129,7 @@ def publish(
             stack.enter_context(files)
         for line in _volume_notes(volumes):
             say(line, 0, 0)
-        say("waiting for a monitor", 0, total)
+        say("waiting for an engine", 0, total)
         slices.wait_for_subscriber(subscriber_wait_s)
         stop.wait(SETTLE_S)
         job = _Publication(

@@ -110,9 +110,12 @@ def decoded(page: Any, index: int, path: Path) -> NDArray[Any]:
     except Exception as error:  # decoders raise whatever they like
         if "imagecodecs" in str(error):
             name = getattr(page.compression, "name", str(page.compression))
+            how, other = f"is compressed with {name}", "without compression"
+            if int(page.compression) == 1:
+                how, other = f"has {page.bitspersample} bits a pixel", "with 8 or 16 bits a pixel"
             raise MissingSoftware(
-                f"{path}: page {index} is compressed with {name}, which needs imagecodecs: run "
-                "\"pip install 'pitwatch[tiff]'\", or save the file without compression"
+                f"{path}: page {index} {how}, which needs imagecodecs: run "
+                f"\"pip install 'pitwatch[tiff]'\", or save the file {other}"
             ) from None
         raise SourceError(
             f"{path}: {_which(page, index)} cannot be read ({_one_line(error)}); {BAD_COPY}"

@@ -455,3 +455,14 @@ def test_times_that_run_backwards_are_refused(size: int) -> None:
 def test_zero_bytes_name_their_line() -> None:
     with pytest.raises(SourceError, match=r"zero bytes after line 11; .* export it again"):
         parsed(text(rows()) + bytes(64))
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["Data_Point,Test_Time(s),Current(A),Voltage(V)", "Test Time / s,Voltage / V,Current / A",
+     "DataPoint,Cycle Index,Time,Total Time,Current(mA),Voltage(V)", "<html>404 not found</html>"],
+)  # fmt: skip
+def test_files_of_other_cyclers_show_their_first_line(first: str) -> None:
+    with pytest.raises(SourceError, match=r"no column time/s up to line 1 \('") as caught:
+        parsed(f"{first}\r\n1,0.0,0.1,2.0\r\n".encode())
+    assert first[:40] in str(caught.value) and "other cyclers are not read" in str(caught.value)

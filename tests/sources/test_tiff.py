@@ -420,3 +420,19 @@ def test_a_stack_beside_the_numbered_one_is_left_out(count: int, tmp_path: Path)
 def test_a_pattern_with_brackets(tmp_path: Path) -> None:
     folder = stack()(tmp_path, DATA)
     np.testing.assert_array_equal(read(f"{folder}/rec_[0-9]*.tiff"), DATA)
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+def test_odd_bits_a_pixel_are_read_or_named(bits: int, tmp_path: Path) -> None:
+    """As cameras of 12 bits pack them."""
+    path = tmp_path / "packed.tif"
+    tifffile.imwrite(path, np.full((5, 8, 4 * bits), 255, np.uint8), metadata=None)
+    with tifffile.TiffFile(path, mode="r+b") as tif:
+        for page in tif.pages:
+            page.tags[256].overwrite(32)
+            page.tags[258].overwrite(bits)
+    if importlib.util.find_spec("imagecodecs"):
+        np.testing.assert_array_equal(read(path), np.full((5, 8, 32), 2**bits - 1))
+        return
+    with pytest.raises(MissingSoftware, match=f"has {bits} bits a pixel, which needs imagecodecs"):
+        open_volumes([path])
