@@ -254,6 +254,13 @@ def publish(
     scan_interval: Annotated[
         float | None, typer.Option(min=0.001, help="Seconds of the data's time between scans.")
     ] = None,
+    keep_blank: Annotated[
+        bool,
+        typer.Option(
+            "--keep-blank",
+            help="Slices of one value are padding: send them too, do not take them as missing.",
+        ),
+    ] = False,
     resend: Annotated[
         str, typer.Option(help="Address where lost slices can be asked for again; none by default.")
     ] = "",
@@ -289,7 +296,7 @@ def publish(
                     progress.console.print(text, soft_wrap=True)
 
             run(
-                open_volumes(volumes),
+                open_volumes(volumes, keep_blank),
                 cell=cell,
                 voxel_um=voxel_um,
                 endpoint=endpoint,

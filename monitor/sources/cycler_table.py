@@ -53,6 +53,7 @@ class Carry:
 
     time_s: float = float("nan")
     charge_mAh: float = 0.0
+    rate_mAh_s: float = float("nan")
     ewe_seen: bool = False
     raw_s: float = float("nan")
     first_raw_s: float = float("nan")
@@ -99,6 +100,7 @@ def derive(columns: Mapping[str, Column], count: int, carry: Carry) -> dict[str,
         if step_mAh is None:
             step_mAh = np.diff(charge, prepend=carry.charge_mAh)
             step_mAh[again[keep]] = np.nan
+            step_mAh[_count_anew(charge, step_mAh, time_s, carry)] = np.nan
         elapsed_s = np.diff(time_s, prepend=carry.time_s)
         elapsed_s[~(elapsed_s > 0)] = np.nan
         current = step_mAh * SECONDS_PER_HOUR / elapsed_s
@@ -179,6 +181,23 @@ def _tell_missing(found: Mapping[str, Column], carry: Carry) -> None:
             "no column of current or charge (<I>/mA, (Q-Qo)/mA.h): both are not known; export the "
             "file again with them if current flowed",
         )
+
+
+def _count_anew(
+    charge: Column, step_mAh: Column, time_s: Column, carry: Carry
+) -> NDArray[np.bool_]:
+    """Where a technique begins to count from 0: the step back to it is no charge that flowed. It is
+    told from a current that passes 0 by its rate, beyond that of the steps beside it."""
+    rate = np.abs(step_mAh / np.diff(time_s, prepend=carry.time_s))
+    before = np.append(carry.rate_mAh_s, rate)[:-1]
+    anew: NDArray[np.bool_] = (charge == 0.0) & (step_mAh != 0.0) & (rate > 2.0 * before)
+    if anew.any():
+        carry.notes["anew"] = (
+            "the charge is counted from 0 again within the file: the current there is not known"
+        )
+    if rate.size:
+        carry.rate_mAh_s = float(rate[-1])
+    return anew
 
 
 def _continued(raw: Column, carry: Carry) -> tuple[Column, NDArray[np.bool_], NDArray[np.bool_]]:

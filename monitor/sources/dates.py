@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from itertools import pairwise
 
 STAMP = re.compile(
     r"\s*(\d{1,4})([/.-])(\d{1,2})\2(\d{1,4})[ T]+"
-    r"(\d{1,2}):(\d{2}):(\d{2})(?:[.,](\d{1,9}))?\s*([AP]M)?\s*",
+    r"(\d{1,2}):(\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s*(?:([AP])\.?\s?M\.?)?"
+    r"\s*(Z|[+-]\d{2}:?\d{2})?\s*",
     re.IGNORECASE,
 )
 CLOCK = re.compile(r"\s*(\d+):(\d{2}):(\d{2}(?:[.,]\d+)?)\s*")
 MONTHS = 12
+CENTURY = 2000
+"""Of years of two digits."""
 
 
 def parse(text: str, day_first: bool = False) -> datetime | None:
-    """The date and time in `text`, without a zone; None if it is none."""
+    """The date and time in `text`, with a zone only if it says one; None if it is none."""
     match = STAMP.fullmatch(text)
     if match is None:
         return None
@@ -32,14 +35,25 @@ def parse(text: str, day_first: bool = False) -> datetime | None:
         year, month, day = third, second, first
     else:
         year, month, day = third, first, second
+    if year < 100:
+        year += CENTURY
     hour = int(match[5])
     if match[9]:
-        hour = hour % 12 + (12 if match[9].upper() == "PM" else 0)
+        hour = hour % 12 + (12 if match[9].upper() == "P" else 0)
     fraction_us = int((match[8] or "0")[:6].ljust(6, "0"))
     try:
-        return datetime(year, month, day, hour, int(match[6]), int(match[7]), fraction_us)
+        moment = datetime(year, month, day, hour, int(match[6]), int(match[7] or 0), fraction_us)
+        return moment.replace(tzinfo=_zone(match[10])) if match[10] else moment
     except ValueError:
         return None
+
+
+def _zone(text: str) -> tzinfo:
+    """Of `Z` or `+02:00`."""
+    if text.upper() == "Z":
+        return UTC
+    ahead = timedelta(hours=int(text[1:3]), minutes=int(text[-2:]))
+    return timezone(-ahead if text[0] == "-" else ahead)
 
 
 def clock_s(text: str) -> float | None:
@@ -66,10 +80,12 @@ def day_first(texts: Sequence[str]) -> bool:
 
 
 def is_ambiguous(text: str) -> bool:
-    """Whether month and day can be exchanged for another date."""
+    """Whether month and day, or a year of two digits, can be exchanged for another date."""
     match = STAMP.fullmatch(text)
     if match is None or len(match[1]) == 4:
         return False
+    if len(match[4]) < 4:
+        return True
     return int(match[1]) <= MONTHS and int(match[3]) <= MONTHS and int(match[1]) != int(match[3])
 
 
@@ -77,5 +93,5 @@ def _span_s(dates: Sequence[datetime | None]) -> float:
     """The sum of all steps, forwards or back."""
     return sum(
         abs((after - before).total_seconds())
-        for before, after in pairwise(date for date in dates if date is not None)
+        for before, after in pairwise(date.replace(tzinfo=None) for date in dates if date)
     )

@@ -30,7 +30,8 @@ class GrowingFile:
         self.problem: PitwatchError | None = None
         if not len(self.first):
             raise SourceError(
-                f"{path}: holds no reading; expected a file with data lines, each with its end"
+                f"{path}: holds no reading; expected an EC-Lab export with its column names and at "
+                "least one whole line of values below them: wait for one, or check the file"
             )
         self._new: queue.SimpleQueue[CyclerTable] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._read, name="cycler file", daemon=True)

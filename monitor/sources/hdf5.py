@@ -25,6 +25,8 @@ SLAB_BYTES = 2**28
 MAX_NODES = 20_000
 AXIS_NAME = re.compile(r"(?:axis|dim)?_?([xyz])(?:[_ \[(/].*)?", re.IGNORECASE)
 OTHER_AXES = re.compile(r"c|ch|channels?|colou?rs?|rgb|t|time|angle|rotation_angle|theta", re.I)
+PER_PROJECTION = ("theta", "rotation_angle", "image_key", "image_key_control")
+"""Datasets of DXchange and NXtomo beside projections, with one value for each."""
 IN_ORDER = (0, 1, 2)
 UNREADABLE = (KeyError, OSError, RuntimeError, ValueError)
 
@@ -43,7 +45,8 @@ def open_hdf5(path: Path, dataset: str | None) -> Planes:
         data = _dataset(file, name, path)
         order = _axis_order(file, data, name, path)
         _check_ledger(file, name, path)
-        check_stored(data)
+        _check_no_projections(file, data, name, path)
+        depth = check_stored(data, axis=order[0])
         nz, ny, nx = (data.shape[axis] for axis in order)
         return Planes(
             (nz, ny, nx),
@@ -51,6 +54,7 @@ def open_hdf5(path: Path, dataset: str | None) -> Planes:
             _voxel_size_um(file, name),
             lambda: _planes(path, name, order),
             fill=_fill(data),
+            depth=depth,
             encoded=_encoded(data),
             notes=_order_note(path, name, order),
         )
@@ -211,6 +215,29 @@ def _order_note(path: Path, name: str, order: Order) -> tuple[str, ...]:
     for axis, letter in zip(order, "zyx", strict=True):
         axes[axis] = letter
     return (f"{path}::{name}: its axes are ({', '.join(axes)}): read as (z, y, x)",)
+
+
+def _check_no_projections(file: h5py.File, data: h5py.Dataset, name: str, path: Path) -> None:
+    """Projections have an angle, or NXtomo's key, for each image; a volume has neither."""
+    if NABU_DATA.fullmatch(name) or name == OWN_DATA:
+        return
+    entry = "/" + name.strip("/").partition("/")[0]
+    holders = (name.rpartition("/")[0], f"{entry}/sample", f"{entry}/instrument/detector")
+    for holder in holders:
+        for key in PER_PROJECTION:
+            angles = _readable_node(file, f"{holder}/{key}")
+            if isinstance(angles, h5py.Dataset) and angles.shape == data.shape[:1]:
+                raise SourceError(
+                    f"{path}::{name}: holds projections ({angles.name} has one value for each), "
+                    "expected a reconstructed volume; reconstruct it first, or name the volume"
+                )
+
+
+def _readable_node(file: h5py.File, name: str) -> Any:
+    try:
+        return file.get(name)
+    except UNREADABLE:
+        return None
 
 
 def _check_ledger(file: h5py.File, name: str, path: Path) -> None:

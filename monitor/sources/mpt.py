@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Mapping
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 
 import numpy as np
 
@@ -31,8 +31,14 @@ MAX_LINE_BYTES = 2**20
 BYTE_ORDER_MARK = "\ufeff"
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 SEPARATORS = "\t;,"
+SHOWN = 60
+"""So much of a line is shown in an error."""
+SPARE_LINES = 8
+"""So many lines later than the header says the column names may stand: a comment of several lines
+makes it longer."""
 
 _TITLES = ("EC-Lab ASCII FILE", "BT-Lab ASCII FILE")
+_NUMBER_OF_LINES = re.compile(r"Nb header lines\s*:?\s*(\d*)")
 _STARTED = re.compile(r"^Acquisition started on\s*:\s*(.*?)[\s;,]*$")
 
 
@@ -50,9 +56,11 @@ class MptParser:
         self._width = 0
         self._last_length = 0
         self._started = ""
+        self._zone_said = tz is not None
         self._day_first: bool | None = None
         self._origin: float | None = None
         self._skipped = 0
+        self._readings = 0
         self._carry = Carry()
         self._all: list[CyclerTable] = []
 
@@ -61,7 +69,13 @@ class MptParser:
         if self._line == 0 and (self._rest + data).startswith(UTF_16):
             raise SourceError(f"{self._name}: is UTF-16 text; save it as UTF-8, or export it again")
         *lines, self._rest = (self._rest + data).split(b"\n")
-        if b"\0" in data or len(self._rest) > MAX_LINE_BYTES:
+        if b"\0" in data:
+            line = self._line + data[: data.index(0)].count(b"\n")
+            raise SourceError(
+                f"{self._name}: is not text, it holds zero bytes after line {line}; expected an "
+                "EC-Lab .mpt export: copy it again, or export it again"
+            )
+        if len(self._rest) > MAX_LINE_BYTES:
             raise SourceError(f"{self._name}: is not text, expected an EC-Lab .mpt export")
         table = self._take(lines)
         self._all.append(table)
@@ -103,7 +117,14 @@ class MptParser:
         timed = np.isfinite(columns["time/s"]) if rows else np.empty(0, bool)
         self._skipped += int(timed.size - timed.sum())
         columns = {name: values[timed] for name, values in columns.items()}
-        return self._table(derive(columns, int(timed.sum()), self._carry))
+        derived = derive(columns, int(timed.sum()), self._carry)
+        self._readings += len(derived["time_s"])
+        if 2 * len(self._carry.restarts) > self._readings:
+            raise SourceError(
+                f"{self._name}: time/s runs backwards up to line {self._line}; sort the lines by "
+                "time, or export the file again"
+            )
+        return self._table(derived)
 
     def _columns(self, rows: list[list[str]]) -> dict[str, Column]:
         """The columns that are used, time as `time/s`; names without any value are left out."""
@@ -114,10 +135,25 @@ class MptParser:
                 continue
             texts = [row[index] if index < len(row) else "" for row in rows]
             if known[0] != "time":
-                columns[name] = np.array([_number(text) for text in texts], float)
+                columns[name] = self._numbers(name, texts)
             elif "time/s" not in columns:
                 columns["time/s"] = self._times(texts, known[1])
         return columns
+
+    def _numbers(self, name: str, texts: list[str]) -> Column:
+        """NaN, which is told, for what is no number."""
+        values = np.array([_number(text) for text in texts], float)
+        bad = np.flatnonzero(~np.isfinite(values))
+        values[bad] = np.nan
+        for index in bad:
+            if texts[index]:
+                self._carry.notes.setdefault(
+                    f"no number in {name}",
+                    f"column {name} holds '{texts[index]}' and perhaps more that is no number: "
+                    "left out",
+                )
+                break
+        return values
 
     def _times(self, texts: list[str], factor: float) -> Column:
         """Seconds since the start: numbers, absolute dates, or hours:minutes:seconds."""
@@ -130,7 +166,7 @@ class MptParser:
             if (moment := self._utc(texts[index])) is None:
                 continue
             if self._origin is None:
-                start = self._utc(self._started)
+                start = self._start()
                 self._origin = moment if start is None else start
             times[index] = moment - self._origin
         for index, text in enumerate(texts):
@@ -138,16 +174,27 @@ class MptParser:
                 times[index] = clock
         return times
 
+    def _start(self) -> float | None:
+        """When the acquisition started by its header, which may be in another order than rows."""
+        day_first = self._read_day_first()
+        moment = dates.parse(self._started, day_first)
+        return self._stamp(moment or dates.parse(self._started, not day_first))
+
     def _utc(self, text: str) -> float | None:
-        moment = dates.parse(text, self._read_day_first())
-        return moment.replace(tzinfo=self._tz or UTC).timestamp() if moment else None
+        return self._stamp(dates.parse(text, self._read_day_first()))
+
+    def _stamp(self, moment: datetime | None) -> float | None:
+        if moment is None:
+            return None
+        self._zone_said = self._zone_said or moment.tzinfo is not None
+        return (moment if moment.tzinfo else moment.replace(tzinfo=self._tz or UTC)).timestamp()
 
     def _read_day_first(self) -> bool:
         return dates.day_first([self._started]) if self._day_first is None else self._day_first
 
     def _table(self, columns: Mapping[str, Column]) -> CyclerTable:
-        start = self._origin if self._origin is not None else self._utc(self._started)
-        return make_table(columns, start, self._tz is None, self._skipped, self._notes())
+        start = self._origin if self._origin is not None else self._start()
+        return make_table(columns, start, not self._zone_said, self._skipped, self._notes())
 
     def _notes(self) -> tuple[str, ...]:
         told = self._carry.told()
@@ -159,38 +206,63 @@ class MptParser:
                 f"{moment:%B %Y}; the .mpr of the run has it without doubt",
                 *told,
             )
+        if self._started and self._start() is None:
+            told = (
+                f"start '{self._started}' cannot be read as a date and time (expected month/day/"
+                "year hours:minutes:seconds)",
+                *told,
+            )
         names = (self._names or [])[self._width :] if self._width else []
         if lacking := [name for name in names if role(name)]:
             told = (*told, f"columns without values: {', '.join(lacking)}")
         return tuple(f"{self._name}: {line}" for line in told)
 
     def _header(self, text: str) -> None:
-        if self._line == 1 and text.removeprefix(BYTE_ORDER_MARK).startswith(_TITLES):
+        text = text.removeprefix(BYTE_ORDER_MARK)
+        if text.startswith(_TITLES):
+            self._names_line = max(self._names_line, self._line + 1 + SPARE_LINES)
             return
-        if self._line == 2 and text.startswith("Nb header lines"):
-            digits = re.search(r"\d+", text)
-            self._names_line = int(digits[0]) if digits else 0
+        if (match := _NUMBER_OF_LINES.match(text)) is not None:
+            self._names_line = int(match[1] or 0) + SPARE_LINES
             return
-        if self._line < self._names_line:
-            if (match := _STARTED.match(text)) is not None:
-                self._started = match[1]
+        if (match := _STARTED.match(text)) is not None:
+            self._started = match[1]
             return
         for separator in SEPARATORS:
-            names = _split(text.removeprefix(BYTE_ORDER_MARK), separator)
-            if any((known := role(name)) is not None and known[0] == "time" for name in names):
+            names = _split(text, separator)
+            if _is_names(names):
                 break
         else:
+            if not text.strip() or self._line < self._names_line:
+                return
             raise SourceError(
-                f"{self._name}: line {self._line} has no column time/s, expected the column names "
-                "of an EC-Lab .mpt export; export the file again with time/s"
+                f"{self._name}: no column time/s up to line {self._line} ({text[:SHOWN]!r}), "
+                "expected the column names of an EC-Lab export; export the file again from EC-Lab "
+                "with time/s, other cyclers are not read"
             )
         while names[-1] == "":
             names.pop()
         self._names, self._separator = names, separator
 
+    def _repeats_names(self, text: str, fields: list[str]) -> bool:
+        """Whether a line repeats the column names. Raises SourceError if others, or another header,
+        begin within the rows."""
+        while fields and fields[-1] == "":
+            fields = fields[:-1]
+        if fields == self._names:
+            return True
+        if text.startswith(_TITLES) or _is_names(fields):
+            raise SourceError(
+                f"{self._name}: another export begins at line {self._line}; save each in a file of "
+                "its own, and give all of them with --cycler"
+            )
+        return False
+
     def _row(self, text: str, rows: list[list[str]], complete: bool) -> None:
         assert self._names is not None
         fields = _split(text, self._separator)
+        if text.lstrip(' "<(')[:1].isalpha() and self._repeats_names(text, fields):
+            return
         filled = max((i + 1 for i, field in enumerate(fields) if field), default=0)
         if self._separator == "," and filled > len(self._names):
             raise SourceError(
@@ -208,6 +280,10 @@ class MptParser:
         elif len(fields[last]) < self._last_length:  # a line without its end may lack digits
             fields[last] = ""
         rows.append(fields)
+
+
+def _is_names(fields: list[str]) -> bool:
+    return any((known := role(field)) is not None and known[0] == "time" for field in fields)
 
 
 def _decoded(raw: bytes) -> str:

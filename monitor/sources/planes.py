@@ -20,8 +20,10 @@ FLOAT32_EXACT = 2**24
 class Planes:
     """A volume as it lies in a file: `read` yields its (ny, nx) planes in z order, in `dtype`.
 
-    A plane that was never written holds `fill` throughout; `encoded`: pixels are decoded or put
-    together as they are read, which may fail; `notes` are for the operator.
+    A plane that was never written holds `fill` throughout. `depth`: planes from a multiple of it up
+    to the next were stored together, and are known to have been written if all are blank; 0 if the
+    format cannot tell what was written. `encoded`: pixels are decoded or put together as they are
+    read, which may fail; `notes` are for the operator.
     """
 
     shape: tuple[int, int, int]
@@ -29,13 +31,39 @@ class Planes:
     voxel_size_um: tuple[float, float, float] | None
     read: Callable[[], Iterator[NDArray[Any]]]
     fill: float = 0.0
+    depth: int = 0
     encoded: bool = False
     notes: tuple[str, ...] = ()
 
     def blank(self, plane: NDArray[Any]) -> bool:
-        """Whether every pixel is 0 or `fill`: no detector and no reconstruction gives that."""
+        """Whether every pixel is 0 or `fill`: padding, or never written."""
         first = plane.flat[0]
         return bool(first in (0, self.fill) and (plane == first).all())
+
+    def written(self) -> Iterator[tuple[NDArray[Any], bool, bool]]:
+        """Each plane, whether it is blank, and whether it was written as far as can be known.
+
+        A blank plane was written if its whole block is blank: HDF5 allocates a chunk, and TIFF a
+        compressed strip, only when something is written into it. Beside planes that are not blank
+        it may be the part of a chunk that its writer did not reach.
+        """
+        blanks: list[NDArray[Any]] = []
+        mixed = False
+        for index, plane in enumerate(self.read()):
+            if self.depth and index % self.depth == 0:
+                yield from ((waiting, True, True) for waiting in blanks)
+                blanks, mixed = [], False
+            if not self.blank(plane):
+                mixed = True
+                yield from ((waiting, True, False) for waiting in blanks)
+                blanks = []
+                yield plane, False, True
+            elif mixed or not self.depth:
+                yield plane, True, False
+            else:
+                # Not the plane itself: a chunk may be as deep as the volume.
+                blanks.append(np.broadcast_to(plane.flat[0], plane.shape))
+        yield from ((waiting, True, True) for waiting in blanks)
 
 
 def wire_dtype(source: np.dtype[Any], what: str) -> str:

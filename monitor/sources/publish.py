@@ -129,7 +129,7 @@ def publish(
             stack.enter_context(files)
         for line in _volume_notes(volumes):
             say(line, 0, 0)
-        say("waiting for a monitor", 0, total)
+        say("waiting for an engine", 0, total)
         slices.wait_for_subscriber(subscriber_wait_s)
         stop.wait(SETTLE_S)
         job = _Publication(
@@ -296,7 +296,7 @@ def _left_out(volume: Volume, never: list[int]) -> str:
     return (
         f"{volume.name}: slices {named}{', …' if len(never) > MAX_NAMED else ''} "
         f"({len(never)} in all) hold one value throughout: never written, or padding; left out, "
-        "the scan has a hole there"
+        "the scan has a hole there; if it is padding, publish with --keep-blank"
     )
 
 

@@ -56,7 +56,7 @@ class SliceSocket:
         while not self._subscribed and not self._stop.is_set():
             if time.monotonic() > deadline:
                 raise EngineUnreachable(
-                    f"{self._endpoint}: nobody subscribed within {seconds:g} s; start the monitor "
+                    f"{self._endpoint}: nobody subscribed within {seconds:g} s; start the engine "
                     "with this address in feeds.slices"
                 )
             self._socket.poll(POLL_MS)

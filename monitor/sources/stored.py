@@ -20,11 +20,17 @@ WAIT = "wait until the reconstruction has written it, or restore it"
 
 
 def check_stored(
-    data: h5py.Dataset, region: Box | None = None, above: tuple[tuple[str, str], ...] = ()
-) -> None:
-    """Raises SourceError for what of `region` (default: all) was never written or is missing, in
-    this file and in all that its virtual datasets name, and MissingSoftware for a filter that is
-    not installed. `above`: the datasets that led here."""
+    data: h5py.Dataset,
+    region: Box | None = None,
+    above: tuple[tuple[str, str], ...] = (),
+    axis: int = 0,
+) -> int:
+    """How many slices along `axis` lie in one chunk that is there because it was written; 0 if
+    allocation cannot tell, as in contiguous datasets, which are allocated whole.
+
+    Raises SourceError for what of `region` (default: all) was never written or is missing, in this
+    file and in all that its virtual datasets name, and MissingSoftware for a filter that is not
+    installed. `above`: the datasets that led here."""
     region = tuple((0, size) for size in data.shape) if region is None else region
     here = (os.path.realpath(data.file.filename), data.name)
     if here in above or len(above) >= MAX_LEVELS:
@@ -32,25 +38,31 @@ def check_stored(
             f"{_name(data)}: its virtual datasets refer to one another in a circle; write it again"
         )
     if data.is_virtual:
-        _check_mapped(data, region, (*above, here))
-    elif data.chunks:
+        return int(_check_mapped(data, region, (*above, here)) and axis == 0)
+    if data.chunks:
         _check_filters(data)
         _check_chunks(data, region)
-    elif data.external:
+        early = data.id.get_create_plist().get_alloc_time() == h5d.ALLOC_TIME_EARLY
+        return 0 if early or axis >= data.ndim else int(data.chunks[axis])
+    if data.external:
         _check_external(data)
     else:
         _check_allocated(data)
+    return 0
 
 
 def _name(data: h5py.Dataset) -> str:
     return f"{data.file.filename}::{data.name}"
 
 
-def _check_mapped(data: h5py.Dataset, region: Box, above: tuple[tuple[str, str], ...]) -> None:
+def _check_mapped(data: h5py.Dataset, region: Box, above: tuple[tuple[str, str], ...]) -> bool:
+    """Whether all its sources store slice by slice: where deeper chunks end is not followed."""
     found = mappings(data)
-    for mapping in found:
-        if any(_overlap(spans, region) for spans in mapping.target):
-            _check_source(data, mapping, above)
+    depths = [
+        _check_source(data, mapping, above)
+        for mapping in found
+        if any(_overlap(spans, region) for spans in mapping.target)
+    ]
     total = math.prod(high - low for low, high in region)
     mapped, first = unmapped(data, found, region)
     if first is not None:
@@ -60,6 +72,7 @@ def _check_mapped(data: h5py.Dataset, region: Box, above: tuple[tuple[str, str],
             f"{', some of them twice' if twice else ''}; the first slice that lacks some is "
             f"{first}; wait until the reconstruction is complete"
         )
+    return all(depth == 1 for depth in depths)
 
 
 def _overlap(spans: list[list[tuple[int, int]]], region: Box) -> bool:
@@ -69,18 +82,17 @@ def _overlap(spans: list[list[tuple[int, int]]], region: Box) -> bool:
     )
 
 
-def _check_source(data: h5py.Dataset, mapping: Mapping, above: tuple[tuple[str, str], ...]) -> None:
+def _check_source(data: h5py.Dataset, mapping: Mapping, above: tuple[tuple[str, str], ...]) -> int:
     holder = data.file.filename
     if mapping.file == SAME_FILE:
-        _check_source_dataset(data, data.file, mapping, above)
-        return
+        return _check_source_dataset(data, data.file, mapping, above)
     file = open_source(holder, mapping.file)
     if file is None:
         chunk = Path(holder).parent / mapping.file
         state = "cannot be read as HDF5" if chunk.is_file() else "is missing"
         raise SourceError(f"{_name(data)}: chunk file {chunk} {state}; {WAIT}")
     with file:
-        _check_source_dataset(data, file, mapping, above)
+        return _check_source_dataset(data, file, mapping, above)
 
 
 def _check_source_dataset(
@@ -88,7 +100,7 @@ def _check_source_dataset(
     file: h5py.File,
     mapping: Mapping,
     above: tuple[tuple[str, str], ...],
-) -> None:
+) -> int:
     what = f"{_name(data)}: chunk file {file.filename}"
     try:
         source = file[mapping.dataset]
@@ -110,7 +122,7 @@ def _check_source_dataset(
         raise SourceError(
             f"{what} has {source.shape} in {mapping.dataset}, expected {expected} or more; {WAIT}"
         )
-    check_stored(source, bounds, above)
+    return check_stored(source, bounds, above)
 
 
 def _check_filters(data: h5py.Dataset) -> None:

@@ -18,7 +18,8 @@ from monitor.sources.tiff_pages import BAD_COPY, PageKind, decoded, grey_pages, 
 from monitor.sources.voxel_size import Size, from_imagej, from_infos, from_ome, from_resolution
 
 SUFFIXES = (".tif", ".tiff")
-NUMBERED = re.compile(r"(.*?)(\d+)\.tiff?", re.IGNORECASE)
+NUMBERED = re.compile(r"(.*?)(\d+)(\D*)\.tiff?", re.IGNORECASE)
+"""A name, the number of the slice, and what may stand behind it, as in `rec_0007_crop.tif`."""
 PREVIEW = re.compile(r"preview|thumb|projection|mip\b|snapshot|screenshot", re.IGNORECASE)
 DEPTH_AXES = "ZIQ"
 """What tifffile calls the axis of planes: z, or planes of which nothing is said."""
@@ -37,8 +38,7 @@ def open_tiff(path: Path) -> Planes:
     """
     with opened(path) as tif:
         planes, kind, previews = grey_pages(tif, path, set())
-        first = tif.pages[planes[0]]
-        encoded = int(first.compression) != 1
+        encoded = [int(tif.pages[index].compression) != 1 for index in planes]
         voxel, notes = _voxel_size(path, path.stem, tif)
     if previews:
         notes = (*notes, f"{path}: left out as previews: pages {_named(previews)}")
@@ -49,7 +49,15 @@ def open_tiff(path: Path) -> Planes:
     if offset is not None:
         dtype = dtype.newbyteorder(tif.byteorder)
         return Planes(shape, dtype, voxel, lambda: _mapped(path, dtype, offset, shape), notes=notes)
-    return Planes(shape, dtype, voxel, lambda: _pages(path, planes), encoded=encoded, notes=notes)
+    return Planes(
+        shape,
+        dtype,
+        voxel,
+        lambda: _pages(path, planes),
+        depth=int(all(encoded)),
+        encoded=any(encoded),
+        notes=notes,
+    )
 
 
 def open_stack(files: list[Path], what: str) -> Planes:
@@ -61,14 +69,14 @@ def open_stack(files: list[Path], what: str) -> Planes:
     """
     files, left_out = _one_stack(files, what)
     kind: PageKind | None = None
-    encoded = False
+    encoded: list[bool] = []
     codecs: set[tuple[int, int]] = set()
     for file in files:
         with opened(file) as tif:
             planes, now, _ = grey_pages(tif, file, codecs)
             if len(planes) != 1:
                 raise SourceError(f"{file}: has {len(planes)} pages; a stack has one plane a file")
-            encoded = encoded or int(tif.pages[planes[0]].compression) != 1
+            encoded.append(int(tif.pages[planes[0]].compression) != 1)
         kind = kind or now
         if now != kind:
             raise SourceError(
@@ -83,7 +91,13 @@ def open_stack(files: list[Path], what: str) -> Planes:
         notes = (*notes, f"{what}: left out, no slices of the stack: {named}")
     shape = (len(files), *kind.shape)
     return Planes(
-        shape, kind.dtype, voxel, lambda: _stack(files, codecs), encoded=encoded, notes=notes
+        shape,
+        kind.dtype,
+        voxel,
+        lambda: _stack(files, codecs),
+        depth=int(all(encoded)),
+        encoded=any(encoded),
+        notes=notes,
     )
 
 
@@ -94,19 +108,23 @@ def _named(things: Sequence[object]) -> str:
 
 def _one_stack(files: list[Path], what: str) -> tuple[list[Path], list[Path]]:
     """The files of the stack in their order, and those that do not belong to it."""
-    stacks: dict[str, list[tuple[int, Path]]] = {}
+    stacks: dict[tuple[str, str], list[tuple[int, Path]]] = {}
     left_out: list[Path] = []
     for file in sorted(files):
         match = NUMBERED.fullmatch(file.name)
         if file.name.startswith(".") or match is None:
             left_out.append(file)
         else:
-            stacks.setdefault(match[1], []).append((int(match[2]), file))
-    previews = [prefix for prefix in stacks if PREVIEW.search(prefix)]
-    for prefix in previews if len(previews) < len(stacks) else ():
-        left_out += [file for _, file in stacks.pop(prefix)]
+            stacks.setdefault((match[1], match[3]), []).append((int(match[2]), file))
+    previews = [name for name in stacks if any(map(PREVIEW.search, name))]
+    for name in previews if len(previews) < len(stacks) else ():
+        left_out += [file for _, file in stacks.pop(name)]
+    plain = [name for name in stacks if not name[1]]
+    for name in [name for name in stacks if plain and name[1]]:
+        left_out += [file for _, file in stacks.pop(name)]
     if len(stacks) > 1:
-        patterns = ", ".join(f"'{prefix}*{files[0].suffix}'" for prefix in sorted(stacks)[:4])
+        suffix = files[0].suffix
+        patterns = ", ".join(f"'{name}*{tail}{suffix}'" for name, tail in sorted(stacks)[:4])
         raise SourceError(f"{what}: holds {len(stacks)} stacks; name one by pattern: {patterns}")
     if not stacks:
         raise SourceError(f"{what}: {left_out[0].name} has no number; expected name_000000.tiff, …")

@@ -76,6 +76,9 @@ def grey_pages(
     for index in range(len(tif.pages)):
         page = tif.pages[index]
         others += _tags(page, tif.tiff)
+        for smaller in _pyramid(page):
+            others += _tags(smaller, tif.tiff)
+            others += list(zip(smaller.dataoffsets, smaller.databytecounts, strict=False))
         if int(page.subfiletype) & REDUCED_OR_MASK:
             previews.append(index)
             others += list(zip(page.dataoffsets, page.databytecounts, strict=False))
@@ -107,9 +110,12 @@ def decoded(page: Any, index: int, path: Path) -> NDArray[Any]:
     except Exception as error:  # decoders raise whatever they like
         if "imagecodecs" in str(error):
             name = getattr(page.compression, "name", str(page.compression))
+            how, other = f"is compressed with {name}", "without compression"
+            if int(page.compression) == 1:
+                how, other = f"has {page.bitspersample} bits a pixel", "with 8 or 16 bits a pixel"
             raise MissingSoftware(
-                f"{path}: page {index} is compressed with {name}, which needs imagecodecs: run "
-                "\"pip install 'pitwatch[tiff]'\", or save the file without compression"
+                f"{path}: page {index} {how}, which needs imagecodecs: run "
+                f"\"pip install 'pitwatch[tiff]'\", or save the file {other}"
             ) from None
         raise SourceError(
             f"{path}: {_which(page, index)} cannot be read ({_one_line(error)}); {BAD_COPY}"
@@ -186,6 +192,11 @@ def _segments(page: Any, index: int, path: Path) -> list[tuple[int, int, int]]:
     if len(offsets) != len(counts) or len(offsets) < expected or short:
         raise SourceError(f"{path}: {_which(page, index)} is not whole; {BAD_COPY}")
     return [(int(o), int(n), index) for o, n in zip(offsets, counts, strict=True)]
+
+
+def _pyramid(page: Any) -> list[Any]:
+    """The same plane in fewer pixels, as OME and others write it for viewers (SubIFDs)."""
+    return list(page.pages or ()) if page.subifds else []
 
 
 def _tags(page: Any, form: Any) -> list[tuple[int, int]]:

@@ -7,7 +7,7 @@ stacks: a folder, or a quoted pattern such as `'folder/name_*.tiff'`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ class Volume:
     source_dtype: str
     voxel_size_um: tuple[float, float, float] | None
     _planes: Planes
+    keep_blank: bool = False
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -49,14 +50,15 @@ class Volume:
     def slices(self) -> Iterator[NDArray[Any] | None]:
         """Planes (ny, nx) of `dtype` in the order z; None for one that was never written.
 
-        That is one that holds 0, or the file's fill value, throughout: a writer that was stopped
-        leaves such planes where the format has no sign of it. Raises SourceError, which names the
-        slice, and for a volume that holds nothing else.
+        That is one that holds 0, or the file's fill value, throughout, if the format does not show
+        that it was written (see `Planes.written`): a writer that was stopped leaves such planes.
+        With `keep_blank` they are taken as written. Raises SourceError, which names the slice, and
+        for a volume that holds nothing else.
         """
         read = there = 0
-        for index, plane in enumerate(self._planes.read()):
-            blank = self._planes.blank(plane)
-            yield None if blank else to_wire(plane, self.dtype, self.name, index)
+        for index, (plane, blank, written) in enumerate(self._planes.written()):
+            kept = written or self.keep_blank
+            yield to_wire(plane, self.dtype, self.name, index) if kept else None
             read += 1
             there += not blank
         if read != self.shape[0]:
@@ -67,22 +69,26 @@ class Volume:
             )
 
     def check(self) -> None:
-        """Decodes the volume once if it is compressed and not large. Raises SourceError."""
+        """Reads the volume once if that can fail and it is not large: if it is compressed, or has
+        pixels that may not fit the wire type (NaN, large integers). Raises SourceError."""
         size = int(np.prod(self.shape)) * self._planes.dtype.itemsize
-        if self._planes.encoded and size <= CHECKED_BYTES:
-            for _ in self._planes.read():
-                pass
+        if size > CHECKED_BYTES or not (self._planes.encoded or self.dtype == "float32"):
+            return
+        for index, plane in enumerate(self._planes.read()):
+            to_wire(plane, self.dtype, self.name, index)
 
 
-def open_volumes(paths: Sequence[str | Path]) -> list[Volume]:
+def open_volumes(paths: Sequence[str | Path], keep_blank: bool = False) -> list[Volume]:
     """The volumes in these files, folders or patterns, one a scan, in the order given.
 
-    Raises SourceError for what cannot be read whole, as far as that shows before it is read: files
-    of planes, layouts and codecs are looked at; what is compressed is decoded, up to 2 GiB.
+    `keep_blank`: slices of one value are padding, even if the format cannot tell. Raises
+    SourceError for what cannot be read whole, as far as that shows before it is read: files of
+    planes, layouts and codecs are looked at; what is compressed or has real numbers is read once,
+    up to 2 GiB.
     """
     if not paths:
         raise SourceError("volumes: got none, expected at least one file; name it")
-    volumes = [_open(str(path)) for path in paths]
+    volumes = [replace(_open(str(path)), keep_blank=keep_blank) for path in paths]
     for volume in volumes:
         volume.check()
     return volumes
@@ -91,7 +97,7 @@ def open_volumes(paths: Sequence[str | Path]) -> list[Volume]:
 def _open(given: str) -> Volume:
     text, _, dataset = given.partition("::")
     path = Path(text)
-    if "*" in path.name or ("?" in path.name and not path.exists()):
+    if "*" in path.name or (any(sign in path.name for sign in "?[") and not path.exists()):
         planes = open_stack(_found(path.parent, path.name, given), given)
     elif path.is_dir():
         planes = open_stack(_found(path, "*", given), given)

@@ -71,3 +71,43 @@ def test_axes_of_another_signal_do_not_count(tmp_path: Path) -> None:
         file["entry"].attrs["signal"], file["entry"].attrs["axes"] = "other", ["x", "y", "z"]
     (volume,) = open_volumes([tmp_path / "scan.h5"])
     np.testing.assert_array_equal(np.stack(list(volume.slices())), DATA)
+
+
+def nxtomo(file: h5py.File) -> None:
+    """As nxtomo writes a scan: the key of each image, and links in `data`."""
+    file["entry/instrument/detector/data"] = DATA
+    file["entry/instrument/detector/image_key"] = np.zeros(len(DATA), int)
+    file["entry/sample/rotation_angle"] = np.linspace(0.0, 180.0, len(DATA))
+    file["entry/data/data"] = h5py.SoftLink("/entry/instrument/detector/data")
+    file["entry/data/rotation_angle"] = h5py.SoftLink("/entry/sample/rotation_angle")
+
+
+def dxchange(file: h5py.File) -> None:
+    file["exchange/data"] = DATA
+    file["exchange/theta"] = np.linspace(0.0, 180.0, len(DATA))
+
+
+def linked_nxtomo(file: h5py.File) -> None:
+    nxtomo(file)
+    file["volume"] = h5py.SoftLink("/entry")
+
+
+@pytest.mark.parametrize(
+    ("write", "name"),
+    [(nxtomo, ""), (nxtomo, "::/entry/data/data"), (linked_nxtomo, "::volume/data/data"),
+     (dxchange, ""), (dxchange, "::exchange/data")],
+)  # fmt: skip
+def test_projections_are_refused(write: Any, name: str, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "scan.h5", "w") as file:
+        write(file)
+    with pytest.raises(SourceError, match=r"holds projections .* reconstructed volume"):
+        open_volumes([f"{tmp_path / 'scan.h5'}{name}"])
+
+
+def test_angles_beside_a_volume_do_no_harm(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "scan.h5", "w") as file:
+        file["exchange/data"] = DATA
+        file["exchange/theta"] = np.linspace(0.0, 180.0, 900)
+        file["exchange/rotation_angle"] = h5py.SoftLink("/nowhere")
+    (volume,) = open_volumes([tmp_path / "scan.h5"])
+    assert volume.shape == DATA.shape

@@ -339,3 +339,130 @@ def test_a_field_that_was_cut_is_not_known(cut: int) -> None:
     assert np.isfinite(whole.charge_mAh).all() and len(table) == len(whole) == 6
     np.testing.assert_array_equal(table.charge_mAh[:-1], whole.charge_mAh[:-1])
     assert np.isnan(table.charge_mAh[-1]) and table.time_s[-1] == 300.0
+
+
+# what nobody tried before
+
+
+@pytest.mark.parametrize(
+    ("start", "right", "told"),
+    [
+        ("09/24/23 10:11:12", "2023-09-24T10:11:12+00:00", True),
+        ("24/09/23 10:11:12", "2023-09-24T10:11:12+00:00", True),
+        ("24.09.23 10:11:12,5", "2023-09-24T10:11:12.500000+00:00", True),
+        ("09/24/2023 10:11", "2023-09-24T10:11:00+00:00", False),
+        ("09/24/2023 10:11:12 p.m.", "2023-09-24T22:11:12+00:00", False),
+        ("09/24/2023 12:11:12 a. m.", "2023-09-24T00:11:12+00:00", False),
+        ("2023-09-24T10:11:12Z", "2023-09-24T10:11:12+00:00", False),
+        ("2023-09-24 10:11:12.25+02:00", "2023-09-24T08:11:12.250000+00:00", False),
+    ],
+)
+def test_start_times_in_other_forms(start: str, right: str, told: bool) -> None:
+    table = parsed(text(rows(), start=start))
+    assert table.start_time == datetime.fromisoformat(right).timestamp()
+    assert any("is read with the" in note for note in table.notes) == told
+    assert table.start_time_assumed_utc == (not start.endswith(("Z", "+02:00")))
+
+
+@pytest.mark.parametrize("start", ["24 Sep 2023 10:11:12", "09/24/2023", "yesterday"])
+def test_a_start_that_is_no_date_is_told(start: str) -> None:
+    table = parsed(text(rows(), start=start))
+    assert table.start_time is None
+    assert any(f"start '{start}' cannot be read as a date" in note for note in table.notes)
+
+
+def test_a_header_with_the_month_first_beside_rows_with_the_day_first() -> None:
+    times = [f"24/09/2023 10:{11 + i}:12.500" for i in range(6)]
+    table = parsed(text(rows(times)))
+    assert table.start_time == START_S and not table.notes
+    np.testing.assert_allclose(table.time_s, 0.5 + 60.0 * np.arange(6), atol=1e-5)
+
+
+HEADERS = {
+    "one more": lambda data: data.replace(b"lines : 5", b"lines : 6"),
+    "one less": lambda data: data.replace(b"lines : 5", b"lines : 4"),
+    "none": lambda data: data.replace(b"lines : 5", b"lines : 0"),
+    "no number": lambda data: data.replace(b"Nb header lines : 5", b"Nb header lines :"),
+    "no title": lambda data: data.split(b"\r\n", 1)[1],
+    "blank line first": lambda data: b"\r\n" + data,
+    "comment of two lines": lambda data: data.replace(b": 5\r\n", b": 5\r\nfoil\r\nfrom Li\r\n"),
+}
+
+
+@pytest.mark.parametrize("size", [0, 9])
+@pytest.mark.parametrize("name", HEADERS)
+def test_headers_of_another_length_than_they_say(name: str, size: int) -> None:
+    table = parsed(HEADERS[name](text(rows())), size)
+    assert len(table) == 6 and table.start_time == START_S
+    np.testing.assert_allclose(table.current_mA, -0.1)
+
+
+@pytest.mark.parametrize("bad", ["1.234,5", "---", "1.#QNAN0", "inf", "nan"])
+@pytest.mark.parametrize("name", ["<I>/mA", "Ewe/V"])
+def test_a_value_that_is_no_number_is_told(bad: str, name: str) -> None:
+    table = parsed(text(column(rows(), name, [bad, *["-0.1"] * 5])))
+    values = table.current_mA if name == "<I>/mA" else table.potential_V
+    np.testing.assert_array_equal(values, [np.nan, *[-0.1] * 5])
+    assert any(f"column {name} holds '{bad}'" in note for note in table.notes)
+
+
+@pytest.mark.parametrize("size", [0, 17])
+def test_a_second_export_in_one_file_is_refused(size: int) -> None:
+    for second in (text(rows()), text([row[::-1] for row in rows()], NAMES[::-1])):
+        with pytest.raises(SourceError, match="another export begins at line 12"):
+            parsed(text(rows()) + second, size)
+    other = ("\t".join(NAMES[::-1]) + "\r\n").encode()
+    with pytest.raises(SourceError, match="another export begins at line 12"):
+        parsed(text(rows()) + other, size)
+
+
+@pytest.mark.parametrize("tail", ["", "\t\t"])
+def test_the_same_names_again_are_passed_over(tail: str) -> None:
+    first, second = rows(), rows([f"{360 + 60 * i}" for i in range(6)])
+    again = ("\t".join(NAMES) + tail + "\r\n").encode()
+    table = parsed(text(first) + again + text(second).split(b"cycle number\r\n")[1])
+    assert len(table) == 12 and not table.notes and not table.skipped_lines
+
+
+@pytest.mark.parametrize("size", [0, 13])
+@pytest.mark.parametrize("before", [[-0.1, -0.2, -0.3], [0.4, 0.8, 1.2, 1.2]])
+def test_a_count_that_starts_from_0_again_makes_no_spike(before: list[float], size: int) -> None:
+    counts = [0.0, *before, 0.0, -0.1, -0.2]
+    data = column(rows(count=len(counts)), "(Q-Qo)/mA.h", [str(count) for count in counts])
+    short = [[value for i, value in enumerate(row) if NAMES[i] != "<I>/mA"] for row in data]
+    table = parsed(text(short, tuple(name for name in NAMES if name != "<I>/mA")), size)
+    right = np.diff(counts, prepend=np.nan) * 60.0
+    right[len(before) + 1] = np.nan
+    np.testing.assert_allclose(table.current_mA, right, rtol=1e-9)
+    assert any("counted from 0 again" in note for note in table.notes)
+
+
+def test_a_charge_that_passes_0_is_no_new_count() -> None:
+    counts = [0.0, -0.1, -0.2, -0.1, 0.0, 0.1]
+    data = column(rows(), "(Q-Qo)/mA.h", [str(count) for count in counts])
+    short = [[value for i, value in enumerate(row) if NAMES[i] != "<I>/mA"] for row in data]
+    table = parsed(text(short, tuple(name for name in NAMES if name != "<I>/mA")))
+    np.testing.assert_allclose(table.current_mA[1:], np.diff(counts) * 60.0, rtol=1e-9)
+    assert not any("counted from 0" in note for note in table.notes)
+
+
+@pytest.mark.parametrize("size", [0, 50])
+def test_times_that_run_backwards_are_refused(size: int) -> None:
+    with pytest.raises(SourceError, match="time/s runs backwards"):
+        parsed(text(rows()[::-1]), size)
+
+
+def test_zero_bytes_name_their_line() -> None:
+    with pytest.raises(SourceError, match=r"zero bytes after line 11; .* export it again"):
+        parsed(text(rows()) + bytes(64))
+
+
+@pytest.mark.parametrize(
+    "first",
+    ["Data_Point,Test_Time(s),Current(A),Voltage(V)", "Test Time / s,Voltage / V,Current / A",
+     "DataPoint,Cycle Index,Time,Total Time,Current(mA),Voltage(V)", "<html>404 not found</html>"],
+)  # fmt: skip
+def test_files_of_other_cyclers_show_their_first_line(first: str) -> None:
+    with pytest.raises(SourceError, match=r"no column time/s up to line 1 \('") as caught:
+        parsed(f"{first}\r\n1,0.0,0.1,2.0\r\n".encode())
+    assert first[:40] in str(caught.value) and "other cyclers are not read" in str(caught.value)

@@ -299,7 +299,11 @@ def test_a_wrong_start_is_said_before_anything_else(volumes: list[Volume], tmp_p
     assert said == []
 
 
-def test_an_unreadable_slice_closes_its_scan_and_names_itself(tmp_path: Path, listen: Any) -> None:
+def test_an_unreadable_slice_closes_its_scan_and_names_itself(
+    tmp_path: Path, listen: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a volume that is too large to be read before it is sent."""
+    monkeypatch.setattr("monitor.sources.volume.CHECKED_BYTES", 0)
     data = np.ones((4, 6, 6), np.float32)
     data[2, 1, 1] = np.nan
     tifffile.imwrite(tmp_path / "holes.tif", data, photometric="minisblack")

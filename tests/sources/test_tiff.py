@@ -380,3 +380,59 @@ def test_a_strip_that_lies_among_the_tags_is_refused(target: int, tmp_path: Path
     path.write_bytes(raw)
     with pytest.raises(SourceError, match="use the same bytes"):
         read(path)
+
+
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"tile": (16, 16)}])
+@pytest.mark.parametrize("ome", [True, False])
+def test_smaller_copies_for_viewers_are_passed_over(
+    ome: bool, options: dict[str, Any], tmp_path: Path
+) -> None:
+    """Pyramids of SubIFDs, of the whole volume as in OME, or of each page."""
+    data = noise((6, 96, 120))
+    path = tmp_path / ("volume.ome.tif" if ome else "volume.tif")
+    with tifffile.TiffWriter(path, ome=ome) as writer:
+        for part in [data] if ome else data:
+            grey = {"photometric": "minisblack", **options}
+            axes = {"metadata": {"axes": "ZYX"}} if ome else {}
+            writer.write(part, subifds=2, **grey, **axes)
+            writer.write(part[..., ::2, ::2], subfiletype=1, **grey)
+            writer.write(part[..., ::4, ::4], subfiletype=1, **grey)
+    np.testing.assert_array_equal(read(path), data)
+
+
+@pytest.mark.parametrize("name", ["rec_{:04d}_crop.tif", "rec ({}).TIF", "{}-rec.tiff"])
+def test_numbers_within_the_name(name: str, tmp_path: Path) -> None:
+    for index, plane in enumerate(DATA):
+        tifffile.imwrite(tmp_path / name.format(index), plane)
+    np.testing.assert_array_equal(read(tmp_path), DATA)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_stack_beside_the_numbered_one_is_left_out(count: int, tmp_path: Path) -> None:
+    folder = stack()(tmp_path, DATA)
+    for index in range(count):
+        tifffile.imwrite(folder / f"rec_{index:05d}_mask.tif", DATA[index])
+    volume = only(folder)
+    np.testing.assert_array_equal(np.stack(list(volume.slices())), DATA)
+    assert len(volume.notes) == 1 and "_mask.tif" in volume.notes[0]
+
+
+def test_a_pattern_with_brackets(tmp_path: Path) -> None:
+    folder = stack()(tmp_path, DATA)
+    np.testing.assert_array_equal(read(f"{folder}/rec_[0-9]*.tiff"), DATA)
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+def test_odd_bits_a_pixel_are_read_or_named(bits: int, tmp_path: Path) -> None:
+    """As cameras of 12 bits pack them."""
+    path = tmp_path / "packed.tif"
+    tifffile.imwrite(path, np.full((5, 8, 4 * bits), 255, np.uint8), metadata=None)
+    with tifffile.TiffFile(path, mode="r+b") as tif:
+        for page in tif.pages:
+            page.tags[256].overwrite(32)
+            page.tags[258].overwrite(bits)
+    if importlib.util.find_spec("imagecodecs"):
+        np.testing.assert_array_equal(read(path), np.full((5, 8, 32), 2**bits - 1))
+        return
+    with pytest.raises(MissingSoftware, match=f"has {bits} bits a pixel, which needs imagecodecs"):
+        open_volumes([path])
