@@ -89,6 +89,8 @@ class CyclerHistory:
     _new: list[CyclerPoint] = field(default_factory=list)
     _recent: deque[_Recent] = field(default_factory=lambda: deque(maxlen=RECENT))
     _since: float | None = None
+    refused_currents: int = 0
+    """Readings with a current or charge that were refused since the last that was used."""
 
     def add(self, reading: CyclerReading) -> None:
         """Takes a reading; what it does not carry is held from those before. One of the same time
@@ -161,6 +163,7 @@ class CyclerHistory:
 
     def _refuse(self, reading: CyclerReading) -> NoReturn:
         newest, cell = self.times[-1], self.cell.name
+        self.refused_currents += _tells_charge(reading)
         if self._refused and reading.time <= self._refused[-1].time:
             self._refused.clear()
         self._refused.append(reading)
@@ -198,7 +201,9 @@ class CyclerHistory:
         self.active_s.append(self._active(reading.time, charge, current))
         self.stripped_mAh.append(charge)
         before = self.told_s[-1] if self.told_s else -math.inf
-        self.told_s.append(reading.time if _tells_charge(measured) else before)
+        told = _tells_charge(measured)
+        self.told_s.append(reading.time if told else before)
+        self.refused_currents = 0 if told else self.refused_currents
         self.times.append(reading.time)
         self.currents_mA.append(current)
         self.last = reading

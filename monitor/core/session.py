@@ -267,7 +267,8 @@ class Session:
             return
         lacking, scan = cell.history.lacks_charge(start.time), start.key.scan
         if lacking or cell.history.covers(start.time):
-            sign = no_current(cell.settings, scan, lacking=lacking)
+            refused = cell.history.refused_currents
+            sign = no_current(cell.settings, scan, lacking=lacking, refused=refused)
             self._out.news(cell.watch.times([sign], scan=scan))
 
     @staticmethod

@@ -263,16 +263,23 @@ def scan_times(start: ScanStart) -> Sign:
     return Sign(SCAN_TIME, bool(start.time_remark), not start.time_remark, text)
 
 
-def no_current(cell: CellSettings, scan: int, *, lacking: bool) -> Sign:
-    """Readings reach a scan, and none of them has a current or charge; or they have."""
+def no_current(cell: CellSettings, scan: int, *, lacking: bool, refused: int) -> Sign:
+    """Readings reach a scan, and none of them has a current or charge; or they have. `refused`: so
+    many had one, and were not used."""
     keys = [repr(cell.keys[name]) for name in ("current_mA", "charge_mAh") if name in cell.keys]
     text = f"readings of cell {cell.name} have a current or charge again"
     if lacking:
         text = (
             f"readings of cell {cell.name} reach scan {scan}, but for more than "
             f"{cell.hold_current_s:g} s none had a current or charge: those of the scan are not "
-            f"known. Have the cycler's feed send numbers as {' or '.join(keys) or 'current'}, "
-            "or correct `keys` of this cell"
+            "known. "
+        )
+        text += (
+            f"{refused} that had one were not used, as their times are not later than those of "
+            "readings before: have the cycler's feed send readings in the order of their times"
+            if refused
+            else f"Have the cycler's feed send numbers as {' or '.join(keys) or 'a current'}, or "
+            "correct `keys` of this cell"
         )
     return Sign(NO_CURRENT, bad=lacking, good=not lacking, text=text)
 

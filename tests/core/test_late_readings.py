@@ -324,3 +324,19 @@ def test_potential_and_current_in_events_of_their_own_raise_nothing():
     assert [e.data.get("condition") for e in events(outputs, "alarm")] == []
     told, _ = results(outputs)
     assert {r.summary["charge_state"] for r in told.values()} <= {"final", "interpolated"}
+
+
+def test_currents_that_are_refused_behind_potentials_are_named_as_such():
+    """Two signals, each with its own time: the current's is always the earlier one, and comes
+    after."""
+    records = []
+    for r in experiment():
+        if not is_event(r):
+            records.append(r)
+            continue
+        for key, late_s in (("vmp_potential", 1.0), ("vmp_current", 0.0)):
+            doc = {**r.doc, "data": {key: r.doc["data"][key]}, "timestamps": {}}
+            records.append(CyclerDocument("event", {**doc, "time": r.doc["time"] + late_s}))
+    _, outputs = fed(records[:-2])
+    found = [e for e in events(outputs, "alarm") if e.data.get("condition") == "no_current"]
+    assert "that had one were not used, as their times are not later" in found[-1].data["text"]
