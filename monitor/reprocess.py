@@ -219,7 +219,8 @@ def _files(experiment: Experiment) -> dict[ScanKey, str]:
         frame: Any = entry.get("frame")
         try:
             if header["htype"] == "header" and SCAN_FILE.fullmatch(frame["file"]):
-                key = ScanKey(header["cell"], header["run"], number_of(entry))
+                # `run` may be left out, or null, where there is none
+                key = ScanKey(header["cell"], header.get("run") or "", number_of(entry))
                 files.setdefault(key, frame["file"])
         except UNUSABLE:
             continue  # another line, or one that the session is not given either

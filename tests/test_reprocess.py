@@ -22,6 +22,7 @@ from monitor.replay import replay_settings
 from monitor.reprocess import run_reprocess
 from monitor.reprocess_settings import changed
 from monitor.sources.replay import replay_records
+from monitor.wire import stins
 from tests.core.experiment import experiment, settings, volume
 from tests.pools import Here
 
@@ -124,6 +125,30 @@ def test_it_is_what_one_session_makes_of_it(trial: str, order: str, tmp_path: Pa
     assert report.count("error") == report.count("warning") == 0
     late = [f for f in report.found if "too late for the maps" in f.what]
     assert bool(late) == (trial == "memory that is short" and order == "out of order")
+
+
+@pytest.mark.parametrize("left", [(), None])
+def test_headers_that_leave_out_what_they_may(left: tuple[()] | None, tmp_path: Path) -> None:
+    """As a producer by hand sends them: `run`, `resend`, `request` are absent, or null."""
+    chosen = settings(experiment={"name": "trial", "data_dir": str(tmp_path)})
+    session, recorder = Session(chosen), Recorder(chosen)
+    for one in experiment():
+        frames = ()
+        if isinstance(one, ScanStart):
+            header = stins.start_header(one)
+            for name in ("run", "resend", "request", "filename", "schema"):
+                del header[name]
+                header |= {} if left == () else {name: None}
+            frames = (json.dumps(header).encode(),)
+        recorder.write("slices", frames, one, session.feed(one))
+    recorder.close()
+    pool = Here()
+    found = contents(again(recorder.folder, pool))
+    truth = contents(recorder.folder)
+    assert pool.done == [0, 1, 2]
+    measured = [n for n in truth if "/summary/" in n or "/interface/" in n]
+    assert measured
+    assert [n for n in measured if found.get(n) != truth[n]] == []
 
 
 def test_levels_of_the_scan_before_are_handed_on(tmp_path: Path) -> None:

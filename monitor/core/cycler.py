@@ -8,7 +8,6 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from itertools import islice
 from typing import NoReturn
 
 from monitor.core.documents import MAX_RUNS, Documents
@@ -24,6 +23,10 @@ STRAY_AFTER = 3
 STRAY_GAPS = 3.0
 RECENT = 200
 """So many of the newest readings can still be completed, or taken back."""
+LEAST_UNTOLD_S = 60.0
+RESET_SHARE, RESET_FACTOR = 0.1, 5.0
+"""A counter without a current was reset if no more than this share of it is left, and a current of
+more than this times all before would have been needed for that."""
 QUANTITIES = ("potential_V", "current_mA", "charge_mAh", "cycle", "step")
 
 
@@ -67,7 +70,8 @@ class _Recent:
 class CyclerHistory:
     """The readings of one cell in order of time, and what follows from them.
 
-    Charge and current are counted positive while lithium is stripped.
+    Charge and current are counted positive while lithium is stripped. `told_s`: for each reading,
+    when current or charge were last measured; -infinity before they ever were.
     """
 
     cell: CellSettings
@@ -75,6 +79,7 @@ class CyclerHistory:
     stripped_mAh: array[float] = field(default_factory=_numbers)
     active_s: array[float] = field(default_factory=_numbers)
     currents_mA: array[float] = field(default_factory=_numbers)
+    told_s: array[float] = field(default_factory=_numbers)
     last: CyclerReading | None = None
     _discharges: list[float] = field(default_factory=list)
     _step: str | None = None
@@ -84,6 +89,8 @@ class CyclerHistory:
     _new: list[CyclerPoint] = field(default_factory=list)
     _recent: deque[_Recent] = field(default_factory=lambda: deque(maxlen=RECENT))
     _since: float | None = None
+    refused_currents: int = 0
+    """Readings with a current or charge that were refused since the last that was used."""
 
     def add(self, reading: CyclerReading) -> None:
         """Takes a reading; what it does not carry is held from those before. One of the same time
@@ -139,7 +146,9 @@ class CyclerHistory:
         taken = []
         while len(self._recent) > place:
             taken.append(self._recent.pop().measured)
-            for values in (self.times, self.stripped_mAh, self.active_s, self.currents_mA):
+            for values in (
+                self.times, self.stripped_mAh, self.active_s, self.currents_mA, self.told_s,
+            ):  # fmt: skip
                 values.pop()
         self.last, self._step, self._counter = first.last, first.step, first.counter
         self._plated_since = first.plated_since
@@ -154,6 +163,7 @@ class CyclerHistory:
 
     def _refuse(self, reading: CyclerReading) -> NoReturn:
         newest, cell = self.times[-1], self.cell.name
+        self.refused_currents += _tells_charge(reading)
         if self._refused and reading.time <= self._refused[-1].time:
             self._refused.clear()
         self._refused.append(reading)
@@ -190,6 +200,10 @@ class CyclerHistory:
         charge = self._charge(reading, current)
         self.active_s.append(self._active(reading.time, charge, current))
         self.stripped_mAh.append(charge)
+        before = self.told_s[-1] if self.told_s else -math.inf
+        told = _tells_charge(measured)
+        self.told_s.append(reading.time if told else before)
+        self.refused_currents = 0 if told else self.refused_currents
         self.times.append(reading.time)
         self.currents_mA.append(current)
         self.last = reading
@@ -216,8 +230,22 @@ class CyclerHistory:
         if self._counter is None or not math.isfinite(reading.charge_mAh):
             sign = self.cell.stripping_current_sign
             return self.currents_mA[-1] * sign if self.currents_mA else 0.0
+        if self._was_reset(reading):
+            return self.currents_mA[-1] * self.cell.stripping_current_sign
         time, counted, _ = self._counter
         return (reading.charge_mAh - counted) / ((reading.time - time) / 3600.0)
+
+    def _was_reset(self, reading: CyclerReading) -> bool:
+        """Whether the counter of a cycler that sends no current begins anew."""
+        if self._counter is None or not self.currents_mA:
+            return False
+        time, counted, _ = self._counter
+        if abs(reading.charge_mAh) > RESET_SHARE * abs(counted):
+            return False
+        seconds = reading.time - time
+        fastest = max(max(self.currents_mA), -min(self.currents_mA), REST_CURRENT_MA)
+        needed = abs(reading.charge_mAh - counted) * COULOMB_PER_MAH * 1000.0 / seconds
+        return seconds <= self.cell.hold_current_s and needed > RESET_FACTOR * fastest
 
     def _charge(self, reading: CyclerReading, current: float) -> float:
         """Stripped charge so far: from the cycler's own counter, else the integral of the current.
@@ -272,38 +300,47 @@ class CyclerHistory:
     def covers(self, time: float) -> bool:
         """Whether charge and current at `time` cannot change by readings to come: one of that time
         or later says something of them. One that does not may still be completed."""
+        return time <= self._told_until
+
+    @property
+    def _told_until(self) -> float:
+        """When current or charge were last measured; -infinity if they never were."""
         trusted = self._trusted
-        if not trusted or self.times[trusted - 1] < time:
-            return False
-        if self._recent[0].measured.time > time:
-            return True
-        return any(
-            recent.measured.time >= time and _tells_charge(recent.measured)
-            for recent in islice(reversed(self._recent), len(self.times) - trusted, None)
-        )
+        return self.told_s[trusted - 1] if trusted else -math.inf
+
+    @property
+    def _told_from(self) -> float:
+        """When current or charge were first measured; infinity if they never were."""
+        first = bisect_right(self.told_s, -math.inf)
+        return self.told_s[first] if first < len(self.told_s) else math.inf
 
     def begins_after(self, time: float) -> bool:
-        """Whether what flowed by `time` is not known, as readings begin later than that."""
-        return bool(self.times) and time < self.times[0] - self.cell.hold_current_s
+        """Whether what flowed by `time` is not known, as it was measured only later than that."""
+        return bool(self.times) and time < self._told_from - self.cell.hold_current_s
+
+    def lacks_charge(self, time: float) -> bool:
+        """Whether there are readings up to `time`, but for long none of a current or charge."""
+        held_s = max(self.cell.hold_current_s, LEAST_UNTOLD_S)
+        return bool(self.times) and self.times[-1] >= time > self._told_until + held_s
 
     def charge_state(self, time: float) -> ChargeState:
         """On what the charge at `time` rests."""
-        trusted = self._trusted
-        if not trusted:
+        if not self._trusted:
             return "none"
         if self.covers(time):
             if self.begins_after(time):
                 return "unknown"
             return "interpolated" if self._lies_in_gap(time) else "final"
-        held = time <= self.times[trusted - 1] + self.cell.hold_current_s
+        held = time <= self._told_until + self.cell.hold_current_s
         return "extrapolated" if held else "preliminary"
 
     def _lies_in_gap(self, time: float) -> bool:
         """Whether the readings before and after `time` are further apart than a current is held."""
-        after = bisect_left(self.times, time)
-        if not 0 < after < len(self.times) or self.times[after] == time:
+        after = bisect_left(self.told_s, time)
+        if not 0 < after < len(self.told_s) or self.told_s[after] == time:
             return False
-        return self.times[after] - self.times[after - 1] > self.cell.hold_current_s
+        before = self.told_s[after - 1]
+        return math.isfinite(before) and self.told_s[after] - before > self.cell.hold_current_s
 
     def charge_at(self, time: float) -> float | None:
         """Net charge stripped by `time` since the first reading, mAh; after the last reading with
@@ -321,7 +358,7 @@ class CyclerHistory:
         """Linear between readings, by `rate` (per s) beyond the last one, as long as is stated."""
         end = self._trusted
         after = bisect_right(self.times, time, 0, end)
-        if not end or time > self.times[end - 1] + self.cell.hold_current_s:
+        if not end or time > self._told_until + self.cell.hold_current_s:
             return None
         if after == 0:
             return values[0]
@@ -334,7 +371,7 @@ class CyclerHistory:
         """Current at `time`, mA, positive while lithium is stripped. None without readings, and
         further from them than a current is held."""
         end, hold_s = self._trusted, self.cell.hold_current_s
-        if not end or not self.times[0] - hold_s <= time <= self.times[end - 1] + hold_s:
+        if not end or not self._told_from - hold_s <= time <= self._told_until + hold_s:
             return None
         return self.currents_mA[max(0, bisect_right(self.times, time, 0, end) - 1)]
 

@@ -17,7 +17,7 @@ from monitor.core.documents import Documents
 from monitor.core.intake import Intake
 from monitor.core.outputs import Outputs
 from monitor.core.scan import RunningScan
-from monitor.core.time_checks import scan_times
+from monitor.core.time_checks import no_current, scan_times
 from monitor.errors import BadMessage
 from monitor.records import (
     Acknowledgement,
@@ -70,6 +70,7 @@ class Session:
         self._counts: Counter[str] = Counter()
         self._points: list[CyclerPoint] = []
         self._heard: set[str] = set()
+        self._concluded: dict[str, ScanStart] = {}
 
     def named(self, record: Record) -> Record:
         """A record as it will be taken: a header has the number under which its scan is known."""
@@ -223,6 +224,7 @@ class Session:
             self._reading(self._cells[reading.cell], reading)
         for name in dict.fromkeys(point.reading.cell for point in self._points):
             self.slices.readings_arrived(name)
+            self._check_charge(self._cells[name])
 
     def _reading(self, cell: Cell, reading: CyclerReading) -> None:
         try:
@@ -255,6 +257,19 @@ class Session:
             cell = self._cells[result.key.cell]
             signs = cell.times.concluded(result.start.time, cell.history.times)
             self._out.news(cell.watch.times(signs, scan=result.key.scan))
+            self._concluded[result.key.cell] = result.start
+            self._check_charge(cell)
+
+    def _check_charge(self, cell: Cell) -> None:
+        """Whether readings that reach the newest scan have a current or charge."""
+        start = self._concluded.get(cell.settings.name)
+        if start is None:
+            return
+        lacking, scan = cell.history.lacks_charge(start.time), start.key.scan
+        if lacking or cell.history.covers(start.time):
+            refused = cell.history.refused_currents
+            sign = no_current(cell.settings, scan, lacking=lacking, refused=refused)
+            self._out.news(cell.watch.times([sign], scan=scan))
 
     @staticmethod
     def _reference_charge(cell: Cell) -> float | None:

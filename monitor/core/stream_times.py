@@ -58,7 +58,7 @@ class StreamTimes:
         self._held: list[Row] = []
         self._last: Row | None = None
         self._time: float | None = None
-        self._step_s: float | None = None
+        self._steps: tuple[float, ...] = ()
         self._jump_s = 0.0
         self._shift_s = 0.0
 
@@ -110,7 +110,7 @@ class StreamTimes:
         if last is None or before is None:
             self._last, self._time = row, shifted
             return shifted
-        step = self._step_s or 0.0
+        step = min(self._steps, default=0.0)  # of two: a pause is no step
         tolerance = min(max(TOLERANCE_S, 2 * step), MOST_TOLERANCE_S)
         back = clock_step(before + step - shifted, tolerance)
         ahead = clock_step(shifted - before - step, tolerance)
@@ -118,18 +118,19 @@ class StreamTimes:
         if back and back == self._jump_s:  # a few readings were ahead, and it runs on
             self._last, self._time, self._jump_s = row, shifted, 0.0
             return shifted
-        if back and (runs_on or _follows(last, row)):
+        # readings that come faster after a pause are no clock that was set: it has gone back
+        if back and (runs_on or (shifted < before and _follows(last, row))):
             self._shift_s += back
             placed.set_back_s += back
             shifted += back
-        elif ahead and self._step_s and (self._shift_s == ahead or runs_on):
+        elif ahead and self._steps and (self._shift_s == ahead or runs_on):
             self._shift_s -= ahead
             placed.set_ahead_s += ahead
             shifted -= ahead
         elif ahead:
             self._jump_s = ahead
         elif shifted > before:
-            self._step_s = shifted - before
+            self._steps = (*self._steps, shifted - before)[-2:]
         if shifted > before:
             self._last, self._time = row, shifted
         return shifted

@@ -39,6 +39,7 @@ COUNTER, EPOCH, AHEAD, BEHIND, SCAN_CLOCK = (
 )  # fmt: skip
 JUDGED = (COUNTER, EPOCH, AHEAD, BEHIND, SCAN_CLOCK)
 SET_AHEAD, REFUSED, SCAN_TIME = "clock_set_ahead", "readings_refused", "scan_time"
+NO_CURRENT = "no_current"
 UNTRUE = (COUNTER, EPOCH, AHEAD, BEHIND)
 """Conditions in which the cell's newest reading does not tell the time."""
 
@@ -63,6 +64,7 @@ class TimeChecks:
         self._clock: CyclerClock | None = None
         self._refused = 0
         self._refused_from = 0.0
+        self._refused_place = ""
 
     def started(self, start: ScanStart, times: Sequence[float]) -> list[Sign]:
         """A scan has begun; `times` here and below: of all readings, UTC s, rising."""
@@ -104,16 +106,24 @@ class TimeChecks:
     def refused(self, reading: CyclerReading, times: Sequence[float]) -> list[Sign]:
         """A reading was refused, as it is not later than the newest."""
         if self._refused == 0:
-            self._refused_from = reading.time
+            self._refused_from, self._refused_place = reading.time, ""
         self._refused += 1
+        self._refused_place = self._refused_place or _empty_place(reading.time, times)
         if self._refused < REFUSED_IN_ROW or not times:
             return []
         name, newest = self._cell.name, times[-1]
         behind = newest - self._refused_from
         back = clock_step(behind + _usual_step(times), 2 * QUARTER_TOLERANCE_S) or round(behind)
+        late = (
+            f"Some lie {self._refused_place}: if they came late, after newer ones, charge and "
+            "current of the scans are wrong without them; have the feed send readings in the order "
+            "of their times. "
+            if self._refused_place
+            else ""
+        )
         text = (
             f"the last {self._refused} readings of cell {name} are not later than its newest and "
-            f"are not used: they are up to {behind:.0f} s earlier. If its clock was set back "
+            f"are not used: they are up to {behind:.0f} s earlier. {late}If its clock was set back "
             f"(local time), set `clock_offset_s` = {self._cell.clock_offset_s + back:g}; if they "
             "were sent before, there is nothing to do"
         )
@@ -251,6 +261,37 @@ def scan_times(start: ScanStart) -> Sign:
     if not start.time_remark:
         text = f"times of scan {start.key.scan} are as they should be"
     return Sign(SCAN_TIME, bool(start.time_remark), not start.time_remark, text)
+
+
+def no_current(cell: CellSettings, scan: int, *, lacking: bool, refused: int) -> Sign:
+    """Readings reach a scan, and none of them has a current or charge; or they have. `refused`: so
+    many had one, and were not used."""
+    keys = [repr(cell.keys[name]) for name in ("current_mA", "charge_mAh") if name in cell.keys]
+    text = f"readings of cell {cell.name} have a current or charge again"
+    if lacking:
+        text = (
+            f"readings of cell {cell.name} reach scan {scan}, but for more than "
+            f"{cell.hold_current_s:g} s none had a current or charge: those of the scan are not "
+            "known. "
+        )
+        text += (
+            f"{refused} that had one were not used, as their times are not later than those of "
+            "readings before: have the cycler's feed send readings in the order of their times"
+            if refused
+            else f"Have the cycler's feed send numbers as {' or '.join(keys) or 'a current'}, or "
+            "correct `keys` of this cell"
+        )
+    return Sign(NO_CURRENT, bad=lacking, good=not lacking, text=text)
+
+
+def _empty_place(time: float, times: Sequence[float]) -> str:
+    """Where there are no readings, in words, if `time` lies there; else nothing."""
+    after, step = bisect_left(times, time), _usual_step(times)
+    if not times or not step or after == len(times):
+        return ""
+    if after == 0:
+        return "before its first reading" if times[0] - time > 3 * step else ""
+    return "in a gap of its readings" if times[after] - times[after - 1] > 3 * step else ""
 
 
 def _any_between(times: Sequence[float], low: float, high: float) -> bool:

@@ -51,6 +51,45 @@ def test_a_counter_that_starts_again_loses_no_charge():
     assert history(*rows).charge_at(3600.0) == pytest.approx(0.12, rel=1e-9)
 
 
+def counted(*steps, step_s=10.0):
+    """Rows of a counter alone; `steps`: (current mA, s), each counted from 0, or on (None)."""
+    rows, counter, time = [], 0.0, 0.0
+    for current, seconds, anew in steps:
+        counter = 0.0 if anew else counter
+        for _ in range(int(seconds / step_s)):
+            rows.append((time, NAN, counter))
+            time += step_s
+            counter += current * step_s / 3600
+    return rows
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [(0, 300, True), (-1.384, 300, False), (0, 300, True)],
+        [(0, 300, True), (-1.384, 150, False), (-1.384, 150, True), (0, 300, False)],
+        [(-1.384, 100, True), (-1.384, 100, True), (-1.384, 100, True), (0, 100, True)],
+    ],
+)
+def test_a_counter_alone_that_starts_again_gives_no_charge_back(steps):
+    made = history(*counted(*steps))
+    expected = 1.384 * 300 / 3600
+    assert made.charge_at(made.times[-1]) == pytest.approx(expected, rel=0.05)
+    assert not made.plated_by(made.times[-1] + 1), "no current has flowed the other way"
+
+
+def test_a_counter_alone_that_counts_back_is_no_counter_that_starts_again():
+    made = history(*counted((-0.5, 600, True), (0.5, 600, False), (0.5, 300, False)))
+    assert made.charge_at(1200.0) == pytest.approx(0.0, abs=1e-9)
+    assert made.charge_at(1490.0) == pytest.approx(-0.5 * 290 / 3600, rel=1e-6)
+    assert made.plated_by(1490.0)
+
+
+def test_a_counter_alone_that_is_read_once_an_hour():
+    made = history((0, NAN, 0.0), (3600, NAN, -0.5), (7200, NAN, 0.0))
+    assert made.charge_at(7200.0) == pytest.approx(0.0, abs=1e-9)
+
+
 def test_a_counter_without_a_current_gives_both():
     made = history(*((60.0 * k, NAN, -0.002 * k) for k in range(31)))
     assert made.charge_at(1800.0) == pytest.approx(0.06, rel=1e-9)

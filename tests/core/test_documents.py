@@ -267,6 +267,36 @@ def test_one_reading_an_hour_ahead_shifts_nothing():
     assert feed.times[21:] == [T0 + 10 * n for n in range(21, 30)] and feed.notices == []
 
 
+@pytest.mark.parametrize("pause", [1800.0, 3500.0, 3610.0, 3700.0, 7000.0, 36_250.0])
+@pytest.mark.parametrize("numbered", [True, False])
+def test_a_feed_that_was_gone_and_is_back_is_no_clock_that_was_set(pause, numbered):
+    feed = Feed().begin()
+    sent = [T0 + 10 * n + (pause if n >= 20 else 0.0) for n in range(60)]
+    for time in sent:
+        feed.event(time, seq=numbered)
+    assert feed.times == sent and feed.notices == []
+
+
+@pytest.mark.parametrize("slow", [1800.0, 3600.0, 7200.0])
+def test_a_cycler_that_is_read_seldom_at_rest_and_often_under_current(slow):
+    feed = Feed().begin()
+    sent = [T0 + slow * n for n in range(8)]
+    sent += [sent[-1] + 10 * n for n in range(1, 30)]
+    sent += [sent[-1] + slow * n for n in range(1, 5)]
+    sent += [sent[-1] + 10 * n for n in range(1, 30)]
+    for time in sent:
+        feed.event(time)
+    assert feed.times == sent and feed.notices == []
+
+
+def test_a_reading_just_out_of_order_after_a_pause_is_no_clock_that_was_set():
+    feed = Feed().begin()
+    sent = [T0, T0 + 10, T0 + 20, T0 + 3720, T0 + 3719.9, T0 + 3730]
+    for time in sent:
+        feed.event(time)
+    assert feed.times == sent and feed.notices == []
+
+
 def test_another_run_begins_anew():
     feed = Feed().begin()
     for n in range(40):

@@ -257,3 +257,86 @@ def test_scans_of_a_cell_without_any_cycler_are_told_once():
     told, counts = results(outputs)
     assert set(counts.values()) == {1}
     assert {r.summary["charge_state"] for r in told.values()} == {"none"}
+
+
+def without_current(records, since=-1.0, value=None):
+    """The readings from a time on have a potential alone; or `value` in place of the others."""
+    keys = ("vmp_current", "vmp_charge")
+
+    def data(found):
+        kept = {k: v for k, v in found.items() if k not in keys}
+        return kept if value is None else {**kept, **dict.fromkeys(keys, value)}
+
+    return [
+        CyclerDocument("event", {**r.doc, "data": data(r.doc["data"])})
+        if is_event(r) and r.doc["time"] >= since
+        else r
+        for r in records
+    ]
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), "-1.384", True])
+def test_a_current_that_was_never_measured_is_not_zero(value):
+    _, outputs = fed(without_current(experiment(), value=value))
+    told, _ = results(outputs)
+    for result in told.values():
+        assert result.summary["charge_state"] == "preliminary"
+        for name in ("charge_mAh", "coulometry_um", "closure", "current_mA_cm2", "soc", "step"):
+            assert result.summary[name] is None, name
+    (alarm,) = [e for e in events(outputs, "alarm") if e.data.get("condition") == "no_current"]
+    assert "none had a current or charge" in alarm.data["text"]
+    assert "'vmp_current' or 'vmp_charge'" in alarm.data["text"]
+
+
+def test_the_same_if_such_readings_come_after_the_scans():
+    _, outputs = fed(readings_last(without_current(experiment())))
+    assert [e.data["condition"] for e in events(outputs, "alarm")] == ["no_current"]
+
+
+def test_a_current_that_is_not_measured_any_more_is_held_only_so_long():
+    """Potentials go on; then the current is there again, and the scans are corrected."""
+    records = experiment(scans=4)
+    gone = without_current(records, since=1000.0)
+    again = [r for r in records if is_event(r) and r.doc["time"] > 5000]
+    session, outputs = fed([r for r in gone if not (is_event(r) and r.doc["time"] > 5000)])
+    told, _ = results(outputs)
+    states = [r.summary["charge_state"] for r in told.values()]
+    assert states == ["final", "preliminary", "preliminary", "preliminary"]
+    assert all(r.summary["charge_mAh"] is None for r in list(told.values())[1:])
+    assert [e.data["condition"] for e in events(outputs, "alarm")] == ["no_current"]
+    _, outputs = fed(again, session)
+    told, _ = results(outputs)
+    states = [r.summary["charge_state"] for r in told.values()]
+    assert states[:2] == ["interpolated", "interpolated"]
+    ended = [e for e in events(outputs, "alarm_ended") if e.data["condition"] == "no_current"]
+    assert len(ended) == 1
+
+
+def test_potential_and_current_in_events_of_their_own_raise_nothing():
+    records = []
+    for r in experiment():
+        if not is_event(r):
+            records.append(r)
+            continue
+        for key, value in r.doc["data"].items():
+            records.append(CyclerDocument("event", {**r.doc, "data": {key: value}}))
+    _, outputs = fed(records, cells=[{"name": "A", "electrode_area_cm2": 0.2, "hold_current_s": 0}])
+    assert [e.data.get("condition") for e in events(outputs, "alarm")] == []
+    told, _ = results(outputs)
+    assert {r.summary["charge_state"] for r in told.values()} <= {"final", "interpolated"}
+
+
+def test_currents_that_are_refused_behind_potentials_are_named_as_such():
+    """Two signals, each with its own time: the current's is always the earlier one, and comes
+    after."""
+    records = []
+    for r in experiment():
+        if not is_event(r):
+            records.append(r)
+            continue
+        for key, late_s in (("vmp_potential", 1.0), ("vmp_current", 0.0)):
+            doc = {**r.doc, "data": {key: r.doc["data"][key]}, "timestamps": {}}
+            records.append(CyclerDocument("event", {**doc, "time": r.doc["time"] + late_s}))
+    _, outputs = fed(records[:-2])
+    found = [e for e in events(outputs, "alarm") if e.data.get("condition") == "no_current"]
+    assert "that had one were not used, as their times are not later" in found[-1].data["text"]

@@ -214,3 +214,21 @@ def test_readings_far_from_the_clock_only_begin_and_end_one_alarm():
     checks.started(scan(0, NOW - 7000), history.times)
     first = checks.clock(clock(NOW + 600, at=NOW - 6600), history.times)
     assert [s.condition for s in first if s.bad] == ["clock_ahead"]
+
+
+@pytest.mark.parametrize(
+    ("refused", "place"),
+    [
+        (range(0, 440, 10), "before its first reading"),
+        (range(610, 1700, 10), "in a gap of its readings"),
+        (range(450, 600, 10), ""),
+        (range(445, 600, 10), ""),
+    ],
+)
+def test_readings_that_came_after_newer_ones_are_told_apart_from_those_sent_again(refused, place):
+    checks = TimeChecks(CellSettings(name="A"))
+    times = [*every(10, 450, 600), *every(10, 1700, 2000)]
+    signs = [s for t in refused for s in checks.refused(CyclerReading("A", float(t)), times)]
+    assert {s.condition for s in signs} == {"readings_refused"}
+    assert (f"Some lie {place}: if they came late" in signs[0].text) == bool(place)
+    assert "charge and current of the scans are wrong" in signs[0].text or not place
