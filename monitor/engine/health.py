@@ -22,6 +22,7 @@ WRONG_READINGS = {
     "clock_ahead": "the cycler's clock is ahead",
     "clock_behind": "the cycler's clock is behind",
     "scan_clock": "the times of the scans are wrong",
+    "no_current": "readings are received, but without a current or charge",
     "two_cyclers": "two runs send readings at the same time",
 }
 """By the condition of an alarm: why readings that are received are not used as they should be."""

@@ -163,6 +163,12 @@ CONDITIONS: dict[str, Help] = {
         "not reliable.",
         "Stop one of the feeds, or give it the name of its own cell.",
     ),
+    "no_current": Help(
+        "Readings of this cell are received, but none of the newest has a current or charge: "
+        "charge, coulometry and closure are missing.",
+        "Correct the cycler's feed, or `keys` of this cell. Scans are corrected once a current "
+        "is received.",
+    ),
     "connection": Help(
         "A connection was lost for a reason that does not pass by itself; it is opened again and "
         "again.",

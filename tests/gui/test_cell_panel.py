@@ -117,4 +117,6 @@ def test_the_report_marks_and_rounds_as_the_screen_does():
     assert list(final.columns[5].cells) == ["4.05 ± 0.03"]
     assert list(final.columns[4].cells) == ["12.3"] and final.caption is None
     early = as_text("A", {"table": table_rows([WHOLE | {"charge_state": "preliminary"}])})
-    assert list(early.columns[4].cells) == ["≈ 12.3"] and "preliminary" in str(early.caption)
+    assert list(early.columns[4].cells) == ["≈ 12.3"] and "do not cover this scan" in str(
+        early.caption
+    )

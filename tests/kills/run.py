@@ -227,6 +227,8 @@ def _decisions(path: Path) -> list[tuple[str, str]]:
     for line in lines:
         data = line["data"]
         if line["kind"] in DECISIONS:
+            # ids are those of the recording
+            data |= {key: bool(data[key]) for key in ("id", "request") if key in data}
             known = {k: v for k, v in data.get("findings", {}).items() if k not in CHARGE_RULES}
             told.append((line["kind"], json.dumps(data | {"findings": known}, sort_keys=True)))
     numbers: dict[int, dict[str, Any]] = {}
