@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 PROGRAM = Path(__file__).resolve()
 SIMULATED = PROGRAM.parent / "config" / "simulated.toml"
 HEADLESS_SPEED = 20000.0
+INTERRUPTED = 130
 
 app = typer.Typer(
     cls=Commands,
@@ -61,12 +62,21 @@ def run() -> int:
     """The command line as it was given; returns the exit code."""
     make_readable()
     try:
-        return int(app(standalone_mode=False) or 0)
+        code = int(app(standalone_mode=False) or 0)
     except UsageError as error:
         _say_wrong(setting_error(error))
         return 2
     except typer.Abort:
         return 1
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    if code == INTERRUPTED:
+        # all is closed that could be; a socket that is not would have the interpreter wait for ever
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    return code
 
 
 @app.callback(invoke_without_command=True)

@@ -24,6 +24,8 @@ from monitor.transport import Greeting, Probe, port_of, silence_s
 RECONNECT_MS, HANDSHAKE_MS, HEARTBEAT_MS = 100, 10_000, 2_000
 KEEPALIVE_IDLE_S, KEEPALIVE_EVERY_S, KEEPALIVE_COUNT = 10, 5, 3
 LOOK_S, SILENT_S, SILENCE_LOOK_S = 0.05, 12.0, 1.0
+SLOW_S = 3.0
+"""A handshake that takes longer is looked into."""
 GIVEN_UP_S = 0.5
 """libzmq announces its next try at once; if it has not after this time, there will be none."""
 HANDSHAKES_FAILED, FAILING_S = 3, 1.0
@@ -68,15 +70,18 @@ class Connection:
         address: str,
         *,
         limit: str = "",
+        limit_setting: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Connects `socket`, whose other options are set. `setting` names the address in what is
-        told; `limit`: what a message may not be longer than, and the setting for it.
+        told; `limit`: what a message may not be longer than; `limit_setting`: by which setting that
+        can be raised, if by any.
 
         Raises zmq.ZMQError if the address is none; the socket is then to be closed.
         """
         self.socket, self.setting, self.address = socket, setting, address
         self._limit = limit or f"{int(socket.getsockopt(zmq.MAXMSGSIZE))} bytes"
+        self._limit_setting = limit_setting
         self._clock = clock
         self._port = port_of(address)
         self._descriptor = -1
@@ -92,6 +97,7 @@ class Connection:
         self._lost_last, self._calm_s = float("-inf"), CALM_S
         self._answers_heartbeats = True
         self._silence_probe: Probe | None = None
+        self._slow_probe: Probe | None = None
         _watchable(socket)
         self._events = monitored(socket, EVENTS)
         try:
@@ -175,6 +181,7 @@ class Connection:
 
     def _enter(self, phase: str, now: float) -> None:
         self._phase, self._phase_since = phase, now
+        self._slow_probe = None
 
     # --- whether it is lost -----------------------------------------------------------------------
 
@@ -185,10 +192,21 @@ class Connection:
         elif self._phase == "handshake" and waited > 2 * HANDSHAKE_MS / 1000:
             self._answers_heartbeats = False  # before ZMTP 3 nobody says that it is over
             self._enter("ready", now)
+        elif self._phase == "handshake" and waited > SLOW_S and self._speaks_no_zmtp:
+            self._lose("stranger", now)
         elif self._failed >= HANDSHAKES_FAILED and now - self._failing_since >= FAILING_S:
             self._failed = 1
             if self._loss is None:
                 self._lose(self._refusal, now, reopen=False)
+
+    @property
+    def _speaks_no_zmtp(self) -> bool:
+        """Whether a server that speaks first, as for SSH or mail, is there. libzmq takes its words
+        for those of a peer before ZMTP 2, and waits for messages."""
+        if self._slow_probe is None:
+            self._slow_probe = Probe(self.address)
+        greeting = self._slow_probe.greeting if self._slow_probe.done else None
+        return greeting is not None and greeting.version == (0, 0)
 
     @property
     def _is_refused(self) -> bool:
@@ -292,9 +310,10 @@ class Connection:
         what = f"{self.setting}: {self.address}"
         match loss.reason:
             case "oversize":
+                more = f", or raise {self._limit_setting}" if self._limit_setting else ""
                 return (
                     f"{what} sent a message of more than {self._limit}: the message is dropped, "
-                    "and the connection opened again; send smaller ones, or raise the limit"
+                    f"and the connection opened again; send smaller ones{more}"
                 )
             case "silent":
                 return (
@@ -334,6 +353,11 @@ class Connection:
                 f"this end's key is not listed there; compare the keys{again}"
             )
         kind = greeting.socket_type or "?"
+        if kind in wanted.split(" or "):
+            return (
+                "accepted connections and closed them, or said nothing; a socket of the right "
+                f"kind ({kind}) answers there now"
+            )
         return f"is a {kind} socket, expected {wanted}: see which program has the port{again}"
 
 

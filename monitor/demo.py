@@ -74,6 +74,10 @@ def run_demo(settings: Settings, program: Path, screen: Screen | None) -> Path:
                 recording = _follow(settings, children)
             children.stop("simulator")
             _finish(children)
+        except EngineUnreachable:
+            if not children.alive("engine"):
+                _finish(children)
+            raise
         finally:
             children.stop_all()
     return recording

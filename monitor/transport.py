@@ -139,7 +139,9 @@ def _received(link: socket.socket) -> bytes:
         link.sendall(GREETING[: MINOR + 1])
         while len(found) < GREETING_BYTES and (more := link.recv(MOST_BYTES)):
             found += more
-            if found[:1] != b"\xff" or (len(found) > MINOR and found[MINOR - 1] < 3):
+            if len(found) > 1 and found[:1] != b"\xff":
+                return found
+            if len(found) > MINOR and found[MINOR - 1] < 3:
                 return found
         link.sendall(GREETING[MINOR + 1 :])
         while len(found) < MOST_BYTES and not SOCKET_TYPE.search(found[GREETING_BYTES:]):
@@ -154,6 +156,8 @@ def greeting_of(said: bytes) -> Greeting | None:
     """What the first bytes of a connection say of who is there."""
     if not said:
         return None
+    if len(said) > 1 and 0 < said[0] < 0xFF and said[1] == 0:
+        return Greeting((1, 0), "NULL")  # the length of its identity, and no flags
     if len(said) <= MINOR or said[0] != 0xFF or not said[9] & 1:
         return Greeting((0, 0), first_bytes=said[:16])
     if said[MINOR - 1] < 3:

@@ -59,7 +59,13 @@ class Endpoint:
         self._socket.immediate = True
         try:
             gate.reach(self._socket, "feeds.resend", address)
-            self._connection = Connection(self._socket, "feeds.resend", address, limit=limit)
+            self._connection = Connection(
+                self._socket,
+                "feeds.resend",
+                address,
+                limit=limit,
+                limit_setting="feeds.max_slice_Mpx",
+            )
         except SettingError:
             self._socket.close(0)
             raise

@@ -72,7 +72,7 @@ class Publisher:
         stored_map: StoredMap | None,
         mode: str = "live",
         gate: Gate | None = None,
-        on_failure: Callable[[Exception], object] | None = None,
+        on_failure: Callable[[BaseException], object] | None = None,
     ) -> None:
         """`gate`: who may connect; by default as the settings say. `on_failure`: is told of each
         error of our own in the serving threads, which go on."""
@@ -212,7 +212,7 @@ class Publisher:
             while not self._stop.is_set():
                 try:
                     self._turn(poller)
-                except Exception as error:
+                except BaseException as error:  # SystemExit too would end a thread in silence
                     self._on_failure(error)
                     self._stop.wait(PAUSE_S)
             self._publish()
@@ -281,7 +281,7 @@ class Publisher:
             envelope, request, role = asked
             try:
                 reply = self._answers.reply(request, role)
-            except Exception as error:
+            except BaseException as error:
                 self._on_failure(error)
                 reply = error_reply("an error of pitwatch itself: see its alarms", request.tag)
             self._ready.append((envelope, reply))

@@ -61,7 +61,17 @@ def run_engine(settings: Settings, out: Path | None, *, new: bool, say: Say) -> 
             recorder.leave_broken()
             raise
         finally:
-            engine.close()
+            _close(engine, recorder)
+
+
+def _close(engine: Engine, recorder: Recorder) -> None:
+    """A Ctrl-C meanwhile may leave something open for which the process would wait for ever."""
+    try:
+        engine.close()
+    except KeyboardInterrupt:
+        recorder.leave_broken()
+        engine.close()
+        raise
 
 
 def _work(

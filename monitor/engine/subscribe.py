@@ -75,7 +75,9 @@ class LiveFeeds:
         largest = f"{longest / 1e6:.0f} MB (feeds.max_slice_Mpx is {settings.max_slice_Mpx:g})"
         for address in settings.slices:
             subscriber = self._socket(zmq.SUB, longest, count)
-            self._connect("slices", subscriber, "feeds.slices", address, largest)
+            self._connect(
+                "slices", subscriber, "feeds.slices", address, largest, "feeds.max_slice_Mpx"
+            )
         if settings.slices_pull:
             pull = self._socket(zmq.PULL, longest, count)
             keep_alive(pull)
@@ -120,11 +122,19 @@ class LiveFeeds:
         self._context.destroy(linger=0)
 
     def _connect(
-        self, feed: Feed, source: zmq.Socket[bytes], setting: str, address: str, limit: str
+        self,
+        feed: Feed,
+        source: zmq.Socket[bytes],
+        setting: str,
+        address: str,
+        limit: str,
+        limit_setting: str = "",
     ) -> None:
         self._gate.reach(source, setting, address)
         try:
-            connection = Connection(source, setting, address, limit=limit)
+            connection = Connection(
+                source, setting, address, limit=limit, limit_setting=limit_setting
+            )
         except zmq.ZMQError as error:
             raise SettingError(
                 setting,

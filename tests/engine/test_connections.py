@@ -241,6 +241,50 @@ def test_what_speaks_another_protocol_is_named(context, opened, says, hang_up, t
     assert text in change.text
 
 
+@pytest.mark.parametrize(
+    "says",
+    [
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"220 mail.beamline ESMTP ready\r\n",
+        b"* OK IMAP4rev1\r\n",
+        b"\xff\xfd\x18\xff\xfd\x20",
+    ],
+    ids=["ssh", "smtp", "imap", "telnet"],
+)
+def test_a_server_that_speaks_first_and_waits_is_named(context, opened, monkeypatch, says):
+    """libzmq takes most of them for peers before ZMTP 2, and is content."""
+    monkeypatch.setattr(module, "SLOW_S", 0.3)
+    monkeypatch.setattr(module, "HANDSHAKE_MS", 3000)
+    change = stranger_then_producer(
+        context, opened, lambda at: RawServer(int(at.rpartition(":")[2]), says)
+    )
+    assert change.reason == "stranger"
+    assert f"is no ZeroMQ socket (it says {says[:16]!r})" in change.text
+
+
+def test_a_peer_before_zmtp_2_is_none_of_them(opened, monkeypatch):
+    monkeypatch.setattr(module, "SLOW_S", 0.2)
+    (address,) = free_addresses(1)
+    server = opened(RawServer(int(address.rpartition(":")[2]), b"\x01\x00"))
+    heard = feeds_at(address, opened)
+    heard.until(lambda: server.count == 2)  # the second asks who is there
+    end = time.monotonic() + 1.0
+    heard.until(lambda: time.monotonic() > end)
+    assert heard.changes == []
+    assert server.count == 2
+
+
+def test_the_right_socket_is_not_told_to_be_a_wrong_one(context):
+    made = context.socket(zmq.DEALER)
+    connection = Connection(made, "requests.endpoint", "tcp://127.0.0.1:1")
+    for said, text in (
+        (greeting(1, socket_type=b"ROUTER"), "kind (ROUTER) answers there now"),
+        (greeting(1, socket_type=b"ROUTE"), "is a ROUTE socket, expected ROUTER"),
+    ):
+        assert text in connection._stranger(greeting_of(said))
+    connection.close()
+
+
 def test_garbage_costs_bad_messages_at_most_and_the_producer_is_found(context, opened):
     (address,) = free_addresses(1)
     heard = feeds_at(address, opened)
@@ -481,6 +525,9 @@ def test_the_journal_gives_it_back_as_it_was(change):
         (b"\xff" + 8 * b"\0" + b"\x7f\x01\x01", (2, 0), "PUB"),
         (b"GET / HTTP/1.1", (0, 0), ""),
         (b"\x01", (0, 0), ""),
+        (b"\x01\x00", (1, 0), ""),
+        (b"\x06\x00alice", (1, 0), ""),
+        (b"SSH-2.0", (0, 0), ""),
         (greeting(1, b"\xc3\xa4"), (0, 0), ""),
     ],
 )

@@ -168,6 +168,21 @@ def test_a_second_interrupt_leaves_it_to_be_gone_on_with(engine, tmp_path):
     assert (tmp_path / "trial" / LOCK_FILE).exists()
 
 
+def test_an_interrupt_while_all_is_closed_leaves_nothing_open(engine, tmp_path, monkeypatch):
+    closed = []
+
+    def close(self):
+        closed.append("feeds")
+        if len(closed) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Feed, "close", close)
+    with pytest.raises(KeyboardInterrupt):
+        engine(WHOLE[:SECOND], by_signal(signal.SIGINT))
+    assert closed == ["feeds", "feeds"]
+    assert [scan for scan, *_ in numbers(tmp_path / "trial")] == [0]
+
+
 def test_what_fails_while_all_is_closed_keeps_nothing_from_being_closed(
     engine, tmp_path, monkeypatch
 ):

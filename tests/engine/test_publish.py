@@ -8,6 +8,7 @@ import pytest
 import zmq
 
 from monitor.engine.pages import PER_PAGE
+from monitor.engine.publish import Publisher
 from monitor.engine.readings import MAX_READINGS, Readings
 from monitor.engine.scans import Scans, names_of
 from monitor.errors import PitwatchError, SettingError
@@ -242,6 +243,21 @@ def test_the_fate_of_a_request_is_followed_to_its_scan(bench):
     assert fate() == {
         "id": "r1", "reason": "pit_onset", "status": "done", "why": "", "scan": 2, "after_scan": 1
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("error", [SystemExit("gone"), ZeroDivisionError("division by zero")])
+def test_a_thread_that_serves_goes_on_after_whatever_was_raised(bench, monkeypatch, error):
+    told, turn = [], Publisher._turn
+
+    def failing(self, poller):
+        if not told:
+            raise error
+        turn(self, poller)
+
+    monkeypatch.setattr(Publisher, "_turn", failing)
+    _, screen = bench(on_failure=told.append)
+    assert screen.ask(type="state")["type"] == "state"
+    assert told == [error]
 
 
 def test_an_address_in_use_is_one_clear_line(bench):
