@@ -21,6 +21,10 @@ from monitor.wire.stins import Frame
 LARGEST_PIXEL_BYTES = 4
 SHARE_IN_SOCKETS, SHARE_OF_DOCUMENTS = 0.25, 0.25
 MOST_IN_SOCKET = 64
+USUAL_SHARE = 4
+"""Slices are usually at most this part of the largest that is allowed (a quarter). libzmq cannot
+change the limit of a socket safely while messages pass, and each message that waits in it saves a
+change of threads."""
 LARGEST_DOCUMENT = 2 * documents.MAX_BYTES
 """What is longer than `documents.MAX_BYTES` is refused; what is longer than this costs its sender
 the connection."""
@@ -71,15 +75,17 @@ class LiveFeeds:
 
     def _open(self, settings: FeedSettings) -> None:
         longest = largest_message(self._limits)
-        count = len(settings.slices) + len(settings.documents) + bool(settings.slices_pull)
+        sockets = len(settings.slices) + bool(settings.slices_pull)
+        of_slices = self._in_sockets / max(1, sockets) / (longest / USUAL_SHARE)
+        of_documents = self._in_sockets / max(1, len(settings.documents)) / LARGEST_DOCUMENT
         largest = f"{longest / 1e6:.0f} MB (feeds.max_slice_Mpx is {settings.max_slice_Mpx:g})"
         for address in settings.slices:
-            subscriber = self._socket(zmq.SUB, longest, count)
+            subscriber = self._socket(zmq.SUB, longest, of_slices)
             self._connect(
                 "slices", subscriber, "feeds.slices", address, largest, "feeds.max_slice_Mpx"
             )
         if settings.slices_pull:
-            pull = self._socket(zmq.PULL, longest, count)
+            pull = self._socket(zmq.PULL, longest, of_slices)
             keep_alive(pull)
             self._gate.guard(pull, "producers", "feeds.slices_pull", settings.slices_pull)
             _bind(pull, "feeds.slices_pull", settings.slices_pull)
@@ -87,16 +93,15 @@ class LiveFeeds:
             self._receiver.watch(Accepted(pull, "feeds.slices_pull", most_clients()))
         largest = f"{LARGEST_DOCUMENT / 2**20:.0f} MiB (a document has at most 4 MiB)"
         for address in settings.documents:
-            reader = self._socket(zmq.SUB, LARGEST_DOCUMENT, count)
+            reader = self._socket(zmq.SUB, LARGEST_DOCUMENT, of_documents)
             self._connect("documents", reader, "feeds.documents", address, largest)
 
-    def _socket(self, kind: int, most_bytes: int, count: int) -> zmq.Socket[bytes]:
-        """One of `count` sockets, in which few messages wait: their bytes are not counted there."""
+    def _socket(self, kind: int, most_bytes: int, waiting: float) -> zmq.Socket[bytes]:
+        """A socket in which few messages wait, about `waiting`: bytes are not counted there."""
         made = self._context.socket(kind)
         # what is longer costs its sender the connection; memory is not taken for it
         made.setsockopt(zmq.MAXMSGSIZE, most_bytes)
-        share = self._in_sockets / count
-        made.setsockopt(zmq.RCVHWM, max(1, min(MOST_IN_SOCKET, int(share // most_bytes))))
+        made.setsockopt(zmq.RCVHWM, max(1, min(MOST_IN_SOCKET, int(waiting))))
         made.setsockopt(zmq.LINGER, 0)
         if kind == zmq.SUB:
             made.setsockopt(zmq.SUBSCRIBE, b"")
