@@ -58,10 +58,11 @@ class Correction:
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """A scan whose readings are missing. `before`: what was carried over from earlier scans."""
+    """A scan whose readings are missing. `before`: what was carried over from earlier scans, of the
+    oldest that waits only: for the others it follows from the one before."""
 
     stage: SurfaceStage
-    before: ChargeAnalysis
+    before: ChargeAnalysis | None
     result: ScanResult
 
 
@@ -77,6 +78,7 @@ class CellAnalysis:
     ) -> None:
         """`period_s`: how often a periodic scan is made, for forecasts of the next one."""
         self._history = history
+        self._begun = ChargeAnalysis(cell, history, period_s)
         self._surface = SurfaceAnalysis(cell, pits)
         self._charge = ChargeAnalysis(cell, history, period_s)
         self._waiting: deque[_Waiting] = deque()
@@ -102,7 +104,7 @@ class CellAnalysis:
         self.doubt = stage.doubt
         if self._history.covers(stage.scan.start.time):
             return _result(stage, self._charge.update(stage))
-        before = self._charge.copy()
+        before = None if self._waiting else self._carried()
         result = _result(stage, self._charge.update(stage))
         self._waiting.append(_Waiting(stage, before, result))
         self._make_room()
@@ -113,7 +115,7 @@ class CellAnalysis:
         found: list[Correction] = []
         while self._waiting and self._history.covers(self._waiting[0].stage.scan.start.time):
             one = self._waiting.popleft()
-            carried = one.before
+            carried = one.before or self._begun.copy()
             result = _result(one.stage, carried.update(one.stage))
             if self._waiting:
                 self._waiting[0].before = carried
@@ -134,7 +136,16 @@ class CellAnalysis:
             len(self._waiting) > MAX_WAITING
             or sum(one.stage.nbytes for one in self._waiting) > WAITING_BYTES
         ):
-            self._given_up.append(self._waiting.popleft().stage.scan.start)
+            one = self._waiting.popleft()
+            self._given_up.append(one.stage.scan.start)
+            if one.before is not None and self._history.times:
+                one.before.update(one.stage)
+                self._waiting[0].before = one.before
+
+    def _carried(self) -> ChargeAnalysis | None:
+        """What was carried over from earlier scans, as it is now; None as long as there is no
+        reading: then nothing was, and a cell without a cycler need not pay for a copy."""
+        return self._charge.copy() if self._history.times else None
 
 
 def _result(stage: SurfaceStage, charge: ChargeStage) -> ScanResult:

@@ -67,6 +67,9 @@ def mend(folder: Path) -> None:
     for path in (folder / layout.JOURNAL_FILE, *folder.rglob(layout.EVENTS_FILE)):
         if path.exists():
             cut_last_line(path)
+    for readings in folder.glob(f"*/{layout.CYCLER_FILE}"):
+        if not _can_be_written(readings):
+            readings.unlink()  # the writer was killed in it; the journal has all readings
     for part in folder.glob(f"*/scan_*.h5{layout.PART}"):
         old = part.with_name(part.name + OLD)
         if old.exists() or not _readable(part):
@@ -119,6 +122,15 @@ def cut_last_line(path: Path) -> None:
             end = begin
         if end < size:
             file.truncate(end)
+
+
+def _can_be_written(path: Path) -> bool:
+    """Whether HDF5 opens a file that may have been left in the middle of writing."""
+    try:
+        with h5py.File(path, "r+", libver=layout.HDF5_VERSION, locking=False):
+            return True
+    except OSError:
+        return False
 
 
 def _readable(path: Path) -> bool:

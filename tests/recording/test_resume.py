@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
+import textwrap
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -273,3 +276,26 @@ def test_what_could_not_be_written_again_is_kept(tmp_path, monkeypatch):
     with h5py.File(kept, "r", libver="latest", swmr=True) as file:
         assert (file["entry/ledger/order"][()] >= 0).sum() > 20
     assert not list(folder.rglob("*.old"))
+
+
+def test_readings_in_whose_file_the_writer_was_killed_are_written_again(tmp_path: Path) -> None:
+    messages = experiment()
+    folder = broken_off(tmp_path, messages[:250])
+    path = folder / "A" / "cycler.h5"
+    with h5py.File(path) as file:
+        expected = file["time"][:]
+    killed = textwrap.dedent(f"""
+        import os, h5py
+        file = h5py.File({str(path)!r}, "r+", libver=("v110", "v110"), locking=False)
+        file["time"].resize((3,))
+        file.flush()
+        os._exit(9)
+    """)
+    subprocess.run([sys.executable, "-c", killed], check=False)
+    with pytest.raises(OSError):
+        h5py.File(path).close()
+    gone_on_with(folder, messages[250:])
+    with h5py.File(path) as file:
+        found = file["time"][:]
+    assert len(found) > len(expected)
+    assert np.array_equal(found[: len(expected)], expected)
