@@ -18,6 +18,11 @@ NUMBER_STEP = 10_000
 """A scan whose number is taken is known by that number plus this, or twice this …"""
 
 
+def few_before(number: int, first: int = 0) -> range:
+    """The numbers before one from `first` on, as far as they are asked for."""
+    return range(max(first, number - MAX_LEFT_OUT), number)
+
+
 @dataclass(frozen=True, slots=True)
 class DoneScan:
     """A scan that is finished. `received`: how many of its slices came."""
@@ -153,9 +158,14 @@ class CellScans:
         nobody listened, as between a crash and the next start. The newest few."""
         known = (number for run, number in self._numbers if run == start.key.run)
         last = max((number for number in known if number < start.number), default=None)
-        if last is None:
-            return range(0)
-        return range(max(last + 1, start.number - MAX_LEFT_OUT), start.number)
+        return range(0) if last is None else few_before(start.number, last + 1)
+
+    @property
+    def starts(self) -> list[ScanStart]:
+        """The headers of all scans, in order of time."""
+        known = [scan.start for scan in self.open.values()]
+        known += [done.start for done in self.done.values()]
+        return sorted(known, key=lambda start: start.start_time)
 
     def close(self, scan: RunningScan) -> None:
         """Nothing more comes by itself of a scan, nor of those before it, except where their slices

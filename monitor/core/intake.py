@@ -11,12 +11,12 @@ from typing import Any
 from monitor.core.analysis import provisional
 from monitor.core.assemble import Arrival
 from monitor.core.cell import Cell
-from monitor.core.cell_scans import MAX_OPEN_SCANS, DoneScan
+from monitor.core.cell_scans import MAX_OPEN_SCANS, DoneScan, few_before
 from monitor.core.desk import Desk
 from monitor.core.namesakes import namesake_text, shape_text
 from monitor.core.outputs import Outputs
 from monitor.core.plating import Measured
-from monitor.core.recovery import Lacking, Recovery, Unknown
+from monitor.core.recovery import Lacking, MissedScan, Recovery, Unknown
 from monitor.core.refine import Spare
 from monitor.core.rules import Situation
 from monitor.core.scan import RunningScan
@@ -27,6 +27,8 @@ from monitor.records import FeedQuiet, ScanEnd, ScanKey, ScanResult, ScanStart, 
 from monitor.settings import FeedSettings
 
 PROGRESS_STEPS = 20
+FIRST_SCANS_WITHIN_S = 3600.0
+"""The first scans of cells that are scanned in turn begin within this of each other."""
 
 
 class Intake:
@@ -107,6 +109,24 @@ class Intake:
         return self._recovery.unknown
 
     @property
+    def missed(self) -> tuple[MissedScan, ...]:
+        """What may have been sent while no engine listened: of each cell the scan after its newest,
+        and those before its first; number 0, if only another cell has scans."""
+        known = {name: cell.scans.starts for name, cell in self._cells.items()}
+        begin = min((starts[0].start_time for starts in known.values() if starts), default=None)
+        if begin is None:
+            return ()
+        found = []
+        for name, starts in known.items():
+            if starts:
+                found.append(MissedScan(name, starts[-1].number + 1, starts[-1].start_time))
+            for number in few_before(starts[0].number if starts else 1):
+                # an earlier scan than the first of all may be of another experiment
+                after = begin - FIRST_SCANS_WITHIN_S if number == 0 else begin
+                found.append(MissedScan(name, number, after, newest=not starts))
+        return tuple(found)
+
+    @property
     def resend_addresses(self) -> tuple[str, ...]:
         """Where headers can be asked for."""
         return self._recovery.addresses
@@ -144,7 +164,10 @@ class Intake:
         superseded = None if earlier is None else cell.scans.supersede(start)
         while len(cell.scans.open) >= MAX_OPEN_SCANS:
             self._finish(cell, next(iter(cell.scans)))
-        self._open(cell, start, late=heard is not None, ended=bool(heard))
+        later = (one.start_time > start.start_time for one in cell.scans.starts)
+        behind = start.recovered and any(later)
+        late = heard is not None or start.recovered
+        self._open(cell, start, late=late, ended=bool(heard) or behind)
         self._out.event("scan_started", start.key.cell, at=start.start_time, **_announced(start))
         if earlier is not None:
             if earlier.start.contradicts(start):
@@ -180,7 +203,8 @@ class Intake:
         )
 
     def _open(self, cell: Cell, start: ScanStart, *, late: bool, ended: bool) -> None:
-        """A scan begins; `late`: slices of it have come before its header, `ended`: its end too."""
+        """A scan begins; `late`: its header came after what should follow it, `ended`: that was its
+        end too."""
         plated = cell.history.plated_by(start.stop_time)
         memory = int(self._feeds.reorder_memory_MB * 1e6)
         scan = self._running(start, cell.settings, cell.levels, memory, self._spare, plated=plated)

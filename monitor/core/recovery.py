@@ -60,6 +60,17 @@ class Unknown:
     scan: int
 
 
+@dataclass(frozen=True, slots=True)
+class MissedScan:
+    """A scan that may have been sent while no engine listened, in whatever stream. It begins
+    `after` that, s; `newest`: there may be others after it."""
+
+    cell: str
+    scan: int
+    after: float
+    newest: bool = True
+
+
 class Progress:
     """How far along its axis a scan has come, now and `margin` slices ago.
 

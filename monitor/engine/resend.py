@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import zmq
 
-from monitor.core.recovery import Lacking, Unknown
+from monitor.core.recovery import Lacking, MissedScan, Unknown
 from monitor.engine.endpoint import BATCH_SLICES, Batch, Endpoint
 from monitor.engine.gate import Gate
 from monitor.engine.pursuit import Pursuit, pause_s
@@ -75,6 +75,7 @@ class Resender:
         self._refused: dict[str, None] = {}
         self._pursuits: dict[ScanKey, Pursuit] = {}
         self._searches: dict[Unknown, _Search] = {}
+        self._missed: dict[Unknown, MissedScan] = {}
         self._told: list[BadInput] = []
         self._changes: list[ConnectionChange] = []
         self._numbers = itertools.count(1)
@@ -115,6 +116,16 @@ class Resender:
                 if received is not None:
                     yield received
 
+    def catch_up(self, missed: Iterable[MissedScan]) -> None:
+        """Asks for scans that may have been sent while nobody listened, and for those after the
+        newest, one after another, until there is none."""
+        self._missed = {Unknown(one.cell, "", one.scan): one for one in missed}
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether scans are still asked for that may have been sent while nobody listened."""
+        return bool(self._missed)
+
     def look(
         self, lacking: Sequence[Lacking], unknown: Sequence[Unknown], addresses: Sequence[str]
     ) -> list[FeedQuiet]:
@@ -124,6 +135,12 @@ class Resender:
         scans that are over there is no more hope, and for which headers.
         """
         now = self._clock()
+        self._missed = {
+            headless: one
+            for headless, one in self._missed.items()
+            if not self._is_hopeless(headless, now, addresses)
+        }
+        unknown = [*unknown, *self._missed]
         self._follow(lacking, unknown, now)
         self._settle(now)
         for one in lacking:
@@ -133,7 +150,7 @@ class Resender:
         hopeless = [key for key, pursuit in self._pursuits.items() if pursuit.is_hopeless(now)]
         quiet = [FeedQuiet(cell=key.cell, run=key.run, scan=key.scan) for key in hopeless]
         for headless, search in self._searches.items():
-            if not search.told and search.is_hopeless(now, len(addresses)):
+            if headless.stream and not search.told and search.is_hopeless(now, len(addresses)):
                 search.told = True
                 cell, scan, stream = headless.cell, headless.scan, headless.stream
                 quiet.append(FeedQuiet(cell=cell, scan=scan, stream=stream))
@@ -165,7 +182,19 @@ class Resender:
         return Received("resend", frames, record)
 
     def _looked_for(self, start: ScanStart) -> bool:
-        return Unknown(start.key.cell, start.stream, start.number) in self._searches
+        cell, number = start.key.cell, start.number
+        missed = self._missed.get(Unknown(cell, "", number))
+        if missed is not None and start.start_time > missed.after:
+            del self._missed[Unknown(cell, "", number)]
+            if missed.newest:
+                following = MissedScan(cell, number + 1, start.start_time)
+                self._missed[Unknown(cell, "", following.scan)] = following
+            return True
+        return Unknown(cell, start.stream, number) in self._searches
+
+    def _is_hopeless(self, headless: Unknown, now: float, addresses: Sequence[str]) -> bool:
+        search = self._searches.get(headless)
+        return search is not None and search.is_hopeless(now, len(addresses))
 
     def _follow(self, lacking: Sequence[Lacking], unknown: Sequence[Unknown], now: float) -> None:
         """How the scans stand; those that lack nothing any more are forgotten."""

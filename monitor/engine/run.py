@@ -142,6 +142,8 @@ class Engine:
         for lost in self._session.lost_connections:
             text = f"{lost.setting}: {lost.address} is connected to by a new engine"
             self._handle(Received("connections", None, replace(lost, state="back", text=text)))
+        if self._resender is not None:
+            self._resender.catch_up(self._session.slices.missed)
         if self._requester is not None:
             for request in self._session.unserved:
                 self._hand_on(self._requester, request)

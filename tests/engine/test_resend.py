@@ -3,6 +3,7 @@
 import json
 import time
 from contextlib import closing, contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -40,9 +41,9 @@ class Clock:
 class Bench:
     """A session and what recovers for it, without an engine around."""
 
-    def __init__(self, feeds=FEEDS):
+    def __init__(self, feeds=FEEDS, cells=("A",)):
         self.clock = Clock()
-        self.session = Session(settings(feeds=feeds.model_dump()))
+        self.session = Session(settings(*cells, feeds=feeds.model_dump()))
         self.resender = Resender(feeds, clock=self.clock)
         self.outputs, self.taken = [], []
 
@@ -328,6 +329,75 @@ def test_a_header_of_another_session_is_not_taken(bench):
         one.feed([offered(script.address)[0], *scan_records(1)[20:30]])
         one.until(lambda: one.bad().get("unasked"))
     assert {lacking.key.scan for lacking in one.session.slices.lacking} == {0}
+
+
+def test_scans_sent_whole_while_nobody_listened_are_asked_for_one_after_another(bench, service):
+    one, feeds = bench(), [offered(service.address, scan) for scan in range(3)]
+    kept(service, [record for feed in feeds for record in feed])
+    one.feed(feeds[0])
+    one.for_a_while(0.2)
+    assert len(finals(one.outputs)) == 1  # of itself, no engine asks for what comes next
+    one.resender.catch_up(one.session.slices.missed)
+    one.until_done(3)
+    assert results(one.outputs) == results(run([r for feed in feeds for r in feed]))
+    one.until(lambda: not one.resender.is_behind)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["second known", "none known"])
+@pytest.mark.parametrize("lacks", [(), (4, 5)], ids=["whole", "with holes"])
+def test_the_first_scan_of_a_cell_is_asked_for_once_another_cell_has_one(service, lacks, known):
+    one = Bench(FEEDS, cells=("A", "B"))
+    with closing(one.resender):
+        feeds = [offered(service.address, scan) for scan in range(2)]
+        kept(service, [*without(feeds[0], *lacks), *feeds[1]])
+        one.feed(scan_records(0, name="B", stream="b", resend=service.address))
+        if known:
+            one.feed(feeds[1][:50])
+        one.resender.catch_up(one.session.slices.missed)
+        if not known:
+            one.feed(feeds[1][:50])
+        one.until(lambda: len([r for r in one.taken if isinstance(r.record, ScanStart)]) == 1)
+        one.feed(feeds[1][50:])
+        one.until_done(3)
+        first, second = (r for r in finals(one.outputs) if r.key.cell == "A")
+        assert (first.key.scan, second.key.scan) == (0, 1)
+        assert first.complete is not bool(lacks) and second.complete
+
+
+def test_a_scan_of_long_ago_under_the_next_number_is_not_taken(bench, service):
+    feeds = [offered(service.address, scan) for scan in range(2)]
+    old = replace(feeds[1][0], start_time=-5e5, stop_time=-5e5 + 600)
+    kept(service, [old, *feeds[1][1:]])
+    one = bench()
+    one.feed(feeds[0])
+    one.resender.catch_up(one.session.slices.missed)
+    one.until(lambda: not one.resender.is_behind)
+    assert one.bad().get("unasked") and not one.session.slices.unfinished
+
+
+@pytest.mark.parametrize("says_so", [True, False])
+def test_what_nobody_has_is_asked_for_a_few_times_and_holds_nothing_up(bench, says_so):
+    def end(question):
+        told = ResendEnd(question["cell"], question["scan"], (), question["id"])
+        return [wire.encode_end(told)] if says_so else []
+
+    one = bench()
+    with scripted(one, end) as script:
+        one.feed(offered(script.address))
+        one.for_a_while(0.2)
+        one.resender.catch_up(one.session.slices.missed)
+        for _ in range(2000):
+            one.turn()
+            one.clock.ahead += 0.05
+            if not one.resender.is_behind:
+                break
+            time.sleep(0.0005)
+        assert not one.resender.is_behind
+        assert 1 <= len([q for q in script.asked if q.get("header")]) <= 4
+        count = len(script.asked)
+        one.feed(offered(script.address, 1))
+        one.until_done(2)
+        assert len(script.asked) == count and not one.bad()
 
 
 def test_an_address_that_cannot_be_reached_is_told_once_and_costs_no_more(bench):
