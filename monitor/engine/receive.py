@@ -1,14 +1,18 @@
-"""The thread that reads the feeds' sockets into a queue bounded in bytes.
+"""Reads the feeds' sockets into queues bounded in bytes.
 
 A ZeroMQ socket bounds its queue in messages, and slices may be a hundred times as large as those of
 the scan before. So few messages wait in the sockets, and what may wait beyond is counted here. When
-the queue is full nothing more is read: TCP then slows down whoever sends, if it waits for slow
+a queue is full nothing more is read: TCP then slows down whoever sends, if it waits for slow
 readers.
+
+Whoever takes the messages reads the sockets itself: a change of threads for each would cost a tenth
+of the throughput. While it computes for longer, a thread of this module reads in its place.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -23,8 +27,11 @@ from monitor.wire.stins import Frame
 
 Feed = Literal["slices", "documents"]
 FEEDS: tuple[Feed, ...] = ("documents", "slices")
-READ_AT_ONCE, SIZE_AT_ONCE = 64, 2**22
-POLL_MS, FULL_POLL_MS = 50, 5
+READ_AT_ONCE, SIZE_AT_ONCE = 64, 2**25
+BUSY_S = 0.005
+"""Whoever has not read for this long is computing."""
+LOOK_S = 0.02
+"""How often the connections are looked after."""
 MESSAGE_BYTES = 256
 """About what a message takes beside its frames."""
 MAX_CHANGES = 1000
@@ -67,9 +74,10 @@ class _Queue:
 
 
 class Receiver:
-    """Reads sockets in a thread of its own and looks after their connections.
+    """Reads sockets and looks after their connections.
 
-    `add` and `watch` come before `start`; the sockets are the thread's from then on.
+    `add` and `watch` come before `start`; from then on the sockets are used under a lock, by the
+    thread that calls `wait` or by that of this object.
     """
 
     def __init__(
@@ -83,7 +91,9 @@ class Receiver:
         self._connections: list[Connection | Accepted] = []
         self._pollers: dict[tuple[Feed, ...], zmq.Poller] = {}
         self._changes: deque[ConnectionChange] = deque(maxlen=MAX_CHANGES)
-        self._arrived = threading.Condition()
+        self._lock = threading.Lock()
+        self._looked_at = 0.0
+        self._read_at = 0.0
         self._stop = threading.Event()
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="receive", daemon=True)
@@ -101,19 +111,17 @@ class Receiver:
         self._thread.start()
 
     def wait(self, timeout_ms: int) -> None:
-        """Returns once something has arrived, or after `timeout_ms`. Raises what ended the thread:
-        an error of our own."""
-        if not self._has_any:
-            with self._arrived:
-                self._arrived.wait_for(lambda: self._has_any or self._failure, timeout_ms / 1000.0)
+        """Reads what has arrived; returns once there is something, or after `timeout_ms`. Raises
+        what ended the thread: an error of our own."""
         if self._failure is not None:
             raise RuntimeError("the receiving thread ended") from self._failure
+        with self._lock:
+            self._read(0 if self._has_any else timeout_ms)
+            self._read_at = time.monotonic()
 
     def next(self, feed: Feed) -> list[list[Frame]]:
         """The oldest messages of a feed that wait: some of them."""
-        if not self._queues[feed].messages:
-            return []
-        with self._arrived:
+        with self._lock:
             return self._queues[feed].get()
 
     def changes(self) -> list[ConnectionChange]:
@@ -123,7 +131,7 @@ class Receiver:
     @property
     def waiting_bytes(self) -> dict[str, int]:
         """Bytes that wait, by feed."""
-        with self._arrived:
+        with self._lock:
             return {feed: queue.waiting for feed, queue in self._queues.items()}
 
     def close(self) -> None:
@@ -136,27 +144,35 @@ class Receiver:
     def _has_any(self) -> bool:
         return bool(self._changes) or any(queue.messages for queue in self._queues.values())
 
-    # --- the thread -------------------------------------------------------------------------------
-
     def _run(self) -> None:
+        """Reads in place of one who computes."""
         try:
-            while not self._stop.is_set():
-                self._read()
-                self._look()
+            while not self._stop.wait(BUSY_S):
+                if time.monotonic() - self._read_at < BUSY_S:
+                    continue
+                if self._lock.acquire(blocking=False):
+                    try:
+                        self._read(0)
+                    finally:
+                        self._lock.release()
         except BaseException as error:
-            with self._arrived:
-                self._failure = error
-                self._arrived.notify_all()
+            self._failure = error
 
-    def _read(self) -> None:
+    # --- under the lock ---------------------------------------------------------------------------
+
+    def _read(self, timeout_ms: int) -> None:
         """What has arrived of the feeds whose queues have room."""
         open_feeds = tuple(feed for feed in FEEDS if not self._queues[feed].is_full)
-        poller = self._poller(open_feeds)
-        ready = dict(poller.poll(POLL_MS if len(open_feeds) == len(FEEDS) else FULL_POLL_MS))
-        for feed in open_feeds:
+        ready = dict(self._poller(open_feeds).poll(timeout_ms))
+        for feed in open_feeds if ready else ():
             for socket in self._sockets[feed]:
                 if socket in ready:
                     self._drain(feed, socket)
+        now = time.monotonic()
+        if now - self._looked_at >= LOOK_S:
+            self._looked_at = now
+            for connection in self._connections:
+                self._changes += connection.look()
 
     def _poller(self, feeds: tuple[Feed, ...]) -> zmq.Poller:
         if feeds not in self._pollers:
@@ -178,18 +194,7 @@ class Receiver:
             frames: list[Frame] = [part.buffer for part in parts]
             found.append((size_of(frames), frames))
             size += found[-1][0]
-        if found:
-            with self._arrived:
-                queue.put(found)
-                self._arrived.notify()
-
-    def _look(self) -> None:
-        for connection in self._connections:
-            changes = connection.look()
-            if changes:
-                with self._arrived:
-                    self._changes += changes
-                    self._arrived.notify()
+        queue.put(found)
 
 
 def size_of(frames: Sequence[Frame]) -> int:
