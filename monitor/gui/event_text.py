@@ -239,7 +239,9 @@ def _by(event: Event) -> str:
 
 
 def _on_scan(event: Event) -> str:
-    return "" if event.get("scan") is None else f" on scan {event['scan']}"
+    scan = event.get("scan")
+    named = scan is None or str(event.get("text", "")).startswith(f"scan {scan} ")
+    return "" if named else f" on scan {scan}"
 
 
 def _words(name: object) -> str:

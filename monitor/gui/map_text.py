@@ -44,7 +44,7 @@ def missing_slices(scan: Mapping[str, Any]) -> str:
 def absent(name: str, scan: Mapping[str, Any]) -> str:
     """Why a scan does not have this map."""
     if scan["provisional"]:
-        return f"{name.replace('_', ' ')} comes with the last slice"
+        return f"{name.replace('_', ' ')} follows after the last slice"
     if name.startswith("interval"):
         return "no interval current: it needs a scan before, and a current that flows"
     if name.removesuffix("_error") in ("cumulative", "absolute", "running"):
@@ -88,7 +88,7 @@ def pit_text(pit: int | None, pits: Answer | None, scan: Mapping[str, Any]) -> s
     unit, word = scan["length_unit"], word_of(scan)
     depth, width = columns[f"depth_max_{word}"][i], columns[f"diameter_{word}"][i]
     return (
-        f"pit {pit}: {number(depth)} {unit} deep, {number(width)} {unit} wide, "
+        f"pit {pit}: {number(depth)} deep × {number(width)} {unit} wide, "
         f"since scan {columns['first_scan'][i]}"
     )
 

@@ -155,8 +155,8 @@ def test_shares_of_nothing_are_empty():
 @pytest.mark.parametrize(
     ("answers", "choice", "expected"),
     [
-        ({}, Choice("B"), "comes with the first map"),
-        ({}, Choice("A", map="removal"), "of scan 6 is on its way"),
+        ({}, Choice("B"), "before the first map"),
+        ({}, Choice("A", map="removal"), "Fetching the distribution of scan 6"),
         ({}, Choice("A", scan=6, map="absolute"), "no current density"),
         ({"distribution": {"type": "error", "why": "has left memory"}}, Choice("A", map="removal"),
          "has left memory"),
