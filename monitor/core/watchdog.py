@@ -22,7 +22,6 @@ from monitor.records import (
     ScanStart,
     SilenceState,
     SilentFeed,
-    is_preliminary,
 )
 from monitor.settings import WatchSettings
 
@@ -70,7 +69,7 @@ class CellWatch:
         if not self._settings.enabled:
             return []
         news: list[Told] = []
-        for sign in self._signs(result.summary, doubt):
+        for sign in signs.of_scan(result.summary, self._settings, self._usual, doubt):
             news += self._take(sign, scan=result.key.scan, at=result.start.stop_time)
         self._usual.remember(result.summary, self._settings)
         return news
@@ -81,19 +80,6 @@ class CellWatch:
         if sign is None:
             return []
         return self._take(sign, scan=result.key.scan, at=result.start.stop_time)
-
-    def _signs(self, summary: Mapping[str, Any], doubt: str) -> Iterable[Sign]:
-        settings, usual = self._settings, self._usual
-        told = [
-            signs.levels_lost(summary),
-            signs.refinement(summary),
-            signs.valid(summary, settings),
-            signs.registration(summary, settings, doubt),
-            None if is_preliminary(summary) else signs.closure(summary, settings),
-            signs.noise(summary, settings, usual.noises),
-            signs.grey_levels(summary, settings, usual.first) if usual.first else None,
-        ]
-        return (sign for sign in told if sign is not None)
 
     # --- schedule -------------------------------------------------------------------------------
 
