@@ -71,8 +71,8 @@ def _go(w: Window) -> list[Deed]:
     return [
         Deed("Go", "All cells", "B", w.steering.toggle_board, "The board, and back to the cell"),
         *cells,
-        Deed("Go", "Scan before", "Left", lambda: w.timeline.step(-1)),
-        Deed("Go", "Scan after", "Right", lambda: w.timeline.step(1)),
+        Deed("Go", "Previous scan", "Left", lambda: w.timeline.step(-1)),
+        Deed("Go", "Next scan", "Right", lambda: w.timeline.step(1)),
         Deed("Go", "First scan", "Home", lambda: w.timeline.step(-100_000)),
         Deed("Go", "Last scan", "End", lambda: w.timeline.step(100_000)),
         Deed("Go", "Follow the newest scan", "L", w.steering.follow_live),
@@ -94,7 +94,7 @@ def _map(w: Window) -> list[Deed]:
     ]
     return [
         Deed("Map", "Next map", "M", lambda: w.steering.cycle_map(1)),
-        Deed("Map", "Map before", "Shift+M", lambda: w.steering.cycle_map(-1)),
+        Deed("Map", "Previous map", "Shift+M", lambda: w.steering.cycle_map(-1)),
         Deed("Map", "Outlines of pits", "O", flip("outlines")),
         Deed("Map", "Grain boundaries", "G", flip("grains"), "Where a picture of them is set"),
         Deed("Map", "Mask below the detection limit", "K", flip("masked")),
@@ -152,7 +152,9 @@ def _view(w: Window) -> list[Deed]:
     return [
         *views,
         Deed("View", "Trend against time, charge, SOC", "X", w.steering.cycle_against),
-        Deed("View", "Layout: undo", "Ctrl+Z", w.layouts.undo, "The last change of the panels"),
+        Deed(
+            "View", "Layout: undo", "Ctrl+Z", w.layouts.undo, "Undoes the last change of the panels"
+        ),
         Deed("View", "Layout: redo", "Ctrl+Shift+Z", w.layouts.redo),
         Deed("View", "Default layout", "Ctrl+0", w.layouts.reset),
         Deed("View", "Dark or light", "Ctrl+T", w.toggle_shade),

@@ -62,13 +62,13 @@ def value_text(answer: Answer, scan: Mapping[str, Any], choice: Choice) -> str:
     if value is None and not in_window(answer.header, row, column):
         # its value was not fetched: that says nothing about whether it could be measured
         where = f"x {column * vx:.{digits}f}, y {row * vy:.{digits}f} {unit}"
-        return f"{where} &nbsp;·&nbsp; outside the part in view (W shows the whole map)"
+        return f"{where} · outside the part in view (W shows the whole map)"
     value_unit = UNIT_TEXT.get(answer.header["units"], answer.header["units"])
     text = "not measurable here" if value is None else number(value, 2, value_unit)
     if value is None and choice.masked:
         text = "not measurable here, or below the detection limit"
     where = f"x {column * vx:.{digits}f}, y {row * vy:.{digits}f} {unit}"
-    return f"{where} &nbsp;·&nbsp; <b>{text}</b>"
+    return f"{where} · <b>{text}</b>"
 
 
 def pit_at(labels: Answer | None, place: tuple[int, int]) -> int | None:

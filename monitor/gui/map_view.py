@@ -200,7 +200,7 @@ class MapView(Card):
             map_text.pit_text(map_text.pit_at(labels, crosshair(scan, choice)), pits, scan),
             map_text.grains_text(grains),
         )
-        self.readout.setText(" &nbsp;·&nbsp; ".join(text for text in texts if text))
+        self.readout.setText(" · ".join(text for text in texts if text))
 
     def _show_parts(self, shown: bool) -> None:
         parts = (self.image, self.around, self.ground, self.across, self.down, self.bar_scale)

@@ -51,8 +51,8 @@ class TimelineView(QFrame):
 
     def _controls(self) -> QGridLayout:
         self.first = _button("|◀", "First scan (key Home)", lambda: self.step(-len(self._numbers)))
-        self.before = _button("◀", "Scan before (key ←)", lambda: self.step(-1))
-        self.after = _button("▶", "Scan after (key →)", lambda: self.step(1))
+        self.before = _button("◀", "Previous scan (key ←)", lambda: self.step(-1))
+        self.after = _button("▶", "Next scan (key →)", lambda: self.step(1))
         self.play = _button("Play", "", self.toggle_play)
         self.play.setToolTip("Shows one scan after the other, up to the last (space bar)")
         self.live = _button("Newest", "", self._go_live)

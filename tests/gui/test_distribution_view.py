@@ -77,8 +77,8 @@ def test_a_regions_bars_are_comparable_though_narrower(draw):
 def test_the_mean_and_the_applied_current_are_lines_with_their_values(draw):
     view = draw({"distribution": CURRENT}, Choice("A", map="cumulative"))
     assert (view.mean.value(), view.applied.value()) == (0.55, 0.55)
-    assert view.mean.label.toPlainText() == "mean 0.55 mA/cm²"
-    assert view.applied.label.toPlainText() == "applied 0.55 mA/cm²"
+    assert view.mean.label.toPlainText() == "mean 0.55"
+    assert view.applied.label.toPlainText() == "applied 0.55"
     assert view.applied.isVisible()
     view = draw({"distribution": WHOLE})
     assert view.mean.isVisible()
