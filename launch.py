@@ -157,7 +157,7 @@ def engine(
     """The engine alone: it computes, records, and serves any number of screens.
 
     Until Ctrl-C or SIGTERM ends it. If the last recording of this experiment ended in another way,
-    as by a crash, it goes on with that.
+    as by a crash, it resumes that one.
     """
     with one_line_errors():
         from monitor.engine.start import run_engine
@@ -252,7 +252,7 @@ def publish(
     ] = "own",
     follow: Annotated[
         bool,
-        typer.Option("--follow", help="Go on with the growing cycler file until interrupted."),
+        typer.Option("--follow", help="Follow the growing cycler file until interrupted."),
     ] = False,
     documents_in: Annotated[
         str, typer.Option(help="In side of the bluesky Proxy that is started for the cycler.")

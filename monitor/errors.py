@@ -38,7 +38,7 @@ class EngineUnreachable(PitwatchError):
 
 
 class EngineFailed(PitwatchError):
-    """An error of our own has ended the engine; its recording can be gone on with."""
+    """An error of our own has ended the engine; its recording can be resumed."""
 
 
 class MissingSoftware(PitwatchError):

@@ -22,7 +22,7 @@ WANTED_ENDS = (signal.SIGTERM, signal.SIGINT)
 UNWANTED_ENDS = tuple(
     getattr(signal, name) for name in ("SIGHUP", "SIGUSR1") if hasattr(signal, name)
 )
-"""They end the work in order, and leave a recording that can be gone on with."""
+"""They end the work in order, and leave a recording that can be resumed."""
 UNWANTED_END = getattr(signal, "SIGUSR1", signal.SIGTERM)
 
 
@@ -50,7 +50,7 @@ class Children:
 
     def stop(self, name: str, *, wanted: bool = True) -> int:
         """Ask a child to end; returns its exit code, 0 where it never began. Not `wanted`: what an
-        engine records can be gone on with then.
+        engine records can be resumed then.
 
         It is made to end only after five minutes, since a recording may have much to write.
         """

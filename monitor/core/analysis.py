@@ -1,14 +1,15 @@
 """Heights and charge of a cell, scan after scan → maps, pits, numbers.
 
 Heights are final when the scan is. What rests on the charge is final once readings of the cycler
-cover the scan's time; until then the scan waits here, with what is needed to compute it again.
+cover the scan's time, and those of all scans before it; until then the scan waits here, with what
+is needed to compute it again.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -58,8 +59,8 @@ class Correction:
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    """A scan whose readings are missing. `before`: what was carried over from earlier scans, of the
-    oldest that waits only: for the others it follows from the one before."""
+    """A scan whose readings, or those of one before it, are missing. `before`: what was carried
+    over from earlier scans, of the oldest that waits only: for the others it follows from that."""
 
     stage: SurfaceStage
     before: ChargeAnalysis | None
@@ -102,10 +103,13 @@ class CellAnalysis:
         """All maps, pits and numbers of a scan whose slices have come, in the reference's frame."""
         stage = self._surface.update(scan)
         self.doubt = stage.doubt
-        if self._history.covers(stage.scan.start.time):
+        if not self._waiting and self._history.covers(stage.scan.start.time):
             return _result(stage, self._charge.update(stage))
         before = None if self._waiting else self._carried()
         result = _result(stage, self._charge.update(stage))
+        if not result.preliminary:  # made earlier than one that waits, whose numbers it builds on
+            state = self._waiting[-1].result.summary["charge_state"]
+            result = replace(result, summary={**result.summary, "charge_state": state})
         self._waiting.append(_Waiting(stage, before, result))
         self._make_room()
         return result

@@ -338,7 +338,7 @@ def _of_clock(cell: CellSettings, placed: Placed) -> Iterator[Notice]:
     if placed.still_since is not None:
         text = (
             f"the timestamps of cell {name} stand still at {placed.still_since:.3f} s while its "
-            "events go on: the time of the event counts instead; if the values stand still as "
+            "events continue: the time of the event is used instead; if the values stand still as "
             "well, the cycler hangs"
         )
         yield Notice(name, TIME_STILL, text)

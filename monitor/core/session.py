@@ -172,8 +172,12 @@ class Session:
 
     @property
     def overdue(self) -> dict[str, tuple[SilenceState, float]]:
-        """Whether a scan is late or dead by the time of its cell, and for how long, s."""
-        return {n: c.watch.overdue(scanning=bool(c.scans.open)) for n, c in self._cells.items()}
+        """Whether a scan is late or dead by the time of its cell, and for how long, s; none is
+        expected once the cycler's run has ended."""
+        return {
+            n: c.watch.overdue(scanning=bool(c.scans.open) or n in self._documents.ended)
+            for n, c in self._cells.items()
+        }
 
     @property
     def silences(self) -> list[tuple[SilentFeed, str, SilenceState]]:
@@ -216,6 +220,8 @@ class Session:
             self._out.refuse("documents", problem)
         for notice in taken.notices:
             self._out.news(self._cells[notice.cell].watch.notice(notice))
+        for name in self._documents.ended:
+            self._out.news(self._cells[name].watch.run_ended())
         for name, time in taken.withdrawn:
             self._cells[name].history.withdraw(time)
         for reading in taken.readings:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monitor.closure import Closure
+from monitor.records import is_preliminary
 from monitor.settings import WatchSettings
 
 CLOSURE_MARGIN = 0.1
@@ -70,6 +71,21 @@ class Usual:
         noisy = noise(summary, settings, self.noises)
         if value is not None and not (noisy and noisy.bad):
             self.noises.append(value)
+
+
+def of_scan(summary: Summary, settings: WatchSettings, usual: Usual, doubt: str) -> list[Sign]:
+    """What a finished scan says of itself, as far as it can be told. `usual`: the scans before;
+    `doubt`: why it may lie beside the reference, or ""."""
+    told = (
+        levels_lost(summary),
+        refinement(summary),
+        valid(summary, settings),
+        registration(summary, settings, doubt),
+        None if is_preliminary(summary) else closure(summary, settings),
+        noise(summary, settings, usual.noises),
+        grey_levels(summary, settings, usual.first) if usual.first else None,
+    )
+    return [sign for sign in told if sign is not None]
 
 
 def closure(summary: Summary, settings: WatchSettings) -> Sign | None:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from monitor.core import signs
-from monitor.core.signs import Sign, Summary, Usual
-from monitor.records import is_preliminary
+from monitor.core.signs import Summary, Usual
 from monitor.settings import WatchSettings
 
 DOUBTFUL_SHIFT = "how far the cell has moved sideways is not known: the scan cannot be placed"
@@ -24,13 +23,6 @@ def untrusted(
     if not settings.enabled or "valid_fraction" not in summary:
         return {}
     doubt = DOUBTFUL_SHIFT if summary.get("shift_doubtful") else ""
-    told: list[Sign | None] = [
-        signs.levels_lost(summary),
-        signs.valid(summary, settings),
-        signs.registration(summary, settings, doubt),
-        None if is_preliminary(summary) else signs.closure(summary, settings),
-        signs.noise(summary, settings, usual.noises),
-        signs.grey_levels(summary, settings, usual.first) if usual.first else None,
-    ]
-    bad = (sign for sign in told if sign is not None and sign.bad)
-    return {sign.condition: sign.text for sign in bad if sign.condition not in about}
+    left_out = {"refinement", *about}  # heights of single columns are right, with larger errors
+    bad = (sign for sign in signs.of_scan(summary, settings, usual, doubt) if sign.bad)
+    return {sign.condition: sign.text for sign in bad if sign.condition not in left_out}

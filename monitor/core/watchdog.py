@@ -22,7 +22,6 @@ from monitor.records import (
     ScanStart,
     SilenceState,
     SilentFeed,
-    is_preliminary,
 )
 from monitor.settings import WatchSettings
 
@@ -70,7 +69,7 @@ class CellWatch:
         if not self._settings.enabled:
             return []
         news: list[Told] = []
-        for sign in self._signs(result.summary, doubt):
+        for sign in signs.of_scan(result.summary, self._settings, self._usual, doubt):
             news += self._take(sign, scan=result.key.scan, at=result.start.stop_time)
         self._usual.remember(result.summary, self._settings)
         return news
@@ -81,19 +80,6 @@ class CellWatch:
         if sign is None:
             return []
         return self._take(sign, scan=result.key.scan, at=result.start.stop_time)
-
-    def _signs(self, summary: Mapping[str, Any], doubt: str) -> Iterable[Sign]:
-        settings, usual = self._settings, self._usual
-        told = [
-            signs.levels_lost(summary),
-            signs.refinement(summary),
-            signs.valid(summary, settings),
-            signs.registration(summary, settings, doubt),
-            None if is_preliminary(summary) else signs.closure(summary, settings),
-            signs.noise(summary, settings, usual.noises),
-            signs.grey_levels(summary, settings, usual.first) if usual.first else None,
-        ]
-        return (sign for sign in told if sign is not None)
 
     # --- schedule -------------------------------------------------------------------------------
 
@@ -106,6 +92,11 @@ class CellWatch:
             self._delay_s = max(0.0, (self._now or start.start_time) - start.start_time)
         text = f"scan {start.key.scan} has begun"
         return self._over(("scan_late", "scan_dead"), text, scan=start.key.scan, at=None)
+
+    def run_ended(self) -> list[Told]:
+        """The cycler's run has ended: no scan on schedule is expected."""
+        text = "the cycler's run has ended: no scan is expected"
+        return self._over(("scan_late", "scan_dead"), text, scan=None, at=None)
 
     def told(self, time: float) -> None:
         """The cycler tells the time, UTC s: that of its newest reading. It goes back if a reading
@@ -152,21 +143,25 @@ class CellWatch:
     # --- silence --------------------------------------------------------------------------------
 
     def silence(self, record: FeedSilence, *, scanning: bool) -> list[Told]:
-        """The engine says that a part of a feed is silent, or is not any more."""
+        """The engine reports that a part of a feed has fallen silent, or is received again."""
         if not self._settings.enabled or (record.feed == "slices" and not scanning):
             return []
         if record.feed == "schedule":
             return self._late(record)
         what = "slices" if record.feed == "slices" else "cycler"
+        message = "slice" if what == "slices" else "reading"
         conditions = (f"{what}_late", f"{what}_dead")
         if record.state in ("LIVE", "IDLE"):
-            text = "messages come again"
+            text = f"{message}s are received again"
             if record.state == "IDLE" and what == "cycler":
                 text = "the cycler's run has ended: no reading is expected"
             return self._over(conditions, text, scan=None, at=None)
-        who = "the running scan" if what == "slices" else "the cycler"
-        todo = "reconstruction" if what == "slices" else "cycler and its proxy"
-        text = f"{who} is silent for {record.seconds:.0f} s: check {todo} and the network"
+        source = "running scan" if what == "slices" else "cycler"
+        todo = "reconstruction" if what == "slices" else "cycler, its proxy"
+        text = (
+            f"no {message} of the {source} has been received for {record.seconds:.0f} s: check the "
+            f"{todo} and the network"
+        )
         facts = {"value": record.seconds, "limit": record.limit_s, "unit": "s"}
         return self._worsen(what, record.state, text, facts)
 
@@ -199,7 +194,8 @@ class CellWatch:
             if self._condition(dead).lasting:
                 return []
             return self._take(Sign(late, bad=True, good=False, text=text, facts=facts))
-        news = self._over((late,), text, scan=None, at=None)
+        more = "it has become more serious: see the alarm that follows"
+        news = self._over((late,), more, scan=None, at=None)
         return news + self._take(Sign(dead, bad=True, good=False, text=text, facts=facts))
 
     def _over(

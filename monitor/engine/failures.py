@@ -1,5 +1,5 @@
 """Errors of our own in the threads of an engine: logged whole, and told as alarms. A thread whose
-work goes on after one hands it to here; nothing is swallowed, and no thread dies in silence."""
+work continues after one hands it to here; nothing is swallowed, and no thread dies in silence."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ CALM_S = 60.0
 """So long without another error, an alarm ends."""
 MAX_TROUBLES = 100
 WHAT_IT_COSTS: dict[TroublePart, str] = {
-    "recorder": "the recorder goes on, and the message that it was writing is not recorded",
-    "serving": "the engine goes on and records; a screen may lack an answer or have to ask again",
-    "engine": "the engine ends, and the recording can be gone on with: start the engine again "
-    "with the same settings",
+    "recorder": "the recorder continues; the message that it was writing is not recorded",
+    "serving": "the engine continues to record; a screen may miss an answer, or have to ask again",
+    "engine": "the engine ends; the recording can be resumed: start the engine again with the "
+    "same settings",
 }
 
 

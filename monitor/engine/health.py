@@ -26,6 +26,7 @@ WRONG_READINGS = {
     "two_cyclers": "two runs send readings at the same time",
 }
 """By the condition of an alarm: why readings that are received are not used as they should be."""
+RUN_ENDED = "the cycler's run has ended"
 URGENCY: tuple[State, ...] = ("DEAD", "LATE", "LIVE", "IDLE", "REPLAY")
 
 
@@ -104,6 +105,7 @@ def live(
         now,
         running,
         has_scans=has_scans,
+        is_over=name in silence.ended,
     )
     heard = silence.parts.get(("documents", name))
     cycler = _cycler(heard, now, has_readings=has_readings, is_over=name in silence.ended)
@@ -161,6 +163,7 @@ def _slices(
     running: Mapping[str, Any] | None,
     *,
     has_scans: bool,
+    is_over: bool,
 ) -> Health:
     age = None if heard is None else now - heard.last
     if running:
@@ -168,6 +171,8 @@ def _slices(
         if heard is not None and heard.state in ("LATE", "DEAD"):
             return Health(heard.state, age, f"scan {scan} is running and no slice is received")
         return Health("LIVE", age, f"receiving slices of scan {scan}")
+    if is_over:
+        return Health("IDLE", age, RUN_ENDED)
     state, late_s = overdue
     if state in ("LATE", "DEAD"):
         return Health(state, age, "the next scan is overdue", late_s)
@@ -182,7 +187,7 @@ def _cycler(heard: Heard | None, now: float, *, has_readings: bool, is_over: boo
         return Health("IDLE", None, why)
     age = now - heard.last
     if is_over:
-        return Health("IDLE", age, "the cycler's run has ended")
+        return Health("IDLE", age, RUN_ENDED)
     if heard.state in ("LATE", "DEAD"):
         return Health(heard.state, age, "no reading of the cycler is received")
     return Health("LIVE", age, "receiving readings")

@@ -209,7 +209,7 @@ class Recorder:
             if self._ended and not self._closing:
                 raise RecordingError(
                     f"{self.folder}: its recorder has ended, and nothing is recorded any more; "
-                    "start the engine again with the same settings: it goes on with the recording"
+                    "start the engine again with the same settings: it resumes the recording"
                 )
             self._look_for_a_stall()
             found = list(self._troubles)
@@ -419,7 +419,7 @@ class Recorder:
             self._counts["failures"] += len(errors)
             self._alarm = (
                 f"recording to {self.folder} fails ({why}): {lacking.total()} slices are not "
-                f"recorded so far{self._elsewhere}; {todo}, recording goes on trying"
+                f"recorded so far{self._elsewhere}; {todo}; recording is tried again"
             )
             if not self._failing:
                 self._troubles.append(RecordingTrouble(True, lacking.total(), self._alarm))
@@ -431,7 +431,7 @@ class Recorder:
         lacks = ", ".join(f"{count} slices of {name}" for name, count in sorted(lacking.items()))
         with self._change:
             self._alarm = (
-                f"recording to {self.folder} goes on; it lacks {lacks or 'nothing'}"
+                f"recording to {self.folder} has resumed; it lacks {lacks or 'nothing'}"
                 f"{self._elsewhere}"
             )
             self._troubles.append(RecordingTrouble(False, lacking.total(), self._alarm))

@@ -137,7 +137,7 @@ class Engine:
         for feed, cell, state in self._session.silences:
             self._silences.go_on(feed, cell, state, now)
         for part in self._session.troubles:  # as when the engine was killed
-            over = RecordingTrouble(False, 0, "a new engine goes on with the recording", part)
+            over = RecordingTrouble(False, 0, "a new engine has resumed the recording", part)
             self._handle(Received("recording", None, over))
         for lost in self._session.lost_connections:
             text = f"{lost.setting}: {lost.address} is connected to by a new engine"

@@ -86,7 +86,7 @@ def _work(
         say(f"warning: {recorder.problem}")
     warm_up()
     if broken is not None:
-        say("going on with it: its messages are taken in again …")
+        say("resuming it: its messages are processed again …")
         engine.go_on(replay_records(broken), stop)
     settle()
     say(f"ready; screens connect to {engine.pull_address}")

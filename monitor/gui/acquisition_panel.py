@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from monitor.gui import theme
-from monitor.gui.feeds import next_scan, time_left
+from monitor.gui.feeds import next_scan, scan_text, time_left
 from monitor.gui.model import Choice, Order, Snapshot, order_problem
 from monitor.gui.parts import Card, label, quiet
 from monitor.gui.request_text import NOT_RECEIVED, request_text, status_of
@@ -63,7 +63,7 @@ class AcquisitionPanel(Card):
         self._drawn: dict[str, Any] = {}
         self.viewer = False
         self.progress = QProgressBar()
-        self.progress.setToolTip("Slices of the running scan that have come")
+        self.progress.setToolTip("Received slices of the running scan")
         self.next = label(
             "–", "", "Start of the last scan on schedule plus the period, in cell time"
         )
@@ -141,8 +141,8 @@ class AcquisitionPanel(Card):
         running = cell.get("running") if cell else None
         self.progress.setRange(0, max(1, running["slices"] if running else 1))
         self.progress.setValue(running["received"] if running else 0)
-        text = f"Scan {running['scan']}: %v of %m slices" if running else "No scan is running"
-        self.progress.setFormat(text)
+        text = scan_text(snapshot, choice.cell)
+        self.progress.setFormat(text[0].upper() + text[1:])
         self.next.setText(_next_text(snapshot, choice.cell))
         problem = order_problem(snapshot, viewer=self.viewer)
         alone = snapshot.state is not None and snapshot.state["settings"].get("requests") == "none"

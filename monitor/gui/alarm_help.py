@@ -1,6 +1,6 @@
 """What an alarm means and what to do, by its condition: shown when an alarm is opened.
 
-The same is told at length in docs/watchdog.md and docs/guide/wrong.md.
+docs/watchdog.md and docs/guide/wrong.md explain the same at length.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ CONDITIONS: dict[str, Help] = {
         "Check layers of this cell, or set grey_levels in its settings.",
     ),
     "refinement": Help(
-        "Heights are those of single columns, with several times the error: slices could not wait "
-        "in memory.",
+        "Each height was measured from its own column alone, with several times the error: there "
+        "was not enough memory to keep the slices.",
         "Set feeds.reorder_memory_MB to the value in the alarm, at the next start of the engine.",
     ),
     "slices_late": Help(
@@ -79,28 +79,28 @@ CONDITIONS: dict[str, Help] = {
         "Check whether the acquisition is running and whether schedule.period_s is its period.",
     ),
     "recording": Help(
-        "The disk does not take what is to be recorded. Maps and events wait in memory; slices do "
-        "not.",
-        "Free space on the disk, or set experiment.second_dir. The text says how many slices the "
-        "recording lacks.",
+        "The disk refuses what is to be recorded. Maps and events are kept in memory until it "
+        "accepts them; slices are not.",
+        "Free space on the disk, or set experiment.second_dir. The text says how many slices are "
+        "missing from the recording.",
     ),
     "recorder": Help(
-        "An error of pitwatch itself while one message was recorded: that message is not recorded.",
-        "Maps and events continue. Keep the recording's folder, which has the error in full, and "
-        "report it.",
+        "An internal error of pitwatch while it recorded a message: that message is not recorded.",
+        "Nothing at once: maps and events continue. Keep the recording's folder, which has the "
+        "error in full, and report it.",
     ),
     "serving": Help(
-        "An error of pitwatch itself while a screen was answered; the recording is not affected.",
+        "An internal error of pitwatch while it answered a screen; the recording is not affected.",
         "Ask again. Keep the recording's folder, which has the error in full, and report it.",
     ),
     "engine": Help(
-        "An error of pitwatch itself has ended the engine; the recording can be resumed.",
+        "An internal error of pitwatch has ended the engine; the recording can be resumed.",
         "Start the engine again with the same settings. Keep the error in the recording's folder, "
         "and report it.",
     ),
     "stalled": Help(
-        "The disk takes nothing. Nothing is lost while the queue has room; then the "
-        "producer waits.",
+        "The disk accepts no data. Nothing is lost: once the queue is full, the producer has to "
+        "wait.",
         "Check the disk or its file server.",
     ),
     "lock": Help(
@@ -133,8 +133,8 @@ CONDITIONS: dict[str, Help] = {
         "Nothing at once. Have the feed send seconds.",
     ),
     "time_still": Help(
-        "The timestamps of the readings stand still; the time of each event is used.",
-        "Nothing at once. If the values stand still too, restart the device.",
+        "The timestamps of the readings do not advance; the time of each event is used instead.",
+        "Nothing at once. If the values do not change either, restart the device.",
     ),
     "clock_set": Help(
         "The clock of the cycler was set while it ran; the difference is added for this run.",
@@ -170,13 +170,12 @@ CONDITIONS: dict[str, Help] = {
         "is received.",
     ),
     "connection": Help(
-        "A connection was lost for a reason that does not pass by itself; it is opened again and "
-        "again.",
+        "A connection was lost for a reason that does not go away by itself; it is retried.",
         "The text names the address, the reason, and what to check.",
     ),
 }
 MISSING_SLICES = Help(
-    "Slices of this scan were lost: its maps have holes, and pits there are not seen.",
+    "Slices of this scan were lost: its maps have holes, and pits in them are not detected.",
     "Check the network and the load of this machine. With a resend service (docs/contract.md) lost "
     "slices are sent again.",
 )

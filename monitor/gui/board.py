@@ -13,6 +13,7 @@ from monitor.gui import theme
 from monitor.gui.board_card import LEAST, CellCard, letters
 from monitor.gui.board_paint import places
 from monitor.gui.model import Choice, Snapshot
+from monitor.gui.text import as_is
 
 GAP = 6
 BEST_PROPORTIONS = 1.3
@@ -58,7 +59,7 @@ class Board(QWidget):
         self._scroll.setWidgetResizable(True)
         self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._scroll.setWidget(inside)
-        self.empty = QLabel("No engine has answered yet: the cells come with its first answer")
+        self.empty = QLabel()
         self.empty.setObjectName("muted")
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.setWordWrap(True)
@@ -78,6 +79,7 @@ class Board(QWidget):
     def draw(self, snapshot: Snapshot, choice: Choice) -> None:
         """Shows all cells that the engine knows, in its order."""
         names = list(snapshot.state["cells"]) if snapshot.state else []
+        self.empty.setText(f"Waiting for the engine at {as_is(snapshot.address)}")
         if names != list(self.cards):
             self._make(names)
         for card in self.cards.values():

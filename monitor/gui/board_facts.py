@@ -8,7 +8,7 @@ from typing import Any
 
 from monitor.closure import Closure
 from monitor.gui.charge import band_of, mark_tip, marked
-from monitor.gui.feeds import State, Tone, cell_health, next_scan
+from monitor.gui.feeds import State, Tone, cell_health, next_scan, scan_text
 from monitor.gui.map_text import UNIT_TEXT
 from monitor.gui.model import Answer, Snapshot, measure
 from monitor.gui.text import clock, duration, number, percent
@@ -49,10 +49,6 @@ def cell_facts(snapshot: Snapshot, name: str) -> CellFacts:
     health = cell_health(snapshot, name)
     cell = snapshot.cell(name) or {}
     running = cell.get("running")
-    scanning = "no scan is running"
-    if running:
-        of = f"{running['received']} of {running['slices']} slices"
-        scanning = f"scan {running['scan']}: {of}"
     due = next_scan(snapshot, name)
     news, news_tone = _news(snapshot, cell, name)
     return CellFacts(
@@ -61,7 +57,7 @@ def cell_facts(snapshot: Snapshot, name: str) -> CellFacts:
         age="" if health.age_s is None else duration(health.age_s),
         why=health.why,
         progress=(running["received"], running["slices"]) if running else None,
-        scanning=scanning,
+        scanning=scan_text(snapshot, name),
         due=f"next scan {due.text}",
         due_tone=due.tone,
         rows=_rows(snapshot, cell),
@@ -76,7 +72,7 @@ def map_words(answer: Answer | None, has_scans: bool) -> tuple[str, str]:
     if answer is not None and answer.error:
         return "", answer.error
     if answer is None or answer.array is None:
-        return "", "the map is on its way" if has_scans else "the first scan brings a map"
+        return "", "fetching the map" if has_scans else "waiting for the first scan"
     header = answer.header
     name, scan = str(header["name"]), header["scan"]
     if answer.levels is None:
@@ -152,5 +148,6 @@ def _told(event: Mapping[str, Any], now: float | None) -> str:
     """When, in which scan and what; the date if it is not the one of `now`."""
     at = f"{clock(event['time'], now)} " if event.get("time") else ""
     scan = event.get("scan")
-    where = "" if scan is None else f"scan {scan}: "
-    return f"{at}{where}{event.get('text') or event.get('why') or ''}"
+    text = str(event.get("text") or event.get("why") or "")
+    where = "" if scan is None or text.startswith(f"scan {scan} ") else f"scan {scan}: "
+    return f"{at}{where}{text}"

@@ -133,7 +133,7 @@ class Brush:
             return
         self._painter.drawImage(at.map, shown.image)
         self._frame(at.map)
-        tip = f"{shown.caption}: between these the colours lie; grey is not measurable"
+        tip = f"Colour scale: {shown.caption}; grey is not measurable"
         self._text(at.caption, shown.caption, "muted", 0.85, middle=True, tip=tip)
         self._tips.append((at.map, f"The newest scan that has a map. {tip}"))
 
@@ -162,7 +162,7 @@ class Brush:
             self._painter.setBrush(QColor(colours.progress))
             self._painter.drawRoundedRect(part, 4, 4)
         tone = "text" if facts.progress else "muted"
-        tip = "Slices of the running scan that have come"
+        tip = "Received slices of the running scan"
         self._text(box, facts.scanning, tone, 0.9, middle=True, tip=tip)
 
     def _text(

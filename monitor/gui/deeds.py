@@ -59,7 +59,7 @@ def _engine(w: Window) -> list[Deed]:
         Deed("Engine", "Picture of the window…", "Ctrl+S", w.desk.ask_window_picture, "PNG or SVG"),
         Deed("Engine", "Picture of a view…", "Ctrl+Shift+S", w.desk.ask_view_picture, "PNG or SVG"),
         Deed("Engine", "Table of pits as CSV…", "Ctrl+Shift+C", w.desk.ask_csv, "As filtered"),
-        Deed("Engine", "Quit", "Ctrl+Q", w.close, "Closes the screen; the engine goes on"),
+        Deed("Engine", "Quit", "Ctrl+Q", w.close, "Closes the screen; the engine continues"),
     ]
 
 
@@ -71,11 +71,11 @@ def _go(w: Window) -> list[Deed]:
     return [
         Deed("Go", "All cells", "B", w.steering.toggle_board, "The board, and back to the cell"),
         *cells,
-        Deed("Go", "Scan before", "Left", lambda: w.timeline.step(-1)),
-        Deed("Go", "Scan after", "Right", lambda: w.timeline.step(1)),
+        Deed("Go", "Previous scan", "Left", lambda: w.timeline.step(-1)),
+        Deed("Go", "Next scan", "Right", lambda: w.timeline.step(1)),
         Deed("Go", "First scan", "Home", lambda: w.timeline.step(-100_000)),
         Deed("Go", "Last scan", "End", lambda: w.timeline.step(100_000)),
-        Deed("Go", "Follow the live scan", "L", w.steering.follow_live),
+        Deed("Go", "Follow the newest scan", "L", w.steering.follow_live),
         Deed("Go", "Play the scans", "Space", w.timeline.toggle_play, "And stop"),
         Deed("Go", "Pin this scan", "P", w.timeline.toggle_pin, "To compare others with it"),
         Deed(
@@ -94,7 +94,7 @@ def _map(w: Window) -> list[Deed]:
     ]
     return [
         Deed("Map", "Next map", "M", lambda: w.steering.cycle_map(1)),
-        Deed("Map", "Map before", "Shift+M", lambda: w.steering.cycle_map(-1)),
+        Deed("Map", "Previous map", "Shift+M", lambda: w.steering.cycle_map(-1)),
         Deed("Map", "Outlines of pits", "O", flip("outlines")),
         Deed("Map", "Grain boundaries", "G", flip("grains"), "Where a picture of them is set"),
         Deed("Map", "Mask below the detection limit", "K", flip("masked")),
@@ -152,12 +152,14 @@ def _view(w: Window) -> list[Deed]:
     return [
         *views,
         Deed("View", "Trend against time, charge, SOC", "X", w.steering.cycle_against),
-        Deed("View", "Layout: undo", "Ctrl+Z", w.layouts.undo, "The last change of the panels"),
+        Deed(
+            "View", "Layout: undo", "Ctrl+Z", w.layouts.undo, "Undoes the last change of the panels"
+        ),
         Deed("View", "Layout: redo", "Ctrl+Shift+Z", w.layouts.redo),
-        Deed("View", "Layout: as it was at first", "Ctrl+0", w.layouts.reset),
+        Deed("View", "Default layout", "Ctrl+0", w.layouts.reset),
         Deed("View", "Dark or light", "Ctrl+T", w.toggle_shade),
-        Deed("View", "Larger letters", "Ctrl++ Ctrl+=", lambda: w.scale_letters(1)),
-        Deed("View", "Smaller letters", "Ctrl+-", lambda: w.scale_letters(-1)),
+        Deed("View", "Larger text", "Ctrl++ Ctrl+=", lambda: w.scale_letters(1)),
+        Deed("View", "Smaller text", "Ctrl+-", lambda: w.scale_letters(-1)),
         Deed("View", "Full screen", "F12", w.toggle_full_screen),
         Deed("View", "Dismiss", "Escape", w.steering.dismiss, "Help, problems, the chosen pit"),
     ]

@@ -49,7 +49,7 @@ class Desk:
             self.connect_to(*self._home)
 
     def open_recording(self, folder: str | Path) -> None:
-        """Shows a recorded experiment; the live engine goes on by itself."""
+        """Shows a recorded experiment; the live engine continues by itself."""
         if not (Path(folder) / "experiment.toml").is_file():
             self._window.notices.add(
                 f"{folder} is no recorded experiment", "it holds experiment.toml"

@@ -193,13 +193,13 @@ class DistributionView(Card):
         self.plot.setXRange(float(ends.min()), float(ends.max()), padding=0.02)
 
     def _draw_lines(self, header: Mapping[str, Any], applied: float | None) -> None:
-        unit = unit_of(header)
+        # the unit stands on the axis; with it a label would not fit beside the middle
         if (mean := header.get("mean")) is not None:
             self.mean.setPos(mean)
-            self.mean.label.setFormat(f"mean {number(mean, 2)} {unit}")
+            self.mean.label.setFormat(f"mean {number(mean, 2)}")
         if applied is not None:
             self.applied.setPos(applied)
-            self.applied.label.setFormat(f"applied {number(applied, 2)} {unit}")
+            self.applied.label.setFormat(f"applied {number(applied, 2)}")
             (low, high), _ = self.plot.vb.viewRange()
             if not low <= applied <= high:
                 self.plot.setXRange(min(low, applied), max(high, applied), padding=0.02)

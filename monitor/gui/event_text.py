@@ -120,12 +120,9 @@ def _suggestion_closed(event: Event) -> str:
     return f"The suggestion of an extra scan is closed{_because(event)}."
 
 
-def _request_confirmed(event: Event) -> str:
-    return f"Scan {event.get('scan')} confirms the reason for which it was requested."
-
-
-def _request_refuted(event: Event) -> str:
-    return f"Scan {event.get('scan')} refutes the reason for which it was requested."
+def _request_judged(event: Event) -> str:
+    verb = "confirms" if event.get("type") == "request_confirmed" else "refutes"
+    return f"Scan {event.get('scan')} {verb} the reason for which it was requested."
 
 
 def _policy_changed(event: Event) -> str:
@@ -141,11 +138,8 @@ def _note(event: Event) -> str:
 
 
 def _alarm(event: Event) -> str:
-    return f"Alarm{_on_scan(event)}: {event.get('text', '')}."
-
-
-def _alarm_ended(event: Event) -> str:
-    return f"Alarm over{_on_scan(event)}: {event.get('text', '')}."
+    what = "Alarm over" if event.get("type") == "alarm_ended" else "Alarm"
+    return f"{what}{_on_scan(event)}: {event.get('text', '')}."
 
 
 def _alarm_acknowledged(event: Event) -> str:
@@ -193,14 +187,14 @@ SENTENCES: dict[str, Callable[[Event], str]] = {
     "decision": _decision,
     "scan_suggested": _scan_suggested,
     "suggestion_closed": _suggestion_closed,
-    "request_confirmed": _request_confirmed,
-    "request_refuted": _request_refuted,
+    "request_confirmed": _request_judged,
+    "request_refuted": _request_judged,
     "policy_changed": _policy_changed,
     "note": _note,
     "alarm_acknowledged": _alarm_acknowledged,
     "gap": _gap,
     "alarm": _alarm,
-    "alarm_ended": _alarm_ended,
+    "alarm_ended": _alarm,
     "bad_message": _bad_message,
     "connection": _connection,
 }
@@ -239,7 +233,9 @@ def _by(event: Event) -> str:
 
 
 def _on_scan(event: Event) -> str:
-    return "" if event.get("scan") is None else f" on scan {event['scan']}"
+    scan = event.get("scan")
+    named = scan is None or str(event.get("text", "")).startswith(f"scan {scan} ")
+    return "" if named else f" on scan {scan}"
 
 
 def _words(name: object) -> str:

@@ -100,6 +100,32 @@ def ending(snapshot: Snapshot) -> str:
     return words.get(mode_of(snapshot), "the cycler's run has ended")
 
 
+def fetching(snapshot: Snapshot, what: str) -> str:
+    """What is said in the place of something that is asked of the engine."""
+    if snapshot.linked:
+        return f"Fetching {what}"
+    return f"{what[0].upper()}{what[1:]} cannot be fetched: {NO_ENGINE}"
+
+
+def mode_text(snapshot: Snapshot) -> str:
+    """How the engine works, for the bar: nothing that has ended is called live."""
+    mode, cells = mode_of(snapshot), (snapshot.state or {}).get("cells", {})
+    if not cells or not all(is_ended(snapshot, name) for name in cells):
+        return mode
+    return {"live": "run ended", "replay": "replay ended"}.get(mode, mode)
+
+
+def scan_text(snapshot: Snapshot, name: str) -> str:
+    """How far the scan of a cell is that runs, or that was not finished."""
+    running = (snapshot.cell(name) or {}).get("running")
+    if not running:
+        return "no scan is running"
+    unfinished = ", not finished" if is_ended(snapshot, name) else ""
+    return (
+        f"scan {running['scan']}: {running['received']} of {running['slices']} slices{unfinished}"
+    )
+
+
 def mode_of(snapshot: Snapshot) -> str:
     """live, replay or recording; "" before the engine has answered."""
     return str((snapshot.state or {}).get("experiment", {}).get("mode", ""))
@@ -129,10 +155,11 @@ def next_scan(snapshot: Snapshot, name: str) -> NextScan:
     when = f"at {clock(at, cell.get('time'))} UTC"
     if left is None:
         return NextScan(when, "muted")
-    if documents_of(snapshot, name) == "DEAD":
+    told = _of_cell(snapshot, name) or {}
+    if documents_of(snapshot, name) == "DEAD" or told.get("ended"):
         # the cell's clock is the cycler's: without readings nothing counts down
         return NextScan(f"{when} (no readings: not counted down)", "muted")
-    overdue_s = (_of_cell(snapshot, name) or {}).get("overdue_s")
+    overdue_s = told.get("overdue_s")
     if overdue_s is not None:
         return NextScan(f"overdue by {duration(overdue_s)}", "warn")
     if left < 0:
@@ -149,7 +176,7 @@ def _feed(snapshot: Snapshot, name: str) -> FeedHealth:
     if not snapshot.linked or snapshot.state is None:
         return FeedHealth("DEAD", None, NO_ENGINE)
     told = (snapshot.state.get("health") or {}).get(name)
-    return FeedHealth("IDLE", None, "not told by this engine") if told is None else _told(told)
+    return FeedHealth("IDLE", None, "not reported by this engine") if told is None else _told(told)
 
 
 def _of_cell(snapshot: Snapshot, name: str) -> Mapping[str, Any] | None:
@@ -161,6 +188,6 @@ def _of_cell(snapshot: Snapshot, name: str) -> Mapping[str, Any] | None:
 def _told(told: Mapping[str, Any]) -> FeedHealth:
     state, age = told.get("state"), told.get("age_s")
     if state not in MARKS:
-        return FeedHealth("IDLE", None, "not told by this engine")
+        return FeedHealth("IDLE", None, "not reported by this engine")
     age_s = float(age) if isinstance(age, int | float) else None
     return FeedHealth(state, age_s, str(told.get("why", "")))

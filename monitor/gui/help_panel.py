@@ -19,7 +19,7 @@ WORDS = (
     ("coulometry", "thickness of dense lithium for the charge, by Faraday's law"),
     ("≈", "preliminary: it rests on a charge that readings do not cover yet"),
     ("first surface", "the surface in the reference scan; forecasts count depth from there"),
-    ("provisional", "the scan is still running; numbers come with its last slice"),
+    ("provisional", "the scan is still running; numbers follow after its last slice"),
     ("grey", "no interface could be measured there, or it is masked"),
     ("reference", "the first, pristine scan: removal counts from it"),
     ("onset", "the first scan in which a pit is significant"),

@@ -40,12 +40,10 @@ class Inbox:
         """The newest of everything."""
         now = time.monotonic()
         with self.lock:
-            heard = self._heard if self._heard is not None else self._begun
-            linked = self._heard is not None and now - heard < STATE_PATIENCE_S
             return dataclasses.replace(
                 self._snapshot,
-                linked=linked,
-                silent_s=now - heard,
+                linked=self._is_linked(now),
+                silent_s=now - (self._begun if self._heard is None else self._heard),
                 rate_MB_s=self._rate(now),
             )
 
@@ -58,10 +56,16 @@ class Inbox:
         """Whether an answer of this name is there."""
         return name in self._snapshot.answers
 
+    def _is_linked(self, now: float) -> bool:
+        return self._heard is not None and now - self._heard < STATE_PATIENCE_S
+
     def keep(self, wanted: Mapping[str, Want]) -> None:
-        """Forgets the answers that no view wants any more."""
+        """Forgets the answers that no view wants any more; none while the engine does not answer:
+        they could not be fetched again."""
         with self.lock:
             self._wanted = wanted
+            if not self._is_linked(time.monotonic()):
+                return
             kept = {name: a for name, a in self._snapshot.answers.items() if name in wanted}
             if len(kept) < len(self._snapshot.answers):
                 self._change(answers=kept)

@@ -44,7 +44,7 @@ def missing_slices(scan: Mapping[str, Any]) -> str:
 def absent(name: str, scan: Mapping[str, Any]) -> str:
     """Why a scan does not have this map."""
     if scan["provisional"]:
-        return f"{name.replace('_', ' ')} comes with the last slice"
+        return f"{name.replace('_', ' ')} follows after the last slice"
     if name.startswith("interval"):
         return "no interval current: it needs a scan before, and a current that flows"
     if name.removesuffix("_error") in ("cumulative", "absolute", "running"):
@@ -62,13 +62,13 @@ def value_text(answer: Answer, scan: Mapping[str, Any], choice: Choice) -> str:
     if value is None and not in_window(answer.header, row, column):
         # its value was not fetched: that says nothing about whether it could be measured
         where = f"x {column * vx:.{digits}f}, y {row * vy:.{digits}f} {unit}"
-        return f"{where} &nbsp;·&nbsp; outside the part in view (W shows the whole map)"
+        return f"{where} · outside the part in view (W shows the whole map)"
     value_unit = UNIT_TEXT.get(answer.header["units"], answer.header["units"])
     text = "not measurable here" if value is None else number(value, 2, value_unit)
     if value is None and choice.masked:
         text = "not measurable here, or below the detection limit"
     where = f"x {column * vx:.{digits}f}, y {row * vy:.{digits}f} {unit}"
-    return f"{where} &nbsp;·&nbsp; <b>{text}</b>"
+    return f"{where} · <b>{text}</b>"
 
 
 def pit_at(labels: Answer | None, place: tuple[int, int]) -> int | None:
@@ -88,7 +88,7 @@ def pit_text(pit: int | None, pits: Answer | None, scan: Mapping[str, Any]) -> s
     unit, word = scan["length_unit"], word_of(scan)
     depth, width = columns[f"depth_max_{word}"][i], columns[f"diameter_{word}"][i]
     return (
-        f"pit {pit}: {number(depth)} {unit} deep, {number(width)} {unit} wide, "
+        f"pit {pit}: {number(depth)} deep × {number(width)} {unit} wide, "
         f"since scan {columns['first_scan'][i]}"
     )
 

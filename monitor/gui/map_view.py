@@ -12,6 +12,7 @@ from PySide6.QtCore import QRectF, Qt, QTimer, Signal
 from PySide6.QtWidgets import QComboBox
 
 from monitor.gui import map_text, theme
+from monitor.gui.feeds import fetching
 from monitor.gui.map_controls import MapControls
 from monitor.gui.map_overlay import GrainOverlay, PitOverlay, extent
 from monitor.gui.map_tools import MapTools, Tool
@@ -179,7 +180,7 @@ class MapView(Card):
             self.grains.hide()
             return
         if (answer.header["scan"], answer.header["name"]) != (scan["scan"], choice.map):
-            self.caption.setText(f"Fetching {choice.map.replace('_', ' ')} of scan {scan['scan']}")
+            self.caption.setText(fetching(snapshot, _what(choice, scan)))
             return
         around = snapshot.answer(f"{self._side}_around", choice.cell)
         self._draw_image(answer, around, _shared_levels(snapshot, choice), choice)
@@ -199,7 +200,7 @@ class MapView(Card):
             map_text.pit_text(map_text.pit_at(labels, crosshair(scan, choice)), pits, scan),
             map_text.grains_text(grains),
         )
-        self.readout.setText(" &nbsp;·&nbsp; ".join(text for text in texts if text))
+        self.readout.setText(" · ".join(text for text in texts if text))
 
     def _show_parts(self, shown: bool) -> None:
         parts = (self.image, self.around, self.ground, self.across, self.down, self.bar_scale)
@@ -226,7 +227,9 @@ class MapView(Card):
             return f"Waiting for the first scan of cell {choice.cell}{source}"
         if choice.map not in scan["maps"]:
             return f"Scan {scan['scan']}: {map_text.absent(choice.map, scan)}"
-        return answer.error if answer is not None else ""
+        if answer is None:
+            return "" if snapshot.linked else fetching(snapshot, _what(choice, scan))
+        return answer.error
 
     def _draw_image(
         self,
@@ -368,3 +371,7 @@ def _shared_levels(snapshot: Snapshot, choice: Choice) -> tuple[float, float] | 
     if not lows or not highs or max(highs) <= min(lows):
         return None
     return min(lows), max(highs)
+
+
+def _what(choice: Choice, scan: Any) -> str:
+    return f"{choice.map.replace('_', ' ')} of scan {scan['scan']}"

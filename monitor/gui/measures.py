@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.gui.feeds import fetching
 from monitor.gui.map_text import UNIT_TEXT, absent
 from monitor.gui.model import Answer, Choice, Snapshot, shown_scan
 from monitor.gui.text import counted, number
@@ -65,11 +66,11 @@ def missing(snapshot: Snapshot, choice: Choice, answer: Answer | None, what: str
     """Why there is nothing to show of `what`; nothing where there is."""
     scan = shown_scan(snapshot.cell(choice.cell), choice)
     if scan is None:
-        return f"The {what} comes with the first map"
+        return f"No {what} before the first map"
     if choice.map not in scan["maps"]:
         return f"Scan {scan['scan']}: {absent(choice.map, scan)}"
     if answer is None:
-        return f"The {what} of scan {scan['scan']} is on its way"
+        return fetching(snapshot, f"the {what} of scan {scan['scan']}")
     return answer.error
 
 

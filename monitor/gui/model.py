@@ -205,7 +205,7 @@ def order_problem(snapshot: Snapshot, *, viewer: bool = False) -> str:
     if snapshot.state is None or not snapshot.linked:
         return "The engine does not answer"
     if snapshot.state.get("role", "operator") != "operator":
-        return "Your key may look, not ask: it is listed as a viewer's"
+        return "Your key is listed as a viewer's: it may not request or order"
     return str(snapshot.state.get("may_order", ""))
 
 

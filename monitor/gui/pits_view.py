@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from monitor.gui import theme
+from monitor.gui.feeds import fetching
 from monitor.gui.model import Answer, Choice, Snapshot, shown_scan
 from monitor.gui.parts import Card, elastic, label, quiet
 from monitor.gui.pit_growth import PitGrowth
@@ -176,10 +177,11 @@ class PitsView(Card):
             return f"Waiting for the first scan of cell {self._choice.cell}"
         if "pit_labels" not in scan["maps"]:
             if scan["provisional"]:
-                return f"Scan {scan['scan']}: pits come with the last slice"
+                return f"Scan {scan['scan']}: pits follow after the last slice"
             return f"Scan {scan['scan']} has no pits: no scan before it to compare with"
         if answer is None:
-            return "" if self._pits is not None else f"Fetching the pits of scan {scan['scan']}"
+            what = f"the pits of scan {scan['scan']}"
+            return "" if self._pits is not None else fetching(snapshot, what)
         if not answer.error and not answer.header["columns"]["id"]:
             return f"No significant pit in scan {scan['scan']}"
         return answer.error

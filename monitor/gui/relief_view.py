@@ -13,6 +13,7 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget
 
 from monitor.gui import theme
+from monitor.gui.feeds import fetching
 from monitor.gui.gl_probe import why_no_opengl
 from monitor.gui.map_overlay import colours_of
 from monitor.gui.model import (
@@ -138,7 +139,7 @@ class ReliefView(Card):
             self._show_nothing(problem)
             return
         if answer.header["scan"] != scan["scan"] or answer.header["name"] not in SURFACES:
-            self.caption.setText(f"Fetching the surface of scan {scan['scan']}")
+            self.caption.setText(fetching(snapshot, f"the surface of scan {scan['scan']}"))
             return
         ground = self._surface(answer, scan)
         if ground is None:
@@ -163,7 +164,7 @@ class ReliefView(Card):
         if not any(name in scan["maps"] for name in SURFACES):
             return f"Scan {scan['scan']} has no map of heights"
         if answer is None:
-            return f"Fetching the surface of scan {scan['scan']}"
+            return fetching(snapshot, f"the surface of scan {scan['scan']}")
         return answer.error
 
     def _show_nothing(self, why: str) -> None:

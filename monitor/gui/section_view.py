@@ -12,12 +12,12 @@ from PySide6.QtCore import QRectF, Qt, Signal
 from PySide6.QtWidgets import QPushButton
 
 from monitor.gui import theme
+from monitor.gui.feeds import fetching
 from monitor.gui.model import Answer, Choice, Snapshot, crosshair, shown_scan
 from monitor.gui.parts import (
     Card,
     CentreText,
     draw_curve,
-    elastic,
     label,
     name_axis,
     quiet,
@@ -35,21 +35,22 @@ class SectionView(Card):
     axis_chosen = Signal(str)
 
     def __init__(self) -> None:
-        super().__init__("Cross-section", "Grey levels of the slices through the crosshair")
+        super().__init__(
+            "Cross-section",
+            "Grey levels of the slices through the crosshair\nbelow, in brackets: where the plane "
+            "lies, and how far z is stretched",
+        )
         self._scan: Any = None
         self._choice = Choice()
         self._drawn: tuple[Any, ...] = ()
         self._home: tuple[Any, ...] = ()
-        self._at = ""
+        self._along, self._at = "", ""
         self.turn = QPushButton("x – z")
         self.turn.setToolTip("Turn the plane: along x or along y (key T)")
         self.turn.clicked.connect(
             lambda: self.axis_chosen.emit("x" if self._choice.axis == "y" else "y")
         )
         quiet(self.turn)
-        self.caption = elastic(
-            label("", "muted", "Where the plane lies, and how far z is stretched")
-        )
         self.key = label(
             "",
             "",
@@ -58,7 +59,7 @@ class SectionView(Card):
             "bottom: lower side of the lithium",
         )
         self.head.addWidget(self.turn)
-        self.head.addWidget(self.caption, 1)
+        self.head.addStretch(1)
         self.head.addWidget(self.key)
         self._make_plot()
 
@@ -75,7 +76,8 @@ class SectionView(Card):
         self.mark.sigDragged.connect(self._dragged)
         self.plot.addItem(self.mark, ignoreBounds=True)
         self.message = CentreText(self.plot)
-        self.plot.vb.sigRangeChanged.connect(lambda *_: self._tell_stretch())
+        for changed in (self.plot.vb.sigRangeChanged, self.plot.vb.sigResized):
+            changed.connect(lambda *_: self._tell_stretch())
         self.body.addWidget(self.graphics, 1)
         self.restyle()
 
@@ -132,7 +134,6 @@ class SectionView(Card):
         for side in ("left", "bottom"):
             self.plot.getAxis(side).setVisible(visible)
         if not visible or cut is None or scan is None:
-            self.caption.setText("")
             return
         drawn = (cut, *lines, scan["scan"], choice.axis)
         if drawn != self._drawn:
@@ -143,12 +144,14 @@ class SectionView(Card):
 
     def _problem(self, snapshot: Snapshot, cut: Answer | None) -> str:
         if snapshot.state is None or self._scan is None:
-            return "The cross-section comes with the first map"
+            return "No cross-section before the first map"
+        if cut is None and not snapshot.linked:
+            return fetching(snapshot, "the cross-section")
         if cut is not None and cut.error:
             if not snapshot.state["experiment"]["record_slices"]:
                 return "Slices are not recorded: there is no cross-section"
             if (snapshot.state.get("recorder") or {}).get("queued_bytes"):
-                return "The slices of this scan are being written; its cross-section follows"
+                return "The slices of this scan are still being written"
             return cut.error
         return ""
 
@@ -173,7 +176,7 @@ class SectionView(Card):
             QRectF(-0.5 * along, (base - 0.5) * vz, shown.shape[1] * step * along, height)
         )
         unit = scan["length_unit"]
-        name_axis(self.plot, "bottom", f"{'x' if axis == 'y' else 'y'} / {unit}")
+        self._along = f"{'x' if axis == 'y' else 'y'} / {unit}"
         name_axis(self.plot, "left", f"z / {unit}")
         home = (self._choice.cell, axis, width, depth, unit)
         if home != self._home:
@@ -208,15 +211,18 @@ class SectionView(Card):
         row, column = crosshair(scan, choice)
         _, vy, vx = scan["voxel_size"]
         self.mark.setPos(column * vx if choice.axis == "y" else row * vy)
-        at = f"y {row * vy:.0f}" if choice.axis == "y" else f"x {column * vx:.0f}"
+        at = f"y = {row * vy:.0f}" if choice.axis == "y" else f"x = {column * vx:.0f}"
         self._at = f"{at} {scan['length_unit']}"
         self._tell_stretch()
 
     def _tell_stretch(self) -> None:
         """Says how far z is drawn out against the horizontal, so that slopes are not misread."""
-        wide, high = self.plot.vb.viewPixelSize()
-        if self._scan is not None and high > 0 and wide > 0:
-            self.caption.setText(f"{self._at} · z ×{stretch_text(wide / high)}")
+        (left, right), (low, high) = self.plot.vb.viewRange()
+        size = self.plot.vb.size()  # viewPixelSize would be that of before the last resize
+        if self._along and size.width() > 0 and size.height() > 0:
+            wide, tall = (right - left) / size.width(), (high - low) / size.height()
+            stretch = stretch_text(wide / tall)
+            name_axis(self.plot, "bottom", f"{self._along} ({self._at}, z ×{stretch})")
 
     def _dragged(self, *_: Any) -> None:
         if self._scan is None:

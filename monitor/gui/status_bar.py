@@ -8,7 +8,14 @@ from typing import Any
 from PySide6.QtWidgets import QFrame, QHBoxLayout
 
 from monitor.gui import theme
-from monitor.gui.feeds import MARKS, TIPS, FeedHealth, documents_health, slices_health
+from monitor.gui.feeds import (
+    MARKS,
+    TIPS,
+    FeedHealth,
+    documents_health,
+    mode_text,
+    slices_health,
+)
 from monitor.gui.inbox import STATE_PATIENCE_S
 from monitor.gui.model import Choice, Snapshot
 from monitor.gui.parts import label
@@ -22,7 +29,7 @@ COUNTERS = (
 )
 
 
-RECORDER_TIP = "What waits to be written, and what the recorder complains of"
+RECORDER_TIP = "What waits to be written, and problems of the recorder"
 
 
 class StatusBar(QFrame):
@@ -36,7 +43,7 @@ class StatusBar(QFrame):
         row.setSpacing(18)
         self.experiment = label()
         self.engine, self.slices, self.documents = label(), label(), label()
-        self.rate = label("", "muted", "Slices that come in, over the last seconds")
+        self.rate = label("", "muted", "Rate of received slices over the last seconds")
         self.recorder = label("", "", RECORDER_TIP)
         self.hint = label("<b>?</b> help", "muted", "Keys and definitions (key ?)")
         row.addWidget(self.experiment)
@@ -49,9 +56,7 @@ class StatusBar(QFrame):
         """Shows feeds, ages and counters."""
         state = snapshot.state or {}
         name = state.get("experiment", {}).get("name", "pitwatch")
-        mode = state.get("experiment", {}).get("mode", "")
-        ended = state.get("experiment", {}).get("ended") and mode == "replay"
-        mode += " · ended" if ended else ""
+        mode = mode_text(snapshot)
         self.experiment.setText(f"<b>{as_is(name)}</b>" + (f" · {mode}" if mode else ""))
         self._draw_engine(snapshot)
         feeds = state.get("feeds", {})
@@ -96,7 +101,7 @@ class StatusBar(QFrame):
         if alarm:
             fails = recorder.get("failing", True)
             colour = bad if fails else theme.palette().warn
-            text = "fails" if fails else "goes on"
+            text = "fails" if fails else "resumed"
             self.recorder.setText(f"<span style='color:{colour}'>● Recording {text}</span>")
         elif queued is not None:
             waiting = number(queued / 1e6, 1, "MB waiting") if queued > 1e6 else "up to date"

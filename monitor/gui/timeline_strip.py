@@ -110,7 +110,7 @@ class TimelineStrip(QWidget):
         if not xs:
             painter.setPen(QColor(colours.muted))
             centre = int(Qt.AlignmentFlag.AlignCenter)
-            painter.drawText(self.rect(), centre, "No scan yet: each gets a mark here")
+            painter.drawText(self.rect(), centre, "No scan yet")
             painter.end()
             return
         line = QFontMetricsF(theme.axis_font()).height()

@@ -51,11 +51,11 @@ class TimelineView(QFrame):
 
     def _controls(self) -> QGridLayout:
         self.first = _button("|◀", "First scan (key Home)", lambda: self.step(-len(self._numbers)))
-        self.before = _button("◀", "Scan before (key ←)", lambda: self.step(-1))
-        self.after = _button("▶", "Scan after (key →)", lambda: self.step(1))
+        self.before = _button("◀", "Previous scan (key ←)", lambda: self.step(-1))
+        self.after = _button("▶", "Next scan (key →)", lambda: self.step(1))
         self.play = _button("Play", "", self.toggle_play)
         self.play.setToolTip("Shows one scan after the other, up to the last (space bar)")
-        self.live = _button("Live", "", self._go_live)
+        self.live = _button("Newest", "", self._go_live)
         self.live.setCheckable(True)
         self.pin = _button("Pin", "", self.toggle_pin)
         self.pin.setCheckable(True)
@@ -128,16 +128,12 @@ class TimelineView(QFrame):
         self.pin.setEnabled(self._shown is not None)
 
     def _draw_live(self, snapshot: Snapshot, choice: Choice) -> None:
-        """The button says "Live" only while something can be followed."""
         self.live.setChecked(choice.scan is None)
-        text, tip = "Live", "Follow the newest scan that has the chosen map (key L)"
+        tip = "Follow the newest scan that has the chosen map (key L)"
         if snapshot.state is not None and is_ended(snapshot, choice.cell):
-            text = "Last"
-            tip = f"Show the last scan (key L): nothing more is expected, {ending(snapshot)}"
+            tip += f"; no more are expected: {ending(snapshot)}"
         elif snapshot.state is not None and not snapshot.linked:
-            text = "Last"
-            tip = f"Show the last scan that was received (key L): {NO_ENGINE}"
-        self.live.setText(text)
+            tip += f"; {NO_ENGINE}"
         self.live.setToolTip(tip)
 
     def step(self, by: int) -> None:

@@ -119,7 +119,7 @@ class TrendRows(QObject):
         self._order = tuple(names)
         for row, name in enumerate(names):
             layout.addItem(self.plots[name], row=row, col=0)
-            self.plots[name].getAxis("bottom").setStyle(showValues=name == names[-1])
+            self._number_axes(name)
         self._name_axis()
         self._put_all()
 
@@ -206,6 +206,7 @@ class TrendRows(QObject):
             if not _same((x, y), self._drawn.get(curve)):
                 self._drawn[curve] = x, y
                 draw_curve(self.curves[curve], x, y)
+        self._number_axes(name)
         if name == "potential":
             brushes = [theme.brush(colour) for colour in trend.colours]
             self.scan_marks.setData(*trend.scans, brush=brushes)
@@ -214,6 +215,16 @@ class TrendRows(QObject):
         self._shown[name].setVisible(trend.shown is not None)
         if trend.shown is not None:
             self._shown[name].setPos(trend.shown)
+
+    def _number_axes(self, name: str) -> None:
+        """Numbers along the axes only once there are values: an empty row would invent them."""
+        rows = (curve for curve, (row, _, _) in CURVES.items() if row == name)
+        filled = any(self.curves[curve].getData()[0] is not None for curve in rows)
+        along = self._span is not None and name == self._order[-1]
+        for side, wanted in (("left", filled), ("bottom", along)):
+            axis = self.plots[name].getAxis(side)
+            if axis.style["showValues"] != wanted:
+                axis.setStyle(showValues=wanted)
 
     def _moved(self, by: str, _box: Any, span: Sequence[float]) -> None:
         """One row shows another part of x, by the mouse: the others follow."""

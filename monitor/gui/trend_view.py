@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QToolButton
 
 from monitor.gui import theme
 from monitor.gui.charge import is_final
+from monitor.gui.feeds import fetching
 from monitor.gui.model import Answer, Choice, Snapshot, measure, shown_scan
 from monitor.gui.parts import Card, elastic, label, quiet
 from monitor.gui.trend_rows import Trend, TrendRows
@@ -152,7 +153,8 @@ class TrendView(Card):
         readings = snapshot.answer("cycler", choice.cell)
         part = snapshot.answer("cycler_part", choice.cell) if choice.span else None
         versions = tuple(scan["version"] for scan in scans)
-        drawn = (choice.cell, readings, part, versions, shown and shown["scan"], against)
+        shown_number = shown and shown["scan"]
+        drawn = (choice.cell, readings, part, versions, shown_number, against, snapshot.linked)
         if drawn == self._drawn:
             return
         self._drawn, self._scans = drawn, scans
@@ -160,6 +162,8 @@ class TrendView(Card):
         origin = self._origin = _origin(scans, readings)
         has_feed = bool(cell and cell["cycler_points"])
         empty = "" if has_feed or cell is None else "No cycler readings for this cell"
+        if has_feed and readings is None and not snapshot.linked:
+            empty = fetching(snapshot, "readings")
         self.rows.why_empty.set(empty)
         self._places = _places(scans, against, origin)
         place = _places([shown], against, origin)[0] if shown else np.nan

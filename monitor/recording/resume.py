@@ -44,7 +44,7 @@ def interrupted(settings: Settings, data_dir: Path) -> tuple[Experiment | None, 
         return None, f"{folder} broke off, but belongs to somebody else: a new one begins"
     experiment = open_experiment(folder)
     if not experiment.has_slices:
-        return None, f"{folder} broke off, but holds no slices: it cannot be gone on with"
+        return None, f"{folder} broke off, but holds no slices: it cannot be resumed"
     for section in MUST_AGREE:
         if getattr(experiment.settings, section) != getattr(settings, section):
             return None, f"{folder} broke off, but [{section}] is not as it was: a new one begins"

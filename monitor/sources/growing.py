@@ -5,7 +5,6 @@ from __future__ import annotations
 import queue
 import threading
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from monitor.errors import PitwatchError, SourceError
@@ -40,12 +39,7 @@ class GrowingFile:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.end()
 
     def new(self) -> list[CyclerTable]:

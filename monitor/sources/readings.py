@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-from types import TracebackType
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -71,12 +70,7 @@ class ReadingFeed:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._publisher.close()
         self._taken.close()
         self._proxy.close()

@@ -134,7 +134,7 @@ class Taken:
                 self._give_up(
                     f"the engine at {self._engine.address} has taken {taken} of {self._sent} "
                     f"documents of the cycler, and no more for {time.monotonic() - since:.0f} s; "
-                    f"does its feeds.documents name {self._out}? Going on without waiting for it"
+                    f"does its feeds.documents name {self._out}? Continuing without waiting for it"
                 )
             stop.wait(STEP_S)
 
@@ -158,7 +158,7 @@ class Taken:
             return self._engine.documents()
         except EngineUnreachable:
             self._give_up(
-                f"the engine at {self._engine.address} does not answer any more; going on without "
+                f"the engine at {self._engine.address} no longer answers; continuing without "
                 "waiting for it"
             )
             return None

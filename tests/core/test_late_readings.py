@@ -1,14 +1,18 @@
 """Readings that arrive after their scans: the numbers are those of readings that came first."""
 
+from itertools import chain
+
 import pytest
 
 from monitor.core.session import Session
 from monitor.records import CyclerDocument, Event, ScanResult
 from tests.core.experiment import (
+    cycler_documents,
     experiment,
     removal,
     scan_records,
     settings,
+    volume,
 )
 
 
@@ -340,3 +344,46 @@ def test_currents_that_are_refused_behind_potentials_are_named_as_such():
     _, outputs = fed(records[:-2])
     found = [e for e in events(outputs, "alarm") if e.data.get("condition") == "no_current"]
     assert "that had one were not used, as their times are not later" in found[-1].data["text"]
+
+
+def scans_out_of_order(positions):
+    """All readings, and scans of which number k was made at the k-th position in half hours."""
+    readings = cycler_documents(1800.0 * max(positions) + 60)
+    scans = [
+        scan_records(
+            number,
+            data=volume(position),
+            start_time=1800.0 * position - 30.0,
+            stop_time=1800.0 * position + 30.0,
+        )
+        for number, position in enumerate(positions)
+    ]
+    return readings, scans
+
+
+@pytest.mark.parametrize(
+    ("positions", "until_position"),
+    [
+        ((0, 2, 1, 3), 1),
+        ((0, 3, 1, 2, 4), 2),
+        ((0, 3, 2, 1, 4), 1),
+        ((0, 1, 3, 2, 4), 2),
+        ((1, 0, 2), 0),
+    ],
+)
+def test_a_scan_with_an_earlier_time_waits_behind_one_that_waits(positions, until_position):
+    """Readings up to its own time are there, those of the scan that was concluded before are
+    not: all of them are corrected, and the estimates hold every scan."""
+    readings, scans = scans_out_of_order(positions)
+    _, outputs = fed(readings + list(chain(*scans)))
+    expected, once = results(outputs)
+    assert set(once.values()) == {1}
+    first = [r for r in readings if not is_event(r) or r.doc["time"] <= 1800.0 * until_position]
+    session, outputs = fed(first + list(chain(*scans[:-1])))
+    told, _ = results(outputs)
+    waits = [result.preliminary for result in told.values()]
+    assert waits == [any(p > until_position for p in positions[: k + 1]) for k in range(len(waits))]
+    _, more = fed([r for r in readings if r not in first] + scans[-1], session)
+    found, counts = results(outputs + more)
+    assert_same(found, expected)
+    assert list(counts.values()) == [1 + late for late in waits] + [1]

@@ -6,9 +6,9 @@ import pytest
 
 from monitor.core.session import Session
 from monitor.core.watchdog import CellWatch
-from monitor.records import Acknowledgement, Event, FeedSilence, ScanResult
+from monitor.records import Acknowledgement, CyclerDocument, Event, FeedSilence, ScanResult
 from monitor.settings import WatchSettings
-from tests.core.experiment import experiment, scan_records, settings
+from tests.core.experiment import cycler_documents, experiment, scan_records, settings
 from tests.core.phantom import start
 
 GOOD = {
@@ -198,6 +198,31 @@ def test_late_turns_into_dead_and_ends_with_the_messages():
     assert watch.silence(silence("LATE"), scanning=False) == [], "no scan runs"
 
 
+@pytest.mark.parametrize(
+    ("feed", "late", "again"),
+    [
+        (
+            "slices",
+            "no slice of the running scan has been received for 11 s",
+            "slices are received",
+        ),
+        (
+            "documents",
+            "no reading of the cycler has been received for 11 s",
+            "readings are received",
+        ),
+    ],
+)
+def test_what_is_not_received_is_named_and_its_end_is_not_called_a_silence(feed, late, again):
+    watch = CellWatch("A", WatchSettings(), 1800.0)
+    (alarm,) = watch.silence(silence("LATE", feed), scanning=True)
+    assert alarm.data["text"].startswith(late)
+    over, worse = watch.silence(silence("DEAD", feed), scanning=True)
+    assert "more serious" in over.data["text"] and worse.data["text"].startswith(late)
+    (end,) = watch.silence(silence("LIVE", feed), scanning=True)
+    assert end.data["text"].startswith(again)
+
+
 def test_a_silent_scan_that_is_finished_is_not_silent_any_more():
     watch = CellWatch("A", WatchSettings(), 1800.0)
     watch.silence(silence("LATE"), scanning=True)
@@ -220,6 +245,24 @@ def told(outputs):
         for o in outputs
         if isinstance(o, Event) and o.kind in ("alarm", "alarm_ended", "alarm_acknowledged")
     ]
+
+
+STOP = CyclerDocument("stop", {"uid": "stop-A", "run_start": "run-A", "time": 9e3})
+
+
+@pytest.mark.parametrize("state", ["LATE", "DEAD"])
+def test_no_scan_is_overdue_once_the_cyclers_run_has_ended(state):
+    """Bar, card and alarm: nothing more is expected of the cell."""
+    session = Session(settings())
+    fed(session, [*experiment(scans=2), *cycler_documents(9000.0)[-1:]])
+    assert session.overdue["A"][0] == "DEAD"
+    began = fed(session, [late(state)])
+    condition = f"scan_{state.lower()}"
+    assert told(began) == [("alarm", condition, None)]
+    ended = fed(session, [STOP])
+    assert [one[:2] for one in told(ended)] == [("alarm_ended", condition)]
+    assert session.overdue["A"][0] == "LIVE"
+    assert told(fed(session, [STOP])) == []
 
 
 def test_a_good_experiment_has_no_alarm():

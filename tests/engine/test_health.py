@@ -38,7 +38,25 @@ SITUATIONS = {
     "cycler dead": (cell((500, "LIVE"), (300, "DEAD")), "DEAD", 300.0, "no reading"),
     "both": (cell((70, "DEAD"), (300, "DEAD"), running=RUNNING), "DEAD", 70.0, "scan 7"),
     "cycler worse": (cell((30, "LATE"), (99, "DEAD"), running=RUNNING), "DEAD", 99.0, "no reading"),
-    "run ended": (cell((500, "LIVE"), (300, "IDLE"), ended=["A"]), "IDLE", 500.0, "none is"),
+    "run ended": (cell((500, "LIVE"), (300, "IDLE"), ended=["A"]), "IDLE", 500.0, "has ended"),
+    "ended before its first scan": (
+        cell(None, (9, "IDLE"), scans=False, ended=["A"]),
+        "IDLE",
+        None,
+        "has ended",
+    ),
+    "ended in a scan": (
+        cell((2, "LIVE"), (9, "IDLE"), running=RUNNING, ended=["A"]),
+        "LIVE",
+        2.0,
+        "slices of scan 7",
+    ),
+    "ended in a scan that is silent": (
+        cell((90, "DEAD"), (9, "IDLE"), running=RUNNING, ended=["A"]),
+        "DEAD",
+        90.0,
+        "scan 7",
+    ),
     "readings only": (cell(None, (1, "LIVE"), scans=False), "IDLE", None, "first scan"),
     "nothing yet": (cell(scans=False), "IDLE", None, "waiting for the first scan"),
 }

@@ -505,7 +505,7 @@ def test_the_layout_is_undone_redone_reset_and_kept(engine, make, window, qtbot)
     window.close()
     again = make(engine)
     assert again.layouts.docks["table"].isHidden()
-    again.actions_by_text["Layout: as it was at first"].trigger()
+    again.actions_by_text["Default layout"].trigger()
     wait(qtbot, lambda: not again.layouts.docks["table"].isHidden())
 
 

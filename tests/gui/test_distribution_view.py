@@ -77,8 +77,8 @@ def test_a_regions_bars_are_comparable_though_narrower(draw):
 def test_the_mean_and_the_applied_current_are_lines_with_their_values(draw):
     view = draw({"distribution": CURRENT}, Choice("A", map="cumulative"))
     assert (view.mean.value(), view.applied.value()) == (0.55, 0.55)
-    assert view.mean.label.toPlainText() == "mean 0.55 mA/cm²"
-    assert view.applied.label.toPlainText() == "applied 0.55 mA/cm²"
+    assert view.mean.label.toPlainText() == "mean 0.55"
+    assert view.applied.label.toPlainText() == "applied 0.55"
     assert view.applied.isVisible()
     view = draw({"distribution": WHOLE})
     assert view.mean.isVisible()
@@ -155,8 +155,8 @@ def test_shares_of_nothing_are_empty():
 @pytest.mark.parametrize(
     ("answers", "choice", "expected"),
     [
-        ({}, Choice("B"), "comes with the first map"),
-        ({}, Choice("A", map="removal"), "of scan 6 is on its way"),
+        ({}, Choice("B"), "before the first map"),
+        ({}, Choice("A", map="removal"), "Fetching the distribution of scan 6"),
         ({}, Choice("A", scan=6, map="absolute"), "no current density"),
         ({"distribution": {"type": "error", "why": "has left memory"}}, Choice("A", map="removal"),
          "has left memory"),

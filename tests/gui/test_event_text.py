@@ -78,8 +78,8 @@ TOLD = {
         "Alarm on scan 7: a scan is overdue: is the acquisition running?",
     ),
     "alarm_ended": (
-        {"alarm": 9, "scan": None, "text": "messages come again"},
-        "Alarm over: messages come again.",
+        {"alarm": 9, "scan": None, "text": "readings are received again"},
+        "Alarm over: readings are received again.",
     ),
     "bad_message": (
         {"feed": "slices", "bad_kind": "not_json", "count": 4, "text": "a message is not JSON."},

@@ -85,8 +85,38 @@ def test_a_cyclers_run_that_has_ended_ends_the_wait_for_a_scan_unless_one_is_run
     shown = made.snapshot({"A": made.cell(made.scan(0), now=1200.0)})
     shown.state["health"]["cells"]["A"]["ended"] = True
     assert feeds.next_scan(shown, "A").text == "none: the cycler's run has ended"
+    assert feeds.mode_text(shown) == "run ended"
     shown.state["cells"]["A"]["running"] = made.running(1)
-    assert feeds.next_scan(shown, "A").text == "in 10 min 00 s"
+    assert feeds.mode_text(shown) == "live"
+    told = feeds.next_scan(shown, "A").text
+    assert told == "at 09:23:20 UTC (no readings: not counted down)", (
+        "the cell's clock stands still"
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "mode", "scan"),
+    [
+        ({}, "live", "scan 1: 120 of 250 slices"),
+        ({"mode": "replay"}, "replay", "scan 1: 120 of 250 slices"),
+        ({"mode": "replay", "ended": True}, "replay ended",
+         "scan 1: 120 of 250 slices, not finished"),
+        ({"mode": "recording"}, "recording", "scan 1: 120 of 250 slices, not finished"),
+    ],
+)  # fmt: skip
+def test_what_has_ended_is_neither_called_live_nor_running(more, mode, scan):
+    shown = running(2.0, **more)
+    assert (feeds.mode_text(shown), feeds.scan_text(shown, "A")) == (mode, scan)
+
+
+def test_a_run_is_over_only_once_that_of_each_cell_is():
+    shown = made.snapshot({n: made.cell(made.scan(0)) for n in "AB"})
+    told = shown.state["health"]["cells"]
+    told["A"]["ended"] = True
+    assert feeds.mode_text(shown) == "live"
+    told["B"]["ended"] = True
+    assert feeds.mode_text(shown) == "run ended"
+    assert feeds.mode_text(Snapshot()) == ""
 
 
 def test_without_a_clock_the_time_of_the_next_scan_is_told_with_its_date():

@@ -97,8 +97,8 @@ def test_under_the_mouse_the_values_are_told(draw):
     [
         ({}, Choice("A"), NO_LINE),
         (THREE, Choice("A"), NO_LINE),
-        ({}, Choice("B", line=LINE), "comes with the first map"),
-        ({}, Choice("A", line=LINE), "of scan 6 is on its way"),
+        ({}, Choice("B", line=LINE), "before the first map"),
+        ({}, Choice("A", line=LINE), "Fetching the profile of scan 6"),
         ({}, Choice("A", line=LINE, scan=6, map="absolute"), "no current density"),
         (
             {"profile": profile(6, [np.nan, np.nan])},

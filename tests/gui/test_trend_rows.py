@@ -93,3 +93,18 @@ def test_nothing_is_drawn_where_there_is_nothing(rows, turns, qtbot):
     assert x is None or not len(x)
     assert not any(rows._shown[name].isVisible() for name in NAMES[:4])
     assert Trend().extent() is None
+
+
+def test_only_rows_with_values_have_numbers_along_their_axes(rows, turns, qtbot):
+    def numbered(side):
+        return {n for n in NAMES[:4] if rows.plots[n].getAxis(side).style["showValues"]}
+
+    rows.draw(Trend({}))
+    qtbot.waitUntil(lambda: turns.idle)
+    assert (numbered("left"), numbered("bottom")) == (set(), set())
+    rows.draw(trend(1.0))
+    qtbot.waitUntil(lambda: turns.idle)
+    assert (numbered("left"), numbered("bottom")) == ({"potential", "pits"}, {NAMES[3]})
+    rows.arrange(NAMES[:3])
+    qtbot.waitUntil(lambda: turns.idle)
+    assert numbered("bottom") & set(NAMES[:3]) == {NAMES[2]}

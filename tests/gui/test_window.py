@@ -1,5 +1,6 @@
 """The real window before a real publisher: what is shown, and what reaches the engine."""
 
+import re
 from dataclasses import replace
 from functools import partial
 
@@ -30,7 +31,7 @@ def texts(window):
         for i in range(table.columnCount())
         if not table.isColumnHidden(i)
     ]
-    labels = [window.map.readout, window.map.caption, window.section.caption]
+    labels = [window.map.readout, window.map.caption]
     return " ".join([*axes, *shown, *heads, *(label.text() for label in labels)])
 
 
@@ -244,7 +245,7 @@ def test_a_provisional_map_says_so(looking, qtbot):
     window.choose(map="removal")
     qtbot.waitUntil(lambda: shows(window, "removal", 3), timeout=5000)
     window.choose(scan=4)
-    qtbot.waitUntil(lambda: "with the last slice" in window.map.message.text, timeout=5000)
+    qtbot.waitUntil(lambda: "after the last slice" in window.map.message.text, timeout=5000)
 
 
 def test_a_part_of_the_trend_has_all_its_readings(bench, screen, qtbot, monkeypatch):
@@ -335,6 +336,41 @@ def test_the_screen_survives_a_restart_of_the_engine(bench, screen, qtbot):
     assert window.snapshot.linked
 
 
+def test_what_was_fetched_stays_once_the_engine_is_gone(looking, qtbot):
+    """The board and back: the maps could not be fetched again."""
+    engine, window = looking
+    engine.publisher.close()
+    qtbot.waitUntil(lambda: not window.snapshot.linked, timeout=15_000)
+    for page in (window.board, window.bench):
+        window.pages.setCurrentWidget(page)
+        window.tick()
+        window.turns.finish()
+    assert shows(window, "height", 3)
+    window.choose(map="removal", scan=1)
+    window.turns.finish()
+    assert window.map.caption.text() == (
+        "Removal of scan 1 cannot be fetched: the engine does not answer"
+    )
+
+
+@pytest.mark.parametrize("size", [(1280, 800), (1920, 1080)])
+def test_the_stretch_of_a_cross_section_is_that_of_its_size(looking, qtbot, size):
+    _, window = looking
+    window.resize(*size)
+
+    box, bottom = window.section.plot.vb, window.section.plot.getAxis("bottom")
+
+    def told():
+        found = re.search(r"^x / µm \(y = \d+ µm, z ×([\d.]+)\)$", bottom.labelText)
+        return float(found[1]) if found else 0.0
+
+    def drawn():
+        low, high = (box.mapViewToScene(QPointF(at, at)) for at in (0.0, 10.0))
+        return abs(high.y() - low.y()) / abs(high.x() - low.x())
+
+    qtbot.waitUntil(lambda: told() == pytest.approx(drawn(), rel=0.06))
+
+
 def test_a_picture_of_the_window_can_be_kept(looking, tmp_path):
     _, window = looking
     window.screenshot(tmp_path / "window.png")
@@ -346,7 +382,7 @@ def test_a_disk_that_refuses_is_told_without_widening_the_window(bench, screen, 
     made.scans("A", 2)
     window = screen(made.publisher, "A", (1280, 800))
     why = "recording to /data/visitor/li-s-operando fails (No space left on device): 37 slices " * 3
-    for failing, text in ((True, "Recording fails"), (False, "Recording goes on")):
+    for failing, text in ((True, "Recording fails"), (False, "Recording resumed")):
         made.publisher.update(
             (),
             feeds=FEEDS,

@@ -366,7 +366,7 @@ FULL = """
     recorder.close()
     after = recorder.status
     assert before["alarm"] == "" and before["failures"] == 0
-    assert "recording goes on trying" in during["alarm"] and during["failures"] > 0, during
+    assert "recording is tried again" in during["alarm"] and during["failures"] > 0, during
     assert after["scans"] >= 2, after
 """
 

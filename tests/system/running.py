@@ -9,11 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tomli_w
 
 from monitor.processes import free_addresses
 from monitor.settings import as_table, parse
 from monitor.watch import Watcher
+from tests.core.phantom import columns, noisy, records, start
+from tests.recording.synthetic import frames_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "launch.py"
@@ -94,3 +97,11 @@ def engine(config: Path) -> Iterator[tuple[subprocess.Popen[str], Watcher]]:
 def scans_done(state: dict[str, Any], cell: str = "A") -> list[dict[str, Any]]:
     """The finished scans of a cell in an engine's state."""
     return [scan for scan in state["cells"][cell]["scans"] if not scan["provisional"]]
+
+
+def send_scan(producer: Any, number: int = 0, stream: str = "s") -> None:
+    """A small scan, by a socket of the test."""
+    sides = np.full((64, 64), 10.0), np.full((64, 64), 40.0)
+    volume = noisy(columns(*sides, 60))
+    for record in records(start(volume.shape, scan=number, stream=stream), volume):
+        producer.send_multipart(frames_of(record))

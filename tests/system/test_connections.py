@@ -3,34 +3,17 @@
 import time
 from pathlib import Path
 
-import numpy as np
 import zmq
 
 from monitor import settings as settings_file
 from monitor.core.session import Session
 from monitor.recording.happened import past_of
 from monitor.recording.read import open_experiment
-from monitor.records import Event, ScanStart, SliceFrame
+from monitor.records import Event
 from monitor.sources.replay import replay_records
-from monitor.wire import stins
-from tests.core.phantom import columns, noisy, records, start
 from tests.system import running
 
 TOLD = ("connection", "alarm", "alarm_ended")
-
-
-def send_scan(producer, number, stream):
-    sides = np.full((64, 64), 10.0), np.full((64, 64), 40.0)
-    volume = noisy(columns(*sides, 60))
-    for record in records(start(volume.shape, scan=number, stream=stream), volume):
-        match record:
-            case ScanStart():
-                frames = stins.encode_start(record)
-            case SliceFrame():
-                frames = stins.encode_slice(record)
-            case _:
-                frames = stins.encode_end(record)
-        producer.send_multipart(frames)
 
 
 def test_what_is_too_long_costs_no_scan_but_itself(tmp_path):
@@ -57,7 +40,7 @@ def test_what_is_too_long_costs_no_scan_but_itself(tmp_path):
 
             assert producer.poll(30_000)
             assert proxy.poll(30_000)
-            send_scan(producer, 0, "before")
+            running.send_scan(producer, 0, "before")
             until(lambda s: len(running.scans_done(s)) == 1)
             producer.send_multipart([b"{}", bytes(6 * 2**20)])
             proxy.send(b" event " + bytes(9 * 10**6))
@@ -67,7 +50,7 @@ def test_what_is_too_long_costs_no_scan_but_itself(tmp_path):
                 assert lost["reason"] == "oversize"
                 assert abs(lost["since"] - time.time()) < 120
             assert len(told(state, "alarm_ended")) == 2
-            send_scan(producer, 1, "after")
+            running.send_scan(producer, 1, "after")
             until(lambda s: s["recorder"]["scans"] == 2)
             folder = state["recorder"]["folder"]
     finally:

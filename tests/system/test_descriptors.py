@@ -4,31 +4,13 @@ import resource
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import zmq
 
 from monitor import settings as settings_file
-from monitor.records import ScanStart, SliceFrame
-from monitor.wire import stins
-from tests.core.phantom import columns, noisy, records, start
 from tests.system import running
 
 LIMIT, IDLE = 1024, 1300
-
-
-def send_scan(producer):
-    sides = np.full((64, 64), 10.0), np.full((64, 64), 40.0)
-    volume = noisy(columns(*sides, 60))
-    for record in records(start(volume.shape), volume):
-        match record:
-            case ScanStart():
-                frames = stins.encode_start(record)
-            case SliceFrame():
-                frames = stins.encode_slice(record)
-            case _:
-                frames = stins.encode_end(record)
-        producer.send_multipart(frames)
 
 
 @pytest.mark.parametrize("kind", ["raw", "zmq"])
@@ -71,7 +53,7 @@ def test_a_scan_is_recorded_beside_more_idle_connections_than_there_are_descript
             )
             try:
                 assert crowd.stdout.readline().strip() == "there"
-                send_scan(producer)
+                running.send_scan(producer)
                 state = watcher.until(lambda s: len(running.scans_done(s)) == 1, 120, alive)
                 (scan,) = running.scans_done(state)
                 state = watcher.until(lambda s: s["recorder"]["scans"] == 1, 60, alive)
