@@ -321,14 +321,14 @@ def _kind(answer: object) -> str:
 
 
 def _lines(experiment: Experiment) -> Counter[str]:
-    """Lines of a journal, by feed and what they hold."""
+    """Messages of a journal, by feed and what they hold."""
     found: Counter[str] = Counter()
     for line in experiment.journal():
         bad, reply = line.get("bad"), line.get("reply")
         if reply is not None and "requests are unanswered" in reply["why"]:
             found["replies of its own"] += 1
         elif bad is not None:
-            found[f"{bad['feed']} bad"] += 1
+            found[f"{bad['feed']} bad"] += bad["count"]
         elif line["feed"] == "resend" and line["header"]["htype"] == "header":
             found["resend starts"] += 1
         else:
