@@ -22,16 +22,22 @@ class BadMessages:
 
     def __init__(self) -> None:
         self._waiting: dict[tuple[str, str, str], tuple[float, BadInput]] = {}
+        self._known: set[tuple[str, str, str]] = set()
         self._since = 0.0
 
-    def add(self, feed: str, at: float, bad: BadInput) -> None:
-        """One more. `feed`, `at`: of its message."""
+    def add(self, feed: str, at: float, bad: BadInput, *, told: bool) -> bool:
+        """One more; `feed`, `at`: of its message. False if it gets a line of its own: the first of
+        a kind, and one from which an event follows (`told`)."""
         key = feed, bad.feed, bad.kind
+        if told or key not in self._known:
+            self._known.add(key)
+            return False
         if not self._waiting:
             self._since = time.monotonic()
         if key in self._waiting:
             bad = replace(bad, count=bad.count + self._waiting[key][1].count)
         self._waiting[key] = at, bad
+        return True
 
     @property
     def are_due(self) -> bool:

@@ -169,9 +169,10 @@ class ExperimentWriter:
 
     def _log(self, message: Message) -> None:
         record = message.record
-        if isinstance(record, BadInput) and not message.outputs:
-            self._bad.add(message.feed, message.at, record)
-            return
+        if isinstance(record, BadInput):
+            told = bool(message.outputs)
+            if self._bad.add(message.feed, message.at, record, told=told):
+                return
         if any(isinstance(o, Event) and o.kind == "bad_message" for o in message.outputs):
             self._sum_up()
         header: dict[str, Any] | None = None
