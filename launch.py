@@ -393,18 +393,31 @@ def reprocess(
         ),
     ] = None,
     scheduler: Annotated[
-        str | None, typer.Option(help="Address of a Dask scheduler; without it, one is made here.")
+        str | None,
+        typer.Option(help="Address of a Dask scheduler (tls://…); without it, one is made here."),
     ] = None,
+    tls_ca: Annotated[
+        Path | None, typer.Option(help="Of the scheduler: certificate of its authority (PEM).")
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="Our certificate for the scheduler (PEM).")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="The key of our certificate (PEM).")] = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="The scheduler has no TLS, on a network that is ours.")
+    ] = False,
     out: Out = None,
 ) -> None:
     """Measure a recorded experiment again with other settings, scans side by side on Dask."""
     with one_line_errors():
+        from monitor.cluster import Elsewhere
         from monitor.reprocess import run_reprocess
 
+        where = scheduler and Elsewhere(scheduler, tls_ca, tls_cert, tls_key, plain=plain)
         made = run_reprocess(
             experiment,
             changes=changes or [],
-            scheduler=scheduler,
+            scheduler=where or None,
             out=out,
             say=lambda text: say.print(text, soft_wrap=True),
         )

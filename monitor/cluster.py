@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from monitor.errors import RecordingError, SettingError
@@ -38,35 +40,71 @@ class _Promise:
             raise RecordingError(f"{self._task}: not measured ({why}); {todo}") from None
 
 
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A Dask scheduler of others. The files are those of TLS; what is not given is in Dask's own
+    configuration. `plain`: it has none, and this was said in so many words."""
+
+    address: str
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    plain: bool = False
+
+    def security(self) -> Any:
+        """For `Client`; None without TLS. Raises SettingError where neither is given."""
+        from distributed.security import Security
+
+        if not self.address.startswith("tls://"):
+            if self.plain:
+                return None
+            raise SettingError(
+                "--scheduler",
+                got=self.address,
+                expected="a tls:// address, with --tls-ca, --tls-cert and --tls-key",
+                todo="or say --plain: then whoever is on that network can run code on the workers, "
+                "and here",
+            )
+        given = {"tls_ca_file": self.ca, "tls_client_cert": self.cert, "tls_client_key": self.key}
+        for option, file in zip(
+            ("--tls-ca", "--tls-cert", "--tls-key"), given.values(), strict=True
+        ):
+            if file is not None and not file.is_file():
+                raise SettingError(option, got=str(file), expected="a file", todo="check the path")
+        files = {name: str(file) for name, file in given.items() if file is not None}
+        made = Security(require_encryption=True, **files)
+        if not (made.tls_ca_file and made.tls_client_cert):
+            raise SettingError(
+                "--scheduler",
+                got=self.address,
+                expected="--tls-ca, --tls-cert and --tls-key (PEM files)",
+                todo="give them, or set distributed.comm.tls in Dask's configuration",
+            )
+        return made
+
+
 @contextmanager
-def cluster(scheduler: str | None, workers: int) -> Iterator[Cluster]:
+def cluster(scheduler: Elsewhere | None, workers: int) -> Iterator[Cluster]:
     """A cluster of others, or one of its own while it is needed. Workers do whatever they are sent:
-    its own takes nothing from others on this machine (TLS, with keys of this run alone)."""
-    from distributed import Client, LocalCluster
+    its own takes nothing from others on this machine (TLS, with keys of this run alone), and serves
+    no page."""
+    from distributed import Client
 
     if scheduler is None:
-        with (
-            LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                host="127.0.0.1",
-                dashboard_address=None,
-                memory_limit=None,
-                security=True,
-                env=WORKER_THREADS,
-            ) as made,
-            Client(made) as client,
-        ):
+        from monitor.cluster_here import here
+
+        with here(workers, WORKER_THREADS) as made, Client(made) as client:
             yield Cluster(client)
         return
+    security = scheduler.security()
     try:
-        client = Client(scheduler, timeout=10)
-    except (OSError, ValueError, TimeoutError) as error:
+        client = Client(scheduler.address, timeout=10, security=security)
+    except (OSError, ValueError, TypeError, TimeoutError, RuntimeError) as error:
         raise SettingError(
             "--scheduler",
-            got=scheduler,
+            got=scheduler.address,
             expected="the address of a Dask scheduler that answers",
-            todo=f"check it ({type(error).__name__})",
+            todo=f"check it, and the files of TLS ({type(error).__name__})",
         ) from None
     with client:
         yield Cluster(client)

@@ -238,11 +238,13 @@ class CyclerDocument:
 
 @dataclass(frozen=True, slots=True)
 class BadInput:
-    """A message that could not be used: counted under `kind`, shown as `text`."""
+    """A message that could not be used: counted under `kind`, shown as `text`. Out of a journal,
+    `count` of them, of which `text` is the last one's."""
 
     feed: Literal["slices", "documents", "requests", "operator"]
     kind: str
     text: str
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)

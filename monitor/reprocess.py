@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from monitor.cluster import cluster
+from monitor.cluster import Elsewhere, cluster
 from monitor.core.calibrate import Levels
 from monitor.core.elsewhere import ScanElsewhere
 from monitor.core.plating import Measured
@@ -49,6 +49,11 @@ MEMORY_SHARE, BYTES_OF_PIXEL = 0.7, 200
 kept around the interface, and its maps."""
 AHEAD = 2
 """Scans for each worker that are measured, or being measured, before their turn."""
+
+SENT = (
+    "its workers are sent the path of the recording, the settings of each cell and the headers of "
+    "its scans; no keys, and no other settings"
+)
 
 Say = Callable[[str], None]
 
@@ -111,22 +116,24 @@ def run_reprocess(
     path: Path,
     *,
     changes: Sequence[str],
-    scheduler: str | None,
+    scheduler: Elsewhere | None,
     out: Path | None,
     say: Say,
 ) -> Path:
     """Measures the experiment in `path` again; returns the folder of the new recording, which has
     everything but the slices.
 
-    `changes`: "key=value", as in the settings' file with a dot for each section; `scheduler`: the
-    address of a Dask cluster whose workers have pitwatch and see `path`, None for one on this
-    machine. Raises SettingError, RecordingError.
+    `changes`: "key=value", as in the settings' file with a dot for each section; `scheduler`: of a
+    Dask cluster whose workers have pitwatch and see `path`, None for one on this machine. Raises
+    SettingError, RecordingError.
     """
     experiment = open_experiment(path.resolve())
     settings = changed(replay_settings(experiment.settings), changes)
     tasks = _tasks(experiment, settings)
     with cluster(scheduler, _workers(tasks.values())) as pool:
         say(f"{len(tasks)} scans to measure, {pool.workers} at a time")
+        if scheduler is not None:
+            say(f"{scheduler.address}: {SENT}")
         return reprocess(experiment, settings, pool, out or path.resolve().parent, say, tasks)
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = sorted([*DOCS.glob("*.md"), *DOCS.glob("guide/*.md"), DOCS.parent / "README.md"])
+ROOT = DOCS.parent
+POLICY = ROOT / "SECURITY.md"
+PAGES = sorted([*DOCS.glob("*.md"), *DOCS.glob("guide/*.md"), ROOT / "README.md", POLICY])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -19,6 +21,16 @@ def test_all_that_a_page_points_to_is_there(page):
         target for target in targets if "://" not in target and not (page.parent / target).exists()
     ]
     assert not missing
+
+
+def test_every_promise_of_security_names_its_tests():
+    promises = POLICY.read_text("utf-8").partition("## What is promised")[2].partition("\n## ")[0]
+    rows = [line for line in promises.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 4
+    for row in rows:
+        named = re.findall(r"`(tests/[\w/.]+)`", row)
+        assert named, row
+        assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 def test_the_site_is_built_without_a_warning(tmp_path):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from monitor import reprocess
+from monitor.cluster import Elsewhere
 from monitor.core.session import Session
 from monitor.engine.record import Recorder
 from monitor.errors import RecordingError, SettingError
@@ -245,8 +246,9 @@ def test_on_a_cluster_it_is_the_same(tmp_path: Path) -> None:
 
 def test_a_scheduler_that_does_not_answer_is_named(tmp_path: Path) -> None:
     path = record(tmp_path, experiment(1))
+    nobody = Elsewhere("nonsense://x", plain=True)
     with pytest.raises(SettingError, match="--scheduler"):
-        run_reprocess(path, changes=[], scheduler="nonsense://x", out=None, say=print)
+        run_reprocess(path, changes=[], scheduler=nobody, out=None, say=print)
     assert not (tmp_path / "trial-again").exists()
 
 

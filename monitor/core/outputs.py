@@ -29,12 +29,12 @@ class Outputs:
         """The next one."""
         self.now.append(output)
 
-    def refuse(self, feed: str, error: BadMessage) -> None:
+    def refuse(self, feed: str, error: BadMessage, messages: int = 1) -> None:
         """Count a message that cannot be used; say so at the 1st, 2nd, 4th, 8th … of a kind."""
         counter = self.bad.setdefault(feed, Counter())
-        counter[error.kind] += 1
-        count = counter[error.kind]
-        if count & (count - 1) == 0:
+        before = counter[error.kind]
+        count = counter[error.kind] = before + messages
+        if count.bit_length() > before.bit_length():
             self.event(
                 "bad_message", "", feed=feed, bad_kind=error.kind, count=count, text=str(error)
             )

@@ -106,7 +106,8 @@ class Session:
                 case ConnectionChange():
                     self._out.news(self._connections.take(record))
                 case BadInput():
-                    self._out.refuse(record.feed, BadMessage(record.kind, record.text))
+                    error = BadMessage(record.kind, record.text)
+                    self._out.refuse(record.feed, error, record.count)
         except BadMessage as error:
             self._out.refuse(_feed_of(record), error)
         self._check_times()

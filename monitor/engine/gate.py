@@ -91,7 +91,8 @@ class Gate:
                     todo="make keys with `launch.py keys` (docs/security.md), or use an ssh tunnel",
                 )
             return False
-        assert self._own is not None  # the settings see to that
+        if self._own is None:  # the settings see to that
+            raise RuntimeError("keys are listed, and the engine has none of its own")
         context = socket.context
         with self._lock:
             if context not in self._porters:

@@ -26,7 +26,6 @@ from monitor.errors import PitwatchError
 from monitor.recording.journal import writable
 from monitor.records import (
     FINAL_REPLIES,
-    BadInput,
     ConnectionChange,
     CyclerDocument,
     CyclerPoint,
@@ -272,7 +271,7 @@ class Engine:
                 self._hand_on(self._requester, output)
             if self._on_output is not None:
                 self._on_output(output)
-        self._show(outputs, force=isinstance(record, CyclerDocument | BadInput))
+        self._show(outputs, force=isinstance(record, CyclerDocument))
 
     def _feed(self, record: Record) -> tuple[Output, ...]:
         outputs = self._session.feed(record)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import zmq
 
 from monitor.connection import Connection, keep_alive
 from monitor.engine.accepted import Accepted, most_clients
 from monitor.engine.gate import Gate
-from monitor.engine.receive import FEEDS, Feed, Receiver
+from monitor.engine.receive import Feed, Receiver
 from monitor.errors import BadMessage, SettingError
-from monitor.records import BadInput, Record
+from monitor.records import BadInput, CyclerDocument, Record
 from monitor.settings import FeedSettings, SecuritySettings
 from monitor.wire import documents, slices, stins
 from monitor.wire.limits import Limits, limits_of
@@ -25,6 +25,8 @@ USUAL_SHARE = 4
 """Slices are usually at most this part of the largest that is allowed (a quarter). libzmq cannot
 change the limit of a socket safely while messages pass, and each message that waits in it saves a
 change of threads."""
+ROWS_AT_ONCE = 1000
+"""Readings that are taken before slices have their turn again: some 20 ms."""
 LARGEST_DOCUMENT = 2 * documents.MAX_BYTES
 """What is longer than `documents.MAX_BYTES` is refused; what is longer than this costs its sender
 the connection."""
@@ -65,6 +67,7 @@ class LiveFeeds:
             "documents": of_documents,
             "slices": int(budget - self._in_sockets) - of_documents,
         }
+        self._documents: Iterator[Received] | None = None
         self._receiver = Receiver(self._context, limits, settings.receive_hwm)
         try:
             self._open(settings)
@@ -108,13 +111,14 @@ class LiveFeeds:
         return made
 
     def take(self, timeout_ms: int) -> Iterator[Received]:
-        """What has come, documents first; waits up to `timeout_ms` where nothing has."""
-        self._receiver.wait(timeout_ms)
+        """What has come, documents first, but not many readings at once: a page of more comes in
+        portions. Waits up to `timeout_ms` where nothing has."""
+        self._receiver.wait(timeout_ms if self._documents is None else 0)
         for change in self._receiver.changes():
             yield Received("connections", None, change)
-        for feed in FEEDS:
-            for frames in self._receiver.next(feed):
-                yield self._decoded(feed, frames)
+        yield from self._some_documents()
+        for frames in self._receiver.next("slices"):
+            yield self._decoded("slices", frames)
 
     @property
     def waiting_bytes(self) -> dict[str, int]:
@@ -149,6 +153,28 @@ class LiveFeeds:
             ) from None
         self._receiver.add(feed, source)
         self._receiver.watch(connection)
+
+    def _some_documents(self) -> Iterator[Received]:
+        """Those that come next, until they have so many rows."""
+        self._documents = self._documents or self._waiting_documents()
+        rows = 0
+        while rows < ROWS_AT_ONCE:
+            received = next(self._documents, None)
+            if received is None:
+                self._documents = None
+                return
+            if isinstance(received.record, CyclerDocument):
+                rows += documents.rows_of(received.record)
+            yield received
+
+    def _waiting_documents(self) -> Iterator[Received]:
+        for frames in self._receiver.next("documents"):
+            received = self._decoded("documents", frames)
+            if isinstance(received.record, CyclerDocument):
+                for portion in documents.portions(received.record, ROWS_AT_ONCE):
+                    yield replace(received, record=portion)
+            else:
+                yield received
 
     def _decoded(self, feed: Feed, frames: list[Frame]) -> Received:
         try:

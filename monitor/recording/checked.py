@@ -14,11 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import RecordingError
-from monitor.recording import layout
+from monitor.recording import unclosed
+from monitor.recording.folder_lock import is_growing
 
 MAX_ARRAY_BYTES = 2**30
 MAX_CHUNK_BYTES = 2**28
 MAX_TEXT_BYTES = 1024
+MAX_ITEMS = 1000
+"""Datasets in a group, or attributes of one: several times as many as any has."""
 UNREADABLE = (KeyError, OSError, RuntimeError, TypeError, ValueError, AttributeError, MemoryError)
 """What h5py raises where bytes of a file are not what they must be."""
 
@@ -36,19 +39,18 @@ def opened(path: Path) -> Iterator[h5py.File]:
 def opened_file(path: Path) -> h5py.File:
     """The file, to be closed by the caller. Raises RecordingError.
 
-    A file that is growing, or whose writer was killed, opens in SWMR mode only. A finished one is
-    never opened so: where it is damaged, HDF5 would wait for its writer for ever.
+    A file that is growing opens in SWMR mode only. No other is opened so: where it is damaged, HDF5
+    would wait for its writer for ever.
     """
     if not path.is_file():
         raise RecordingError(f"{path}: is not there")
     try:
-        return h5py.File(path, "r", locking=False)
-    except OSError as error:
-        if path.suffix not in (layout.PART, layout.OLD) and path.name != layout.CYCLER_FILE:
-            raise RecordingError(f"{path}: cannot be read ({one_line(error)})") from None
-    try:
-        return h5py.File(path, "r", libver="latest", swmr=True, locking=False)
-    except OSError as error:
+        if not unclosed.is_unclosed(path):
+            return h5py.File(path, "r", locking=False)
+        if is_growing(path.parent.parent):
+            return h5py.File(path, "r", libver="latest", swmr=True, locking=False)
+        return unclosed.opened_unclosed(path)
+    except UNREADABLE as error:
         raise RecordingError(f"{path}: cannot be read ({one_line(error)})") from None
 
 
@@ -58,6 +60,8 @@ def attributes(file: h5py.File, path: str) -> dict[str, Any]:
     group = file[path]
     if group.file.filename != file.filename:
         raise damaged(file, path, "a link into another file", "a group")
+    if len(group.attrs) > MAX_ITEMS:
+        raise damaged(file, path, f"of {len(group.attrs)} attributes", f"{MAX_ITEMS} at most")
     found = {}
     for key in group.attrs:
         stored = group.attrs.get_id(key)
@@ -66,6 +70,14 @@ def attributes(file: h5py.File, path: str) -> dict[str, Any]:
             raise damaged(file, f"{path}.{key}", f"{size} bytes", f"{MAX_TEXT_BYTES} at most")
         found[key] = group.attrs[key]
     return found
+
+
+def names(file: h5py.File, path: str) -> tuple[str, ...]:
+    """What is in a group. Raises RecordingError for more than is in any."""
+    group = file[path]
+    if len(group) > MAX_ITEMS:
+        raise damaged(file, path, f"a group of {len(group)}", f"{MAX_ITEMS} at most")
+    return tuple(group)
 
 
 def find(file: h5py.File, path: str) -> h5py.Dataset | None:

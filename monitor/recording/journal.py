@@ -55,6 +55,8 @@ DAMAGED = (
 """What reading a line raises that was not written by a `JournalWriter`."""
 NUMBER = "scan"
 """In `frame` of a header's line: the number of the scan here, if that is not the one sent."""
+MAX_COUNT = 2**32
+"""Bad messages in one line."""
 RESEND_FEED = "resend"
 """`feed` of a line whose message had been lost and came because it was asked for."""
 NAMES: dict[str, type[Any]] = {
@@ -169,6 +171,8 @@ def record_of(entry: Mapping[str, Any], limits: Limits = LARGEST) -> Record:
         if name in entry:
             text = json.dumps(entry[name], ensure_ascii=False)
             record: Record = reader.validate_json(LONE.sub("?", text), strict=True)
+            if isinstance(record, BadInput) and not 0 < record.count <= MAX_COUNT:
+                raise RecordingError(f"journal: line {entry.get('n')} counts {record.count!r:.20}")
             return record
     raise RecordingError(f"journal: line {entry.get('n')} holds no message that is known")
 

@@ -275,7 +275,7 @@ class Scan:
 
 
 def _datasets(file: h5py.File, group: str) -> Iterator[tuple[str, h5py.Dataset]]:
-    for name in file[group]:
+    for name in checked.names(file, group):
         dataset = checked.find(file, f"{group}/{name}")
         if dataset is not None:
             yield name, dataset

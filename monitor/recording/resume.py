@@ -9,7 +9,8 @@ from typing import Any
 
 import h5py
 
-from monitor.recording import layout
+from monitor.recording import layout, unclosed
+from monitor.recording.checked import UNREADABLE
 from monitor.recording.folder_lock import (
     LOCK_FILE,
     FolderLock,
@@ -136,7 +137,7 @@ def _can_be_written(path: Path) -> bool:
 def _readable(path: Path) -> bool:
     """Whether a scan's file was laid out before its writer was killed."""
     try:
-        with h5py.File(path, "r", libver="latest", swmr=True, locking=False) as file:
+        with unclosed.opened_unclosed(path) as file:
             return "entry/ledger/order" in file
-    except OSError:
+    except UNREADABLE:
         return False

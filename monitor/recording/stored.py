@@ -72,7 +72,8 @@ def start_of(scan: Scan) -> ScanStart:
         start = stins.decode([json.dumps(message).encode()])
     except (BadMessage, TypeError, ValueError) as error:
         raise RecordingError(f"{scan.path}: its header cannot be used ({error})") from None
-    assert isinstance(start, ScanStart)
+    if not isinstance(start, ScanStart):
+        raise RecordingError(f"{scan.path}: its header cannot be used (it is none)")
     sent = header.get(layout.SENT)
     return replace(start, sent=sent) if isinstance(sent, int) else start
 

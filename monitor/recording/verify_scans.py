@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
+import time
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,8 @@ import numpy as np
 from dectris.compression import decompress
 from numpy.typing import NDArray
 
-from monitor.recording import checked, checksums, layout
+from monitor.errors import RecordingError
+from monitor.recording import checked, checksums, layout, unclosed
 from monitor.recording.findings import Findings
 from monitor.recording.read import Scan
 from monitor.recording.scan_file import lay_out
@@ -23,12 +23,7 @@ from monitor.recording.stored import start_of
 from monitor.recording.verify_tree import differences, visit
 from monitor.records import LEDGER_MISSING, LEDGER_RECEIVED, LEDGER_RECOVERED, ScanStart
 
-LONGEST_OPENING_S = 30.0
-_OPENS = (
-    "import sys, h5py\n"
-    "with h5py.File(sys.argv[1], 'r', libver='latest', swmr=True, locking=False) as file:\n"
-    "    file.visititems(lambda name, item: dict(item.attrs) and None)\n"
-)
+LOOKS, BETWEEN_S = 5, 0.1
 _FIXED = frozenset(
     ["entry/title", "entry/start_time", "entry/end_time", "entry/definition", "entry/sample/name"]
     + [f"entry/reconstruction/{axis}" for axis in "zyx"]
@@ -57,7 +52,7 @@ def check_scan(
     `keep_slices`: whether the settings say that slices are recorded, None where it is not known.
     """
     path = scan.path
-    if not opens(path):
+    if not opens(path, growing=growing):
         findings.error(path, "cannot be opened", "an HDF5 file")
         return None
     facts = None
@@ -92,34 +87,22 @@ def check_scan(
     return facts
 
 
-def opens(path: Path) -> bool:
-    """Whether HDF5 can open the file at all. One that its writer did not close opens in a mode in
-    which the library waits for ever for what is damaged: it is tried in another process first."""
-    try:
-        h5py.File(path, "r", locking=False).close()
-    except OSError:
-        if not _was_left_open(path):
-            return False
+def opens(path: Path, *, growing: bool = False) -> bool:
+    """Whether HDF5 can open the file, and find its way in it. One that its writer did not close is
+    looked at first in a way in which the library does not wait for what is damaged; while it is
+    `growing`, some times, as it may be written just then."""
+    for _ in range(LOOKS if growing else 1):
         try:
-            tried = subprocess.run(
-                [sys.executable, "-c", _OPENS, str(path)],
-                capture_output=True,
-                timeout=LONGEST_OPENING_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return False
-        return tried.returncode == 0
-    return True
-
-
-def _was_left_open(path: Path) -> bool:
-    """Whether the file's head says that a writer has it open, or had when it was killed."""
-    if path.suffix not in (layout.PART, layout.OLD) and path.name != layout.CYCLER_FILE:
-        return False
-    with path.open("rb") as file:
-        head = file.read(12)
-    return len(head) == 12 and head[11] & 5 != 0  # consistency flags of the superblock
+            if unclosed.is_unclosed(path):
+                with unclosed.opened_unclosed(path) as file:
+                    visit(file)
+            else:
+                h5py.File(path, "r", locking=False).close()
+        except (RecordingError, *checked.UNREADABLE):
+            time.sleep(BETWEEN_S if growing else 0.0)
+        else:
+            return True
+    return False
 
 
 def _structure(

@@ -6,6 +6,7 @@ elsewhere: links are compared, never followed.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,8 +14,11 @@ from typing import Any
 import h5py
 import numpy as np
 
-from monitor.recording.checked import MAX_ARRAY_BYTES, MAX_TEXT_BYTES, attributes
+from monitor.recording.checked import MAX_ARRAY_BYTES, MAX_TEXT_BYTES, attributes, damaged
 from monitor.recording.checksums import NAME
+
+MAX_OBJECTS = 2000
+"""Groups and datasets: several times as many as any file of a recording has."""
 
 Difference = tuple[str, str, str]
 """Path within the file, what is there, what was expected."""
@@ -22,8 +26,11 @@ Difference = tuple[str, str, str]
 
 def visit(file: h5py.File) -> None:
     """Goes to every object as other readers of HDF5 do, which also looks at bookkeeping that says
-    nothing of the contents. Raises RuntimeError where that is damaged."""
-    file.visit(lambda name: None)
+    nothing of the contents. Raises RuntimeError where that is damaged, RecordingError where there
+    is more than any file of a recording has."""
+    seen = itertools.count(1)
+    if file.visit(lambda name: name if next(seen) > MAX_OBJECTS else None) is not None:
+        raise damaged(file, "/", "a tree of more objects", f"{MAX_OBJECTS} at most")
 
 
 def differences(
@@ -81,7 +88,7 @@ def _attributes(have: Any, want: Any, path: str) -> Iterator[Difference]:
 
 
 def _small(item: Any) -> dict[str, Any]:
-    return attributes(item.file, item.name) if item.name != "/" else dict(item.attrs)
+    return attributes(item.file, item.name)
 
 
 def _dataset(have: Any, want: Any, path: str, *, equal: bool) -> Iterator[Difference]:

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from monitor.core.cycler import MeasuredReadings
 from monitor.errors import RecordingError
 from monitor.recording import layout, read
+from monitor.recording.bad_messages import BadMessages
 from monitor.recording.cell_files import CellFiles
 from monitor.recording.journal import NUMBER, JournalWriter, entry_of, slice_header
 from monitor.recording.logs import EventWriter
 from monitor.recording.scan_file import ScanFile
 from monitor.records import (
+    BadInput,
     ConnectionChange,
     CyclerDocument,
     Event,
@@ -84,6 +86,7 @@ class ExperimentWriter:
         self._settings = settings
         self._readings = MeasuredReadings(settings)
         self._journal = JournalWriter(folder / layout.JOURNAL_FILE)
+        self._bad = BadMessages()
         keep = settings.experiment.record_slices
         self._cells = {cell.name: CellFiles(folder / cell.name, keep) for cell in settings.cells}
         for cell in self._cells.values():
@@ -108,6 +111,8 @@ class ExperimentWriter:
         """Hands running scans, the journal and the cycler's readings to the system, and what waits
         for room on the disk or, unless this is the `last` time, for its turn."""
         errors: list[OSError] = []
+        if last or self._bad.are_due:
+            attempt(errors, self._sum_up)
         for cell in self._cells.values():
             for scan in cell.open.values():
                 if scan.unflushed:
@@ -164,6 +169,12 @@ class ExperimentWriter:
 
     def _log(self, message: Message) -> None:
         record = message.record
+        if isinstance(record, BadInput):
+            told = bool(message.outputs)
+            if self._bad.add(message.feed, message.at, record, told=told):
+                return
+        if any(isinstance(o, Event) and o.kind == "bad_message" for o in message.outputs):
+            self._sum_up()
         header: dict[str, Any] | None = None
         frame: Mapping[str, Any] = {}
         failure: OSError | None = None
@@ -185,6 +196,11 @@ class ExperimentWriter:
             self._journal.sync()
         if failure is not None:
             raise failure
+
+    def _sum_up(self) -> None:
+        """Puts the bad messages that were only counted into the journal."""
+        for feed, at, bad in self._bad.summed_up():
+            self._journal.append({"at": at, "feed": feed, **entry_of(bad, None, {})})
 
     def _slice_stream(self, record: ScanStart | SliceFrame | ScanEnd) -> Mapping[str, Any]:
         if isinstance(record, ScanStart):

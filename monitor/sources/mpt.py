@@ -259,7 +259,8 @@ class MptParser:
         return False
 
     def _row(self, text: str, rows: list[list[str]], complete: bool) -> None:
-        assert self._names is not None
+        if self._names is None:
+            raise RuntimeError("a row before the names of the columns")
         fields = _split(text, self._separator)
         if text.lstrip(' "<(')[:1].isalpha() and self._repeats_names(text, fields):
             return

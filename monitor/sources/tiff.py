@@ -82,7 +82,8 @@ def open_stack(files: list[Path], what: str) -> Planes:
             raise SourceError(
                 f"{file}: is {now}, the stack began with {kind}; planes of one volume must be alike"
             )
-    assert kind is not None
+    if kind is None:
+        raise SourceError("no files of a stack")
     with opened(files[0]) as tif:
         match = NUMBERED.fullmatch(files[0].name)
         voxel, notes = _voxel_size(files[0], match[1].rstrip("_") if match else "", tif)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Callable, Iterator
+from typing import Any, Literal, TypeGuard
 
 import msgpack
 import msgpack_numpy
@@ -22,6 +22,8 @@ Codec = Literal["msgpack", "json"]
 
 MAX_BYTES = 2**22
 DTYPE = re.compile(r"[<>|=]?([biufc]\d{1,2}|[SU]\d{0,7}|[mM]8(\[\d{0,3}[a-zA-Zμ]{1,7}\])?)")
+COLUMNS, TABLES = {"time", "seq_num", "uid"}, {"data", "timestamps", "filled"}
+"""Keys of a page that hold a value for each row, and names of such columns."""
 PLAIN = (str, int, float, complex, bytes, type(None), np.generic, np.ndarray)
 
 
@@ -59,6 +61,41 @@ def decode(frame: bytes | memoryview) -> CyclerDocument:
             f"documents: payload of {text[:20]!r} is no map of names to plain values; dropped",
         )
     return CyclerDocument(text, doc)
+
+
+def portions(document: CyclerDocument, rows: int) -> Iterator[CyclerDocument]:
+    """A document as it is; a page of more than so many rows as several, in the order of its rows.
+    What is wrong with a column stands in each portion, and what is longer than `time` in the last.
+    """
+    doc, total = document.doc, rows_of(document)
+    if total <= rows:
+        yield document
+        return
+    for first in range(0, total, rows):
+        part = slice(first, first + rows if first + rows < total else None)
+        cut = {key: _cut(column, part) for key, column in doc.items() if key in COLUMNS}
+        for key in doc.keys() & TABLES:
+            table = doc[key]
+            if isinstance(table, dict):
+                cut[key] = {name: _cut(column, part) for name, column in table.items()}
+        yield CyclerDocument(document.name, {**doc, **cut})
+
+
+def rows_of(document: CyclerDocument) -> int:
+    """Rows of a page; 1 of any other document."""
+    times = document.doc.get("time")
+    return len(times) if document.name == "event_page" and _is_column(times) else 1
+
+
+def _cut(column: Any, part: slice) -> Any:
+    return column[part] if _is_column(column) else column
+
+
+def _is_column(value: Any) -> TypeGuard[list[Any]]:
+    """Whether it has rows; texts and bytes too, whose elements are taken for values."""
+    return isinstance(value, list | str | bytes) or (
+        isinstance(value, np.ndarray) and value.ndim > 0
+    )
 
 
 def _payload(payload: bytes, name: str) -> Any:

@@ -229,3 +229,52 @@ def test_an_address_in_use_stops_the_start():
             LiveFeeds(FeedSettings(slices_pull=f"tcp://127.0.0.1:{port}"))
     finally:
         context.destroy(linger=0)
+
+
+PAGE_ROWS = 3500
+
+
+def page(rows=PAGE_ROWS, **columns):
+    data = {"current": [0.1 * n for n in range(rows)], "potential": np.arange(float(rows))}
+    doc = {
+        "descriptor": "d", "time": [float(n) for n in range(rows)],
+        "seq_num": list(range(rows)), "uid": [f"u{n}" for n in range(rows)],
+        "data": data, "timestamps": {name: list(range(rows)) for name in data}, "filled": {},
+    }  # fmt: skip
+    return CyclerDocument("event_page", {**doc, **columns})
+
+
+def until_waiting(feeds, least):
+    """Until so many bytes of each feed wait."""
+    end = time.monotonic() + 60
+    while any(feeds.waiting_bytes[feed] < size for feed, size in least.items()):
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_slices_are_taken_between_the_portions_of_a_page():
+    with joined() as (peers, feeds):
+        peers.documents.send(documents.encode(page(), "msgpack"))
+        peers.slices[0].send_multipart(stins.encode_start(BEGIN))
+        until_waiting(feeds, {"documents": 50_000, "slices": 1})
+        first = [received.record for received in feeds.take(1000)]
+        assert [type(record) for record in first] == [CyclerDocument, ScanStart]
+        assert len(first[0].doc["time"]) == 1000
+        peers.slices[0].send_multipart(image(0))
+        until_waiting(feeds, {"slices": 1})
+        second = [received.record for received in feeds.take(1000)]
+        assert [type(record) for record in second] == [CyclerDocument, SliceFrame]
+        rest = [received.record for _ in range(3) for received in feeds.take(10)]
+        assert [len(record.doc["time"]) for record in rest] == [1000, 500]
+        rows = [row for one in (first[0], second[0], *rest) for row in one.doc["seq_num"]]
+        assert rows == list(range(PAGE_ROWS))
+
+
+def test_many_pages_are_as_one_long():
+    with joined() as (peers, feeds):
+        for _ in range(30):
+            peers.documents.send(documents.encode(page(rows=400), "msgpack"))
+        peers.slices[0].send_multipart(stins.encode_start(BEGIN))
+        until_waiting(feeds, {"documents": 30 * 400 * 8, "slices": 1})
+        first = [received.record for received in feeds.take(1000)]
+        assert [type(record) for record in first] == [CyclerDocument] * 3 + [ScanStart]

@@ -15,6 +15,7 @@ from typing import Any
 import zmq
 
 from monitor.core.session import Session
+from monitor.engine.subscribe import ROWS_AT_ONCE
 from monitor.errors import BadMessage
 from monitor.processes import free_addresses
 from monitor.recording.read import Experiment, open_experiment
@@ -230,13 +231,14 @@ class _Feeder:
         self._take_answers()
 
     def _note(self, feed: str, frames: Frames) -> None:
-        counter = "slices" if feed == "pushed" else feed
+        counter, parts = "slices" if feed == "pushed" else feed, 1
         try:
             match counter:
                 case "slices":
                     slices.decode(frames, self._limits)
                 case "documents":
-                    documents.decode(b"".join(frames))
+                    document = documents.decode(b"".join(frames))
+                    parts = len(list(documents.portions(document, ROWS_AT_ONCE)))
                 case "replies":
                     requests.decode_reply(frames[-1])
                 case "questions":
@@ -247,7 +249,7 @@ class _Feeder:
             self.report.bad[error.kind] += 1
             self._refused[counter] += 1
         else:
-            self._read[counter] += 1
+            self._read[counter] += parts
 
     def _take_answers(self) -> None:
         while self._sockets.questions.poll(0):
@@ -321,14 +323,14 @@ def _kind(answer: object) -> str:
 
 
 def _lines(experiment: Experiment) -> Counter[str]:
-    """Lines of a journal, by feed and what they hold."""
+    """Messages of a journal, by feed and what they hold."""
     found: Counter[str] = Counter()
     for line in experiment.journal():
         bad, reply = line.get("bad"), line.get("reply")
         if reply is not None and "requests are unanswered" in reply["why"]:
             found["replies of its own"] += 1
         elif bad is not None:
-            found[f"{bad['feed']} bad"] += 1
+            found[f"{bad['feed']} bad"] += bad["count"]
         elif line["feed"] == "resend" and line["header"]["htype"] == "header":
             found["resend starts"] += 1
         else:
