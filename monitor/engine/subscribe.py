@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import zmq
 
 from monitor.connection import Connection, keep_alive
-from monitor.engine.accepted import Accepted, most_clients
+from monitor.engine.accepted import Accepted, ConnectionGuard, most_clients
 from monitor.engine.gate import Gate
 from monitor.engine.receive import FEEDS, Feed, Receiver
 from monitor.errors import BadMessage, SettingError
@@ -25,6 +25,8 @@ USUAL_SHARE = 4
 """Slices are usually at most this part of the largest that is allowed (a quarter). libzmq cannot
 change the limit of a socket safely while messages pass, and each message that waits in it saves a
 change of threads."""
+SOCKET_BUFFERS = 2**24
+"""What of a slice waits in TCP's buffers, at most."""
 LARGEST_DOCUMENT = 2 * documents.MAX_BYTES
 """What is longer than `documents.MAX_BYTES` is refused; what is longer than this costs its sender
 the connection."""
@@ -66,6 +68,7 @@ class LiveFeeds:
             "slices": int(budget - self._in_sockets) - of_documents,
         }
         self._receiver = Receiver(self._context, limits, settings.receive_hwm)
+        self._guard: ConnectionGuard | None = None
         try:
             self._open(settings)
         except SettingError:
@@ -89,8 +92,10 @@ class LiveFeeds:
             keep_alive(pull)
             self._gate.guard(pull, "producers", "feeds.slices_pull", settings.slices_pull)
             _bind(pull, "feeds.slices_pull", settings.slices_pull)
-            self._receiver.add("slices", pull)
-            self._receiver.watch(Accepted(pull, "feeds.slices_pull", most_clients()))
+            waiting = (int(pull.rcvhwm) + 1) * longest + SOCKET_BUFFERS
+            accepted = Accepted(pull, "feeds.slices_pull", most_clients(), waiting)
+            self._receiver.add("slices", pull, accepted)
+            self._guard = ConnectionGuard([accepted], self._receiver.fail)
         largest = f"{LARGEST_DOCUMENT / 2**20:.0f} MiB (a document has at most 4 MiB)"
         for address in settings.documents:
             reader = self._socket(zmq.SUB, LARGEST_DOCUMENT, of_documents)
@@ -110,7 +115,8 @@ class LiveFeeds:
     def take(self, timeout_ms: int) -> Iterator[Received]:
         """What has come, documents first; waits up to `timeout_ms` where nothing has."""
         self._receiver.wait(timeout_ms)
-        for change in self._receiver.changes():
+        accepted = [] if self._guard is None else self._guard.changes()
+        for change in (*self._receiver.changes(), *accepted):
             yield Received("connections", None, change)
         for feed in FEEDS:
             for frames in self._receiver.next(feed):
@@ -123,6 +129,8 @@ class LiveFeeds:
 
     def close(self) -> None:
         self._receiver.close()
+        if self._guard is not None:
+            self._guard.close()
         self._gate.leave(self._context)
         self._context.destroy(linger=0)
 
