@@ -92,6 +92,7 @@ class Publisher:
         self._slow: queue.Queue[tuple[Client, Asked] | None] = queue.Queue()
         self._ready: deque[_Ready] = deque()
         self._slow_under_way = False
+        self._at_rest = zmq.Poller()
         self._rest_until = 0.0
         self._stop = threading.Event()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -212,15 +213,15 @@ class Publisher:
     # --- the serving thread -----------------------------------------------------------------------
 
     def _serve(self) -> None:
-        everything, at_rest = zmq.Poller(), zmq.Poller()
+        everything = zmq.Poller()
         everything.register(self._router, zmq.POLLIN)
-        for poller in (everything, at_rest):
+        for poller in (everything, self._at_rest):
             poller.register(self._woken, zmq.POLLIN)
         try:
             while not self._stop.is_set():
                 try:
                     is_resting = time.monotonic() < self._rest_until
-                    self._turn(at_rest if is_resting else everything)
+                    self._turn(self._at_rest if is_resting else everything)
                 except BaseException as error:  # SystemExit too would end a thread in silence
                     self._on_failure(error)
                     self._stop.wait(PAUSE_S)
@@ -245,10 +246,11 @@ class Publisher:
         self._publish()
         self._clients.look()
         self._send_ready()
-        if begin < self._rest_until:
+        if poller is self._at_rest:
             return
+        begin = time.monotonic()
         is_more = self._router in ready and self._take_in()
-        is_more = self._answer(begin + WORK_S) or is_more
+        is_more = self._answer(time.monotonic() + WORK_S) or is_more
         self._hand_on()
         if is_more:
             now = time.monotonic()

@@ -9,6 +9,7 @@ import pytest
 import zmq
 
 from monitor.engine import accepted, clients, publish
+from monitor.engine.answers import Answers
 from monitor.engine.subscribe import LiveFeeds
 from monitor.keys import ClientKeys, make_keys, read_pair
 from monitor.processes import free_addresses
@@ -247,6 +248,37 @@ def test_a_flood_of_what_takes_long_is_not_waited_for(bench):
         assert order.index(99) <= 2
     finally:
         other.close()
+
+
+def test_a_flood_of_small_work_is_not_waited_for(bench, monkeypatch):
+    """A thousand polygons wait already: few of them are answered before the screen is."""
+    answered, reply = [], Answers.reply
+
+    def counted(self, request, role):
+        answered.append(request)
+        return reply(self, request, role)
+
+    monkeypatch.setattr(Answers, "reply", counted)
+    publisher, screen = bench()
+    update(publisher, Cell().result(0))
+    screen.ask(type="state")
+    corners = [[k * 37 % 120, k * 53 % 160] for k in range(200)]
+    flood = {"type": "statistics", "cell": "A", "name": "height", "kind": "polygon"}
+    others = [Screen(publisher) for _ in range(5)]
+    try:
+        for _ in range(200):
+            for other in others:
+                other.dealer.send_json(flood | {"points": corners, "bins": 512})
+        waits = []
+        for _ in range(10):
+            before = len(answered)
+            screen.ask(type="state")
+            waits.append(len(answered) - before)
+        assert np.median(waits) <= 25, waits
+        assert len(answered) < 900
+    finally:
+        for other in others:
+            other.close()
 
 
 def test_those_who_flood_give_way_before_those_who_look():
