@@ -143,7 +143,8 @@ def asked() -> list[Frames]:
 
 
 def dear() -> list[Frames]:
-    """Requests by cost: those that take most work, most memory or most reading of their kind."""
+    """Requests by cost: those that take most work, most memory or most reading of their kind. Not
+    the longest: several of them in one would be cut by the limit of a message."""
     circle = tuple((8.0 * math.cos(n), 8.0 * math.sin(n)) for n in range(questions.MAX_POINTS))
     whole: list[questions.Request] = [
         questions.StateRequest(tag="t"),
@@ -156,8 +157,8 @@ def dear() -> list[Frames]:
         questions.EventsRequest(CELL, limit=questions.MAX_EVENTS_ASKED, tag="t"),
         questions.PitsRequest(CELL, 0, "t"),
     ]
-    long = [b'{"type":"state","tag":"t","x":"' + b"x" * size + b'"}' for size in (60_000, 120_000)]
-    nested = b'{"type":"state","tag":"t","x":[' + b"[]," * 20_000 + b"0]}"
+    long = [b'{"type":"state","tag":"t","x":"' + b"x" * size + b'"}' for size in (10_000, 20_000)]
+    nested = b'{"type":"state","tag":"t","x":[' + b"[]," * 6_000 + b"0]}"
     plain = [_plain(questions.encode_request(request)) for request in whole]
     return [*plain, *([frame] for frame in (*long, nested))]
 
