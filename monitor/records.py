@@ -28,7 +28,7 @@ on the current of the last one, held for a stated time; on readings that are sti
 readings begin after the scan; there are none."""
 SETTLED_CHARGE = ("final", "interpolated", "unknown")
 """Readings to come cannot change these."""
-LossReason = Literal["oversize", "stranger", "key", "silent", "crowded"]
+LossReason = Literal["oversize", "stranger", "key", "silent", "crowded", "unread"]
 PLANNED: tuple[Reason, ...] = ("reference", "periodic")
 """Why scans on schedule are made."""
 FINAL_REPLIES: tuple[ReplyStatus, ...] = ("refused", "done", "failed")
@@ -310,11 +310,11 @@ class ConnectionChange:
     """A connection of the engine is lost for a reason that does not pass by itself, or is back.
 
     `setting` names it (feeds.slices, requests.endpoint, results.pull …). `reason`: "oversize": a
-    message longer than the limit; "stranger": another kind of socket, or none, answers at the
-    address; "key": a CURVE key is refused; "silent": nothing arrives, not even an answer to a
-    heartbeat; "crowded": too many clients at a bound address. `since`: when it was lost, UTC s by
-    this machine's clock; `times`: how often it was lost until it is back; `text`: what happened,
-    and what to do.
+    message longer than the limit, or that does not end; "stranger": another kind of socket, or
+    none, answers at the address; "key": a CURVE key is refused; "silent": nothing arrives, not even
+    an answer to a heartbeat; "crowded": too many clients at a bound address; "unread": a client
+    does not read its replies. `since`: when it was lost, UTC s by this machine's clock; `times`:
+    how often it was lost until it is back; `text`: what happened, and what to do.
     """
 
     setting: str

@@ -4,12 +4,12 @@ at an address. Nothing here needs a ZeroMQ socket."""
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import socket
 import struct
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 if sys.platform.startswith("linux"):
@@ -52,20 +52,29 @@ def silence_s(descriptor: int, port: int) -> float | None:
     """
     if not sys.platform.startswith("linux"):
         return None
-    with contextlib.suppress(OSError, struct.error), _copy(descriptor) as copy:
-        return _silence_s(copy) if copy.getpeername()[1] == port else None
+    with contextlib.suppress(OSError, struct.error), _borrowed(descriptor) as link:
+        return _silence_s(link) if link.getpeername()[1] == port else None
     return None
 
 
-def traffic_at(descriptor: int, own_port: int) -> tuple[int, float]:
-    """How many bytes have arrived on a TCP connection that was accepted at `own_port`, and for how
-    long none has, s; zeros if that cannot be known."""
+def received_at(descriptor: int, own_port: int) -> int | None:
+    """How many bytes have arrived on a TCP connection that was accepted at `own_port`; None if that
+    cannot be known."""
     if sys.platform.startswith("linux"):
-        with contextlib.suppress(OSError, struct.error), _copy(descriptor) as copy:
-            if copy.getsockname()[1] == own_port:
-                info = copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES)
-                return struct.unpack_from("Q", info, BYTES_RECEIVED)[0], _silence_s(copy)
-    return 0, 0.0
+        with contextlib.suppress(OSError, struct.error), _borrowed(descriptor) as link:
+            if link.getsockname()[1] == own_port:
+                info = link.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES)
+                return int(struct.unpack_from("Q", info, BYTES_RECEIVED)[0])
+    return None
+
+
+def silent_at(descriptor: int, own_port: int) -> float:
+    """For how long nothing has arrived on such a connection, s; 0 if that cannot be known."""
+    if sys.platform.startswith("linux"):
+        with contextlib.suppress(OSError, struct.error), _borrowed(descriptor) as link:
+            if link.getsockname()[1] == own_port:
+                return _silence_s(link)
+    return 0.0
 
 
 def _silence_s(link: socket.socket) -> float:
@@ -78,28 +87,29 @@ def _silence_s(link: socket.socket) -> float:
 def hang_up(descriptor: int, peer: object, own_port: int) -> bool:
     """Ends a TCP connection that was accepted at `own_port` from `peer`, as if the other end had.
     False if the descriptor is another connection's by now."""
-    with contextlib.suppress(OSError), _copy(descriptor) as copy:
-        if copy.getpeername() == peer and copy.getsockname()[1] == own_port:
-            copy.shutdown(socket.SHUT_RDWR)
+    with contextlib.suppress(OSError), _borrowed(descriptor) as link:
+        if link.getpeername() == peer and link.getsockname()[1] == own_port:
+            link.shutdown(socket.SHUT_RDWR)
             return True
     return False
 
 
 def peer_of(descriptor: int) -> object:
     """The other end of a TCP connection; None if it has ended or is none."""
-    with contextlib.suppress(OSError), _copy(descriptor) as copy:
-        return copy.getpeername()
+    with contextlib.suppress(OSError), _borrowed(descriptor) as link:
+        return link.getpeername()
     return None
 
 
-def _copy(descriptor: int) -> socket.socket:
-    """Of somebody else's descriptor, to be closed after use. Raises OSError if it is no socket."""
-    copy = os.dup(descriptor)
+@contextlib.contextmanager
+def _borrowed(descriptor: int) -> Iterator[socket.socket]:
+    """Somebody else's socket, without a descriptor of its own: there may be none left. Its family
+    is not asked for, and does not matter here. OSError if it is no socket."""
+    link = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=descriptor)
     try:
-        return socket.socket(fileno=copy)
-    except OSError:
-        os.close(copy)
-        raise
+        yield link
+    finally:
+        link.detach()
 
 
 def port_of(address: str) -> int | None:

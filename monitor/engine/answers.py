@@ -23,6 +23,8 @@ from monitor.wire.fields import Frame
 
 Section = Callable[[str, int | None, str, int], NDArray[Any]]
 Facts = dict[str, Any]
+MANY_ROWS = 5000
+"""From here on, a table takes longer than a small answer may."""
 
 
 class Answers:
@@ -50,6 +52,12 @@ class Answers:
                 return self._section is not None
             case ask.MapRequest() | ask.StatisticsRequest() | ask.ProfileRequest():
                 return is_slow(self._store, request)
+            case ask.PitsRequest():
+                return len(self._store.scan(request.cell, request.scan).pits) > MANY_ROWS
+            case ask.CyclerRequest():
+                return request.max_points > MANY_ROWS
+            case ask.PitHistoryRequest():
+                return True
         return False
 
     def reply(self, request: ask.Request, role: Role) -> list[Frame]:

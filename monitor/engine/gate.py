@@ -131,11 +131,15 @@ class Gate:
 
     def role(self, frame: zmq.Frame) -> Role:
         """What the sender of a frame may do, by the key that it came in with."""
+        return self._roles.get(self.key(frame), "")
+
+    @staticmethod
+    def key(frame: zmq.Frame) -> bytes:
+        """The key that the sender of a frame came in with; b"" if it needed none."""
         try:
-            key = str(frame.get("User-Id"))
+            return str(frame.get("User-Id")).encode()
         except zmq.ZMQError:
-            return ""
-        return self._roles.get(key.encode(), "")
+            return b""
 
     def admits(self, door: bytes, key: bytes) -> bool:
         """Whether who has this key may come in."""

@@ -20,8 +20,8 @@ from monitor.wire.fields import Frame
 from monitor.wire.questions import MapRequest, ProfileRequest, StatisticsRequest
 from monitor.wire.results import encode_reply, fit, thinning
 
-LARGE_PIXELS = 2**20
-"""From here on, statistics take long enough to hold up the small answers."""
+LARGE_PIXELS = 2**18
+"""From here on, answers take long enough (10 ms) to hold up the small ones."""
 
 ERRORS = {
     "removal": "removal_error",
@@ -51,9 +51,13 @@ def is_slow(store: Store, request: MapQuestion) -> bool:
     """True where the answer needs a file, or many pixels."""
     if any(store.is_on_disk(request.cell, scan, name) for scan, name in maps_needed(request)):
         return True
-    if not isinstance(request, StatisticsRequest):
+    if isinstance(request, ProfileRequest):
         return False
     _, ny, nx = store.scan(request.cell, request.scan).start.volume_shape
+    if isinstance(request, MapRequest):
+        y0, y1, x0, x1 = fit((ny, nx), request.window, request.shape)
+        step = thinning((y1 - y0, x1 - x0), request.shape)
+        return (y1 - y0) * (x1 - x0) > LARGE_PIXELS * step**2
     sides = [float(ny), float(nx)]
     for axis in (0, 1) if request.points else ():
         places = [point[axis] for point in request.points]

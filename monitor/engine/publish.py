@@ -12,13 +12,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import zmq
 
 from monitor.connection import keep_alive
-from monitor.engine.accepted import HANDSHAKE_MS, Accepted, most_clients
+from monitor.engine.accepted import HANDSHAKE_MS, Accepted, ConnectionGuard, most_clients
 from monitor.engine.answers import Answers, Section, error_reply
+from monitor.engine.clients import FEW_BYTES, Asked, Client, Clients
 from monitor.engine.failures import Failures
 from monitor.engine.gate import Gate, Role
 from monitor.engine.health import Silence
@@ -35,25 +37,29 @@ from monitor.records import (
     ScanResult,
 )
 from monitor.settings import Settings
-from monitor.wire.asked import decode_request
+from monitor.wire.asked import MAX_REQUEST_BYTES, decode_request
 from monitor.wire.fields import MAX_NAME, Frame
-from monitor.wire.questions import Request
 
 __all__ = ["Publisher", "Section"]
-
-Envelope = list[bytes]
-"""Whom a reply goes to; of a REQ socket with the empty frame that it expects before the reply."""
 
 HEARTBEAT_S = 1.0
 REPLIES_WAITING_PER_SCREEN = 32
 STATUS_WAITING_PER_SCREEN = 1000
-MAX_SLOW_WAITING = 64
-MAX_CHANGES = 100
-QUESTIONS_WAITING_PER_SCREEN = 64
+QUESTIONS_IN_SOCKET = 16
+READ_AT_ONCE = 64
+WORK_S, MOST_REST_S, RETRY_S = 0.01, 0.1, 0.02
+"""Of one turn. As long as more waits, the thread rests as long as it has worked: so that it has the
+interpreter's lock for half of the time at most."""
 PAUSE_S = 0.2
 """After an error of our own, before the serving goes on."""
-MAX_MESSAGE_BYTES = 2**20
+MAX_MESSAGE_BYTES = 2**17
 """What a screen sends beyond this costs it the connection; memory is not taken for it."""
+MOST_PARTS = 8
+"""A client whose message has more loses its connection."""
+UNFINISHED_BYTES, UNFINISHED_IN_ALL = 2**18, 2**22
+"""On the way from a client, or from all, and no whole message yet. A part of 2 bytes takes 64 in
+libzmq, which bounds the bytes of a part, but neither their number nor their sum."""
+RECEIVE_BUFFER = 2**15
 
 
 class Publisher:
@@ -82,9 +88,12 @@ class Publisher:
         self._gate = gate or Gate(settings.security)
         self._store = Store(settings, stored_map, mode, lambda: self._gate.status)
         self._answers = Answers(settings, self._store, section, self._gate, on_operator)
-        self._slow: queue.Queue[tuple[Envelope, Request, Role] | None]
-        self._slow = queue.Queue(MAX_SLOW_WAITING)
-        self._ready: deque[tuple[Envelope, list[Frame]]] = deque()
+        self._clients = Clients(time.monotonic)
+        self._slow: queue.Queue[tuple[Client, Asked] | None] = queue.Queue()
+        self._ready: deque[_Ready] = deque()
+        self._slow_under_way = False
+        self._at_rest = zmq.Poller()
+        self._rest_until = 0.0
         self._stop = threading.Event()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._guarded = False
@@ -96,11 +105,11 @@ class Publisher:
             self._context.destroy(linger=0)
             raise
         most = most_clients()
-        self._accepted = [
-            Accepted(self._pub, "results.status", most),
-            Accepted(self._router, "results.pull", most),
-        ]
-        self._changes: deque[ConnectionChange] = deque(maxlen=MAX_CHANGES)
+        bounds = most, UNFINISHED_BYTES, UNFINISHED_IN_ALL
+        self._accepted = Accepted(self._router, "results.pull", *bounds)
+        self._guard = ConnectionGuard(
+            [Accepted(self._pub, "results.status", *bounds), self._accepted], self._on_failure
+        )
         self.status_address = self._pub.getsockopt_string(zmq.LAST_ENDPOINT)
         self.pull_address = self._router.getsockopt_string(zmq.LAST_ENDPOINT)
         self._wake, self._woken = socket.socketpair()
@@ -155,16 +164,13 @@ class Publisher:
 
     def changes(self) -> list[ConnectionChange]:
         """What has become of the clients' connections since this was last asked."""
-        return [self._changes.popleft() for _ in range(len(self._changes))]
+        return self._guard.changes()
 
     def close(self) -> None:
         """Sends what waits, stops serving and frees the addresses."""
         self._stop.set()
         self._nudge()
         self._thread.join(timeout=10)
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._slow.get_nowait()
         self._slow.put(None)
         self._slow_thread.join(timeout=10)
         self._wake.close()
@@ -181,7 +187,9 @@ class Publisher:
         made.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
         made.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
         keep_alive(made)
-        made.setsockopt(zmq.RCVHWM, QUESTIONS_WAITING_PER_SCREEN)
+        made.setsockopt(zmq.RCVHWM, QUESTIONS_IN_SOCKET)
+        made.setsockopt(zmq.RCVBUF, RECEIVE_BUFFER)
+        made.copy_threshold = FEW_BYTES  # what is larger is followed until it has left
         made.setsockopt(
             zmq.SNDHWM,
             REPLIES_WAITING_PER_SCREEN if kind == zmq.ROUTER else STATUS_WAITING_PER_SCREEN,
@@ -202,90 +210,188 @@ class Publisher:
             ) from None
         return made
 
+    # --- the serving thread -----------------------------------------------------------------------
+
     def _serve(self) -> None:
-        poller = zmq.Poller()
-        poller.register(self._router, zmq.POLLIN)
-        poller.register(self._woken, zmq.POLLIN)
-        for accepted in self._accepted:
-            poller.register(accepted.events, zmq.POLLIN)
+        everything = zmq.Poller()
+        everything.register(self._router, zmq.POLLIN)
+        for poller in (everything, self._at_rest):
+            poller.register(self._woken, zmq.POLLIN)
         try:
             while not self._stop.is_set():
                 try:
-                    self._turn(poller)
+                    is_resting = time.monotonic() < self._rest_until
+                    self._turn(self._at_rest if is_resting else everything)
                 except BaseException as error:  # SystemExit too would end a thread in silence
                     self._on_failure(error)
                     self._stop.wait(PAUSE_S)
             self._publish()
         finally:
+            self._guard.close()
             self._gate.leave(self._context)
             # what was just handed to PUB needs a moment to leave
             self._pub.close(linger=200)
             self._context.destroy(linger=0)
 
     def _turn(self, poller: zmq.Poller) -> None:
-        """Waits for what is to be done, and does it."""
-        ready = dict(poller.poll(max(0, math.ceil((self._beat - time.monotonic()) * 1000))))
+        """Waits for what is to be done, and does it: status messages first."""
+        ready = dict(poller.poll(self._wait_ms()))
         if self._woken.fileno() in ready:
             self._woken.recv(4096)
-        for accepted in self._accepted:
-            self._changes += accepted.look()
-        if time.monotonic() >= self._beat:
-            self._beat = time.monotonic() + HEARTBEAT_S
+        begin = time.monotonic()
+        if begin >= self._beat:
+            self._beat = begin + HEARTBEAT_S
             self._store.heartbeat()
+            self._clients.forget()
         self._publish()
-        while self._ready:
-            self._send(*self._ready.popleft())
-        if self._router in ready:
-            self._answer()
+        self._clients.look()
+        self._send_ready()
+        if poller is self._at_rest:
+            return
+        begin = time.monotonic()
+        is_more = self._router in ready and self._take_in()
+        is_more = self._answer(time.monotonic() + WORK_S) or is_more
+        self._hand_on()
+        if is_more:
+            now = time.monotonic()
+            self._rest_until = now + min(MOST_REST_S, now - begin)
+
+    def _wait_ms(self) -> int:
+        """Until the next heartbeat, the end of a rest, or what may have changed meanwhile."""
+        now = time.monotonic()
+        until = self._beat
+        if now < self._rest_until:
+            until = min(until, self._rest_until)
+        elif self._ready or self._clients.is_waiting:  # for room, a budget, or the other thread
+            until = min(until, now + RETRY_S)
+        return max(0, math.ceil((until - now) * 1000))
 
     def _publish(self) -> None:
         while self._store.outbox:
             self._pub.send(self._store.outbox.popleft())
 
-    def _answer(self) -> None:
-        """Answers what waits, a few at a time so that status messages keep their turn."""
-        for _ in range(16):
+    def _take_in(self) -> bool:
+        """Reads requests, each client's in its turn (as ROUTER does); True if there may be more."""
+        for _ in range(READ_AT_ONCE):
             try:
-                parts = self._router.recv_multipart(zmq.DONTWAIT, copy=False)
+                parts = self._received()
             except zmq.Again:
-                return
-            client, *frames = (part.bytes for part in parts)
-            envelope = [client]
+                return False
+            name, role, owner = parts[0].bytes, *self._who(parts[-1])
+            client = self._clients.of(name, owner or name, self._accepted.delivered(parts[-1]))
+            if len(parts) > MOST_PARTS:
+                self._accepted.hang_up_on(client.descriptor, "oversize")
+                continue
+            frames = [part.bytes for part in parts[1:]]
+            envelope = [name]
             if len(frames) > 1 and not frames[0]:  # the client is a REQ
                 envelope.append(frames.pop(0))
-            # without keys only this machine can ask, and whoever works at it
-            role: Role = self._gate.role(parts[-1]) if self._guarded else "operator"
-            try:
-                request = decode_request(frames)
-                slow = self._answers.is_slow(request)
-            except BadMessage as error:
-                self._send(envelope, error_reply(str(error), _tag(frames)))
-                continue
-            if not slow:
-                self._send(envelope, self._answers.reply(request, role))
-                continue
-            try:
-                self._slow.put_nowait((envelope, request, role))
-            except queue.Full:
-                why = f"{MAX_SLOW_WAITING} requests wait for the disk already; ask again"
-                self._send(envelope, error_reply(why, request.tag))
+            asked = Asked(envelope, role, frames)
+            if asked.size > MAX_REQUEST_BYTES:
+                why = f"request of {asked.size} bytes, expected {MAX_REQUEST_BYTES} at most"
+                self._send(client, asked, error_reply(why))
+            elif not client.ask(asked):
+                self._send(client, asked, error_reply("too many of your requests wait: ask again"))
+        return True
 
-    def _send(self, envelope: Envelope, reply: list[Frame]) -> None:
+    def _received(self) -> list[zmq.Frame]:
+        """The parts of a message, but no more than MOST_PARTS and one. Raises zmq.Again."""
+        part = self._router.recv(zmq.DONTWAIT, copy=False)
+        parts = [part]
+        while part.more:
+            part = self._router.recv(zmq.DONTWAIT, copy=False)
+            if len(parts) <= MOST_PARTS:
+                parts.append(part)
+        return parts
+
+    def _who(self, part: zmq.Frame) -> tuple[Role, bytes]:
+        """What the sender may do, and whose budget it uses: b"" for that of its connection."""
+        if not self._guarded:  # only this machine can ask, and whoever works at it
+            return "operator", b""
+        return self._gate.role(part), self._gate.key(part)
+
+    def _answer(self, until: float) -> bool:
+        """Answers what costs little, for some time; True if more waits."""
+        while (found := self._clients.next_quick()) is not None:
+            begin = time.monotonic()
+            if begin > until:
+                self._clients.put_back(*found)
+                return True
+            client, asked = found
+            try:
+                asked.request = decode_request(asked.frames)
+                if self._answers.is_slow(asked.request):
+                    self._clients.put_slow(client, asked)
+                else:
+                    self._send(client, asked, self._answers.reply(asked.request, asked.role))
+            except BadMessage as error:
+                self._send(client, asked, error_reply(str(error), _tag(asked.frames)))
+            self._clients.charge(client, time.monotonic() - begin)
+        return False
+
+    def _hand_on(self) -> None:
+        """The next of what takes long goes to the other thread, once that has nothing to do."""
+        if self._slow_under_way or self._ready:
+            return
+        found = self._clients.next_slow()
+        if found is not None:
+            self._slow_under_way = True
+            self._slow.put(found)
+
+    def _send_ready(self) -> None:
+        """What took long, once there is room for it: who reads nothing makes room."""
+        while self._ready:
+            ready = self._ready[0]
+            if not self._clients.has_room(_size(ready.reply)):
+                if (idle := self._clients.stalled()) is not None:
+                    self._accepted.hang_up_on(idle.descriptor, "unread")
+                    idle.moved = time.monotonic()
+                return
+            self._ready.popleft()
+            self._slow_under_way = False
+            self._clients.charge(ready.client, ready.seconds)
+            self._send(ready.client, ready.asked, ready.reply)
+        self._hand_on()
+
+    def _send(self, client: Client, asked: Asked, reply: list[Frame]) -> None:
         # a screen that has gone or is frozen asks again when it lives
         with contextlib.suppress(zmq.ZMQError):
-            self._router.send_multipart([*envelope, *reply], zmq.DONTWAIT, copy=False)
+            parts = [*asked.envelope, *reply]
+            tracker = self._router.send_multipart(parts, zmq.DONTWAIT, copy=False, track=True)
+            if tracker is not None:
+                self._clients.sent(client, _size(reply), tracker)
 
     def _answer_slowly(self) -> None:
         """What needs the disk, in a thread of its own: heartbeats and small answers don't wait."""
-        while (asked := self._slow.get()) is not None:
-            envelope, request, role = asked
+        while (found := self._slow.get()) is not None:
+            client, asked = found
+            request = asked.request
+            if request is None:
+                continue  # what cannot be read is refused at once
+            begin = time.monotonic()
             try:
-                reply = self._answers.reply(request, role)
+                reply = self._answers.reply(request, asked.role)
             except BaseException as error:
                 self._on_failure(error)
-                reply = error_reply("an error of pitwatch itself: see its alarms", request.tag)
-            self._ready.append((envelope, reply))
+                why = "an error of pitwatch itself: see its alarms"
+                reply = error_reply(why, request.tag)
+            self._ready.append(_Ready(client, asked, reply, time.monotonic() - begin))
+            del reply
             self._nudge()
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A reply that took so many seconds to make."""
+
+    client: Client
+    asked: Asked
+    reply: list[Frame]
+    seconds: float
+
+
+def _size(reply: list[Frame]) -> int:
+    return sum(map(len, reply))
 
 
 def _tag(frames: list[bytes]) -> str:

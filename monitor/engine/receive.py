@@ -88,7 +88,8 @@ class Receiver:
         self._queues = {feed: _Queue(limits[feed]) for feed in FEEDS}
         self._queues["slices"].most = most
         self._sockets: dict[Feed, list[zmq.Socket[bytes]]] = {feed: [] for feed in FEEDS}
-        self._connections: list[Connection | Accepted] = []
+        self._connections: list[Connection] = []
+        self._accepted: dict[zmq.Socket[bytes], Accepted] = {}
         self._pollers: dict[tuple[Feed, ...], zmq.Poller] = {}
         self._changes: deque[ConnectionChange] = deque(maxlen=MAX_CHANGES)
         self._lock = threading.Lock()
@@ -98,11 +99,13 @@ class Receiver:
         self._failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="receive", daemon=True)
 
-    def add(self, feed: Feed, socket: zmq.Socket[bytes]) -> None:
-        """Reads this socket for a feed."""
+    def add(self, feed: Feed, socket: zmq.Socket[bytes], accepted: Accepted | None = None) -> None:
+        """Reads this socket for a feed; `accepted` is told of whole messages."""
         self._sockets[feed].append(socket)
+        if accepted is not None:
+            self._accepted[socket] = accepted
 
-    def watch(self, connection: Connection | Accepted) -> None:
+    def watch(self, connection: Connection) -> None:
         """Looks after this connection."""
         self._connections.append(connection)
 
@@ -156,7 +159,11 @@ class Receiver:
                     finally:
                         self._lock.release()
         except BaseException as error:
-            self._failure = error
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """An error of our own ends the reading: `wait` raises it. May be called in any thread."""
+        self._failure = error
 
     # --- under the lock ---------------------------------------------------------------------------
 
@@ -183,7 +190,7 @@ class Receiver:
 
     def _drain(self, feed: Feed, socket: zmq.Socket[bytes]) -> None:
         """Some messages at once, as long as there is room for them."""
-        queue, size = self._queues[feed], 0
+        queue, size, accepted = self._queues[feed], 0, self._accepted.get(socket)
         found: list[Message] = []
         most = min(READ_AT_ONCE, queue.room)
         while len(found) < most and size < SIZE_AT_ONCE:
@@ -191,6 +198,8 @@ class Receiver:
                 parts = socket.recv_multipart(zmq.DONTWAIT, copy=False)
             except zmq.Again:
                 break
+            if accepted is not None:
+                accepted.delivered(parts[-1])
             frames: list[Frame] = [part.buffer for part in parts]
             found.append((size_of(frames), frames))
             size += found[-1][0]

@@ -36,6 +36,9 @@ class PitRows:
     def __init__(self, rows: NDArray[np.float64]) -> None:
         self._rows = rows.reshape(-1, len(PIT))
 
+    def __len__(self) -> int:
+        return len(self._rows)
+
     def __iter__(self) -> Iterator[Pit]:
         return map(_pit, self._rows)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import zmq
 
 from monitor.connection import Connection, keep_alive
-from monitor.engine.accepted import Accepted, most_clients
+from monitor.engine.accepted import Accepted, ConnectionGuard, most_clients
 from monitor.engine.gate import Gate
 from monitor.engine.receive import Feed, Receiver
 from monitor.errors import BadMessage, SettingError
@@ -27,6 +27,8 @@ change the limit of a socket safely while messages pass, and each message that w
 change of threads."""
 ROWS_AT_ONCE = 1000
 """Readings that are taken before slices have their turn again: some 20 ms."""
+SOCKET_BUFFERS = 2**24
+"""What of a slice waits in TCP's buffers, at most."""
 LARGEST_DOCUMENT = 2 * documents.MAX_BYTES
 """What is longer than `documents.MAX_BYTES` is refused; what is longer than this costs its sender
 the connection."""
@@ -69,6 +71,7 @@ class LiveFeeds:
         }
         self._documents: Iterator[Received] | None = None
         self._receiver = Receiver(self._context, limits, settings.receive_hwm)
+        self._guard: ConnectionGuard | None = None
         try:
             self._open(settings)
         except SettingError:
@@ -92,8 +95,10 @@ class LiveFeeds:
             keep_alive(pull)
             self._gate.guard(pull, "producers", "feeds.slices_pull", settings.slices_pull)
             _bind(pull, "feeds.slices_pull", settings.slices_pull)
-            self._receiver.add("slices", pull)
-            self._receiver.watch(Accepted(pull, "feeds.slices_pull", most_clients()))
+            waiting = (int(pull.rcvhwm) + 1) * longest + SOCKET_BUFFERS
+            accepted = Accepted(pull, "feeds.slices_pull", most_clients(), waiting)
+            self._receiver.add("slices", pull, accepted)
+            self._guard = ConnectionGuard([accepted], self._receiver.fail)
         largest = f"{LARGEST_DOCUMENT / 2**20:.0f} MiB (a document has at most 4 MiB)"
         for address in settings.documents:
             reader = self._socket(zmq.SUB, LARGEST_DOCUMENT, of_documents)
@@ -114,7 +119,8 @@ class LiveFeeds:
         """What has come, documents first, but not many readings at once: a page of more comes in
         portions. Waits up to `timeout_ms` where nothing has."""
         self._receiver.wait(timeout_ms if self._documents is None else 0)
-        for change in self._receiver.changes():
+        accepted = [] if self._guard is None else self._guard.changes()
+        for change in (*self._receiver.changes(), *accepted):
             yield Received("connections", None, change)
         yield from self._some_documents()
         for frames in self._receiver.next("slices"):
@@ -127,6 +133,8 @@ class LiveFeeds:
 
     def close(self) -> None:
         self._receiver.close()
+        if self._guard is not None:
+            self._guard.close()
         self._gate.leave(self._context)
         self._context.destroy(linger=0)
 

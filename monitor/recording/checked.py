@@ -22,6 +22,11 @@ MAX_CHUNK_BYTES = 2**28
 MAX_TEXT_BYTES = 1024
 MAX_ITEMS = 1000
 """Datasets in a group, or attributes of one: several times as many as any has."""
+PITS = "entry/pits/"
+MOST_PITS, MOST_ROWS = 2**18, 2**24
+MOST_PACKED, SMALL_TABLE_BYTES = 100, 2**20
+"""A table, whose length its file alone says, takes at most so many times the bytes that it has in
+the file. The recorder compresses none; 3 million rows of zeros are 25 kB."""
 UNREADABLE = (KeyError, OSError, RuntimeError, TypeError, ValueError, AttributeError, MemoryError)
 """What h5py raises where bytes of a file are not what they must be."""
 
@@ -99,17 +104,32 @@ def array(
     file: h5py.File, path: str, shape: tuple[int | None, ...], *types: str
 ) -> NDArray[Any] | None:
     """The numbers of a dataset of this shape (None: any length) and one of these types; None where
-    it is not there, or was never written. Raises RecordingError for any other."""
+    it is not there, or was never written. Raises RecordingError for any other, and for a table with
+    more rows than one can have."""
     dataset = find(file, path)
     if dataset is None or not is_written(dataset):
         return None
     check(file, path, dataset, shape, types)
+    if len(dataset.shape) == 1:
+        check_rows(file, path, dataset)
     stored = dataset.id.get_storage_size()
     plain = not dataset.id.get_create_plist().get_nfilters()
     # of a file that grows, the length may be known before the numbers are
     if plain and stored < dataset.nbytes and not file.swmr_mode:
         raise damaged(file, path, f"{stored} bytes", f"{dataset.nbytes}")
     return np.asarray(dataset[...], dataset.dtype.newbyteorder("="))
+
+
+def check_rows(file: h5py.File, path: str, dataset: h5py.Dataset) -> None:
+    """Raises RecordingError for a table with more rows than one can have, or than its bytes in the
+    file can stand for."""
+    rows, most = dataset.shape[0], MOST_PITS if path.startswith(PITS) else MOST_ROWS
+    if rows > most:
+        raise damaged(file, path, f"{rows} rows", f"{most} at most")
+    stored = dataset.id.get_storage_size()
+    packed = dataset.id.get_create_plist().get_nfilters()
+    if packed and dataset.nbytes > SMALL_TABLE_BYTES + MOST_PACKED * stored:
+        raise damaged(file, path, f"{rows} rows in {stored} bytes", "rows that are not compressed")
 
 
 def is_written(dataset: h5py.Dataset) -> bool:

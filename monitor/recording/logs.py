@@ -13,7 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from monitor.recording import checksums, layout, room
+from monitor.recording import checksums, descriptors, layout, room
 from monitor.records import CyclerReading
 from monitor.wire.fields import plain
 
@@ -54,7 +54,7 @@ class EventWriter:
 
 def _append_line(path: Path, line: bytes) -> None:
     """All of it, or nothing. Raises OSError."""
-    with path.open("ab", buffering=0) as file:
+    with descriptors.when_free(lambda: path.open("ab", buffering=0)) as file:
         size = file.seek(0, os.SEEK_END)
         try:
             if file.write(line) != len(line):
@@ -75,7 +75,9 @@ def append_readings(path: Path, readings: Sequence[CyclerReading], since: float 
     room.need(path.parent, leave=room.LAST_BYTES)
     if not path.exists():
         _create(path)
-    with h5py.File(path, "r+", libver=layout.HDF5_VERSION, locking=False) as file:
+    with descriptors.when_free(
+        lambda: h5py.File(path, "r+", libver=layout.HDF5_VERSION, locking=False)
+    ) as file:
         columns = {name: file[name] for name in layout.CYCLER_COLUMNS}
         # a writer that was killed may have left columns of different length: whole rows count
         length = min(map(len, columns.values()))
@@ -93,7 +95,9 @@ def append_readings(path: Path, readings: Sequence[CyclerReading], since: float 
 
 def _create(path: Path) -> None:
     part = path.with_name(path.name + layout.PART)
-    with h5py.File(part, "w", libver=layout.HDF5_VERSION, locking=False) as file:
+    with descriptors.when_free(
+        lambda: h5py.File(part, "w", libver=layout.HDF5_VERSION, locking=False)
+    ) as file:
         file.attrs["NX_class"] = "NXroot"
         for name, units in layout.CYCLER_COLUMNS.items():
             column = file.create_dataset(name, (0,), np.float64, maxshape=(None,), chunks=(1024,))

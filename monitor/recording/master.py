@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.recording import layout
+from monitor.recording.descriptors import when_free
 from monitor.records import map_units
 
 
@@ -39,7 +40,8 @@ class Master:
         for number, piece in enumerate(self._pieces(sorted(self._folder.glob("scan_*.h5")))):
             # an open file keeps all its stacks in memory, with hundreds of scans 1 MB each
             mode = "r+" if number else "w"
-            with h5py.File(part, mode, libver=layout.HDF5_VERSION, locking=False) as file:
+            opened = partial(h5py.File, part, mode, libver=layout.HDF5_VERSION, locking=False)
+            with when_free(opened) as file:
                 piece(file)
         part.replace(target)
 
@@ -67,7 +69,7 @@ class Master:
         return known
 
     def _read(self, path: Path, written_ns: int) -> _Scan:
-        with h5py.File(path, "r", locking=False) as file:
+        with when_free(lambda: h5py.File(path, "r", locking=False)) as file:
             entry = file["entry"]
             summary = {key: item[()] for key, item in entry["summary"].items()}
             texts = {

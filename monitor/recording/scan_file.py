@@ -124,7 +124,7 @@ class ScanFile:
         self.close()
         if extras:
             self._append(extras)
-        with self.part.open("rb") as whole:
+        with descriptors.when_free(lambda: self.part.open("rb")) as whole:
             os.fsync(whole.fileno())
         self.part.replace(self.path)
         self.finished = True
@@ -134,7 +134,9 @@ class ScanFile:
         """A file that was finished gets the name of a part again, and is written further."""
         self.path.replace(self.part)
         try:
-            file = h5py.File(self.part, "r+", libver=layout.HDF5_VERSION, locking=False)
+            file = descriptors.when_free(
+                lambda: h5py.File(self.part, "r+", libver=layout.HDF5_VERSION, locking=False)
+            )
             self._take_ledger(file["entry/ledger"])
         except BaseException:
             self.part.replace(self.path)
@@ -202,7 +204,9 @@ class ScanFile:
         return self._file
 
     def _append(self, extras: dict[str, float | bytes]) -> None:
-        with h5py.File(self.part, "r+", libver=layout.HDF5_VERSION, locking=False) as file:
+        with descriptors.when_free(
+            lambda: h5py.File(self.part, "r+", libver=layout.HDF5_VERSION, locking=False)
+        ) as file:
             for key, value in extras.items():
                 _scalar(file["entry/summary"], key, value)
             checksums.seal_groups(file)

@@ -150,6 +150,8 @@ def _seals(file: h5py.File, path: Path, findings: Findings) -> None:
             dataset = checked.find(file, f"{name}/{item}")
             if dataset is not None and dataset.nbytes > checked.MAX_ARRAY_BYTES:
                 raise checked.damaged(file, f"{name}/{item}", f"{dataset.nbytes} bytes", "less")
+            if dataset is not None and len(dataset.shape) == 1:
+                checked.check_rows(file, f"{name}/{item}", dataset)
         if checksums.sealed(file[name]) != checksums.of_group(file[name]):
             _mismatch(findings, path, name)
     for name, where in {**layout.MAP_GROUPS, layout.PIT_LABELS: "entry/interface"}.items():

@@ -17,6 +17,7 @@ Place = tuple[float, float]
 MAX_SIDE = 2**17
 MAX_WHOLE = 2**53
 MAX_NAME = 200
+ROWS_AT_ONCE = 4096
 REQUIRED: Any = object()
 
 
@@ -36,6 +37,20 @@ def plain(value: Any) -> Any:
 def to_json(value: Any) -> bytes:
     """Compact JSON of anything that `plain` takes."""
     return json.dumps(plain(value), separators=(",", ":"), allow_nan=False).encode()
+
+
+def columns_to_json(columns: Mapping[str, Sequence[Any]]) -> bytes:
+    """The same of equal-length columns, some rows at once: the interpreter lock is held by one
+    encoding from beginning to end, and slices would wait for it."""
+    pieces = []
+    for name, column in columns.items():
+        parts = (to_json(column[n : n + ROWS_AT_ONCE])[1:-1] for n in _firsts(len(column)))
+        pieces.append(to_json(name) + b":[" + b",".join(parts) + b"]")
+    return b"{" + b",".join(pieces) + b"}"
+
+
+def _firsts(rows: int) -> range:
+    return range(0, rows, ROWS_AT_ONCE)
 
 
 def read_object(frame: Frame, what: str) -> dict[str, Any]:

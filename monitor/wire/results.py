@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 
 from monitor.errors import BadMessage
 from monitor.records import LengthUnit, Pit
-from monitor.wire.fields import MAX_SIDE, Fields, Frame, plain, read_object, short, to_json
+from monitor.wire.fields import (
+    MAX_SIDE,
+    Fields,
+    Frame,
+    columns_to_json,
+    plain,
+    read_object,
+    short,
+    to_json,
+)
 from monitor.wire.questions import Window
 
 MAX_DIMENSIONS = 3
@@ -36,6 +45,9 @@ class Status:
 
 def encode_reply(header: Mapping[str, Any], array: NDArray[Any] | None = None) -> list[Frame]:
     """Frames of a reply; `shape` and `dtype` of the array are written into its header."""
+    if array is None and isinstance(columns := header.get("columns"), Mapping):
+        rest = {key: value for key, value in header.items() if key != "columns"}
+        return [to_json(rest)[:-1] + b',"columns":' + columns_to_json(columns) + b"}"]
     if array is None:
         return [to_json(header)]
     data = np.ascontiguousarray(array)

@@ -19,7 +19,7 @@ def crowd():
     context = zmq.Context()
     router = context.socket(zmq.ROUTER)
     port = router.bind_to_random_port("tcp://127.0.0.1")
-    accepted = Accepted(router, "results.pull", MOST)
+    accepted = Accepted(router, "results.pull", MOST, 2**18)
     links = []
 
     def connect():

@@ -9,6 +9,7 @@ import pytest
 
 from monitor.core.tiles import mean_over_tiles, tile_px
 from monitor.engine import measured
+from monitor.wire.questions import MapRequest, StatisticsRequest
 from tests.engine.screens import update
 from tests.gui.synthetic import Cell
 
@@ -226,14 +227,18 @@ def test_large_ones_are_counted_where_nothing_waits(scans, monkeypatch):
     publisher, screen, _ = scans
     monkeypatch.setattr(measured, "LARGE_PIXELS", 1000)
     slow = []
-    put = publisher._slow.put_nowait
-    monkeypatch.setattr(publisher._slow, "put_nowait", lambda item: (slow.append(item), put(item)))
+    put = publisher._slow.put
+    monkeypatch.setattr(publisher._slow, "put", lambda item: (slow.append(item), put(item)))
     whole = screen.ask(type="statistics", cell="A", scan=3, name="height")
     small = {"kind": "rectangle", "points": [[0, 0], [20, 20]]}
     part = screen.ask(type="statistics", cell="A", scan=3, name="height", **small)
     screen.ask(type="map", cell="A", scan=3, name="height", minus=1)
+    screen.ask(type="map", cell="A", scan=3, name="height", shape=[20, 20])
     assert whole["type"] == part["type"] == "statistics"
-    assert [request.kind for _, request, _ in slow] == ["whole"]
+    assert [asked.request for _, asked in slow] == [
+        StatisticsRequest("A", 3, "height"),
+        MapRequest("A", 3, "height", minus=1),
+    ]
 
 
 def test_whatever_an_answer_needs_may_be_on_the_disk(bench):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -139,6 +140,27 @@ def asked() -> list[Frames]:
         questions.ScanOrder(CELL, suggestion="none", accepted=False, tag="t"),
     ]
     return [_plain(questions.encode_request(request)) for request in all_of_them]
+
+
+def dear() -> list[Frames]:
+    """Requests by cost: those that take most work, most memory or most reading of their kind. Not
+    the longest: several of them in one would be cut by the limit of a message."""
+    circle = tuple((8.0 * math.cos(n), 8.0 * math.sin(n)) for n in range(questions.MAX_POINTS))
+    whole: list[questions.Request] = [
+        questions.StateRequest(tag="t"),
+        questions.MapRequest(CELL, 0, "height", minus=0, least_errors=1.0, tag="t"),
+        questions.StatisticsRequest(CELL, 0, "height", "polygon", circle, questions.MAX_BINS),
+        questions.ProfileRequest(
+            CELL, 0, "height", (0.0, 0.0), (9.0, 9.0), questions.MAX_PROFILE_POINTS
+        ),
+        questions.CyclerRequest(CELL, questions.MAX_READINGS_ASKED, "t"),
+        questions.EventsRequest(CELL, limit=questions.MAX_EVENTS_ASKED, tag="t"),
+        questions.PitsRequest(CELL, 0, "t"),
+    ]
+    long = [b'{"type":"state","tag":"t","x":"' + b"x" * size + b'"}' for size in (10_000, 20_000)]
+    nested = b'{"type":"state","tag":"t","x":[' + b"[]," * 6_000 + b"0]}"
+    plain = [_plain(questions.encode_request(request)) for request in whole]
+    return [*plain, *([frame] for frame in (*long, nested))]
 
 
 def answers() -> list[Frames]:

@@ -204,7 +204,7 @@ class _Feeder:
         self._limits = limits_of(settings.feeds)
         made = (
             corpus.slices(), corpus.dectris_slices(), corpus.cycler(), corpus.replies(),
-            corpus.asked(), corpus.resend_answers(),
+            [*corpus.asked(), *corpus.dear()], corpus.resend_answers(),
         )  # fmt: skip
         self._mutators = {
             feed: Mutator(seed + number, messages)

@@ -20,6 +20,8 @@ from monitor.recording import layout
 from monitor.recording.journal import MAX_LINE_BYTES, lines
 from monitor.recording.read import MAX_SETTINGS_BYTES, open_experiment
 from monitor.recording.resume import LOCK_FILE, interrupted
+from monitor.recording.stored import pits_of
+from monitor.recording.verify import verify
 from monitor.replay import replay_settings
 from monitor.report.policies import backtest
 from monitor.sources.replay import replay_records
@@ -273,6 +275,49 @@ def test_a_volume_that_is_small_on_the_disk_and_large_in_memory_is_refused(recor
         assert tracemalloc.get_traced_memory()[1] < 1e8
     finally:
         tracemalloc.stop()
+
+
+def table_of_zeros(group, names, rows):
+    """Columns of which one row is on the disk; 3 million such rows are 25 kB."""
+    for name, dtype in names.items():
+        group.create_dataset(name, (rows,), dtype, chunks=(1000,), compression=9)[0] = 1
+
+
+def in_pits(recorded, rows):
+    with h5py.File(recorded / "A" / "scan_0000.h5", "r+") as file:
+        names = {name: item.dtype for name, item in file["entry/pits"].items()}
+        for name in names:
+            del file[f"entry/pits/{name}"]
+        table_of_zeros(file["entry/pits"], names, rows)
+
+
+def in_readings(recorded, rows):
+    with h5py.File(recorded / "A" / layout.CYCLER_FILE, "w") as file:
+        table_of_zeros(file, dict.fromkeys(layout.CYCLER_COLUMNS, "f8"), rows)
+
+
+@pytest.mark.parametrize(
+    ("enlarge", "rows", "expected"),
+    [
+        (in_pits, 3_000_000, "262144 at most"),
+        (in_pits, 200_000, "not compressed"),
+        (in_readings, 17_000_000, "16777216 at most"),
+    ],
+)
+def test_rows_that_take_nothing_on_the_disk_take_no_memory(recorded, enlarge, rows, expected):
+    enlarge(recorded, rows)
+    found = open_experiment(recorded)
+    tracemalloc.start()
+    try:
+        Recorded(found, serving_settings(found, None, None)).publish().close()
+        cell = found.cells["A"]
+        with pytest.raises(RecordingError, match=expected):
+            pits_of(cell.scans[0]) if enlarge is in_pits else cell.cycler()
+        report = verify(recorded)
+        assert tracemalloc.get_traced_memory()[1] < 2e7
+    finally:
+        tracemalloc.stop()
+    assert report.found
 
 
 def test_an_engine_goes_on_with_nobody_else_s_recording(recorded, monkeypatch):

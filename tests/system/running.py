@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import tomli_w
 
+from monitor.keys import ClientKeys
 from monitor.processes import free_addresses
 from monitor.settings import as_table, parse
 from monitor.watch import Watcher
@@ -71,8 +72,11 @@ def write_config(folder: Path, **sections: Any) -> Path:
 
 
 @contextmanager
-def engine(config: Path) -> Iterator[tuple[subprocess.Popen[str], Watcher]]:
-    """A running engine that has compiled its kernels; ended by SIGTERM, its exit code checked."""
+def engine(
+    config: Path, keys: ClientKeys | None = None
+) -> Iterator[tuple[subprocess.Popen[str], Watcher]]:
+    """A running engine that has compiled its kernels; ended by SIGTERM, its exit code checked.
+    `keys`: of who watches."""
     from monitor import settings
 
     process = subprocess.Popen(
@@ -80,7 +84,7 @@ def engine(config: Path) -> Iterator[tuple[subprocess.Popen[str], Watcher]]:
         stderr=subprocess.PIPE,
         text=True,
     )
-    watcher = Watcher(settings.load(config).results.pull)
+    watcher = Watcher(settings.load(config).results.pull, keys)
     try:
         watcher.until(lambda s: bool(s["feeds"]), PATIENCE_S, lambda: process.poll() is None)
         yield process, watcher
