@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
-from rich.console import Console
 from rich.table import Table
 
 from monitor.errors import RecordingError
+from monitor.output import Messages
 from monitor.recording.journal import DAMAGED
 from monitor.recording.read import open_experiment
 from monitor.report.backtest import LIVE, Outcome, first_known_later, live, what_if
@@ -26,7 +26,7 @@ def backtest(
     *,
     out: Path | None = None,
     as_json: bool = False,
-    console: Console | None = None,
+    console: Messages | None = None,
 ) -> dict[str, Any]:
     """The numbers of `backtest --json`: for each experiment and cell, the live policy and others.
 
@@ -37,7 +37,7 @@ def backtest(
     cells: Cells = {}
     for path in experiments:
         cells |= _outcomes(path, others)
-    say = console or Console(highlight=False, quiet=as_json)
+    say = console or Messages(quiet=as_json)
     for name, outcomes in cells.items():
         say.print(_table(name, outcomes))
         for outcome in outcomes:
