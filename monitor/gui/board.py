@@ -7,12 +7,13 @@ from itertools import pairwise
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QGridLayout, QScrollArea, QVBoxLayout, QWidget
 
 from monitor.gui import theme
 from monitor.gui.board_card import LEAST, CellCard, letters
 from monitor.gui.board_paint import places
 from monitor.gui.model import Choice, Snapshot
+from monitor.gui.parts import label
 
 GAP = 6
 BEST_PROPORTIONS = 1.3
@@ -58,8 +59,9 @@ class Board(QWidget):
         self._scroll.setWidgetResizable(True)
         self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._scroll.setWidget(inside)
-        self.empty = QLabel("No engine has answered yet: the cells come with its first answer")
-        self.empty.setObjectName("muted")
+        self.empty = label(
+            "No engine has answered yet: the cells come with its first answer", "muted"
+        )
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.setWordWrap(True)
         column = QVBoxLayout(self)

@@ -16,6 +16,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from monitor.gui import theme
+from monitor.gui.plain import tip_text
 from monitor.gui.timeline_marks import Mark, Timeline, hit, places, radius, ticks
 
 LARGEST, SPECIAL, SMALLEST = 6.5, 3.2, 1.8
@@ -72,7 +73,7 @@ class TimelineStrip(QWidget):
     def event(self, event: QEvent) -> bool:
         """Each mark has a tip of its own."""
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
-            QToolTip.showText(event.globalPos(), self.tip_at(event.x()), self)
+            QToolTip.showText(event.globalPos(), tip_text(self.tip_at(event.x())), self)
             return True
         return bool(super().event(event))
 
