@@ -31,6 +31,11 @@ def visible(text: object) -> str:
     return "".join(_shown(sign) for sign in words)
 
 
+def one_line(text: object) -> str:
+    """The same of words that may have been written in several lines: every blank is a space."""
+    return visible("".join(" " if sign.isspace() else sign for sign in str(text)))
+
+
 def visible_lines(text: object) -> str:
     """The same of a text of several lines, whose line breaks are kept."""
     words = str(text)

@@ -14,6 +14,7 @@ from monitor.output import Messages
 from monitor.recording.journal import DAMAGED
 from monitor.recording.read import open_experiment
 from monitor.report.backtest import LIVE, Outcome, first_known_later, live, what_if
+from monitor.report.views import figure_text
 from monitor.settings import OnsetSettings, load
 
 COLOURS = ("#5b2a86", "#e07a1f", "#2a7f62", "#b3374d", "#2f6db5")
@@ -142,9 +143,15 @@ def draw(cells: Cells) -> Figure:
             at = [(judged.situation.time - begin) / 3600.0 for judged in outcome.fired]
             level = top * (1.12 + 0.12 * k)
             colour = COLOURS[k % len(COLOURS)]
-            axes.plot(at, [level] * len(at), "v", color=colour, label=f"{label}: {len(at)} asked")
-        axes.set_title(name, fontsize=9, loc="left")
-        axes.set_ylabel(f"depth / {unit}")
+            axes.plot(
+                at,
+                [level] * len(at),
+                "v",
+                color=colour,
+                label=figure_text(f"{label}: {len(at)} asked"),
+            )
+        axes.set_title(figure_text(name), fontsize=9, loc="left")
+        axes.set_ylabel(f"depth / {figure_text(unit)}")
         axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     panels[-1].set_xlabel("time since the first scan / h")
     return figure
