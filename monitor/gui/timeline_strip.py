@@ -18,6 +18,7 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 from monitor.gui import theme
 from monitor.gui.plain import tip_text
 from monitor.gui.timeline_marks import Mark, Timeline, hit, places, radius, ticks
+from monitor.plain_text import visible
 
 LARGEST, SPECIAL, SMALLEST = 6.5, 3.2, 1.8
 REACH, EDGE = 16.0, 16.0
@@ -159,14 +160,14 @@ class TimelineStrip(QWidget):
         taken = [x for mark, x in pairs if mark.scan == self.shown.shown or self._has_sign(mark)]
         for mark, x in pairs:
             is_shown = mark.scan == self.shown.shown
-            wide = (len(str(mark.scan)) + 1.6) * 0.6 * line
+            wide = (len(visible(mark.scan)) + 1.6) * 0.6 * line
             crowded = x - last < wide or any(abs(x - other) < 1.5 * wide for other in taken)
             if crowded and not is_shown:
                 continue
             last = x
             painter.setPen(QColor(cross() if is_shown else colours.muted))
             box = QRectF(x - wide, 0, 2 * wide, line)
-            painter.drawText(box, int(Qt.AlignmentFlag.AlignCenter), str(mark.scan))
+            painter.drawText(box, int(Qt.AlignmentFlag.AlignCenter), visible(mark.scan))
 
     def _has_sign(self, mark: Mark) -> bool:
         return mark.is_onset or mark.scan == self.shown.pinned
@@ -192,9 +193,9 @@ class TimelineStrip(QWidget):
         box = QRectF(x - 4.4 * line, 0, 4.0 * line, line)
         if box.right() < 1.2 * line:
             box.moveLeft(x + 0.5 * line)
-            painter.drawText(box, int(Qt.AlignmentFlag.AlignLeft), str(self.shown.pinned))
+            painter.drawText(box, int(Qt.AlignmentFlag.AlignLeft), visible(self.shown.pinned))
         else:
-            painter.drawText(box, int(Qt.AlignmentFlag.AlignRight), str(self.shown.pinned))
+            painter.drawText(box, int(Qt.AlignmentFlag.AlignRight), visible(self.shown.pinned))
 
     def _ring(self, painter: QPainter, x: float, y: float, size: float) -> None:
         """Around the scan that is shown, with a line down to the hours."""
