@@ -51,4 +51,4 @@ def stamp(time: float) -> str:
 def as_is(words: object) -> str:
     """Words that came over a wire or out of a file, in one line of HTML: no tags are found in them,
     and every character is to be seen."""
-    return escape(visible(words))
+    return escape(visible(words), quote=False)
