@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from monitor import settings as settings_file
 from monitor.command_line import Commands, UsageError, setting_error, version
 from monitor.errors import MissingSoftware, PitwatchError, SettingError
-from monitor.output import Messages, make_readable
+from monitor.output import Messages, labelled, make_readable, progress_of
+from monitor.plain_text import visible
 from monitor.processes import has_display, stop_on_signal
 from monitor.settings import Settings
 
@@ -35,7 +34,7 @@ app = typer.Typer(
     help="Real-time operando monitor for lithium-metal electrodes.",
     pretty_exceptions_enable=False,
 )
-say = Messages(stderr=True, highlight=False)
+say = Messages(stderr=True)
 
 Config = Annotated[Path, typer.Option("--config", help="Settings, a TOML file.")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder for what is written.")]
@@ -50,12 +49,12 @@ def one_line_errors() -> Iterator[None]:
         _say_wrong(error)
         raise typer.Exit(2) from None
     except PitwatchError as error:
-        say.print(f"[red]error:[/red] {escape(str(error))}", soft_wrap=True)
+        say.print(labelled("error", "red", error), soft_wrap=True)
         raise typer.Exit(1) from None
 
 
 def _say_wrong(error: SettingError) -> None:
-    say.print(f"[red]setting:[/red] {escape(str(error))}", soft_wrap=True)
+    say.print(labelled("setting", "red", error), soft_wrap=True)
 
 
 def run() -> int:
@@ -163,7 +162,7 @@ def engine(
         from monitor.engine.start import run_engine
 
         def tell(text: str) -> None:
-            say.print(text, soft_wrap=True, markup=False)
+            say.print(text, soft_wrap=True)
 
         run_engine(settings_file.load(config), out, new=new, say=tell)
 
@@ -284,7 +283,7 @@ def publish(
 ) -> None:
     """Stream real volumes and an EC-Lab file as live feeds."""
     with one_line_errors():
-        from rich.progress import Progress
+        from rich.progress import TaskProgressColumn, TimeRemainingColumn
 
         from monitor.sources.publish import publish as run
         from monitor.sources.volume import open_volumes
@@ -294,16 +293,16 @@ def publish(
                 "--cycler-time", got=cycler_time, expected="own or scaled", todo="correct it"
             )
         with stop_on_signal() as stop, ExitStack() as stack:
-            progress = Progress(console=say)
+            progress = progress_of(say, TaskProgressColumn(), TimeRemainingColumn())
             bar = progress.add_task("", total=None)
 
             def tell(text: str, sent: int, total: int) -> None:
                 if not progress.live.is_started:  # what is wrong before that is one line alone
                     stack.enter_context(progress)
                 if total:
-                    progress.update(bar, description=text, completed=sent, total=total)
+                    progress.update(bar, description=visible(text), completed=sent, total=total)
                 else:
-                    progress.console.print(text, soft_wrap=True)
+                    say.print(text, soft_wrap=True)
 
             run(
                 open_volumes(volumes, keep_blank),
@@ -459,7 +458,8 @@ def verify(
         if as_json:
             print(json.dumps(as_table(findings, repaired)))
         else:
-            print("\n".join([*(f"repaired: {line}" for line in repaired), *as_lines(findings)]))
+            lines = [*(f"repaired: {line}" for line in repaired), *as_lines(findings)]
+            print("\n".join(visible(line) for line in lines))
         _exit(1 if findings.count("error") else 0)
 
 
@@ -487,7 +487,7 @@ def doctor() -> None:
     """Check what this machine has, and say what to install."""
     from monitor.doctor import examine
 
-    _exit(examine(Console(highlight=False)))
+    _exit(examine(Messages()))
 
 
 def _screen(

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import TimeElapsedColumn
 
 from monitor.errors import EngineUnreachable, PitwatchError
 from monitor.number_text import counted
+from monitor.output import Messages, progress_of
+from monitor.plain_text import visible
 from monitor.processes import Children, free_addresses, is_free
 from monitor.settings import Settings, as_table
 from monitor.watch import Watcher
@@ -69,7 +70,7 @@ def run_demo(settings: Settings, program: Path, screen: Screen | None) -> Path:
                     raise PitwatchError(f"the screen ended with code {code}")
                 recording = _recording(settings, children)
             else:
-                with Console(stderr=True).status("compiling kernels (once on this machine)"):
+                with Messages(stderr=True).status("compiling kernels (once on this machine)"):
                     begin.join()
                 recording = _follow(settings, children)
             children.stop("simulator")
@@ -139,9 +140,8 @@ def _follow(settings: Settings, children: Children) -> Path:
         seen.update(state)
         return not children.alive("simulator")
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     try:
-        with Progress(*columns, console=Console(stderr=True)) as progress:
+        with progress_of(Messages(stderr=True), TimeElapsedColumn()) as progress:
             bars = {
                 cell.name: progress.add_task(f"cell {cell.name}: starting", total=None)
                 for cell in settings.cells
@@ -170,7 +170,7 @@ def _bar(cell: dict[str, Any]) -> dict[str, Any]:
         text, position = "between scans", {"completed": 0, "total": 1}
     pits = done[-1].get("pit_count") if done else None
     text += f", {len(done)} done, {counted(pits or 0, 'pit')}"
-    return {"description": f"{text}", **position}
+    return {"description": visible(text), **position}
 
 
 class _Idle:

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from monitor.output import Messages
 from monitor.processes import has_display, is_free
 from monitor.settings import Settings
 
@@ -60,16 +60,16 @@ class Finding:
     needed: bool = True
 
 
-def examine(console: Console) -> int:
+def examine(console: Messages) -> int:
     """Print all findings; 0 where nothing that is needed is missing, else 1."""
     findings = list(look())
     table = Table(box=None)
     for heading in ("", "what", "seen", "what to do"):
         table.add_column(heading)
     for finding in findings:
-        sign = "[green]ok[/]" if finding.ok else "[red]missing[/]" if finding.needed else "–"
-        todo = "" if finding.ok else escape(finding.todo)  # "[mpr]" is no markup
-        table.add_row(sign, finding.what, escape(finding.seen), todo)
+        missing = Text("missing", "red") if finding.needed else Text("–")
+        sign = Text("ok", "green") if finding.ok else missing
+        table.add_row(sign, finding.what, finding.seen, "" if finding.ok else finding.todo)
     console.print(table)
     return int(any(not finding.ok and finding.needed for finding in findings))
 

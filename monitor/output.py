@@ -1,14 +1,22 @@
-"""What commands print: readable on every terminal, and never a reason to end."""
+"""What commands print: readable on every terminal, nothing in it an order to the terminal, and
+never a reason to end."""
 
 from __future__ import annotations
 
 import codecs
 import io
 import sys
+import threading
+import traceback
 import unicodedata
+from types import TracebackType
 from typing import Any
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
+from rich.text import Text
+
+from monitor.plain_text import visible, visible_lines
 
 REPLACEMENTS = {
     "µ": "u", "μ": "u", "σ": "sigma", "Σ": "Sum", "Δ": "d", "ρ": "rho", "°": " deg", "×": "x",
@@ -25,7 +33,12 @@ OF_PYTHON = ("strict", "backslashreplace", "surrogateescape")
 
 def make_readable() -> None:
     """Lets stdout and stderr replace what their encoding (ASCII, Latin-1) cannot show, where an
-    error would end the command otherwise. What it can show stays."""
+    error would end the command otherwise. What it can show stays. An error that ends a thread or
+    the command is printed without what would act on the terminal."""
+    sys.excepthook = _print_error
+    threading.excepthook = lambda args: _print_error(
+        args.exc_type, args.exc_value, args.exc_traceback
+    )
     codecs.register_error(HANDLER, _replaced)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors in OF_PYTHON:
@@ -53,9 +66,22 @@ def _shown(sign: str, encoding: str) -> str:
     return "?"
 
 
+def _print_error(
+    kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
+) -> None:
+    """As the interpreter does."""
+    if kind is not SystemExit:
+        said = "".join(traceback.format_exception(kind, error, trace))
+        print(visible_lines(said.rstrip("\n")), file=sys.stderr)
+
+
 class Messages(Console):
-    """What is said beside the work: where nobody listens any more (a closed pipe, a terminal that
-    has gone), the work goes on."""
+    """Prints the lines and tables of a command. Texts are printed as they are: no markup, no
+    emoji, no control sequences. If nobody listens any more (a closed pipe, a terminal that has
+    gone), the work goes on."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"markup": False, "emoji": False, "highlight": False} | options)
 
     def print(self, *objects: Any, **options: Any) -> None:
         try:
@@ -63,5 +89,19 @@ class Messages(Console):
         except OSError:
             self.quiet = True
 
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(visible_lines(text), **options)
+
     def on_broken_pipe(self) -> None:
         self.quiet = True
+
+
+def labelled(label: str, style: str, message: object) -> Text:
+    """A message in one line, behind a coloured word that says what it is."""
+    return Text.assemble((f"{label}:", style), " ", visible(message))
+
+
+def progress_of(console: Messages, *more: ProgressColumn) -> Progress:
+    """Bars beside texts, which are shown as they are; give `visible` ones."""
+    text = TextColumn("{task.description}", markup=False)
+    return Progress(text, BarColumn(), *more, console=console)

@@ -7,13 +7,13 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from monitor import doctor
+from monitor.output import Messages
 
 
 def printed() -> str:
-    console = Console(file=StringIO(), width=200)
+    console = Messages(file=StringIO(), width=200)
     doctor.examine(console)
     return console.file.getvalue()  # type: ignore[attr-defined]
 

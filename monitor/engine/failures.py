@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from monitor.plain_text import visible_lines
 from monitor.recording.error_log import ErrorLog, in_one_line
 from monitor.records import RecordingTrouble, TroublePart
 
@@ -63,7 +64,7 @@ class Failures:
         """Logs an error; returns where."""
         if self._log is not None and self._log.write(where, error):
             return f"the whole of it is in {self._log.path}: please report it"
-        traceback.print_exception(error, file=sys.stderr)
+        print(visible_lines("".join(traceback.format_exception(error))), file=sys.stderr)
         return "the whole of it is in the engine's output: please report it"
 
     def troubles(self) -> list[RecordingTrouble]:

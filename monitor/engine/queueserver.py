@@ -14,6 +14,7 @@ from typing import Any
 
 from monitor.engine.manager_socket import ManagerSocket, NoAnswer
 from monitor.errors import BadMessage
+from monitor.plain_text import visible
 from monitor.records import (
     FINAL_REPLIES,
     BadInput,
@@ -293,4 +294,4 @@ def _end_of(item: Item) -> tuple[ReplyStatus, str]:
 
 def _line(text: object) -> str:
     """The manager's words in one line of bounded length."""
-    return " ".join(str(text or "").split())[:MAX_WHY]
+    return visible(" ".join(str(text or "").split()))[:MAX_WHY]

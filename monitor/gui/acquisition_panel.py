@@ -22,8 +22,10 @@ from monitor.gui import theme
 from monitor.gui.feeds import next_scan, scan_text, time_left
 from monitor.gui.model import Choice, Order, Snapshot, order_problem
 from monitor.gui.parts import Card, label, quiet
+from monitor.gui.plain import set_tip
 from monitor.gui.request_text import NOT_RECEIVED, request_text, status_of
-from monitor.gui.text import clock
+from monitor.gui.text import as_is, clock
+from monitor.plain_text import typed, visible
 from monitor.wire.questions import MAX_SCANS_PER_CELL, ScanOrder
 
 CONFIRM_MS, WRITING_MS = 3000, 20_000
@@ -63,9 +65,9 @@ class AcquisitionPanel(Card):
         self._drawn: dict[str, Any] = {}
         self.viewer = False
         self.progress = QProgressBar()
-        self.progress.setToolTip("Received slices of the running scan")
+        set_tip(self.progress, "Received slices of the running scan")
         self.next = label(
-            "–", "", "Start of the last scan on schedule plus the period, in cell time"
+            "–", "", "Start of the last scan on schedule plus the period, in cell time", rich=True
         )
         self.next.setWordWrap(True)
         self.fate = label("", "muted")
@@ -76,7 +78,7 @@ class AcquisitionPanel(Card):
         self.body.addWidget(self.fate)
         self._make_policy()
         self.requests = QListWidget()
-        self.requests.setToolTip("Extra scans that were asked for, and what became of them")
+        set_tip(self.requests, "Extra scans that were asked for, and what became of them")
         self.requests.setWordWrap(True)
         self.requests.setMinimumHeight(40)
         quiet(self.requests)
@@ -90,12 +92,12 @@ class AcquisitionPanel(Card):
         self.extra.setObjectName("extra")
         self.extra.clicked.connect(self.press_extra)
         self.decline = QPushButton("Decline")
-        self.decline.setToolTip("The suggested scan is not needed (key D)")
+        set_tip(self.decline, "The suggested scan is not needed (key D)")
         self.decline.clicked.connect(self.press_decline)
         self.decline.hide()
         self.why = QLineEdit()
         self.why.setPlaceholderText("Why? Enter asks, Esc leaves it")
-        self.why.setToolTip("Goes into the events and to the acquisition with the request")
+        set_tip(self.why, "Goes into the events and to the acquisition with the request")
         self.why.setMaxLength(200)
         self.why.textEdited.connect(lambda _: self._disarm.start(WRITING_MS))
         self.why.returnPressed.connect(self.press_extra)
@@ -142,7 +144,7 @@ class AcquisitionPanel(Card):
         self.progress.setRange(0, max(1, running["slices"] if running else 1))
         self.progress.setValue(running["received"] if running else 0)
         text = scan_text(snapshot, choice.cell)
-        self.progress.setFormat(text[0].upper() + text[1:])
+        self.progress.setFormat(visible(text[0].upper() + text[1:]))
         self.next.setText(_next_text(snapshot, choice.cell))
         problem = order_problem(snapshot, viewer=self.viewer)
         alone = snapshot.state is not None and snapshot.state["settings"].get("requests") == "none"
@@ -157,13 +159,13 @@ class AcquisitionPanel(Card):
 
     def _enable(self, scan_problem: str, problem: str) -> None:
         self.extra.setEnabled(not scan_problem)
-        self.extra.setToolTip(scan_problem or "Ask for a scan now (key E, then Enter)")
+        set_tip(self.extra, scan_problem or "Ask for a scan now (key E, then Enter)")
         for widget, tip in (
             (self.mode, "off, suggest or auto (keys Ctrl+Shift+O, G, A)"),
             (self.budget, "Most extra scans of this cell, in all (wheel, or Ctrl+Shift+↑ ↓)"),
         ):
             widget.setEnabled(not problem)
-            widget.setToolTip(problem or tip)
+            set_tip(widget, problem or tip)
 
     def press_extra(self) -> None:
         """The first press asks to confirm, the second within 3 s asks for the scan."""
@@ -176,7 +178,7 @@ class AcquisitionPanel(Card):
             self.why.setFocus(Qt.FocusReason.ShortcutFocusReason)
             return
         self._disarm.stop()
-        why = self.why.text().strip()
+        why = typed(self.why.text())
         self._arm(False)
         if self._suggested:
             self.suggestion_answered.emit(self._choice.cell, self._suggested, True)
@@ -269,10 +271,11 @@ class AcquisitionPanel(Card):
             return
         self._drawn["requests"] = (lines, theme.shade())
         self.requests.clear()
-        for text, status, identity in lines:
+        for line, status, identity in lines:
+            text = visible(line)
             item = QListWidgetItem(text)
             item.setForeground(QColor(getattr(theme.palette(), FATES.get(status, "text"))))
-            item.setToolTip(f"{text}\nid {identity}")
+            set_tip(item, f"{text}\nid {identity}")
             self.requests.addItem(item)
 
 
@@ -297,7 +300,7 @@ def _next_text(snapshot: Snapshot, name: str) -> str:
         return "Next scan: not known before the first"
     told = next_scan(snapshot, name)
     colour = getattr(theme.palette(), told.tone)
-    text = told.text
+    text = as_is(told.text)
     if text.startswith("in ") and time_left(cell) is not None:
         at = clock(cell["next_scan_time"], cell.get("time"))
         text = f"in <b>{text.removeprefix('in ')}</b>, at {at}"

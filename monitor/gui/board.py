@@ -7,13 +7,13 @@ from itertools import pairwise
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QGridLayout, QScrollArea, QVBoxLayout, QWidget
 
 from monitor.gui import theme
 from monitor.gui.board_card import LEAST, CellCard, letters
 from monitor.gui.board_paint import places
 from monitor.gui.model import Choice, Snapshot
-from monitor.gui.text import as_is
+from monitor.gui.parts import label
 
 GAP = 6
 BEST_PROPORTIONS = 1.3
@@ -59,8 +59,7 @@ class Board(QWidget):
         self._scroll.setWidgetResizable(True)
         self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._scroll.setWidget(inside)
-        self.empty = QLabel()
-        self.empty.setObjectName("muted")
+        self.empty = label("", "muted")
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.empty.setWordWrap(True)
         column = QVBoxLayout(self)
@@ -79,7 +78,7 @@ class Board(QWidget):
     def draw(self, snapshot: Snapshot, choice: Choice) -> None:
         """Shows all cells that the engine knows, in its order."""
         names = list(snapshot.state["cells"]) if snapshot.state else []
-        self.empty.setText(f"Waiting for the engine at {as_is(snapshot.address)}")
+        self.empty.setText(f"Waiting for the engine at {snapshot.address}")
         if names != list(self.cards):
             self._make(names)
         for card in self.cards.values():

@@ -12,7 +12,9 @@ from monitor.gui import theme
 from monitor.gui.board_facts import cell_facts, map_words
 from monitor.gui.board_paint import Brush, Shown
 from monitor.gui.model import Answer, Choice, Snapshot
+from monitor.gui.plain import tip_text
 from monitor.gui.thumbnail import picture, proportions
+from monitor.plain_text import visible
 
 USUAL, LEAST = (330, 240), (250, 205)
 """Width and height at which letters have their usual size, and the smallest of a card."""
@@ -69,7 +71,7 @@ class CellCard(QFrame):
         has_scans = bool((snapshot.cell(self.name) or {}).get("scans"))
         wide = proportions(answer) if answer else 1.0
         self.shown = Shown(facts, self._image, wide, *map_words(answer, has_scans))
-        self.setAccessibleName(f"{facts.name}: {facts.state} {facts.age}, {facts.why}")
+        self.setAccessibleName(visible(f"{facts.name}: {facts.state} {facts.age}, {facts.why}"))
         if self.property("chosen") != chosen:
             self.setProperty("chosen", chosen)
             self.style().unpolish(self)
@@ -83,7 +85,8 @@ class CellCard(QFrame):
     def event(self, event: QEvent) -> bool:
         """Tips differ from part to part."""
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
-            QToolTip.showText(event.globalPos(), self.tip_at(event.x(), event.y()), self)
+            tip = tip_text(self.tip_at(event.x(), event.y()))
+            QToolTip.showText(event.globalPos(), tip, self)
             return True
         return bool(super().event(event))
 

@@ -11,6 +11,7 @@ from monitor.gui import theme
 from monitor.gui.board_facts import CellFacts
 from monitor.gui.feeds import TIPS
 from monitor.gui.thumbnail import draw_state
+from monitor.plain_text import visible
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,7 +129,7 @@ class Brush:
             self._painter.setFont(self._font(0.9))
             self._painter.setPen(QColor(theme.palette().muted))
             wrapped = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
-            self._painter.drawText(at.map, int(wrapped), shown.absent)
+            self._painter.drawText(at.map, int(wrapped), visible(shown.absent))
             self._tips.append((at.map, shown.absent))
             return
         self._painter.drawImage(at.map, shown.image)
@@ -194,7 +195,9 @@ class Brush:
         """One line, cut where there is no room for it."""
         self._painter.setFont(font)
         self._painter.setPen(QColor(colour))
-        cut = QFontMetricsF(font).elidedText(words, Qt.TextElideMode.ElideRight, box.width())
+        cut = QFontMetricsF(font).elidedText(
+            visible(words), Qt.TextElideMode.ElideRight, box.width()
+        )
         side = Qt.AlignmentFlag.AlignHCenter if middle else Qt.AlignmentFlag.AlignLeft
         side = Qt.AlignmentFlag.AlignRight if right else side
         self._painter.drawText(box, int(side | Qt.AlignmentFlag.AlignVCenter), cut)

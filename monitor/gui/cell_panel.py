@@ -21,7 +21,9 @@ from monitor.gui.charge import (
 from monitor.gui.feeds import MARKS, TIPS, cell_health
 from monitor.gui.model import Choice, Snapshot, measure, shown_scan
 from monitor.gui.parts import Card, label, quiet
-from monitor.gui.text import duration, number, percent, stamp, with_error
+from monitor.gui.plain import set_tip
+from monitor.gui.text import as_is, duration, number, percent, stamp, with_error
+from monitor.plain_text import visible
 
 FACTS = (
     ("soc", "SOC", "State of charge, by the charge since the reference and the cell's capacity"),
@@ -75,14 +77,14 @@ class CellPanel(Card):
         super().__init__("Cell", "The cell and the scan that all views show")
         self._names: list[str] = []
         self.cells = QComboBox()
-        self.cells.setToolTip("The cell that all views show (keys 1 to 9; B: all of them)")
-        self.cells.textActivated.connect(self.cell_chosen)
+        set_tip(self.cells, "The cell that all views show (keys 1 to 9; B: all of them)")
+        self.cells.activated.connect(lambda i: self.cell_chosen.emit(self.cells.itemData(i)))
         quiet(self.cells)
         self.head.addWidget(self.cells, 1)
-        self.state = label("", "", TIPS["cell"])
+        self.state = label("", "", TIPS["cell"], rich=True)
         self.head.addWidget(self.state)
-        self.shown, self.when = label("–", "big"), label("", "muted")
-        self.when.setToolTip("Start of the scan: hours after the first one, date and time")
+        self.shown, self.when = label("–", "big", rich=True), label("", "muted")
+        set_tip(self.when, "Start of the scan: hours after the first one, date and time")
         for part in (self.shown, self.when):
             self.body.addWidget(part)
         self.facts = {}
@@ -90,7 +92,7 @@ class CellPanel(Card):
         grid.setContentsMargins(0, 2, 0, 0)
         grid.setVerticalSpacing(2)
         for i, (key, title, tip) in enumerate(FACTS):
-            self.facts[key] = label("–", "", tip)
+            self.facts[key] = label("–", "", tip, rich=key == "closure")
             grid.addWidget(label(title, "muted", tip), i, 0)
             self.facts[key].setAlignment(Qt.AlignmentFlag.AlignRight)
             grid.addWidget(self.facts[key], i, 1)
@@ -104,8 +106,9 @@ class CellPanel(Card):
         if names != self._names:
             self._names = names
             self.cells.clear()
-            self.cells.addItems(names)
-        self.cells.setCurrentText(choice.cell)
+            for name in names:
+                self.cells.addItem(visible(name), name)
+        self.cells.setCurrentIndex(self.cells.findData(choice.cell))
         cell = snapshot.cell(choice.cell)
         shown = shown_scan(cell, choice)
         self._draw_state(snapshot, choice.cell)
@@ -119,7 +122,7 @@ class CellPanel(Card):
         colour = theme.state_colour(health.state)
         mark = MARKS[health.state]
         self.state.setText(f"<span style='color:{colour}'>{mark} {health.state}{age}</span>")
-        self.state.setToolTip(f"{health.why}\n\n{TIPS['cell']}")
+        set_tip(self.state, f"{health.why}\n\n{TIPS['cell']}")
 
     def _draw_scan(self, cell: Mapping[str, Any] | None, shown: Mapping[str, Any] | None) -> None:
         if cell is None or shown is None:
@@ -128,7 +131,7 @@ class CellPanel(Card):
             return
         scans = cell["scans"]
         of = f"of {scans[-1]['scan']} · {shown['reason']}"
-        self.shown.setText(f"Scan {shown['scan']} <small>{of}</small>")
+        self.shown.setText(f"Scan {as_is(shown['scan'])} <small>{as_is(of)}</small>")
         hours = (shown["start_time"] - scans[0]["start_time"]) / 3600
         self.when.setText(f"{number(hours, 2)} h · {stamp(shown['start_time'])} UTC")
 
@@ -160,7 +163,7 @@ class CellPanel(Card):
         for key, text in texts.items():
             of_charge = key in OF_CHARGE
             self.facts[key].setText(marked(scan, text) if of_charge else text)
-            self.facts[key].setToolTip(tips[key] + (mark_tip(cell, scan) if of_charge else ""))
+            set_tip(self.facts[key], tips[key] + (mark_tip(cell, scan) if of_charge else ""))
         self._draw_closure(snapshot, cell, scan)
 
     def _draw_closure(
@@ -168,12 +171,12 @@ class CellPanel(Card):
     ) -> None:
         """Closure with its error; in the colour of a warning if it is out of the alarm's band."""
         band, found = band_of(snapshot), Closure.of(scan)
-        text = closure_text(scan, band)
+        text = as_is(closure_text(scan, band))
         outside = found is not None and found.verdict(band) == "outside"
         if outside:
             text = f"<span style='color:{theme.palette().warn}'>{text}</span>"
         self.facts["closure"].setText(text)
-        self.facts["closure"].setToolTip(closure_tip(snapshot, cell, scan))
+        set_tip(self.facts["closure"], closure_tip(snapshot, cell, scan))
 
 
 def deepest_text(scan: Mapping[str, Any], unit: str) -> str:

@@ -12,6 +12,7 @@ from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import QMainWindow, QMenu, QMenuBar
 
 from monitor.gui import theme
+from monitor.gui.plain import set_tip
 
 if TYPE_CHECKING:
     from monitor.gui.window import Window
@@ -172,7 +173,7 @@ def build(window: QMainWindow, bar: QMenuBar, todo: Iterable[Deed]) -> dict[str,
     for deed in todo:
         action = QAction(deed.text, window)
         action.setShortcuts([QKeySequence(key) for key in deed.key.split()])
-        action.setToolTip(deed.tip)
+        set_tip(action, deed.tip)
         action.triggered.connect(lambda *_, act=deed.act: act())
         menus[deed.menu].addAction(action)
         window.addAction(action)

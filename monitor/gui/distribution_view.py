@@ -27,7 +27,9 @@ from monitor.gui.measures import (
 )
 from monitor.gui.model import Answer, Choice, Snapshot
 from monitor.gui.parts import Card, CentreText, elastic, label, name_axis, quiet, style_axes
-from monitor.gui.text import number
+from monitor.gui.plain import set_tip
+from monitor.gui.text import as_is, number
+from monitor.plain_text import visible
 
 TIP = (
     "Share of the measured area by value, for the map that is shown\n"
@@ -50,7 +52,7 @@ class DistributionView(Card):
         self._fit = (False, False)
         self.caption = elastic(label("", "muted", "Which map and scan this is about"))
         self.log = QCheckBox("log")
-        self.log.setToolTip("Logarithmic shares: rare values, such as the deepest pits, are seen")
+        set_tip(self.log, "Logarithmic shares: rare values, such as the deepest pits, are seen")
         self.log.toggled.connect(self._redraw)
         quiet(self.log)
         self.head.addWidget(self.caption, 1)
@@ -62,7 +64,7 @@ class DistributionView(Card):
         middle.setSpacing(8)
         middle.addWidget(self.graphics, 1)
         middle.addWidget(self.table)
-        self.lines = label("", "", TIP)
+        self.lines = label("", "", TIP, rich=True)
         self.lines.setWordWrap(True)
         self.body.addLayout(middle, 1)
         self.body.addWidget(self.lines)
@@ -88,7 +90,7 @@ class DistributionView(Card):
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setHorizontalSpacing(10)
         grid.setVerticalSpacing(2)
-        self.heads = [label("whole map", "muted"), label("region", "muted")]
+        self.heads = [label("whole map", "muted"), label("region", "muted", rich=True)]
         for column, head in enumerate(self.heads, start=1):
             head.setAlignment(Qt.AlignmentFlag.AlignRight)
             grid.addWidget(head, 0, column)
@@ -160,7 +162,7 @@ class DistributionView(Card):
         for side in ("left", "bottom"):
             self.plot.getAxis(side).setVisible(is_full)
         self.caption.setText(title_of(header) if header else "")
-        self.caption.setToolTip(self.caption.text())
+        set_tip(self.caption, self.caption.text())
         self._fill_table(header, part, "" if region is None else region.error)
         if header is not None and width is not None:
             self._draw_curves(header, part, width)
@@ -196,10 +198,10 @@ class DistributionView(Card):
         # the unit stands on the axis; with it a label would not fit beside the middle
         if (mean := header.get("mean")) is not None:
             self.mean.setPos(mean)
-            self.mean.label.setFormat(f"mean {number(mean, 2)}")
+            self.mean.label.setFormat(_format(f"mean {number(mean, 2)}"))
         if applied is not None:
             self.applied.setPos(applied)
-            self.applied.label.setFormat(f"applied {number(applied, 2)}")
+            self.applied.label.setFormat(_format(f"applied {number(applied, 2)}"))
             (low, high), _ = self.plot.vb.viewRange()
             if not low <= applied <= high:
                 self.plot.setXRange(min(low, applied), max(high, applied), padding=0.02)
@@ -213,7 +215,7 @@ class DistributionView(Card):
         for cells, rows in zip(self.cells, columns, strict=True):
             for cell, measure in zip(cells, rows, strict=True):
                 cell.setText(measure.value)
-                cell.setToolTip(measure.tip)
+                set_tip(cell, measure.tip)
         for widget in (self.heads[1], *self.cells[1]):
             widget.setVisible(part is not None)
         self.unit.setText(unit_of(header or {}))
@@ -228,11 +230,15 @@ class DistributionView(Card):
         c = theme.palette()
         lines = []
         if header is not None and self._is_narrow and not self._is_low:
-            lines.append(f"<span style='color:{c.accent}'>whole map</span>: {in_short(header)}")
+            lines.append(
+                f"<span style='color:{c.accent}'>whole map</span>: {as_is(in_short(header))}"
+            )
             if part is not None:
-                lines.append(f"<span style='color:{c.count}'>region</span>: {in_short(part)}")
+                lines.append(
+                    f"<span style='color:{c.count}'>region</span>: {as_is(in_short(part))}"
+                )
         if why:
-            lines.append(f"<span style='color:{c.warn}'>region: {why}</span>")
+            lines.append(f"<span style='color:{c.warn}'>region: {as_is(why)}</span>")
         return lines
 
     @property
@@ -256,3 +262,8 @@ def raised(share: NDArray[np.float64], floor: float) -> NDArray[np.float64]:
     """Powers of ten of shares, those that are 0 at `floor`."""
     known = share > 0
     return np.where(known, np.log10(np.where(known, share, 1.0)), floor)
+
+
+def _format(text: str) -> str:
+    """A format of pyqtgraph that gives this text."""
+    return visible(text).replace("{", "{{").replace("}", "}}")

@@ -8,6 +8,7 @@ from typing import Any
 
 from monitor.gui.request_text import reason_text
 from monitor.gui.text import counted, number, stamp
+from monitor.plain_text import visible
 
 Event = Mapping[str, Any]
 
@@ -21,7 +22,7 @@ def event_line(event: Event) -> str:
     """Date and time of the data, cell, and the sentence."""
     when = stamp(event["time"]) if event.get("time") else NO_TIME
     cell = f"{event['cell']}  " if event.get("cell") else ""
-    return f"{when}  {cell}{sentence(event)}".rstrip()
+    return visible(f"{when}  {cell}{sentence(event)}".rstrip())
 
 
 def sentence(event: Event) -> str:

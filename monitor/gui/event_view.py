@@ -13,6 +13,8 @@ from monitor.gui import theme
 from monitor.gui.event_text import event_line, scan_of
 from monitor.gui.model import Choice, Snapshot, order_problem
 from monitor.gui.parts import Card, quiet
+from monitor.gui.plain import set_tip
+from monitor.plain_text import typed, visible
 from monitor.wire.questions import MAX_NOTE
 
 SHOWN = 1000
@@ -70,16 +72,16 @@ class EventView(Card):
         self.viewer = False
         self.kinds, self.cells = QComboBox(), QComboBox()
         self.kinds.addItems(list(KINDS))
-        self.kinds.setToolTip("Which events are shown")
+        set_tip(self.kinds, "Which events are shown")
         self.cells.addItems(["this cell", "all cells"])
         self.cells.setCurrentIndex(1)
-        self.cells.setToolTip("Of which cells")
+        set_tip(self.cells, "Of which cells")
         for box in (self.kinds, self.cells):
             box.activated.connect(lambda _: self._draw_again())
             quiet(box)
         self.search = QLineEdit()
         self.search.setPlaceholderText("Search")
-        self.search.setToolTip("Only events whose line has this text; Enter leaves the field")
+        set_tip(self.search, "Only events whose line has this text; Enter leaves the field")
         self.search.setClearButtonEnabled(True)
         self.search.setMaxLength(200)
         self.search.textChanged.connect(lambda _: self._draw_again())
@@ -112,8 +114,10 @@ class EventView(Card):
         self._shown = (snapshot, choice)
         problem = order_problem(snapshot, viewer=self.viewer)
         self.note.setEnabled(not problem)
-        self.note.setPlaceholderText(problem or f"Note about cell {choice.cell} (key N), Enter")
-        self.note.setToolTip(problem or "Written into the events of this cell, with the time")
+        self.note.setPlaceholderText(
+            visible(problem or f"Note about cell {choice.cell} (key N), Enter")
+        )
+        set_tip(self.note, problem or "Written into the events of this cell, with the time")
         past = snapshot.answers.get("past")
         drawn = (snapshot.events, past, choice.cell)
         if len(self._drawn) == 3 and all(a is b for a, b in zip(drawn, self._drawn, strict=True)):
@@ -141,7 +145,7 @@ class EventView(Card):
         self.note.setFocus()
 
     def _write(self) -> None:
-        text = self.note.text().strip()
+        text = typed(self.note.text())
         if text:
             self.note_written.emit(text)
             self.note.clear()
@@ -161,6 +165,6 @@ def _item(event: Mapping[str, Any], line: str) -> QListWidgetItem:
     item, scan = QListWidgetItem(line), scan_of(event)
     item.setForeground(QColor(getattr(theme.palette(), COLOURS.get(event["type"], "text"))))
     go = f"\nClick: shows scan {scan}" if scan is not None and event.get("cell") else ""
-    item.setToolTip(f"{line}{go}")
+    set_tip(item, f"{line}{go}")
     item.setData(Qt.ItemDataRole.UserRole, (event.get("cell", ""), scan))
     return item

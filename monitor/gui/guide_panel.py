@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import QUrl
+from PySide6.QtGui import QTextDocument
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QMainWindow,
@@ -19,6 +21,35 @@ from monitor.gui import theme
 GUIDE = Path(__file__).parents[2] / "docs" / "guide"
 
 
+class GuidePage(QTextBrowser):
+    """Shows pages and pictures below one folder, and nothing else."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__()
+        self._root = root.resolve()
+        self.setOpenExternalLinks(False)
+
+    def has(self, url: QUrl | str) -> bool:
+        """Whether it is a file below the folder; a relative one is looked for beside the page."""
+        whole = self.source().resolved(QUrl(url))
+        if not whole.isLocalFile():
+            return False
+        path = Path(whole.toLocalFile()).resolve()
+        return path.is_relative_to(self._root) and path.is_file()
+
+    def loadResource(self, kind: int, url: QUrl | str) -> Any:
+        return super().loadResource(kind, url) if self.has(url) else ""
+
+    def doSetSource(
+        self,
+        url: QUrl | str,
+        kind: QTextDocument.ResourceType = QTextDocument.ResourceType.UnknownResource,
+    ) -> None:
+        """A link that leads out of the folder is not followed."""
+        if self.has(url):
+            super().doSetSource(url, kind)
+
+
 class GuidePanel(QMainWindow):
     """A window of its own, so that the live view stays in sight."""
 
@@ -26,8 +57,7 @@ class GuidePanel(QMainWindow):
         super().__init__()
         self._folder = folder
         self.setWindowTitle("pitwatch – guide")
-        self.page = QTextBrowser()
-        self.page.setOpenExternalLinks(False)
+        self.page = GuidePage(folder.parent)
         back, home = QPushButton("Back"), QPushButton("Contents")
         back.clicked.connect(self.page.backward)
         home.clicked.connect(self.open_contents)

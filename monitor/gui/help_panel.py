@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from monitor.gui import theme
 from monitor.gui.deeds import MENUS, Deed
@@ -35,12 +35,11 @@ class HelpPanel(QFrame):
         self._parent = parent
         self._deeds: list[Deed] = []
         self.setObjectName("card")
-        self.columns = [QLabel() for _ in range(3)]
+        self.columns = [label(rich=True) for _ in range(3)]
         inside = QWidget()
         row = QHBoxLayout(inside)
         row.setSpacing(24)
         for column in self.columns:
-            column.setTextFormat(Qt.TextFormat.RichText)
             column.setWordWrap(True)
             column.setAlignment(Qt.AlignmentFlag.AlignTop)
             row.addWidget(column, 1)
@@ -50,7 +49,9 @@ class HelpPanel(QFrame):
         self._scroll.setWidget(inside)
         box = QVBoxLayout(self)
         box.setContentsMargins(22, 14, 22, 14)
-        box.addWidget(label("Keys, maps and words &nbsp; <small>Esc closes</small>", "big"))
+        box.addWidget(
+            label("Keys, maps and words &nbsp; <small>Esc closes</small>", "big", rich=True)
+        )
         box.addWidget(self._scroll, 1)
         self.hide()
 

@@ -10,6 +10,7 @@ from PySide6.QtGui import QContextMenuEvent
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QTabBar, QTabWidget, QWidget
 
 from monitor.gui.parts import Card
+from monitor.gui.plain import set_tip
 
 SETTLE_MS = 400
 MAX_STEPS = 50
@@ -39,7 +40,7 @@ class Dock(QDockWidget):
         bar = view.card.bar
         bar.setParent(None)
         bar.setContentsMargins(8, 3, 8, 1)
-        bar.setToolTip("Drag to move this view; right click for more")
+        set_tip(bar, "Drag to move this view; right click for more")
         self.setTitleBarWidget(bar)
         self.setFeatures(
             QDockWidget.DockWidgetFeature.DockWidgetMovable

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QToolButton, 
 from monitor.gui.map_tools import Tool
 from monitor.gui.model import Choice
 from monitor.gui.parts import quiet
+from monitor.gui.plain import set_tip
 
 TOOLS: tuple[tuple[Tool, str, str], ...] = (
     ("rectangle", "▭", "Rectangle: numbers of this part of the map (key R)"),
@@ -58,7 +59,7 @@ class MapControls(QWidget):
         self.switches: dict[str, QCheckBox] = {}
         for name, text, tip in SWITCHES:
             box = self.switches[name] = QCheckBox(text)
-            box.setToolTip(tip)
+            set_tip(box, tip)
             box.toggled.connect(lambda on, name=name: self.switched.emit(name, on))
             row.addWidget(box)
         row.addStretch(1)
@@ -66,14 +67,14 @@ class MapControls(QWidget):
         for tool, text, tip in TOOLS:
             button = self.tools[tool] = QToolButton()
             button.setText(text)
-            button.setToolTip(tip)
+            set_tip(button, tip)
             button.setCheckable(True)
             button.clicked.connect(
                 lambda on, tool=tool: self.tool_wanted.emit(tool if on else "none")
             )
             row.addWidget(button)
         self.whole = QPushButton("Whole")
-        self.whole.setToolTip("Show the whole map (key W); the wheel zooms, dragging moves")
+        set_tip(self.whole, "Show the whole map (key W); the wheel zooms, dragging moves")
         self.whole.clicked.connect(self.whole_wanted)
         row.addWidget(self.whole)
         quiet(self.whole, *self.switches.values(), *self.tools.values())

@@ -9,7 +9,7 @@ import numpy as np
 
 from monitor.gui import theme
 from monitor.gui.model import MAP_TITLES, Answer, Choice, Snapshot, crosshair, word_of
-from monitor.gui.text import counted, number
+from monitor.gui.text import as_is, counted, number
 
 UNIT_TEXT = {"mA/cm2": "mA/cm²"}
 
@@ -18,20 +18,20 @@ def caption(
     scan: Mapping[str, Any], snapshot: Snapshot, choice: Choice, subtracted: int | None = None
 ) -> str:
     """Scan and map, the scan that is subtracted in a difference, and what is to be known before one
-    believes it."""
+    believes it; as HTML."""
     warn = theme.palette().warn
-    text = f"<b>Scan {scan['scan']}</b>"
+    text = f"<b>Scan {as_is(scan['scan'])}</b>"
     if subtracted is not None:
-        text += f" minus <b>scan {subtracted}</b>"
+        text += f" minus <b>scan {as_is(subtracted)}</b>"
     text += f" · {MAP_TITLES[choice.map]}"
     if scan["provisional"]:
         running = (snapshot.cell(choice.cell) or {}).get("running") or {}
         text += f" <span style='color:{warn}'>· provisional"
         if running.get("slices"):
-            text += f", {running['received']} of {running['slices']} slices"
+            text += as_is(f", {running['received']} of {running['slices']} slices")
         text += "</span>"
     elif not scan["complete"]:
-        text += f" <span style='color:{warn}'>· {missing_slices(scan)}</span>"
+        text += f" <span style='color:{warn}'>· {as_is(missing_slices(scan))}</span>"
     return text
 
 
@@ -53,7 +53,7 @@ def absent(name: str, scan: Mapping[str, Any]) -> str:
 
 
 def value_text(answer: Answer, scan: Mapping[str, Any], choice: Choice) -> str:
-    """Place and value of the crosshair."""
+    """Place and value of the crosshair, as HTML."""
     row, column = crosshair(scan, choice)
     _, vy, vx = scan["voxel_size"]
     unit = scan["length_unit"]
@@ -62,13 +62,13 @@ def value_text(answer: Answer, scan: Mapping[str, Any], choice: Choice) -> str:
     if value is None and not in_window(answer.header, row, column):
         # its value was not fetched: that says nothing about whether it could be measured
         where = f"x {column * vx:.{digits}f}, y {row * vy:.{digits}f} {unit}"
-        return f"{where} · outside the part in view (W shows the whole map)"
+        return f"{as_is(where)} · outside the part in view (W shows the whole map)"
     value_unit = UNIT_TEXT.get(answer.header["units"], answer.header["units"])
     text = "not measurable here" if value is None else number(value, 2, value_unit)
     if value is None and choice.masked:
         text = "not measurable here, or below the detection limit"
     where = f"x {column * vx:.{digits}f}, y {row * vy:.{digits}f} {unit}"
-    return f"{where} · <b>{text}</b>"
+    return f"{as_is(where)} · <b>{as_is(text)}</b>"
 
 
 def pit_at(labels: Answer | None, place: tuple[int, int]) -> int | None:

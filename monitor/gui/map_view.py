@@ -37,6 +37,8 @@ from monitor.gui.parts import (
     set_scale,
     style_axes,
 )
+from monitor.gui.plain import set_tip
+from monitor.gui.text import as_is
 
 LEAST_SIDE = 40
 READOUT_HELP = (
@@ -71,11 +73,11 @@ class MapView(Card):
         self._moving = False
         self._is_whole = True
         self._follower: MapView | None = None
-        self.caption = elastic(label())
+        self.caption = elastic(label(rich=True))
         self.selector = QComboBox()
         self._make_plot()
         self._make_controls()
-        self.readout = elastic(label("", "muted", READOUT_HELP))
+        self.readout = elastic(label("", "muted", READOUT_HELP, rich=True))
         self.body.addWidget(self.graphics, 1)
         self.body.addWidget(self.readout)
         self._range_timer = QTimer(self, singleShot=True, interval=150)
@@ -86,7 +88,7 @@ class MapView(Card):
         for index, name in enumerate(MAP_NAMES):
             self.selector.addItem(name.replace("_", " "), name)
             self.selector.setItemData(index, MAP_HELP[name], Qt.ItemDataRole.ToolTipRole)
-        self.selector.setToolTip("Which map (keys M and Shift+M)")
+        set_tip(self.selector, "Which map (keys M and Shift+M)")
         self.selector.activated.connect(lambda i: self.map_chosen.emit(MAP_NAMES[i]))
         quiet(self.selector)
         self.controls = MapControls()
@@ -180,7 +182,7 @@ class MapView(Card):
             self.grains.hide()
             return
         if (answer.header["scan"], answer.header["name"]) != (scan["scan"], choice.map):
-            self.caption.setText(fetching(snapshot, _what(choice, scan)))
+            self.caption.setText(as_is(fetching(snapshot, _what(choice, scan))))
             return
         around = snapshot.answer(f"{self._side}_around", choice.cell)
         self._draw_image(answer, around, _shared_levels(snapshot, choice), choice)
@@ -197,8 +199,8 @@ class MapView(Card):
         self.grains.draw(grains, choice)
         texts = (
             map_text.value_text(answer, scan, choice),
-            map_text.pit_text(map_text.pit_at(labels, crosshair(scan, choice)), pits, scan),
-            map_text.grains_text(grains),
+            as_is(map_text.pit_text(map_text.pit_at(labels, crosshair(scan, choice)), pits, scan)),
+            as_is(map_text.grains_text(grains)),
         )
         self.readout.setText(" · ".join(text for text in texts if text))
 
@@ -217,13 +219,13 @@ class MapView(Card):
         if snapshot.state is None:
             return f"Waiting for the engine at {snapshot.address}"
         if not snapshot.state["feeds"]:
-            return "The engine is compiling its kernels,<br>once on this machine: half a minute"
+            return "The engine is compiling its kernels,\nonce on this machine: half a minute"
         if scan is None:
             running = (snapshot.cell(choice.cell) or {}).get("running")
             if running:
                 return f"Waiting for the first map of scan {running['scan']}"
             sources = ", ".join(snapshot.state["settings"].get("slices") or ())
-            source = f"<br>its slices are expected from {sources}" if sources else ""
+            source = f"\nits slices are expected from {sources}" if sources else ""
             return f"Waiting for the first scan of cell {choice.cell}{source}"
         if choice.map not in scan["maps"]:
             return f"Scan {scan['scan']}: {map_text.absent(choice.map, scan)}"

@@ -15,7 +15,9 @@ from monitor.gui import theme
 from monitor.gui.alarm_help import help_of
 from monitor.gui.model import Snapshot, alarms, order_problem
 from monitor.gui.parts import elastic, label, quiet
+from monitor.gui.plain import set_tip
 from monitor.gui.text import as_is, counted, stamp
+from monitor.plain_text import visible
 
 MAX_LINES = 3
 MAX_OPENED = 5
@@ -40,7 +42,7 @@ class _Line(QFrame):
         self.setObjectName("problem")
         row = QHBoxLayout(self)
         row.setContentsMargins(10, 3, 6, 3)
-        self.text: QLabel = elastic(label())
+        self.text: QLabel = elastic(label(rich=True))
         self.button = QPushButton()
         self.button.clicked.connect(pressed)
         quiet(self.button)
@@ -70,10 +72,10 @@ class Notices(QWidget):
         self.alarm = _Line(self.acknowledge)
         self.opener = QPushButton()
         self.opener.clicked.connect(self.toggle_details)
-        self.opener.setToolTip("What the alarms mean, and what to do")
+        set_tip(self.opener, "What the alarms mean, and what to do")
         quiet(self.opener)
         self.alarm.layout().insertWidget(1, self.opener)  # type: ignore[union-attr]
-        self.details = label()
+        self.details = label(rich=True)
         self.details.setWordWrap(True)
         self.details.setContentsMargins(10, 2, 10, 4)
         self.is_open = False
@@ -120,8 +122,8 @@ class Notices(QWidget):
                 f"<b style='color:{bad}'>▲ Alarm</b> &nbsp;{_heading(newest)}"
                 + (f" <i>and {more} more</i>" if more else "")
             )
-            texts = (as_is(alarm["text"]) for alarm in self._alarms)
-            self.alarm.text.setToolTip("<br>".join(texts))
+            texts = (visible(alarm["text"]) for alarm in self._alarms)
+            set_tip(self.alarm.text, "\n".join(texts))
             self._order_problem = order_problem(snapshot, viewer=self.viewer)
             self._draw_button()
         self._draw_details()
@@ -145,7 +147,7 @@ class Notices(QWidget):
             tip = "This alarm has just appeared: it can be acknowledged in a second"
             if not self._seen.isActive():
                 self._seen.start(int(1000 * wait_s) + 20)
-        self.alarm.button.setToolTip(problem or tip)
+        set_tip(self.alarm.button, problem or tip)
 
     def _draw_details(self) -> None:
         """Below the line: each alarm, what it means, what to do."""
@@ -176,7 +178,7 @@ class Notices(QWidget):
                     f"<b style='color:{warn}'>◆</b> &nbsp;{as_is(problem.what)} "
                     f"<span style='color:{theme.palette().muted}'>– {as_is(problem.todo)}</span>"
                 )
-                line.text.setToolTip(f"{as_is(problem.what)}<br>{as_is(problem.todo)}")
+                set_tip(line.text, f"{visible(problem.what)}\n{visible(problem.todo)}")
                 line.button.setText("Dismiss (Esc)")
 
     def _dismisser(self, index: int) -> Callable[[], None]:

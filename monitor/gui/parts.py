@@ -11,7 +11,9 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from monitor.gui import theme
+from monitor.gui.plain import PlainLabel, RichLabel, as_html, set_tip
 from monitor.gui.text import round_below
+from monitor.plain_text import visible
 
 
 class Card(QFrame):
@@ -39,12 +41,12 @@ class Card(QFrame):
         """Takes on the colours and sizes of the look that was applied last."""
 
 
-def label(text: str = "", name: str = "", tip: str = "") -> QLabel:
-    """A label in one of the theme's styles."""
-    made = QLabel(text)
+def label(text: str = "", name: str = "", tip: str = "", *, rich: bool = False) -> QLabel:
+    """A label in one of the theme's styles. `rich`: its text is HTML of our own, words of others in
+    it `as_is`; else it is shown as it is."""
+    made = RichLabel(text) if rich else PlainLabel(text)
     made.setObjectName(name)
-    made.setToolTip(tip)
-    made.setTextFormat(Qt.TextFormat.AutoText)
+    set_tip(made, tip)
     return made
 
 
@@ -81,8 +83,8 @@ def style_axes(plot: pg.PlotItem, *sides: str) -> None:
 def name_axis(plot: pg.PlotItem, side: str, text: str) -> None:
     """Gives an axis its text; one that has it already is not made anew."""
     axis = plot.getAxis(side)
-    if axis.labelText != text or not axis.label.isVisible():
-        axis.setLabel(text)
+    if axis.labelText != as_html(text) or not axis.label.isVisible():
+        axis.setLabel(as_html(text))
 
 
 def set_scale(bar: pg.ColorBarItem, colours: pg.ColorMap, levels: tuple[float, float]) -> None:
@@ -121,7 +123,7 @@ class CentreText:
     def restyle(self) -> None:
         """Takes on the colours and sizes of the look that was applied last."""
         size = f"{self.points * theme.scale():.1f}pt"
-        self._item.setText(self._text, color=theme.palette().muted, size=size)
+        self._item.setText(as_html(self._text), color=theme.palette().muted, size=size)
         self._item.anchor(itemPos=self.place, parentPos=self.place, offset=self.offset)
 
     def set(self, text: str) -> None:
@@ -177,5 +179,5 @@ class ScaleBar:
         left, y = x0 + 0.04 * (x1 - x0), y0 + 0.05 * (y1 - y0)
         for item in (self._shadow, self._line):
             item.setData([left, left + length], [y, y])
-        self._text.setText(f"{length:g} {self._unit}")
+        self._text.setText(visible(f"{length:g} {self._unit}"))
         self._text.setPos(left, y + 0.01 * (y1 - y0))

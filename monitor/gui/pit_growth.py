@@ -14,6 +14,8 @@ from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 from monitor.gui import theme
 from monitor.gui.model import Answer, Choice
 from monitor.gui.parts import CentreText, draw_curve, elastic, label, name_axis, style_axes
+from monitor.gui.plain import set_tip
+from monitor.gui.text import as_is
 
 TIP = (
     "depth: of the deepest point below the plateau\n"
@@ -35,8 +37,8 @@ class PitGrowth(QWidget):
         self._drawn: tuple[Any, ...] = ()
         self._scans: Sequence[int] = ()
         self._along = np.zeros(0)
-        self.caption = elastic(label("", "", TIP))
-        self.key = label("", "", TIP)
+        self.caption = elastic(label("", "", TIP, rich=True))
+        self.key = label("", "", TIP, rich=True)
         self.setObjectName("growth")
         self.graphics = pg.GraphicsLayoutWidget()
         # as high as the room that the table leaves it, not as it would like to be
@@ -105,8 +107,9 @@ class PitGrowth(QWidget):
         if self._scans and not np.isfinite(self._along).any():
             problem = "No charge is known: it needs the cycler's readings"
         self.message.set(problem)
-        self.caption.setText(_caption(history, choice))
-        self.caption.setToolTip(f"{self.caption.text()}<br>{TIP}".replace("\n", "<br>"))
+        pit, *more = _caption(history, choice)
+        self.caption.setText(" · ".join([f"<b>{pit}</b>", *map(as_is, more)]))
+        set_tip(self.caption, " · ".join([pit, *more]) + f"\n{TIP}")
         self._draw_curves(columns, title, history, bool(problem))
         self._draw_mark(number)
 
@@ -161,16 +164,16 @@ def _along(
     return np.array(charges, np.float64), "charge / mAh/cm²"
 
 
-def _caption(history: Answer | None, choice: Choice) -> str:
+def _caption(history: Answer | None, choice: Choice) -> list[str]:
     """Which pit, since when, what it came from and what came from it."""
     if history is None or history.error:
-        return f"<b>Pit {choice.pit}</b>"
+        return [f"Pit {choice.pit}"]
     header = history.header
-    parts = [f"<b>Pit {choice.pit}</b>"]
+    parts = [f"Pit {choice.pit}"]
     if header.get("first_scan") is not None:
         parts.append(f"since scan {header['first_scan']}")
     if (header.get("parent") or -1) >= 0:
         parts.append(f"split from {header['parent']}")
     if header.get("children"):
         parts.append("parent of " + ", ".join(str(child) for child in header["children"]))
-    return " · ".join(parts)
+    return parts

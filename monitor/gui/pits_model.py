@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
 from monitor.gui.pits_filter import Filter
+from monitor.gui.plain import tip_text
 from monitor.gui.text import number
+from monitor.plain_text import csv_field, visible_lines
 
 Index = QModelIndex | QPersistentModelIndex
 POWERS = {1: "", 2: "²", 3: "³"}
@@ -151,8 +153,8 @@ class PitsModel(QAbstractTableModel):
         writer = csv.writer(text)
         keys = [column.key(self._word) for column in COLUMNS]
         keys = [key for key in keys if key in self._said]
-        writer.writerow(keys)
-        writer.writerows([self._said[key][i] for key in keys] for i in self._rows)
+        writer.writerow(map(csv_field, keys))
+        writer.writerows([csv_field(self._said[key][i]) for key in keys] for i in self._rows)
         return text.getvalue()
 
     def rowCount(self, parent: Index = ROOT) -> int:
@@ -182,9 +184,9 @@ class PitsModel(QAbstractTableModel):
         column = COLUMNS[section]
         unit = column.unit_text(self._unit)
         if role == Qt.ItemDataRole.DisplayRole:
-            return f"{column.title}\n{unit}"
+            return visible_lines(f"{column.title}\n{unit}")
         if role == Qt.ItemDataRole.ToolTipRole:
-            return f"{column.tip}\nin {unit}" if unit else column.tip
+            return tip_text(f"{column.tip}\nin {unit}" if unit else column.tip)
         return None
 
 

@@ -23,6 +23,7 @@ from monitor.gui.parts import Card, elastic, label, quiet
 from monitor.gui.pit_growth import PitGrowth
 from monitor.gui.pits_filter import WORDS, read_filter
 from monitor.gui.pits_model import BY_DEPTH, PitsModel
+from monitor.gui.plain import set_tip
 
 ANSWERS = ("pits", "map_pits")
 """The table of the shown scan, under either name."""
@@ -84,12 +85,12 @@ class PitsView(Card):
     def _make_controls(self) -> None:
         self.filter = QLineEdit()
         self.filter.setPlaceholderText("depth > 10 and diameter < 40")
-        self.filter.setToolTip(FILTER_TIP)
+        set_tip(self.filter, FILTER_TIP)
         self.filter.setClearButtonEnabled(True)
         self.filter.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.filter.textChanged.connect(self._filter_changed)
         self.export = QPushButton("CSV")
-        self.export.setToolTip("Export the rows that are shown, in their order, as CSV")
+        set_tip(self.export, "Export the rows that are shown, in their order, as CSV")
         self.export.clicked.connect(self.export_wanted)
         quiet(self.export)
         self.head.addWidget(self.count)
@@ -103,8 +104,9 @@ class PitsView(Card):
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.table.setShowGrid(False)
         self.table.setWordWrap(False)
-        self.table.setToolTip(
-            "Click a pit to choose it, again to let it go (key Esc); click a heading to sort"
+        set_tip(
+            self.table,
+            "Click a pit to choose it, again to let it go (key Esc); click a heading to sort",
         )
         self.table.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.table.verticalHeader().hide()
@@ -222,7 +224,7 @@ class PitsView(Card):
     def _filter_changed(self, text: str) -> None:
         found = read_filter(text)
         self.wrong.setText(found.why)
-        self.wrong.setToolTip(found.why)
+        set_tip(self.wrong, found.why)
         self.wrong.setVisible(bool(found.why))
         self.model.keep(found)
         self._select()

@@ -13,7 +13,8 @@ from monitor.gui import theme
 from monitor.gui.measures import missing, quantity_of, title_of, unit_of
 from monitor.gui.model import Answer, Choice, Snapshot
 from monitor.gui.parts import Card, CentreText, draw_curve, elastic, label, name_axis, style_axes
-from monitor.gui.text import number
+from monitor.gui.plain import set_tip
+from monitor.gui.text import as_is, number
 
 NO_LINE = "Draw a line on the map (tool Profile)"
 LIGHT = {"cross": "#a87c00", "before": "#0b7f95", "other": "#c2257a"}
@@ -41,7 +42,7 @@ class ProfileView(Card):
         super().__init__("Profile", "Values of the map along the line that is drawn on it")
         self._drawn: tuple[Any, ...] = ()
         self.caption = elastic(label("", "muted", "Which map and scan this is about"))
-        self.key = elastic(label("", "", KEY_TIP))
+        self.key = elastic(label("", "", KEY_TIP, rich=True))
         self.head.addWidget(self.caption, 1)
         self.graphics = pg.GraphicsLayoutWidget()
         self.graphics.ci.layout.setContentsMargins(0, 0, 0, 0)
@@ -129,13 +130,13 @@ class ProfileView(Card):
                 value = value_at(along, values, at)
                 text += f": {number(value, 2)}"
             line = "┅" if name == "profile_reference" else "━"
-            keys.append(f"<span style='color:{colour_of(name)}'>{line} {text}</span>")
+            keys.append(f"<span style='color:{colour_of(name)}'>{line} {as_is(text)}</span>")
         self.key.setText(" &nbsp;".join(keys))
         now = self._shown.get("profile")
         self.caption.setText(title_of(now[0].header) if now else "")
         told = facts_text(now[0], now[2]) if now else ""
         self.facts.setText(told)
-        self.facts.setToolTip(f"{told}\n{FACTS_TIP}")
+        set_tip(self.facts, f"{told}\n{FACTS_TIP}")
         for words in (self.key, self.facts):
             words.setVisible(now is not None)
 

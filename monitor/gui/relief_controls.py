@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSlider, QWidget
 
 from monitor.gui.parts import label, quiet
+from monitor.gui.plain import set_tip
 from monitor.gui.shading import Look
 
 STRETCHES = (1, 2, 5, 10, 20)
@@ -39,11 +40,11 @@ class ReliefControls(QWidget):
         for i, (hills, text, tip) in enumerate(FORMS):
             self.form.addItem(text, hills)
             self.form.setItemData(i, tip, Qt.ItemDataRole.ToolTipRole)
-        self.form.setToolTip("What is upwards: removal (hills) or height (pits)")
+        set_tip(self.form, "What is upwards: removal (hills) or height (pits)")
         self.form.activated.connect(lambda i: self.set_look(hills=FORMS[i][0]))
         for times in STRETCHES:
             self.stretch.addItem(f"z ×{times}", times)
-        self.stretch.setToolTip("How many times z is stretched against x and y")
+        set_tip(self.stretch, "How many times z is stretched against x and y")
         self.stretch.activated.connect(lambda i: self.set_look(times=STRETCHES[i]))
         self.azimuth = _slider(0, 355, "Azimuth: where the light comes from, ° clockwise from +y")
         self.azimuth.valueChanged.connect(lambda value: self.set_look(azimuth=value))
@@ -96,5 +97,5 @@ def _slider(low: int, high: int, tip: str) -> QSlider:
     slider.setSingleStep(5)
     slider.setPageStep(45)
     slider.setMinimumWidth(48)
-    slider.setToolTip(tip)
+    set_tip(slider, tip)
     return slider

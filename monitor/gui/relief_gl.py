@@ -16,7 +16,9 @@ from PySide6.QtGui import QMouseEvent, QResizeEvent, QVector3D, QWheelEvent
 
 from monitor.gui import theme
 from monitor.gui.parts import quiet
+from monitor.gui.plain import set_tip
 from monitor.gui.shading import Colours, Look, Surface
+from monitor.plain_text import visible
 
 FIELD_OF_VIEW = 30.0
 ELEVATION, AZIMUTH = 42.0, -62.0
@@ -118,8 +120,9 @@ class Scene:
         self._stretch = 1
         self.widget = Camera(self._make_items)
         self.widget.fit = self.show_whole
-        self.widget.setToolTip(
-            "Drag to turn, drag with the right button to move, wheel to zoom, double click for all"
+        set_tip(
+            self.widget,
+            "Drag to turn, drag with the right button to move, wheel to zoom, double click for all",
         )
         self._make_items()
 
@@ -188,7 +191,7 @@ class Scene:
         for item, text, place in zip(
             self.lengths, (*texts, f"z {ground.height:.{digits}f} {unit}"), places, strict=True
         ):
-            item.setData(pos=place, text=text)
+            item.setData(pos=place, text=visible(text))
 
     def show_cross(self, y: float, x: float) -> None:
         """Where the crosshair is: along the surface, in both directions."""

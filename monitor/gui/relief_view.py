@@ -27,10 +27,11 @@ from monitor.gui.model import (
     shown_scan,
 )
 from monitor.gui.parts import Card, elastic, label, name_axis, quiet, set_scale, style_axes
+from monitor.gui.plain import set_tip
 from monitor.gui.relief_controls import ReliefControls
 from monitor.gui.relief_flat import FlatRelief
 from monitor.gui.shading import Array, Colours, Look, Surface, painted, shade, surface, thin
-from monitor.gui.text import number
+from monitor.gui.text import as_is, number
 
 if TYPE_CHECKING:
     from monitor.gui.relief_gl import Scene
@@ -58,7 +59,7 @@ class ReliefView(Card):
         self._ground: tuple[Any, ...] = ()
         self._drawn: tuple[Any, ...] = ()
         self._homes: dict[int, tuple[Any, ...]] = {}
-        self.caption = elastic(label())
+        self.caption = elastic(label(rich=True))
         self.scale = elastic(label("", "muted", "How z is stretched, the size of the box, light"))
         self.why = elastic(label())
         self.flat = FlatRelief()
@@ -74,14 +75,14 @@ class ReliefView(Card):
 
     def _make_buttons(self) -> None:
         self.ages = QPushButton("Age")
-        self.ages.setToolTip("Colour pits by the scan they began in: yellow oldest, red newest")
+        set_tip(self.ages, "Colour pits by the scan they began in: yellow oldest, red newest")
         self.only_flat = QPushButton("2-D")
-        self.only_flat.setToolTip("Seen from above, with axes, though OpenGL is there")
+        set_tip(self.only_flat, "Seen from above, with axes, though OpenGL is there")
         for button in (self.ages, self.only_flat):
             button.setCheckable(True)
             button.toggled.connect(self._again)
         self.whole = QPushButton("Whole")
-        self.whole.setToolTip("Show all of it, from where it was seen first")
+        set_tip(self.whole, "Show all of it, from where it was seen first")
         self.whole.clicked.connect(self.show_whole)
 
     def _make_bar(self) -> None:
@@ -139,7 +140,8 @@ class ReliefView(Card):
             self._show_nothing(problem)
             return
         if answer.header["scan"] != scan["scan"] or answer.header["name"] not in SURFACES:
-            self.caption.setText(fetching(snapshot, f"the surface of scan {scan['scan']}"))
+            text = fetching(snapshot, f"the surface of scan {scan['scan']}")
+            self.caption.setText(as_is(text))
             return
         ground = self._surface(answer, scan)
         if ground is None:
@@ -210,9 +212,9 @@ class ReliefView(Card):
         self._page.show_surface(ground, colours, look, unit)
         self._show_colours(colour_map, levels, unit)
         scan = answer.header["scan"]
-        self.caption.setText(f"<b>Scan {scan}</b> · {MAP_TITLES[name]}")
+        self.caption.setText(f"<b>Scan {as_is(scan)}</b> · {MAP_TITLES[name]}")
         self.scale.setText(_scale_text(ground, look, unit))
-        self.scale.setToolTip(self.scale.text())
+        set_tip(self.scale, self.scale.text())
         home = (choice.cell, ground.z.shape, unit)
         if home != self._homes.get(id(self._page)):
             self._homes[id(self._page)] = home
@@ -250,7 +252,7 @@ class ReliefView(Card):
         reason = self._refused or (why_no_opengl() if self.isVisible() else "")
         self.only_flat.setVisible(not reason)
         self.why.setText(f"No OpenGL here ({reason}): shaded relief instead" if reason else "")
-        self.why.setToolTip(self.why.text())
+        set_tip(self.why, self.why.text())
         self.why.setVisible(bool(reason))
         wanted = not reason and not self.only_flat.isChecked()
         if wanted and self._scene is None and self.isVisible():

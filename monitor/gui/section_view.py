@@ -23,6 +23,7 @@ from monitor.gui.parts import (
     quiet,
     style_axes,
 )
+from monitor.gui.plain import set_tip
 
 LINES = ("interface", "reference", "pinned", "bottom")
 DASHED = ("reference", "pinned")
@@ -46,7 +47,7 @@ class SectionView(Card):
         self._home: tuple[Any, ...] = ()
         self._along, self._at = "", ""
         self.turn = QPushButton("x – z")
-        self.turn.setToolTip("Turn the plane: along x or along y (key T)")
+        set_tip(self.turn, "Turn the plane: along x or along y (key T)")
         self.turn.clicked.connect(
             lambda: self.axis_chosen.emit("x" if self._choice.axis == "y" else "y")
         )
@@ -57,6 +58,7 @@ class SectionView(Card):
             "interface: lithium/electrolyte in this scan\nreference: the same in the first scan, "
             "standing on this scan's bottom\npinned: the same in the scan that was pinned (key P)\n"
             "bottom: lower side of the lithium",
+            rich=True,
         )
         self.head.addWidget(self.turn)
         self.head.addStretch(1)

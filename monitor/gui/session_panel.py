@@ -7,7 +7,9 @@ from PySide6.QtWidgets import QComboBox, QFrame, QGridLayout, QLineEdit, QPushBu
 
 from monitor.gui import theme
 from monitor.gui.parts import label
+from monitor.gui.plain import set_tip
 from monitor.keys import is_address, is_local
+from monitor.plain_text import typed
 from monitor.wire.questions import MAX_BY
 
 MAX_KNOWN = 12
@@ -28,21 +30,23 @@ class SessionPanel(QFrame):
         self.address = QComboBox()
         self.address.setEditable(True)
         self.address.addItem(address)
-        self.address.setToolTip("Pull address of an engine (results.pull of its settings)")
+        set_tip(self.address, "Pull address of an engine (results.pull of its settings)")
         self.name = QLineEdit(name)
         self.name.setMaxLength(MAX_BY)
-        self.name.setToolTip("Stands beside what you ask, note, switch or acknowledge")
-        self.name.editingFinished.connect(lambda: self.name_changed.emit(self.name.text().strip()))
+        set_tip(self.name, "Stands beside what you ask, note, switch or acknowledge")
+        self.name.editingFinished.connect(lambda: self.name_changed.emit(typed(self.name.text())))
         self.go = QPushButton("Connect")
         self.go.clicked.connect(self._connect)
         self.address.lineEdit().returnPressed.connect(self._connect)  # type: ignore[union-attr]
         self.recording = QPushButton("Open recording…")
-        self.recording.setToolTip("Shows a recorded experiment in this window (Ctrl+O)")
+        set_tip(self.recording, "Shows a recorded experiment in this window (Ctrl+O)")
         self.recording.clicked.connect(self.recording_wanted)
         self.problem = label("", "muted")
         grid = QGridLayout(self)
         grid.setContentsMargins(20, 14, 20, 14)
-        grid.addWidget(label("Session &nbsp; <small>Esc closes</small>", "big"), 0, 0, 1, 3)
+        grid.addWidget(
+            label("Session &nbsp; <small>Esc closes</small>", "big", rich=True), 0, 0, 1, 3
+        )
         grid.addWidget(label("Operator", "muted"), 1, 0)
         grid.addWidget(self.name, 1, 1, 1, 2)
         grid.addWidget(label("Engine at", "muted"), 2, 0)

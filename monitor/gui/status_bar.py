@@ -19,7 +19,9 @@ from monitor.gui.feeds import (
 from monitor.gui.inbox import STATE_PATIENCE_S
 from monitor.gui.model import Choice, Snapshot
 from monitor.gui.parts import label
+from monitor.gui.plain import set_tip
 from monitor.gui.text import as_is, counted, duration, number
+from monitor.plain_text import visible
 
 COUNTERS = (
     ("gaps", "messages that were sent and lost on the way, whether recovered or not"),
@@ -41,11 +43,11 @@ class StatusBar(QFrame):
         row = QHBoxLayout(self)
         row.setContentsMargins(10, 4, 10, 4)
         row.setSpacing(18)
-        self.experiment = label()
-        self.engine, self.slices, self.documents = label(), label(), label()
+        self.experiment = label(rich=True)
+        self.engine, self.slices, self.documents = (label(rich=True) for _ in range(3))
         self.rate = label("", "muted", "Rate of received slices over the last seconds")
-        self.recorder = label("", "", RECORDER_TIP)
-        self.hint = label("<b>?</b> help", "muted", "Keys and definitions (key ?)")
+        self.recorder = label("", "", RECORDER_TIP, rich=True)
+        self.hint = label("<b>?</b> help", "muted", "Keys and definitions (key ?)", rich=True)
         row.addWidget(self.experiment)
         for widget in (self.engine, self.slices, self.rate, self.documents, self.recorder):
             row.addWidget(widget)
@@ -57,7 +59,7 @@ class StatusBar(QFrame):
         state = snapshot.state or {}
         name = state.get("experiment", {}).get("name", "pitwatch")
         mode = mode_text(snapshot)
-        self.experiment.setText(f"<b>{as_is(name)}</b>" + (f" · {mode}" if mode else ""))
+        self.experiment.setText(f"<b>{as_is(name)}</b>" + (f" · {as_is(mode)}" if mode else ""))
         self._draw_engine(snapshot)
         feeds = state.get("feeds", {})
         for widget, title, feed, health in (
@@ -65,7 +67,7 @@ class StatusBar(QFrame):
             (self.documents, "Cycler", "documents", documents_health(snapshot)),
         ):
             widget.setText(_feed_text(title, health, feeds.get(feed, {})))
-            widget.setToolTip(_feed_tip(feed, health, feeds.get(feed, {})))
+            set_tip(widget, _feed_tip(feed, health, feeds.get(feed, {})))
         self.rate.setText(f"{snapshot.rate_MB_s:.0f} MB/s")
         self.rate.setVisible(snapshot.rate_MB_s >= 0.5)
         # what an engine told before it fell silent says nothing of now
@@ -82,7 +84,7 @@ class StatusBar(QFrame):
         security = (snapshot.state or {}).get("security") or {}
         if security.get("refused_keys"):
             refused = f"{security['refused_keys']} refused"
-            text += f" <span style='color:{theme.palette().warn}'>· {refused}</span>"
+            text += f" <span style='color:{theme.palette().warn}'>· {as_is(refused)}</span>"
         self.engine.setText(f"<span style='color:{colour}'>●</span> Engine {text}")
         tip = f"The engine at {snapshot.address}"
         if not snapshot.linked:
@@ -90,14 +92,14 @@ class StatusBar(QFrame):
             tip += f"\n{asked} {duration(snapshot.silent_s)}"
         if snapshot.bad_replies:
             tip += f"\n{snapshot.bad_replies} replies could not be read"
-        self.engine.setToolTip("\n".join([tip, *_refused(security)]))
+        set_tip(self.engine, "\n".join([tip, *_refused(security)]))
 
     def _draw_recorder(self, recorder: Mapping[str, Any]) -> None:
         alarm, queued = recorder.get("alarm"), recorder.get("queued_bytes")
         self.recorder.setVisible(bool(recorder))
         bad, good = theme.palette().bad, theme.palette().good
         # the whole text stands in the alarm's line, and would make the window wider than the screen
-        self.recorder.setToolTip(as_is(alarm) if alarm else RECORDER_TIP)
+        set_tip(self.recorder, visible(alarm) if alarm else RECORDER_TIP)
         if alarm:
             fails = recorder.get("failing", True)
             colour = bad if fails else theme.palette().warn
@@ -131,7 +133,9 @@ def _feed_text(title: str, health: FeedHealth, feed: Mapping[str, Any]) -> str:
     if bad:
         troubles.append(f"bad {bad}")
     if troubles:
-        text += f" <span style='color:{theme.palette().warn}'>· {' · '.join(troubles)}</span>"
+        text += (
+            f" <span style='color:{theme.palette().warn}'>· {as_is(' · '.join(troubles))}</span>"
+        )
     return text
 
 

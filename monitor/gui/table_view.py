@@ -11,7 +11,9 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTab
 from monitor.gui.charge import marked, why_preliminary
 from monitor.gui.model import Choice, Snapshot, measure
 from monitor.gui.parts import Card, quiet
+from monitor.gui.plain import set_tip
 from monitor.gui.text import number, with_error
+from monitor.plain_text import visible, visible_lines
 
 COLUMNS = (
     ("No.", "Number of the discharge, from 1"),
@@ -49,8 +51,8 @@ class TableView(Card):
 
     def _name_columns(self, unit: str) -> None:
         for i, (title, tip) in enumerate(COLUMNS):
-            item = QTableWidgetItem(title.format(unit=unit).strip())
-            item.setToolTip(tip)
+            item = QTableWidgetItem(visible_lines(title.format(unit=unit).strip()))
+            set_tip(item, tip)
             self.table.setHorizontalHeaderItem(i, item)
 
     def draw(self, snapshot: Snapshot, choice: Choice) -> None:
@@ -68,8 +70,8 @@ class TableView(Card):
         for i, row in enumerate(rows):
             tip = why_preliminary(cell, row)
             for j, text in enumerate(_texts(row)):
-                item = QTableWidgetItem(text)
-                item.setToolTip(tip and f"≈ {tip}")
+                item = QTableWidgetItem(visible(text))
+                set_tip(item, tip and f"≈ {tip}")
                 item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
                 self.table.setItem(i, j, item)
 

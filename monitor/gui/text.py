@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from html import escape
 
 from monitor.number_text import counted, number, percent, signed, with_error
+from monitor.plain_text import visible
 
 __all__ = [
     "as_is", "clock", "counted", "duration", "number", "percent", "round_below", "signed", "stamp",
@@ -48,6 +49,6 @@ def stamp(time: float) -> str:
 
 
 def as_is(words: object) -> str:
-    """Words that came over a wire or out of a file, for a label: Qt takes no tags in them for its
-    own, and loads nothing."""
-    return escape(str(words), quote=False)
+    """Words that came over a wire or out of a file, in one line of HTML: no tags are found in them,
+    and every character is to be seen."""
+    return escape(visible(words), quote=False)

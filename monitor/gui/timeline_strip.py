@@ -16,7 +16,9 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from monitor.gui import theme
+from monitor.gui.plain import tip_text
 from monitor.gui.timeline_marks import Mark, Timeline, hit, places, radius, ticks
+from monitor.plain_text import visible
 
 LARGEST, SPECIAL, SMALLEST = 6.5, 3.2, 1.8
 REACH, EDGE = 16.0, 16.0
@@ -72,7 +74,7 @@ class TimelineStrip(QWidget):
     def event(self, event: QEvent) -> bool:
         """Each mark has a tip of its own."""
         if event.type() == QEvent.Type.ToolTip and isinstance(event, QHelpEvent):
-            QToolTip.showText(event.globalPos(), self.tip_at(event.x()), self)
+            QToolTip.showText(event.globalPos(), tip_text(self.tip_at(event.x())), self)
             return True
         return bool(super().event(event))
 
@@ -158,14 +160,14 @@ class TimelineStrip(QWidget):
         taken = [x for mark, x in pairs if mark.scan == self.shown.shown or self._has_sign(mark)]
         for mark, x in pairs:
             is_shown = mark.scan == self.shown.shown
-            wide = (len(str(mark.scan)) + 1.6) * 0.6 * line
+            wide = (len(visible(mark.scan)) + 1.6) * 0.6 * line
             crowded = x - last < wide or any(abs(x - other) < 1.5 * wide for other in taken)
             if crowded and not is_shown:
                 continue
             last = x
             painter.setPen(QColor(cross() if is_shown else colours.muted))
             box = QRectF(x - wide, 0, 2 * wide, line)
-            painter.drawText(box, int(Qt.AlignmentFlag.AlignCenter), str(mark.scan))
+            painter.drawText(box, int(Qt.AlignmentFlag.AlignCenter), visible(mark.scan))
 
     def _has_sign(self, mark: Mark) -> bool:
         return mark.is_onset or mark.scan == self.shown.pinned
@@ -191,9 +193,9 @@ class TimelineStrip(QWidget):
         box = QRectF(x - 4.4 * line, 0, 4.0 * line, line)
         if box.right() < 1.2 * line:
             box.moveLeft(x + 0.5 * line)
-            painter.drawText(box, int(Qt.AlignmentFlag.AlignLeft), str(self.shown.pinned))
+            painter.drawText(box, int(Qt.AlignmentFlag.AlignLeft), visible(self.shown.pinned))
         else:
-            painter.drawText(box, int(Qt.AlignmentFlag.AlignRight), str(self.shown.pinned))
+            painter.drawText(box, int(Qt.AlignmentFlag.AlignRight), visible(self.shown.pinned))
 
     def _ring(self, painter: QPainter, x: float, y: float, size: float) -> None:
         """Around the scan that is shown, with a line down to the hours."""

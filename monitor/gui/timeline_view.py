@@ -11,6 +11,7 @@ from monitor.gui import theme
 from monitor.gui.feeds import NO_ENGINE, ending, is_ended
 from monitor.gui.model import Choice, Snapshot
 from monitor.gui.parts import quiet
+from monitor.gui.plain import set_tip
 from monitor.gui.timeline_marks import timeline
 from monitor.gui.timeline_strip import TimelineStrip
 
@@ -54,19 +55,20 @@ class TimelineView(QFrame):
         self.before = _button("◀", "Previous scan (key ←)", lambda: self.step(-1))
         self.after = _button("▶", "Next scan (key →)", lambda: self.step(1))
         self.play = _button("Play", "", self.toggle_play)
-        self.play.setToolTip("Shows one scan after the other, up to the last (space bar)")
+        set_tip(self.play, "Shows one scan after the other, up to the last (space bar)")
         self.live = _button("Newest", "", self._go_live)
         self.live.setCheckable(True)
         self.pin = _button("Pin", "", self.toggle_pin)
         self.pin.setCheckable(True)
-        self.pin.setToolTip(
+        set_tip(
+            self.pin,
             "Pins the scan that is shown, to compare others with it (key P; or Ctrl and a click, "
-            "or a click with the right button, on a scan)"
+            "or a click with the right button, on a scan)",
         )
         self.speed = QComboBox()
         self.speed.addItems([f"{speed} / s" for speed in SPEEDS])
         self.speed.setCurrentIndex(SPEEDS.index(3))
-        self.speed.setToolTip("How many scans a second are played")
+        set_tip(self.speed, "How many scans a second are played")
         self.speed.currentIndexChanged.connect(self._set_speed)
         self.comparison = QComboBox()
         for index, (text, tip) in enumerate(COMPARISONS.values()):
@@ -114,10 +116,11 @@ class TimelineView(QFrame):
         self.comparison.setCurrentIndex(tuple(COMPARISONS).index(choice.comparison))
         pinned = told.pinned is not None
         self.comparison.setEnabled(pinned)
-        self.comparison.setToolTip(
+        set_tip(
+            self.comparison,
             f"How this scan is compared with scan {told.pinned}, the pinned one"
             if pinned
-            else "Pin a scan first: then this one can be compared with it"
+            else "Pin a scan first: then this one can be compared with it",
         )
         at = self._place()
         last = len(self._numbers) - 1
@@ -134,7 +137,7 @@ class TimelineView(QFrame):
             tip += f"; no more are expected: {ending(snapshot)}"
         elif snapshot.state is not None and not snapshot.linked:
             tip += f"; {NO_ENGINE}"
-        self.live.setToolTip(tip)
+        set_tip(self.live, tip)
 
     def step(self, by: int) -> None:
         """Chooses the scan that is so many further, the last or first where there are not so
@@ -205,7 +208,7 @@ class TimelineView(QFrame):
 def _button(text: str, tip: str, act: Callable[[], None]) -> QToolButton:
     button = QToolButton()
     button.setText(text)
-    button.setToolTip(tip)
+    set_tip(button, tip)
     button.clicked.connect(lambda: act())
     quiet(button)
     return button

@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 
 from monitor.gui import theme
 from monitor.gui.parts import CentreText, CornerText, draw_curve, style_axes
+from monitor.gui.plain import as_html
 from monitor.gui.turns import Turns
 
 CURVES = {
@@ -134,7 +135,7 @@ class TrendRows(QObject):
         for name in self._order:
             axis = self.plots[name].getAxis("bottom")
             if name == self._order[-1]:
-                axis.setLabel(self._axis)
+                axis.setLabel(as_html(self._axis))
             axis.showLabel(name == self._order[-1])
 
     def restyle(self) -> None:

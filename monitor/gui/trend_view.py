@@ -15,6 +15,7 @@ from monitor.gui.charge import is_final
 from monitor.gui.feeds import fetching
 from monitor.gui.model import Answer, Choice, Snapshot, measure, shown_scan
 from monitor.gui.parts import Card, elastic, label, quiet
+from monitor.gui.plain import set_tip
 from monitor.gui.trend_rows import Trend, TrendRows
 from monitor.gui.turns import Turns
 
@@ -91,7 +92,7 @@ class TrendView(Card):
         self._range_timer = QTimer(self, singleShot=True, interval=150)
         self._range_timer.timeout.connect(self._tell_span)
         self.rows.moved.connect(self._range_timer.start)
-        self.key = elastic(label("", "", KEY))
+        self.key = elastic(label("", "", KEY, rich=True))
         self.body.addWidget(self.rows.graphics, 1)
         self.body.addWidget(self.key)
         self.restyle()
@@ -102,7 +103,7 @@ class TrendView(Card):
         for index, (text, tip) in enumerate(AGAINST.values()):
             self.against.addItem(text)
             self.against.setItemData(index, tip, 3)
-        self.against.setToolTip("What the curves are drawn against (key X)")
+        set_tip(self.against, "What the curves are drawn against (key X)")
         self.against.activated.connect(lambda i: self.against_chosen.emit(tuple(AGAINST)[i]))
         self.buttons: dict[str, QToolButton] = {}
         line = QHBoxLayout()
@@ -110,7 +111,7 @@ class TrendView(Card):
         for name, (text, tip) in ROWS.items():
             button = QToolButton()
             button.setText(text)
-            button.setToolTip(tip)
+            set_tip(button, tip)
             button.setCheckable(True)
             button.setChecked(name in USUAL)
             button.clicked.connect(self._arrange)
@@ -119,7 +120,7 @@ class TrendView(Card):
             line.addWidget(button)
         line.addStretch(1)
         self.whole = QPushButton("Whole")
-        self.whole.setToolTip("Show all of the curves again")
+        set_tip(self.whole, "Show all of the curves again")
         self.whole.clicked.connect(self.rows.show_whole)
         quiet(self.against, self.whole)
         self.head.addStretch(1)

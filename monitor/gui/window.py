@@ -42,6 +42,7 @@ from monitor.gui.timeline_view import TimelineView
 from monitor.gui.trend_view import TrendView
 from monitor.gui.turns import Turns
 from monitor.gui.wants import Seen, wants
+from monitor.plain_text import typed
 from monitor.wire.questions import AcknowledgeOrder, NoteOrder, PolicyOrder, ScanOrder
 
 REPAINT_MS = 100
@@ -294,7 +295,7 @@ class Window(QMainWindow):
             self.layouts.restore(self.kept)
 
     def _operator(self) -> str:
-        return str(self.kept.value("operator", "")) if self.kept is not None else ""
+        return typed(str(self.kept.value("operator", ""))) if self.kept is not None else ""
 
     def _keep(self, name: str, value: Any) -> None:
         if self.kept is not None:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import RecordingError
+from monitor.plain_text import visible
 from monitor.recording import unclosed
 from monitor.recording.folder_lock import is_growing
 
@@ -175,4 +176,4 @@ def damaged(file: h5py.File, path: str, came: str, expected: str) -> RecordingEr
 
 def one_line(error: BaseException) -> str:
     """What an error of HDF5 says, without its line breaks."""
-    return " ".join(str(error).split()) or type(error).__name__
+    return visible(" ".join(str(error).split())) or type(error).__name__

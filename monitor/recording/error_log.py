@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 import time
 import traceback
 from pathlib import Path
 
+from monitor.plain_text import visible, visible_lines
 from monitor.recording import layout
 
 MAX_BYTES = 2**20
@@ -27,7 +29,9 @@ class ErrorLog:
     def write(self, where: str, error: BaseException) -> bool:
         """Appends an error; one that is there already, as of each message, is not repeated. False
         where the disk does not take it."""
-        text = "".join(traceback.format_exception(error)).encode("utf-8", "backslashreplace")
+        told = visible_lines("".join(traceback.format_exception(error)))
+        # what an error quotes must not pass for the beginning of another one
+        text = re.sub("(?m)^--- ", " --- ", told).encode()
         if len(text) > MAX_ENTRY_BYTES:
             half = MAX_ENTRY_BYTES // 2
             text = text[:half] + b"\n[...]\n" + text[-half:]
@@ -53,6 +57,6 @@ class ErrorLog:
 
 def in_one_line(error: BaseException) -> str:
     """Kind and text of an error, for a message."""
-    text = " ".join(str(error).split())
+    text = visible(" ".join(str(error).split()))
     name = type(error).__name__
     return f"{name}: {text[:200]}" if text else name

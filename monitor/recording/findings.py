@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from monitor.errors import RecordingError
+from monitor.plain_text import visible
 from monitor.recording.checked import UNREADABLE, one_line
 
 Severity = Literal["error", "warning", "note"]
@@ -34,7 +35,8 @@ class Finding:
         """In one line, the file as it is called within the recording."""
         name = name_in(folder, self.path)
         expected = f", expected {self.expected}" if self.expected else ""
-        return " ".join(f"{self.severity}: {name}: {self.what}{expected}; {self.todo}".split())
+        line = f"{self.severity}: {name}: {self.what}{expected}; {self.todo}"
+        return visible(" ".join(line.split()))
 
 
 @dataclass
@@ -89,6 +91,5 @@ class Findings:
 
 
 def name_in(folder: Path, path: Path) -> str:
-    """A file's name within the recording; whatever a name may hold, without line breaks."""
-    name = path.relative_to(folder) if path.is_relative_to(folder) else path
-    return "".join(c if c.isprintable() else "?" for c in str(name))
+    """A file's name within the recording, every character of it to be seen."""
+    return visible(path.relative_to(folder) if path.is_relative_to(folder) else path)

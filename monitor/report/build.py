@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
-from rich.console import Console
 
 from monitor.errors import RecordingError, SettingError
+from monitor.output import Messages
 from monitor.recording.read import Experiment, open_experiment
 from monitor.report import figures
 from monitor.report.boundaries import Laid, grain_boundaries, lay
@@ -31,7 +31,7 @@ def report(
     *,
     out: Path | None = None,
     as_json: bool = False,
-    console: Console | None = None,
+    console: Messages | None = None,
     pictures: Path | None = None,
 ) -> dict[str, Any]:
     """The numbers of `report --json`. Figures go to `out` (by default `report/` in the recording).
@@ -47,7 +47,7 @@ def report(
     for name, one in laid.items():
         if isinstance(one, Laid):
             found["cells"][name]["boundaries"] = plain(one.numbers)
-    say = console or Console(highlight=False, quiet=as_json)
+    say = console or Messages(quiet=as_json)
     for name, cell in found["cells"].items():
         if cell["table"]:
             say.print(as_text(name, cell))

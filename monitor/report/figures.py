@@ -16,6 +16,7 @@ from monitor.report.views import (
     NoFigure,
     Shown,
     discharge_ends,
+    figure_text,
     first_discharge,
     over_charge,
     show_map,
@@ -146,7 +147,9 @@ def relief(cells: Mapping[str, Sequence[Shown]]) -> Figure:
         axes.zaxis.set_major_locator(MaxNLocator(4))
         axes.tick_params(labelsize=7)
         axes.set_title(
-            f"cell {name} · {shown.caption} · z drawn × {stretch:.1f}", fontsize=9, y=1.0
+            f"cell {figure_text(name)} · {shown.caption} · z drawn × {stretch:.1f}",
+            fontsize=9,
+            y=1.0,
         )
     bar = figure.colorbar(surface, ax=figure.axes, shrink=0.7, pad=0.06)
     bar.set_label(f"removal / {next(iter(ends.values())).unit}")

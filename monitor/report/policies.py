@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
-from rich.console import Console
 from rich.table import Table
 
 from monitor.errors import RecordingError
+from monitor.output import Messages
 from monitor.recording.journal import DAMAGED
 from monitor.recording.read import open_experiment
 from monitor.report.backtest import LIVE, Outcome, first_known_later, live, what_if
+from monitor.report.views import figure_text
 from monitor.settings import OnsetSettings, load
 
 COLOURS = ("#5b2a86", "#e07a1f", "#2a7f62", "#b3374d", "#2f6db5")
@@ -26,7 +27,7 @@ def backtest(
     *,
     out: Path | None = None,
     as_json: bool = False,
-    console: Console | None = None,
+    console: Messages | None = None,
 ) -> dict[str, Any]:
     """The numbers of `backtest --json`: for each experiment and cell, the live policy and others.
 
@@ -37,7 +38,7 @@ def backtest(
     cells: Cells = {}
     for path in experiments:
         cells |= _outcomes(path, others)
-    say = console or Console(highlight=False, quiet=as_json)
+    say = console or Messages(quiet=as_json)
     for name, outcomes in cells.items():
         say.print(_table(name, outcomes))
         for outcome in outcomes:
@@ -142,9 +143,15 @@ def draw(cells: Cells) -> Figure:
             at = [(judged.situation.time - begin) / 3600.0 for judged in outcome.fired]
             level = top * (1.12 + 0.12 * k)
             colour = COLOURS[k % len(COLOURS)]
-            axes.plot(at, [level] * len(at), "v", color=colour, label=f"{label}: {len(at)} asked")
-        axes.set_title(name, fontsize=9, loc="left")
-        axes.set_ylabel(f"depth / {unit}")
+            axes.plot(
+                at,
+                [level] * len(at),
+                "v",
+                color=colour,
+                label=figure_text(f"{label}: {len(at)} asked"),
+            )
+        axes.set_title(figure_text(name), fontsize=9, loc="left")
+        axes.set_ylabel(f"depth / {figure_text(unit)}")
         axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     panels[-1].set_xlabel("time since the first scan / h")
     return figure

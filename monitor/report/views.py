@@ -13,6 +13,7 @@ from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
 from monitor.number_text import number, percent
+from monitor.plain_text import visible
 from monitor.recording.read import Cell, Scan
 from monitor.report.table import summaries
 from monitor.settings import CellSettings
@@ -24,6 +25,13 @@ PURPLE_WHITE = LinearSegmentedColormap.from_list(
 )
 """White where little was oxidised (high interface), purple where much, as in the paper's Fig. 3."""
 NOT_MEASURED = "#9a9a9a"
+
+
+def figure_text(text: object) -> str:
+    """Words of others in a figure, as they are: matplotlib would set what stands between two `$` as
+    a formula, and leaves out of a legend what begins with `_`."""
+    words = visible(text).replace("$", r"\$")
+    return f" {words}" if words.startswith("_") else words
 
 
 class NoFigure(Exception):
@@ -40,7 +48,7 @@ class Shown:
 
     @property
     def unit(self) -> str:
-        return str(self.scan.header["length_unit"])
+        return figure_text(self.scan.header["length_unit"])
 
     @property
     def voxel(self) -> tuple[float, float, float]:

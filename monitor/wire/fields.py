@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from monitor.errors import BadMessage
+from monitor.plain_text import is_plain
 
 Frame = bytes | memoryview
 Place = tuple[float, float]
@@ -74,7 +74,7 @@ class Fields:
     def text(
         self, key: str, default: Any = REQUIRED, *, longest: int = MAX_NAME, shortest: int = 0
     ) -> str:
-        """Text of so many characters, without control characters; an empty one is no default."""
+        """Text of so many characters, all of them printable; an empty one is no default."""
         value = self._message.get(key)
         if value is None and default is not REQUIRED:
             return str(default)
@@ -84,8 +84,8 @@ class Fields:
             raise self._bad(key, value, f"{shortest} to {longest} characters, not {len(value)}")
         if shortest and not value.strip():
             raise self._bad(key, value, "more than blanks")
-        if any(unicodedata.category(sign) in ("Cc", "Cs") for sign in value):
-            raise self._bad(key, value, "text without control characters")
+        if not is_plain(value):
+            raise self._bad(key, value, "printable characters")
         return value
 
     def whole(
@@ -167,6 +167,7 @@ class Fields:
             not isinstance(value, list)
             or len(value) > most
             or not all(isinstance(word, str) and len(word) <= MAX_NAME for word in value)
+            or not all(is_plain(word) for word in value)
         ):
             raise self._bad(key, value, f"a list of at most {most} names")
         return tuple(value)

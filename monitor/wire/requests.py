@@ -9,6 +9,7 @@ from typing import Any, cast, get_args
 import numpy as np
 
 from monitor.errors import BadMessage
+from monitor.plain_text import is_plain, one_line
 from monitor.records import ReplyStatus, ScanReply, ScanRequest
 from monitor.wire.fields import short
 
@@ -73,7 +74,7 @@ def decode_reply(frame: bytes | memoryview) -> ScanReply:
     return ScanReply(
         id=_text(message, "id"),
         status=cast(ReplyStatus, status),
-        why="".join(sign if sign.isprintable() else " " for sign in why[:MAX_TEXT]),
+        why=one_line(why[:MAX_TEXT])[:MAX_TEXT],
         scan=None if scan is None else _whole(message, "scan", lowest=0),
     )
 
@@ -112,7 +113,7 @@ def _message(frame: bytes | memoryview, expected: str) -> dict[str, Any]:
 
 def _text(message: dict[str, Any], key: str) -> str:
     value = message.get(key)
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT or not value.isprintable():
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT or not is_plain(value):
         raise _bad(message["type"], key, value, f"1 to {MAX_TEXT} printable characters")
     return value
 

@@ -15,6 +15,7 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from monitor.errors import BadMessage
+from monitor.plain_text import is_plain
 from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
 from monitor.time_units import seconds
 from monitor.wire.fields import MAX_SIDE as MAX_SIDE
@@ -190,7 +191,7 @@ def _text(header: dict[str, Any], key: str, default: str | None = None) -> str:
     if default is not None and header.get(key) is None:
         return default
     value: str = _get(header, key, str)
-    if len(value) > MAX_NAME or not value.isprintable():
+    if len(value) > MAX_NAME or not is_plain(value):
         raise BadMessage(
             "bad_header",
             f"slices: {key} is {shown(value)}, expected up to {MAX_NAME} printable characters; "

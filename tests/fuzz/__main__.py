@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.fuzz.decoders import DECODERS, fuzz
 from tests.fuzz.live import fuzz_engine
 from tests.fuzz.recordings import fuzz_recordings
+from tests.fuzz.texts import fuzz_texts
 
 
 def main() -> None:
@@ -19,11 +20,13 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=1_000_000, help="for each of both parts")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--recordings", type=int, default=50, help="how many recordings to break")
-    parser.add_argument("--only", choices=["decoders", "engine", "recordings"])
+    parser.add_argument("--only", choices=["decoders", "texts", "engine", "recordings"])
     given = parser.parse_args()
     if given.only in (None, "decoders"):
         for name in DECODERS:
             print(f"{name}: {fuzz(name, given.messages // len(DECODERS), given.seed)}", flush=True)
+    if given.only in (None, "texts"):
+        print(f"texts: {dict(fuzz_texts(given.messages // 10, given.seed))}", flush=True)
     with tempfile.TemporaryDirectory(prefix="pitwatch-fuzz-") as folder:
         if given.only in (None, "recordings"):
             outcomes = fuzz_recordings(Path(folder), given.recordings, given.seed)

@@ -11,6 +11,7 @@ from typing import Any
 
 from monitor.core.session import Session
 from monitor.errors import BadMessage, RecordingError
+from monitor.plain_text import is_plain
 from monitor.recording.journal import DAMAGED, parse_line, record_of
 from monitor.records import BadInput
 from monitor.settings import parse
@@ -18,6 +19,7 @@ from monitor.wire import asked, documents, requests, resend, results, slices, st
 from monitor.wire.limits import Limits
 from tests.fuzz import corpus
 from tests.fuzz.mutate import Frames, Mutator
+from tests.fuzz.texts import assert_plain
 
 LIMITS = Limits(slice_pixels=1_000_000, volume_bytes=10**9)
 WARM_UP = 0.3
@@ -102,6 +104,13 @@ DECODERS: dict[str, tuple[Callable[[], list[Frames]], Callable[[], Callable[[Fra
 }
 
 
+OF_OTHERS = (
+    "slices", "slices of either codec", "dectris", "replies", "requests", "questions",
+    "resend questions", "resend answers",
+)  # fmt: skip
+"""Decoders of what others write that reaches a person by the texts in a record's fields."""
+
+
 def fuzz(name: str, messages: int, seed: int) -> Outcome:
     """Runs so many messages through one decoder. Whatever else it raises than BadMessage, or an
     error that is not one short line, ends it."""
@@ -114,9 +123,11 @@ def fuzz(name: str, messages: int, seed: int) -> Outcome:
         frames = mutator.message()
         outcome.sent += 1
         try:
-            decode(frames)
+            record = decode(frames)
+            if name in OF_OTHERS:
+                assert_plain(record)
         except BadMessage as error:
-            assert "\n" not in str(error), frames
+            assert is_plain(str(error)), frames
             assert len(str(error)) < LONGEST_TEXT, frames
             outcome.refused[error.kind] += 1
         except Exception as error:

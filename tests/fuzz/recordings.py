@@ -15,9 +15,10 @@ from monitor.core.session import Session
 from monitor.engine.record import Recorder
 from monitor.errors import PitwatchError
 from monitor.opened import Recorded, serving_settings
+from monitor.plain_text import is_plain
 from monitor.recording import layout
 from monitor.recording.read import open_experiment
-from monitor.recording.verify import verify
+from monitor.recording.verify import as_lines, verify
 from monitor.report.build import report
 from monitor.report.policies import backtest
 from monitor.reprocess import reprocess
@@ -69,7 +70,8 @@ def _backtest(folder: Path) -> None:
 
 
 def _verify(folder: Path) -> None:
-    verify(folder)
+    for line in as_lines(verify(folder)):
+        assert is_plain(line), line
 
 
 def _reprocess(folder: Path) -> None:

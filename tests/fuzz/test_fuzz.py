@@ -11,6 +11,7 @@ from tests.fuzz.decoders import DECODERS, fuzz
 from tests.fuzz.live import fuzz_engine
 from tests.fuzz.mutate import Mutator
 from tests.fuzz.recordings import USES, fuzz_recordings
+from tests.fuzz.texts import fuzz_texts
 
 
 def test_the_same_seed_breaks_messages_in_the_same_way() -> None:
@@ -27,6 +28,10 @@ def test_a_decoder_reads_or_refuses_in_one_line(name: str) -> None:
     assert outcome.used > 100
     assert outcome.refused.total() > 1000
     assert outcome.grown_MB < 20
+
+
+def test_a_text_is_shown_as_it_is_written() -> None:
+    assert set(fuzz_texts(300, seed=1).values()) == {300}
 
 
 def test_an_engine_counts_each_and_goes_on(tmp_path: Path) -> None:

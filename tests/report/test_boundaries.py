@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import tifffile
 from matplotlib.image import imread, imsave
-from rich.console import Console
 
 from monitor.engine.record import Recorder
 from monitor.errors import SettingError
+from monitor.output import Messages
 from monitor.records import Pit
 from monitor.report.build import report
 from monitor.sources.picture import read_picture
@@ -106,7 +106,7 @@ def test_the_figure_and_the_words(tmp_path: Path) -> None:
     folder = record(tmp_path, pits(np.random.default_rng(0), 2.0))
     picture(tmp_path)
     said = io.StringIO()
-    console = Console(width=200, file=said)
+    console = Messages(width=200, file=said)
     report(folder, out=tmp_path / "out", console=console, pictures=asked(tmp_path))
     assert "60 pits of scan 1 are" in said.getvalue() and "p = 0.001" in said.getvalue()
     pixels = imread(tmp_path / "out" / "A_grain_boundaries.png")
@@ -117,15 +117,15 @@ def test_what_lacks_is_said(tmp_path: Path) -> None:
     picture(tmp_path)
     bare = record(tmp_path / "bare", ())
     said = io.StringIO()
-    report(bare, out=tmp_path, console=Console(width=200, file=said), pictures=asked(tmp_path))
+    report(bare, out=tmp_path, console=Messages(width=200, file=said), pictures=asked(tmp_path))
     assert "A grain_boundaries: not drawn: scan 1 has no pit" in said.getvalue()
     some = record(tmp_path / "some", pits(np.random.default_rng(0), 2.0))
     said, pictures = io.StringIO(), asked(tmp_path, "shift_by_scan = 9")
-    report(some, out=tmp_path, console=Console(width=200, file=said), pictures=pictures)
+    report(some, out=tmp_path, console=Messages(width=200, file=said), pictures=pictures)
     assert "scan 9 shows no pits to move the picture by" in said.getvalue()
     voxels = record(tmp_path / "voxels", (), voxel_um=None)
     said = io.StringIO()
-    report(voxels, out=tmp_path, console=Console(width=200, file=said), pictures=asked(tmp_path))
+    report(voxels, out=tmp_path, console=Messages(width=200, file=said), pictures=asked(tmp_path))
     assert "the voxel size is unknown" in said.getvalue()
 
 

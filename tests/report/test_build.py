@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.image import imread
-from rich.console import Console
 
 from monitor.engine.record import Recorder
 from monitor.errors import RecordingError
+from monitor.output import Messages
 from monitor.recording.read import open_experiment
 from monitor.report import figures
 from monitor.report.build import draw, report
@@ -62,7 +62,7 @@ def test_every_figure_is_drawn(two_cells: Path, tmp_path: Path) -> None:
 
 def text_of(folder: Path, out: Path) -> str:
     said = io.StringIO()
-    report(folder, out=out, console=Console(width=200, file=said))
+    report(folder, out=out, console=Messages(width=200, file=said))
     return said.getvalue()
 
 

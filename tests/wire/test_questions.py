@@ -39,6 +39,13 @@ REQUESTS = [
 ]
 
 
+UNSEEN = (
+    "\u202e", "\u2066", "\u200f", "\u2028", "\u2029", "\u200b", "\u200d", "\ufeff", "\u00ad",
+    "\u00a0", "\x1b", "\x9b", "\n", "\ud800", "\U000e0041",
+)  # fmt: skip
+"""Controls of terminals and of the direction of reading, separators, what has no width."""
+
+
 def decoded(**message):
     return decode_request([json.dumps(message).encode()])
 
@@ -138,6 +145,10 @@ WRONG = [
     NOTE | {"text": ""},
     NOTE | {"text": "   "},
     NOTE | {"text": "n" * 2001},
+    *(NOTE | {"text": f"a{sign}b"} for sign in UNSEEN),
+    *(NOTE | {"by": f"a{sign}b"} for sign in UNSEEN),
+    *({"type": "request_scan", "cell": "A", "why": f"a{sign}b"} for sign in UNSEEN),
+    {"type": "events", "kinds": ["note", "a\u202eb"]},
     NOTE | {"text": "bell\x07"},
     NOTE | {"text": "half a sign \ud800"},
     NOTE | {"text": None},

@@ -51,7 +51,7 @@ def test_words_fit_on_one_line():
     frame = json.dumps(
         {"type": "scan_reply", "id": "1", "status": "refused", "why": "a\n\x1b[31mb"}
     )
-    assert requests.decode_reply(frame.encode()).why == "a  [31mb"
+    assert requests.decode_reply(frame.encode()).why == "a \\x1b[31mb"
     for text in ("a\nb", "\x1b[31m", "\ud800"):
         with pytest.raises(BadMessage):
             requests.decode_reply(json.dumps({**json.loads(frame), "id": text}).encode())
