@@ -21,6 +21,7 @@ def test_all_that_a_page_points_to_is_there(page):
     assert not missing
 
 
+@pytest.mark.slow
 def test_the_site_is_built_without_a_warning(tmp_path):
     for needed in ("sphinx", "myst_parser", "furo"):
         pytest.importorskip(needed, reason=f"{needed} is not installed (extra docs)")

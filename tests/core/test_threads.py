@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numba
+import pytest
 
 from monitor.core.session import Session
 from monitor.records import ScanResult
@@ -28,6 +29,7 @@ def digest() -> str:
     return told.hexdigest()
 
 
+@pytest.mark.slow
 def test_the_maps_are_the_same_bit_for_bit_with_several_threads():
     there = subprocess.run(
         [sys.executable, "-m", "tests.core.test_threads"],

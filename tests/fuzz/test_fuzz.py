@@ -29,6 +29,7 @@ def test_a_decoder_reads_or_refuses_in_one_line(name: str) -> None:
     assert outcome.grown_MB < 20
 
 
+@pytest.mark.slow
 def test_an_engine_counts_each_and_goes_on(tmp_path: Path) -> None:
     report = fuzz_engine(tmp_path, 10_000, seed=1)
     assert report.sent.total() == 10_000
@@ -36,6 +37,7 @@ def test_an_engine_counts_each_and_goes_on(tmp_path: Path) -> None:
     assert report.grown_MB < 30, str(report)
 
 
+@pytest.mark.slow
 def test_a_recording_is_used_or_refused_in_one_line(tmp_path: Path) -> None:
     outcomes = fuzz_recordings(tmp_path, 6, seed=1)
     assert outcomes.total() == 6 * len(USES)

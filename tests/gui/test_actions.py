@@ -517,6 +517,7 @@ def test_views_are_shown_and_hidden_by_their_keys(window, qtbot):
     wait(qtbot, lambda: "relief" in window.snapshot.answers)
 
 
+@pytest.mark.slow
 def test_dark_light_and_larger_letters(window, qtbot):
     dark = theme.palette()
     press(qtbot, window, Qt.Key.Key_T, CTRL)
@@ -560,6 +561,7 @@ def test_the_screen_goes_to_another_engine_and_back(engine, window, make, tmp_pa
         other.close()
 
 
+@pytest.mark.slow
 def test_a_recording_is_opened_beside_the_engine(engine, window, qtbot, tmp_path):
     window.desk.open_recording(tmp_path)
     assert "no recorded experiment" in window.notices.problems[0].text.text()
@@ -575,6 +577,7 @@ def test_a_recording_is_opened_beside_the_engine(engine, window, qtbot, tmp_path
     assert window.acquisition.extra.toolTip()
 
 
+@pytest.mark.slow
 def test_going_about_makes_no_new_plots_and_keeps_no_dialogs(engine, window, qtbot):
     """Plots leak when they are destroyed (pyqtgraph#2672): none may be made after the start."""
 
