@@ -601,6 +601,7 @@ def test_going_about_makes_no_new_plots_and_keeps_no_dialogs(engine, window, qtb
         window.desk.ask_window_picture()
         for dialog in window.findChildren(QFileDialog):
             dialog.close()
+        wait(qtbot, lambda: not window.findChildren(QFileDialog))
         window.toggle_shade()
         window.desk.connect_to(engine.pull_address)
         wait(qtbot, lambda: window.snapshot.state is not None)
@@ -610,4 +611,4 @@ def test_going_about_makes_no_new_plots_and_keeps_no_dialogs(engine, window, qtb
     before = alive()
     for _ in range(4):
         go_round()
-    assert alive() == before
+    wait(qtbot, lambda: alive() == before)
