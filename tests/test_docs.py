@@ -33,6 +33,7 @@ def test_every_promise_of_security_names_its_tests():
         assert [name for name in named if not (ROOT / name).exists()] == []
 
 
+@pytest.mark.slow
 def test_the_site_is_built_without_a_warning(tmp_path):
     for needed in ("sphinx", "myst_parser", "furo"):
         pytest.importorskip(needed, reason=f"{needed} is not installed (extra docs)")

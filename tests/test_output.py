@@ -88,6 +88,7 @@ ENCODINGS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_prints_in_any_encoding(
@@ -110,6 +111,7 @@ def test_every_command_prints_in_any_encoding(
         json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_options_of_the_demo_need_no_name(tmp_path: Path) -> None:
     done = launch("--headless", "--scans", "1", "--speed", "50000", "--out", str(tmp_path))
     assert done.returncode == 0, done.stderr
@@ -117,6 +119,7 @@ def test_options_of_the_demo_need_no_name(tmp_path: Path) -> None:
     assert (folder / "A" / "scan_0000.h5").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "code", "told"),
     [

@@ -39,10 +39,10 @@ def record(folder: Path, records: list[Record], **changes: Any) -> Path:
     return recorder.folder
 
 
-def again(path: Path, pool: Here, *changes: str) -> Path:
+def again(path: Path, pool: Here, *changes: str, out: Path | None = None) -> Path:
     recorded = open_experiment(path)
     asked = changed(replay_settings(recorded.settings), changes)
-    return reprocess.reprocess(recorded, asked, pool, path.parent, lambda text: None)
+    return reprocess.reprocess(recorded, asked, pool, out or path.parent, lambda text: None)
 
 
 def straight(path: Path, folder: Path, *changes: str) -> Path:
@@ -97,22 +97,29 @@ def out_of_order(records: list[Record]) -> list[Record]:
     return [*made, OperatorNote("A", "a note", time=5.0), FeedQuiet()]
 
 
-TRIALS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
-    "as recorded": ({}, ()),
-    "other geometry": ({}, ("cells.A.electrode_area_cm2=0.4", "cells.A.foil_thickness_um=50")),
-    "memory that is short": ({}, (f"feeds.reorder_memory_MB={20 * SLICE_MB}",)),
-    "other rules for pits": ({}, ("pits.min_depth_um=6.0", "watch.enabled=false")),
+TRIALS: dict[str, tuple[str, ...]] = {
+    "as recorded": (),
+    "other geometry": ("cells.A.electrode_area_cm2=0.4", "cells.A.foil_thickness_um=50"),
+    "memory that is short": (f"feeds.reorder_memory_MB={20 * SLICE_MB}",),
+    "other rules for pits": ("pits.min_depth_um=6.0", "watch.enabled=false"),
 }
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Recordings that are read only, by the order of their slices."""
+    records = {"in order": experiment(), "out of order": out_of_order(experiment())}
+    return {order: record(tmp_path_factory.mktemp(order), of) for order, of in records.items()}
 
 
 @pytest.mark.parametrize("order", ["in order", "out of order"])
 @pytest.mark.parametrize("trial", TRIALS)
-def test_it_is_what_one_session_makes_of_it(trial: str, order: str, tmp_path: Path) -> None:
-    recorded_with, changes = TRIALS[trial]
-    records = experiment() if order == "in order" else out_of_order(experiment())
-    path = record(tmp_path, records, **recorded_with)
+def test_it_is_what_one_session_makes_of_it(
+    trial: str, order: str, recordings: dict[str, Path], tmp_path: Path
+) -> None:
+    path, changes = recordings[order], TRIALS[trial]
     pool = Here()
-    made = again(path, pool, *changes)
+    made = again(path, pool, *changes, out=tmp_path)
     truth = dict(contents(straight(path, tmp_path / "straight", *changes)))
     found = dict(contents(made))
     assert found.keys() == truth.keys()
@@ -232,6 +239,7 @@ def test_a_scan_s_file_that_is_damaged_is_named(tmp_path: Path) -> None:
         again(path, Here())
 
 
+@pytest.mark.slow
 def test_on_a_cluster_it_is_the_same(tmp_path: Path) -> None:
     """Real workers, in processes of their own."""
     path = record(tmp_path, experiment())

@@ -1,10 +1,13 @@
 """A few cells of the campaign: called in time, nothing false, never over the budget."""
 
+import pytest
+
 from monitor.settings import OnsetSettings
 from tests.campaign.cells import drawn, measured
 from tests.campaign.judge import Tally, judged, over_budget
 
 
+@pytest.mark.slow
 def test_onsets_are_called_in_the_scan_in_which_they_can_be_known():
     limits, tally = OnsetSettings(), Tally()
     for k in range(10):

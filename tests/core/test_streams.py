@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.core import streams as module
 from monitor.core.streams import MAX_REMEMBERED, StreamCounter
 
 
@@ -75,12 +76,14 @@ def test_lost_is_what_never_came_by_itself_and_missing_what_never_came(order, cu
     assert counter.lost == len(seen - set(came))
 
 
-def test_memory_of_what_was_recovered_is_bounded():
+def test_memory_of_what_was_recovered_is_bounded(monkeypatch):
+    limit = 1000
+    monkeypatch.setattr(module, "MAX_REMEMBERED", limit)
     counter = StreamCounter()
     counter.take(0)
-    for begin in range(0, 3 * MAX_REMEMBERED, MAX_REMEMBERED // 2):
-        counter.take(begin + MAX_REMEMBERED // 2)
-        for number in range(begin + 1, begin + MAX_REMEMBERED // 2):
+    for begin in range(0, 3 * limit, limit // 2):
+        counter.take(begin + limit // 2)
+        for number in range(begin + 1, begin + limit // 2):
             counter.recover(number)
-    assert len(counter._recovered) <= MAX_REMEMBERED
-    assert counter.lost == 6 * (MAX_REMEMBERED // 2 - 1)
+    assert len(counter._recovered) <= limit
+    assert counter.lost == 6 * (limit // 2 - 1)

@@ -31,6 +31,7 @@ from tests.engine.peers import BOUND, RawServer, Relay, bound, greeting
 
 PIXELS = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
 PATIENCE_S = 30.0
+pytestmark = pytest.mark.slow  # heartbeats and silences are waited for
 OVERSIZE = {"max_slice_Mpx": 0.01, "receive_MB": 100.0}
 
 

@@ -89,6 +89,7 @@ def alarms(folder):
     return [(e["kind"], e["data"]["condition"]) for e in lines if e["kind"].startswith("alarm")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "error",
     [MemoryError(), OSError(errno.EMFILE, "Too many open files"), BrokenPipeError(),

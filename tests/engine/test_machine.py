@@ -1,20 +1,21 @@
 """Sharing the machine: what is set, and that nothing breaks where it cannot be."""
 
 import sys
+from types import SimpleNamespace
 
-import numba
 import pytest
 
 from monitor.engine import machine
 
 
-def test_one_core_is_left_to_the_receiving_thread():
-    before = numba.get_num_threads()
-    try:
-        machine.leave_a_core()
-        assert numba.get_num_threads() == max(1, numba.config.NUMBA_NUM_THREADS - 1)
-    finally:
-        numba.set_num_threads(before)
+@pytest.mark.parametrize(("cores", "used"), [(1, 1), (2, 1), (3, 2), (64, 63)])
+def test_one_core_is_left_to_the_receiving_thread(monkeypatch, cores, used):
+    asked = []
+    config = SimpleNamespace(NUMBA_NUM_THREADS=cores)
+    compiler = SimpleNamespace(config=config, set_num_threads=asked.append)
+    monkeypatch.setattr(machine, "numba", compiler)
+    machine.leave_a_core()
+    assert asked == [used]
 
 
 @pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])

@@ -34,6 +34,7 @@ def test_a_text_is_shown_as_it_is_written() -> None:
     assert set(fuzz_texts(300, seed=1).values()) == {300}
 
 
+@pytest.mark.slow
 def test_an_engine_counts_each_and_goes_on(tmp_path: Path) -> None:
     report = fuzz_engine(tmp_path, 10_000, seed=1)
     assert report.sent.total() == 10_000
@@ -41,6 +42,7 @@ def test_an_engine_counts_each_and_goes_on(tmp_path: Path) -> None:
     assert report.grown_MB < 30, str(report)
 
 
+@pytest.mark.slow
 def test_a_recording_is_used_or_refused_in_one_line(tmp_path: Path) -> None:
     outcomes = fuzz_recordings(tmp_path, 6, seed=1)
     assert outcomes.total() == 6 * len(USES)

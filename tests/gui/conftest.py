@@ -5,6 +5,7 @@ import os
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
 
 import pytest
+from PySide6.QtCore import QEvent
 from pytestqt.qtbot import QtBot
 
 from monitor.engine.publish import Publisher
@@ -28,6 +29,16 @@ class PatientBot(QtBot):
 
     def waitUntil(self, callback, *, timeout=PATIENCE_MS):
         super().waitUntil(callback, timeout=max(timeout, PATIENCE_MS))
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(qapp):
+    """Deletes what a test leaves: menus of plots, which nobody closes, would be given a new style
+    with each change of it, more of them from test to test."""
+    yield
+    for widget in qapp.topLevelWidgets():
+        widget.deleteLater()
+    qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
 @pytest.fixture

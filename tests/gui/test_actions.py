@@ -517,6 +517,7 @@ def test_views_are_shown_and_hidden_by_their_keys(window, qtbot):
     wait(qtbot, lambda: "relief" in window.snapshot.answers)
 
 
+@pytest.mark.slow
 def test_dark_light_and_larger_letters(window, qtbot):
     dark = theme.palette()
     press(qtbot, window, Qt.Key.Key_T, CTRL)
@@ -560,6 +561,7 @@ def test_the_screen_goes_to_another_engine_and_back(engine, window, make, tmp_pa
         other.close()
 
 
+@pytest.mark.slow
 def test_a_recording_is_opened_beside_the_engine(engine, window, qtbot, tmp_path):
     window.desk.open_recording(tmp_path)
     assert "no recorded experiment" in window.notices.problems[0].text.text()
@@ -575,6 +577,7 @@ def test_a_recording_is_opened_beside_the_engine(engine, window, qtbot, tmp_path
     assert window.acquisition.extra.toolTip()
 
 
+@pytest.mark.slow
 def test_going_about_makes_no_new_plots_and_keeps_no_dialogs(engine, window, qtbot):
     """Plots leak when they are destroyed (pyqtgraph#2672): none may be made after the start."""
 
@@ -598,6 +601,7 @@ def test_going_about_makes_no_new_plots_and_keeps_no_dialogs(engine, window, qtb
         window.desk.ask_window_picture()
         for dialog in window.findChildren(QFileDialog):
             dialog.close()
+        wait(qtbot, lambda: not window.findChildren(QFileDialog))
         window.toggle_shade()
         window.desk.connect_to(engine.pull_address)
         wait(qtbot, lambda: window.snapshot.state is not None)
@@ -607,4 +611,4 @@ def test_going_about_makes_no_new_plots_and_keeps_no_dialogs(engine, window, qtb
     before = alive()
     for _ in range(4):
         go_round()
-    assert alive() == before
+    wait(qtbot, lambda: alive() == before)

@@ -356,12 +356,12 @@ def test_five_thousand_pits_are_drawn_at_once(view, qapp):
     spent = []
     for _ in range(5):
         told = snapshot(pits=pits(depths=depths))
-        begin = time.perf_counter()
+        begin = time.thread_time()
         view.draw(told, Choice("A", pit=12))
-        spent.append(time.perf_counter() - begin)
+        spent.append(time.thread_time() - begin)
     again = []
     for _ in range(5):
-        begin = time.perf_counter()
+        begin = time.thread_time()
         view.draw(told, Choice("A", pit=12))
-        again.append(time.perf_counter() - begin)
+        again.append(time.thread_time() - begin)
     assert min(again) < 0.2 * min(spent), "what has not changed is not drawn"

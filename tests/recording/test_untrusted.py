@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tomllib
 import tracemalloc
 
@@ -28,15 +29,21 @@ from monitor.sources.replay import replay_records
 from tests.recording.synthetic import Scene, cycler_run, settings, write_scan
 
 
-@pytest.fixture
-def recorded(tmp_path):
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
     """The folder of an experiment with one scan."""
-    recorder = Recorder(settings(tmp_path))
+    recorder = Recorder(settings(tmp_path_factory.mktemp("original")))
     for document in cycler_run("A"):
         recorder.write("documents", (), document, ())
     write_scan(recorder, Scene(), 0)
     recorder.close()
     return recorder.folder
+
+
+@pytest.fixture
+def recorded(original, tmp_path):
+    """A copy of it, to be changed."""
+    return shutil.copytree(original, tmp_path / original.name)
 
 
 def with_settings(folder, **sections):

@@ -434,6 +434,7 @@ def test_where_it_broke_off_in_a_scan(tmp_path):
     assert part.with_name(part.name + ".kept").exists()
 
 
+@pytest.mark.slow
 def test_a_part_that_would_keep_hdf5_waiting_for_ever(tmp_path):
     folder = broken_off(tmp_path, experiment()[:60])
     (part,) = folder.rglob("*.part")
@@ -479,6 +480,7 @@ def contents(path: Path):
     return repr(said)
 
 
+@pytest.mark.slow
 def test_any_byte_that_flips_is_told_or_says_nothing(tmp_path):
     rng = random.Random(6)
     folder = record(tmp_path, scans=1)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,8 +70,10 @@ def test_a_recording_of_a_newer_version(tmp_path: Path) -> None:
         ("publish x.h5 --cycler-time x", "--cycler-time: got 'x', expected own or scaled"),
     ],
 )
-def test_a_wrong_command_line_is_one_line(line: str, said: str) -> None:
-    shown = _fails(2, said, *line.split())
+def test_a_wrong_command_line_is_one_line(
+    line: str, said: str, command: Callable[..., Any]
+) -> None:
+    shown = _failed(2, said, command(*line.split()))
     assert len(shown.splitlines()) == 1
 
 
@@ -85,10 +89,10 @@ def test_a_wrong_command_line_is_one_line(line: str, said: str) -> None:
     ],
 )
 def test_what_cannot_be_published_is_one_line(
-    code: int, more: str, said: str, tmp_path: Path
+    code: int, more: str, said: str, tmp_path: Path, command: Callable[..., Any]
 ) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((5, 4, 4), np.uint8), photometric="minisblack")
-    shown = _fails(code, said, "publish", str(tmp_path / "a.tif"), *more.split())
+    shown = _failed(code, said, command("publish", str(tmp_path / "a.tif"), *more.split()))
     assert len(shown.splitlines()) == 1
 
 
@@ -97,16 +101,19 @@ def test_no_display_for_a_screen() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "engine", "open", "replay", "publish", "report", "doctor"]
+    "name", ["demo", "engine", "open", "replay", "publish", "report", "doctor"]
 )
-def test_every_command_has_help(command: str) -> None:
-    shown = launch(command, "--help")
+def test_every_command_has_help(name: str, command: Callable[..., Any]) -> None:
+    shown = command(name, "--help")
     assert shown.returncode == 0
     assert "Usage" in shown.stdout
 
 
 def _fails(code: int, word: str, *arguments: str) -> str:
-    run = launch(*arguments)
+    return _failed(code, word, launch(*arguments))
+
+
+def _failed(code: int, word: str, run: Any) -> str:
     said = run.stderr.strip()
     assert run.returncode == code, said
     assert word in said

@@ -27,6 +27,7 @@ def promised(folder):
     return run(folder, quick=True)
 
 
+@pytest.mark.slow
 def test_page_and_figures_are_there(folder, promised):
     page = (folder / "index.html").read_text("utf-8")
     for name in FIGURES:
@@ -35,6 +36,7 @@ def test_page_and_figures_are_there(folder, promised):
     assert "<table>" in page
 
 
+@pytest.mark.slow
 def test_targets_are_met(promised):
     """Of the quick run's small fields; the page of the whole run has all of them."""
     asked = [check for check in promised if not check.name.startswith(MISSED)]
@@ -42,6 +44,7 @@ def test_targets_are_met(promised):
     assert [f"{c.name}: {c.value:.3f}" for c in asked if not c.met] == []
 
 
+@pytest.mark.slow
 def test_every_column_of_a_clean_scan_has_a_height_and_lost_slices_are_told(folder, promised):
     numbers = json.loads((folder / "numbers.json").read_text("utf-8"))
     ours = [row for row in numbers["cnr"] if row["method"] == "pitwatch"]
@@ -52,6 +55,7 @@ def test_every_column_of_a_clean_scan_has_a_height_and_lost_slices_are_told(fold
         assert row["beyond_5"] < 0.01
 
 
+@pytest.mark.slow
 def test_at_cnr_2_no_other_method_is_nearer_the_truth(folder, promised):
     rows = json.loads((folder / "numbers.json").read_text("utf-8"))["cnr"]
     for case in ("clean", "all three"):
@@ -113,6 +117,7 @@ def test_the_same_seed_gives_the_same_slices():
     assert phantom._noise(16, 1.0, np.random.default_rng(0)).mean() == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_no_filter_in_time_would_come_much_nearer_to_the_current_while_pits_open():
     rows = running.compare(experiment("paper-0.55", 192, cnr=2.0)[:-1], 0.55)
     assert len(rows) > 8

@@ -1,0 +1,32 @@
+"""What holds for all tests, before the first of them imports anything of the program's."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# Several processes run tests side by side: each computes in one thread. On the small images of
+# tests, waiting for a second thread on a busy core takes ten times as long as the work itself.
+# tests/core/test_threads.py shows that the number of threads changes no result.
+for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
+ROOT = Path(__file__).parents[1]
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Compiles the kernels once, before several processes would each compile all of them."""
+    several = getattr(session.config.option, "numprocesses", None)
+    compiled = (ROOT / "monitor" / "core" / "__pycache__").glob("kernels.advance-*.nbi")
+    if several and not hasattr(session.config, "workerinput") and not any(compiled):
+        warm_up = "from monitor.engine.warm import warm_up; warm_up()"
+        subprocess.run([sys.executable, "-c", warm_up], cwd=ROOT, check=True, timeout=600)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first: many short ones are left to share when these are done."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
