@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import RecordingError
-from monitor.recording import layout
+from monitor.recording import files, layout
 
 MAX_ARRAY_BYTES = 2**30
+MAX_AHEAD_BYTES = 2**26
+"""Of a file that grows, how far lengths may be ahead of the numbers; of compressed numbers (maps of
+older versions), what is always taken."""
+MAX_RATIO = 20
+"""Larger ones are taken if they are not compressed to less than this part."""
+MAX_ITEMS = 2000
+"""Datasets of a group: the summary, which has most, has some 200."""
 MAX_CHUNK_BYTES = 2**28
 MAX_TEXT_BYTES = 1024
 UNREADABLE = (KeyError, OSError, RuntimeError, TypeError, ValueError, AttributeError, MemoryError)
@@ -34,13 +42,29 @@ def opened(path: Path) -> Iterator[h5py.File]:
 
 
 def opened_file(path: Path) -> h5py.File:
-    """The file, to be closed by the caller. Raises RecordingError.
+    """The file, to be closed by the caller. Raises RecordingError, also for a link and whatever
+    else is no regular file: `path` is that of a file in a cell's folder in a recording.
 
     A file that is growing, or whose writer was killed, opens in SWMR mode only. A finished one is
     never opened so: where it is damaged, HDF5 would wait for its writer for ever.
     """
-    if not path.is_file():
-        raise RecordingError(f"{path}: is not there")
+    try:
+        known = files.descriptor(path, path.parent.parent)
+    except FileNotFoundError:
+        raise RecordingError(f"{path}: is not there") from None
+    except OSError as error:
+        raise RecordingError(f"{path}: cannot be read ({error.strerror or error})") from None
+    try:
+        file = _opened_by_hdf5(path)
+        if not os.path.sameopenfile(known, file.id.get_vfd_handle()):
+            file.close()
+            raise RecordingError(f"{path}: became another file while it was opened")
+    finally:
+        os.close(known)
+    return file
+
+
+def _opened_by_hdf5(path: Path) -> h5py.File:
     try:
         return h5py.File(path, "r", locking=False)
     except OSError as error:
@@ -52,35 +76,69 @@ def opened_file(path: Path) -> h5py.File:
         raise RecordingError(f"{path}: cannot be read ({one_line(error)})") from None
 
 
+def item(file: h5py.File, path: str) -> h5py.Group | h5py.Dataset | None:
+    """What stands at a path of this file, None where there is nothing. Raises RecordingError for
+    what a link leads to: the kind of each link is looked at before HDF5 follows it."""
+    at: Any = file
+    for name in path.split("/"):
+        if not isinstance(at, h5py.Group):
+            raise damaged(file, path, "within a dataset", "within a group")
+        link = at.get(name, getlink=True)
+        if link is None:
+            return None
+        if isinstance(link, h5py.ExternalLink):
+            raise damaged(file, path, "a link into another file", "its own numbers")
+        if not isinstance(link, h5py.HardLink):
+            raise damaged(file, path, "a link to elsewhere", "its own numbers")
+        at = at[name]
+    return at
+
+
+def group(file: h5py.File, path: str) -> h5py.Group:
+    """A group of this file. Raises RecordingError where there is none, and for one that holds more
+    than any group."""
+    found = item(file, path)
+    if not isinstance(found, h5py.Group):
+        raise damaged(file, path, "not there" if found is None else "no group", "a group")
+    if (count := found.id.get_num_objs()) > MAX_ITEMS:
+        raise damaged(file, path, f"a group of {count}", f"{MAX_ITEMS} at most")
+    return found
+
+
 def attributes(file: h5py.File, path: str) -> dict[str, Any]:
-    """The attributes of a group in this file. Raises RecordingError for those of another one, and
-    for what is larger than any attribute."""
-    group = file[path]
-    if group.file.filename != file.filename:
-        raise damaged(file, path, "a link into another file", "a group")
+    """The attributes of a group or dataset in this file ("": of the file). Raises RecordingError
+    for those of another one, and for what is larger than any attribute."""
+    owner = item(file, path) if path else file
+    if owner is None:
+        raise damaged(file, path, "not there", "a group")
     found = {}
-    for key in group.attrs:
-        stored = group.attrs.get_id(key)
+    for key in owner.attrs:
+        stored = owner.attrs.get_id(key)
         size = math.prod(stored.shape or ()) * stored.dtype.itemsize
         if size > MAX_TEXT_BYTES:
             raise damaged(file, f"{path}.{key}", f"{size} bytes", f"{MAX_TEXT_BYTES} at most")
-        found[key] = group.attrs[key]
+        found[key] = owner.attrs[key]
     return found
 
 
 def find(file: h5py.File, path: str) -> h5py.Dataset | None:
     """The dataset, None where there is none. Raises RecordingError for one whose numbers lie in
     another file: what is opened is one folder, and nothing else."""
-    found = file.get(path)
+    found = item(file, path)
     if found is None:
         return None
     if not isinstance(found, h5py.Dataset):
         raise damaged(file, path, "a group", "a dataset")
-    made = found.id.get_create_plist()
-    elsewhere = made.get_layout() == h5py.h5d.VIRTUAL or made.get_external_count()
-    if elsewhere or found.file.filename != file.filename:
+    if is_elsewhere(found):
         raise damaged(file, path, "a link into another file", "its own numbers")
     return found
+
+
+def is_elsewhere(dataset: h5py.Dataset) -> bool:
+    """Whether its numbers lie in other files, or in other datasets. To be asked before its shape,
+    as HDF5 may open those files for that."""
+    made = dataset.id.get_create_plist()
+    return bool(made.get_layout() == h5py.h5d.VIRTUAL or made.get_external_count())
 
 
 def array(
@@ -92,12 +150,20 @@ def array(
     if dataset is None or not is_written(dataset):
         return None
     check(file, path, dataset, shape, types)
-    stored = dataset.id.get_storage_size()
-    plain = not dataset.id.get_create_plist().get_nfilters()
-    # of a file that grows, the length may be known before the numbers are
-    if plain and stored < dataset.nbytes and not file.swmr_mode:
-        raise damaged(file, path, f"{stored} bytes", f"{dataset.nbytes}")
+    check_stored(file, path, dataset)
     return np.asarray(dataset[...], dataset.dtype.newbyteorder("="))
+
+
+def check_stored(file: h5py.File, path: str, dataset: h5py.Dataset) -> None:
+    """Raises RecordingError for a dataset that would take far more memory than it has numbers in
+    the file."""
+    stored = most = dataset.id.get_storage_size()
+    if dataset.id.get_create_plist().get_nfilters():
+        most = max(MAX_RATIO * stored, MAX_AHEAD_BYTES)
+    elif file.swmr_mode:  # of a file that grows, the length may be known before the numbers are
+        most = stored + MAX_AHEAD_BYTES
+    if dataset.nbytes > min(most, MAX_ARRAY_BYTES):
+        raise damaged(file, path, f"{stored} bytes", f"{dataset.nbytes}")
 
 
 def is_written(dataset: h5py.Dataset) -> bool:

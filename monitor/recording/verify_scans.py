@@ -15,7 +15,7 @@ import numpy as np
 from dectris.compression import decompress
 from numpy.typing import NDArray
 
-from monitor.recording import checked, checksums, layout
+from monitor.recording import checked, checksums, files, layout
 from monitor.recording.findings import Findings
 from monitor.recording.read import Scan
 from monitor.recording.scan_file import lay_out
@@ -63,8 +63,9 @@ def check_scan(
     facts = None
     with findings.reading(path), checked.opened(path) as file:
         visit(file)
-        start = start_of(scan)
-        keep = layout.SLICES in file if keep_slices is None else keep_slices
+        start, keep = start_of(scan), keep_slices
+        if keep is None:
+            keep = checked.item(file, layout.SLICES) is not None
         if not _structure(file, path, start, keep, findings):
             return None
         received, order = scan.ledger(), scan.order()
@@ -95,10 +96,12 @@ def check_scan(
 def opens(path: Path) -> bool:
     """Whether HDF5 can open the file at all. One that its writer did not close opens in a mode in
     which the library waits for ever for what is damaged: it is tried in another process first."""
+    if files.kind(path):
+        return False
     try:
         h5py.File(path, "r", locking=False).close()
     except OSError:
-        if not _was_left_open(path):
+        if not was_left_open(path):
             return False
         try:
             tried = subprocess.run(
@@ -113,7 +116,7 @@ def opens(path: Path) -> bool:
     return True
 
 
-def _was_left_open(path: Path) -> bool:
+def was_left_open(path: Path) -> bool:
     """Whether the file's head says that a writer has it open, or had when it was killed."""
     if path.suffix not in (layout.PART, layout.OLD) and path.name != layout.CYCLER_FILE:
         return False
@@ -138,12 +141,13 @@ def _structure(
         ):
             findings.error(path, f"{where} is {came}", expected)
             sound = False
-        lacking = sorted(set(want["entry/summary"]) - set(file["entry/summary"]))
+        summary = checked.group(file, "entry/summary")
+        lacking = sorted(set(want["entry/summary"]) - set(summary))
     if lacking:
         names = ", ".join(lacking[:5]) + (" …" if len(lacking) > 5 else "")
         todo = "nothing, where an older pitwatch wrote it"
         findings.warning(path, f"entry/summary lacks {names}", "every known key", todo)
-    for name in file["entry/summary"]:
+    for name in summary:
         item = checked.find(file, f"entry/summary/{name}")
         if item is None or checked.scalar(item) is None:
             findings.error(path, f"entry/summary/{name} is not a scalar", "a number or short text")
@@ -163,10 +167,10 @@ def _seals(file: h5py.File, path: Path, findings: Findings) -> None:
     if header != checksums.of_attributes(checked.attributes(file, "entry")):
         _mismatch(findings, path, "the header (attributes of entry)")
     for name in checksums.SEALED_GROUPS:
-        for item in file[name]:
+        for item in checked.group(file, name):
             dataset = checked.find(file, f"{name}/{item}")
-            if dataset is not None and dataset.nbytes > checked.MAX_ARRAY_BYTES:
-                raise checked.damaged(file, f"{name}/{item}", f"{dataset.nbytes} bytes", "less")
+            if dataset is not None:
+                checked.check_stored(file, f"{name}/{item}", dataset)
         if checksums.sealed(file[name]) != checksums.of_group(file[name]):
             _mismatch(findings, path, name)
     for name, where in {**layout.MAP_GROUPS, layout.PIT_LABELS: "entry/interface"}.items():
