@@ -27,6 +27,7 @@ MAX_ITEMS = 2000
 """Datasets of a group: the summary, which has most, has some 200."""
 MAX_CHUNK_BYTES = 2**28
 MAX_TEXT_BYTES = 1024
+MAX_CHUNKS = 2**22
 UNREADABLE = (KeyError, OSError, RuntimeError, TypeError, ValueError, AttributeError, MemoryError)
 """What h5py raises where bytes of a file are not what they must be."""
 
@@ -147,9 +148,11 @@ def array(
     """The numbers of a dataset of this shape (None: any length) and one of these types; None where
     it is not there, or was never written. Raises RecordingError for any other."""
     dataset = find(file, path)
-    if dataset is None or not is_written(dataset):
+    if dataset is None:
         return None
     check(file, path, dataset, shape, types)
+    if not is_written(dataset):
+        return None
     check_stored(file, path, dataset)
     return np.asarray(dataset[...], dataset.dtype.newbyteorder("="))
 
@@ -157,17 +160,20 @@ def array(
 def check_stored(file: h5py.File, path: str, dataset: h5py.Dataset) -> None:
     """Raises RecordingError for a dataset that would take far more memory than it has numbers in
     the file."""
+    if dataset.nbytes > MAX_ARRAY_BYTES:
+        raise damaged(file, path, f"{dataset.nbytes} bytes", f"{MAX_ARRAY_BYTES} at most")
     stored = most = dataset.id.get_storage_size()
     if dataset.id.get_create_plist().get_nfilters():
         most = max(MAX_RATIO * stored, MAX_AHEAD_BYTES)
     elif file.swmr_mode:  # of a file that grows, the length may be known before the numbers are
         most = stored + MAX_AHEAD_BYTES
-    if dataset.nbytes > min(most, MAX_ARRAY_BYTES):
+    if dataset.nbytes > most:
         raise damaged(file, path, f"{stored} bytes", f"{dataset.nbytes}")
 
 
 def is_written(dataset: h5py.Dataset) -> bool:
-    """False for one that was laid out and never written; one without elements counts as written."""
+    """False for one that was laid out and never written; one without elements counts as written.
+    To be asked after `check`: HDF5 goes through all chunks for that."""
     return bool(dataset.size == 0 or dataset.id.get_storage_size() > 0)
 
 
@@ -192,6 +198,9 @@ def check(
     if dataset.nbytes > most_bytes or chunk > MAX_CHUNK_BYTES:
         size = max(dataset.nbytes, chunk)
         raise damaged(file, path, f"{size / 1e6:.0f} MB at once", f"{expected} of a real size")
+    sides = zip(dataset.shape, dataset.chunks or dataset.shape, strict=True)
+    if (count := math.prod(-(-side // long) for side, long in sides if long)) > MAX_CHUNKS:
+        raise damaged(file, path, f"{count} chunks", f"{MAX_CHUNKS} at most")
 
 
 def scalar(dataset: h5py.Dataset) -> Any:

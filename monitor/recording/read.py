@@ -236,9 +236,11 @@ class Scan:
         with opened(self.path) as file:
             for name in (*layout.MAP_GROUPS, layout.PIT_LABELS):
                 dataset = checked.find(file, _map_path(name))
-                if dataset is not None and checked.is_written(dataset):
-                    types = (_map_type(name),)
-                    checked.check(file, _map_path(name), dataset, self._shape[1:], types)
+                if dataset is None:
+                    continue
+                types = (_map_type(name),)
+                checked.check(file, _map_path(name), dataset, self._shape[1:], types)
+                if checked.is_written(dataset):
                     made.append(name)
         return tuple(made)
 

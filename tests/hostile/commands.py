@@ -20,17 +20,19 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 SERVING = b"serving "
-HANGS_S = float(os.environ.get("HANGS_S", 60))
+HANGS_S = float(os.environ.get("HANGS_S", "120"))
 """A guard: what is wanted is a few seconds."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended: `code` is None if it had to be killed."""
+    """How a command ended: `code` is None if it had to be killed. `memory_MB`: the most that it had
+    at once, with the program itself."""
 
     code: int | None
     said: str
     seconds: float
+    cpu_s: float
     memory_MB: float
 
     @property
@@ -134,6 +136,7 @@ def _run(arguments: Sequence[str]) -> dict[str, Any]:
             "code": None if killed else os.waitstatus_to_exitcode(status),
             "said": os.pread(said.fileno(), 1_000_000, 0).decode("utf-8", "replace"),
             "seconds": time.monotonic() - begun,
+            "cpu_s": used.ru_utime + used.ru_stime,
             "memory_MB": used.ru_maxrss / 1000,
         }
 

@@ -1,4 +1,4 @@
-"""The readings of the cycler are all in the journal: `verify --repair` writes their file from it."""
+"""`verify --repair` writes the file of the readings again from the journal, which has them all."""
 
 from __future__ import annotations
 
