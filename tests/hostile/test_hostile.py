@@ -14,6 +14,8 @@ from tests.hostile.commands import Commands
 from tests.hostile.kinds import PART, SCAN, kinds, make_outside, make_recording
 
 KINDS = kinds()
+HUGE = f"huge entry/ledger/order {2**40}"
+"""HDF5 goes through all chunks of such a dataset if it is asked how much of it is stored."""
 READERS = ("open", "replay", "report --json", "backtest", "verify --repair")
 REFUSED = {
     "pipe experiment.toml": "experiment.toml: is a pipe",
@@ -77,7 +79,9 @@ def test_a_report_is_drawn_into_the_recording_alone(
         assert {path.name for path in drawn} >= {"A_height_maps.png", "relief.png"}
 
 
-@pytest.mark.parametrize("kind", [f"pipe {SCAN}", f"external storage {SCAN} entry/ledger/order"])
+@pytest.mark.parametrize(
+    "kind", [f"pipe {SCAN}", f"external storage {SCAN} entry/ledger/order", HUGE]
+)
 def test_messages_are_taken_from_the_recording_alone(
     commands: Commands, whole: Path, tmp_path: Path, kind: str
 ) -> None:
