@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -73,8 +74,13 @@ def read_contents(cell: Cell) -> Contents:
     found = Contents(cell.name)
     times: dict[int, float] = {}
     newest = float("-inf")
-    for scan in (*cell.scans, *cell.unfinished):
-        if scan.partial and not scan.path.exists():  # finished since the folder was looked at
+    try:
+        scans = [*cell.scans, *cell.unfinished]
+    except RecordingError as error:
+        found.problems.append(Problem(cell.name, None, str(error)))
+        return found
+    for scan in scans:
+        if scan.partial and not os.path.lexists(scan.path):  # finished since then
             scan = Scan(scan.path.with_name(scan.path.name.removesuffix(layout.PART)))
         try:
             start = _take(scan, found)

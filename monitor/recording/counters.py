@@ -8,9 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from monitor.recording import layout
+from monitor.errors import RecordingError
+from monitor.recording import files, layout
 from monitor.recording.contents import Contents
 from monitor.recording.happened import Past
+from monitor.recording.journal import MAX_LINE_BYTES
 from monitor.recording.read import Experiment
 from monitor.records import Event
 
@@ -28,7 +30,7 @@ def feed_counters(
     it, or None. `gaps` and `bad` are as the last event told them.
     """
     contents = list(contents)
-    messages, last_time = count_messages(experiment.path / layout.JOURNAL_FILE)
+    messages, last_time = count_messages(experiment.path)
     lost, bad = _told(past.outputs)
     common = {"recording": True, "last_time": last_time}
     return {
@@ -65,19 +67,20 @@ def _told(outputs: Iterable[Any]) -> tuple[Counter[str], dict[str, Counter[str]]
     return lost, bad
 
 
-def count_messages(journal: Path) -> tuple[Counter[str], float | None]:
-    """Messages by feed that could be read, and when the last line came; nothing, and None, without
-    a journal."""
+def count_messages(folder: Path) -> tuple[Counter[str], float | None]:
+    """Messages by feed that could be read of a recording's journal, and when the last line came;
+    nothing, and None, without a journal."""
     counts: Counter[str] = Counter()
-    if not journal.is_file():
+    head, last, length = b"", b"", 0
+    try:
+        with files.opened(folder / layout.JOURNAL_FILE, folder) as file:
+            while (piece := file.readline(HEAD_BYTES)) and length < MAX_LINE_BYTES:
+                head, length = head or piece, length + len(piece)
+                if piece.endswith(b"\n"):
+                    _count(head, counts)
+                    head, last, length = b"", head, 0
+    except (OSError, RecordingError):
         return counts, None
-    head, last = b"", b""
-    with journal.open("rb") as file:
-        while piece := file.readline(HEAD_BYTES):
-            head = head or piece
-            if piece.endswith(b"\n"):
-                _count(head, counts)
-                head, last = b"", head
     return counts, _came(last)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import tomli_w
 
 from monitor.errors import RecordingError
-from monitor.recording import checksums, layout
+from monitor.recording import checksums, layout, pictures
 from monitor.recording.room import LEAST_FREE_BYTES
 from monitor.settings import Settings, as_table
 
@@ -46,6 +46,7 @@ def create_experiment(
             )
         folder = _new_folder(data_dir, name)
         _write_settings(folder, settings, identity)
+        pictures.keep(settings, folder)
     except OSError as error:
         raise RecordingError(
             f"experiment.data_dir {data_dir}: cannot be written ({error.strerror or error}); "

@@ -14,7 +14,7 @@ from monitor.plain_text import visible
 from monitor.recording.checked import UNREADABLE, one_line
 
 Severity = Literal["error", "warning", "note"]
-Mend = Literal["", "line", "master", "lock", "part"]
+Mend = Literal["", "line", "readings", "master", "lock", "part"]
 """What `repair` can do about it."""
 RESTORE = "take it from a copy of the recording, or leave it out of what you conclude"
 MAX_FINDINGS_OF_FILE = 50

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.errors import RecordingError
+from monitor.recording import files
 
 try:
     import fcntl
@@ -25,6 +26,9 @@ except ImportError:  # not a Unix: recordings are then never gone on with
 
 LOCK_FILE = "engine.lock"
 HELD = "held"
+PLAIN = files.NO_LINK | files.NO_WAIT
+"""A lock file of others may be a link, or a pipe."""
+MAX_OWNER_BYTES = 4096
 LOCK_WAIT_S, LOCK_STEP_S = 2.0, 0.02
 """Who only asks whether a recording grows holds its lock for a moment."""
 HELD_BY_OTHERS = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES})
@@ -44,7 +48,7 @@ class FolderLock:
         file cannot be written."""
         self._path = folder / LOCK_FILE
         self.problem = ""
-        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | PLAIN, 0o644)
         try:
             why = _lock(self._file, wait_s=LOCK_WAIT_S)
             if why is HELD or (why and _owner_lives(self._path)):
@@ -108,8 +112,11 @@ def _owner(pid: int) -> dict[str, Any]:
 def _said(path: Path) -> dict[str, Any]:
     """The owner that stands in a lock file; {} where none does: an end by an error takes it out,
     and older versions never wrote any."""
-    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
-        said = json.loads(path.read_bytes())
+    with contextlib.suppress(
+        OSError, RecordingError, ValueError, LookupError, TypeError, RecursionError
+    ):
+        with files.opened(path, path.parent) as file:
+            said = json.loads(file.read(MAX_OWNER_BYTES))
         return {"host": str(said["host"]), "pid": int(said["pid"]), "since": str(said["since"])}
     return {}
 
@@ -132,7 +139,7 @@ def _state(folder: Path) -> str:
     """ "" where nobody records, HELD, or why it cannot be told. Needs no right to write there."""
     path = folder / LOCK_FILE
     try:
-        file = os.open(path, os.O_RDONLY)
+        file = os.open(path, os.O_RDONLY | PLAIN)
     except OSError as error:
         return error.strerror or str(error)
     try:
@@ -146,12 +153,13 @@ def _state(folder: Path) -> str:
 
 def is_interrupted(folder: Path) -> bool:
     """True where a recording broke off, and nobody goes on with it now."""
-    return (folder / LOCK_FILE).exists() and not _state(folder)
+    return os.path.lexists(folder / LOCK_FILE) and not _state(folder)
 
 
 def is_growing(folder: Path) -> bool:
     """True where an engine records into the folder now. Needs no right to write there."""
-    return (folder / LOCK_FILE).is_file() and _state(folder) is HELD
+    path = folder / LOCK_FILE
+    return os.path.lexists(path) and not files.kind(path) and _state(folder) is HELD
 
 
 @contextlib.contextmanager
@@ -162,7 +170,7 @@ def held(folder: Path) -> Iterator[None]:
     if fcntl is None or not path.exists():
         yield
         return
-    file = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    file = os.open(path, os.O_RDWR | PLAIN)
     try:
         why = _lock(file, wait_s=LOCK_WAIT_S)
         if why is HELD or (why and _owner_lives(path)):
@@ -178,7 +186,7 @@ def unknown_owner(folder: Path) -> str:
     owner = _said(path)
     if fcntl is None or not owner or owner["host"] == platform.node():
         return ""
-    file = os.open(path, os.O_RDONLY)
+    file = os.open(path, os.O_RDONLY | PLAIN)
     try:
         why = _lock(file, shared=True)
     finally:

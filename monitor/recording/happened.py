@@ -4,18 +4,22 @@ damaged costs itself, and is told."""
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from monitor.recording import layout
+from monitor.errors import RecordingError
+from monitor.recording import files, layout
 from monitor.recording.read import Experiment
 from monitor.records import Event, ScanRequest
 from monitor.time_units import MAX_TIME_S
 from monitor.wire.fields import MAX_WHOLE
 
 MAX_LINE_BYTES = 2**20
+MAX_SKIPPED_BYTES = 2**27
+"""Of a line that is too long, what is read in search of its end: a file may have holes."""
 
 
 @dataclass
@@ -36,7 +40,8 @@ def past_of(experiment: Experiment, cells: list[str]) -> Past:
     past = Past()
     numbered: list[tuple[int, Event | ScanRequest]] = []
     for folder in (experiment.path, *(experiment.path / cell for cell in cells)):
-        numbered += _of_file(folder / layout.EVENTS_FILE, {"", *cells}, past.problems)
+        path = folder / layout.EVENTS_FILE
+        numbered += _of_file(path, experiment.path, {"", *cells}, past.problems)
     # requests stand before the event that tells of them, as they do in a session
     numbered.sort(key=lambda pair: pair[0])
     past.outputs = [output for _, output in numbered]
@@ -44,11 +49,11 @@ def past_of(experiment: Experiment, cells: list[str]) -> Past:
 
 
 def _of_file(
-    path: Path, cells: set[str], problems: list[str]
+    path: Path, within: Path, cells: set[str], problems: list[str]
 ) -> Iterator[tuple[int, Event | ScanRequest]]:
     number, bad = 0, 0
     try:
-        for line in _lines(path):
+        for line in _lines(path, within):
             found = _output(line, cells)
             if found is None:
                 bad += 1
@@ -58,21 +63,25 @@ def _of_file(
                 if (request := _request(found.cell, found.data)) and found.kind == "scan_request":
                     yield number, request
             yield number, found
+    except RecordingError as error:
+        problems.append(str(error))
     except OSError as error:
         problems.append(f"{path}: cannot be read ({error.strerror or error})")
     if bad:
         problems.append(f"{path}: {bad} lines are damaged, and left out")
 
 
-def _lines(path: Path) -> Iterator[bytes]:
+def _lines(path: Path, within: Path) -> Iterator[bytes]:
     """Whole lines, none without a file; of one that is too long, its beginning. A last line that a
-    crash cut short is left out."""
-    if not path.is_file():
+    crash cut short is left out. Raises RecordingError, OSError."""
+    if not os.path.lexists(path):
         return
-    with path.open("rb") as file:
+    with files.opened(path, within) as file:
         while line := file.readline(MAX_LINE_BYTES):
-            rest = line
+            rest, skipped = line, 0
             while rest and not rest.endswith(b"\n"):
+                if (skipped := skipped + len(rest)) > MAX_SKIPPED_BYTES:
+                    raise RecordingError(f"{path}: has a line without an end; the rest is left out")
                 rest = file.readline(MAX_LINE_BYTES)
             if rest:
                 yield line

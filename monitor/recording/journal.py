@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from monitor.errors import RecordingError
+from monitor.recording import files
 from monitor.recording.checksums import NAME, with_crc
 from monitor.records import (
     Acknowledgement,
@@ -206,14 +207,15 @@ def _is_recovered(entry: Mapping[str, Any]) -> bool:
     return bool(entry.get("feed") == RESEND_FEED)
 
 
-def lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a journal. A last line that a crash cut short is left out.
+def lines(path: Path, within: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a journal in the recording `within`. A last line that a crash cut short is left
+    out.
 
     Raises RecordingError where there is no journal, or a line within it is damaged.
     """
     number = 0
     try:
-        with path.open("rb") as file:
+        with files.opened(path, within) as file:
             while line := file.readline(MAX_LINE_BYTES):
                 number += 1
                 if line.endswith(b"\n"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.recording import layout
+from monitor.recording import checked, files, layout
 from monitor.recording.descriptors import when_free
 from monitor.records import map_units
 
@@ -33,11 +34,12 @@ class Master:
         """Writes `<cell>.nxs` anew from the whole scans in the folder, and puts it in place at
         once.
 
-        Scans whose maps have another shape than most are NaN in the stacks. Raises OSError.
+        Scans whose maps have another shape than most are NaN in the stacks. Raises OSError,
+        RecordingError.
         """
         target = self._folder / layout.master_name(self._folder.name)
         part = target.with_name(target.name + layout.PART)
-        for number, piece in enumerate(self._pieces(sorted(self._folder.glob("scan_*.h5")))):
+        for number, piece in enumerate(self._pieces(self._whole())):
             # an open file keeps all its stacks in memory, with hundreds of scans 1 MB each
             mode = "r+" if number else "w"
             opened = partial(h5py.File, part, mode, libver=layout.HDF5_VERSION, locking=False)
@@ -45,8 +47,13 @@ class Master:
                 piece(file)
         part.replace(target)
 
+    def _whole(self) -> list[Path]:
+        found = files.names(self._folder, self._folder.parent)
+        return [self._folder / name for name in fnmatch.filter(found, "scan_*.h5")]
+
     def fill(self, file: h5py.File, paths: Sequence[Path]) -> None:
-        """All that a master of these scans' files holds, in their order. Raises OSError."""
+        """All that a master of these scans' files holds, in their order. Raises OSError,
+        RecordingError."""
         for piece in self._pieces(paths):
             piece(file)
 
@@ -69,23 +76,31 @@ class Master:
         return known
 
     def _read(self, path: Path, written_ns: int) -> _Scan:
-        with when_free(lambda: h5py.File(path, "r", locking=False)) as file:
-            entry = file["entry"]
-            summary = {key: item[()] for key, item in entry["summary"].items()}
+        with when_free(partial(checked.opened_file, path)) as file:
+            entry = checked.attributes(file, "entry")
+            summary: dict[str, Any] = {}
+            for key in checked.group(file, "entry/summary"):
+                found = checked.find(file, f"entry/summary/{key}")
+                summary[key] = None if found is None else checked.scalar(found)
+                if summary[key] is None:
+                    raise checked.damaged(file, f"entry/summary/{key}", "no scalar", "a scalar")
+            height = checked.find(file, "entry/interface/height")
+            if height is None:
+                raise checked.damaged(file, "entry/interface/height", "not there", "a map")
             texts = {
                 key: bytes(value) for key, value in summary.items() if isinstance(value, bytes)
             }
             numbers = [float(value) for key, value in summary.items() if key not in texts]
             alike = _Alike(
-                entry["interface/height"].shape,
-                str(entry.attrs["length_unit"]),
+                height.shape,
+                str(entry["length_unit"]),
                 tuple(key for key in summary if key not in texts),
                 tuple(texts.items()),
             )
             alike, rows = self._rows.setdefault(alike, (alike, array("d")))
             begin = len(rows)
             rows.extend(numbers)
-            number = int(entry.attrs["scan"])
+            number = int(entry["scan"])
             return _Scan(path.name, written_ns, number, alike, rows, begin)
 
 
@@ -135,13 +150,13 @@ def _usual(scans: list[_Scan]) -> _Scan:
 
 
 def _axes(entry: h5py.Group, scans: list[_Scan], like: _Scan, path: Path) -> None:
-    with h5py.File(path, "r", locking=False) as model:
+    with checked.opened(path) as model:
         for name, signal in (("interface", "height"), ("current_density", "cumulative")):
             group = entry.create_group(name)
             group.attrs.update({"NX_class": "NXdata", "signal": signal, "axes": ["scan", "y", "x"]})
             _numbers(group, "scan", [scan.number for scan in scans], "1")
             for axis in ("y", "x"):
-                positions = model[f"entry/interface/{axis}"][...]
+                positions = checked.array(model, f"entry/interface/{axis}", (None,), "float64")
                 _numbers(group, axis, positions, like.alike.length_unit)
 
 

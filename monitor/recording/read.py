@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fnmatch
 import math
+import os
 import re
 import tomllib
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import RecordingError
-from monitor.recording import checked, journal, layout
+from monitor.recording import checked, files, journal, layout, pictures
 from monitor.recording.checked import opened, opened_file
 from monitor.recording.checksums import NAME as CRC
 from monitor.recording.scan_file import cut
@@ -31,15 +33,13 @@ def open_experiment(path: Path) -> Experiment:
     written by a newer version."""
     settings_file = Path(path) / layout.SETTINGS_FILE
     try:
-        if settings_file.stat().st_size > MAX_SETTINGS_BYTES:
-            raise RecordingError(f"{settings_file}: is too long for settings")
-        table = tomllib.loads(settings_file.read_text("utf-8"))
+        table = tomllib.loads(settings_text(Path(path)).decode("utf-8"))
     except FileNotFoundError:
         raise RecordingError(
             f"{path}: no recorded experiment ({layout.SETTINGS_FILE} is not there); give the "
             "folder that holds it"
         ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise RecordingError(f"{settings_file}: cannot be read ({error})") from None
     version = table.get("format")
     if not isinstance(version, int) or version > layout.FORMAT:
@@ -50,6 +50,16 @@ def open_experiment(path: Path) -> Experiment:
     if not _has_names(table.get("settings", {})):
         raise RecordingError(f"{settings_file}: is damaged (its cells have no names)")
     return Experiment(Path(path), table)
+
+
+def settings_text(folder: Path) -> bytes:
+    """The settings as they are written there. Raises RecordingError, OSError."""
+    path = folder / layout.SETTINGS_FILE
+    with files.opened(path, folder) as file:
+        text = file.read(MAX_SETTINGS_BYTES + 1)
+    if len(text) > MAX_SETTINGS_BYTES:
+        raise RecordingError(f"{path}: is too long for settings")
+    return text
 
 
 def _has_names(settings: Any) -> bool:
@@ -79,8 +89,11 @@ class Experiment:
 
     @cached_property
     def settings(self) -> Settings:
-        """The settings as used. Raises SettingError."""
-        return parse(self._settings_table)
+        """The settings as used, but for what would lead out of the recording: a second folder to
+        write into, and pictures (its own are in their place). Raises SettingError."""
+        settings = pictures.of_recording(parse(self._settings_table), self.path)
+        alone = settings.experiment.model_copy(update={"second_dir": ""})
+        return settings.model_copy(update={"experiment": alone})
 
     @property
     def request_namespace(self) -> str:
@@ -101,7 +114,7 @@ class Experiment:
 
     def journal(self) -> Iterator[dict[str, Any]]:
         """The lines of the journal."""
-        return journal.lines(self.path / layout.JOURNAL_FILE)
+        return journal.lines(self.path / layout.JOURNAL_FILE, self.path)
 
 
 class Cell:
@@ -117,22 +130,22 @@ class Cell:
     @property
     def scans(self) -> list[Scan]:
         """Whole scans in the order of their numbers."""
-        return [Scan(path) for path in sorted(self.path.glob("scan_*.h5"))]
-
-    @property
-    def scans_in_time(self) -> list[Scan]:
-        """Whole scans in the order in which they began; numbers may have been used again."""
-        return sorted(self.scans, key=lambda scan: float(scan.header.get("start_time_s", 0.0)))
+        return self._scans("")
 
     @property
     def unfinished(self) -> list[Scan]:
         """Scans that are running, or were when the recording broke off."""
-        return [Scan(path) for path in sorted(self.path.glob(f"scan_*.h5{layout.PART}"))]
+        return self._scans(layout.PART)
+
+    def _scans(self, ending: str) -> list[Scan]:
+        """In the order of their names. Raises RecordingError where the folder is a link."""
+        found = files.names(self.path, self.path.parent)
+        return [Scan(self.path / name) for name in fnmatch.filter(found, f"scan_*.h5{ending}")]
 
     def cycler(self) -> dict[str, NDArray[np.float64]]:
         """Columns of the cycler's readings, empty where there are none."""
         path = self.path / layout.CYCLER_FILE
-        if not path.exists():
+        if not os.path.lexists(path):
             return {name: np.empty(0) for name in layout.CYCLER_COLUMNS}
         with opened(path) as file:
             found = {n: checked.array(file, n, (None,), "float64") for n in layout.CYCLER_COLUMNS}
@@ -148,7 +161,7 @@ class Cell:
         """Events and decisions, in order; a last line that was cut short is left out. Raises
         RecordingError where one has no kind or no data."""
         path = self.path / layout.EVENTS_FILE
-        found = list(journal.lines(path)) if path.exists() else []
+        found = list(journal.lines(path, self.path.parent)) if os.path.lexists(path) else []
         for number, event in enumerate(found, 1):
             if not isinstance(event.get("kind"), str) or not isinstance(event.get("data"), dict):
                 raise RecordingError(f"{path}: line {number} is damaged")
@@ -223,9 +236,11 @@ class Scan:
         with opened(self.path) as file:
             for name in (*layout.MAP_GROUPS, layout.PIT_LABELS):
                 dataset = checked.find(file, _map_path(name))
-                if dataset is not None and checked.is_written(dataset):
-                    types = (_map_type(name),)
-                    checked.check(file, _map_path(name), dataset, self._shape[1:], types)
+                if dataset is None:
+                    continue
+                types = (_map_type(name),)
+                checked.check(file, _map_path(name), dataset, self._shape[1:], types)
+                if checked.is_written(dataset):
                     made.append(name)
         return tuple(made)
 
@@ -275,7 +290,7 @@ class Scan:
 
 
 def _datasets(file: h5py.File, group: str) -> Iterator[tuple[str, h5py.Dataset]]:
-    for name in checked.names(file, group):
+    for name in checked.group(file, group):
         dataset = checked.find(file, f"{group}/{name}")
         if dataset is not None:
             yield name, dataset

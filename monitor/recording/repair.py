@@ -7,12 +7,15 @@ import shutil
 from pathlib import Path
 
 from monitor.errors import RecordingError
-from monitor.recording import layout, resume
+from monitor.recording import files, layout, resume
 from monitor.recording.findings import Finding, Findings, name_in
+from monitor.recording.logs import append_readings
 from monitor.recording.master import Master
+from monitor.recording.read import open_experiment
 from monitor.recording.verify_cell import BROKEN
+from monitor.recording.verify_logs import check_journal
 
-ORDER = ("line", "part", "master", "lock")
+ORDER = ("line", "part", "readings", "master", "lock")
 """The lock last: until then it is held, so that no engine goes on with the recording."""
 
 
@@ -30,6 +33,9 @@ def repair(folder: Path, findings: Findings) -> list[str]:
             "mended; stop the engine first"
         )
     try:
+        if (found := files.strange(folder)) is not None:
+            path, what = found
+            raise RecordingError(f"{path}: is {what}; nothing was mended; take it out first")
         with resume.held(folder):
             _mend_all(folder, findings, done)
     except OSError as error:
@@ -51,9 +57,6 @@ def _mend_all(folder: Path, findings: Findings, done: list[str]) -> None:
 
 def _mend(folder: Path, finding: Finding) -> str:
     path = finding.path
-    master = path.with_name(layout.master_name(path.parent.name) + layout.PART)
-    if any(place.is_symlink() for place in (path, path.parent, master)):
-        raise RecordingError(f"{path}: is a link to elsewhere; it is left alone")
     if finding.mend == "line":
         kept = _free(path)
         shutil.copy2(path, kept)
@@ -63,11 +66,27 @@ def _mend(folder: Path, finding: Finding) -> str:
         path.rename(path.with_name(path.name.removesuffix(layout.PART)))
         Master(path.parent).write()
         return "was whole, and got its name; the master has it too"
+    if finding.mend == "readings":
+        return _write_readings(folder, path)
     if finding.mend == "master":
         Master(path.parent).write()
         return "was written again from the scans"
     path.unlink()
     return "nobody held it, and it was removed; the recording is taken as it is"
+
+
+def _write_readings(folder: Path, path: Path) -> str:
+    """As an engine that goes on with the recording would."""
+    settings = open_experiment(folder).settings
+    journal = folder / layout.JOURNAL_FILE
+    told = check_journal(journal, settings, Findings(folder), growing=False, sealed=False)
+    kept = _free(path) if path.exists() else None
+    if kept is not None:
+        path.rename(kept)
+    readings = told.readings.get(path.parent.name, [])
+    append_readings(path, readings)
+    copy = f"; as it was it is {kept.name}" if kept is not None else ""
+    return f"was written again from the journal, with {len(readings)} readings{copy}"
 
 
 def _free(path: Path) -> Path:

@@ -9,7 +9,7 @@ from typing import Any
 
 import h5py
 
-from monitor.recording import layout, unclosed
+from monitor.recording import files, layout, pictures, unclosed
 from monitor.recording.checked import UNREADABLE
 from monitor.recording.folder_lock import (
     LOCK_FILE,
@@ -43,11 +43,15 @@ def interrupted(settings: Settings, data_dir: Path) -> tuple[Experiment | None, 
         return None, ""
     if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
         return None, f"{folder} broke off, but belongs to somebody else: a new one begins"
+    if (found := files.strange(folder)) is not None:
+        where = found[0].relative_to(folder)
+        return None, f"{folder} broke off, but {where} in it is {found[1]}: a new one begins"
     experiment = open_experiment(folder)
     if not experiment.has_slices:
         return None, f"{folder} broke off, but holds no slices: it cannot be resumed"
+    mine = pictures.of_recording(settings, folder)
     for section in MUST_AGREE:
-        if getattr(experiment.settings, section) != getattr(settings, section):
+        if getattr(experiment.settings, section) != getattr(mine, section):
             return None, f"{folder} broke off, but [{section}] is not as it was: a new one begins"
     if experiment.settings.feeds.resend != settings.feeds.resend:  # it decides what is waited for
         return None, f"{folder} broke off, but feeds.resend is not as it was: a new one begins"

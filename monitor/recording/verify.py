@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 from pathlib import Path
 from typing import Any
 
-from monitor.errors import PitwatchError, SettingError
-from monitor.recording import checksums, layout
+from monitor.errors import PitwatchError, RecordingError, SettingError
+from monitor.recording import checksums, files, layout
 from monitor.recording.findings import Findings, Severity, name_in
 from monitor.recording.folder_lock import LOCK_FILE, is_growing
-from monitor.recording.read import MAX_SETTINGS_BYTES, Cell, Experiment, Scan, open_experiment
+from monitor.recording.read import Cell, Experiment, Scan, open_experiment, settings_text
 from monitor.recording.verify_cell import check_cycler, check_left_over, check_master
 from monitor.recording.verify_logs import Told, check_events, check_journal, compare_scan
 from monitor.recording.verify_scans import ScanFacts, check_scan
@@ -33,7 +35,7 @@ class _Verifier:
         self._folder = folder
         self._findings = Findings(folder)
         self._growing = is_growing(folder)
-        self._stale = not self._growing and (folder / LOCK_FILE).exists()
+        self._stale = not self._growing and os.path.lexists(folder / LOCK_FILE)
         self._sealed = False
         self._settings: Settings | None = None
 
@@ -79,8 +81,8 @@ class _Verifier:
             self._settings = experiment.settings
         except PitwatchError as error:
             findings.error(path, str(error), "settings as they were used")
-        if path.is_file() and path.stat().st_size <= MAX_SETTINGS_BYTES:
-            sound = checksums.settings_are_sound(path.read_bytes())
+        with contextlib.suppress(RecordingError, OSError):
+            sound = checksums.settings_are_sound(settings_text(self._folder))
             self._sealed = sound is not None
             if sound is None:
                 findings.checked["settings without checksums"] += 1
@@ -91,18 +93,16 @@ class _Verifier:
     def _cells(self, experiment: Experiment | None) -> list[Cell]:
         if experiment is not None:
             return list(experiment.cells.values())
-        folders = [f for f in sorted(self._folder.iterdir()) if f.is_dir() and not f.is_symlink()]
+        folders = [f for f in sorted(self._folder.iterdir()) if files.kind(f) == "a folder"]
         return [Cell(f) for f in folders if any(f.glob("scan_*.h5*"))]
 
     def _check_cell(
         self, cell: Cell, told: Told | None, concluded: list[int], keep: bool | None
     ) -> None:
         findings = self._findings
-        if cell.path.is_symlink():
-            findings.error(cell.path, "is a link to elsewhere", "a folder of its own")
-            return
-        if not cell.path.is_dir():
-            findings.error(cell.path, "not there", "the folder of a cell in the settings")
+        if (what := files.kind(cell.path)) != "a folder":
+            came = f"is {what}" if what else "not there"
+            findings.error(cell.path, came, "the folder of a cell in the settings")
             return
         check_left_over(cell.path, findings, growing=self._growing, stale=self._stale)
         whole = {scan.path: self._check_scan(scan, told, keep) for scan in cell.scans}
@@ -114,13 +114,13 @@ class _Verifier:
         readings = told.readings.get(cell.name, []) if known and told is not None else None
         # where it broke off, the last second of readings may not have reached the disk
         open_ended = self._stale or self._growing
-        check_cycler(cycler, readings, findings, open_ended=open_ended)
+        check_cycler(cycler, readings, findings, open_ended=open_ended, growing=self._growing)
         if not self._growing and all(whole.values()) and findings.is_sound(*whole):
             check_master(cell.path, list(whole), findings)
 
     def _check_scan(self, scan: Scan, told: Told | None, keep: bool | None) -> ScanFacts | None:
         findings, path = self._findings, scan.path
-        if path.is_symlink():
+        if files.kind(path):
             return None  # told among what is left over
         facts = check_scan(scan, findings, keep_slices=keep, growing=False)
         if facts is not None and facts.start.key.cell != path.parent.name:
@@ -131,7 +131,7 @@ class _Verifier:
 
     def _check_part(self, scan: Scan, told: Told | None, keep: bool | None) -> None:
         findings, path = self._findings, scan.path
-        if path.is_symlink():
+        if files.kind(path):
             return
         facts = check_scan(scan, findings, keep_slices=keep, growing=self._growing)
         name = path.name.removesuffix(layout.PART)

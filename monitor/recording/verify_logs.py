@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ import numpy as np
 
 from monitor.core.cycler import MeasuredReadings
 from monitor.errors import BadMessage, RecordingError
-from monitor.recording import checksums, layout
+from monitor.recording import checksums, files, layout
 from monitor.recording.findings import Findings
 from monitor.recording.journal import DAMAGED, MAX_LINE_BYTES, RESEND_FEED, parse_line, record_of
 from monitor.recording.verify_scans import ScanFacts
@@ -42,7 +43,7 @@ def lines(
     `sealed`: the recording was begun by a version that gives every line a checksum.
     """
     number = 0
-    with findings.reading(path), path.open("rb") as file:
+    with findings.reading(path), files.opened(path, findings.folder) as file:
         while line := file.readline(MAX_LINE_BYTES):
             findings.checked["lines"] += 1
             if not line.endswith(b"\n"):
@@ -75,7 +76,7 @@ def check_journal(
     told = Told()
     documents = MeasuredReadings(settings) if settings is not None else None
     bare = 0
-    if not path.is_file():
+    if not os.path.lexists(path):
         findings.error(path, "not there", "the journal of all messages")
         return told
     for number, entry in lines(path, findings, growing=growing, sealed=sealed):
@@ -154,7 +155,7 @@ def check_events(
     seen: set[int] = set()
     for place in (folder, *(folder / cell for cell in cells)):
         path = place / layout.EVENTS_FILE
-        if not path.exists():
+        if not os.path.lexists(path):
             continue
         last = 0
         for at, entry in lines(path, findings, growing=growing, sealed=sealed):

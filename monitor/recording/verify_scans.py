@@ -15,7 +15,7 @@ from dectris.compression import decompress
 from numpy.typing import NDArray
 
 from monitor.errors import RecordingError
-from monitor.recording import checked, checksums, layout, unclosed
+from monitor.recording import checked, checksums, files, layout, unclosed
 from monitor.recording.findings import Findings
 from monitor.recording.read import Scan
 from monitor.recording.scan_file import lay_out
@@ -58,8 +58,9 @@ def check_scan(
     facts = None
     with findings.reading(path), checked.opened(path) as file:
         visit(file)
-        start = start_of(scan)
-        keep = layout.SLICES in file if keep_slices is None else keep_slices
+        start, keep = start_of(scan), keep_slices
+        if keep is None:
+            keep = checked.item(file, layout.SLICES) is not None
         if not _structure(file, path, start, keep, findings):
             return None
         received, order = scan.ledger(), scan.order()
@@ -91,6 +92,8 @@ def opens(path: Path, *, growing: bool = False) -> bool:
     """Whether HDF5 can open the file, and find its way in it. One that its writer did not close is
     looked at first in a way in which the library does not wait for what is damaged; while it is
     `growing`, some times, as it may be written just then."""
+    if files.kind(path):
+        return False
     for _ in range(LOOKS if growing else 1):
         try:
             if unclosed.is_unclosed(path):
@@ -121,12 +124,13 @@ def _structure(
         ):
             findings.error(path, f"{where} is {came}", expected)
             sound = False
-        lacking = sorted(set(want["entry/summary"]) - set(file["entry/summary"]))
+        summary = checked.group(file, "entry/summary")
+        lacking = sorted(set(want["entry/summary"]) - set(summary))
     if lacking:
         names = ", ".join(lacking[:5]) + (" …" if len(lacking) > 5 else "")
         todo = "nothing, where an older pitwatch wrote it"
         findings.warning(path, f"entry/summary lacks {names}", "every known key", todo)
-    for name in file["entry/summary"]:
+    for name in summary:
         item = checked.find(file, f"entry/summary/{name}")
         if item is None or checked.scalar(item) is None:
             findings.error(path, f"entry/summary/{name} is not a scalar", "a number or short text")
@@ -146,12 +150,10 @@ def _seals(file: h5py.File, path: Path, findings: Findings) -> None:
     if header != checksums.of_attributes(checked.attributes(file, "entry")):
         _mismatch(findings, path, "the header (attributes of entry)")
     for name in checksums.SEALED_GROUPS:
-        for item in file[name]:
+        for item in checked.group(file, name):
             dataset = checked.find(file, f"{name}/{item}")
-            if dataset is not None and dataset.nbytes > checked.MAX_ARRAY_BYTES:
-                raise checked.damaged(file, f"{name}/{item}", f"{dataset.nbytes} bytes", "less")
-            if dataset is not None and len(dataset.shape) == 1:
-                checked.check_rows(file, f"{name}/{item}", dataset)
+            if dataset is not None:
+                checked.check_stored(file, f"{name}/{item}", dataset)
         if checksums.sealed(file[name]) != checksums.of_group(file[name]):
             _mismatch(findings, path, name)
     for name, where in {**layout.MAP_GROUPS, layout.PIT_LABELS: "entry/interface"}.items():

@@ -10,11 +10,12 @@ from matplotlib.figure import Figure
 
 from monitor.errors import RecordingError, SettingError
 from monitor.output import Messages
+from monitor.recording.files import write
 from monitor.recording.read import Experiment, open_experiment
 from monitor.report import figures
 from monitor.report.boundaries import Laid, grain_boundaries, lay
 from monitor.report.table import as_text, numbers
-from monitor.report.views import NoFigure, Shown, all_scans
+from monitor.report.views import NoFigure, Shown, all_scans, as_png
 from monitor.settings import load
 from monitor.wire.fields import plain
 
@@ -92,10 +93,8 @@ def draw(
     experiment: Experiment, out: Path, laid: Mapping[str, Laid | str] | None = None
 ) -> dict[str, str]:
     """Writes all figures as PNG; for each its path, or why there is none. Raises RecordingError."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RecordingError(f"{out}: cannot be written ({error.strerror})") from None
+    # what stands in the recording may be a link; a folder that was asked for may be one
+    within = experiment.path if out.is_relative_to(experiment.path) else out
     told: dict[str, str] = {}
     cells: dict[str, list[Shown]] = {}
     for name, cell in experiment.cells.items():
@@ -104,17 +103,17 @@ def draw(
             continue
         scans = cells[name] = all_scans(cell, settings)
         for what, make in OF_A_CELL.items():
-            told[f"{name} {what}"] = _save(out / f"{name}_{what}.png", make, scans)
+            told[f"{name} {what}"] = _save(out / f"{name}_{what}.png", within, make, scans)
         if picture := (laid or {}).get(name):
             path = out / f"{name}_grain_boundaries.png"
-            told[f"{name} grain_boundaries"] = _save(path, grain_boundaries, picture)
-    told["relief"] = _save(out / "relief.png", figures.relief, cells)
+            told[f"{name} grain_boundaries"] = _save(path, within, grain_boundaries, picture)
+    told["relief"] = _save(out / "relief.png", within, figures.relief, cells)
     return told
 
 
-def _save(path: Path, make: Callable[[Any], Figure], of: Any) -> str:
+def _save(path: Path, within: Path, make: Callable[[Any], Figure], of: Any) -> str:
     try:
-        make(of).savefig(path)
+        write(path, within, as_png(make(of)))
     except NoFigure as reason:
         return f"not drawn: {reason}"
     except OSError as error:

@@ -179,7 +179,7 @@ def _heights(chosen: Sequence[Shown], title: str) -> Figure:
 
 def _aspect(shown: Sequence[Shown]) -> float:
     """Height of a map over its width, within what a page can hold."""
-    _, ny, nx = shown[0].scan.header["volume_shape"]
+    _, ny, nx = shown[0].start.volume_shape
     _, dy, dx = shown[0].voxel
     return float(min(2.0, max(0.3, ny * dy / (nx * dx))))
 

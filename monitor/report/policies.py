@@ -11,10 +11,11 @@ from rich.table import Table
 
 from monitor.errors import RecordingError
 from monitor.output import Messages
+from monitor.recording.files import is_folder, write
 from monitor.recording.journal import DAMAGED
 from monitor.recording.read import open_experiment
 from monitor.report.backtest import LIVE, Outcome, first_known_later, live, what_if
-from monitor.report.views import figure_text
+from monitor.report.views import as_png, figure_text
 from monitor.settings import OnsetSettings, load
 
 COLOURS = ("#5b2a86", "#e07a1f", "#2a7f62", "#b3374d", "#2f6db5")
@@ -54,7 +55,7 @@ def _outcomes(path: Path, others: Sequence[tuple[str, OnsetSettings]]) -> Cells:
     experiment = open_experiment(path)
     found: Cells = {}
     for cell in experiment.cells.values():
-        if not cell.path.is_dir():
+        if not is_folder(cell.path, experiment.path):
             continue
         try:
             asked = [what_if(experiment, cell, policy, name) for name, policy in others]
@@ -118,8 +119,7 @@ def _table(name: str, outcomes: Sequence[Outcome]) -> Table:
 def _save(out: Path, cells: Cells) -> Path:
     path = out / "backtest.png"
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        draw(cells).savefig(path)
+        write(path, out, as_png(draw(cells)))
     except OSError as error:
         raise RecordingError(f"{path}: cannot be written ({error.strerror or error})") from None
     return path

@@ -9,7 +9,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from monitor.number_text import number, with_error
-from monitor.recording.read import Cell, Experiment
+from monitor.recording.read import Cell, Experiment, Scan
+from monitor.recording.stored import start_of
 from monitor.wire.fields import plain
 from monitor.wire.results import table_rows
 
@@ -33,8 +34,13 @@ def summaries(cell: Cell) -> list[dict[str, Any]]:
             "reason": scan.header["reason"],
             "complete": scan.complete,
         }
-        for scan in cell.scans_in_time
+        for scan in in_time(cell)
     ]
+
+
+def in_time(cell: Cell) -> list[Scan]:
+    """Whole scans in the order in which they began; numbers may have been used again."""
+    return sorted(cell.scans, key=lambda scan: start_of(scan).start_time)
 
 
 def as_text(name: str, cell: Mapping[str, Any]) -> Table:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
 
 from monitor.number_text import number, percent
 from monitor.plain_text import visible
 from monitor.recording.read import Cell, Scan
-from monitor.report.table import summaries
+from monitor.recording.stored import start_of
+from monitor.records import ScanStart
+from monitor.report.table import in_time, summaries
 from monitor.settings import CellSettings
 from monitor.wire.results import ends_of_discharges, thinning
 
@@ -46,14 +51,17 @@ class Shown:
     summary: dict[str, Any]
     cell: CellSettings
 
+    @cached_property
+    def start(self) -> ScanStart:
+        return start_of(self.scan)
+
     @property
     def unit(self) -> str:
-        return figure_text(self.scan.header["length_unit"])
+        return figure_text(self.start.length_unit)
 
     @property
     def voxel(self) -> tuple[float, float, float]:
-        z, y, x = self.scan.header["voxel_size"]
-        return z, y, x
+        return self.start.voxel_size
 
     @property
     def caption(self) -> str:
@@ -68,7 +76,7 @@ class Shown:
     def map(self, name: str) -> NDArray[np.float32]:
         """(ny, nx) map, all NaN where the scan has none."""
         found = self.scan.map(name)
-        _, ny, nx = self.scan.header["volume_shape"]
+        _, ny, nx = self.start.volume_shape
         return np.full((ny, nx), np.nan, np.float32) if found is None else found
 
 
@@ -76,7 +84,7 @@ def all_scans(cell: Cell, settings: CellSettings) -> list[Shown]:
     """The whole scans of a cell."""
     return [
         Shown(scan, summary, settings)
-        for scan, summary in zip(cell.scans_in_time, summaries(cell), strict=True)
+        for scan, summary in zip(in_time(cell), summaries(cell), strict=True)
     ]
 
 
@@ -140,6 +148,13 @@ def show_map(
     axes.set_xlabel(f"x / {shown.unit}")
     axes.set_ylabel(f"y / {shown.unit}")
     return image
+
+
+def as_png(figure: Figure) -> bytes:
+    """The figure as the content of a PNG file."""
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    return content.getvalue()
 
 
 def spread(

@@ -227,7 +227,7 @@ class Pixels:
                 raise RecordingError(f"{file.filename}: is damaged (its slices are not there)")
             shape, kinds = (None, None, None), tuple(stins.DTYPES)
             checked.check(file, layout.SLICES, volume, shape, kinds, math.inf)
-            along_z = file["entry"].attrs["axis"] == "z"
+            along_z = checked.group(file, "entry").attrs["axis"] == "z"
             check_slice(volume.shape[1:] if along_z else volume.shape[::2], self._limits)
             data = volume[frame] if along_z else volume[:, frame, :]
         except checked.UNREADABLE as error:
@@ -253,7 +253,7 @@ class Pixels:
             part = name + layout.PART
             # where a recording is gone on with, the part is being written again out of the old one
             found = (folder / file for file in (name, part + layout.OLD, part))
-            path = next((file for file in found if file.exists()), folder / part)
+            path = next((file for file in found if os.path.lexists(file)), folder / part)
             order = Scan(path).order()
             known = self._open[cell] = (name, Scan(path).open(), order)
         return known[1], known[2]

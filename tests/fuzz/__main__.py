@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.fuzz.decoders import DECODERS, fuzz
 from tests.fuzz.live import fuzz_engine
-from tests.fuzz.recordings import fuzz_recordings
+from tests.fuzz.recordings import fuzz_hostile, fuzz_recordings
 from tests.fuzz.texts import fuzz_texts
 
 
@@ -20,7 +20,8 @@ def main() -> None:
     parser.add_argument("--messages", type=int, default=1_000_000, help="for each of both parts")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--recordings", type=int, default=50, help="how many recordings to break")
-    parser.add_argument("--only", choices=["decoders", "texts", "engine", "recordings"])
+    kinds = ["decoders", "texts", "engine", "recordings", "hostile"]
+    parser.add_argument("--only", choices=kinds)
     given = parser.parse_args()
     if given.only in (None, "decoders"):
         for name in DECODERS:
@@ -31,6 +32,9 @@ def main() -> None:
         if given.only in (None, "recordings"):
             outcomes = fuzz_recordings(Path(folder), given.recordings, given.seed)
             print(f"recordings: {dict(outcomes)}", flush=True)
+        if given.only in (None, "hostile"):
+            count = fuzz_hostile(Path(folder), say)
+            print(f"hostile recordings: {count} commands ended in order", flush=True)
         if given.only in (None, "engine"):
             print(fuzz_engine(Path(folder), given.messages, given.seed, say), flush=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import io
 import random
 import shutil
@@ -26,6 +27,10 @@ from monitor.reprocess_settings import changed
 from monitor.sources.replay import replay_records
 from tests.core.experiment import experiment, settings
 from tests.fuzz.mutate import Mutator
+from tests.hostile import kinds as hostile
+from tests.hostile.check import COMMANDS, check, state
+from tests.hostile.commands import Commands
+from tests.hostile.kinds import make_outside
 from tests.pools import Here
 from tests.recording.synthetic import frames_of
 
@@ -36,6 +41,11 @@ FILES = (
     f"A/{layout.EVENTS_FILE}",
 )
 LONGEST_LINE = 3000
+HANGS_S = 300.0
+SHARE_OF_FILES = 0.5
+HOSTILE = hostile.kinds()
+MOVES = ("link ", "picture")
+"""Kinds that put something of their own outside."""
 
 
 def make_recording(folder: Path) -> Path:
@@ -86,18 +96,22 @@ USES: tuple[Callable[[Path], None], ...] = (
 
 
 def fuzz_recordings(folder: Path, count: int, seed: int) -> Counter[str]:
-    """Breaks a recording so many times, in one line of one of its files, and uses it in every way.
-    Raises AssertionError for anything but success and an error of one line."""
+    """Breaks a recording so many times, in one line of one of its files or in the type, size or
+    links of one, and uses it in every way. Raises AssertionError for anything but success and an
+    error of one line, and for a change of what is outside; ends the process where one waits."""
     whole = make_recording(folder)
+    outside = make_outside(folder / "outside")
+    unchanged = state(outside)
     rng, outcomes = random.Random(seed), Counter[str]()
     for number in range(count):
         broken = folder / f"broken-{number}"
         shutil.copytree(whole, broken)
-        change = _break(broken, rng)
+        change = _break(broken, outside, rng)
         for use in USES:
             name = use.__name__.strip("_")
             try:
                 with contextlib.redirect_stdout(io.StringIO()):
+                    faulthandler.dump_traceback_later(HANGS_S, exit=True)
                     use(broken)
             except PitwatchError as error:
                 assert "\n" not in str(error), (name, change)
@@ -107,12 +121,43 @@ def fuzz_recordings(folder: Path, count: int, seed: int) -> Counter[str]:
                 raise AssertionError(f"{name}: {change!r:.1500} raised {error!r}") from error
             else:
                 outcomes[f"{name} used"] += 1
+            finally:
+                faulthandler.cancel_dump_traceback_later()
+            assert state(outside) == unchanged, (name, change)
         shutil.rmtree(broken)
     return outcomes
 
 
-def _break(folder: Path, rng: random.Random) -> Any:
-    """Changes one line; returns its file, and what stands there now."""
+def fuzz_hostile(folder: Path, say: Callable[[str], None]) -> int:
+    """Every kind of hostile recording through every command, each a process of its own; how many
+    commands that were. Raises AssertionError."""
+    whole, commands, count = hostile.make_recording(folder / "whole"), Commands(), 0
+    try:
+        for number, (kind, harm) in enumerate(HOSTILE.items()):
+            place = folder / str(number)
+            recording = Path(shutil.copytree(whole, place / "recording"))
+            outside = make_outside(place / "outside")
+            harm(recording, outside)
+            ends = check(commands, recording, outside, place / "out", tuple(COMMANDS))
+            count += len(ends)
+            slowest = max(ended.cpu_s for ended in ends.values())
+            largest = max(ended.memory_MB for ended in ends.values())
+            say(f"{kind}: at most {slowest:.1f} s of computing, {largest:.0f} MB")
+            shutil.rmtree(place)
+    finally:
+        commands.close()
+    return count
+
+
+def _break(folder: Path, outside: Path, rng: random.Random) -> Any:
+    """Changes one line, or makes a file into what it must not be; returns which, and what is there
+    now. What leads outside leads to the same place each time, which stays as it is."""
+    if rng.random() < SHARE_OF_FILES:
+        kind = rng.choice(sorted(HOSTILE))
+        mine = folder / "report" if kind.startswith(MOVES) else outside
+        mine.mkdir(exist_ok=True)
+        HOSTILE[kind](folder, mine)
+        return kind
     path = folder / rng.choice(FILES)
     lines = path.read_bytes().splitlines(keepends=True)
     place = rng.randrange(len(lines))

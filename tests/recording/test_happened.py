@@ -81,7 +81,7 @@ def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None
     os.mkfifo(tmp_path / "A" / "events.jsonl")
     os.mkfifo(tmp_path / "journal.jsonl")
     assert past_of(Experiment(tmp_path, {}), ["A"]).outputs == []
-    assert count_messages(tmp_path / "journal.jsonl") == ({}, None)
+    assert count_messages(tmp_path) == ({}, None)
 
 
 def test_messages_are_counted_by_what_could_be_read(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_messages_are_counted_by_what_could_be_read(tmp_path: Path) -> None:
     ]
     text = "".join(json.dumps(entry, separators=(",", ":")) + "\n" for entry in lines)
     (tmp_path / "journal.jsonl").write_text(text + '{"n":4,"at":99.0,"feed":"slices","header":')
-    counts, last = count_messages(tmp_path / "journal.jsonl")
+    counts, last = count_messages(tmp_path)
     assert counts == {"slices": 1, "documents": 1} and last == 9.5
 
 

@@ -249,13 +249,13 @@ def test_lines_have_a_largest_size(tmp_path):
     tracemalloc.start()
     try:
         with pytest.raises(RecordingError, match="line 1 is damaged"):
-            list(lines(path))
+            list(lines(path, tmp_path))
         assert tracemalloc.get_traced_memory()[1] < 3 * MAX_LINE_BYTES
     finally:
         tracemalloc.stop()
     path.write_text("[" * 100_000 + "\n")
     with pytest.raises(RecordingError, match="line 1 is damaged"):
-        list(lines(path))
+        list(lines(path, tmp_path))
 
 
 def test_pixels_are_read_from_the_recording_alone(recorded, tmp_path):

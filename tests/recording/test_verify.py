@@ -448,8 +448,12 @@ def test_nothing_is_mended_through_a_link(folder, tmp_path):
     journal = folder / "journal.jsonl"
     journal.unlink()
     journal.symlink_to(elsewhere)
-    with pytest.raises(RecordingError, match="link to elsewhere"):
+    assert ("error", "journal.jsonl", "is a link to elsewhere") in found(folder)
+    assert repair(folder, verify(folder)) == []
+    (folder / LOCK_FILE).touch()  # this could be mended
+    with pytest.raises(RecordingError, match="link to elsewhere; nothing was mended"):
         repair(folder, verify(folder))
+    assert (folder / LOCK_FILE).exists()
     assert elsewhere.read_bytes() == b"years of work"
 
 
