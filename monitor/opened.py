@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.cycler import CyclerHistory
+from monitor.core.cycler.history import CyclerHistory
 from monitor.demo import Screen
 from monitor.engine.publish import Publisher
 from monitor.errors import BadMessage, PitwatchError, RecordingError

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from monitor.cluster import Elsewhere, cluster
-from monitor.core.calibrate import Levels
-from monitor.core.elsewhere import ScanElsewhere
+from monitor.core.arrival.running_scan import RunningScan
+from monitor.core.arrival.unmeasured_scan import ScanElsewhere
+from monitor.core.interface.grey_levels import Levels
 from monitor.core.plating import Measured
-from monitor.core.scan import RunningScan
 from monitor.core.session import Session
 from monitor.errors import RecordingError
 from monitor.recording.create import create_experiment

@@ -3,7 +3,7 @@
 import pytest
 
 from monitor.closure import Closure
-from monitor.core import signs
+from monitor.core.watchdog import checks
 from monitor.settings import WatchSettings
 
 BAND = (0.85, 1.15)
@@ -28,7 +28,7 @@ def summary(closure, coulometry=4.0, error=0.0):
 )
 def test_the_alarm_and_the_screen_judge_alike(told, verdict):
     assert Closure.of(told).verdict(BAND) == verdict
-    sign = signs.closure(told, WatchSettings())
+    sign = checks.closure(told, WatchSettings())
     assert (sign is None) == (verdict == "unjudged")
     assert sign is None or sign.bad == (verdict == "outside")
 
@@ -36,4 +36,4 @@ def test_the_alarm_and_the_screen_judge_alike(told, verdict):
 @pytest.mark.parametrize("told", [{}, summary(None), summary(1.0, None), summary(1.0, 0.0)])
 def test_what_is_not_known_is_not_judged(told):
     assert Closure.of(told) is None
-    assert signs.closure(told, WatchSettings()) is None
+    assert checks.closure(told, WatchSettings()) is None

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.charge_analysis import ChargeAnalysis, ChargeStage
-from monitor.core.cycler import CyclerHistory
+from monitor.core.cycler.history import CyclerHistory
+from monitor.core.interface.heights import Heights
 from monitor.core.plating import Measured
 from monitor.core.surface_analysis import SurfaceAnalysis, SurfaceStage
-from monitor.core.surfaces import Heights
 from monitor.records import ScanResult, ScanStart, frozen
 from monitor.settings import CellSettings, PitSettings
 

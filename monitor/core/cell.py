@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from monitor.core.analysis import CellAnalysis
-from monitor.core.calibrate import Levels
-from monitor.core.cell_scans import CellScans
-from monitor.core.cycler import CyclerHistory
-from monitor.core.time_checks import TimeChecks
-from monitor.core.watchdog import CellWatch
+from monitor.core.arrival.scan_queue import CellScans
+from monitor.core.cycler.history import CyclerHistory
+from monitor.core.cycler.time_checks import TimeChecks
+from monitor.core.interface.grey_levels import Levels
+from monitor.core.watchdog.watchdog import CellWatch
 from monitor.settings import CellSettings, Settings
 
 

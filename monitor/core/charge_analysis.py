@@ -14,17 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.current import (
+from monitor.core.current.density import (
     Running,
     absolute_current,
     local_current_and_error,
     min_detectable_j,
     removal,
 )
-from monitor.core.cycler import CyclerHistory
-from monitor.core.forecast import Growth
-from monitor.core.outlook import NOTHING, outlook
-from monitor.core.pit_links import Persistence, PitMap, growth
+from monitor.core.cycler.history import CyclerHistory
+from monitor.core.pits.forecast import NOTHING, outlook
+from monitor.core.pits.growth import Growth
+from monitor.core.pits.link import Persistence, PitMap, growth
 from monitor.core.plating import Measured, PlatingWatch
 from monitor.core.surface_analysis import SurfaceStage, percentiles
 from monitor.faraday import thickness_um

@@ -9,18 +9,18 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from monitor.core.analysis import provisional
-from monitor.core.assemble import Arrival
+from monitor.core.arrival.assembly import Arrival
+from monitor.core.arrival.message_numbers import Gap, Streams
+from monitor.core.arrival.missing_slices import Lacking, MissedScan, Recovery, Unknown
+from monitor.core.arrival.reused_numbers import namesake_text, shape_text
+from monitor.core.arrival.running_scan import RunningScan
+from monitor.core.arrival.scan_queue import MAX_OPEN_SCANS, DoneScan, few_before
 from monitor.core.cell import Cell
-from monitor.core.cell_scans import MAX_OPEN_SCANS, DoneScan, few_before
-from monitor.core.desk import Desk
-from monitor.core.namesakes import namesake_text, shape_text
 from monitor.core.outputs import Outputs
 from monitor.core.plating import Measured
-from monitor.core.recovery import Lacking, MissedScan, Recovery, Unknown
-from monitor.core.refine import Spare
-from monitor.core.rules import Situation
-from monitor.core.scan import RunningScan
-from monitor.core.streams import Gap, Streams
+from monitor.core.policy.orders import Desk
+from monitor.core.policy.rules import Situation
+from monitor.core.refinement.refine import Spare
 from monitor.errors import BadMessage
 from monitor.number_text import counted
 from monitor.records import FeedQuiet, ScanEnd, ScanKey, ScanResult, ScanStart, SliceFrame

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.calibrate import Levels
-from monitor.core.cycler import CyclerHistory
-from monitor.core.moss_plating import plated_um, plating_shares, porosity_by_charge
-from monitor.core.pit_links import PitMap
-from monitor.core.surfaces import Heights
+from monitor.core.cycler.history import CyclerHistory
+from monitor.core.deposit.mass_balance import plated_um, plating_shares, porosity_by_charge
+from monitor.core.interface.grey_levels import Levels
+from monitor.core.interface.heights import Heights
+from monitor.core.pits.link import PitMap
 from monitor.records import ScanStart
 from monitor.settings import CellSettings
 

@@ -10,14 +10,14 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from monitor.core.arrival.running_scan import RunningScan
 from monitor.core.cell import Cell
-from monitor.core.connections import Connections
-from monitor.core.desk import Desk
-from monitor.core.documents import Documents
+from monitor.core.cycler.documents import Documents
+from monitor.core.cycler.time_checks import no_current, scan_times
 from monitor.core.intake import Intake
 from monitor.core.outputs import Outputs
-from monitor.core.scan import RunningScan
-from monitor.core.time_checks import no_current, scan_times
+from monitor.core.policy.orders import Desk
+from monitor.core.watchdog.connections import Connections
 from monitor.errors import BadMessage
 from monitor.records import (
     Acknowledgement,

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.areal import areal
-from monitor.core.current import removal
-from monitor.core.pit_links import PitMap, changes
-from monitor.core.pits import find_pits, pit_summary
-from monitor.core.plateau import Plateau, complete
+from monitor.core.current.density import removal
+from monitor.core.pits.detect import find_pits, pit_summary
+from monitor.core.pits.link import PitMap, changes
 from monitor.core.plating import Measured
-from monitor.core.register import Frame, Registration
-from monitor.core.tiles import mean_over_tiles, tile_px
-from monitor.core.tilt import Plane
+from monitor.core.registration.frame import Frame, Registration
+from monitor.core.registration.tilt import Plane
+from monitor.core.surface_statistics.areal import areal
+from monitor.core.surface_statistics.plateau import Plateau, complete
+from monitor.core.surface_statistics.tiles import mean_over_tiles, tile_px
 from monitor.records import LEDGER_MISSING, LEDGER_RECOVERED, ScanStart
 from monitor.settings import CellSettings, PitSettings
 

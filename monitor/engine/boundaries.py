@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.measure import block_reduce
 
-from monitor.core import boundaries as core
+from monitor.core.pits import grain_boundaries as core
 from monitor.engine.measured import about
 from monitor.engine.scans import Scan
 from monitor.engine.store import Store

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import zmq
 
 from monitor.connection import Connection
-from monitor.core.recovery import Unknown
+from monitor.core.arrival.missing_slices import Unknown
 from monitor.engine.gate import Gate
 from monitor.errors import SettingError
 from monitor.records import ConnectionChange, ResendEnd, ResendQuestion, ScanKey

@@ -9,9 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.profiles import along, bilinear
-from monitor.core.regions import Region, describe, histogram, mean_error, region_of, significant
-from monitor.core.tiles import tile_px
+from monitor.core.surface_statistics.profiles import along, bilinear
+from monitor.core.surface_statistics.regions import (
+    Region,
+    describe,
+    histogram,
+    mean_error,
+    region_of,
+    significant,
+)
+from monitor.core.surface_statistics.tiles import tile_px
 from monitor.engine.scans import Scan
 from monitor.engine.store import Store
 from monitor.errors import BadMessage

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.recovery import Lacking
+from monitor.core.arrival.missing_slices import Lacking
 
 MAX_TRIES = 6
 FIRST_PAUSE_S = 0.25

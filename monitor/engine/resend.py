@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import zmq
 
-from monitor.core.recovery import Lacking, MissedScan, Unknown
+from monitor.core.arrival.missing_slices import Lacking, MissedScan, Unknown
 from monitor.engine.endpoint import BATCH_SLICES, Batch, Endpoint
 from monitor.engine.gate import Gate
 from monitor.engine.pursuit import Pursuit, pause_s

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core import kernels
 from monitor.core.analysis import CellAnalysis
-from monitor.core.cycler import CyclerHistory
+from monitor.core.cycler.history import CyclerHistory
+from monitor.core.interface import kernels
+from monitor.core.interface.heights import Heights
 from monitor.core.plating import Measured
 from monitor.core.session import Session
-from monitor.core.surfaces import Heights
 from monitor.records import ScanKey, ScanStart, SliceFrame, frozen
 from monitor.settings import CellSettings, PitSettings, Settings
 

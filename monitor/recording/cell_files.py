@@ -7,8 +7,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from monitor.core.scan_names import ScanNames
-from monitor.core.streams import MAX_STREAMS_OF_SCAN
+from monitor.core.arrival.message_numbers import MAX_STREAMS_OF_SCAN
+from monitor.core.arrival.scan_lookup import ScanNames
 from monitor.recording import layout, room
 from monitor.recording.logs import append_readings
 from monitor.recording.master import Master

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from monitor.core.cycler import MeasuredReadings
+from monitor.core.cycler.history import MeasuredReadings
 from monitor.errors import BadMessage, RecordingError
 from monitor.recording import checksums, files, layout
 from monitor.recording.findings import Findings

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.cycler import MeasuredReadings
+from monitor.core.cycler.history import MeasuredReadings
 from monitor.errors import RecordingError
 from monitor.recording import layout, read
 from monitor.recording.bad_messages import BadMessages

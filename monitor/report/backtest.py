@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from monitor.core.onset import Decision, OnsetWatch
-from monitor.core.rules import Situation
+from monitor.core.policy.onset import Decision, OnsetWatch
+from monitor.core.policy.rules import Situation
 from monitor.recording.read import Cell, Experiment, Scan
 from monitor.recording.stored import pits_of
 from monitor.records import ScanReply, ScanRequest

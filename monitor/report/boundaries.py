@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from monitor.core import boundaries as core
+from monitor.core.pits import grain_boundaries as core
 from monitor.errors import SettingError
 from monitor.number_text import counted
 from monitor.report.views import PURPLE_WHITE, NoFigure, Shown, first_discharge, show_map, spread

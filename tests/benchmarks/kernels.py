@@ -11,9 +11,9 @@ from numba import njit, prange
 from scipy.ndimage import gaussian_filter1d
 from skimage.filters import threshold_multiotsu
 
-from monitor.core import kernels
-from monitor.core.calibrate import Levels
-from monitor.core.surfaces import Surfaces
+from monitor.core.interface import kernels
+from monitor.core.interface.grey_levels import Levels
+from monitor.core.interface.heights import Surfaces
 from monitor.records import ScanKey, ScanStart, frozen
 from monitor.settings import CellSettings
 from tests.benchmarks.measure import best_seconds

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import label
 
-from monitor.core.forecast import Growth
+from monitor.core.pits.growth import Growth
 from monitor.settings import OnsetSettings
 from tests.campaign.cells import Kind, Seen, events
 

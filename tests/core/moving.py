@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from monitor.core.surfaces import Heights
+from monitor.core.interface.heights import Heights
 
 NOISE = {2: 0.33, 8: 0.15}
 """Error of a refined height in voxels, by contrast-to-noise ratio; neighbours share it."""

@@ -1,6 +1,6 @@
 """Situations for the policy: scans of one cell with so many pits of a given depth."""
 
-from monitor.core.rules import Situation
+from monitor.core.policy.rules import Situation
 from monitor.records import Pit
 
 

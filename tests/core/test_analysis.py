@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from monitor.core.analysis import CellAnalysis, provisional
-from monitor.core.cycler import CyclerHistory
+from monitor.core.cycler.history import CyclerHistory
+from monitor.core.interface.heights import Heights
 from monitor.core.plating import Measured
-from monitor.core.surfaces import Heights
 from monitor.faraday import UM_PER_MAH_CM2
 from monitor.records import CyclerReading
 from monitor.settings import PitSettings

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from monitor.core.scan import RunningScan
+from monitor.core.arrival.running_scan import RunningScan
 from monitor.records import SliceFrame, frozen
 from monitor.settings import CellSettings
 from tests.core.phantom import LEVELS, NOISE, columns, noisy, start

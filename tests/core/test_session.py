@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from monitor.core.onset import request_id
+from monitor.core.policy.onset import request_id
 from monitor.core.session import Session
 from monitor.records import (
     BadInput,

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from monitor.core.recovery import Unknown
+from monitor.core.arrival.missing_slices import Unknown
 from monitor.core.session import Session
 from monitor.records import FeedQuiet, ScanEnd, ScanStart, SliceFrame
 from tests.core.experiment import SHAPE, experiment, scan_records, settings

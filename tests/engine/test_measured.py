@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from monitor.core.tiles import mean_over_tiles, tile_px
+from monitor.core.surface_statistics.tiles import mean_over_tiles, tile_px
 from monitor.engine import measured
 from monitor.wire.questions import MapRequest, StatisticsRequest
 from tests.engine.screens import update

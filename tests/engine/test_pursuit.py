@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from monitor.core.recovery import Lacking
+from monitor.core.arrival.missing_slices import Lacking
 from monitor.engine.pursuit import MAX_TRIES, SETTLE_S, Pursuit, pause_s
 from monitor.records import ScanKey
 

@@ -14,7 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from monitor.core.rules import CHARGE_RULES
+from monitor.core.policy.rules import CHARGE_RULES
 from monitor.errors import EngineUnreachable
 from monitor.processes import free_addresses
 from monitor.settings import load

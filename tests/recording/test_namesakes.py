@@ -24,8 +24,8 @@ from monitor.replay import replay_settings
 from monitor.report.table import numbers
 from monitor.reprocess_settings import changed
 from monitor.sources.replay import replay_records
+from tests.core.arrival.test_reused_numbers import AGAIN, LATER_S, broken_off, sent
 from tests.core.experiment import experiment, scan_records, settings
-from tests.core.test_namesakes import AGAIN, LATER_S, broken_off, sent
 from tests.core.test_session import finals, plain
 from tests.pools import Here
 from tests.recording.test_resume import contents

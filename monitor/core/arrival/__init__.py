@@ -1,0 +1,1 @@
+"""Messages of the slice stream, in whatever order, become scans."""

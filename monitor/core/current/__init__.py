@@ -1,0 +1,1 @@
+"""Heights and charge become maps of the local current density."""

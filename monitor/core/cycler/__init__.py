@@ -1,0 +1,1 @@
+"""Documents of the cycler become readings, and readings a history of charge."""

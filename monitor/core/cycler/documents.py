@@ -1,0 +1,381 @@
+"""Documents of the cycler → readings: which cell an event belongs to, its values, its time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from monitor.core.cycler.concurrent_runs import RunTurns
+from monitor.core.cycler.measured_values import number
+from monitor.core.cycler.stream_times import Placed, Row, StreamTimes
+from monitor.errors import BadMessage
+from monitor.records import CyclerDocument, CyclerReading
+from monitor.settings import CellSettings, Settings
+from monitor.time_units import seconds
+
+MAX_RUNS = 10_000
+MAX_TEXT = 200
+KEYS_AFTER = 3
+"""So many events of a run without any of the cell's data keys are told."""
+DOCUMENT_NAMES = {
+    "start", "descriptor", "event", "event_page", "stop",
+    "resource", "datum", "datum_page", "stream_resource", "stream_datum", "bulk_events",
+}  # fmt: skip
+MANGLED = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
+TIME_UNIT, TIME_STILL, CLOCK_SET, TWO_CYCLERS = (
+    "time_unit", "time_still", "clock_set", "two_cyclers",
+)  # fmt: skip
+"""Conditions that a feed of readings can be in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A condition of a cell's readings begins, or is `over`."""
+
+    cell: str
+    condition: str
+    text: str
+    over: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Taken:
+    """What a document brings. `problems`: what of it cannot be used; `withdrawn`: (cell, time) of
+    earlier readings that these stand for; `heard`: the cells that it is of, used or not."""
+
+    readings: list[CyclerReading] = field(default_factory=list)
+    problems: list[BadMessage] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+    withdrawn: list[tuple[str, float]] = field(default_factory=list)
+    heard: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class _Run:
+    """A run of a cell: its events without any of the cell's keys, until one has some."""
+
+    uid: str
+    cell: CellSettings
+    without_keys: int = 0
+
+
+class Documents:
+    """Follows runs, so that an event is known to belong to a cell."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._run_cell: dict[str, str] = {}
+        self._other_runs: dict[str, str] = {}
+        self._descriptor_run: dict[str, str] = {}
+        self._streams: dict[str, StreamTimes] = {}
+        self._runs: dict[str, _Run] = {}
+        self._turns = {cell.name: RunTurns() for cell in settings.cells}
+        self._ended: set[str] = set()
+
+    @property
+    def ended(self) -> frozenset[str]:
+        """Cells whose newest run has ended: no reading is expected before another one begins."""
+        return frozenset(self._ended)
+
+    def readings(self, document: CyclerDocument) -> list[CyclerReading]:
+        """The readings in one document; none in those that only describe.
+
+        Raises BadMessage where nothing of it can be used: it lacks what bluesky's event model
+        requires, or its run is unknown (its start document was missed).
+        """
+        taken = self.take(document)
+        if taken.problems and not taken.readings:
+            raise taken.problems[0]
+        return taken.readings
+
+    def take(self, document: CyclerDocument) -> Taken:
+        """All that one document brings. Raises nothing for what the document holds."""
+        taken = Taken()
+        try:
+            self._take(document.name, document.doc, taken)
+        except BadMessage as error:
+            taken.problems.append(error)
+        except MANGLED as error:
+            taken.problems.append(_mangled(document.name, error))
+        return taken
+
+    def _take(self, name: str, doc: Mapping[str, Any], taken: Taken) -> None:
+        if name not in DOCUMENT_NAMES:
+            raise BadMessage(
+                "unknown_document", f"documents: name {name[:40]!r} is unknown; dropped"
+            )
+        if name == "start":
+            self._start(doc, taken)
+        elif name == "descriptor":
+            _remember(self._descriptor_run, doc["uid"], _text(doc["run_start"]))
+        elif name == "stop":
+            self._stop(doc, taken)
+        elif name in ("event", "event_page"):
+            descriptor = _text(doc["descriptor"])
+            run = self._run_of(descriptor, doc)
+            if run is None:
+                return
+            taken.heard.add(run.cell.name)
+            rows = _event(doc) if name == "event" else _page(doc, run.cell, taken.problems)
+            for data, stamps, when, count in rows:
+                try:
+                    row = _row_of(run.cell, data, stamps, when, count, taken)
+                    self._row(run, descriptor, row, taken)
+                except BadMessage as error:
+                    taken.problems.append(error)
+                except MANGLED as error:
+                    taken.problems.append(_mangled(name, error))
+
+    def _start(self, doc: Mapping[str, Any], taken: Taken) -> None:
+        cell, uid = doc.get("cell"), _text(doc["uid"])
+        if cell is None or self._settings.cell(_text(cell)) is None:
+            _remember(self._other_runs, uid, "")
+        if cell is None:
+            return
+        if uid in self._other_runs:
+            raise BadMessage(
+                "unknown_cell",
+                f"documents: run of cell {cell[:40]!r}, which is not in the settings; ignored",
+            )
+        if uid not in self._run_cell:
+            text = f"another run of cell {cell} has begun"
+            taken.notices += [
+                Notice(cell, condition, text, over=True)
+                for condition in (TIME_UNIT, TIME_STILL, CLOCK_SET)
+            ]
+        _remember(self._run_cell, uid, cell)
+
+    def _stop(self, doc: Mapping[str, Any], taken: Taken) -> None:
+        """What was held of the run's streams is let go."""
+        ended = self._run_cell.get(str(doc.get("run_start")))
+        if ended is not None:
+            self._ended.add(ended)
+        run = self._runs.get(str(doc.get("run_start")))
+        if run is None:
+            return
+        taken.heard.add(run.cell.name)
+        for descriptor, uid in self._descriptor_run.items():
+            if uid == run.uid and descriptor in self._streams:
+                self._place(run.cell, self._streams[descriptor].end(), taken)
+
+    def _run_of(self, descriptor: str, doc: Mapping[str, Any]) -> _Run | None:
+        """The run of a cell that an event belongs to; None where it is of no cell of ours."""
+        uid = self._descriptor_run.get(descriptor)
+        name = None if uid is None else self._run_cell.get(uid)
+        cell = self._settings.cell(name) if name else None
+        if uid is not None and cell is not None:
+            self._run_cell[uid] = self._run_cell.pop(uid)  # in use: the last to be forgotten
+            run = self._runs.setdefault(uid, _Run(uid, cell))
+            if len(self._runs) > MAX_RUNS:
+                del self._runs[next(iter(self._runs))]
+            return run
+        if uid in self._other_runs:
+            return None
+        raise BadMessage(
+            "unknown_run",
+            "documents: event of a run whose start document was not heard; not used. Start the "
+            "run again while the monitor listens, so that its start document is heard",
+        )
+
+    def _row(self, run: _Run, descriptor: str, row: Row | None, taken: Taken) -> None:
+        if row is None:
+            self._lacks_keys(run, taken)
+            return
+        run.without_keys = -1
+        if not row.values:
+            return
+        self._ended.discard(run.cell.name)
+        turn = self._turns[run.cell.name].heard(run.uid)
+        if turn is not None:
+            text = (
+                f"two runs send readings of cell {run.cell.name} at the same time: current and "
+                "charge are a mixture of both; stop one of them, or give it its own `cell`"
+                if turn
+                else f"one run alone sends readings of cell {run.cell.name} again"
+            )
+            taken.notices.append(Notice(run.cell.name, TWO_CYCLERS, text, over=not turn))
+        stream = self._streams.get(descriptor)
+        if stream is None:
+            stream = self._streams[descriptor] = StreamTimes()
+            if len(self._streams) > MAX_RUNS:
+                del self._streams[next(iter(self._streams))]
+        self._place(run.cell, stream.place(row), taken)
+
+    def _place(self, cell: CellSettings, placed: Placed, taken: Taken) -> None:
+        name, offset = cell.name, cell.clock_offset_s
+        if placed.withdrawn is not None:
+            taken.withdrawn.append((name, placed.withdrawn + offset))
+        for time, values in placed.rows:
+            taken.readings.append(CyclerReading(name, time + offset, **values))
+        taken.notices += _of_clock(cell, placed)
+
+    def _lacks_keys(self, run: _Run, taken: Taken) -> None:
+        """An event has none of the cell's data keys: told once where no event of the run has."""
+        if run.without_keys < 0:
+            return
+        run.without_keys += 1
+        if run.without_keys == KEYS_AFTER:
+            keys = ", ".join(run.cell.keys.values())
+            taken.problems.append(
+                BadMessage(
+                    "no_known_keys",
+                    f"documents: the run of cell {run.cell.name} sends none of the data keys "
+                    f"{keys}: no readings; correct `keys` of this cell in the settings",
+                )
+            )
+
+
+# --- events and pages -----------------------------------------------------------------------------
+
+Cells = tuple[Mapping[str, Any], Mapping[str, Any], Any, Any]
+"""Of one event: data, timestamps, its time, its number in the stream."""
+
+
+def _event(doc: Mapping[str, Any]) -> Iterator[Cells]:
+    yield doc["data"], doc.get("timestamps") or {}, doc["time"], doc.get("seq_num")
+
+
+def _page(
+    doc: Mapping[str, Any], cell: CellSettings, problems: list[BadMessage]
+) -> Iterator[Cells]:
+    """The events of a page. Where columns are of different length, those that all have."""
+    times, numbers = doc["time"], doc.get("seq_num")
+    columns: list[tuple[str, str, Any]] = [("time", "", times)]
+    for part in ("data", "timestamps"):
+        found = doc[part] if part == "data" else doc.get(part) or {}
+        columns += [(part, key, found[key]) for key in cell.keys.values() if key in found]
+    lengths = {f"{part} {key}".strip(): len(column) for part, key, column in columns}
+    count = min(lengths.values())
+    if max(lengths.values()) > count:
+        longest = max(lengths, key=lengths.__getitem__)
+        shortest = min(lengths, key=lengths.__getitem__)
+        problems.append(
+            BadMessage(
+                "bad_document",
+                f"documents: event_page document of cell {cell.name}: {shortest[:60]!r} has "
+                f"{lengths[shortest]} rows and {longest[:60]!r} {lengths[longest]}; the first "
+                f"{count} rows are used",
+            )
+        )
+    for i in range(count):
+        data = {key: column[i] for part, key, column in columns if part == "data"}
+        stamps = {key: column[i] for part, key, column in columns if part == "timestamps"}
+        has_number = numbers is not None and i < len(numbers)
+        yield data, stamps, times[i], numbers[i] if numbers is not None and has_number else None
+
+
+def _row_of(
+    cell: CellSettings,
+    data: Mapping[str, Any],
+    stamps: Mapping[str, Any],
+    when: Any,
+    count: Any,
+    taken: Taken,
+) -> Row | None:
+    """The values and times of one event; None where it has none of the cell's keys. A value that
+    is no number is left out and told. Raises BadMessage where it has no time."""
+    keys = {quantity: key for quantity, key in cell.keys.items() if key in data}
+    if not keys:
+        return None
+    values: dict[str, float] = {}
+    wrong = []
+    for quantity, key in keys.items():
+        try:
+            values[quantity] = number(data[key])
+        except ValueError:
+            wrong.append(key)
+    if wrong:
+        taken.problems.append(
+            BadMessage(
+                "bad_value",
+                f"documents: cell {cell.name}: {', '.join(map(repr, wrong))[:80]} is not a number "
+                "(nor null, NaN or a list of one number); this value is not used",
+            )
+        )
+    values = {quantity: value for quantity, value in values.items() if not math.isnan(value)}
+    time = _time(when)
+    known = [_time(stamps[key]) for key in keys.values() if key in stamps]
+    given = [stamp for stamp in known if not math.isnan(stamp)]
+    stamp = max(given, default=None) if stamps else time
+    if values and (stamp is None or math.isnan(stamp)):
+        raise BadMessage(
+            "bad_document",
+            f"documents: cell {cell.name}: event without a time that can be used; dropped",
+        )
+    scaled, unit = (math.nan, "") if stamp is None else seconds(stamp)
+    if unit:
+        text = (
+            f"readings of cell {cell.name} have their times in {unit}: they are taken as seconds "
+            "since 1970 all the same; have the cycler's feed send seconds"
+        )
+        taken.notices.append(Notice(cell.name, TIME_UNIT, text))
+    number_in_stream = count if type(count) is int else None
+    if not stamps:
+        return Row(values, None, scaled, number_in_stream)
+    return Row(values, scaled, _seconds(time), number_in_stream)
+
+
+def _time(value: Any) -> float:
+    """A time as it was sent; NaN where there is none."""
+    try:
+        return number(value)
+    except ValueError:
+        return math.nan
+
+
+def _seconds(time: float) -> float:
+    try:
+        return seconds(time)[0]
+    except ValueError:
+        return math.nan
+
+
+def _of_clock(cell: CellSettings, placed: Placed) -> Iterator[Notice]:
+    name = cell.name
+    if placed.still_since is not None:
+        text = (
+            f"the timestamps of cell {name} stand still at {placed.still_since:.3f} s while its "
+            "events continue: the time of the event is used instead; if the values stand still as "
+            "well, the cycler hangs"
+        )
+        yield Notice(name, TIME_STILL, text)
+    if placed.set_back_s:
+        offset = cell.clock_offset_s + placed.shift_s
+        text = (
+            f"the clock of cell {name}'s cycler was set back by {placed.set_back_s:.0f} s while it "
+            f"ran: {placed.shift_s:.0f} s are added to the readings of this run from now on. Set "
+            f"`clock_offset_s` = {offset:g} before the next run, or have the cycler send UTC"
+        )
+        yield Notice(name, CLOCK_SET, text, facts={"value": placed.shift_s, "unit": "s"})
+    if placed.set_ahead_s:
+        offset = cell.clock_offset_s + placed.shift_s
+        text = (
+            f"the clock of cell {name}'s cycler was set ahead by {placed.set_ahead_s:.0f} s while "
+            f"it ran: {placed.shift_s:.0f} s are added to the readings of this run from now on. "
+            f"Set `clock_offset_s` = {offset:g} before the next run, or have the cycler send UTC"
+        )
+        facts = {"value": placed.shift_s, "unit": "s"}
+        yield Notice(name, CLOCK_SET, text, over=not placed.shift_s, facts=facts)
+
+
+def _mangled(name: str, error: Exception) -> BadMessage:
+    # out of a journal, what is mangled may be so in another way: it is not quoted
+    why = f"lacks {error}" if isinstance(error, KeyError) else "has values of a wrong kind"
+    return BadMessage("bad_document", f"documents: {name} document {why}; dropped")
+
+
+def _text(value: object) -> str:
+    """A name. Raises ValueError for anything else, and for one of any length."""
+    if not isinstance(value, str) or len(value) > MAX_TEXT:
+        raise ValueError
+    return value
+
+
+def _remember(known: dict[str, str], uid: object, value: str) -> None:
+    """Only the newest runs are known; an experiment has few."""
+    known[_text(uid)] = value
+    if len(known) > MAX_RUNS:
+        del known[next(iter(known))]

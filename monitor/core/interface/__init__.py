@@ -1,0 +1,1 @@
+"""Slices become heights of the lithium surface, with errors."""

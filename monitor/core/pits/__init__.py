@@ -1,0 +1,1 @@
+"""Pits are found, followed from scan to scan, and their growth is forecast."""

@@ -1,0 +1,1 @@
+"""When an extra scan is asked for, and what becomes of the request."""

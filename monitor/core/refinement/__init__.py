@@ -1,0 +1,1 @@
+"""Surfaces to a fraction of a voxel: what neighbouring columns know together."""

@@ -1,0 +1,86 @@
+"""The life of a request, whatever is heard in which order, and whoever was restarted in between."""
+
+import itertools
+
+import pytest
+
+from monitor.core.policy.requests import RequestBook
+from monitor.records import ScanReply, ScanRequest
+from tests.core.phantom import start
+
+ASKED = ScanRequest("r1", "A", "pit_onset", 3)
+
+
+def answering(scan=4):
+    return start((4, 4, 4), scan=scan, request="r1", reason="extra")
+
+
+def book():
+    made = RequestBook()
+    made.add(ASKED)
+    return made
+
+
+def test_the_usual_life():
+    made = book()
+    news = [
+        made.heard(ScanReply("r1", "accepted")),
+        made.heard(ScanReply("r1", "accepted")),
+        made.heard(ScanReply("r1", "running", scan=4)),
+        made.started(answering()),
+        made.ended(answering(), 4, whole=True),
+        made.heard(ScanReply("r1", "done", scan=4)),
+    ]
+    assert [n and n.status for n in news] == ["accepted", None, "running", None, "done", None]
+    assert made.cell_of("r1") == "A"
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+def test_in_any_order_it_only_goes_on_and_ends_done(order):
+    made = book()
+    steps = [
+        lambda: made.heard(ScanReply("r1", "accepted")),
+        lambda: made.heard(ScanReply("r1", "running", scan=4)),
+        lambda: made.started(answering()),
+        lambda: made.heard(ScanReply("r1", "done", scan=4)),
+    ]
+    rank = {"accepted": 1, "running": 2, "done": 3}
+    news = [step() for step in (steps[i] for i in order)]
+    ranks = [rank[n.status] for n in news if n is not None]
+    assert ranks == sorted(set(ranks)) and ranks[-1] == 3
+
+
+def test_an_acquisition_that_says_nothing_is_known_by_its_scan():
+    made = book()
+    assert made.started(answering()).status == "running"
+    assert made.started(answering()) is None
+    assert made.ended(start((4, 4, 4), scan=9), 4, whole=True) is None
+    news = made.ended(answering(), 4, whole=True)
+    assert (news.status, news.scan) == ("done", 4)
+
+
+def test_a_scan_that_broke_off_has_failed_and_a_failed_one_that_comes_is_running():
+    made = book()
+    made.started(answering())
+    assert made.ended(answering(), 2, whole=False).why == "it broke off: 2 of 4 slices came"
+    other = book()
+    other.heard(ScanReply("r1", "failed", "shutter closed"))
+    assert other.started(answering()).status == "running"
+
+
+def test_unknown_requests_are_passed_on_and_old_ones_forgotten():
+    made = book()
+    assert made.heard(ScanReply("elsewhere", "done")).id == "elsewhere"
+    for k in range(1500):
+        made.add(ScanRequest(f"n{k}", "A", "manual", 0))
+        made.heard(ScanReply(f"n{k}", "refused"))
+    assert made.cell_of("n0") == ""
+    assert made.cell_of("r1") == "A", "what is not over is kept"
+
+
+def test_one_suggestion_a_cell():
+    made = RequestBook()
+    made.suggest(ASKED)
+    assert made.suggested("A") is ASKED
+    assert made.suggestion("A") is ASKED
+    assert made.suggestion("A") is None
