@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from monitor.core.cycler.history import CyclerHistory
 from monitor.demo import Screen
-from monitor.engine.publish import Publisher
+from monitor.engine.serving.publisher import Publisher
 from monitor.errors import BadMessage, PitwatchError, RecordingError
 from monitor.processes import free_addresses, is_free, stop_on_signal
 from monitor.recording.contents import Part, Problem, in_order, read_contents

@@ -12,9 +12,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from monitor.demo import Screen
-from monitor.engine.record import Recorder
-from monitor.engine.run import Engine
-from monitor.engine.subscribe import Received
+from monitor.engine.engine import Engine
+from monitor.engine.feeds.subscribe import Received
+from monitor.engine.recorder import Recorder
 from monitor.errors import EngineFailed, PitwatchError, RecordingError, SettingError
 from monitor.number_text import counted, number
 from monitor.processes import free_addresses, is_free, stop_on_signal

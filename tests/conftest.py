@@ -21,7 +21,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     several = getattr(session.config.option, "numprocesses", None)
     compiled = (ROOT / "monitor" / "core" / "__pycache__").glob("kernels.advance-*.nbi")
     if several and not hasattr(session.config, "workerinput") and not any(compiled):
-        warm_up = "from monitor.engine.warm import warm_up; warm_up()"
+        warm_up = "from monitor.engine.warm_up import warm_up; warm_up()"
         subprocess.run([sys.executable, "-c", warm_up], cwd=ROOT, check=True, timeout=600)
 
 

@@ -66,7 +66,7 @@ def test_nobody_who_listens_is_no_reason_to_end(error: OSError) -> None:
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from monitor.engine.record import Recorder
+    from monitor.engine.recorder import Recorder
 
     recorder = Recorder(settings(tmp_path_factory.mktemp("runs")))
     for record in cycler_run("A"):

@@ -58,7 +58,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from monitor.engine.record import Recorder
+    from monitor.engine.recorder import Recorder
 
     recorder = Recorder(settings(tmp_path_factory.mktemp("runs")))
     for scan in range(2):

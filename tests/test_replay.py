@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from monitor.core.session import Session
-from monitor.engine.record import Recorder
+from monitor.engine.recorder import Recorder
 from monitor.errors import EngineFailed, PitwatchError, RecordingError, SettingError
 from monitor.recording import room
 from monitor.recording.read import open_experiment

@@ -14,7 +14,7 @@ import pytest
 from monitor import reprocess
 from monitor.cluster import Elsewhere
 from monitor.core.session import Session
-from monitor.engine.record import Recorder
+from monitor.engine.recorder import Recorder
 from monitor.errors import RecordingError, SettingError
 from monitor.recording.read import open_experiment
 from monitor.recording.verify import verify

@@ -7,12 +7,12 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from monitor.engine.gate import Gate
+from monitor.engine.access import Gate
+from monitor.engine.engine import Engine
+from monitor.engine.feeds.subscribe import LiveFeeds
 from monitor.engine.machine import allow_files, keep_memory, take_short_turns
-from monitor.engine.record import Recorder
-from monitor.engine.run import Engine
-from monitor.engine.subscribe import LiveFeeds
-from monitor.engine.warm import warm_up
+from monitor.engine.recorder import Recorder
+from monitor.engine.warm_up import warm_up
 from monitor.errors import EngineFailed, PitwatchError
 from monitor.memory import settle
 from monitor.processes import stop_on_signal

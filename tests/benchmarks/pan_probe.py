@@ -16,7 +16,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 import numpy as np
 from PySide6.QtWidgets import QApplication
 
-from monitor.engine.publish import Publisher
+from monitor.engine.serving.publisher import Publisher
 from monitor.gui import theme
 from monitor.gui.client import Client
 from monitor.gui.window import Window

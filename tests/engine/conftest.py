@@ -2,7 +2,7 @@
 
 import pytest
 
-from monitor.engine.publish import Publisher
+from monitor.engine.serving.publisher import Publisher
 from monitor.settings import parse
 from tests.engine.screens import ANY_PORT, Screen
 

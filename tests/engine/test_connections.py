@@ -9,10 +9,10 @@ import zmq
 from monitor import connection as module
 from monitor.connection import Connection
 from monitor.core.session import Session
-from monitor.engine.endpoint import Endpoint
-from monitor.engine.gate import Gate
-from monitor.engine.request import Requester
-from monitor.engine.subscribe import LARGEST_DOCUMENT, LiveFeeds, largest_message
+from monitor.engine.access import Gate
+from monitor.engine.feeds.subscribe import LARGEST_DOCUMENT, LiveFeeds, largest_message
+from monitor.engine.requests.requester import Requester
+from monitor.engine.resend.connection import Endpoint
 from monitor.processes import free_addresses
 from monitor.recording.journal import entry_of, record_of
 from monitor.records import (

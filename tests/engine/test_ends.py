@@ -10,10 +10,11 @@ import time
 import pytest
 
 from monitor.core.session import Session
-from monitor.engine import run, start
-from monitor.engine.record import Recorder
-from monitor.engine.run import Engine
-from monitor.engine.subscribe import Received
+from monitor.engine import engine as run
+from monitor.engine import start
+from monitor.engine.engine import Engine
+from monitor.engine.feeds.subscribe import Received
+from monitor.engine.recorder import Recorder
 from monitor.errors import EngineFailed, PitwatchError, RecordingError
 from monitor.processes import Children
 from monitor.recording.error_log import MAX_BYTES, ErrorLog
@@ -365,7 +366,7 @@ def test_a_recorder_that_has_ended_ends_the_engine_and_holds_nothing_up(tmp_path
 
 
 def test_a_disk_that_hangs_is_an_alarm_that_ends(bench, monkeypatch):
-    monkeypatch.setattr("monitor.engine.record.STALLED_S", 0.5)
+    monkeypatch.setattr("monitor.engine.recorder.STALLED_S", 0.5)
     write, go_on = Recorder._write, threading.Event()
 
     def hanging(self, message):

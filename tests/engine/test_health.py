@@ -3,8 +3,8 @@
 import pytest
 
 from monitor.engine import health
+from monitor.engine.feeds.silence import Silences
 from monitor.engine.health import Heard, Silence
-from monitor.engine.silence import Silences
 from monitor.records import Event, ScanRequest
 from monitor.settings import WatchSettings
 from tests.engine.screens import FEEDS, update
@@ -154,7 +154,7 @@ def heard(slices_age, state, clock):
 def clock(monkeypatch):
     """The engine's monotonic clock, set by hand."""
     now = [5000.0]
-    monkeypatch.setattr("monitor.engine.store.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("monitor.engine.serving.state.time.monotonic", lambda: now[0])
     return now
 
 

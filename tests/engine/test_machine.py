@@ -48,6 +48,6 @@ def test_turns_are_short():
 
 
 def test_the_second_process_analyses_two_scans():
-    from monitor.engine.warm import analyse_alone
+    from monitor.engine.warm_up import analyse_alone
 
     analyse_alone()

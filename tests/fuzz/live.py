@@ -15,7 +15,7 @@ from typing import Any
 import zmq
 
 from monitor.core.session import Session
-from monitor.engine.subscribe import ROWS_AT_ONCE
+from monitor.engine.feeds.subscribe import ROWS_AT_ONCE
 from monitor.errors import BadMessage
 from monitor.processes import free_addresses
 from monitor.recording.read import Experiment, open_experiment

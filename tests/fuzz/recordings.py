@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from monitor.core.session import Session
-from monitor.engine.record import Recorder
+from monitor.engine.recorder import Recorder
 from monitor.errors import PitwatchError
 from monitor.opened import Recorded, serving_settings
 from monitor.plain_text import is_plain

@@ -8,7 +8,7 @@ import pytest
 from PySide6.QtCore import QEvent
 from pytestqt.qtbot import QtBot
 
-from monitor.engine.publish import Publisher
+from monitor.engine.serving.publisher import Publisher
 from monitor.gui import theme
 from monitor.gui.client import Client
 from monitor.gui.window import Window

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import zmq
 
-from monitor.engine.record import Recorder
-from monitor.engine.run import Engine
-from monitor.engine.subscribe import Received
+from monitor.engine.engine import Engine
+from monitor.engine.feeds.subscribe import Received
+from monitor.engine.recorder import Recorder
 from monitor.records import CyclerDocument, Record
 from tests.core.experiment import cycler_documents, scan_records, settings
 

@@ -6,7 +6,7 @@ import tracemalloc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.engine.store import Store
+from monitor.engine.serving.state import Store
 from monitor.gui.changes import Facts, merged
 from monitor.settings import parse
 from monitor.wire.fields import plain

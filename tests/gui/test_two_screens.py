@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from monitor.engine.run import Engine
+from monitor.engine.engine import Engine
 from monitor.gui import theme
 from monitor.gui.client import Client
 from monitor.gui.window import Window

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import tomli_w
 
-from monitor.engine.record import Recorder
+from monitor.engine.recorder import Recorder
 from monitor.recording import layout
 from tests.recording.synthetic import Scene, cycler_event, cycler_run, settings, write_scan
 

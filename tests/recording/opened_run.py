@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from monitor.engine.record import Recorder
-from monitor.engine.run import Engine
-from monitor.engine.subscribe import Received
+from monitor.engine.engine import Engine
+from monitor.engine.feeds.subscribe import Received
+from monitor.engine.recorder import Recorder
 from monitor.records import (
     BadInput,
     CyclerDocument,

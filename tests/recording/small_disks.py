@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monitor.engine.record import Recorder
+from monitor.engine.recorder import Recorder
 from monitor.recording.read import open_experiment
 from monitor.recording.verify import verify
 from monitor.records import ScanResult

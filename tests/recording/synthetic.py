@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from monitor.engine.record import Recorder
+from monitor.engine.recorder import Recorder
 from monitor.faraday import thickness_um
 from monitor.records import (
     CURRENT_MAPS,

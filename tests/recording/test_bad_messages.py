@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from monitor.core.session import Session
-from monitor.engine.record import Recorder
+from monitor.engine.recorder import Recorder
 from monitor.errors import BadMessage, RecordingError
 from monitor.recording import bad_messages
 from monitor.recording.journal import record_of

@@ -7,7 +7,7 @@ import resource
 import h5py
 import pytest
 
-from monitor.engine.record import Recorder
+from monitor.engine.recorder import Recorder
 from monitor.recording import descriptors
 from monitor.settings import parse
 from tests.core.phantom import columns, noisy, records, start

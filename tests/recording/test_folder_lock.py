@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.engine.record import Recorder
+from monitor.engine.recorder import Recorder
 from monitor.errors import RecordingError
 from monitor.recording import folder_lock
 from monitor.recording.create import create_experiment

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from monitor.engine.record import Recorder
+from monitor.engine.recorder import Recorder
 from monitor.recording import layout
 from monitor.recording.folder_lock import LOCK_FILE
 from monitor.recording.read import open_experiment

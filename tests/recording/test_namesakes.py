@@ -12,7 +12,7 @@ import pytest
 
 from monitor import reprocess
 from monitor.core.session import Session
-from monitor.engine.record import Recorder
+from monitor.engine.recorder import Recorder
 from monitor.recording.contents import read_contents
 from monitor.recording.read import open_experiment
 from monitor.recording.resume import interrupted

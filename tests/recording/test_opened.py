@@ -14,7 +14,7 @@ import pytest
 import zmq
 
 from monitor.core.session import Session
-from monitor.engine.record import Recorder
+from monitor.engine.recorder import Recorder
 from monitor.opened import Recorded, serving_settings
 from monitor.recording.read import open_experiment
 from tests.core.experiment import experiment

@@ -13,7 +13,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from monitor.engine.record import Recorder
+from monitor.engine.recorder import Recorder
 from monitor.errors import SettingError
 from monitor.opened import serving_settings
 from monitor.recording import layout

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from monitor.core.session import Session
-from monitor.engine.readings import Readings
-from monitor.engine.record import Recorder
+from monitor.engine.recorder import Recorder
+from monitor.engine.serving.reading_history import Readings
 from monitor.recording.read import open_experiment
 from monitor.recording.resume import interrupted
 from monitor.recording.verify import verify

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from monitor.core.session import Session
-from monitor.engine.record import Recorder
+from monitor.engine.recorder import Recorder
 from monitor.recording.create import create_experiment
 from monitor.recording.read import open_experiment
 from monitor.recording.resume import count_lines, interrupted, is_interrupted

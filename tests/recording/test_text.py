@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-from monitor.engine.record import Recorder
+from monitor.engine.recorder import Recorder
 from monitor.recording import layout
 from monitor.recording.read import Scan, open_experiment
 from monitor.recording.verify import verify

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from monitor.engine.record import Recorder
+from monitor.engine.recorder import Recorder
 from monitor.errors import RecordingError
 from monitor.recording import layout, resume, unclosed
 from monitor.recording.contents import read_contents

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tomli_w
 
-from monitor.engine.record import Recorder
+from monitor.engine.recorder import Recorder
 from monitor.errors import RecordingError
 from monitor.keys import is_local, make_keys
 from monitor.opened import Recorded, serving_settings

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 import launch
-from monitor.engine.record import Recorder
+from monitor.engine.recorder import Recorder
 from monitor.errors import RecordingError, SettingError
 from monitor.recording import layout
 from monitor.recording.logs import append_readings

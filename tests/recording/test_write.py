@@ -17,7 +17,7 @@ import hdf5plugin  # noqa: F401
 import numpy as np
 import pytest
 
-from monitor.engine.record import Recorder
+from monitor.engine.recorder import Recorder
 from monitor.errors import RecordingError
 from monitor.recording import cell_files, create
 from monitor.recording.logs import append_readings
@@ -319,7 +319,7 @@ def test_cycler_is_read_by_another_process_while_it_grows(tmp_path: Path) -> Non
 KILLED = """
     import os, signal, sys, numpy as np
     from pathlib import Path
-    from monitor.engine.record import Recorder
+    from monitor.engine.recorder import Recorder
     from tests.recording.synthetic import Scene, messages, settings, write_scan
     recorder = Recorder(settings(Path(sys.argv[1])))
     write_scan(recorder, Scene(), 0)
@@ -350,7 +350,7 @@ def test_a_killed_writer_leaves_a_readable_part(tmp_path: Path) -> None:
 FULL = """
     import resource, sys
     from pathlib import Path
-    from monitor.engine.record import Recorder
+    from monitor.engine.recorder import Recorder
     from tests.recording.synthetic import Scene, settings, write_scan
     recorder = Recorder(settings(Path(sys.argv[1])))
     write_scan(recorder, Scene(), 0)

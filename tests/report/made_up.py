@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from monitor.engine.record import Recorder
+from monitor.engine.recorder import Recorder
 from monitor.faraday import thickness_um
 from tests.recording.synthetic import Scene, settings, write_scan
 

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.image import imread
 
 from monitor.core.session import Session
-from monitor.engine.record import Recorder
+from monitor.engine.recorder import Recorder
 from monitor.errors import SettingError
 from monitor.records import (
     OperatorRequest,

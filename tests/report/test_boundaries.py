@@ -13,7 +13,7 @@ import pytest
 import tifffile
 from matplotlib.image import imread, imsave
 
-from monitor.engine.record import Recorder
+from monitor.engine.recorder import Recorder
 from monitor.errors import SettingError
 from monitor.output import Messages
 from monitor.records import Pit

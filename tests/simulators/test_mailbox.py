@@ -4,7 +4,7 @@ from collections.abc import Iterator
 import pytest
 import zmq
 
-from monitor.engine.request import Requester
+from monitor.engine.requests.requester import Requester
 from monitor.errors import SettingError
 from monitor.records import ScanReply, ScanRequest
 from monitor.settings import RequestSettings

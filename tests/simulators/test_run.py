@@ -11,7 +11,7 @@ import zmq
 from dranspose.data.stream1 import Stream1Data, Stream1End, Stream1Packet, Stream1Start
 from event_model import DocumentNames, schema_validators
 
-from monitor.engine.request import Requester
+from monitor.engine.requests.requester import Requester
 from monitor.errors import SettingError
 from monitor.records import (
     CyclerDocument,

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from monitor.engine.request import Requester
+from monitor.engine.requests.requester import Requester
 from monitor.processes import free_addresses
 from monitor.records import ScanReply, ScanRequest
 from monitor.settings import RequestSettings

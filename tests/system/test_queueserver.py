@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from monitor.engine.request import Requester
+from monitor.engine.requests.requester import Requester
 from monitor.processes import free_addresses
 from monitor.records import FINAL_REPLIES, ScanReply, ScanRequest
 from monitor.settings import RequestSettings

@@ -1,0 +1,325 @@
+"""The engine: one thread takes messages in and computes; recorder and publisher have their own."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Literal, Protocol
+
+from monitor.core.session import Session
+from monitor.engine.access import Gate
+from monitor.engine.failures import Failures
+from monitor.engine.feeds.clock_offset import Clocks
+from monitor.engine.feeds.silence import Silences
+from monitor.engine.feeds.subscribe import Received
+from monitor.engine.machine import leave_a_core
+from monitor.engine.recorder import Recorder
+from monitor.engine.requests.requester import Answer, Requester
+from monitor.engine.resend.requester import Resender
+from monitor.engine.serving.publisher import Publisher
+from monitor.engine.serving.replies import Section
+from monitor.errors import PitwatchError
+from monitor.recording.journal import writable
+from monitor.records import (
+    FINAL_REPLIES,
+    ConnectionChange,
+    CyclerDocument,
+    CyclerPoint,
+    Event,
+    FeedQuiet,
+    Order,
+    Output,
+    Record,
+    RecordingTrouble,
+    ScanReply,
+    ScanRequest,
+    ScanStart,
+    SliceFrame,
+)
+from monitor.settings import Settings
+
+POLL_MS, ASKING_MS = 50, 5
+SHOW_EVERY_S = 0.05
+HOLD_S, HOLD_STEP_S = 0.5, 0.001
+MAX_ORDERS = 100
+
+
+class Source(Protocol):
+    """Where messages come from: live sockets, or a recording."""
+
+    def take(self, timeout_ms: int) -> Iterator[Received]:
+        """What has come; waits up to `timeout_ms` where nothing has."""
+
+    def close(self) -> None: ...
+
+
+class Engine:
+    """Joins source, session, recorder, publisher and requester. Owns no data of its own.
+
+    A replay asks nobody and waits for nothing: replies and silences come out of the recording.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        source: Source,
+        *,
+        mode: Literal["live", "replay"] = "live",
+        recorder: Recorder | None = None,
+        section: Section | None = None,
+        on_output: Callable[[Output], None] | None = None,
+        gate: Gate | None = None,
+        identity: str | None = None,
+        ended: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`gate`: who may connect and what is connected to; by default as the settings say.
+        `identity`: of the recording that is replayed; None: the recorder's. `ended`: whether the
+        source has handed out all that it has."""
+        if identity is None:
+            identity = "" if recorder is None else recorder.identity
+        gate = gate or Gate(settings.security)
+        self._settings = settings
+        self._source = source
+        self._recorder = recorder
+        self._failures = recorder.failures if recorder is not None else Failures()
+        self._on_output = on_output
+        self._ended = ended
+        self._orders: deque[Order] = deque()
+        self._session = Session(settings, identity=identity)
+        self._requester = Requester(settings.requests, gate) if mode == "live" else None
+        self._resender = Resender(settings.feeds, gate) if mode == "live" else None
+        self._publisher = Publisher(
+            settings,
+            section=recorder.section if recorder else section,
+            on_operator=self._take_order,
+            stored_map=recorder.stored_map if recorder else None,
+            mode=mode,
+            gate=gate,
+            on_failure=lambda error: self._failures.add("serving", error),
+        )
+        self._silences = Silences(settings.watch, settings.schedule.period_s)
+        self._clocks = Clocks() if mode == "live" else None
+        self._last_slice: dict[str, float] = {}
+        self._asked: dict[str, str] = {}
+        self._last_shown = 0.0
+        self._new_points: list[CyclerPoint] = []
+
+    @property
+    def pull_address(self) -> str:
+        return self._publisher.pull_address
+
+    @property
+    def status_address(self) -> str:
+        return self._publisher.status_address
+
+    def go_on(self, records: Iterable[tuple[str, Record]], stop: threading.Event) -> None:
+        """Take in what a recording that broke off holds, as if it came now; then ask again for the
+        scans that have not come. Raises RecordingError where the recording is damaged."""
+        for feed, record in records:
+            if stop.is_set():
+                if self._recorder is not None:
+                    self._recorder.leave_broken()
+                return
+            record = self._session.named(record)
+            outputs = self._feed(record)
+            if self._recorder is not None:
+                self._recorder.write_again(feed, record, outputs)
+            self._show(outputs)
+        if self._recorder is not None:
+            self._recorder.written_again()
+        now = time.monotonic()
+        self._last_slice = {cell.name: now for cell in self._settings.cells}
+        for feed, cell, state in self._session.silences:
+            self._silences.go_on(feed, cell, state, now)
+        for part in self._session.troubles:  # as when the engine was killed
+            over = RecordingTrouble(False, 0, "a new engine has resumed the recording", part)
+            self._handle(Received("recording", None, over))
+        for lost in self._session.lost_connections:
+            text = f"{lost.setting}: {lost.address} is connected to by a new engine"
+            self._handle(Received("connections", None, replace(lost, state="back", text=text)))
+        if self._resender is not None:
+            self._resender.catch_up(self._session.slices.missed)
+        if self._requester is not None:
+            for request in self._session.unserved:
+                self._hand_on(self._requester, request)
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set. No message, however bad, ends it; an error of our own does:
+        then call `fail` before `close`."""
+        leave_a_core()
+        while not stop.is_set():
+            for received in self._source.take(ASKING_MS if self._is_asking else POLL_MS):
+                self._handle(received)
+                if self._resender is not None and self._session.slices.pressed:
+                    self._hold(self._resender, stop)
+            self._recover()
+            if self._requester is not None:
+                self._beside(self._requester)
+            self._show(())
+
+    def fail(self, error: BaseException) -> str:
+        """An error of our own ends the engine: it is logged whole, told to screens and recording as
+        far as they still take it, and the recording can be gone on with. Returns it in a line."""
+        if self._recorder is not None:
+            self._recorder.leave_broken()
+        costs = "the replay ends" if self._requester is None else ""
+        text = self._failures.add("engine", error, costs=costs)
+        try:
+            self._handle(Received("recording", None, RecordingTrouble(True, 0, text, "engine")))
+        except Exception as another:
+            self._failures.write("engine", another)
+        return text
+
+    def close(self) -> None:
+        """Let everything under way be written and sent, then free files and addresses. What one of
+        them raises does not keep the others from being closed."""
+        with contextlib.ExitStack() as stack:
+            for last in (self._resender, self._requester, self._publisher):
+                if last is not None:
+                    stack.callback(last.close)
+            stack.callback(self._show, (), force=True)
+            if self._recorder is not None:
+                stack.callback(self._recorder.close)
+            stack.callback(self._source.close)
+
+    @property
+    def _is_asking(self) -> bool:
+        """Whether an answer is awaited, beside the feeds."""
+        return bool(self._asked) or (self._resender is not None and self._resender.is_waiting)
+
+    def _hold(self, resender: Resender, stop: threading.Event) -> None:
+        """The slices behind a lost one fill the memory for that: before the next one has it given
+        up, it is waited for, a moment."""
+        end = time.monotonic() + HOLD_S
+        self._recover()
+        while self._session.slices.pressed and resender.is_expecting and not stop.wait(HOLD_STEP_S):
+            self._recover()
+            if time.monotonic() > end:
+                return
+
+    def _recover(self) -> None:
+        """What was lost on the way is taken in, and asked for; or given up, at the end."""
+        if self._resender is None:
+            return
+        for received in self._resender.take():
+            self._handle(received)
+        session = self._session
+        for quiet in self._resender.look(
+            session.slices.lacking, session.slices.unknown, session.slices.resend_addresses
+        ):
+            self._handle(Received("slices", None, quiet))
+
+    def _beside(self, requester: Requester) -> None:
+        """What comes by other ways than the feeds: replies, the operator's orders, silence."""
+        for reply in requester.poll():
+            feed = "connections" if isinstance(reply, ConnectionChange) else "replies"
+            self._handle(Received(feed, None, self._stamped(reply)))
+        for crowd in self._publisher.changes():
+            self._handle(Received("connections", None, crowd))
+        while self._orders:
+            self._handle(Received("operator", None, self._orders.popleft()))
+        for trouble in (self._recorder or self._failures).troubles():
+            self._handle(Received("recording", None, trouble))
+        now, session = time.monotonic(), self._session
+        for change in self._silences.look(
+            session.slices.unfinished, now, session.overdue, session.ended_runs
+        ):
+            self._handle(Received(change.feed, None, change))
+        for clock in self._clocks.look(time.time(), now) if self._clocks is not None else ():
+            self._handle(Received("documents", None, clock))
+        waiting, feeds = self._session.slices.waiting, self._settings.feeds
+        busy = self._resender.busy_cells if self._resender is not None else set()
+        busy = busy | self._session.slices.held
+        for cell in self._session.slices.unfinished:
+            silence = time.monotonic() - self._last_slice.get(cell, 0.0)
+            if silence > feeds.give_up_s:
+                self._handle(Received("slices", None, FeedQuiet(cell=cell, given_up=True)))
+            elif cell in waiting and cell not in busy and silence > feeds.quiet_s:
+                self._handle(Received("slices", None, FeedQuiet(cell=cell)))
+
+    def _stamped(self, reply: Answer) -> Answer:
+        """A reply, with how long after its cell's last slice the request was taken up."""
+        if not isinstance(reply, ScanReply) or reply.status in FINAL_REPLIES:
+            return reply
+        last = self._last_slice.get(self._asked.get(reply.id, ""))
+        return reply if last is None else replace(reply, after_s=time.monotonic() - last)
+
+    def _handle(self, received: Received) -> None:
+        record = writable(self._session.named(received.record))
+        if isinstance(record, SliceFrame | ScanStart):
+            cell = record.cell if isinstance(record, SliceFrame) else record.key.cell
+            if self._settings.cell(cell) is not None:
+                self._last_slice[cell] = time.monotonic()
+                self._silences.heard("slices", cell, time.monotonic())
+        outputs = self._feed(record)
+        if (
+            self._recorder is not None
+        ):  # first of all: what was taken in is not lost by what follows
+            self._recorder.write(received.feed, received.frames or (), record, outputs)
+        for cell in self._session.heard:
+            self._silences.heard("documents", cell, time.monotonic())
+        if self._clocks is not None:
+            for point in self._session.points:
+                reading = point.reading
+                self._clocks.heard(reading.cell, reading.time, time.time(), time.monotonic())
+        for output in outputs:
+            if self._requester is not None:
+                self._hand_on(self._requester, output)
+            if self._on_output is not None:
+                self._on_output(output)
+        self._show(outputs, force=isinstance(record, CyclerDocument))
+
+    def _feed(self, record: Record) -> tuple[Output, ...]:
+        outputs = self._session.feed(record)
+        self._new_points += self._session.points
+        return outputs
+
+    def _take_order(self, order: Order) -> None:
+        """Called in the serving thread. Raises PitwatchError where too many wait already."""
+        if len(self._orders) >= MAX_ORDERS:
+            raise PitwatchError(
+                f"{MAX_ORDERS} orders wait already: the engine is busy; order again"
+            )
+        self._orders.append(order)
+
+    def _hand_on(self, requester: Requester, output: Output) -> None:
+        """Requests go to the acquisition; those whose scan is under way are not sent again."""
+        if isinstance(output, ScanRequest):
+            self._asked[output.id] = output.cell
+            requester.send(output)
+        elif isinstance(output, Event) and output.kind == "scan_reply":
+            if output.data["status"] != "accepted":
+                requester.settle(output.data["id"])
+            if output.data["status"] in FINAL_REPLIES:
+                self._asked.pop(output.data["id"], None)
+
+    def _show(self, outputs: tuple[Output, ...], *, force: bool = False) -> None:
+        """Hand on what is new; counters alone at most twenty times a second."""
+        now = time.monotonic()
+        if not (outputs or force) and now - self._last_shown < SHOW_EVERY_S:
+            return
+        self._last_shown = now
+        points, self._new_points = self._new_points, []
+        self._publisher.update(
+            outputs,
+            feeds=self._session.feeds,
+            running=self._session.slices.running,
+            cycler=self._session.cycler,
+            recorder=self._recorder.status if self._recorder else None,
+            points=points,
+            references=self._session.reference_charges_mAh,
+            policies=self._session.policies,
+            watches=self._session.watches,
+            clock_offsets_s=self._clock_offsets_s,
+            silence=self._silences.state,
+            ended=self._ended(),
+        )
+
+    @property
+    def _clock_offsets_s(self) -> dict[str, float | None]:
+        clocks = self._clocks
+        return {c.name: clocks.estimate_s(c.name) for c in self._settings.cells} if clocks else {}

@@ -1,0 +1,1 @@
+"""Slices and readings as they come in: sockets, silence, clocks."""

@@ -1,0 +1,1 @@
+"""Scan requests to the acquisition, and its replies."""

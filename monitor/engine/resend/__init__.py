@@ -1,0 +1,1 @@
+"""Lost slices are asked for again at the producers' resend services."""

@@ -1,0 +1,113 @@
+"""Events in memory: the newest for the state, many more for who asks, and alarms that wait."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from monitor.engine.serving.paged_history import PER_PAGE, Pages
+from monitor.wire.questions import EventsRequest
+
+MAX_NEWEST = 200
+MAX_KEPT = 20_000
+MAX_ALARMS = 1000
+ALARMS_SHOWN = 20
+NO_NUMBER = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One event that was published. `number`: that of the event; None where it has none."""
+
+    version: int
+    number: int | None
+    kind: str
+    cell: str
+    frame: bytes
+
+
+class Happenings:
+    """One thread at a time: the store's lock is held."""
+
+    def __init__(self) -> None:
+        self._frames = Pages()
+        self._versions, self._numbers = array("q"), array("q")
+        self._kinds, self._cells = array("I"), array("I")
+        self._words: dict[str, int] = {}
+        self._alarms: dict[int, dict[str, Any]] = {}
+        self._lasting: dict[str, set[str]] = {}
+
+    def __len__(self) -> int:
+        return len(self._versions)
+
+    def add(self, happening: Happening, time: float, data: Mapping[str, Any]) -> None:
+        """An event has been published."""
+        self._keep(happening)
+        number = happening.number
+        if happening.kind == "alarm" and number is not None:
+            facts = {"number": number, "time": time, "cell": happening.cell}
+            facts |= {"text": data.get("text", ""), "scan": data.get("scan")}
+            facts |= {"condition": data.get("condition", ""), "ended": None}
+            self._alarms[number] = facts
+            if condition := facts["condition"]:
+                self._lasting.setdefault(happening.cell, set()).add(str(condition))
+            if len(self._alarms) > MAX_ALARMS:
+                del self._alarms[next(iter(self._alarms))]
+        elif happening.kind == "alarm_acknowledged":
+            seen = data.get("alarm")
+            self._alarms.pop(seen if isinstance(seen, int) else 0, None)
+        elif happening.kind == "alarm_ended":
+            over = data.get("alarm")
+            self._lasting.get(happening.cell, set()).discard(str(data.get("condition")))
+            if isinstance(over, int) and over in self._alarms:
+                self._alarms[over] = self._alarms[over] | {"ended": time}
+
+    def _keep(self, happening: Happening) -> None:
+        self._frames.append(happening.frame)
+        self._versions.append(happening.version)
+        self._numbers.append(NO_NUMBER if happening.number is None else happening.number)
+        self._kinds.append(self._words.setdefault(happening.kind, len(self._words)))
+        self._cells.append(self._words.setdefault(happening.cell, len(self._words)))
+        if len(self) >= MAX_KEPT + PER_PAGE:
+            self._frames.forget_page()
+            for column in (self._versions, self._numbers, self._kinds, self._cells):
+                del column[:PER_PAGE]
+
+    def since(self, version: int) -> list[bytes]:
+        """Frames of the newest events that came after a version, oldest first."""
+        newest = range(max(0, len(self) - MAX_NEWEST), len(self))
+        return self._told([place for place in newest if self._versions[place] > version])
+
+    def select(self, request: EventsRequest) -> list[bytes]:
+        """Frames of the newest events that were asked for, oldest first: one more than its limit,
+        where there are more."""
+        kinds = {self._words.get(kind) for kind in request.kinds}
+        cell = self._words.get(request.cell)
+        found: list[int] = []
+        for place in reversed(range(len(self))):
+            if (
+                (not request.cell or self._cells[place] == cell)
+                and (not kinds or self._kinds[place] in kinds)
+                and (request.before is None or self._numbers[place] < request.before)
+            ):
+                found.append(place)
+                if len(found) > request.limit:
+                    break
+        return self._told(found[::-1])
+
+    def _told(self, places: list[int]) -> list[bytes]:
+        return list(self._frames.some([self._frames.first + place for place in places]))
+
+    def alarms(self, cell: str) -> list[dict[str, Any]]:
+        """The newest alarms of a cell ("": without one) that wait to be seen, oldest first."""
+        return [facts for facts in self._alarms.values() if facts["cell"] == cell][-ALARMS_SHOWN:]
+
+    def lasting(self, cell: str) -> list[str]:
+        """What is wrong with a cell now, seen by an operator or not."""
+        return sorted(self._lasting.get(cell, ()))
+
+    def waits(self, cell: str, number: int) -> bool:
+        """Whether this alarm of the cell waits to be seen."""
+        return number in self._alarms and self._alarms[number]["cell"] == cell

@@ -1,0 +1,217 @@
+"""Maps as a screen wants them: of one scan or against another, whole or in part, as they are or
+without what is below its error; and what can be measured in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core.surface_statistics.profiles import along, bilinear
+from monitor.core.surface_statistics.regions import (
+    Region,
+    describe,
+    histogram,
+    mean_error,
+    region_of,
+    significant,
+)
+from monitor.core.surface_statistics.tiles import tile_px
+from monitor.engine.serving.scan_history import Scan
+from monitor.engine.serving.state import Store
+from monitor.errors import BadMessage
+from monitor.records import CURRENT_MAPS, map_units
+from monitor.wire.fields import Frame
+from monitor.wire.questions import MapRequest, ProfileRequest, StatisticsRequest
+from monitor.wire.results import encode_reply, fit, thinning
+
+LARGE_PIXELS = 2**18
+"""From here on, answers take long enough (10 ms) to hold up the small ones."""
+
+ERRORS = {
+    "removal": "removal_error",
+    "cumulative": "cumulative_error",
+    "interval": "interval_error",
+    "running": "running_error",
+    "absolute": "removal_error",
+}
+DIFFERENCE_ERRORS = {**ERRORS, "height": "height_error"}
+
+MapQuestion = MapRequest | StatisticsRequest | ProfileRequest
+Pick = Callable[[NDArray[Any]], NDArray[Any]]
+
+
+def maps_needed(request: MapQuestion) -> list[tuple[int | None, str]]:
+    """(scan, name) of all maps that the answer is made of."""
+    names = [request.name]
+    known = ERRORS if request.minus is None else DIFFERENCE_ERRORS
+    if request.least_errors and request.name in known:
+        names.append(known[request.name])
+        names += ["removal"] if request.name == "absolute" else []
+    scans = [request.scan, *([] if request.minus is None else [request.minus])]
+    return [(scan, name) for scan in scans for name in names]
+
+
+def is_slow(store: Store, request: MapQuestion) -> bool:
+    """True where the answer needs a file, or many pixels."""
+    if any(store.is_on_disk(request.cell, scan, name) for scan, name in maps_needed(request)):
+        return True
+    if isinstance(request, ProfileRequest):
+        return False
+    _, ny, nx = store.scan(request.cell, request.scan).start.volume_shape
+    if isinstance(request, MapRequest):
+        y0, y1, x0, x1 = fit((ny, nx), request.window, request.shape)
+        step = thinning((y1 - y0, x1 - x0), request.shape)
+        return (y1 - y0) * (x1 - x0) > LARGE_PIXELS * step**2
+    sides = [float(ny), float(nx)]
+    for axis in (0, 1) if request.points else ():
+        places = [point[axis] for point in request.points]
+        sides[axis] = min(sides[axis], max(places) - min(places) + 1.0)
+    return sides[0] * sides[1] > LARGE_PIXELS
+
+
+class Asked:
+    """One map as it was asked for, at full resolution. Raises BadMessage where there is none."""
+
+    def __init__(self, store: Store, request: MapQuestion) -> None:
+        self.scan = store.scan(request.cell, request.scan)
+        self._request = request
+        name, minus = request.name, request.minus
+        if minus is not None and name == "pit_labels":
+            raise BadMessage("no_map", "pit_labels holds ids: they cannot be subtracted")
+        other = None if minus is None else store.scan(request.cell, minus)
+        if other is not None:
+            _check_alike(self.scan, other)
+        names = dict.fromkeys(name for _, name in maps_needed(request))
+        scans = [self.scan, *([] if other is None else [other])]
+        self._maps = [{name: store.map(scan, name) for name in names} for scan in scans]
+        self.shape: tuple[int, int] = self._maps[0][name].shape  # type: ignore[assignment]
+
+    def values(self, pick: Pick) -> NDArray[Any]:
+        """What `pick` takes of each (ny, nx) map, put together as asked: float32, NaN = not
+        measurable or below its error; int32 ids of pit_labels."""
+        name, least = self._request.name, self._request.least_errors
+        if name == "pit_labels":
+            return pick(self._maps[0][name]).astype(np.int32, copy=False)
+        pieces = [{key: pick(values) for key, values in maps.items()} for maps in self._maps]
+        found = pieces[0][name].astype(np.float32, copy=False)
+        if len(pieces) == 2:
+            found = found - pieces[1][name]
+        if least and len(pieces[0]) > 1:
+            errors = [_errors(piece, name) for piece in pieces]
+            joint = errors[0] if len(errors) == 1 else np.hypot(errors[0], errors[1])
+            found = significant(found, joint, least)
+        return found
+
+    def header(self, kind: str) -> dict[str, Any]:
+        """What every reply about a map says."""
+        name, unit = self._request.name, self.scan.start.length_unit
+        units = "" if name == "pit_labels" else map_units(name, unit)
+        return about(kind, self.scan, self._request, units)
+
+
+def about(kind: str, scan: Scan, asked: MapQuestion, units: str) -> dict[str, Any]:
+    """What every reply about a map of this scan says."""
+    start = scan.start
+    return {
+        "type": kind,
+        "cell": asked.cell,
+        "scan": start.key.scan,
+        "name": asked.name,
+        "units": units,
+        "length_unit": start.length_unit,
+        "voxel_size": start.voxel_size,
+        "provisional": scan.provisional,
+        "minus": asked.minus,
+        "least_errors": asked.least_errors,
+        "tag": asked.tag,
+    }
+
+
+def _check_alike(scan: Scan, other: Scan) -> None:
+    """Raises BadMessage where two scans' maps do not lie on each other pixel by pixel."""
+    one, two = scan.start, other.start
+    which = f"scan {two.key.scan} cannot be subtracted from scan {one.key.scan}"
+    if one.volume_shape[1:] != two.volume_shape[1:]:
+        sizes = [f"{start.volume_shape[1]}×{start.volume_shape[2]}" for start in (one, two)]
+        raise BadMessage("no_map", f"{which}: their maps have {' and '.join(sizes)} pixels")
+    if one.voxel_size_um != two.voxel_size_um:
+        raise BadMessage("no_map", f"{which}: their voxel sizes differ")
+
+
+def _errors(piece: dict[str, NDArray[Any]], name: str) -> NDArray[Any]:
+    """Standard errors of a map; that of `absolute` is in proportion to that of the removal."""
+    errors = piece[DIFFERENCE_ERRORS[name]]
+    if name != "absolute":
+        return errors
+    known = np.isfinite(piece[name]) & np.isfinite(piece["removal"])
+    removed = np.abs(piece["removal"][known]).sum(dtype=np.float64)
+    current = np.abs(piece[name][known]).sum(dtype=np.float64)
+    return errors * np.float32(current / removed if removed else np.nan)
+
+
+def map_reply(store: Store, request: MapRequest) -> list[Frame]:
+    """A window of a map, thinned by a whole step."""
+    asked = Asked(store, request)
+    y0, y1, x0, x1 = fit(asked.shape, request.window, request.shape)
+    step = thinning((y1 - y0, x1 - x0), request.shape)
+    header = asked.header("map") | {"window": (y0, y1, x0, x1), "step": step}
+    return encode_reply(header, asked.values(lambda values: values[y0:y1:step, x0:x1:step]))
+
+
+def profile_reply(store: Store, request: ProfileRequest) -> list[Frame]:
+    """A map along a line, between its pixels."""
+    if request.name == "pit_labels":
+        raise BadMessage("no_map", "pit_labels holds ids: there is nothing between them")
+    asked = Asked(store, request)
+    rows, columns = along(request.start, request.stop, request.points)
+    values = bilinear(lambda y, x: asked.values(lambda m: m[y, x]), asked.shape, rows, columns)
+    _, size_y, size_x = asked.scan.start.voxel_size
+    away = (request.stop[0] - request.start[0]), (request.stop[1] - request.start[1])
+    length = float(np.hypot(away[0] * size_y, away[1] * size_x))
+    facts = {"start": request.start, "stop": request.stop, "length": length}
+    return encode_reply(asked.header("profile") | facts, values)
+
+
+def statistics_reply(store: Store, request: StatisticsRequest) -> list[Frame]:
+    """Numbers and a histogram of a map in a region."""
+    if request.name == "pit_labels":
+        raise BadMessage("no_map", "pit_labels holds ids: they have no statistics")
+    asked = Asked(store, request)
+    region = region_of(request.kind, request.points, asked.shape)
+    pixels = region.pixels
+    if not pixels:
+        raise BadMessage("no_region", f"the {request.kind} holds no pixel of the map")
+    values = asked.values(lambda m: m[region.part])
+    inside = region.only(values)
+    known = inside[np.isfinite(inside)]
+    with_zero = request.name in CURRENT_MAPS
+    edges, counts = histogram(known, request.bins, request.low, request.high, with_zero=with_zero)
+    start = asked.scan.start
+    facts = {
+        "kind": request.kind,
+        "points": request.points,
+        "count": known.size,
+        "share": known.size / pixels,
+        "area": pixels * start.voxel_size[1] * start.voxel_size[2],
+        **_mean_error(values, region, tile_px(start)),
+        "pits": _pits_inside(asked.scan, region),
+        "edges": edges,
+        "counts": counts,
+    }
+    return encode_reply(asked.header("statistics") | facts | describe(known))
+
+
+def _mean_error(values: NDArray[Any], region: Region, tile: tuple[int, int]) -> dict[str, Any]:
+    error = mean_error(values, region, tile)
+    which = f"fewer than two tiles of {tile[0]}×{tile[1]} pixels"
+    why = "" if error is not None else f"{which} lie in the region and are measured"
+    return {"mean_error": error, "mean_error_why": why}
+
+
+def _pits_inside(scan: Scan, region: Region) -> int:
+    """How many pits have their centroid in the region."""
+    _, size_y, size_x = scan.start.voxel_size
+    return sum(region.holds(pit.y / size_y, pit.x / size_x) for pit in scan.pits)

@@ -1,0 +1,103 @@
+"""Compile every kernel before the first real slice needs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core.analysis import CellAnalysis
+from monitor.core.cycler.history import CyclerHistory
+from monitor.core.interface import kernels
+from monitor.core.interface.heights import Heights
+from monitor.core.plating import Measured
+from monitor.core.session import Session
+from monitor.records import ScanKey, ScanStart, SliceFrame, frozen
+from monitor.settings import CellSettings, PitSettings, Settings
+
+SIDE = 64
+SLICES = 53
+"""Whole slabs, a group of four and a single slice: each has a kernel of its own."""
+PATIENCE_S = 120.0
+
+
+def warm_up(dtype: str = "uint16") -> None:
+    """Run two tiny scans through a session of its own. The first start on a machine takes most of a
+    minute, with two processes at it; then the compiled code is read from numba's cache."""
+    session = Session(Settings(cells=(CellSettings(name="A", foil_thickness_um=20.0),)))
+    with _second_process() as beside:
+        _scan(session, 0, dtype)
+        if beside is not None:
+            beside.wait(PATIENCE_S)
+    _scan(session, 1, dtype)
+
+
+def _scan(session: Session, scan: int, dtype: str) -> None:
+    """One tiny scan of a foil with pits, which the second one is registered by."""
+    noise = np.random.default_rng(scan)
+    start = _start(scan, dtype)
+    session.feed(start)
+    for z in range(SLICES):
+        level = np.where(z < 8, 200, np.where(z < 30 - 3 * scan - _pits(), 60, 120))
+        image = noise.normal(level, 10).clip(0, 255).astype(dtype)
+        image.setflags(write=False)
+        session.feed(SliceFrame("A", scan, "warm", 0, z, image))
+
+
+def _start(scan: int, dtype: str) -> ScanStart:
+    return ScanStart(
+        ScanKey("A", "", scan), "warm", 0, "periodic", "", "z", (SLICES, SIDE, SIDE), dtype,
+        (1.0, 1.0, 1.0), 1800.0 * scan, 1800.0 * scan + 60.0,
+    )  # fmt: skip
+
+
+def _pits() -> NDArray[np.float64]:
+    y, x = np.mgrid[:SIDE, :SIDE]
+    pits: NDArray[np.float64] = np.maximum(0, 6 - 0.1 * ((y % 32 - 15) ** 2 + (x % 32 - 17) ** 2))
+    return pits
+
+
+@contextmanager
+def _second_process() -> Iterator[subprocess.Popen[bytes] | None]:
+    """Another process that compiles what follows the heights; None where all is in the cache."""
+    compiled = Path(kernels.__file__).parent / "__pycache__"
+    if any(compiled.glob("kernels.advance-*.nbi")):
+        yield None
+        return
+    root = str(Path(__file__).parents[2])
+    beside = subprocess.Popen(
+        [sys.executable, "-m", "monitor.engine.warm_up"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])},
+    )
+    try:
+        yield beside
+    finally:
+        beside.kill()
+        beside.wait()
+
+
+def analyse_alone() -> None:
+    """Maps, pits and numbers of two scans whose heights are given: what the second process does."""
+    cell = CellSettings(name="A")
+    analysis = CellAnalysis(cell, PitSettings(), CyclerHistory(cell))
+    noise = np.random.default_rng(0)
+    for scan in range(2):
+        height = noise.normal(22.0 - 3 * scan - _pits(), 0.2).astype(np.float32)
+        error = np.full((SIDE, SIDE), 0.2, np.float32)
+        bottom = np.full((SIDE, SIDE), 7.5, np.float32)
+        heights = Heights(frozen(height), frozen(error), frozen(bottom), 0.2)
+        ledger = frozen(np.ones(SLICES, np.uint8))
+        analysis.finish(Measured(_start(scan, "uint16"), ledger, None, heights))
+
+
+if __name__ == "__main__":
+    analyse_alone()

@@ -1,0 +1,1 @@
+"""ZeroMQ connections: watched, reopened, encrypted."""
