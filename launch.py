@@ -448,9 +448,9 @@ def verify(
 ) -> None:
     """Check a recording: every file, every checksum, and the files against each other."""
     with one_line_errors():
-        from monitor.recording.repair import repair as mend
-        from monitor.recording.verify import as_lines, as_table
-        from monitor.recording.verify import verify as check
+        from monitor.recording.verify.experiment import as_lines, as_table
+        from monitor.recording.verify.experiment import verify as check
+        from monitor.recording.verify.repair import repair as mend
 
         findings, repaired = check(experiment), []
         if repair and (repaired := mend(experiment, findings)):

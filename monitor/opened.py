@@ -16,12 +16,12 @@ from monitor.demo import Screen
 from monitor.engine.serving.publisher import Publisher
 from monitor.errors import BadMessage, PitwatchError, RecordingError
 from monitor.processes import free_addresses, is_free, stop_on_signal
-from monitor.recording.contents import Part, Problem, in_order, read_contents
-from monitor.recording.counters import feed_counters
 from monitor.recording.folder_lock import is_growing
-from monitor.recording.happened import past_of
-from monitor.recording.map_cache import MapCache
-from monitor.recording.read import Cell, Experiment, open_experiment
+from monitor.recording.read.contents import Part, Problem, in_order, read_contents
+from monitor.recording.read.counters import feed_counters
+from monitor.recording.read.experiment import Cell, Experiment, open_experiment
+from monitor.recording.read.map_cache import MapCache
+from monitor.recording.read.past_events import past_of
 from monitor.records import CyclerReading, Event, Output, ScanResult
 from monitor.settings import CellSettings, Settings, as_table, parse
 

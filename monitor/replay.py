@@ -18,10 +18,10 @@ from monitor.engine.recorder import Recorder
 from monitor.errors import EngineFailed, PitwatchError, RecordingError, SettingError
 from monitor.number_text import counted, number
 from monitor.processes import free_addresses, is_free, stop_on_signal
-from monitor.recording.read import Experiment, Scan, open_experiment
+from monitor.recording.read.experiment import Experiment, Scan, open_experiment
+from monitor.recording.replay import replay_records
 from monitor.records import CyclerDocument, Output, ScanKey, ScanResult, ScanStart
 from monitor.settings import Settings, as_table, parse
-from monitor.sources.replay import replay_records
 from monitor.time_units import MAX_TIME_S
 
 SLICES_AT_ONCE = 64

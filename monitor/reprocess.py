@@ -23,12 +23,13 @@ from monitor.core.interface.grey_levels import Levels
 from monitor.core.plating import Measured
 from monitor.core.session import Session
 from monitor.errors import RecordingError
-from monitor.recording.create import create_experiment
-from monitor.recording.elsewhere import WriterElsewhere
 from monitor.recording.folder_lock import FolderLock
 from monitor.recording.journal import number_of
-from monitor.recording.read import Experiment, Scan, open_experiment
-from monitor.recording.write import Message
+from monitor.recording.read.experiment import Experiment, Scan, open_experiment
+from monitor.recording.replay import SCAN_FILE, UNUSABLE, Pixels, replay_records
+from monitor.recording.write.experiment import Message
+from monitor.recording.write.new_experiment import create_experiment
+from monitor.recording.write.without_pixels import WriterElsewhere
 from monitor.records import (
     Acknowledgement,
     Output,
@@ -41,7 +42,6 @@ from monitor.records import (
 from monitor.replay import line_of, replay_settings
 from monitor.reprocess_settings import changed
 from monitor.settings import CellSettings, Settings
-from monitor.sources.replay import SCAN_FILE, UNUSABLE, Pixels, replay_records
 
 FLUSH_EVERY = 1000
 MEMORY_SHARE, BYTES_OF_PIXEL = 0.7, 200

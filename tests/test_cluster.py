@@ -21,7 +21,7 @@ from monitor import reprocess
 from monitor.cluster import WORKER_THREADS, Elsewhere
 from monitor.cluster_here import here
 from monitor.errors import SettingError
-from monitor.recording.read import open_experiment
+from monitor.recording.read.experiment import open_experiment
 from monitor.replay import replay_settings
 from monitor.reprocess_settings import changed
 from tests.core.experiment import experiment

@@ -12,8 +12,8 @@ import pytest
 from monitor.core.session import Session
 from monitor.engine.recorder import Recorder
 from monitor.errors import EngineFailed, PitwatchError, RecordingError, SettingError
-from monitor.recording import room
-from monitor.recording.read import open_experiment
+from monitor.recording.read.experiment import open_experiment
+from monitor.recording.write import disk_space
 from monitor.records import ScanStart, SliceFrame
 from monitor.replay import ReplaySource, _sections, run_replay
 from monitor.watch import Watcher
@@ -186,6 +186,6 @@ def test_a_replay_that_the_disk_refused_is_no_success(
     def need(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(room, "need", need)
+    monkeypatch.setattr(disk_space, "need", need)
     with pytest.raises(RecordingError, match="No space left on device"):
         replay(folder, out=tmp_path / "again")

@@ -16,13 +16,13 @@ from monitor.cluster import Elsewhere
 from monitor.core.session import Session
 from monitor.engine.recorder import Recorder
 from monitor.errors import RecordingError, SettingError
-from monitor.recording.read import open_experiment
-from monitor.recording.verify import verify
+from monitor.recording.read.experiment import open_experiment
+from monitor.recording.replay import replay_records
+from monitor.recording.verify.experiment import verify
 from monitor.records import Acknowledgement, FeedQuiet, OperatorNote, Record, ScanStart, SliceFrame
 from monitor.replay import replay_settings
 from monitor.reprocess import run_reprocess
 from monitor.reprocess_settings import changed
-from monitor.sources.replay import replay_records
 from monitor.wire import stins
 from tests.core.experiment import experiment, settings, volume
 from tests.pools import Here

@@ -18,15 +18,16 @@ from numpy.typing import NDArray
 from monitor import memory
 from monitor.engine.failures import Failures
 from monitor.errors import RecordingError
-from monitor.recording import descriptors, room
-from monitor.recording.again import ResumedWriter
-from monitor.recording.create import create_experiment
+from monitor.recording import file_descriptors
 from monitor.recording.error_log import ErrorLog
 from monitor.recording.folder_lock import FolderLock
-from monitor.recording.read import open_experiment
-from monitor.recording.resume import forget_old, mend
-from monitor.recording.second import SecondRecording
-from monitor.recording.write import ExperimentWriter, Message
+from monitor.recording.read.experiment import open_experiment
+from monitor.recording.resume.interrupted import forget_old, mend
+from monitor.recording.resume.rewrite import ResumedWriter
+from monitor.recording.write import disk_space
+from monitor.recording.write.experiment import ExperimentWriter, Message
+from monitor.recording.write.new_experiment import create_experiment
+from monitor.recording.write.second_recording import SecondRecording
 from monitor.records import (
     Output,
     Record,
@@ -345,7 +346,7 @@ class Recorder:
         if self._second is not None:
             self._second.flush()
         calm = self._counts["failures"] == failures == self._failures_then
-        if self._failing and calm and room.is_enough(self.folder):
+        if self._failing and calm and disk_space.is_enough(self.folder):
             self._over()
         self._failures_then = self._counts["failures"]
 
@@ -457,7 +458,7 @@ class Recorder:
 
 def _cause(error: OSError) -> tuple[str, str]:
     """What the system says of a failure to write, and what to do about it."""
-    if descriptors.are_exhausted(error):
+    if file_descriptors.are_exhausted(error):
         return "too many open files", (
             "end what holds connections to the engine open (ss -tnp), or raise `ulimit -n`"
         )

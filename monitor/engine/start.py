@@ -16,11 +16,11 @@ from monitor.engine.warm_up import warm_up
 from monitor.errors import EngineFailed, PitwatchError
 from monitor.memory import settle
 from monitor.processes import stop_on_signal
-from monitor.recording.create import new_identity
-from monitor.recording.read import Experiment
-from monitor.recording.resume import interrupted
+from monitor.recording.read.experiment import Experiment
+from monitor.recording.replay import replay_records
+from monitor.recording.resume.interrupted import interrupted
+from monitor.recording.write.new_experiment import new_identity
 from monitor.settings import Settings
-from monitor.sources.replay import replay_records
 
 Say = Callable[[str], None]
 

@@ -10,7 +10,7 @@ import traceback
 from pathlib import Path
 
 from monitor.plain_text import visible, visible_lines
-from monitor.recording import layout
+from monitor.recording import format
 
 MAX_BYTES = 2**20
 """The file is then put aside as `errors.log.1`, of which there is one."""
@@ -22,7 +22,7 @@ class ErrorLog:
     """Appends tracebacks. May be used from any thread, and never raises."""
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / layout.ERRORS_FILE
+        self.path = folder / format.ERRORS_FILE
         self._lock = threading.Lock()
         self._known: set[bytes] = set()
 
@@ -39,7 +39,7 @@ class ErrorLog:
         with self._lock:
             if digest in self._known:
                 return True
-            now = layout.iso_time(time.time())
+            now = format.iso_time(time.time())
             try:
                 self._append(f"--- {now} {where}\n".encode() + text + b"\n")
             except OSError:

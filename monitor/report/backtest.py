@@ -15,8 +15,8 @@ from typing import Any
 
 from monitor.core.policy.onset import Decision, OnsetWatch
 from monitor.core.policy.rules import Situation
-from monitor.recording.read import Cell, Experiment, Scan
-from monitor.recording.stored import pits_of
+from monitor.recording.read.experiment import Cell, Experiment, Scan
+from monitor.recording.read.stored_scan import pits_of
 from monitor.records import ScanReply, ScanRequest
 from monitor.settings import OnsetSettings
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from monitor.errors import RecordingError, SettingError
 from monitor.output import Messages
 from monitor.recording.files import write
-from monitor.recording.read import Experiment, open_experiment
+from monitor.recording.read.experiment import Experiment, open_experiment
 from monitor.report import figures
 from monitor.report.boundaries import Laid, grain_boundaries, lay
 from monitor.report.table import as_text, numbers

@@ -13,7 +13,7 @@ from monitor.errors import RecordingError
 from monitor.output import Messages
 from monitor.recording.files import is_folder, write
 from monitor.recording.journal import DAMAGED
-from monitor.recording.read import open_experiment
+from monitor.recording.read.experiment import open_experiment
 from monitor.report.backtest import LIVE, Outcome, first_known_later, live, what_if
 from monitor.report.views import as_png, figure_text
 from monitor.settings import OnsetSettings, load

@@ -9,8 +9,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from monitor.number_text import number, with_error
-from monitor.recording.read import Cell, Experiment, Scan
-from monitor.recording.stored import start_of
+from monitor.recording.read.experiment import Cell, Experiment, Scan
+from monitor.recording.read.stored_scan import start_of
 from monitor.wire.fields import plain
 from monitor.wire.results import table_rows
 

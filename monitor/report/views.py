@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from monitor.number_text import number, percent
 from monitor.plain_text import visible
-from monitor.recording.read import Cell, Scan
-from monitor.recording.stored import start_of
+from monitor.recording.read.experiment import Cell, Scan
+from monitor.recording.read.stored_scan import start_of
 from monitor.records import ScanStart
 from monitor.report.table import in_time, summaries
 from monitor.settings import CellSettings

@@ -19,11 +19,11 @@ from monitor.errors import EngineFailed, PitwatchError, RecordingError
 from monitor.processes import Children
 from monitor.recording.error_log import MAX_BYTES, ErrorLog
 from monitor.recording.folder_lock import LOCK_FILE
-from monitor.recording.read import open_experiment
-from monitor.recording.verify import verify
+from monitor.recording.read.experiment import open_experiment
+from monitor.recording.replay import replay_records
+from monitor.recording.verify.experiment import verify
 from monitor.records import BadInput, Event, RecordingTrouble, ScanReply, ScanStart
 from monitor.settings import Settings
-from monitor.sources.replay import replay_records
 from tests.core.experiment import cycler_documents, experiment, scan_records
 from tests.core.phantom import cell
 from tests.engine.screens import ANY_PORT, Screen

@@ -17,13 +17,13 @@ from monitor.engine.engine import Engine
 from monitor.engine.feeds.subscribe import Received
 from monitor.engine.recorder import Recorder
 from monitor.errors import PitwatchError
-from monitor.recording import room
-from monitor.recording.read import open_experiment
-from monitor.recording.resume import interrupted
+from monitor.recording.read.experiment import open_experiment
+from monitor.recording.replay import replay_records
+from monitor.recording.resume.interrupted import interrupted
+from monitor.recording.write import disk_space
 from monitor.records import CyclerDocument, Event, OperatorNote, ScanStart
 from monitor.report.policies import backtest
 from monitor.settings import Settings
-from monitor.sources.replay import replay_records
 from tests.core.experiment import SHAPE, cycler_documents, experiment, scan_records
 from tests.core.phantom import cell
 from tests.engine.screens import ANY_PORT, Screen
@@ -307,10 +307,10 @@ def test_a_disk_that_refuses_is_an_alarm_that_ends_and_is_replayed(engine, monke
     full = []
 
     def need(folder, size=0, *, leave=0):
-        if full and leave != room.LAST_BYTES:
+        if full and leave != disk_space.LAST_BYTES:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(room, "need", need)
+    monkeypatch.setattr(disk_space, "need", need)
     bench = engine()
     full.append(True)
     bench.feed.put(scan_records(0))

@@ -10,7 +10,7 @@ import pytest
 
 from monitor.engine.recorder import Recorder
 from monitor.errors import RecordingError
-from monitor.recording.read import open_experiment
+from monitor.recording.read.experiment import open_experiment
 from monitor.records import OperatorRequest
 from tests.recording.synthetic import NX, NY, Scene, messages, settings, write_scan
 

@@ -18,10 +18,10 @@ from monitor.core.session import Session
 from monitor.engine.feeds.subscribe import ROWS_AT_ONCE
 from monitor.errors import BadMessage
 from monitor.processes import free_addresses
-from monitor.recording.read import Experiment, open_experiment
+from monitor.recording.read.experiment import Experiment, open_experiment
+from monitor.recording.replay import replay_records
 from monitor.records import ResendEnd, ScanStart
 from monitor.settings import Settings, load
-from monitor.sources.replay import replay_records
 from monitor.watch import Watcher
 from monitor.wire import asked, documents, requests, resend, slices
 from monitor.wire.limits import limits_of

@@ -17,14 +17,14 @@ from monitor.engine.recorder import Recorder
 from monitor.errors import PitwatchError
 from monitor.opened import Recorded, serving_settings
 from monitor.plain_text import is_plain
-from monitor.recording import layout
-from monitor.recording.read import open_experiment
-from monitor.recording.verify import as_lines, verify
+from monitor.recording import format
+from monitor.recording.read.experiment import open_experiment
+from monitor.recording.replay import replay_records
+from monitor.recording.verify.experiment import as_lines, verify
 from monitor.report.build import report
 from monitor.report.policies import backtest
 from monitor.reprocess import reprocess
 from monitor.reprocess_settings import changed
-from monitor.sources.replay import replay_records
 from tests.core.experiment import experiment, settings
 from tests.fuzz.mutate import Mutator
 from tests.hostile import kinds as hostile
@@ -35,10 +35,10 @@ from tests.pools import Here
 from tests.recording.synthetic import frames_of
 
 FILES = (
-    layout.JOURNAL_FILE,
-    layout.SETTINGS_FILE,
-    f"A/{layout.EVENTS_FILE}",
-    f"A/{layout.EVENTS_FILE}",
+    format.JOURNAL_FILE,
+    format.SETTINGS_FILE,
+    f"A/{format.EVENTS_FILE}",
+    f"A/{format.EVENTS_FILE}",
 )
 LONGEST_LINE = 3000
 HANGS_S = 300.0

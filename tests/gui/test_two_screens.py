@@ -10,7 +10,7 @@ from monitor.gui import theme
 from monitor.gui.client import Client
 from monitor.gui.window import Window
 from monitor.opened import Recorded, serving_settings
-from monitor.recording.read import open_experiment
+from monitor.recording.read.experiment import open_experiment
 from tests.core.experiment import scan_records
 from tests.gui.live import LiveEngine
 from tests.recording.opened_run import chosen, run

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import h5py
 import numpy as np
 
-from monitor.recording.resume import count_lines
+from monitor.recording.resume.interrupted import count_lines
 from monitor.watch import Watcher
 
 PATIENCE_S = 180.0

@@ -71,7 +71,7 @@ def reprocess_here(folder: str, out: str) -> int:
     """`reprocess` without a cluster, which takes seconds to start."""
     from launch import app  # noqa: F401 - as the command line does
     from monitor.errors import PitwatchError
-    from monitor.recording.read import open_experiment
+    from monitor.recording.read.experiment import open_experiment
     from monitor.replay import replay_settings
     from monitor.reprocess import reprocess
     from monitor.reprocess_settings import changed
@@ -144,8 +144,8 @@ def _run(arguments: Sequence[str]) -> dict[str, Any]:
 def _serve() -> None:
     import launch
     import monitor.opened
-    import monitor.recording.repair
-    import monitor.recording.verify
+    import monitor.recording.verify.experiment
+    import monitor.recording.verify.repair
     import monitor.replay
     import monitor.report.build
     import monitor.report.policies

@@ -14,7 +14,7 @@ import numpy as np
 import tomli_w
 
 from monitor.engine.recorder import Recorder
-from monitor.recording import layout
+from monitor.recording import format as layout
 from tests.recording.synthetic import Scene, cycler_event, cycler_run, settings, write_scan
 
 MARK = b"CANARY42"

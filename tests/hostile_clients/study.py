@@ -18,7 +18,7 @@ import zmq
 
 from monitor.errors import EngineUnreachable
 from monitor.keys import ClientKeys, make_keys, read_pair
-from monitor.recording.read import open_experiment
+from monitor.recording.read.experiment import open_experiment
 from monitor.settings import load
 from monitor.watch import Watcher
 from monitor.wire.questions import MapRequest, StateRequest, StatisticsRequest

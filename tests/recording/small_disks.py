@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from monitor.engine.recorder import Recorder
-from monitor.recording.read import open_experiment
-from monitor.recording.verify import verify
+from monitor.recording.read.experiment import open_experiment
+from monitor.recording.verify.experiment import verify
 from monitor.records import ScanResult
 from tests.recording.synthetic import Scene, cycler_event, cycler_run, settings, write_scan
 

@@ -11,16 +11,16 @@ import pytest
 
 from monitor.core.session import Session
 from monitor.engine.recorder import Recorder
-from monitor.recording.read import open_experiment
-from monitor.recording.resume import interrupted
-from monitor.recording.verify import verify
+from monitor.recording.read.experiment import open_experiment
+from monitor.recording.replay import replay_records
+from monitor.recording.resume.interrupted import interrupted
+from monitor.recording.verify.experiment import verify
 from monitor.report.backtest import live
 from monitor.reprocess import reprocess
-from monitor.sources.replay import replay_records
 from tests.core.experiment import experiment
 from tests.core.test_late_readings import is_event, readings_last, readings_of_a_scan_later
 from tests.pools import Here
-from tests.recording.test_resume import broken_off, chosen, feed
+from tests.recording.resume.test_interrupted import broken_off, chosen, feed
 
 MAPS = "entry/current_density/cumulative", "entry/interface/removal", "entry/interface/pit_labels"
 

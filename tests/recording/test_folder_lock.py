@@ -15,11 +15,11 @@ import pytest
 from monitor.engine.recorder import Recorder
 from monitor.errors import RecordingError
 from monitor.recording import folder_lock
-from monitor.recording.create import create_experiment
 from monitor.recording.folder_lock import LOCK_FILE, FolderLock, held, is_growing, is_interrupted
-from monitor.recording.repair import repair
-from monitor.recording.resume import interrupted
-from monitor.recording.verify import verify
+from monitor.recording.resume.interrupted import interrupted
+from monitor.recording.verify.experiment import verify
+from monitor.recording.verify.repair import repair
+from monitor.recording.write.new_experiment import create_experiment
 from tests.recording.synthetic import settings
 
 WITHOUT_LOCKS = [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EIO]

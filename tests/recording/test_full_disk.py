@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from monitor.recording.read import open_experiment
-from monitor.recording.second import SecondRecording
-from monitor.recording.verify import verify
-from monitor.recording.write import Message
+from monitor.recording.read.experiment import open_experiment
+from monitor.recording.verify.experiment import verify
+from monitor.recording.write.experiment import Message
+from monitor.recording.write.second_recording import SecondRecording
 from tests.alone import run_alone
 from tests.recording.synthetic import Scene, cycler_event, cycler_run, messages, result, settings
 

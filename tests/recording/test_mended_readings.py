@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from monitor.engine.recorder import Recorder
-from monitor.recording import layout
+from monitor.recording import format
 from monitor.recording.folder_lock import LOCK_FILE
-from monitor.recording.read import open_experiment
-from monitor.recording.repair import repair
-from monitor.recording.verify import verify
+from monitor.recording.read.experiment import open_experiment
+from monitor.recording.verify.experiment import verify
+from monitor.recording.verify.repair import repair
 from tests.recording.synthetic import cycler_event, cycler_run, settings
 
 COUNT = 7
@@ -33,8 +33,8 @@ def folder(tmp_path):
 
 def left_open(path: Path, rows: int = COUNT) -> None:
     """As a writer leaves it that is killed while it has the file open."""
-    with h5py.File(path, "r+", libver=layout.HDF5_VERSION, locking=False) as file:
-        for name in layout.CYCLER_COLUMNS:
+    with h5py.File(path, "r+", libver=format.HDF5_VERSION, locking=False) as file:
+        for name in format.CYCLER_COLUMNS:
             file[name].resize((rows,))
         file.swmr_mode = True
         file.flush()
@@ -61,7 +61,7 @@ def changed(path: Path) -> None:
 
 def shortened(path: Path) -> None:
     with h5py.File(path, "r+") as file:
-        for name in layout.CYCLER_COLUMNS:
+        for name in format.CYCLER_COLUMNS:
             file[name].resize((COUNT - 2,))
 
 
@@ -81,13 +81,13 @@ HARMS = [left_open, torn, emptied, missing, changed, shortened, short_and_open, 
 def columns(path: Path) -> dict[str, np.ndarray]:
     """With plain h5py."""
     with h5py.File(path, "r") as file:
-        return {name: file[name][...] for name in layout.CYCLER_COLUMNS}
+        return {name: file[name][...] for name in format.CYCLER_COLUMNS}
 
 
 @pytest.mark.parametrize("broke_off", [False, True], ids=["ended", "broke off"])
 @pytest.mark.parametrize("harm", HARMS)
 def test_readings_are_written_again_from_the_journal(folder, harm, broke_off):
-    path = folder / "A" / layout.CYCLER_FILE
+    path = folder / "A" / format.CYCLER_FILE
     whole = columns(path)
     harm(path)
     before = path.read_bytes() if path.exists() else None
@@ -108,9 +108,9 @@ def test_readings_are_written_again_from_the_journal(folder, harm, broke_off):
 
 
 def test_without_a_sound_journal_nothing_is_made_up(folder):
-    path = folder / "A" / layout.CYCLER_FILE
+    path = folder / "A" / format.CYCLER_FILE
     emptied(path)
-    journal = folder / layout.JOURNAL_FILE
+    journal = folder / format.JOURNAL_FILE
     lines = journal.read_bytes().splitlines(keepends=True)
     lines[4] = lines[4].replace(b"vmp_current", b"vmp_currenT")
     journal.write_bytes(b"".join(lines))
@@ -120,7 +120,7 @@ def test_without_a_sound_journal_nothing_is_made_up(folder):
 
 
 def test_a_sound_file_is_left_alone(folder):
-    path = folder / "A" / layout.CYCLER_FILE
+    path = folder / "A" / format.CYCLER_FILE
     before = path.read_bytes()
     (folder / LOCK_FILE).touch()
     assert repair(folder, verify(folder)) == [

@@ -13,22 +13,22 @@ import pytest
 from monitor import reprocess
 from monitor.core.session import Session
 from monitor.engine.recorder import Recorder
-from monitor.recording.contents import read_contents
-from monitor.recording.read import open_experiment
-from monitor.recording.resume import interrupted
-from monitor.recording.second import SecondRecording
-from monitor.recording.verify import verify
-from monitor.recording.write import Message
+from monitor.recording.read.contents import read_contents
+from monitor.recording.read.experiment import open_experiment
+from monitor.recording.replay import replay_records
+from monitor.recording.resume.interrupted import interrupted
+from monitor.recording.verify.experiment import verify
+from monitor.recording.write.experiment import Message
+from monitor.recording.write.second_recording import SecondRecording
 from monitor.records import Event
 from monitor.replay import replay_settings
 from monitor.report.table import numbers
 from monitor.reprocess_settings import changed
-from monitor.sources.replay import replay_records
 from tests.core.arrival.test_reused_numbers import AGAIN, LATER_S, broken_off, sent
 from tests.core.experiment import experiment, scan_records, settings
 from tests.core.test_session import finals, plain
 from tests.pools import Here
-from tests.recording.test_resume import contents
+from tests.recording.resume.test_interrupted import contents
 
 STOPPED = [
     *experiment(1),

@@ -9,12 +9,12 @@ import pytest
 from monitor.core.session import Session
 from monitor.engine.recorder import Recorder
 from monitor.engine.serving.reading_history import Readings
-from monitor.recording.read import open_experiment
-from monitor.recording.resume import interrupted
-from monitor.recording.verify import verify
-from monitor.sources.replay import replay_records
+from monitor.recording.read.experiment import open_experiment
+from monitor.recording.replay import replay_records
+from monitor.recording.resume.interrupted import interrupted
+from monitor.recording.verify.experiment import verify
+from tests.recording.resume.test_interrupted import broken_off, chosen, gone_on_with
 from tests.recording.synthetic import cycler_event, cycler_run, settings
-from tests.recording.test_resume import broken_off, chosen, gone_on_with
 
 
 def part(time, seq, **values):

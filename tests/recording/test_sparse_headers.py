@@ -15,16 +15,16 @@ import launch
 from monitor import reprocess
 from monitor.core.session import Session
 from monitor.engine.recorder import Recorder
-from monitor.recording.contents import read_contents
-from monitor.recording.read import open_experiment
-from monitor.recording.resume import interrupted
-from monitor.recording.verify import verify
+from monitor.recording.read.contents import read_contents
+from monitor.recording.read.experiment import open_experiment
+from monitor.recording.replay import replay_records
+from monitor.recording.resume.interrupted import interrupted
+from monitor.recording.verify.experiment import verify
 from monitor.records import ScanEnd, ScanStart, SliceFrame
 from monitor.replay import replay_settings, run_replay
 from monitor.report.build import report
 from monitor.report.policies import backtest
 from monitor.reprocess_settings import changed
-from monitor.sources.replay import replay_records
 from monitor.wire import slices, stins
 from tests.core.experiment import experiment, settings
 from tests.pools import Here

@@ -9,12 +9,12 @@ import h5py
 import pytest
 
 from monitor.engine.recorder import Recorder
-from monitor.recording import layout
-from monitor.recording.read import Scan, open_experiment
-from monitor.recording.verify import verify
+from monitor.recording import format
+from monitor.recording.read.experiment import Scan, open_experiment
+from monitor.recording.verify.experiment import verify
 from tests.recording.synthetic import Scene, messages, result, settings
 
-FULL = layout.TEXT_BYTES
+FULL = format.TEXT_BYTES
 
 
 @pytest.mark.parametrize(
@@ -23,9 +23,9 @@ FULL = layout.TEXT_BYTES
      "\ud800" + "ü" * FULL, "a\0b", "", "plain"],
 )  # fmt: skip
 def test_text_is_cut_between_two_characters(text: str) -> None:
-    stored = layout.stored_scalar("request", text)
+    stored = format.stored_scalar("request", text)
     assert isinstance(stored, bytes) and len(stored) <= FULL
-    found = layout.read_scalar("request", stored)
+    found = format.read_scalar("request", stored)
     expected = text.replace("\ud800", "?").replace("\0", "?")
     assert (found or "") == stored.decode() and expected.startswith(found or "")
     assert len(expected.encode()) <= FULL or len(stored) > FULL - 4

@@ -17,15 +17,15 @@ from monitor.engine.recorder import Recorder
 from monitor.errors import RecordingError
 from monitor.keys import is_local, make_keys
 from monitor.opened import Recorded, serving_settings
-from monitor.recording import layout
+from monitor.recording import format
 from monitor.recording.journal import MAX_LINE_BYTES, lines
-from monitor.recording.read import MAX_SETTINGS_BYTES, open_experiment
-from monitor.recording.resume import LOCK_FILE, interrupted
-from monitor.recording.stored import pits_of
-from monitor.recording.verify import verify
+from monitor.recording.read.experiment import MAX_SETTINGS_BYTES, open_experiment
+from monitor.recording.read.stored_scan import pits_of
+from monitor.recording.replay import replay_records
+from monitor.recording.resume.interrupted import LOCK_FILE, interrupted
+from monitor.recording.verify.experiment import verify
 from monitor.replay import replay_settings
 from monitor.report.policies import backtest
-from monitor.sources.replay import replay_records
 from tests.recording.synthetic import Scene, cycler_run, settings, write_scan
 
 
@@ -48,7 +48,7 @@ def recorded(original, tmp_path):
 
 def with_settings(folder, **sections):
     """The experiment, with these sections of its settings changed."""
-    path = folder / layout.SETTINGS_FILE
+    path = folder / format.SETTINGS_FILE
     table = tomllib.loads(path.read_text())
     for name, section in sections.items():
         known = table["settings"].get(name)
@@ -97,7 +97,7 @@ def test_a_cell_s_name_leads_nowhere_else(recorded, name):
 
 @pytest.mark.parametrize("settings_table", ["text", 5, {"cells": "A"}, {"cells": [5]}])
 def test_settings_that_are_none_cost_one_line(recorded, settings_table):
-    path = recorded / layout.SETTINGS_FILE
+    path = recorded / format.SETTINGS_FILE
     table = tomllib.loads(path.read_text()) | {"settings": settings_table}
     path.write_text(tomli_w.dumps(table))
     with pytest.raises(RecordingError, match="is damaged"):
@@ -105,7 +105,7 @@ def test_settings_that_are_none_cost_one_line(recorded, settings_table):
 
 
 def test_settings_have_a_largest_size(recorded):
-    path = recorded / layout.SETTINGS_FILE
+    path = recorded / format.SETTINGS_FILE
     path.write_text(path.read_text() + "#" * MAX_SETTINGS_BYTES)
     with pytest.raises(RecordingError, match="too long"):
         open_experiment(recorded)
@@ -131,7 +131,7 @@ def test_a_header_is_read_from_its_own_file_and_has_a_size(recorded):
 
 def with_line(folder, change, which="image"):
     """The experiment, with one line of its journal changed: the first of this kind of message."""
-    path = folder / layout.JOURNAL_FILE
+    path = folder / format.JOURNAL_FILE
     entries = [json.loads(line) for line in path.read_text().splitlines()]
     found = next(
         number
@@ -263,8 +263,8 @@ def test_pixels_are_read_from_the_recording_alone(recorded, tmp_path):
     with h5py.File(tmp_path / "other.h5", "w") as other:
         other["data"] = np.zeros((40, 96, 112), np.uint16)
     with h5py.File(path, "r+") as file:
-        del file[layout.SLICES]
-        file[layout.SLICES] = h5py.ExternalLink(str(tmp_path / "other.h5"), "/data")
+        del file[format.SLICES]
+        file[format.SLICES] = h5py.ExternalLink(str(tmp_path / "other.h5"), "/data")
     assert "a link into another file" in refusal(recorded)
 
 
@@ -272,9 +272,9 @@ def test_a_volume_that_is_small_on_the_disk_and_large_in_memory_is_refused(recor
     """17 GB a slice, 50 kB on the disk."""
     path = recorded / "A" / "scan_0000.h5"
     with h5py.File(path, "r+") as file:
-        del file[layout.SLICES]
+        del file[format.SLICES]
         shape = (40, 131_072, 131_072)
-        file.create_dataset(layout.SLICES, shape, np.uint8, chunks=(1, 1024, 131_072))
+        file.create_dataset(format.SLICES, shape, np.uint8, chunks=(1, 1024, 131_072))
         file["entry"].attrs["volume_shape"] = shape
     tracemalloc.start()
     try:
@@ -299,8 +299,8 @@ def in_pits(recorded, rows):
 
 
 def in_readings(recorded, rows):
-    with h5py.File(recorded / "A" / layout.CYCLER_FILE, "w") as file:
-        table_of_zeros(file, dict.fromkeys(layout.CYCLER_COLUMNS, "f8"), rows)
+    with h5py.File(recorded / "A" / format.CYCLER_FILE, "w") as file:
+        table_of_zeros(file, dict.fromkeys(format.CYCLER_COLUMNS, "f8"), rows)
 
 
 @pytest.mark.parametrize(
@@ -361,7 +361,7 @@ def test_an_engine_goes_on_with_nobody_else_s_recording(recorded, monkeypatch):
 )
 def test_events_may_be_anything(recorded, event):
     """They are shown as far as they are events, or left out; or judged, or refused in one line."""
-    with (recorded / "A" / layout.EVENTS_FILE).open("a") as file:
+    with (recorded / "A" / format.EVENTS_FILE).open("a") as file:
         file.write(json.dumps(event) + "\n")
     found = open_experiment(recorded)
     Recorded(found, serving_settings(found, None, None)).publish().close()

@@ -14,7 +14,7 @@ from matplotlib.image import imread
 from monitor.engine.recorder import Recorder
 from monitor.errors import RecordingError
 from monitor.output import Messages
-from monitor.recording.read import open_experiment
+from monitor.recording.read.experiment import open_experiment
 from monitor.report import figures
 from monitor.report.build import draw, report
 from monitor.report.views import all_scans, first_discharge, over_charge

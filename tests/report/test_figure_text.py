@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from monitor.recording.read import open_experiment
+from monitor.recording.read.experiment import open_experiment
 from monitor.report import figures
 from monitor.report.policies import draw
 from monitor.report.views import all_scans, figure_text

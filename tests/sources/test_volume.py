@@ -11,7 +11,7 @@ import pytest
 import tifffile
 
 from monitor.errors import SourceError
-from monitor.recording.scan_file import ScanFile
+from monitor.recording.write.scan_file import ScanFile
 from monitor.records import ScanKey, ScanStart, SliceFrame
 from monitor.sources.volume import Volume, open_volumes
 from tests.sources.samples import sample

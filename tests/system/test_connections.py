@@ -7,10 +7,10 @@ import zmq
 
 from monitor import settings as settings_file
 from monitor.core.session import Session
-from monitor.recording.happened import past_of
-from monitor.recording.read import open_experiment
+from monitor.recording.read.experiment import open_experiment
+from monitor.recording.read.past_events import past_of
+from monitor.recording.replay import replay_records
 from monitor.records import Event
-from monitor.sources.replay import replay_records
 from tests.system import running
 
 TOLD = ("connection", "alarm", "alarm_ended")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import zmq
 
-from monitor.recording.read import open_experiment
+from monitor.recording.read.experiment import open_experiment
 from monitor.settings import load
 from tests.core.experiment import scan_records
 from tests.system.running import PATIENCE_S, PROGRAM, ROOT, engine, launch, scans_done, write_config

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from monitor.recording.read import open_experiment
+from monitor.recording.read.experiment import open_experiment
 from monitor.watch import Watcher
 from monitor.wire.questions import MapRequest, PitsRequest, SectionRequest
 from tests.system.running import PATIENCE_S, PROGRAM, engine, launch, scans_done, write_config

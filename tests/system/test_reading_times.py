@@ -14,11 +14,11 @@ import zmq
 
 from monitor import settings
 from monitor.core.session import Session
-from monitor.recording.happened import past_of
-from monitor.recording.read import open_experiment
-from monitor.recording.verify import verify
+from monitor.recording.read.experiment import open_experiment
+from monitor.recording.read.past_events import past_of
+from monitor.recording.replay import replay_records
+from monitor.recording.verify.experiment import verify
 from monitor.records import CyclerClock, Event
-from monitor.sources.replay import replay_records
 from tests.system.running import PATIENCE_S, engine, scans_done, write_config
 
 RIGHT_UM = 2.848

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from monitor.engine.serving.paged_history import Pages
 from monitor.errors import BadMessage
-from monitor.recording.stored import StoredMaps
+from monitor.recording.read.stored_scan import StoredMaps
 from monitor.records import PLANNED, Pit, ScanKey, ScanResult, ScanStart
 from monitor.wire.fields import to_json
 from monitor.wire.results import TABLE_KEYS

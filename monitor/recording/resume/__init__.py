@@ -1,0 +1,1 @@
+"""A recording whose writer was killed is continued."""

@@ -1,0 +1,1 @@
+"""Checks a recording, and repairs what can be repaired without inventing anything."""

@@ -1,0 +1,98 @@
+"""Mends of a recording what can be mended without inventing anything; says what was done."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from monitor.errors import RecordingError
+from monitor.recording import files, format
+from monitor.recording.read.experiment import open_experiment
+from monitor.recording.resume import interrupted
+from monitor.recording.verify.cell import BROKEN
+from monitor.recording.verify.findings import Finding, Findings, name_in
+from monitor.recording.verify.logs import check_journal
+from monitor.recording.write.cell_logs import append_readings
+from monitor.recording.write.cell_master import Master
+
+ORDER = ("line", "part", "readings", "master", "lock")
+"""The lock last: until then it is held, so that no engine goes on with the recording."""
+
+
+def repair(folder: Path, findings: Findings) -> list[str]:
+    """Mends what `findings` of this folder say can be; one line for each thing done.
+
+    Raises RecordingError where an engine records into it, or the disk refuses.
+    """
+    done: list[str] = []
+    if not any(finding.mend for finding in findings.found):
+        return done
+    if interrupted.is_growing(folder):
+        raise RecordingError(
+            f"{folder}: an engine records into it now ({interrupted.LOCK_FILE} is held); nothing was "
+            "mended; stop the engine first"
+        )
+    try:
+        if (found := files.strange(folder)) is not None:
+            path, what = found
+            raise RecordingError(f"{path}: is {what}; nothing was mended; take it out first")
+        with interrupted.held(folder):
+            _mend_all(folder, findings, done)
+    except OSError as error:
+        raise RecordingError(
+            f"{folder}: cannot be mended ({error.strerror or error}); "
+            f"done before: {'; '.join(done) or 'nothing'}"
+        ) from None
+    return done
+
+
+def _mend_all(folder: Path, findings: Findings, done: list[str]) -> None:
+    mended: set[Path] = set()
+    for kind in ORDER:
+        for finding in findings.found:
+            if finding.mend == kind and finding.path not in mended:
+                mended.add(finding.path)
+                done.append(f"{name_in(folder, finding.path)}: {_mend(folder, finding)}")
+
+
+def _mend(folder: Path, finding: Finding) -> str:
+    path = finding.path
+    if finding.mend == "line":
+        kept = _free(path)
+        shutil.copy2(path, kept)
+        interrupted.cut_last_line(path)
+        return f"its last line, cut short, was taken off; as it was it is {kept.name}"
+    if finding.mend == "part":
+        path.rename(path.with_name(path.name.removesuffix(format.PART)))
+        Master(path.parent).write()
+        return "was whole, and got its name; the master has it too"
+    if finding.mend == "readings":
+        return _write_readings(folder, path)
+    if finding.mend == "master":
+        Master(path.parent).write()
+        return "was written again from the scans"
+    path.unlink()
+    return "nobody held it, and it was removed; the recording is taken as it is"
+
+
+def _write_readings(folder: Path, path: Path) -> str:
+    """As an engine that goes on with the recording would."""
+    settings = open_experiment(folder).settings
+    journal = folder / format.JOURNAL_FILE
+    told = check_journal(journal, settings, Findings(folder), growing=False, sealed=False)
+    kept = _free(path) if path.exists() else None
+    if kept is not None:
+        path.rename(kept)
+    readings = told.readings.get(path.parent.name, [])
+    append_readings(path, readings)
+    copy = f"; as it was it is {kept.name}" if kept is not None else ""
+    return f"was written again from the journal, with {len(readings)} readings{copy}"
+
+
+def _free(path: Path) -> Path:
+    """A name for the copy that nothing has yet."""
+    number, kept = 2, path.with_name(path.name + BROKEN)
+    while os.path.lexists(kept):
+        number, kept = number + 1, path.with_name(f"{path.name}.{number}{BROKEN}")
+    return kept

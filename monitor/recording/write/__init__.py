@@ -1,0 +1,1 @@
+"""Writes a recording while it grows."""
