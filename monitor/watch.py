@@ -10,8 +10,8 @@ import zmq
 
 from monitor.errors import EngineUnreachable
 from monitor.keys import ClientKeys
-from monitor.wire import results
-from monitor.wire.questions import Request, StateRequest, encode_request
+from monitor.wire.results import replies
+from monitor.wire.results.queries import Request, StateRequest, encode_request
 
 POLL_S = 0.2
 
@@ -33,7 +33,7 @@ class Watcher:
                 f"no engine answers at {self._address} within {timeout_s:g} s; start one with "
                 "`launch.py engine --config FILE`, or check the address"
             )
-        return results.decode_reply(self._socket.recv_multipart())
+        return replies.decode_reply(self._socket.recv_multipart())
 
     def state(self, timeout_s: float = 10.0) -> dict[str, Any]:
         """The whole small state of the engine."""

@@ -21,7 +21,7 @@ from ophyd.status import Status
 
 from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
 from monitor.sources.resend import ResendService
-from monitor.wire import stins
+from monitor.wire.slices import stins
 from simulators.program import CellTime
 from simulators.sample import Sample
 from simulators.scan import Scan, ScanCut, ScanOrder

@@ -17,7 +17,7 @@ from monitor.recording.write import disk_space
 from monitor.records import ScanStart, SliceFrame
 from monitor.replay import ReplaySource, _sections, run_replay
 from monitor.watch import Watcher
-from monitor.wire.questions import SectionRequest
+from monitor.wire.results.queries import SectionRequest
 from tests.helpers.waiting import PATIENCE_S, eventually
 from tests.recording.synthetic import NX, NY, Scene, messages, settings, write_scan
 

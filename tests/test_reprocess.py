@@ -23,7 +23,7 @@ from monitor.records import Acknowledgement, FeedQuiet, OperatorNote, Record, Sc
 from monitor.replay import replay_settings
 from monitor.reprocess import run_reprocess
 from monitor.reprocess_settings import changed
-from monitor.wire import stins
+from monitor.wire.slices import stins
 from tests.core.experiment import experiment, settings, volume
 from tests.pools import Here
 

@@ -26,7 +26,7 @@ from monitor.gui.plain import set_tip
 from monitor.gui.request_text import NOT_RECEIVED, request_text, status_of
 from monitor.gui.text import as_is, clock
 from monitor.plain_text import typed, visible
-from monitor.wire.questions import MAX_SCANS_PER_CELL, ScanOrder
+from monitor.wire.results.queries import MAX_SCANS_PER_CELL, ScanOrder
 
 CONFIRM_MS, WRITING_MS = 3000, 20_000
 FATES = {

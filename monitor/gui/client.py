@@ -25,8 +25,9 @@ from monitor.errors import BadMessage
 from monitor.gui.inbox import STATE_PATIENCE_S, Inbox
 from monitor.gui.model import Order, Snapshot, Want
 from monitor.keys import ClientKeys
-from monitor.wire import questions, results
-from monitor.wire.questions import StateRequest
+from monitor.wire.results import queries
+from monitor.wire.results import replies as results
+from monitor.wire.results.queries import StateRequest
 
 POLL_S = 0.4
 ANSWER_PATIENCE_S = 20.0
@@ -62,7 +63,7 @@ class Client:
         self._keys = {address: keys for address in (connect, status) if address and keys}
         self._lock = threading.Lock()
         self._wants: dict[str, Want] = {}
-        self._new_orders: deque[questions.Order] = deque()
+        self._new_orders: deque[queries.Order] = deque()
         self._numbers = itertools.count(1)
         self._stop = threading.Event()
         self._wake, self._woken = socket.socketpair()
@@ -107,7 +108,7 @@ class Client:
             self._inbox.keep(self._wants)
         self._nudge()
 
-    def order(self, request: questions.Order) -> None:
+    def order(self, request: queries.Order) -> None:
         """Hands the engine an order, once; what becomes of it appears in the snapshot's orders."""
         with self._lock:
             has_room = len(self._new_orders) < MAX_ORDERS
@@ -238,7 +239,7 @@ class Client:
         tag = f"{name}#{self._number()}"
         request = dataclasses.replace(want.request, tag=tag)
         try:
-            dealer.send_multipart(questions.encode_request(request), zmq.DONTWAIT)
+            dealer.send_multipart(queries.encode_request(request), zmq.DONTWAIT)
         except zmq.Again:
             return False
         self._flights[name] = _Flight(want, tag, time.monotonic())
@@ -248,7 +249,7 @@ class Client:
         """Of an order, or of a question that is sent."""
         return next(self._numbers)
 
-    def _order(self, order: questions.Order, status: str, why: str, number: int) -> None:
+    def _order(self, order: queries.Order, status: str, why: str, number: int) -> None:
         """What is known of an order now."""
         self._inbox.order(Order(order.cell, status, why, number, order))
 
@@ -256,18 +257,18 @@ class Client:
         """No answer comes any more. An order is not sent again: it may have been carried out."""
         flights, self._flights = self._flights, {}
         for name, flight in flights.items():
-            if isinstance(flight.want.request, questions.Order):
+            if isinstance(flight.want.request, queries.Order):
                 self._order(flight.want.request, "lost", UNANSWERED, _order_number(name))
 
     def _forget_lost(self, now: float) -> None:
         for name, flight in list(self._flights.items()):
             request = flight.want.request
-            is_order = isinstance(request, questions.Order)
+            is_order = isinstance(request, queries.Order)
             patience = ORDER_PATIENCE_S if is_order else ANSWER_PATIENCE_S
             if name == "state" or now - flight.sent <= patience:
                 continue
             del self._flights[name]
-            if isinstance(request, questions.Order):
+            if isinstance(request, queries.Order):
                 self._order(request, "lost", UNANSWERED, _order_number(name))
 
     def _take(self, frames: list[bytes]) -> None:
@@ -286,7 +287,7 @@ class Client:
         request = flight.want.request
         if name == "state":
             self._take_state(header)
-        elif isinstance(request, questions.Order):
+        elif isinstance(request, queries.Order):
             status, why = str(header.get("status", "refused")), str(header.get("why", ""))
             self._order(request, status, why, _order_number(name))
         else:
@@ -309,7 +310,7 @@ class Client:
         became of them."""
         self._done = {k: v for k, v in self._done.items() if k == "state"}
         self._flights = {
-            k: v for k, v in self._flights.items() if isinstance(v.want.request, questions.Order)
+            k: v for k, v in self._flights.items() if isinstance(v.want.request, queries.Order)
         }
 
     def _hear(self, frame: bytes) -> None:

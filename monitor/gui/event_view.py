@@ -15,7 +15,7 @@ from monitor.gui.model import Choice, Snapshot, order_problem
 from monitor.gui.parts import Card, quiet
 from monitor.gui.plain import set_tip
 from monitor.plain_text import typed, visible
-from monitor.wire.questions import MAX_NOTE
+from monitor.wire.results.queries import MAX_NOTE
 
 SHOWN = 1000
 COLOURS = {

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from monitor.gui.changes import merged
 from monitor.gui.model import Answer, Order, Snapshot, Want, colour_levels, rims
-from monitor.wire.questions import CyclerRequest, MapRequest
+from monitor.wire.results.queries import CyclerRequest, MapRequest
 
 MAX_EVENTS = 200
 MAX_ORDERS = 20

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.wire.questions import Request, Window
+from monitor.wire.results.queries import Request, Window
 
 MAP_TITLES = {
     "height": "height of the interface",

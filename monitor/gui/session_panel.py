@@ -10,7 +10,7 @@ from monitor.gui.parts import label
 from monitor.gui.plain import set_tip
 from monitor.keys import is_address, is_local
 from monitor.plain_text import typed
-from monitor.wire.questions import MAX_BY
+from monitor.wire.results.queries import MAX_BY
 
 MAX_KNOWN = 12
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from monitor.gui.model import Choice, Snapshot, Want, crosshair, pinned_scan, reference_scan
 from monitor.gui.model import shown_scan as scan_of
-from monitor.wire.questions import (
+from monitor.wire.results.queries import (
     CyclerRequest,
     EventsRequest,
     MapRequest,

@@ -43,7 +43,7 @@ from monitor.gui.trend_view import TrendView
 from monitor.gui.turns import Turns
 from monitor.gui.wants import Seen, wants
 from monitor.plain_text import typed
-from monitor.wire.questions import AcknowledgeOrder, NoteOrder, PolicyOrder, ScanOrder
+from monitor.wire.results.queries import AcknowledgeOrder, NoteOrder, PolicyOrder, ScanOrder
 
 REPAINT_MS = 100
 

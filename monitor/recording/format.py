@@ -9,7 +9,7 @@ from typing import Any
 import hdf5plugin
 
 from monitor.records import CURRENT_MAPS, INTERFACE_MAPS, LengthUnit
-from monitor.wire.results import pit_columns
+from monitor.wire.results.replies import pit_columns
 
 FORMAT = 1
 SETTINGS_FILE = "experiment.toml"

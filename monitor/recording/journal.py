@@ -40,9 +40,9 @@ from monitor.records import (
     ScanStart,
     SliceFrame,
 )
-from monitor.wire import slices, stins
 from monitor.wire.documents import MAX_BYTES, plain_dtype
-from monitor.wire.limits import LARGEST, Limits
+from monitor.wire.slices import codec, stins
+from monitor.wire.slices.limits import LARGEST, Limits
 
 MAX_WAITING_BYTES = 2**26
 MAX_LINE_BYTES = 8 * MAX_BYTES
@@ -122,7 +122,7 @@ def slice_header(
     """The header of a slice-stream message by its first frame, as it came (without one, as we would
     send it); of codec `dectris2` in the keys of `stins`, as pixels are elsewhere."""
     if frame is not None:
-        return slices.header_of(frame)
+        return codec.header_of(frame)
     match record:
         case ScanStart():
             return stins.start_header(record)

@@ -21,8 +21,8 @@ from monitor.recording.journal import DAMAGED, number_of, record_of, slice_of
 from monitor.recording.read import checked_hdf5
 from monitor.recording.read.experiment import Experiment, Scan
 from monitor.records import Acknowledgement, Record, SliceFrame, frozen
-from monitor.wire import stins
-from monitor.wire.limits import Limits, check_slice, limits_of
+from monitor.wire.slices import stins
+from monitor.wire.slices.limits import Limits, check_slice, limits_of
 
 ScanName = tuple[str, str, int]
 

@@ -12,7 +12,7 @@ from monitor.number_text import number, with_error
 from monitor.recording.read.experiment import Cell, Experiment, Scan
 from monitor.recording.read.stored_scan import start_of
 from monitor.wire.fields import plain
-from monitor.wire.results import table_rows
+from monitor.wire.results.replies import table_rows
 
 
 def numbers(experiment: Experiment) -> dict[str, Any]:

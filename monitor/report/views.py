@@ -22,7 +22,7 @@ from monitor.recording.read.stored_scan import start_of
 from monitor.records import ScanStart
 from monitor.report.table import in_time, summaries
 from monitor.settings import CellSettings
-from monitor.wire.results import ends_of_discharges, thinning
+from monitor.wire.results.replies import ends_of_discharges, thinning
 
 MAX_SIDE_PX = 1500
 PURPLE_WHITE = LinearSegmentedColormap.from_list(

@@ -35,8 +35,8 @@ from monitor.sources.timeline import (
     scan_windows,
 )
 from monitor.sources.volume import Volume
-from monitor.wire import stins
 from monitor.wire.documents import Codec
+from monitor.wire.slices import stins
 
 SETTLE_S = 1.0
 """Time for subscribers and the proxy to find each other: PUB sockets drop before that."""

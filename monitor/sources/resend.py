@@ -14,7 +14,7 @@ from monitor.errors import BadMessage, SettingError
 from monitor.keys import bind_here
 from monitor.records import ResendEnd, ResendQuestion, ScanStart, SliceFrame
 from monitor.wire import resend as wire
-from monitor.wire.stins import Frame
+from monitor.wire.slices.stins import Frame
 
 KEPT_BYTES = 2**29
 KEPT_SCANS = 3

@@ -11,7 +11,7 @@ import zmq
 from monitor.connection import keep_alive
 from monitor.errors import EngineUnreachable, SettingError
 from monitor.keys import bind_here
-from monitor.wire.stins import Frame
+from monitor.wire.slices.stins import Frame
 
 QUEUE_BYTES = 2**28
 POLL_MS = 200

@@ -17,7 +17,7 @@ import zmq
 from monitor.errors import EngineUnreachable
 from monitor.processes import is_free
 from monitor.watch import Watcher
-from monitor.wire.questions import StateRequest
+from monitor.wire.results.queries import StateRequest
 
 ECHO_S = 2.0
 START_S = 5.0

@@ -16,7 +16,7 @@ import numpy as np
 
 from monitor.errors import BadMessage
 from monitor.records import CyclerDocument
-from monitor.wire.limits import MAX_DEPTH
+from monitor.wire.slices.limits import MAX_DEPTH
 
 Codec = Literal["msgpack", "json"]
 

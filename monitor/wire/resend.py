@@ -13,9 +13,10 @@ from typing import Any
 
 from monitor.errors import BadMessage
 from monitor.records import ResendEnd, ResendQuestion, ScanEnd, ScanStart, SliceFrame
-from monitor.wire import dectris, slices, stins
 from monitor.wire.fields import Fields, Frame, read_object, to_json
-from monitor.wire.limits import LARGEST, Limits
+from monitor.wire.slices import codec as slices
+from monitor.wire.slices import dectris, stins
+from monitor.wire.slices.limits import LARGEST, Limits
 
 MAX_FRAMES = 4096
 MAX_BYTES = 1 << 16

@@ -20,8 +20,8 @@ from monitor.gui.client import AGAIN_S, LEAST_INTERVAL_S, POLL_S, URGENT
 from monitor.gui.inbox import Inbox
 from monitor.gui.model import Choice, Want
 from monitor.gui.wants import Seen, wants
-from monitor.wire import questions, results
-from monitor.wire.questions import StateRequest
+from monitor.wire.results import queries, replies
+from monitor.wire.results.queries import StateRequest
 
 SEEN = Seen(("section", "trend", "pits"), (640, 640), (1024, 640))
 NEWS = tuple(f'"type":"{kind}"'.encode() for kind in URGENT)
@@ -77,7 +77,7 @@ class Screen:
             name = self._waiting.pop(tag, "")
             if name != "state":
                 continue
-            header, _ = results.decode_reply([head.buffer])
+            header, _ = replies.decode_reply([head.buffer])
             self._inbox.take_state(header)
             if not header.get("unchanged") or header["cells"]["A"]["running"]:
                 self._wants = wants(self._inbox.snapshot(), Choice("A"), SEEN)
@@ -85,7 +85,7 @@ class Screen:
     def _send(self, name: str, want: Want, now: float) -> None:
         tag = f"{name}#{now}"
         request = dataclasses.replace(want.request, tag=tag)
-        self._dealer.send_multipart(questions.encode_request(request))
+        self._dealer.send_multipart(queries.encode_request(request))
         self._waiting[tag.encode()] = name
         self._asked[name] = (want, now)
 

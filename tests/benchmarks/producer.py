@@ -12,7 +12,7 @@ import time
 import zmq
 
 from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
-from monitor.wire import stins
+from monitor.wire.slices import stins
 from tests.benchmarks.phantom import VOXEL_UM, Foil
 
 Messages = list[list[stins.Frame]]

@@ -17,14 +17,15 @@ from monitor.processes import free_addresses
 from monitor.records import ScanReply, ScanRequest
 from monitor.settings import FeedSettings, RequestSettings, SecuritySettings, parse
 from monitor.watch import Watcher
-from monitor.wire import requests, stins
-from monitor.wire.questions import (
+from monitor.wire import requests
+from monitor.wire.results.queries import (
     AcknowledgeOrder,
     NoteOrder,
     PolicyOrder,
     ScanOrder,
     StateRequest,
 )
+from monitor.wire.slices import stins
 from tests.core.phantom import start
 from tests.engine.screens import ANY_PORT, update
 

@@ -25,8 +25,9 @@ from monitor.records import (
 )
 from monitor.settings import FeedSettings, RequestSettings, SecuritySettings, Settings
 from monitor.transport import greeting_of
-from monitor.wire import documents, stins
-from monitor.wire.limits import limits_of
+from monitor.wire import documents
+from monitor.wire.slices import stins
+from monitor.wire.slices.limits import limits_of
 from tests.engine.peers import BOUND, RawServer, Relay, bound, greeting
 
 PIXELS = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)

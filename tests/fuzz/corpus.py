@@ -22,7 +22,10 @@ from monitor.records import (
     ScanStart,
     SliceFrame,
 )
-from monitor.wire import dectris, documents, questions, requests, resend, results, stins
+from monitor.wire import documents, requests, resend
+from monitor.wire.results import queries
+from monitor.wire.results import replies as results
+from monitor.wire.slices import dectris, stins
 
 Frames = list[bytes]
 SHAPE = (24, 16, 16)
@@ -124,42 +127,42 @@ def scan_requests() -> list[Frames]:
 def asked() -> list[Frames]:
     """Questions and orders of screens, but those whose effect would be to ask for more scans."""
     corners = ((1.0, 2.0), (8.0, 9.0))
-    all_of_them: list[questions.Request] = [
-        questions.StateRequest(5, "engine", "t"),
-        questions.MapRequest(CELL, 0, "height", (0, 8, 0, 8), (4, 4), None, 1.0, "t"),
-        questions.PitsRequest(CELL, None, "t"),
-        questions.SectionRequest(CELL, 0, "y", 3, (8, 8), "t"),
-        questions.CyclerRequest(CELL, 100, "t"),
-        questions.StatisticsRequest(CELL, 0, "height", "rectangle", corners, 16, 0.0, 9.0, tag="t"),
-        questions.ProfileRequest(CELL, 0, "height", *corners, 32, tag="t"),
-        questions.PitHistoryRequest(CELL, 1, "t"),
-        questions.EventsRequest(CELL, 100, 10, ("alarm",), "t"),
-        questions.PolicyOrder(CELL, "off", 3, "me", "t"),
-        questions.NoteOrder(CELL, "words", "me", 0, "t"),
-        questions.AcknowledgeOrder(CELL, 10**6, "me", "t"),
-        questions.ScanOrder(CELL, suggestion="none", accepted=False, tag="t"),
+    all_of_them: list[queries.Request] = [
+        queries.StateRequest(5, "engine", "t"),
+        queries.MapRequest(CELL, 0, "height", (0, 8, 0, 8), (4, 4), None, 1.0, "t"),
+        queries.PitsRequest(CELL, None, "t"),
+        queries.SectionRequest(CELL, 0, "y", 3, (8, 8), "t"),
+        queries.CyclerRequest(CELL, 100, "t"),
+        queries.StatisticsRequest(CELL, 0, "height", "rectangle", corners, 16, 0.0, 9.0, tag="t"),
+        queries.ProfileRequest(CELL, 0, "height", *corners, 32, tag="t"),
+        queries.PitHistoryRequest(CELL, 1, "t"),
+        queries.EventsRequest(CELL, 100, 10, ("alarm",), "t"),
+        queries.PolicyOrder(CELL, "off", 3, "me", "t"),
+        queries.NoteOrder(CELL, "words", "me", 0, "t"),
+        queries.AcknowledgeOrder(CELL, 10**6, "me", "t"),
+        queries.ScanOrder(CELL, suggestion="none", accepted=False, tag="t"),
     ]
-    return [_plain(questions.encode_request(request)) for request in all_of_them]
+    return [_plain(queries.encode_request(request)) for request in all_of_them]
 
 
 def dear() -> list[Frames]:
     """Requests by cost: those that take most work, most memory or most reading of their kind. Not
     the longest: several of them in one would be cut by the limit of a message."""
-    circle = tuple((8.0 * math.cos(n), 8.0 * math.sin(n)) for n in range(questions.MAX_POINTS))
-    whole: list[questions.Request] = [
-        questions.StateRequest(tag="t"),
-        questions.MapRequest(CELL, 0, "height", minus=0, least_errors=1.0, tag="t"),
-        questions.StatisticsRequest(CELL, 0, "height", "polygon", circle, questions.MAX_BINS),
-        questions.ProfileRequest(
-            CELL, 0, "height", (0.0, 0.0), (9.0, 9.0), questions.MAX_PROFILE_POINTS
+    circle = tuple((8.0 * math.cos(n), 8.0 * math.sin(n)) for n in range(queries.MAX_POINTS))
+    whole: list[queries.Request] = [
+        queries.StateRequest(tag="t"),
+        queries.MapRequest(CELL, 0, "height", minus=0, least_errors=1.0, tag="t"),
+        queries.StatisticsRequest(CELL, 0, "height", "polygon", circle, queries.MAX_BINS),
+        queries.ProfileRequest(
+            CELL, 0, "height", (0.0, 0.0), (9.0, 9.0), queries.MAX_PROFILE_POINTS
         ),
-        questions.CyclerRequest(CELL, questions.MAX_READINGS_ASKED, "t"),
-        questions.EventsRequest(CELL, limit=questions.MAX_EVENTS_ASKED, tag="t"),
-        questions.PitsRequest(CELL, 0, "t"),
+        queries.CyclerRequest(CELL, queries.MAX_READINGS_ASKED, "t"),
+        queries.EventsRequest(CELL, limit=queries.MAX_EVENTS_ASKED, tag="t"),
+        queries.PitsRequest(CELL, 0, "t"),
     ]
     long = [b'{"type":"state","tag":"t","x":"' + b"x" * size + b'"}' for size in (10_000, 20_000)]
     nested = b'{"type":"state","tag":"t","x":[' + b"[]," * 6_000 + b"0]}"
-    plain = [_plain(questions.encode_request(request)) for request in whole]
+    plain = [_plain(queries.encode_request(request)) for request in whole]
     return [*plain, *([frame] for frame in (*long, nested))]
 
 

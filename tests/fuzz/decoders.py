@@ -15,8 +15,10 @@ from monitor.plain_text import is_plain
 from monitor.recording.journal import DAMAGED, parse_line, record_of
 from monitor.records import BadInput
 from monitor.settings import parse
-from monitor.wire import asked, documents, requests, resend, results, slices, stins
-from monitor.wire.limits import Limits
+from monitor.wire import documents, requests, resend
+from monitor.wire.results import checked_queries, replies
+from monitor.wire.slices import codec, stins
+from monitor.wire.slices.limits import Limits
 from tests.fuzz import corpus
 from tests.fuzz.mutate import Frames, Mutator
 from tests.fuzz.texts import assert_plain
@@ -85,15 +87,15 @@ DECODERS: dict[str, tuple[Callable[[], list[Frames]], Callable[[], Callable[[Fra
     "slices": (corpus.slices, lambda: lambda frames: stins.decode(frames, LIMITS)),
     "slices of either codec": (
         lambda: [*corpus.dectris_slices(), *corpus.slices()],
-        lambda: lambda frames: slices.decode(frames, LIMITS),
+        lambda: lambda frames: codec.decode(frames, LIMITS),
     ),
-    "dectris": (corpus.dectris_slices, lambda: lambda frames: slices.decode(frames, LIMITS)),
+    "dectris": (corpus.dectris_slices, lambda: lambda frames: codec.decode(frames, LIMITS)),
     "documents": (corpus.cycler, lambda: lambda frames: documents.decode(b"".join(frames))),
     "replies": (corpus.replies, lambda: _one(requests.decode_reply)),
     "requests": (corpus.scan_requests, lambda: _one(requests.decode_request)),
-    "questions": (corpus.asked, lambda: asked.decode_request),
-    "answers": (corpus.answers, lambda: results.decode_reply),
-    "status": (corpus.answers, lambda: _one(results.decode_status)),
+    "questions": (corpus.asked, lambda: checked_queries.decode_request),
+    "answers": (corpus.answers, lambda: replies.decode_reply),
+    "status": (corpus.answers, lambda: _one(replies.decode_status)),
     "resend questions": (corpus.resend_questions, lambda: _one(resend.decode_question)),
     "resend answers": (
         corpus.resend_answers,

@@ -23,9 +23,11 @@ from monitor.recording.replay import replay_records
 from monitor.records import ResendEnd, ScanStart
 from monitor.settings import Settings, load
 from monitor.watch import Watcher
-from monitor.wire import asked, documents, requests, resend, slices
-from monitor.wire.limits import limits_of
-from monitor.wire.questions import MapRequest, ScanOrder
+from monitor.wire import documents, requests, resend
+from monitor.wire.results import checked_queries
+from monitor.wire.results.queries import MapRequest, ScanOrder
+from monitor.wire.slices import codec
+from monitor.wire.slices.limits import limits_of
 from tests.core.experiment import scan_records
 from tests.fuzz import corpus
 from tests.fuzz.decoders import resident_MB
@@ -235,14 +237,14 @@ class _Feeder:
         try:
             match counter:
                 case "slices":
-                    slices.decode(frames, self._limits)
+                    codec.decode(frames, self._limits)
                 case "documents":
                     document = documents.decode(b"".join(frames))
                     parts = len(list(documents.portions(document, ROWS_AT_ONCE)))
                 case "replies":
                     requests.decode_reply(frames[-1])
                 case "questions":
-                    asked.decode_request(frames)
+                    checked_queries.decode_request(frames)
                 case "resend":
                     counter = _kind(resend.decode_answer(frames, self._limits))
         except BadMessage as error:

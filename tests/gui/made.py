@@ -5,7 +5,7 @@ import numpy as np
 from monitor.engine import health
 from monitor.engine.health import CellHealth, Heard, Silence
 from monitor.gui.model import Answer, Snapshot, colour_levels
-from monitor.wire.questions import MapRequest
+from monitor.wire.results.queries import MapRequest
 
 T0 = 1_760_000_000.0
 PERIOD_S = 1800.0

@@ -12,7 +12,7 @@ from monitor.gui.board_facts import cell_facts, map_words
 from monitor.gui.board_paint import places
 from monitor.gui.model import Answer, Choice, Snapshot
 from monitor.gui.thumbnail import coloured, picture
-from monitor.wire.questions import MapRequest
+from monitor.wire.results.queries import MapRequest
 from tests.gui import made
 
 

@@ -8,7 +8,7 @@ from monitor.gui.cell_panel import CellPanel
 from monitor.gui.model import Choice
 from monitor.gui.table_view import TableView
 from monitor.report.table import as_text
-from monitor.wire.results import table_rows
+from monitor.wire.results.replies import table_rows
 from tests.gui import made
 
 WHOLE = {

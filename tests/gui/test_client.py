@@ -10,7 +10,7 @@ import zmq
 from monitor.gui import client as module
 from monitor.gui.client import MAX_ORDERS, Client
 from monitor.processes import free_addresses
-from monitor.wire.questions import NoteOrder
+from monitor.wire.results.queries import NoteOrder
 from tests.engine.peers import BOUND, bound
 
 PATIENCE_S = 20.0

@@ -7,7 +7,7 @@ from monitor.gui import theme
 from monitor.gui.distribution_view import DistributionView, raised
 from monitor.gui.measures import applied_current, bin_width, in_short, log_ticks, measures, shares
 from monitor.gui.model import Answer, Choice, Snapshot
-from monitor.wire.questions import StatisticsRequest
+from monitor.wire.results.queries import StatisticsRequest
 from tests.gui import made
 
 WHOLE = {

@@ -9,7 +9,7 @@ from monitor.gui import map_text, wants
 from monitor.gui.map_overlay import GRAINS
 from monitor.gui.model import Answer, Choice
 from monitor.gui.wants import Seen
-from monitor.wire.questions import MapRequest
+from monitor.wire.results.queries import MapRequest
 from tests.gui import made
 from tests.gui.synthetic import Cell
 

@@ -6,7 +6,7 @@ import pytest
 from monitor.gui import inbox as module
 from monitor.gui.inbox import Inbox
 from monitor.gui.model import Want
-from monitor.wire.questions import CyclerRequest, MapRequest
+from monitor.wire.results.queries import CyclerRequest, MapRequest
 
 
 @pytest.fixture

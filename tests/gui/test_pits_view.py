@@ -15,7 +15,7 @@ from monitor.gui.model import Answer, Choice
 from monitor.gui.pits_filter import SIGNS, WORDS, read_filter
 from monitor.gui.pits_model import COLUMNS
 from monitor.gui.pits_view import PitsView
-from monitor.wire.questions import PitHistoryRequest, PitsRequest
+from monitor.wire.results.queries import PitHistoryRequest, PitsRequest
 from tests.gui.made import of_one_cell
 
 T0 = 1_760_000_000.0

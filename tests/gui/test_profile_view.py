@@ -7,7 +7,7 @@ from PySide6.QtCore import QPointF
 from monitor.gui import theme
 from monitor.gui.model import Answer, Choice, Snapshot
 from monitor.gui.profile_view import NO_LINE, ProfileView, colour_of
-from monitor.wire.questions import ProfileRequest
+from monitor.wire.results.queries import ProfileRequest
 from tests.gui import made
 
 LINE = ((1.0, 2.0), (50.0, 90.0))

@@ -18,7 +18,7 @@ from monitor.gui.gl_probe import why_no_opengl
 from monitor.gui.model import Answer, Choice, Snapshot, colour_levels, rims
 from monitor.gui.relief_view import ReliefView
 from monitor.gui.shading import Look, lambert, painted, shade, slopes, surface, thin
-from monitor.wire.questions import MapRequest, PitsRequest
+from monitor.wire.results.queries import MapRequest, PitsRequest
 from tests.gui.made import of_one_cell
 
 VOXEL = 0.5

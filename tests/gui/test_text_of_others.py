@@ -34,7 +34,7 @@ from monitor.gui.model import Answer, Choice, Order, Snapshot
 from monitor.gui.plain import RichLabel, tip_text
 from monitor.gui.window import Window
 from monitor.plain_text import BLANK
-from monitor.wire.questions import (
+from monitor.wire.results.queries import (
     CyclerRequest,
     PitHistoryRequest,
     PitsRequest,

@@ -14,7 +14,7 @@ from monitor.gui.measures import APPLIED, in_short
 from monitor.gui.model import Choice, Order, Snapshot
 from monitor.gui.section_view import stretch_text
 from monitor.gui.timeline_view import TimelineView
-from monitor.wire.questions import ScanOrder
+from monitor.wire.results.queries import ScanOrder
 from tests.core.experiment import cycler_documents, scan_records, settings
 from tests.gui import made
 

@@ -21,7 +21,7 @@ from monitor.keys import ClientKeys, make_keys, read_pair
 from monitor.recording.read.experiment import open_experiment
 from monitor.settings import load
 from monitor.watch import Watcher
-from monitor.wire.questions import MapRequest, StateRequest, StatisticsRequest
+from monitor.wire.results.queries import MapRequest, StateRequest, StatisticsRequest
 from tests.core.phantom import columns, noisy, records, start
 from tests.fuzz.decoders import resident_MB
 from tests.recording.synthetic import frames_of

@@ -22,7 +22,7 @@ import numpy as np
 from monitor.gui.changes import merged
 from monitor.processes import free_addresses
 from monitor.settings import load
-from monitor.wire.questions import StateRequest
+from monitor.wire.results.queries import StateRequest
 from tests.kills.beamline import CELLS, Beamline
 from tests.kills.run import Engine
 from tests.system.running import scans_done, write_config

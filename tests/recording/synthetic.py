@@ -24,7 +24,7 @@ from monitor.records import (
     SliceFrame,
 )
 from monitor.settings import Settings, parse
-from monitor.wire import stins
+from monitor.wire.slices import stins
 
 NZ, NY, NX = 40, 96, 112
 HOUR = 3600.0

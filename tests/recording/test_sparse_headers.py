@@ -25,7 +25,7 @@ from monitor.replay import replay_settings, run_replay
 from monitor.report.build import report
 from monitor.report.policies import backtest
 from monitor.reprocess_settings import changed
-from monitor.wire import slices, stins
+from monitor.wire.slices import codec, stins
 from tests.core.experiment import experiment, settings
 from tests.pools import Here
 from tests.recording.synthetic import frames_of
@@ -56,7 +56,7 @@ def record(folder: Path, changes: dict[str, Any]) -> tuple[Path, Path]:
             frames = frames_of(one)
             if isinstance(one, ScanStart):
                 frames = [header_frame(one, changes)]
-            one = slices.decode(frames)
+            one = codec.decode(frames)
         recorder.write("slices" if frames else "documents", frames, one, session.feed(one))
     assert recorder.drain()
     (folder / "second").mkdir()

@@ -8,7 +8,8 @@ import zmq
 
 from monitor.processes import free_addresses
 from monitor.settings import Settings
-from monitor.wire import documents, stins
+from monitor.wire import documents
+from monitor.wire.slices import stins
 from simulators import run, scenarios
 
 

@@ -14,7 +14,8 @@ from bluesky.utils import DuringTask, RunEngineInterrupted
 from event_model import DocumentNames, schema_validators
 
 from monitor.records import ScanEnd, ScanReply, ScanRequest, ScanStart, SliceFrame
-from monitor.wire import requests, stins
+from monitor.wire import requests
+from monitor.wire.slices import stins
 from simulators.beamline import Acquisition, Pace, Station
 from simulators.cell import Cell
 from simulators.foil import FieldOfView

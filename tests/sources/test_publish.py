@@ -20,8 +20,9 @@ from monitor.processes import free_addresses
 from monitor.records import ResendEnd, ResendQuestion, ScanEnd, ScanStart, SliceFrame
 from monitor.sources.publish import publish
 from monitor.sources.volume import Volume, open_volumes
-from monitor.wire import documents, stins
+from monitor.wire import documents
 from monitor.wire.resend import decode_answer, encode_question
+from monitor.wire.slices import stins
 from tests.sources.mpt_files import mpt_text
 
 pytest.importorskip("bluesky")

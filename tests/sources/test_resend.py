@@ -13,7 +13,7 @@ from monitor.processes import free_addresses
 from monitor.records import ResendEnd, ResendQuestion, ScanStart, SliceFrame
 from monitor.sources.resend import ResendService
 from monitor.wire import resend as wire
-from monitor.wire import stins
+from monitor.wire.slices import stins
 from tests.core.phantom import start
 
 SHAPE = (20, 16, 16)

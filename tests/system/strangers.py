@@ -24,8 +24,8 @@ from monitor.keys import ClientKeys, make_keys, random_pair, read_pair
 from monitor.processes import free_addresses
 from monitor.settings import load
 from monitor.watch import Watcher
-from monitor.wire import stins
-from monitor.wire.questions import NoteOrder, ScanOrder, StateRequest
+from monitor.wire.results.queries import NoteOrder, ScanOrder, StateRequest
+from monitor.wire.slices import stins
 from tests.core.phantom import start
 from tests.fuzz.decoders import resident_MB
 from tests.system.running import PATIENCE_S, PROGRAM, write_config

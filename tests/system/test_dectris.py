@@ -18,7 +18,7 @@ from monitor.processes import free_addresses
 from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
 from monitor.sources.resend import ResendService
 from monitor.sources.slice_socket import SliceSocket
-from monitor.wire import dectris, stins
+from monitor.wire.slices import dectris, stins
 from tests.system.contract_producer import SHAPE, volume
 from tests.system.running import PATIENCE_S, engine, launch, scans_done, write_config
 

@@ -20,7 +20,7 @@ import zmq
 
 from monitor.settings import load
 from monitor.watch import Watcher
-from monitor.wire.questions import ScanOrder
+from monitor.wire.results.queries import ScanOrder
 from tests.system import contract_producer
 from tests.system.contract_producer import SHAPE
 from tests.system.running import ROOT, engine, launch, scans_done, write_config

@@ -16,7 +16,7 @@ import pytest
 
 from monitor.recording.read.experiment import open_experiment
 from monitor.watch import Watcher
-from monitor.wire.questions import MapRequest, PitsRequest, SectionRequest
+from monitor.wire.results.queries import MapRequest, PitsRequest, SectionRequest
 from tests.system.running import PATIENCE_S, PROGRAM, engine, launch, scans_done, write_config
 
 SCANS = 3

@@ -15,7 +15,7 @@ from monitor.processes import free_addresses
 from monitor.records import FINAL_REPLIES, ScanReply, ScanRequest
 from monitor.settings import RequestSettings
 from monitor.watch import Watcher
-from monitor.wire import questions
+from monitor.wire.results import queries
 from tests.system.remanager import Redis, ReManager, wait_for
 from tests.system.running import PATIENCE_S, engine, scans_done, write_config
 
@@ -39,7 +39,7 @@ class Beamline:
         return next(r for r in reversed(requests) if r["reason"] == reason)
 
     def ask_for_scan(self) -> None:
-        header, _ = self.watcher.ask(questions.ScanOrder(cell="A"))
+        header, _ = self.watcher.ask(queries.ScanOrder(cell="A"))
         assert header["status"] == "sent", header
 
     def restart_manager(self) -> None:
@@ -90,7 +90,7 @@ def test_an_onset_brings_an_extra_scan_to_the_front_of_the_queue(beamline: Beaml
     ]
     started = [e for e in state["events"] if e["type"] == "scan_started"]
     assert [e["request"] for e in started] == ["", "", asked["id"], ""]
-    header, removal = beamline.watcher.ask(questions.MapRequest("A", scans[2]["scan"], "removal"))
+    header, removal = beamline.watcher.ask(queries.MapRequest("A", scans[2]["scan"], "removal"))
     assert header["type"] != "error"
     assert np.nanmean(removal) > 1.0
 

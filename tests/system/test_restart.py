@@ -20,7 +20,7 @@ import zmq
 from monitor.records import ScanEnd, ScanStart, SliceFrame
 from monitor.settings import as_table, load
 from monitor.watch import Watcher
-from monitor.wire.questions import EventsRequest, ScanOrder
+from monitor.wire.results.queries import EventsRequest, ScanOrder
 from tests.core.experiment import scan_records
 from tests.helpers.waiting import eventually, has_reached, on_disk, status_of
 from tests.recording.synthetic import frames_of

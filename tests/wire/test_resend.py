@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from monitor.errors import BadMessage
 from monitor.records import ResendEnd, ResendQuestion, ScanEnd, SliceFrame
-from monitor.wire import resend, stins
-from monitor.wire.limits import Limits
+from monitor.wire import resend
+from monitor.wire.slices import stins
+from monitor.wire.slices.limits import Limits
 from tests.core.phantom import start
 
 FRAMES = st.lists(st.integers(0, stins.MAX_SIDE - 1), max_size=64).map(tuple)

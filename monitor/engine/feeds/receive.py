@@ -23,7 +23,7 @@ import zmq
 from monitor.connection import Connection
 from monitor.records import ConnectionChange
 from monitor.sockets.accepted import Accepted
-from monitor.wire.stins import Frame
+from monitor.wire.slices.stins import Frame
 
 Feed = Literal["slices", "documents"]
 FEEDS: tuple[Feed, ...] = ("documents", "slices")

@@ -14,9 +14,10 @@ from monitor.errors import BadMessage, SettingError
 from monitor.records import BadInput, CyclerDocument, Record
 from monitor.settings import FeedSettings, SecuritySettings
 from monitor.sockets.accepted import Accepted, ConnectionGuard, most_clients
-from monitor.wire import documents, slices, stins
-from monitor.wire.limits import Limits, limits_of
-from monitor.wire.stins import Frame
+from monitor.wire import documents
+from monitor.wire.slices import codec, stins
+from monitor.wire.slices.limits import Limits, limits_of
+from monitor.wire.slices.stins import Frame
 
 LARGEST_PIXEL_BYTES = 4
 SHARE_IN_SOCKETS, SHARE_OF_DOCUMENTS = 0.25, 0.25
@@ -187,7 +188,7 @@ class LiveFeeds:
     def _decoded(self, feed: Feed, frames: list[Frame]) -> Received:
         try:
             if feed == "slices":
-                return Received(feed, frames, slices.decode(frames, self._limits))
+                return Received(feed, frames, codec.decode(frames, self._limits))
             return Received(feed, frames, documents.decode(b"".join(frames)))
         except BadMessage as error:
             return Received(feed, frames, BadInput(feed, error.kind, str(error)))

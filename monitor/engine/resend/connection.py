@@ -13,7 +13,7 @@ from monitor.engine.access import Gate
 from monitor.errors import SettingError
 from monitor.records import ConnectionChange, ResendEnd, ResendQuestion, ScanKey
 from monitor.wire import resend as wire
-from monitor.wire.stins import Frame
+from monitor.wire.slices.stins import Frame
 
 BATCH_SLICES = 64
 BATCHES_IN_FLIGHT = 2

@@ -30,8 +30,8 @@ from monitor.records import (
 )
 from monitor.settings import FeedSettings, SecuritySettings
 from monitor.wire import resend as wire
-from monitor.wire.limits import limits_of
-from monitor.wire.stins import Frame
+from monitor.wire.slices.limits import limits_of
+from monitor.wire.slices.stins import Frame
 
 BATCH_BYTES = 2**26
 MAX_ENDPOINTS = 8

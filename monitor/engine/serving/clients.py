@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from monitor.engine.access import Role
-from monitor.wire.questions import Request
+from monitor.wire.results.queries import Request
 
 Envelope = list[bytes]
 """Whom a reply goes to; of a REQ socket with the empty frame that it expects before the reply."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from monitor.engine.serving.paged_history import PER_PAGE, Pages
-from monitor.wire.questions import EventsRequest
+from monitor.wire.results.queries import EventsRequest
 
 MAX_NEWEST = 200
 MAX_KEPT = 20_000

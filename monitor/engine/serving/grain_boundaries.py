@@ -19,8 +19,8 @@ from monitor.records import ScanKey
 from monitor.settings import BoundarySettings, Settings
 from monitor.sources.picture import read_picture
 from monitor.wire.fields import Frame
-from monitor.wire.questions import MapRequest, Request
-from monitor.wire.results import encode_reply, fit, thinning
+from monitor.wire.results.queries import MapRequest, Request
+from monitor.wire.results.replies import encode_reply, fit, thinning
 
 NAME = "grain_boundaries"
 UNSEEN, NONE, BOUNDARY = -1, 0, 1

@@ -24,8 +24,8 @@ from monitor.engine.serving.state import Store
 from monitor.errors import BadMessage
 from monitor.records import CURRENT_MAPS, map_units
 from monitor.wire.fields import Frame
-from monitor.wire.questions import MapRequest, ProfileRequest, StatisticsRequest
-from monitor.wire.results import encode_reply, fit, thinning
+from monitor.wire.results.queries import MapRequest, ProfileRequest, StatisticsRequest
+from monitor.wire.results.replies import encode_reply, fit, thinning
 
 LARGE_PIXELS = 2**18
 """From here on, answers take long enough (10 ms) to hold up the small ones."""

@@ -11,8 +11,15 @@ from monitor.records import Acknowledgement, OperatorNote, OperatorRequest, Poli
 from monitor.records import Order as Ordered
 from monitor.settings import Settings
 from monitor.wire.fields import Frame
-from monitor.wire.questions import NAMES, AcknowledgeOrder, NoteOrder, Order, PolicyOrder, ScanOrder
-from monitor.wire.results import encode_reply
+from monitor.wire.results.queries import (
+    NAMES,
+    AcknowledgeOrder,
+    NoteOrder,
+    Order,
+    PolicyOrder,
+    ScanOrder,
+)
+from monitor.wire.results.replies import encode_reply
 
 VIEWER = (
     "your key is listed as a viewer's: it may look, not order; ask an operator, or have it listed "

@@ -7,7 +7,7 @@ from typing import Any
 
 from monitor.engine.serving.scan_history import Scan
 from monitor.errors import BadMessage
-from monitor.wire.results import PIT_LENGTHS, pit_columns
+from monitor.wire.results.replies import PIT_LENGTHS, pit_columns
 
 
 def pit_history(scans: Sequence[Scan], number: int) -> dict[str, Any]:

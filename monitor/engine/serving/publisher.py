@@ -37,8 +37,8 @@ from monitor.records import (
 )
 from monitor.settings import Settings
 from monitor.sockets.accepted import HANDSHAKE_MS, Accepted, ConnectionGuard, most_clients
-from monitor.wire.asked import MAX_REQUEST_BYTES, decode_request
 from monitor.wire.fields import MAX_NAME, Frame
+from monitor.wire.results.checked_queries import MAX_REQUEST_BYTES, decode_request
 
 __all__ = ["Publisher", "Section"]
 

@@ -17,9 +17,9 @@ from monitor.engine.serving.state import Store
 from monitor.errors import BadMessage, PitwatchError
 from monitor.records import Order
 from monitor.settings import Settings
-from monitor.wire import questions as ask
-from monitor.wire import results
 from monitor.wire.fields import Frame
+from monitor.wire.results import queries as ask
+from monitor.wire.results import replies
 
 Section = Callable[[str, int | None, str, int], NDArray[Any]]
 Facts = dict[str, Any]
@@ -90,7 +90,7 @@ class Answers:
                 return self._cut(request)
             case ask.PitsRequest():
                 scan = self._store.scan(request.cell, request.scan)
-                columns = results.pit_columns(scan.pits, scan.start.length_unit)
+                columns = replies.pit_columns(scan.pits, scan.start.length_unit)
                 return _about("pits", request, {"scan": scan.start.key.scan, "columns": columns})
             case ask.PitHistoryRequest():
                 history = pit_history(self._store.finals(request.cell), request.pit)
@@ -109,7 +109,7 @@ class Answers:
             raise BadMessage("no_section", "slices are not recorded: there is no cross-section")
         # the running scan has slices before it has its first maps, so the store need not know it
         plane = self._section(request.cell, request.scan, request.axis, request.index)
-        step = results.thinning((plane.shape[0], plane.shape[1]), request.shape)
+        step = replies.thinning((plane.shape[0], plane.shape[1]), request.shape)
         header = {
             "type": "section",
             "cell": request.cell,
@@ -119,7 +119,7 @@ class Answers:
             "step": step,
             "tag": request.tag,
         }
-        return results.encode_reply(header, plane[::step, ::step])
+        return replies.encode_reply(header, plane[::step, ::step])
 
 
 def _about(
@@ -129,9 +129,9 @@ def _about(
     rows: Sequence[NDArray[Any]] | None = None,
 ) -> list[Frame]:
     header = {"type": kind, "cell": request.cell, "tag": request.tag, **facts}
-    return results.encode_reply(header, None if rows is None else np.array(rows))
+    return replies.encode_reply(header, None if rows is None else np.array(rows))
 
 
 def error_reply(why: str, tag: str = "") -> list[Frame]:
     """Frames of a reply that says why there is no answer."""
-    return results.encode_reply({"type": "error", "why": why, "tag": tag})
+    return replies.encode_reply({"type": "error", "why": why, "tag": tag})

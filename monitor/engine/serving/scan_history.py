@@ -19,7 +19,7 @@ from monitor.errors import BadMessage
 from monitor.recording.read.stored_scan import StoredMaps
 from monitor.records import PLANNED, Pit, ScanKey, ScanResult, ScanStart
 from monitor.wire.fields import to_json
-from monitor.wire.results import TABLE_KEYS
+from monitor.wire.results.replies import TABLE_KEYS
 
 StoredMap = Callable[[str, int, str], NDArray[Any] | None]
 PIT = tuple(field.name for field in fields(Pit))

@@ -33,8 +33,8 @@ from monitor.records import (
 )
 from monitor.settings import Settings
 from monitor.wire.fields import to_json
-from monitor.wire.questions import CyclerRequest, EventsRequest
-from monitor.wire.results import Status, encode_status, table_rows
+from monitor.wire.results.queries import CyclerRequest, EventsRequest
+from monitor.wire.results.replies import Status, encode_status, table_rows
 
 PREVIEWS = ("scan_progress", "maps", "heartbeat")
 MAX_PREVIEWS_WAITING = 1000

@@ -23,8 +23,8 @@ from monitor.recording.read import checked_hdf5, pictures
 from monitor.recording.read.checked_hdf5 import opened, opened_file
 from monitor.recording.write.scan_file import cut
 from monitor.settings import CELL_NAME, Settings, parse
-from monitor.wire.results import PIT_FIELDS
-from monitor.wire.stins import DTYPES
+from monitor.wire.results.replies import PIT_FIELDS
+from monitor.wire.slices.stins import DTYPES
 
 MAX_SETTINGS_BYTES = 2**20
 

@@ -14,8 +14,8 @@ from monitor.errors import BadMessage, RecordingError
 from monitor.recording import format
 from monitor.recording.read.experiment import Scan
 from monitor.records import Pit, ScanResult, ScanStart, frozen
-from monitor.wire import stins
-from monitor.wire.results import PIT_FIELDS, PIT_LENGTHS, PIT_NUMBERS
+from monitor.wire.results.replies import PIT_FIELDS, PIT_LENGTHS, PIT_NUMBERS
+from monitor.wire.slices import stins
 
 
 class StoredMaps(Mapping[str, NDArray[Any]]):

@@ -26,7 +26,7 @@ from monitor.records import (
     SliceFrame,
     map_units,
 )
-from monitor.wire.results import PIT_FIELDS, pit_columns
+from monitor.wire.results.replies import PIT_FIELDS, pit_columns
 
 FLUSH_EVERY_SLICES = 32
 EMPTY = np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.uint32)

@@ -15,7 +15,8 @@ from monitor.processes import free_addresses
 from monitor.records import BadInput, CyclerDocument, ScanEnd, ScanStart, SliceFrame
 from monitor.settings import FeedSettings
 from monitor.sources.proxy import ProxyProcess
-from monitor.wire import documents, stins
+from monitor.wire import documents
+from monitor.wire.slices import stins
 from tests.core.phantom import start
 
 PIXELS = np.arange(128 * 128, dtype=np.uint16).reshape(128, 128)

@@ -18,7 +18,7 @@ from monitor.records import BadInput, FeedQuiet, ResendEnd, ScanResult, ScanStar
 from monitor.settings import FeedSettings
 from monitor.sources.resend import ResendService
 from monitor.wire import resend as wire
-from monitor.wire import stins
+from monitor.wire.slices import stins
 from tests.core.experiment import SHAPE, scan_records, settings
 from tests.core.test_session import finals, run
 from tests.core.test_session_resend import results

@@ -14,8 +14,8 @@ from monitor.engine.serving.state import Store
 from monitor.errors import BadMessage
 from monitor.records import Pit
 from monitor.settings import Settings, parse
-from monitor.wire.questions import MapRequest
-from monitor.wire.results import decode_reply
+from monitor.wire.results.queries import MapRequest
+from monitor.wire.results.replies import decode_reply
 from tests.recording.synthetic import NX, NY, Scene, result
 from tests.report.made_up import summary
 from tests.report.test_boundaries import EVERY_UM, PIXEL_UM, picture, pits

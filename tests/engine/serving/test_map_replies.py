@@ -9,7 +9,7 @@ import pytest
 
 from monitor.core.surface_statistics.tiles import mean_over_tiles, tile_px
 from monitor.engine.serving import map_replies
-from monitor.wire.questions import MapRequest, StatisticsRequest
+from monitor.wire.results.queries import MapRequest, StatisticsRequest
 from tests.engine.screens import update
 from tests.gui.synthetic import Cell
 

@@ -8,7 +8,7 @@ from monitor.engine.serving.event_history import MAX_ALARMS, MAX_KEPT, Happening
 from monitor.engine.serving.paged_history import PER_PAGE
 from monitor.errors import PitwatchError
 from monitor.records import Acknowledgement, Event, OperatorNote, OperatorRequest, PolicyChange
-from monitor.wire.questions import EventsRequest
+from monitor.wire.results.queries import EventsRequest
 from tests.engine.screens import FEEDS, update
 from tests.gui.synthetic import T0, Cell
 

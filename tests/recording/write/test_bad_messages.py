@@ -18,7 +18,8 @@ from monitor.recording.replay import replay_records
 from monitor.recording.verify.experiment import verify
 from monitor.recording.write import bad_messages
 from monitor.records import BadInput, Output, Record
-from monitor.wire import documents, slices
+from monitor.wire import documents
+from monitor.wire.slices import codec
 from tests.core.experiment import experiment, settings
 
 MANY = 3000
@@ -26,7 +27,7 @@ MANY = 3000
 
 def of_slices(number: int) -> BadInput:
     try:
-        slices.decode([b"%d" % (number % 10)])
+        codec.decode([b"%d" % (number % 10)])
     except BadMessage as error:
         return BadInput("slices", error.kind, str(error))
     raise AssertionError

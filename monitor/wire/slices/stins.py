@@ -20,7 +20,7 @@ from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
 from monitor.time_units import seconds
 from monitor.wire.fields import MAX_SIDE as MAX_SIDE
 from monitor.wire.fields import Frame as Frame
-from monitor.wire.limits import (
+from monitor.wire.slices.limits import (
     LARGEST,
     MAX_VOXELS,
     Limits,
@@ -29,8 +29,8 @@ from monitor.wire.limits import (
     is_deep,
     shown,
 )
-from monitor.wire.pixels import DTYPES as DTYPES
-from monitor.wire.pixels import compressed, pixels_of
+from monitor.wire.slices.pixels import DTYPES as DTYPES
+from monitor.wire.slices.pixels import compressed, pixels_of
 
 SCHEMA = "operando-slices/1"
 HTYPES = ("header", "image", "series_end")

@@ -15,11 +15,11 @@ import numpy as np
 
 from monitor.errors import BadMessage
 from monitor.records import ScanEnd, ScanStart, SliceFrame
-from monitor.wire import cbor, stins
-from monitor.wire.cbor import Tag
 from monitor.wire.fields import Frame
-from monitor.wire.limits import LARGEST, Limits, shown
-from monitor.wire.pixels import DTYPES, compressed
+from monitor.wire.slices import cbor, stins
+from monitor.wire.slices.cbor import Tag
+from monitor.wire.slices.limits import LARGEST, Limits, shown
+from monitor.wire.slices.pixels import DTYPES, compressed
 
 HTYPES = {"start": "header", "image": "image", "end": "series_end"}
 DATE, ROWS_FIRST, COMPRESSED = 0, 40, 56500

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from monitor.errors import BadMessage
 from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
-from monitor.wire import stins
+from monitor.wire.slices import stins
 
 START = ScanStart(
     ScanKey("A", "run-1", 7), "s-1", 0, "extra", "r-1", "z", (30, 20, 10), "uint16",

@@ -26,7 +26,7 @@ from monitor.wire.fields import (
     short,
     to_json,
 )
-from monitor.wire.questions import Window
+from monitor.wire.results.queries import Window
 
 MAX_DIMENSIONS = 3
 REPLY_DTYPES = ("float32", "float64", "int32", "uint8", "uint16")

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from monitor.errors import BadMessage
-from monitor.wire import results, stins
-from monitor.wire.limits import MAX_DEPTH, Limits, depth
+from monitor.wire.results import replies
+from monitor.wire.slices import stins
+from monitor.wire.slices.limits import MAX_DEPTH, Limits, depth
 
 SMALL = Limits(slice_pixels=10_000, volume_bytes=10**7)
 HEADER = {
@@ -124,4 +125,4 @@ def test_headers_are_not_nested_deeply():
 def test_a_reply_says_no_more_dimensions_than_there_are():
     head = json.dumps({"type": "map", "shape": [1] * 1000, "dtype": "uint8"}).encode()
     with pytest.raises(BadMessage):
-        results.decode_reply([head, b"\0"])
+        replies.decode_reply([head, b"\0"])

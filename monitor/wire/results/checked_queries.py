@@ -7,8 +7,8 @@ from typing import Any, get_args
 
 from monitor.errors import BadMessage
 from monitor.records import PolicyMode
-from monitor.wire import questions as ask
 from monitor.wire.fields import REQUIRED, Fields, Frame, read_object, short
+from monitor.wire.results import queries as ask
 
 MAX_REQUEST_BYTES = 2**16
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from monitor.records import ScanEnd, ScanStart, SliceFrame
-from monitor.wire import dectris, stins
 from monitor.wire.fields import Frame
-from monitor.wire.limits import LARGEST, Limits
+from monitor.wire.slices import dectris, stins
+from monitor.wire.slices.limits import LARGEST, Limits
 
 
 def decode(frames: Sequence[Frame], limits: Limits = LARGEST) -> ScanStart | SliceFrame | ScanEnd:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from monitor.errors import BadMessage
 from monitor.wire.fields import Frame
-from monitor.wire.limits import shown
+from monitor.wire.slices.limits import shown
 
 DTYPES: dict[str, np.dtype[Any]] = {
     "uint8": np.dtype("u1"),

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.errors import BadMessage
-from monitor.wire import questions as ask
-from monitor.wire.asked import MAX_REQUEST_BYTES, decode_request
 from monitor.wire.fields import MAX_SIDE, to_json
+from monitor.wire.results import queries as ask
+from monitor.wire.results.checked_queries import MAX_REQUEST_BYTES, decode_request
 
 CORNERS = ((1.5, -2.0), (30.0, 40.25))
 REQUESTS = [

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from monitor.errors import BadMessage
 from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
-from monitor.wire import cbor, dectris, resend, slices, stins
-from monitor.wire.limits import Limits
+from monitor.wire import resend
+from monitor.wire.slices import cbor, codec, dectris, stins
+from monitor.wire.slices.limits import Limits
 
 START = ScanStart(
     ScanKey("A", "run-1", 7), "s-1", 0, "extra", "r-1", "z", (30, 20, 10), "uint16",
@@ -62,7 +63,7 @@ def start(user=(), **changes):
 
 def refusal(frames):
     with pytest.raises(BadMessage) as caught:
-        slices.decode(frames)
+        codec.decode(frames)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 300
     return caught.value.kind
@@ -72,8 +73,8 @@ def refusal(frames):
 @pytest.mark.parametrize("axis", ["z", "y"])
 def test_starts_and_ends_come_back_as_they_went(voxel, axis):
     sent = replace(START, axis=axis, volume_shape=(3, 4, 5), voxel_size_um=voxel)
-    assert slices.decode(dectris.encode_start(sent)) == sent
-    assert slices.decode(dectris.encode_end(END)) == END
+    assert codec.decode(dectris.encode_start(sent)) == sent
+    assert codec.decode(dectris.encode_end(END)) == END
 
 
 @pytest.mark.parametrize("compression", ["none", "bslz4"])
@@ -83,7 +84,7 @@ def test_slices_come_back_bit_by_bit(dtype, compression, shape):
     pixels = (np.random.default_rng(1).normal(100, 20, shape)).astype(dtype)
     sent = SliceFrame("A", 7, "s-1", 3, 2, pixels)
     frames = dectris.encode_slice(sent, compression)
-    back, other = slices.decode(frames), slices.decode(stins.encode_slice(sent, compression))
+    back, other = codec.decode(frames), codec.decode(stins.encode_slice(sent, compression))
     assert len(frames) == 1
     for name in ("cell", "scan", "stream", "msg_number", "frame", "recovered"):
         assert getattr(back, name) == getattr(other, name)
@@ -96,7 +97,7 @@ def test_pixels_are_looked_at_in_the_message_and_not_copied():
     pixels = np.arange(64 * 65, dtype="<f4").reshape(64, 65)
     (frame,) = dectris.encode_slice(SliceFrame("A", 7, "s", 3, 2, pixels))
     received = np.frombuffer(frame, np.uint8).copy()
-    back = slices.decode([memoryview(received)])
+    back = codec.decode([memoryview(received)])
     assert np.shares_memory(back.data, received)
     np.testing.assert_array_equal(back.data, pixels)
 
@@ -104,7 +105,7 @@ def test_pixels_are_looked_at_in_the_message_and_not_copied():
 def test_pixels_at_an_odd_address_are_read_all_the_same():
     for pad in range(8):
         frames = image(user=NAME | {"note": "x" * pad})
-        np.testing.assert_array_equal(slices.decode(frames).data, PIXELS)
+        np.testing.assert_array_equal(codec.decode(frames).data, PIXELS)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
@@ -116,32 +117,32 @@ def test_an_image_by_the_description_of_dectris_is_read(dtype, packed):
         head = pixels.nbytes.to_bytes(8, "big") + (8192).to_bytes(4, "big")
         chunk = head + bitshuffle.compress_lz4(pixels).tobytes()
         buffer = CBORTag(56500, ["bslz4", pixels.itemsize, chunk])
-    back = slices.decode(image({"threshold_1": array(pixels, buffer=buffer)}))
+    back = codec.decode(image({"threshold_1": array(pixels, buffer=buffer)}))
     assert (back.cell, back.scan, back.stream, back.msg_number, back.frame) == ("A", 7, "s-1", 3, 2)
     np.testing.assert_array_equal(back.data, pixels)
 
 
 def test_a_start_by_the_description_of_dectris_is_read():
-    back = slices.decode(start())
+    back = codec.decode(start())
     assert (back.key, back.stream, back.msg_number) == (ScanKey("A", "", 7), "s-1", 0)
     assert (back.volume_shape, back.dtype, back.axis) == ((30, 20, 10), "uint16", "z")
     assert back.start_time == back.stop_time == 1760000000.5
     assert (back.voxel_size_um, back.remark) == (None, "")
-    assert slices.decode(start({"axis": "y"})).volume_shape == (20, 30, 10)
+    assert codec.decode(start({"axis": "y"})).volume_shape == (20, 30, 10)
 
 
 def test_what_user_data_says_of_the_size_fills_in_what_is_not_said_beside_it():
     lacking = {"number_of_images": None, "image_dtype": None}
-    back = slices.decode(start({"volume_shape": [9, 20, 10], "type": "uint8"}, **lacking))
+    back = codec.decode(start({"volume_shape": [9, 20, 10], "type": "uint8"}, **lacking))
     assert (back.volume_shape, back.dtype) == ((9, 20, 10), "uint8")
-    assert slices.decode(start({"start_time": 5})).start_time == 5.0
+    assert codec.decode(start({"start_time": 5})).start_time == 5.0
 
 
 def test_a_message_that_says_that_it_is_cbor_or_has_no_lengths_is_read():
     user = b"\xbf" + b"".join(cbor2.dumps(k) + cbor2.dumps(v) for k, v in NAME.items()) + b"\xff"
     end = b"\xbf" + cbor2.dumps("type") + cbor2.dumps("end") + cbor2.dumps("user_data") + user[:-1]
     frame = cbor.SELF_DESCRIBED + end + cbor2.dumps("slices") + cbor2.dumps(30) + b"\xff\xff"
-    assert slices.decode([frame]) == replace(END, msg_number=3)
+    assert codec.decode([frame]) == replace(END, msg_number=3)
 
 
 def test_the_library_reads_what_we_write():
@@ -196,12 +197,12 @@ def test_either_codec_is_told_by_its_first_byte():
 
 def test_the_journal_can_hold_what_a_message_says():
     user = NAME | {"software": {"version": [1, 2]}, "raw": b"\0", "t": CBORTag(0, "x")}
-    header = json.loads(json.dumps(slices.header_of(image(user=user)[0])))
+    header = json.loads(json.dumps(codec.header_of(image(user=user)[0])))
     assert header.items() >= (NAME | {"frame": 2, "shape": [4, 5], "type": "uint16"}).items()
     assert header["software"] == {"version": [1, 2]} and header["codec"] == "dectris2"
     assert not {"raw", "t"} & set(header)
-    back = slices.decode([json.dumps(slices.header_of(start()[0])).encode()])
-    assert back == slices.decode(start())
+    back = codec.decode([json.dumps(codec.header_of(start()[0])).encode()])
+    assert back == codec.decode(start())
 
 
 def channel(**changes):
@@ -315,13 +316,13 @@ def test_what_is_too_large_is_refused_before_memory_is_taken():
     try:
         for frames in (huge, [b"\xa1\x61a\x9b\0\0\0\1\0\0\0\0" + b"\0" * 100]):
             with pytest.raises(BadMessage):
-                slices.decode(frames, limits)
+                codec.decode(frames, limits)
         assert tracemalloc.get_traced_memory()[1] < 10**6
     finally:
         tracemalloc.stop()
     assert refusal(huge) == "bad_compression"
     with pytest.raises(BadMessage, match="raise the setting"):
-        slices.decode(start(number_of_images=10**5), Limits(volume_bytes=10**6))
+        codec.decode(start(number_of_images=10**5), Limits(volume_bytes=10**6))
 
 
 WHOLE = [*image(), *start(), dectris.encode_end(END)[0], *packed("bslz4", 2, b"\0" * 40)]
@@ -334,13 +335,13 @@ def test_altered_bytes_raise_nothing_but_bad_message(frame, data):
     middle = data.draw(st.binary(max_size=12))
     changed = frame[:place] + middle + frame[place + data.draw(st.integers(0, 12)) :]
     with contextlib.suppress(BadMessage):
-        slices.decode([changed])
+        codec.decode([changed])
 
 
 @given(st.sampled_from([0xA1, 0xA3, 0xBF, 0xB8]), st.binary(max_size=80))
 def test_arbitrary_bytes_raise_nothing_but_bad_message(first, rest):
     with contextlib.suppress(BadMessage):
-        slices.decode([bytes([first]) + rest])
+        codec.decode([bytes([first]) + rest])
 
 
 @settings(max_examples=300)
@@ -353,4 +354,4 @@ def test_arbitrary_values_raise_nothing_but_bad_message(frame, data, within):
     place[key] = data.draw(VALUE | VALUE.map(lambda value: CBORTag(40, [[1, 1], value])))
     changed = message | {"user_data": place} if within else place
     with contextlib.suppress(BadMessage):
-        slices.decode([cbor2.dumps(changed)])
+        codec.decode([cbor2.dumps(changed)])

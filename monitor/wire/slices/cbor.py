@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from monitor.errors import BadMessage
 from monitor.wire.fields import Frame
-from monitor.wire.limits import MAX_DEPTH
+from monitor.wire.slices.limits import MAX_DEPTH
 
 MAX_ITEMS = 20_000
 MAX_PLAIN_BYTES = 2**20

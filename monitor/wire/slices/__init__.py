@@ -1,0 +1,1 @@
+"""The slice stream: its codecs, pixels and limits."""
