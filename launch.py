@@ -286,7 +286,7 @@ def publish(
         from rich.progress import TaskProgressColumn, TimeRemainingColumn
 
         from monitor.sources.publish import publish as run
-        from monitor.sources.volume import open_volumes
+        from monitor.sources.volumes.volume import open_volumes
 
         if cycler_time not in ("own", "scaled"):
             raise SettingError(

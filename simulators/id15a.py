@@ -20,7 +20,7 @@ from ophyd.device import Staged
 from ophyd.status import Status
 
 from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
-from monitor.sources.resend import ResendService
+from monitor.sources.feeds.resend_service import ResendService
 from monitor.wire.slices import stins
 from simulators.program import CellTime
 from simulators.sample import Sample

@@ -18,7 +18,7 @@ from bluesky.utils import DuringTask
 from monitor.errors import SettingError
 from monitor.keys import check_local
 from monitor.settings import CellSettings, Settings
-from monitor.sources.resend import ResendService
+from monitor.sources.feeds.resend_service import ResendService
 from monitor.wire import documents
 from simulators import scenarios
 from simulators.beam import Beam

@@ -16,7 +16,7 @@ from monitor.errors import SettingError
 from monitor.number_text import counted
 from monitor.report.views import PURPLE_WHITE, NoFigure, Shown, first_discharge, show_map, spread
 from monitor.settings import BoundarySettings
-from monitor.sources.picture import read_picture
+from monitor.sources.pictures import read_picture
 
 LINE, PIT, CHANCE = "#111111", "#e07a1f", "#5b2a86"
 

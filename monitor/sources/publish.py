@@ -23,18 +23,18 @@ import numpy as np
 from monitor.errors import SettingError, SourceError
 from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
 from monitor.settings import CELL_NAME, ResultSettings, SimulatorSettings
-from monitor.sources.cycler_files import CyclerFiles, cycler_paths
-from monitor.sources.readings import ReadingFeed
-from monitor.sources.resend import ResendService
-from monitor.sources.slice_socket import SliceSocket
-from monitor.sources.taken import Taken, find_engine
-from monitor.sources.timeline import (
+from monitor.sources.cyclers.files import CyclerFiles, cycler_paths
+from monitor.sources.cyclers.timeline import (
     DEFAULT_INTERVAL_S,
     CyclerTime,
     ScanWindow,
     scan_windows,
 )
-from monitor.sources.volume import Volume
+from monitor.sources.feeds.delivery import Taken, find_engine
+from monitor.sources.feeds.documents import ReadingFeed
+from monitor.sources.feeds.resend_service import ResendService
+from monitor.sources.feeds.slices import SliceSocket
+from monitor.sources.volumes.volume import Volume
 from monitor.wire.documents import Codec
 from monitor.wire.slices import stins
 

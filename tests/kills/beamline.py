@@ -13,7 +13,7 @@ import zmq
 
 from monitor.faraday import UM_PER_MAH_CM2
 from monitor.records import CyclerDocument, ScanStart, SliceFrame, frozen
-from monitor.sources.resend import ResendService
+from monitor.sources.feeds.resend_service import ResendService
 from monitor.wire import documents
 from tests.core.experiment import run_documents
 from tests.core.phantom import columns, noisy, records, start

@@ -18,7 +18,7 @@ from monitor.errors import SettingError
 from monitor.output import Messages
 from monitor.records import Pit
 from monitor.report.build import report
-from monitor.sources.picture import read_picture
+from monitor.sources.pictures import read_picture
 from tests.recording.synthetic import NX, NY, Scene, frames_of, result, settings
 from tests.report.made_up import summary
 

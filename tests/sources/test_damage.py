@@ -14,8 +14,8 @@ import pytest
 import tifffile
 
 from monitor.errors import PitwatchError
-from monitor.sources.eclab import read_cycler
-from monitor.sources.volume import open_volumes
+from monitor.sources.cyclers.eclab import read_cycler
+from monitor.sources.volumes.volume import open_volumes
 from tests.sources.mpt_files import mpt_text
 from tests.sources.samples import sample
 from tests.sources.volume_files import FORMATS, noise

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from monitor.errors import SourceError
-from monitor.sources.volume import open_volumes
+from monitor.sources.volumes.volume import open_volumes
 from tests.sources.volume_files import noise
 
 DATA = noise()

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from monitor.errors import SourceError
-from monitor.sources.cycler_table import CyclerTable
-from monitor.sources.eclab import read_cycler
-from monitor.sources.mpt import MptParser
+from monitor.sources.cyclers.eclab import read_cycler
+from monitor.sources.cyclers.mpt import MptParser
+from monitor.sources.cyclers.table import CyclerTable
 from tests.sources.samples import sample
 
 START = "09/24/2023 10:11:12.000"

@@ -13,7 +13,7 @@ import pytest
 import tifffile
 
 from monitor.errors import SourceError
-from monitor.sources.volume import open_volumes
+from monitor.sources.volumes.volume import open_volumes
 from tests.sources.volume_files import Write, hdf5, map_parts, noise, stack, tiff, write_parts
 
 DATA = noise()

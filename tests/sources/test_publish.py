@@ -19,7 +19,7 @@ from monitor.errors import EngineUnreachable, SettingError, SourceError
 from monitor.processes import free_addresses
 from monitor.records import ResendEnd, ResendQuestion, ScanEnd, ScanStart, SliceFrame
 from monitor.sources.publish import publish
-from monitor.sources.volume import Volume, open_volumes
+from monitor.sources.volumes.volume import Volume, open_volumes
 from monitor.wire import documents
 from monitor.wire.resend import decode_answer, encode_question
 from monitor.wire.slices import stins
@@ -304,7 +304,7 @@ def test_an_unreadable_slice_closes_its_scan_and_names_itself(
     tmp_path: Path, listen: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a volume that is too large to be read before it is sent."""
-    monkeypatch.setattr("monitor.sources.volume.CHECKED_BYTES", 0)
+    monkeypatch.setattr("monitor.sources.volumes.volume.CHECKED_BYTES", 0)
     data = np.ones((4, 6, 6), np.float32)
     data[2, 1, 1] = np.nan
     tifffile.imwrite(tmp_path / "holes.tif", data, photometric="minisblack")

@@ -15,7 +15,7 @@ import numpy as np
 import zmq
 
 from monitor.records import ScanEnd, ScanStart, SliceFrame, frozen
-from monitor.sources.resend import ResendService
+from monitor.sources.feeds.resend_service import ResendService
 from tests.core.phantom import columns, noisy, records, start
 from tests.recording.synthetic import frames_of
 

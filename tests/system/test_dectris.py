@@ -16,8 +16,8 @@ import pytest
 
 from monitor.processes import free_addresses
 from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
-from monitor.sources.resend import ResendService
-from monitor.sources.slice_socket import SliceSocket
+from monitor.sources.feeds.resend_service import ResendService
+from monitor.sources.feeds.slices import SliceSocket
 from monitor.wire.slices import dectris, stins
 from tests.system.contract_producer import SHAPE, volume
 from tests.system.running import PATIENCE_S, engine, launch, scans_done, write_config

@@ -17,7 +17,7 @@ from monitor.engine.serving.state import Store
 from monitor.errors import BadMessage, SettingError
 from monitor.records import ScanKey
 from monitor.settings import BoundarySettings, Settings
-from monitor.sources.picture import read_picture
+from monitor.sources.pictures import read_picture
 from monitor.wire.fields import Frame
 from monitor.wire.results.queries import MapRequest, Request
 from monitor.wire.results.replies import encode_reply, fit, thinning

@@ -16,7 +16,7 @@ from monitor.errors import SettingError
 from monitor.processes import free_addresses
 from monitor.records import BadInput, FeedQuiet, ResendEnd, ScanResult, ScanStart, SliceFrame
 from monitor.settings import FeedSettings
-from monitor.sources.resend import ResendService
+from monitor.sources.feeds.resend_service import ResendService
 from monitor.wire import resend as wire
 from monitor.wire.slices import stins
 from tests.core.experiment import SHAPE, scan_records, settings

@@ -13,7 +13,7 @@ import tifffile
 from PIL import Image
 
 from monitor.errors import MissingSoftware, SourceError
-from monitor.sources.volume import Volume, open_volumes
+from monitor.sources.volumes.volume import Volume, open_volumes
 from tests.sources.volume_files import noise, pillow, stack, tiff, tiff_page_by_page
 
 DATA = noise()

@@ -20,14 +20,14 @@ from threading import Event
 import numpy as np
 
 from monitor.errors import MissingSoftware, SourceError
-from monitor.sources.cycler_table import (
+from monitor.sources.cyclers.mpt import MptParser
+from monitor.sources.cyclers.table import (
     COLUMNS,
     Carry,
     CyclerTable,
     derive,
     make_table,
 )
-from monitor.sources.mpt import MptParser
 
 MPR_MAGIC = b"BIO-LOGIC MODULAR FILE"
 MPR_MISSING_EXIT = 3
@@ -136,11 +136,11 @@ def _is_binary(path: Path) -> bool:
 
 
 def _read_mpr(path: Path, tz: tzinfo | None) -> CyclerTable:
-    root = str(Path(__file__).resolve().parents[2])
+    root = str(Path(__file__).resolve().parents[3])
     paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "monitor.sources.mpr", str(path)],
+            [sys.executable, "-m", "monitor.sources.cyclers.mpr", str(path)],
             capture_output=True,
             timeout=MPR_TIMEOUT_S,
             env={**os.environ, "PYTHONPATH": paths},

@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from monitor.sources.mpt import MptParser
-from monitor.sources.timeline import reading_times, scan_windows
+from monitor.sources.cyclers.mpt import MptParser
+from monitor.sources.cyclers.timeline import reading_times, scan_windows
 from tests.sources.mpt_files import mpt_text
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from monitor.errors import SourceError
-from monitor.sources.volume import open_volumes
+from monitor.sources.volumes.volume import open_volumes
 from tests.sources.volume_files import SHAPE, map_parts, noise, virtual, write_parts
 
 DATA = noise()
@@ -382,10 +382,10 @@ def test_raw_files_are_sought_and_measured(tmp_path: Path) -> None:
 
 def test_an_unknown_filter_names_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from monitor.errors import MissingSoftware
-    from monitor.sources import stored
+    from monitor.sources.volumes import stored_voxels
 
     with h5py.File(tmp_path / "volume.h5", "w") as file:
         file.create_dataset("data", data=DATA, chunks=(1, 16, 20), compression="gzip")
-    monkeypatch.setattr(stored.h5z, "filter_avail", lambda _code: False)
+    monkeypatch.setattr(stored_voxels.h5z, "filter_avail", lambda _code: False)
     with pytest.raises(MissingSoftware, match=r"HDF5 filter 1 \(deflate\), which is not installed"):
         read(tmp_path / "volume.h5")

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.sources.cycler_table import CyclerTable
+from monitor.sources.cyclers.table import CyclerTable
 
 CyclerTime = Literal["own", "scaled"]
 DEFAULT_INTERVAL_S = 1800.0

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from monitor.errors import SettingError, SourceError
-from monitor.sources.cycler_files import CyclerFiles, cycler_paths
-from monitor.sources.eclab import read_cycler
+from monitor.sources.cyclers.eclab import read_cycler
+from monitor.sources.cyclers.files import CyclerFiles, cycler_paths
 from tests.sources.mpt_files import mpt_text
 from tests.sources.samples import sample
 

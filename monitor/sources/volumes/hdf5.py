@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import PitwatchError, SourceError
-from monitor.sources.planes import Planes
-from monitor.sources.stored import check_stored
-from monitor.sources.voxel_size import three, voxel_size_from_cm
+from monitor.sources.volumes.planes import Planes
+from monitor.sources.volumes.stored_voxels import check_stored
+from monitor.sources.volumes.voxel_size import three, voxel_size_from_cm
 
 NABU_DATA = re.compile(r"/[^/]+/reconstruction/results/data")
 OWN_DATA = "/entry/reconstruction/data"

@@ -13,7 +13,7 @@ import tifffile
 from monitor.errors import SourceError
 from monitor.recording.write.scan_file import ScanFile
 from monitor.records import ScanKey, ScanStart, SliceFrame
-from monitor.sources.volume import Volume, open_volumes
+from monitor.sources.volumes.volume import Volume, open_volumes
 from tests.sources.samples import sample
 
 NABU = "entry0000/reconstruction/results/data"

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import PitwatchError, SettingError, SourceError
-from monitor.sources.cycler_table import COLUMNS, CyclerTable, make_table
-from monitor.sources.growing import GrowingFile
-from monitor.sources.timeline import reading_origin
+from monitor.sources.cyclers.follow import GrowingFile
+from monitor.sources.cyclers.table import COLUMNS, CyclerTable, make_table
+from monitor.sources.cyclers.timeline import reading_origin
 
 SAME_S = 1e-3
 """Readings of two files that lie nearer than this are one."""

@@ -13,7 +13,14 @@ import numpy as np
 from h5py import h5d, h5z
 
 from monitor.errors import MissingSoftware, SourceError
-from monitor.sources.virtual import SAME_FILE, Box, Mapping, mappings, open_source, unmapped
+from monitor.sources.volumes.virtual_datasets import (
+    SAME_FILE,
+    Box,
+    Mapping,
+    mappings,
+    open_source,
+    unmapped,
+)
 
 MAX_LEVELS = 32
 WAIT = "wait until the reconstruction has written it, or restore it"

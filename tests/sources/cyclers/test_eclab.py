@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from monitor.errors import MissingSoftware, SourceError
-from monitor.sources import eclab
-from monitor.sources.eclab import follow, read_cycler
+from monitor.sources.cyclers import eclab
+from monitor.sources.cyclers.eclab import follow, read_cycler
 from tests.sources.mpt_files import mpt_text
 from tests.sources.samples import sample
 

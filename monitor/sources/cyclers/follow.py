@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Self
 
 from monitor.errors import PitwatchError, SourceError
-from monitor.sources.cycler_table import CyclerTable
-from monitor.sources.eclab import follow
+from monitor.sources.cyclers.eclab import follow
+from monitor.sources.cyclers.table import CyclerTable
 
 END_S = 320.0
 """The last look at a large .mpr takes as long as its reader may."""

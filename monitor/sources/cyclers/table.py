@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.sources.cycler_columns import Column, by_role
+from monitor.sources.cyclers.columns import Column, by_role
 
 COLUMNS = ("time_s", "potential_V", "current_mA", "charge_mAh", "cycle", "step")
 SECONDS_PER_HOUR = 3600.0

@@ -13,9 +13,15 @@ import tifffile
 from numpy.typing import NDArray
 
 from monitor.errors import SourceError
-from monitor.sources.planes import Planes
-from monitor.sources.tiff_pages import BAD_COPY, PageKind, decoded, grey_pages, opened
-from monitor.sources.voxel_size import Size, from_imagej, from_infos, from_ome, from_resolution
+from monitor.sources.volumes.planes import Planes
+from monitor.sources.volumes.tiff_pages import BAD_COPY, PageKind, decoded, grey_pages, opened
+from monitor.sources.volumes.voxel_size import (
+    Size,
+    from_imagej,
+    from_infos,
+    from_ome,
+    from_resolution,
+)
 
 SUFFIXES = (".tif", ".tiff")
 NUMBERED = re.compile(r"(.*?)(\d+)(\D*)\.tiff?", re.IGNORECASE)

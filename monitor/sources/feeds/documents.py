@@ -11,9 +11,9 @@ from bluesky.callbacks.zmq import Publisher
 from event_model import compose_run
 from numpy.typing import NDArray
 
-from monitor.sources.cycler_table import CyclerTable
-from monitor.sources.proxy import ProxyProcess
-from monitor.sources.taken import Taken
+from monitor.sources.cyclers.table import CyclerTable
+from monitor.sources.feeds.delivery import Taken
+from monitor.sources.feeds.proxy import ProxyProcess
 from monitor.wire.documents import Codec, serializer
 
 UNITS = {

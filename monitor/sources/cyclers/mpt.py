@@ -16,9 +16,9 @@ from datetime import UTC, datetime, tzinfo
 import numpy as np
 
 from monitor.errors import SourceError
-from monitor.sources import dates
-from monitor.sources.cycler_columns import role
-from monitor.sources.cycler_table import (
+from monitor.sources.cyclers import dates
+from monitor.sources.cyclers.columns import role
+from monitor.sources.cyclers.table import (
     COLUMNS,
     Carry,
     Column,

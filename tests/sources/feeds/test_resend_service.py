@@ -11,7 +11,7 @@ import zmq
 from monitor.errors import SettingError
 from monitor.processes import free_addresses
 from monitor.records import ResendEnd, ResendQuestion, ScanStart, SliceFrame
-from monitor.sources.resend import ResendService
+from monitor.sources.feeds.resend_service import ResendService
 from monitor.wire import resend as wire
 from monitor.wire.slices import stins
 from tests.core.phantom import start

@@ -1,4 +1,4 @@
-"""A stock bluesky Proxy in a process of its own: `python -m monitor.sources.proxy IN OUT`.
+"""A stock bluesky Proxy in a process of its own: `python -m monitor.sources.feeds.proxy IN OUT`.
 
 A Proxy runs until it is interrupted and cannot be closed from another thread, so it gets a process,
 which ends with the one that started it: when its standard input closes.
@@ -30,10 +30,10 @@ class ProxyProcess:
         addresses = [address.removeprefix("tcp://") for address in (address_in, address_out)]
         for address in addresses:
             _check_free(address)
-        root = str(Path(__file__).resolve().parents[2])
+        root = str(Path(__file__).resolve().parents[3])
         paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "monitor.sources.proxy", *addresses],
+            [sys.executable, "-m", "monitor.sources.feeds.proxy", *addresses],
             stdin=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": paths},
         )
@@ -110,5 +110,5 @@ def main(address_in: str, address_out: str) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) != 3:
-        sys.exit("usage: python -m monitor.sources.proxy IN OUT")
+        sys.exit("usage: python -m monitor.sources.feeds.proxy IN OUT")
     main(sys.argv[1], sys.argv[2])

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import SourceError
-from monitor.sources.hdf5 import open_hdf5
-from monitor.sources.planes import Planes, to_wire, wire_dtype
-from monitor.sources.tiff import SUFFIXES, open_stack, open_tiff
+from monitor.sources.volumes.hdf5 import open_hdf5
+from monitor.sources.volumes.planes import Planes, to_wire, wire_dtype
+from monitor.sources.volumes.tiff import SUFFIXES, open_stack, open_tiff
 
 CHECKED_BYTES = 2**31
 """Up to this size compressed volumes are decoded once before anything is sent."""

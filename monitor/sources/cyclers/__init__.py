@@ -1,0 +1,1 @@
+"""Files of cyclers become readings."""
