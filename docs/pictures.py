@@ -16,9 +16,9 @@ from typing import Any
 from PySide6.QtWidgets import QApplication
 
 from monitor.demo import on_free_addresses, run_demo
-from monitor.gui import theme
-from monitor.gui.client import Client
-from monitor.gui.window import Window
+from monitor.gui.main_window import Window
+from monitor.gui.state.client import Client
+from monitor.gui.widgets import theme
 from monitor.settings import as_table, load, parse
 from simulators.scenarios import settings_for
 

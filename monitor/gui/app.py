@@ -13,7 +13,7 @@ from monitor.errors import MissingSoftware
 if TYPE_CHECKING:
     from PySide6.QtCore import QSettings
 
-    from monitor.gui.theme import Shade
+    from monitor.gui.widgets.theme import Shade
     from monitor.keys import ClientKeys
 
 _PROBE = "from PySide6.QtWidgets import QApplication; QApplication([])"
@@ -78,10 +78,10 @@ def run(
     from PySide6.QtCore import QSettings
     from PySide6.QtWidgets import QApplication
 
-    from monitor.gui import theme
-    from monitor.gui.client import Client
-    from monitor.gui.gl_probe import why_no_opengl
-    from monitor.gui.window import Window
+    from monitor.gui.main_window import Window
+    from monitor.gui.state.client import Client
+    from monitor.gui.views.relief.gl_probe import why_no_opengl
+    from monitor.gui.widgets import theme
     from monitor.memory import settle
 
     app = QApplication.instance() or QApplication([])
@@ -105,7 +105,7 @@ def run(
 
 def _look(kept: QSettings) -> tuple[Shade, float]:
     """Dark or light and how large, as the user had it last."""
-    from monitor.gui.theme import SCALES
+    from monitor.gui.widgets.theme import SCALES
 
     shade: Shade = "light" if kept.value("shade") == "light" else "dark"
     try:

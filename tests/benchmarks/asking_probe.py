@@ -1,7 +1,7 @@
 """Asks an engine for all that so many screens ask for, and shows nothing: screens elsewhere.
 
 `python -m tests.benchmarks.asking_probe PULL STATUS SECONDS SCREENS`. The questions are those of
-the real screen (`gui/wants.py`) at its pace (`gui/client.py`), but replies are read only as far as
+the real screen (`gui/state/queries.py`) at its pace (`gui/state/client.py`), but replies are read only as far as
 the next questions need it, and one process is all of the screens: what it takes of the engine's
 cores would be those of other machines. Prints how many questions were answered.
 """
@@ -16,10 +16,10 @@ from typing import Any
 
 import zmq
 
-from monitor.gui.client import AGAIN_S, LEAST_INTERVAL_S, POLL_S, URGENT
-from monitor.gui.inbox import Inbox
-from monitor.gui.model import Choice, Want
-from monitor.gui.wants import Seen, wants
+from monitor.gui.state.client import AGAIN_S, LEAST_INTERVAL_S, POLL_S, URGENT
+from monitor.gui.state.queries import Seen, wants
+from monitor.gui.state.snapshot import Choice, Want
+from monitor.gui.state.snapshot_store import Inbox
 from monitor.wire.results import queries, replies
 from monitor.wire.results.queries import StateRequest
 

@@ -19,9 +19,9 @@ os.environ["QT_QPA_PLATFORM"] = "offscreen"
 import numpy as np
 from PySide6.QtWidgets import QApplication, QFileDialog
 
-from monitor.gui import theme
-from monitor.gui.client import Client
-from monitor.gui.window import Window
+from monitor.gui.main_window import Window
+from monitor.gui.state.client import Client
+from monitor.gui.widgets import theme
 from tests.gui.conftest import Bench
 from tests.gui.synthetic import Cell
 

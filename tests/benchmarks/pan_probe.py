@@ -17,9 +17,9 @@ import numpy as np
 from PySide6.QtWidgets import QApplication
 
 from monitor.engine.serving.publisher import Publisher
-from monitor.gui import theme
-from monitor.gui.client import Client
-from monitor.gui.window import Window
+from monitor.gui.main_window import Window
+from monitor.gui.state.client import Client
+from monitor.gui.widgets import theme
 from monitor.records import ScanKey, ScanResult, ScanStart
 from monitor.settings import parse
 

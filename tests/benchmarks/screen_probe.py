@@ -19,9 +19,9 @@ import numpy as np
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
-from monitor.gui import theme
-from monitor.gui.client import Client
-from monitor.gui.window import Window
+from monitor.gui.main_window import Window
+from monitor.gui.state.client import Client
+from monitor.gui.widgets import theme
 from monitor.memory import settle
 
 WARM_S = 3.0

@@ -9,9 +9,9 @@ from PySide6.QtCore import QEvent
 from pytestqt.qtbot import QtBot
 
 from monitor.engine.serving.publisher import Publisher
-from monitor.gui import theme
-from monitor.gui.client import Client
-from monitor.gui.window import Window
+from monitor.gui.main_window import Window
+from monitor.gui.state.client import Client
+from monitor.gui.widgets import theme
 from monitor.settings import parse
 from tests.gui.synthetic import Cell
 from tests.helpers.waiting import PATIENCE_MS

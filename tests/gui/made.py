@@ -4,7 +4,7 @@ import numpy as np
 
 from monitor.engine import health
 from monitor.engine.health import CellHealth, Heard, Silence
-from monitor.gui.model import Answer, Snapshot, colour_levels
+from monitor.gui.state.snapshot import Answer, Snapshot, colour_levels
 from monitor.wire.results.queries import MapRequest
 
 T0 = 1_760_000_000.0

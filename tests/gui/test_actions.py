@@ -13,10 +13,10 @@ from PySide6.QtCore import QPointF, QSettings, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit
 
-from monitor.gui import theme
-from monitor.gui.board_card import CellCard
-from monitor.gui.client import Client
-from monitor.gui.window import Window
+from monitor.gui.main_window import Window
+from monitor.gui.state.client import Client
+from monitor.gui.views.overview.card import CellCard
+from monitor.gui.widgets import theme
 from tests.gui.live import LiveEngine
 
 WAIT = 20_000

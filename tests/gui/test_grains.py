@@ -5,10 +5,11 @@ from matplotlib.image import imsave
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
-from monitor.gui import map_text, wants
-from monitor.gui.map_overlay import GRAINS
-from monitor.gui.model import Answer, Choice
-from monitor.gui.wants import Seen
+from monitor.gui.state import queries
+from monitor.gui.state.queries import Seen
+from monitor.gui.state.snapshot import Answer, Choice
+from monitor.gui.views.map.overlay import GRAINS
+from monitor.gui.wording import map_captions
 from monitor.wire.results.queries import MapRequest
 from tests.gui import made
 from tests.gui.synthetic import Cell
@@ -54,7 +55,7 @@ def test_a_key_shows_them_and_how_near_the_pits_are(bench, screen, qtbot, tmp_pa
 def test_they_are_asked_for_only_where_they_are_wanted_and_there():
     def asked(choice, **more):
         cells = {"A": made.cell(made.scan(0), made.scan(1), **more)}
-        return wants.wants(made.snapshot(cells), choice, Seen(("map",), (64, 128)))
+        return queries.wants(made.snapshot(cells), choice, Seen(("map",), (64, 128)))
 
     assert "map_grains" not in asked(Choice("A"), grain_boundaries=True)
     assert "map_grains" not in asked(Choice("A", grains=True), grain_boundaries=False)
@@ -67,9 +68,11 @@ def test_they_are_asked_for_only_where_they_are_wanted_and_there():
 
 def test_words():
     def words(**header):
-        return map_text.grains_text(Answer(MapRequest("A", 1, "grain_boundaries"), header, None))
+        return map_captions.grains_text(
+            Answer(MapRequest("A", 1, "grain_boundaries"), header, None)
+        )
 
-    assert map_text.grains_text(None) == ""
+    assert map_captions.grains_text(None) == ""
     assert words(type="error", why="no picture") == "no picture"
     assert "no pits" in words(attraction=None)
     found = {"mean_um": 3.21, "random_mean_um": 9.87, "p_value": 0.001}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.gui.session_panel import SessionPanel
+from monitor.gui.panels.session import SessionPanel
 from monitor.records import Event
 from tests.gui.synthetic import T0
 

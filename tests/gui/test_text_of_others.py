@@ -28,11 +28,11 @@ from PySide6.QtWidgets import (
 )
 
 import monitor.gui
-from monitor.gui import theme
-from monitor.gui.guide_panel import GuidePage, GuidePanel
-from monitor.gui.model import Answer, Choice, Order, Snapshot
-from monitor.gui.plain import RichLabel, tip_text
-from monitor.gui.window import Window
+from monitor.gui.main_window import Window
+from monitor.gui.panels.guide import GuidePage, GuidePanel
+from monitor.gui.state.snapshot import Answer, Choice, Order, Snapshot
+from monitor.gui.widgets import theme
+from monitor.gui.widgets.plain_text import RichLabel, tip_text
 from monitor.plain_text import BLANK
 from monitor.wire.results.queries import (
     CyclerRequest,
@@ -77,7 +77,7 @@ def events() -> list[dict[str, object]]:
     )
     texts = dict.fromkeys(keys.split(), EVIL)
     more = {"evidence": {"by": EVIL, "why": EVIL}, "changed": [EVIL], EVIL: EVIL}
-    from monitor.gui.event_text import SENTENCES
+    from monitor.gui.wording.events import SENTENCES
 
     return [
         {"type": kind, "version": version, "time": T0, "cell": EVIL, "scan": 1, **texts, **more}

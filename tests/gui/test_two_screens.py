@@ -6,9 +6,9 @@ import re
 import pytest
 
 from monitor.engine.engine import Engine
-from monitor.gui import theme
-from monitor.gui.client import Client
-from monitor.gui.window import Window
+from monitor.gui.main_window import Window
+from monitor.gui.state.client import Client
+from monitor.gui.widgets import theme
 from monitor.opened import Recorded, serving_settings
 from monitor.recording.read.experiment import open_experiment
 from tests.core.experiment import scan_records

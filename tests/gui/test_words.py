@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 from PySide6.QtWidgets import QWidget
 
-from monitor.gui import deeds, map_text, theme
-from monitor.gui.acquisition_panel import AcquisitionPanel
-from monitor.gui.map_view import MapView
-from monitor.gui.measures import APPLIED, in_short
-from monitor.gui.model import Choice, Order, Snapshot
-from monitor.gui.section_view import stretch_text
-from monitor.gui.timeline_view import TimelineView
+from monitor.gui import actions
+from monitor.gui.panels.acquisition import AcquisitionPanel
+from monitor.gui.state.snapshot import Choice, Order, Snapshot
+from monitor.gui.views.map.view import MapView
+from monitor.gui.views.section import stretch_text
+from monitor.gui.views.timeline.view import TimelineView
+from monitor.gui.widgets import theme
+from monitor.gui.wording import map_captions
+from monitor.gui.wording.map_values import APPLIED, in_short
 from monitor.wire.results.queries import ScanOrder
 from tests.core.experiment import cycler_documents, scan_records, settings
 from tests.gui import made
@@ -31,7 +33,7 @@ def readout(cross, window=(0, 60, 0, 80), **choice):
     array = np.full((60, 80), 2.0)
     array[:8, :8] = np.nan
     answer = made.map_answer("A", 3, array=array, window=window)
-    return map_text.value_text(answer, made.scan(3), Choice("A", cross=cross, **choice))
+    return map_captions.value_text(answer, made.scan(3), Choice("A", cross=cross, **choice))
 
 
 def test_what_lies_outside_the_view_is_not_called_not_measurable():
@@ -179,13 +181,13 @@ def test_what_was_ordered_is_named(qtbot, order, status, text):
 
 
 def test_an_eleventh_view_has_no_key():
-    keys = [deeds.view_key(place) for place in range(14)]
+    keys = [actions.view_key(place) for place in range(14)]
     assert keys == [f"F{n}" for n in range(2, 12)] + [""] * 4
 
 
 def test_every_key_is_that_of_one_action_and_every_key_in_a_tooltip_is_one(bench, screen, qtbot):
     window = screen(bench().publisher)
-    keys = [key for deed in deeds.deeds(window) for key in deed.key.split()]
+    keys = [key for deed in actions.deeds(window) for key in deed.key.split()]
     assert len(keys) == len(set(keys))
     known = {_plain(key) for key in keys} | {"Enter"}
     tips = {widget.toolTip() for widget in window.findChildren(QWidget)}

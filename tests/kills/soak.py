@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from monitor.gui.changes import merged
+from monitor.gui.state.state_updates import merged
 from monitor.processes import free_addresses
 from monitor.settings import load
 from monitor.wire.results.queries import StateRequest

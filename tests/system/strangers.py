@@ -19,7 +19,7 @@ import pytest
 import tomli_w
 import zmq
 
-from monitor.gui.client import Client
+from monitor.gui.state.client import Client
 from monitor.keys import ClientKeys, make_keys, random_pair, read_pair
 from monitor.processes import free_addresses
 from monitor.settings import load

@@ -1,0 +1,215 @@
+"""One cell and the scan that is shown of it, with its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QComboBox, QGridLayout
+
+from monitor.closure import Closure
+from monitor.gui.formatting import as_is, duration, number, percent, stamp, with_error
+from monitor.gui.state.health import MARKS, TIPS, cell_health
+from monitor.gui.state.snapshot import Choice, Snapshot, measure, shown_scan
+from monitor.gui.widgets import theme
+from monitor.gui.widgets.controls import Card, label, quiet
+from monitor.gui.widgets.plain_text import set_tip
+from monitor.gui.wording.charge import (
+    band_of,
+    closure_text,
+    closure_tip,
+    mark_tip,
+    marked,
+    shift_text,
+)
+from monitor.plain_text import visible
+
+FACTS = (
+    ("soc", "SOC", "State of charge, by the charge since the reference and the cell's capacity"),
+    ("charge", "Charge", "Net charge stripped since the reference scan, per area"),
+    ("pits", "Pits", "Significant pits in this scan; their density in brackets"),
+    (
+        "deepest",
+        "Deepest",
+        "Deepest pit in this scan: below the plateau, and in brackets below the first surface (the "
+        "plateau's own removal added), where the forecast counts from",
+    ),
+    (
+        "ahead",
+        "Forecast",
+        "Deepest pit at the next scan, below the first surface as the number in brackets above, by "
+        "the growth so far (nine in ten end between the numbers in brackets)",
+    ),
+    (
+        "collector",
+        "Breakthrough",
+        "When a pit reaches the collector if the current stays (nine in ten)",
+    ),
+    ("averaged", "Averaged", "Mean removal over all valid pixels, and its standard error"),
+    (
+        "complete",
+        "Complete",
+        "Removal of the plateau, not taking into account the pits, and its standard error",
+    ),
+    ("coulometry", "Coulometry", "Thickness of dense lithium for the charge since the reference"),
+    ("closure", "Closure", "Averaged ÷ coulometry: 1 if everything agrees"),
+    ("moss", "Moss", "Mean thickness of the porous deposit, and its porosity by grey level"),
+    (
+        "moved",
+        "Shift",
+        "Of the cell since the reference, in x, y and z, with the error of x and y; the maps are "
+        "put back",
+    ),
+    ("noise", "Noise", "Median standard error of a height"),
+    ("valid", "Valid", "Share of the map in which the height is measurable"),
+)
+OF_CHARGE = ("soc", "charge", "coulometry", "closure", "ahead", "collector")
+"""Facts that rest on the charge of the scan."""
+
+
+class CellPanel(Card):
+    """Draws the numbers of the shown scan; tells which cell to show."""
+
+    cell_chosen = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__("Cell", "The cell and the scan that all views show")
+        self._names: list[str] = []
+        self.cells = QComboBox()
+        set_tip(self.cells, "The cell that all views show (keys 1 to 9; B: all of them)")
+        self.cells.activated.connect(lambda i: self.cell_chosen.emit(self.cells.itemData(i)))
+        quiet(self.cells)
+        self.head.addWidget(self.cells, 1)
+        self.state = label("", "", TIPS["cell"], rich=True)
+        self.head.addWidget(self.state)
+        self.shown, self.when = label("–", "big", rich=True), label("", "muted")
+        set_tip(self.when, "Start of the scan: hours after the first one, date and time")
+        for part in (self.shown, self.when):
+            self.body.addWidget(part)
+        self.facts = {}
+        grid = QGridLayout()
+        grid.setContentsMargins(0, 2, 0, 0)
+        grid.setVerticalSpacing(2)
+        for i, (key, title, tip) in enumerate(FACTS):
+            self.facts[key] = label("–", "", tip, rich=key == "closure")
+            grid.addWidget(label(title, "muted", tip), i, 0)
+            self.facts[key].setAlignment(Qt.AlignmentFlag.AlignRight)
+            grid.addWidget(self.facts[key], i, 1)
+        grid.setColumnStretch(1, 1)
+        self.body.addLayout(grid)
+        self.body.addStretch(1)
+
+    def draw(self, snapshot: Snapshot, choice: Choice) -> None:
+        """Shows the cell that was chosen."""
+        names = list(snapshot.state["cells"]) if snapshot.state else []
+        if names != self._names:
+            self._names = names
+            self.cells.clear()
+            for name in names:
+                self.cells.addItem(visible(name), name)
+        self.cells.setCurrentIndex(self.cells.findData(choice.cell))
+        cell = snapshot.cell(choice.cell)
+        shown = shown_scan(cell, choice)
+        self._draw_state(snapshot, choice.cell)
+        self._draw_scan(cell, shown)
+        self._draw_facts(snapshot, cell, shown or {})
+
+    def _draw_state(self, snapshot: Snapshot, name: str) -> None:
+        """State of the cell, in the words and the colour of its card."""
+        health = cell_health(snapshot, name)
+        age = "" if health.age_s is None else f" {duration(health.age_s)}"
+        colour = theme.state_colour(health.state)
+        mark = MARKS[health.state]
+        self.state.setText(f"<span style='color:{colour}'>{mark} {health.state}{age}</span>")
+        set_tip(self.state, f"{health.why}\n\n{TIPS['cell']}")
+
+    def _draw_scan(self, cell: Mapping[str, Any] | None, shown: Mapping[str, Any] | None) -> None:
+        if cell is None or shown is None:
+            self.shown.setText("No scan yet")
+            self.when.setText("")
+            return
+        scans = cell["scans"]
+        of = f"of {scans[-1]['scan']} · {shown['reason']}"
+        self.shown.setText(f"Scan {as_is(shown['scan'])} <small>{as_is(of)}</small>")
+        hours = (shown["start_time"] - scans[0]["start_time"]) / 3600
+        self.when.setText(f"{number(hours, 2)} h · {stamp(shown['start_time'])} UTC")
+
+    def _draw_facts(
+        self, snapshot: Snapshot, cell: Mapping[str, Any] | None, scan: Mapping[str, Any]
+    ) -> None:
+        unit, density, pits = (scan.get(k) for k in ("length_unit", "pit_density_mm2", "pit_count"))
+        unit = str(unit or "")
+        many = f" ({density:.0f} mm⁻²)" if density else ""
+        texts = {
+            "soc": percent(scan.get("soc")),
+            "charge": number(scan.get("charge_mAh_cm2"), 2, "mAh/cm²"),
+            "pits": "–" if pits is None else f"{pits}{many}",
+            "deepest": deepest_text(scan, unit),
+            "ahead": _ahead_text(scan),
+            "collector": _collector_text(scan),
+            # in µm always: beside lengths in voxels it could not be compared
+            "coulometry": number(scan.get("coulometry_um") if unit == "µm" else None, 1, "µm"),
+            "moss": _moss_text(scan, unit),
+            "moved": shift_text(scan, unit),
+            "noise": number(measure(scan, "noise"), 2, unit),
+            "valid": percent(scan.get("valid_fraction"), 1),
+        }
+        for key in ("averaged", "complete"):
+            value = measure(scan, key)
+            text = with_error(value, measure(scan, f"{key}_error"))
+            texts[key] = "–" if value is None else f"{text} {unit}"
+        tips = {key: tip for key, _, tip in FACTS}
+        for key, text in texts.items():
+            of_charge = key in OF_CHARGE
+            self.facts[key].setText(marked(scan, text) if of_charge else text)
+            set_tip(self.facts[key], tips[key] + (mark_tip(cell, scan) if of_charge else ""))
+        self._draw_closure(snapshot, cell, scan)
+
+    def _draw_closure(
+        self, snapshot: Snapshot, cell: Mapping[str, Any] | None, scan: Mapping[str, Any]
+    ) -> None:
+        """Closure with its error; in the colour of a warning if it is out of the alarm's band."""
+        band, found = band_of(snapshot), Closure.of(scan)
+        text = as_is(closure_text(scan, band))
+        outside = found is not None and found.verdict(band) == "outside"
+        if outside:
+            text = f"<span style='color:{theme.palette().warn}'>{text}</span>"
+        self.facts["closure"].setText(text)
+        set_tip(self.facts["closure"], closure_tip(snapshot, cell, scan))
+
+
+def deepest_text(scan: Mapping[str, Any], unit: str) -> str:
+    """The deepest pit below the plateau, and in brackets below the first surface."""
+    depth, plateau = measure(scan, "pit_depth_max"), measure(scan, "complete")
+    text = number(depth, 1, unit)
+    if depth is None or plateau is None:
+        return text
+    return f"{number(depth)} ({number(plateau + depth)}) {unit}"
+
+
+def _ahead_text(scan: Mapping[str, Any]) -> str:
+    names = ("forecast_depth_um", "forecast_low_um", "forecast_high_um")
+    middle, low, high = (scan.get(name) for name in names)
+    if middle is None or low is None or high is None:
+        return "–"
+    return f"{number(middle)} ({number(low)}–{number(high)}) µm"
+
+
+def _collector_text(scan: Mapping[str, Any]) -> str:
+    """Hours, in brackets from when to when; what is beyond the forecast's reach stays open."""
+    low, middle, high = (scan.get(f"collector{part}_h") for part in ("_low", "", "_high"))
+    if scan.get("forecast_depth_um") is None:
+        return "–"
+    if low is None:
+        return "not within 200 h"
+    middle_text = "" if middle is None else f"{middle:.0f} "
+    high_text = "…" if high is None else f"{high:.0f}"
+    return f"in {middle_text}({low:.0f}–{high_text}) h"
+
+
+def _moss_text(scan: Mapping[str, Any], unit: str) -> str:
+    thickness, porosity = measure(scan, "moss"), scan.get("moss_porosity")
+    if thickness is None or porosity is None:
+        return "–"
+    return f"{number(thickness)} {unit}, {percent(porosity)} pores"

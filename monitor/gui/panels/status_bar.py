@@ -1,0 +1,148 @@
+"""One strip above all: the engine, the feeds with their counters, the recording."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from PySide6.QtWidgets import QFrame, QHBoxLayout
+
+from monitor.gui.formatting import as_is, counted, duration, number
+from monitor.gui.state.health import (
+    MARKS,
+    TIPS,
+    FeedHealth,
+    documents_health,
+    mode_text,
+    slices_health,
+)
+from monitor.gui.state.snapshot import Choice, Snapshot
+from monitor.gui.state.snapshot_store import STATE_PATIENCE_S
+from monitor.gui.widgets import theme
+from monitor.gui.widgets.controls import label
+from monitor.gui.widgets.plain_text import set_tip
+from monitor.plain_text import visible
+
+COUNTERS = (
+    ("gaps", "messages that were sent and lost on the way, whether recovered or not"),
+    ("recovered", "slices that were missing and were sent again"),
+    ("repeats", "slices that were received twice; the first one counts"),
+    ("late", "slices that were received after their scan had ended"),
+)
+
+
+RECORDER_TIP = "What waits to be written, and problems of the recorder"
+
+
+class StatusBar(QFrame):
+    """Draws the state of the feeds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("card")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(10, 4, 10, 4)
+        row.setSpacing(18)
+        self.experiment = label(rich=True)
+        self.engine, self.slices, self.documents = (label(rich=True) for _ in range(3))
+        self.rate = label("", "muted", "Rate of received slices over the last seconds")
+        self.recorder = label("", "", RECORDER_TIP, rich=True)
+        self.hint = label("<b>?</b> help", "muted", "Keys and definitions (key ?)", rich=True)
+        row.addWidget(self.experiment)
+        for widget in (self.engine, self.slices, self.rate, self.documents, self.recorder):
+            row.addWidget(widget)
+        row.addStretch(1)
+        row.addWidget(self.hint)
+
+    def draw(self, snapshot: Snapshot, choice: Choice) -> None:
+        """Shows feeds, ages and counters."""
+        state = snapshot.state or {}
+        name = state.get("experiment", {}).get("name", "pitwatch")
+        mode = mode_text(snapshot)
+        self.experiment.setText(f"<b>{as_is(name)}</b>" + (f" · {as_is(mode)}" if mode else ""))
+        self._draw_engine(snapshot)
+        feeds = state.get("feeds", {})
+        for widget, title, feed, health in (
+            (self.slices, "Slices", "slices", slices_health(snapshot)),
+            (self.documents, "Cycler", "documents", documents_health(snapshot)),
+        ):
+            widget.setText(_feed_text(title, health, feeds.get(feed, {})))
+            set_tip(widget, _feed_tip(feed, health, feeds.get(feed, {})))
+        self.rate.setText(f"{snapshot.rate_MB_s:.0f} MB/s")
+        self.rate.setVisible(snapshot.rate_MB_s >= 0.5)
+        # what an engine told before it fell silent says nothing of now
+        self._draw_recorder((state.get("recorder") or {}) if snapshot.linked else {})
+
+    def _draw_engine(self, snapshot: Snapshot) -> None:
+        if snapshot.linked:
+            text, colour = "connected", theme.palette().good
+        elif snapshot.state is None and snapshot.silent_s < STATE_PATIENCE_S:
+            text, colour = "connecting", theme.palette().warn
+        else:
+            # the same words on a screen that was there and on one that was opened later
+            text, colour = "does not answer", theme.palette().bad
+        security = (snapshot.state or {}).get("security") or {}
+        if security.get("refused_keys"):
+            refused = f"{security['refused_keys']} refused"
+            text += f" <span style='color:{theme.palette().warn}'>· {as_is(refused)}</span>"
+        self.engine.setText(f"<span style='color:{colour}'>●</span> Engine {text}")
+        tip = f"The engine at {snapshot.address}"
+        if not snapshot.linked:
+            asked = "asked for" if snapshot.state is None else "last answer before"
+            tip += f"\n{asked} {duration(snapshot.silent_s)}"
+        if snapshot.bad_replies:
+            tip += f"\n{snapshot.bad_replies} replies could not be read"
+        set_tip(self.engine, "\n".join([tip, *_refused(security)]))
+
+    def _draw_recorder(self, recorder: Mapping[str, Any]) -> None:
+        alarm, queued = recorder.get("alarm"), recorder.get("queued_bytes")
+        self.recorder.setVisible(bool(recorder))
+        bad, good = theme.palette().bad, theme.palette().good
+        # the whole text stands in the alarm's line, and would make the window wider than the screen
+        set_tip(self.recorder, visible(alarm) if alarm else RECORDER_TIP)
+        if alarm:
+            fails = recorder.get("failing", True)
+            colour = bad if fails else theme.palette().warn
+            text = "fails" if fails else "resumed"
+            self.recorder.setText(f"<span style='color:{colour}'>● Recording {text}</span>")
+        elif queued is not None:
+            waiting = number(queued / 1e6, 1, "MB waiting") if queued > 1e6 else "up to date"
+            self.recorder.setText(f"<span style='color:{good}'>●</span> Recording {waiting}")
+
+
+def _refused(security: Mapping[str, Any]) -> list[str]:
+    """Lines on clients and orders that the engine refused; none where there were none."""
+    lines = []
+    if security.get("refused_keys"):
+        lines.append("refused: connections with a key that is not listed")
+        last = security.get("last_refused") or ()
+        lines += [f"  {one['count']} from {one['address']}" for one in reversed(last)]
+    if security.get("refused_orders"):
+        lines.append(f"refused: {security['refused_orders']} orders of viewers")
+    return lines
+
+
+def _feed_text(title: str, health: FeedHealth, feed: Mapping[str, Any]) -> str:
+    colour = theme.state_colour(health.state)
+    mark = MARKS[health.state]
+    text = f"<span style='color:{colour}'>{mark} {title} <b>{health.state}</b></span>"
+    if health.age_s is not None:
+        text += f" {duration(health.age_s)}"
+    troubles = [f"{name} {feed[name]}" for name, _ in COUNTERS if feed.get(name)]
+    bad = sum((feed.get("bad") or {}).values())
+    if bad:
+        troubles.append(f"bad {bad}")
+    if troubles:
+        text += (
+            f" <span style='color:{theme.palette().warn}'>· {as_is(' · '.join(troubles))}</span>"
+        )
+    return text
+
+
+def _feed_tip(name: str, health: FeedHealth, feed: Mapping[str, Any]) -> str:
+    lines = [health.why, counted(feed.get("messages", 0), "message")]
+    if feed.get("bytes"):
+        lines[-1] += f", {feed['bytes'] / 1e6:.1f} MB"
+    lines += [f"{key}: {feed[key]} ({tip})" for key, tip in COUNTERS if key in feed]
+    lines += [f"bad, {kind}: {count}" for kind, count in (feed.get("bad") or {}).items()]
+    return "\n".join([*lines, "", TIPS[name]])

@@ -1,0 +1,1 @@
+"""What the screen knows and what its operator has chosen; no widgets."""

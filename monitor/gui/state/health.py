@@ -1,0 +1,193 @@
+"""State of feeds and cells as the engine tells it, and when the next scan is due. Pure functions.
+
+The engine decides (docs/contract.md, `health`), so that all screens and all parts of one say the
+same. A screen adds one thing that only it can know: that the engine does not answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from monitor.gui.formatting import clock, duration
+from monitor.gui.state.snapshot import Snapshot
+
+State = Literal["LIVE", "IDLE", "LATE", "DEAD", "REPLAY"]
+Tone = Literal["text", "muted", "warn", "bad"]
+"""How a line is meant: names of colours of the palette."""
+
+NO_ENGINE = "the engine does not answer"
+MARKS: dict[State, str] = {"LIVE": "▶", "IDLE": "○", "LATE": "▲", "DEAD": "✕", "REPLAY": "◆"}
+"""The shape that stands beside each state."""
+
+TIPS = {
+    "slices": "LIVE: slices of a running scan are received\n"
+    "IDLE: no scan is running and none is overdue\n"
+    "LATE: no slice of a running scan for more than watch.late_s (10 s), or a scan is overdue by "
+    "more than watch.due_grace (a tenth) of the period\n"
+    "DEAD: no slice of a running scan for more than watch.dead_s (60 s), or a scan is overdue by a "
+    "whole period; or the engine does not answer\n"
+    "REPLAY: a recording is played or shown\n"
+    "With several cells, the most urgent one counts. LATE and DEAD end once messages have been "
+    "received without such a pause for as long as the limit, as the alarm does.",
+    "documents": "LIVE: readings are received\nIDLE: no reading yet, or the cycler's run has "
+    "ended\n"
+    "LATE: readings or documents are received that cannot be used as they are\n"
+    "DEAD: no reading for more than watch.cycler_s (60 s); or the engine does not answer\n"
+    "REPLAY: a recording is played or shown\n"
+    "With several cells, the most urgent one counts.",
+    "cell": "▶ LIVE: slices of a running scan are received\n"
+    "○ IDLE: no scan is running and none is overdue\n"
+    "▲ LATE: no slice of the running scan for more than watch.late_s (10 s), or a scan is overdue "
+    "by more than watch.due_grace (a tenth) of the period, or readings cannot be used as they are\n"
+    "✕ DEAD: no slice of the running scan for more than watch.dead_s (60 s), a scan is overdue by "
+    "a whole period, no reading for more than watch.cycler_s (60 s), or the engine does not "
+    "answer\n"
+    "◆ REPLAY: a recording is played or shown\n"
+    "The time: since the last message of what the state is about",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FeedHealth:
+    """State of a feed or a cell, how long ago its last message came (s; None: none came, or that is
+    not known), and why."""
+
+    state: State
+    age_s: float | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class NextScan:
+    """When the next scan on schedule is due, in words that follow "Next scan"."""
+
+    text: str
+    tone: Tone
+
+
+def slices_health(snapshot: Snapshot) -> FeedHealth:
+    """State of the slices' feed."""
+    return _feed(snapshot, "slices")
+
+
+def documents_health(snapshot: Snapshot) -> FeedHealth:
+    """State of the cycler's feed."""
+    return _feed(snapshot, "documents")
+
+
+def cell_health(snapshot: Snapshot, name: str) -> FeedHealth:
+    """State of one cell: of its slices, or of its cycler where that is worse."""
+    if not snapshot.linked or snapshot.state is None:
+        return FeedHealth("DEAD", None, NO_ENGINE)
+    told = _of_cell(snapshot, name)
+    if told is None:
+        return FeedHealth("IDLE", None, "the engine does not know this cell")
+    return _told(told)
+
+
+def is_ended(snapshot: Snapshot, name: str) -> bool:
+    """Whether nothing more is expected of a cell: a recording, a replay that was played to its end,
+    or a cycler whose run has ended while no scan is running."""
+    told, cell = _of_cell(snapshot, name) or {}, snapshot.cell(name) or {}
+    return bool(told.get("ended")) and (mode_of(snapshot) != "live" or not cell.get("running"))
+
+
+def ending(snapshot: Snapshot) -> str:
+    """What has ended, in words, for a cell that has."""
+    words = {"recording": "this is a recording", "replay": "the replay has ended"}
+    return words.get(mode_of(snapshot), "the cycler's run has ended")
+
+
+def fetching(snapshot: Snapshot, what: str) -> str:
+    """What is said in the place of something that is asked of the engine."""
+    if snapshot.linked:
+        return f"Fetching {what}"
+    return f"{what[0].upper()}{what[1:]} cannot be fetched: {NO_ENGINE}"
+
+
+def mode_text(snapshot: Snapshot) -> str:
+    """How the engine works, for the bar: nothing that has ended is called live."""
+    mode, cells = mode_of(snapshot), (snapshot.state or {}).get("cells", {})
+    if not cells or not all(is_ended(snapshot, name) for name in cells):
+        return mode
+    return {"live": "run ended", "replay": "replay ended"}.get(mode, mode)
+
+
+def scan_text(snapshot: Snapshot, name: str) -> str:
+    """How far the scan of a cell is that runs, or that was not finished."""
+    running = (snapshot.cell(name) or {}).get("running")
+    if not running:
+        return "no scan is running"
+    unfinished = ", not finished" if is_ended(snapshot, name) else ""
+    return (
+        f"scan {running['scan']}: {running['received']} of {running['slices']} slices{unfinished}"
+    )
+
+
+def mode_of(snapshot: Snapshot) -> str:
+    """live, replay or recording; "" before the engine has answered."""
+    return str((snapshot.state or {}).get("experiment", {}).get("mode", ""))
+
+
+def time_left(cell: Mapping[str, Any]) -> float | None:
+    """Seconds of cell time to the next scan on schedule, below 0 after it was due.
+
+    None if the cell's clock is not known: without a cycler nothing tells the time between scans.
+    """
+    due, now = cell.get("next_scan_time"), cell.get("time")
+    if due is None or now is None or not cell.get("cycler"):
+        return None
+    return float(due - now)
+
+
+def next_scan(snapshot: Snapshot, name: str) -> NextScan:
+    """When the next scan on schedule is due, in the cell's own time, or why there is none."""
+    cell = snapshot.cell(name)
+    if cell is None or cell.get("next_scan_time") is None:
+        return NextScan("–", "muted")
+    if is_ended(snapshot, name):
+        return NextScan(f"none: {ending(snapshot)}", "muted")
+    if not snapshot.linked:
+        return NextScan(f"not known: {NO_ENGINE}", "warn")
+    at, left = cell["next_scan_time"], time_left(cell)
+    when = f"at {clock(at, cell.get('time'))} UTC"
+    if left is None:
+        return NextScan(when, "muted")
+    told = _of_cell(snapshot, name) or {}
+    if documents_of(snapshot, name) == "DEAD" or told.get("ended"):
+        # the cell's clock is the cycler's: without readings nothing counts down
+        return NextScan(f"{when} (no readings: not counted down)", "muted")
+    overdue_s = told.get("overdue_s")
+    if overdue_s is not None:
+        return NextScan(f"overdue by {duration(overdue_s)}", "warn")
+    if left < 0:
+        return NextScan(f"due since {duration(left)}", "text")
+    return NextScan(f"in {duration(left)}", "text")
+
+
+def documents_of(snapshot: Snapshot, name: str) -> str:
+    """State of the cycler of one cell; "" if the engine does not tell it."""
+    return str(((_of_cell(snapshot, name) or {}).get("cycler") or {}).get("state", ""))
+
+
+def _feed(snapshot: Snapshot, name: str) -> FeedHealth:
+    if not snapshot.linked or snapshot.state is None:
+        return FeedHealth("DEAD", None, NO_ENGINE)
+    told = (snapshot.state.get("health") or {}).get(name)
+    return FeedHealth("IDLE", None, "not reported by this engine") if told is None else _told(told)
+
+
+def _of_cell(snapshot: Snapshot, name: str) -> Mapping[str, Any] | None:
+    cells = ((snapshot.state or {}).get("health") or {}).get("cells") or {}
+    found = cells.get(name)
+    return found if isinstance(found, Mapping) else None
+
+
+def _told(told: Mapping[str, Any]) -> FeedHealth:
+    state, age = told.get("state"), told.get("age_s")
+    if state not in MARKS:
+        return FeedHealth("IDLE", None, "not reported by this engine")
+    age_s = float(age) if isinstance(age, int | float) else None
+    return FeedHealth(state, age_s, str(told.get("why", "")))

@@ -1,0 +1,174 @@
+"""Replies and what they make of the snapshot: no socket and no Qt.
+
+The client's thread puts in, the screen's thread takes out; all of it under one lock.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.gui.state.snapshot import Answer, Order, Snapshot, Want, colour_levels, rims
+from monitor.gui.state.state_updates import merged
+from monitor.wire.results.queries import CyclerRequest, MapRequest
+
+MAX_EVENTS = 200
+MAX_ORDERS = 20
+STATE_PATIENCE_S = 3.0
+RATE_POINTS = 16
+
+
+class Inbox:
+    """The newest of everything that the engine told."""
+
+    def __init__(self, address: str) -> None:
+        self.lock = threading.Lock()
+        self._snapshot = Snapshot(address=address)
+        self._heard: float | None = None
+        self._begun = time.monotonic()
+        self._taken: deque[tuple[float, float]] = deque(maxlen=RATE_POINTS)
+        self._wanted: Mapping[str, Want] = {}
+
+    def snapshot(self) -> Snapshot:
+        """The newest of everything."""
+        now = time.monotonic()
+        with self.lock:
+            return dataclasses.replace(
+                self._snapshot,
+                linked=self._is_linked(now),
+                silent_s=now - (self._begun if self._heard is None else self._heard),
+                rate_MB_s=self._rate(now),
+            )
+
+    @property
+    def state(self) -> Mapping[str, Any] | None:
+        """The engine's state, as it was told last."""
+        return self._snapshot.state
+
+    def has(self, name: str) -> bool:
+        """Whether an answer of this name is there."""
+        return name in self._snapshot.answers
+
+    def _is_linked(self, now: float) -> bool:
+        return self._heard is not None and now - self._heard < STATE_PATIENCE_S
+
+    def keep(self, wanted: Mapping[str, Want]) -> None:
+        """Forgets the answers that no view wants any more; none while the engine does not answer:
+        they could not be fetched again."""
+        with self.lock:
+            self._wanted = wanted
+            if not self._is_linked(time.monotonic()):
+                return
+            kept = {name: a for name, a in self._snapshot.answers.items() if name in wanted}
+            if len(kept) < len(self._snapshot.answers):
+                self._change(answers=kept)
+
+    def bad_reply(self) -> None:
+        """Counts a reply that cannot be read."""
+        with self.lock:
+            self._change(bad_replies=self._snapshot.bad_replies + 1)
+
+    def order(self, order: Order) -> None:
+        """What is known of an order now."""
+        with self.lock:
+            others = tuple(o for o in self._snapshot.orders if o.number != order.number)
+            self._change(orders=(*others, order)[-MAX_ORDERS:])
+
+    def answer(self, name: str, want: Want, header: dict[str, Any], array: Any) -> None:
+        """A reply to what a view wants; what takes time is worked out here, not in the screen."""
+        try:
+            levels = _worked_out(want, header, array)
+        except (TypeError, ValueError, AttributeError):
+            self.bad_reply()
+            return
+        answer = Answer(want.request, header, array, levels)
+        with self.lock:
+            if name in self._wanted:
+                self._change(answers={**self._snapshot.answers, name: answer})
+
+    def take_state(self, header: dict[str, Any]) -> bool:
+        """The engine's state; True where another engine answers than before. Raises KeyError,
+        TypeError, ValueError or AttributeError if it is malformed; it changes nothing then."""
+        now = time.monotonic()
+        _check_state(header)
+        with self.lock:
+            old = self._snapshot.state
+            is_other = old is None or old["engine"] != header["engine"]
+            if header.get("unchanged") and old:
+                cells = {n: {**old["cells"][n], **moving} for n, moving in header["cells"].items()}
+                state, events = {**old, **header, "cells": cells}, self._snapshot.events
+                is_other = False
+            else:
+                state = merged(None if is_other else old, header)
+                known = () if is_other else self._snapshot.events
+                events = (*known, *header.get("events", ()))[-MAX_EVENTS:]
+            if is_other:
+                # nothing fetched from the engine before may be shown as this one's
+                self._taken.clear()
+                self._change(answers={})
+            self._heard = now
+            self._note_rate(header, now)
+            self._change(state=state, events=events)
+            return is_other
+
+    def _note_rate(self, header: Mapping[str, Any], now: float) -> None:
+        """How many bytes of slices the engine has received by now."""
+        size = header.get("feeds", {}).get("slices", {}).get("bytes")
+        if size is not None:
+            self._taken.append((now, float(size)))
+
+    def _rate(self, now: float) -> float:
+        """MB/s of slices over the last seconds; 0 where nothing was told for a while."""
+        if len(self._taken) < 2 or now - self._taken[-1][0] > STATE_PATIENCE_S:
+            return 0.0
+        (begin, first), (end, last) = self._taken[0], self._taken[-1]
+        return max(0.0, (last - first) / max(end - begin, 1e-3) / 1e6)
+
+    def _change(self, **fields: Any) -> None:
+        number = self._snapshot.number + 1
+        self._snapshot = dataclasses.replace(self._snapshot, number=number, **fields)
+
+
+def _check_state(header: Mapping[str, Any]) -> None:
+    """Raises ValueError, or what reading it raises, for a state that lacks what is read of it."""
+    if not isinstance(header["version"], int) or not isinstance(header["engine"], str):
+        raise ValueError("version and engine")
+    float(header["time"])
+    for feed in dict(header.get("feeds", {})).values():
+        int(feed.get("messages") or 0)
+        float(feed.get("bytes") or 0.0)
+        float(feed.get("last_time") or 0.0)
+    for cell in dict(header["cells"]).values():
+        if running := cell.get("running"):
+            _ = running["scan"], running["received"]
+        if cycler := cell.get("cycler"):
+            _ = cycler["time"]
+    if not all(isinstance(event, dict) for event in header.get("events", ())):
+        raise ValueError("events")
+
+
+def _worked_out(
+    want: Want, header: dict[str, Any], array: NDArray[Any] | None
+) -> tuple[float, float] | None:
+    """Levels of the colours; what else the views need goes into the header."""
+    if header.get("type") == "error":
+        return None
+    if isinstance(want.request, CyclerRequest):
+        table = np.zeros((0, 0)) if array is None else array
+        header["columns"] = dict(zip(header.get("names", ()), table, strict=True))
+        return None
+    if array is None:
+        return None
+    if not isinstance(want.request, MapRequest):
+        return colour_levels(array[array != 0])  # a slice that has not come is 0
+    if want.request.name != "pit_labels":
+        return colour_levels(array)
+    header["rims"] = rims(array)
+    return None

@@ -1,0 +1,1 @@
+"""The views, each a dock of the window."""

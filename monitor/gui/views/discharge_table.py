@@ -1,0 +1,93 @@
+"""The paper's table: one row per discharge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
+
+from monitor.gui.formatting import number, with_error
+from monitor.gui.state.snapshot import Choice, Snapshot, measure
+from monitor.gui.widgets.controls import Card, quiet
+from monitor.gui.widgets.plain_text import set_tip
+from monitor.gui.wording.charge import marked, why_preliminary
+from monitor.plain_text import visible, visible_lines
+
+COLUMNS = (
+    ("No.", "Number of the discharge, from 1"),
+    ("mA/cm²", "Applied current density, mean over the discharge"),
+    ("mAh", "Charge of the discharge"),
+    ("mAh/cm²", "Charge per area of the electrode"),
+    ("Coulometry\nµm", "Thickness of dense lithium for this charge: 4.8491 µm per mAh/cm²"),
+    ("Averaged\n{unit}", "Mean removal over all valid pixels, with its standard error"),
+    ("Complete\n{unit}", "Removal of the plateau, not taking into account the pits"),
+    ("Closure", "Averaged ÷ coulometry: 1 where all charge is found as removed lithium"),
+)
+
+COULOMETRY = 4
+
+
+class TableView(Card):
+    """Draws the rows."""
+
+    def __init__(self) -> None:
+        super().__init__("Thickness reduction", "One row per discharge, at its last scan")
+        self._drawn: object = None
+        self.table = QTableWidget(0, len(COLUMNS))
+        self.table.verticalHeader().hide()
+        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.table.setShowGrid(False)
+        self.table.setTextElideMode(Qt.TextElideMode.ElideNone)
+        self.table.verticalHeader().setDefaultSectionSize(24)
+        header = self.table.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setStretchLastSection(True)
+        quiet(self.table)
+        self._name_columns("")
+        self.body.addWidget(self.table, 1)
+
+    def _name_columns(self, unit: str) -> None:
+        for i, (title, tip) in enumerate(COLUMNS):
+            item = QTableWidgetItem(visible_lines(title.format(unit=unit).strip()))
+            set_tip(item, tip)
+            self.table.setHorizontalHeaderItem(i, item)
+
+    def draw(self, snapshot: Snapshot, choice: Choice) -> None:
+        """Shows the cell's rows."""
+        cell = snapshot.cell(choice.cell)
+        rows = cell["table"] if cell else []
+        unit = cell["scans"][-1]["length_unit"] if cell and cell["scans"] else ""
+        if (rows, unit) == self._drawn:
+            return
+        self._drawn = (rows, unit)
+        self._name_columns(unit)
+        # a thickness by charge alone is in µm: beside lengths in voxels it could not be compared
+        self.table.setColumnHidden(COULOMETRY, unit == "voxel")
+        self.table.setRowCount(len(rows))
+        for i, row in enumerate(rows):
+            tip = why_preliminary(cell, row)
+            for j, text in enumerate(_texts(row)):
+                item = QTableWidgetItem(visible(text))
+                set_tip(item, tip and f"≈ {tip}")
+                item.setTextAlignment(Qt.AlignmentFlag.AlignCenter)
+                self.table.setItem(i, j, item)
+
+
+def _texts(row: Mapping[str, Any]) -> list[str]:
+    return [
+        str(row["discharge"]),
+        marked(row, number(row["current_density_mA_cm2"], 2)),
+        marked(row, number(row["charge_mAh"], 2)),
+        marked(row, number(row["charge_mAh_cm2"], 2)),
+        marked(row, number(row["coulometry_um"], 1)),
+        _with_error(row, "averaged"),
+        _with_error(row, "complete"),
+        marked(row, number(row["closure"], 2)),
+    ]
+
+
+def _with_error(row: Mapping[str, Any], name: str) -> str:
+    return with_error(measure(row, name), measure(row, f"{name}_error"))

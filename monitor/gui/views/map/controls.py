@@ -1,0 +1,96 @@
+"""The row of switches and tools below a map."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QToolButton, QWidget
+
+from monitor.gui.state.snapshot import Choice
+from monitor.gui.views.map.tools import Tool
+from monitor.gui.widgets.controls import quiet
+from monitor.gui.widgets.plain_text import set_tip
+
+TOOLS: tuple[tuple[Tool, str, str], ...] = (
+    ("rectangle", "▭", "Rectangle: numbers of this part of the map (key R)"),
+    ("ellipse", "◯", "Ellipse: numbers of this part of the map"),
+    ("polygon", "⬠", "Polygon: numbers of this part; drag its corners, click an edge for one more"),
+    ("line", "╱", "Profile: values along a line; drag its ends (key F)"),
+)
+SWITCHES = (
+    (
+        "outlines",
+        "Pits",
+        "Outline of every significant pit: yellow the oldest, red the newest,\n"
+        "blue the chosen one, green its relatives (key O)",
+    ),
+    (
+        "grains",
+        "Grains",
+        "Grain boundaries, from the picture that the cell's settings name (key G)",
+    ),
+    (
+        "masked",
+        "Mask",
+        "Hide what is below the detection limit: values under three standard errors\n(key K)",
+    ),
+    (
+        "common",
+        "Same scale",
+        "One colour scale for all scans, from the first that has this map to the last,\n"
+        "so that colours compare (key S)",
+    ),
+)
+"""Each by the field of Choice that it switches."""
+
+
+class MapControls(QWidget):
+    """Tells which switch was set, which tool is wanted, and that the whole map is."""
+
+    switched = Signal(str, bool)
+    tool_wanted = Signal(str)
+    whole_wanted = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("bar")
+        row = QHBoxLayout(self)
+        row.setContentsMargins(0, 0, 0, 0)
+        row.setSpacing(8)
+        self.switches: dict[str, QCheckBox] = {}
+        for name, text, tip in SWITCHES:
+            box = self.switches[name] = QCheckBox(text)
+            set_tip(box, tip)
+            box.toggled.connect(lambda on, name=name: self.switched.emit(name, on))
+            row.addWidget(box)
+        row.addStretch(1)
+        self.tools: dict[str, QToolButton] = {}
+        for tool, text, tip in TOOLS:
+            button = self.tools[tool] = QToolButton()
+            button.setText(text)
+            set_tip(button, tip)
+            button.setCheckable(True)
+            button.clicked.connect(
+                lambda on, tool=tool: self.tool_wanted.emit(tool if on else "none")
+            )
+            row.addWidget(button)
+        self.whole = QPushButton("Whole")
+        set_tip(self.whole, "Show the whole map (key W); the wheel zooms, dragging moves")
+        self.whole.clicked.connect(self.whole_wanted)
+        row.addWidget(self.whole)
+        quiet(self.whole, *self.switches.values(), *self.tools.values())
+
+    def draw(self, choice: Choice, *, grains: bool) -> None:
+        """Shows what was chosen. `grains`: whether there is a picture of grain boundaries."""
+        self.switches["grains"].setVisible(grains)
+        for name, box in self.switches.items():
+            box.setChecked(getattr(choice, name))
+
+    def mark(self, tool: Tool) -> None:
+        """Shows which tool is in use."""
+        for name, button in self.tools.items():
+            button.setChecked(name == tool)
+
+    def narrow(self, narrow: bool) -> None:
+        """Leaves room for another map beside this one: the tools go, their keys stay."""
+        for widget in (*self.tools.values(), self.whole):
+            widget.setVisible(not narrow)

@@ -1,0 +1,384 @@
+"""The map of one scan, seen from above: heights or current densities, pits, crosshair, regions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QRectF, Qt, QTimer, Signal
+from PySide6.QtWidgets import QComboBox
+
+from monitor.gui.formatting import as_is
+from monitor.gui.state.health import fetching
+from monitor.gui.state.snapshot import (
+    MAP_HELP,
+    MAP_NAMES,
+    Answer,
+    Choice,
+    Snapshot,
+    crosshair,
+    pinned_scan,
+    shown_scan,
+)
+from monitor.gui.views.map.controls import MapControls
+from monitor.gui.views.map.overlay import GrainOverlay, PitOverlay, extent
+from monitor.gui.views.map.tools import MapTools, Tool
+from monitor.gui.widgets import theme
+from monitor.gui.widgets.controls import (
+    Card,
+    CentreText,
+    ScaleBar,
+    elastic,
+    label,
+    name_axis,
+    quiet,
+    set_scale,
+    style_axes,
+)
+from monitor.gui.widgets.plain_text import set_tip
+from monitor.gui.wording import map_captions
+
+LEAST_SIDE = 40
+READOUT_HELP = (
+    "Value under the crosshair; drag it, or click.\n"
+    "With Grains: mean distance of the pits to the nearest grain boundary, that of as many places\n"
+    "at random, and the chance that these are as near"
+)
+
+
+class MapView(Card):
+    """Draws the map; tells which map, which point and which window the operator wants.
+
+    `side` is "map" for the shown scan, or "pinned" for the one that it is compared with, which has
+    no controls of its own.
+    """
+
+    map_chosen = Signal(str)
+    cross_moved = Signal(int, int)
+    pit_clicked = Signal(object)
+    window_wanted = Signal(object)
+
+    def __init__(self, side: str = "map") -> None:
+        super().__init__(
+            "Map" if side == "map" else "Pinned", "Seen along z; columns along x, rows along y"
+        )
+        self._side = side
+        self._drawn: tuple[Any, ...] = ()
+        self._scan: Any = None
+        self._choice = Choice()
+        self._labels: Answer | None = None
+        self._home: tuple[Any, ...] = ()
+        self._moving = False
+        self._is_whole = True
+        self._follower: MapView | None = None
+        self.caption = elastic(label(rich=True))
+        self.selector = QComboBox()
+        self._make_plot()
+        self._make_controls()
+        self.readout = elastic(label("", "muted", READOUT_HELP, rich=True))
+        self.body.addWidget(self.graphics, 1)
+        self.body.addWidget(self.readout)
+        self._range_timer = QTimer(self, singleShot=True, interval=150)
+        self._range_timer.timeout.connect(self._tell_window)
+        self.restyle()
+
+    def _make_controls(self) -> None:
+        for index, name in enumerate(MAP_NAMES):
+            self.selector.addItem(name.replace("_", " "), name)
+            self.selector.setItemData(index, MAP_HELP[name], Qt.ItemDataRole.ToolTipRole)
+        set_tip(self.selector, "Which map (keys M and Shift+M)")
+        self.selector.activated.connect(lambda i: self.map_chosen.emit(MAP_NAMES[i]))
+        quiet(self.selector)
+        self.controls = MapControls()
+        self.controls.whole_wanted.connect(self.show_whole)
+        self.controls.tool_wanted.connect(self.use_tool)
+        if self._side == "map":
+            self.head.addWidget(self.selector)
+            self.body.addWidget(self.controls)
+        self.head.addWidget(self.caption, 1)
+
+    def _make_plot(self) -> None:
+        self.graphics = pg.GraphicsLayoutWidget()
+        self.graphics.ci.layout.setContentsMargins(0, 0, 0, 0)
+        self.plot = self.graphics.addPlot()
+        self.plot.vb.setAspectLocked(True)
+        self.ground = pg.ImageItem(axisOrder="row-major")
+        self.image = pg.ImageItem(axisOrder="row-major")
+        # what lies around the part in view, coarsely: seen while that is on its way
+        self.around = pg.ImageItem(axisOrder="row-major")
+        for item in (self.ground, self.around, self.image):
+            self.plot.addItem(item)
+        self.bar_scale = pg.ColorBarItem(values=(0, 1), width=14, interactive=True, rounding=0.01)
+        self.bar_scale.setImageItem([self.image, self.around], insert_in=self.plot)
+        self.across = pg.InfiniteLine(angle=0, movable=True)
+        self.down = pg.InfiniteLine(angle=90, movable=True)
+        for line in (self.across, self.down):
+            line.setZValue(10)
+            self.plot.addItem(line, ignoreBounds=True)
+            line.sigDragged.connect(self._dragged)
+        self.grains = GrainOverlay(self.plot)
+        self.overlay = PitOverlay(self.plot)
+        self.tools = MapTools(self.plot)
+        self.scale = ScaleBar(self.plot)
+        self.message = CentreText(self.plot)
+        self.plot.scene().sigMouseClicked.connect(self._clicked)
+        self.plot.vb.sigRangeChanged.connect(lambda *_: self._range_timer.start())
+        self.plot.vb.sigRangeChangedManually.connect(lambda *_: self._moved())
+        self.plot.vb.sigResized.connect(lambda *_: self._resized())
+
+    def restyle(self) -> None:
+        """Takes on the colours and sizes of the look that was applied last."""
+        c = theme.palette()
+        self.graphics.setBackground(c.panel)
+        style_axes(self.plot, "left", "bottom")
+        style_axes(self.bar_scale, "right")
+        self.plot.vb.setBackgroundColor(c.empty)
+        self.ground.setImage(np.ones((1, 1, 3), np.uint8) * theme.rgb(c.no_data), levels=None)
+        for line in (self.across, self.down):
+            line.setPen(theme.pen(c.cross))
+            line.setHoverPen(theme.pen(c.cross, 3))
+        self.message.restyle()
+        self.overlay.restyle()
+        self._drawn = ()
+
+    @property
+    def pixels(self) -> tuple[int, int]:
+        """(rows, columns) that the plot can show, in steps so that a resize asks seldom."""
+        size, ratio = self.plot.vb.size(), self.devicePixelRatioF()
+        rows, columns = (
+            max(64, math.ceil(s * ratio / 64) * 64) for s in (size.height(), size.width())
+        )
+        return rows, columns
+
+    def use_tool(self, tool: Tool) -> None:
+        """Puts a shape on the map, or takes it away."""
+        self.controls.mark(tool)
+        self.tools.use(tool, self._scan)
+
+    def toggle_tool(self, tool: Tool) -> None:
+        """The same, away where it is there already."""
+        self.use_tool("none" if self.tools.tool == tool else tool)
+
+    def draw(self, snapshot: Snapshot, choice: Choice) -> None:
+        """Shows the newest map of what was chosen."""
+        cell = snapshot.cell(choice.cell)
+        is_main = self._side == "map"
+        scan = shown_scan(cell, choice) if is_main else pinned_scan(cell, choice)
+        self._scan, self._choice = scan, choice
+        self.selector.setCurrentIndex(MAP_NAMES.index(choice.map))
+        self.controls.draw(choice, grains=bool(cell and cell.get("grain_boundaries")))
+        answer = snapshot.answer(self._side, choice.cell)
+        problem = self._problem(snapshot, scan, choice, answer)
+        self.message.set(problem)
+        shown = not problem and answer is not None and answer.array is not None
+        self._show_parts(shown)
+        minus = answer.header.get("minus") if shown and answer is not None else None
+        self.caption.setText(map_captions.caption(scan, snapshot, choice, minus) if scan else "")
+        if not shown or answer is None or scan is None:
+            self.readout.setText("")
+            self.overlay.hide()
+            self.grains.hide()
+            return
+        if (answer.header["scan"], answer.header["name"]) != (scan["scan"], choice.map):
+            self.caption.setText(as_is(fetching(snapshot, _what(choice, scan))))
+            return
+        around = snapshot.answer(f"{self._side}_around", choice.cell)
+        self._draw_image(answer, around, _shared_levels(snapshot, choice), choice)
+        self._draw_cross(scan, choice)
+        labels = snapshot.answer(f"{self._side}_labels", choice.cell)
+        labels = labels if labels and labels.header.get("scan") == scan["scan"] else None
+        pits = snapshot.answer(f"{self._side}_pits", choice.cell)
+        pits = pits if pits and pits.header.get("scan") == scan["scan"] else None
+        self._labels = labels
+        self.overlay.draw(labels, pits, scan, choice)
+        grains = snapshot.answer(f"{self._side}_grains", choice.cell) if choice.grains else None
+        if grains and not grains.error and grains.header.get("scan") != scan["scan"]:
+            grains = None
+        self.grains.draw(grains, choice)
+        texts = (
+            map_captions.value_text(answer, scan, choice),
+            as_is(
+                map_captions.pit_text(
+                    map_captions.pit_at(labels, crosshair(scan, choice)), pits, scan
+                )
+            ),
+            as_is(map_captions.grains_text(grains)),
+        )
+        self.readout.setText(" · ".join(text for text in texts if text))
+
+    def _show_parts(self, shown: bool) -> None:
+        parts = (self.image, self.around, self.ground, self.across, self.down, self.bar_scale)
+        for item in parts:
+            item.setVisible(shown)
+        self.tools.set_visible(shown)
+        self.scale.set_visible(shown)
+        for side in ("left", "bottom"):
+            self.plot.getAxis(side).setVisible(shown)
+
+    def _problem(self, snapshot: Snapshot, scan: Any, choice: Choice, answer: Answer | None) -> str:
+        if self._side == "pinned" and scan is None:
+            return "No scan is pinned: press P on the one to compare with"
+        if snapshot.state is None:
+            return f"Waiting for the engine at {snapshot.address}"
+        if not snapshot.state["feeds"]:
+            return "The engine is compiling its kernels,\nonce on this machine: half a minute"
+        if scan is None:
+            running = (snapshot.cell(choice.cell) or {}).get("running")
+            if running:
+                return f"Waiting for the first map of scan {running['scan']}"
+            sources = ", ".join(snapshot.state["settings"].get("slices") or ())
+            source = f"\nits slices are expected from {sources}" if sources else ""
+            return f"Waiting for the first scan of cell {choice.cell}{source}"
+        if choice.map not in scan["maps"]:
+            return f"Scan {scan['scan']}: {map_captions.absent(choice.map, scan)}"
+        if answer is None:
+            return "" if snapshot.linked else fetching(snapshot, _what(choice, scan))
+        return answer.error
+
+    def _draw_image(
+        self,
+        answer: Answer,
+        around: Answer | None,
+        shared: tuple[float, float] | None,
+        choice: Choice,
+    ) -> None:
+        levels = shared or (answer.levels or (0.0, 1.0))
+        drawn = (answer, around, levels, choice.colours)
+        if drawn == self._drawn:
+            return
+        self._drawn = drawn
+        header, array = answer.header, answer.array
+        assert array is not None
+        name, unit = header["name"], header["units"]
+        difference = header.get("minus") is not None
+        if difference:
+            end = max(abs(levels[0]), abs(levels[1]))
+            levels = (-end, end)
+        self.image.setImage(array, autoLevels=False, levels=levels)
+        self.image.setRect(extent(header, array.shape))
+        if around is not None and around.array is not None and choice.window is not None:
+            self.around.setImage(around.array, autoLevels=False, levels=levels)
+            self.around.setRect(extent(around.header, around.array.shape))
+        else:
+            self.around.clear()
+        ny, nx = self._scan["shape"]
+        _, vy, vx = header["voxel_size"]
+        self.ground.setRect(QRectF(-0.5 * vx, -0.5 * vy, nx * vx, ny * vy))
+        colours = theme.colour_map(name, choice.colours, difference=difference)
+        self.bar_scale.rounding = max((levels[1] - levels[0]) / 200, 1e-6)
+        set_scale(self.bar_scale, colours, levels)
+        title = name.replace("_", " ")
+        if difference:
+            title = f"Δ {title}, scan {header['scan']} − scan {header['minus']}"
+        name_axis(self.bar_scale, "right", f"{title} / {map_captions.UNIT_TEXT.get(unit, unit)}")
+        length_unit = header["length_unit"]
+        for side, axis in (("bottom", "x"), ("left", "y")):
+            name_axis(self.plot, side, f"{axis} / {length_unit}")
+        self.scale.set_unit(length_unit)
+        home = (choice.cell, tuple(self._scan["shape"]), length_unit)
+        if home != self._home:
+            self._home = home
+            if self._side == "map":
+                self.show_whole()
+
+    def _draw_cross(self, scan: Mapping[str, Any], choice: Choice) -> None:
+        row, column = crosshair(scan, choice)
+        self._moving = True
+        self.across.setPos(row * scan["voxel_size"][1])
+        self.down.setPos(column * scan["voxel_size"][2])
+        self._moving = False
+
+    def _dragged(self, *_: Any) -> None:
+        if not self._moving and self._scan is not None:
+            self._tell_cross(self.down.value(), self.across.value())
+
+    def _clicked(self, event: Any) -> None:
+        if self._scan is None or not self.plot.vb.sceneBoundingRect().contains(event.scenePos()):
+            return
+        point = self.plot.vb.mapSceneToView(event.scenePos())
+        place = self._tell_cross(point.x(), point.y())
+        self.pit_clicked.emit(map_captions.pit_at(self._labels, place))
+
+    def _tell_cross(self, x: float, y: float) -> tuple[int, int]:
+        """The pixel (row, column) at a point of the map, where the crosshair goes."""
+        _, vy, vx = self._scan["voxel_size"]
+        ny, nx = self._scan["shape"]
+        row, column = round(y / vy), round(x / vx)
+        place = min(max(row, 0), ny - 1), min(max(column, 0), nx - 1)
+        self.cross_moved.emit(*place)
+        return place
+
+    def link(self, other: MapView) -> None:
+        """Shows the same part in both from now on: whichever is moved, the other follows."""
+        self._follower, other._follower = other, self
+        self.plot.vb.sigRangeChanged.connect(lambda *_: other.follow(self))
+
+    def follow(self, other: MapView) -> None:
+        """Shows the same middle as the other, at the same scale."""
+        own = self.plot.vb.size()
+        if not (self.isVisible() and other.isVisible()) or min(own.toTuple()) < LEAST_SIDE:
+            return
+        x, y = other.plot.vb.viewPixelSize()
+        part = QRectF(0, 0, x * own.width(), y * own.height())
+        part.moveCenter(other.plot.vb.viewRect().center())
+        self.plot.setRange(part, padding=0)
+
+    def _moved(self) -> None:
+        """By the mouse: from now on it is not the whole map that is wanted."""
+        self._is_whole = False
+        if self._side != "map" and self._follower is not None:
+            self._follower._is_whole = False
+            self._follower.follow(self)
+
+    def _resized(self) -> None:
+        if self._side != "map" and self._follower is not None:
+            self.follow(self._follower)
+        elif self._is_whole:
+            self.show_whole()
+
+    def show_whole(self) -> None:
+        """Back to the whole map."""
+        self._is_whole = True
+        if self._scan is not None:
+            ny, nx = self._scan["shape"]
+            _, vy, vx = self._scan["voxel_size"]
+            self.plot.setRange(QRectF(-0.5 * vx, -0.5 * vy, nx * vx, ny * vy), padding=0.01)
+
+    def _tell_window(self) -> None:
+        """The part of the map in view, None where that is all of it."""
+        if self._scan is None or self._side != "map":
+            return
+        (x0, x1), (y0, y1) = self.plot.vb.viewRange()
+        ny, nx = self._scan["shape"]
+        _, vy, vx = self._scan["voxel_size"]
+        rows = max(0, math.floor(y0 / vy)), min(ny, math.ceil(y1 / vy) + 1)
+        columns = max(0, math.floor(x0 / vx)), min(nx, math.ceil(x1 / vx) + 1)
+        whole = (*rows, *columns) == (0, ny, 0, nx)
+        empty = rows[0] >= rows[1] or columns[0] >= columns[1]
+        self.window_wanted.emit(None if whole or empty else (*rows, *columns))
+
+
+def _shared_levels(snapshot: Snapshot, choice: Choice) -> tuple[float, float] | None:
+    """One scale where colours are to be compared: of the two scans that stand side by side, or of
+    all scans, from the first that has this map to the last, in between which it only grows."""
+    if choice.common:
+        told = [snapshot.answer(f"scale_{which}", choice.cell) for which in ("first", "last")]
+        headers = [a.header for a in told if a is not None and a.header.get("name") == choice.map]
+        pairs = [(h.get("p1"), h.get("p99")) for h in headers]
+    elif choice.comparison == "beside":
+        shown = [snapshot.answer(side, choice.cell) for side in ("map", "pinned")]
+        pairs = [a.levels for a in shown if a is not None and a.levels is not None]
+    else:
+        return None
+    lows = [low for low, _ in pairs if low is not None]
+    highs = [high for _, high in pairs if high is not None]
+    if not lows or not highs or max(highs) <= min(lows):
+        return None
+    return min(lows), max(highs)
+
+
+def _what(choice: Choice, scan: Any) -> str:
+    return f"{choice.map.replace('_', ' ')} of scan {scan['scan']}"

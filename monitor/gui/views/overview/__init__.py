@@ -1,0 +1,1 @@
+"""All cells at a glance."""

@@ -1,0 +1,153 @@
+"""What a card of the board says about its cell. Pure functions, no Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from monitor.closure import Closure
+from monitor.gui.formatting import clock, duration, number, percent
+from monitor.gui.state.health import State, Tone, cell_health, next_scan, scan_text
+from monitor.gui.state.snapshot import Answer, Snapshot, measure
+from monitor.gui.wording.charge import band_of, mark_tip, marked
+from monitor.gui.wording.map_captions import UNIT_TEXT
+
+NEWS = ("alarm", "pit_onset")
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One number of a card: `tip` is its definition and unit."""
+
+    title: str
+    value: str
+    tip: str
+    tone: Tone = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class CellFacts:
+    """All words of a card. `progress`: slices that came and that there are; None where no scan
+    runs. `news`: the newest alarm or onset."""
+
+    name: str
+    state: State
+    age: str
+    why: str
+    progress: tuple[int, int] | None
+    scanning: str
+    due: str
+    due_tone: Tone
+    rows: tuple[Fact, ...]
+    news: str
+    news_tone: Tone
+
+
+def cell_facts(snapshot: Snapshot, name: str) -> CellFacts:
+    """The words of the card of this cell; what has never come is a dash."""
+    health = cell_health(snapshot, name)
+    cell = snapshot.cell(name) or {}
+    running = cell.get("running")
+    due = next_scan(snapshot, name)
+    news, news_tone = _news(snapshot, cell, name)
+    return CellFacts(
+        name=name,
+        state=health.state,
+        age="" if health.age_s is None else duration(health.age_s),
+        why=health.why,
+        progress=(running["received"], running["slices"]) if running else None,
+        scanning=scan_text(snapshot, name),
+        due=f"next scan {due.text}",
+        due_tone=due.tone,
+        rows=_rows(snapshot, cell),
+        news=news,
+        news_tone=news_tone,
+    )
+
+
+def map_words(answer: Answer | None, has_scans: bool) -> tuple[str, str]:
+    """What stands under the small map (which map, where its colours begin and end), and what stands
+    in its place where there is none."""
+    if answer is not None and answer.error:
+        return "", answer.error
+    if answer is None or answer.array is None:
+        return "", "fetching the map" if has_scans else "waiting for the first scan"
+    header = answer.header
+    name, scan = str(header["name"]), header["scan"]
+    if answer.levels is None:
+        return "", f"no {name} is measurable in scan {scan}"
+    low, high = answer.levels
+    unit = UNIT_TEXT.get(header["units"], header["units"])
+    digits = 2 if "mA" in unit else 1
+    return f"{name} {number(low, digits)} … {number(high, digits)} {unit}", ""
+
+
+def _rows(snapshot: Snapshot, cell: Mapping[str, Any]) -> tuple[Fact, ...]:
+    scan = _newest_final(cell.get("scans", ()))
+    of = f"of scan {scan['scan']}, the newest that is whole" if scan else "of the newest scan"
+    reading = cell.get("cycler") or {}
+    pits = scan.get("pit_count")
+    unit = str(scan.get("length_unit", ""))
+    mark = mark_tip(cell, scan)
+    low, high = band_of(snapshot)
+    found = Closure.of(scan)
+    outside = found is not None and found.verdict((low, high)) == "outside"
+    return (
+        Fact(
+            "SOC",
+            marked(scan, percent(scan.get("soc"))),
+            f"State of charge, {of}, by charge and capacity; %{mark}",
+        ),
+        Fact("Step", str(scan.get("step") or "–"), f"Charge, discharge or rest, {of}"),
+        Fact("E", number(reading.get("potential_V"), 3, "V"), "Potential of the cell now, V"),
+        Fact("I", number(reading.get("current_mA"), 3, "mA"), "Current of the cycler now, mA"),
+        Fact("Pits", "–" if pits is None else f"{pits}", f"Significant pits {of}"),
+        Fact(
+            "Deepest",
+            number(measure(scan, "pit_depth_max"), 1, unit),
+            f"Greatest depth of a pit below the plateau, {of}",
+        ),
+        Fact(
+            "Closure",
+            marked(scan, number(scan.get("closure"), 2)),
+            f"Averaged removal ÷ Faraday thickness, {of}: 1 if all charge is found as lithium; "
+            f"coloured outside {low:g} to {high:g} by more than two standard errors, as the alarm "
+            f"(watch.closure_band){mark}",
+            "warn" if outside else "text",
+        ),
+    )
+
+
+def _newest_final(scans: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    return next((scan for scan in reversed(list(scans)) if not scan["provisional"]), {})
+
+
+def _news(snapshot: Snapshot, cell: Mapping[str, Any], name: str) -> tuple[str, Tone]:
+    """The newest alarm that waits to be seen, or else the newest event that is an alarm or an
+    onset."""
+    waiting, now = cell.get("alarms") or (), cell.get("time")
+    if waiting:
+        newest = max(waiting, key=lambda alarm: alarm.get("number") or 0)
+        more = f"{len(waiting)} alarms, newest: " if len(waiting) > 1 else ""
+        over = all(alarm.get("ended") for alarm in waiting)
+        return more + _told(newest, now) + (" (over)" if newest.get("ended") else ""), (
+            "warn" if over else "bad"
+        )
+    told = (event for event in reversed(snapshot.events) if event.get("cell") == name)
+    last = next((event for event in told if event.get("type") in NEWS), None)
+    if last is None:
+        return "", "muted"
+    if last["type"] == "pit_onset":
+        return f"pit onset, {_told(last, now)}", "warn"
+    # it does not wait any more: someone has seen it
+    return _told(last, now), "muted" if "alarms" in cell else "bad"
+
+
+def _told(event: Mapping[str, Any], now: float | None) -> str:
+    """When, in which scan and what; the date if it is not the one of `now`."""
+    at = f"{clock(event['time'], now)} " if event.get("time") else ""
+    scan = event.get("scan")
+    text = str(event.get("text") or event.get("why") or "")
+    where = "" if scan is None or text.startswith(f"scan {scan} ") else f"scan {scan}: "
+    return f"{at}{where}{text}"

@@ -1,0 +1,1 @@
+"""The table of pits, and how one of them grew."""

@@ -1,0 +1,186 @@
+"""How one pit grew: its depth and its diameter in all scans of its cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import NDArray
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+
+from monitor.gui.formatting import as_is
+from monitor.gui.state.snapshot import Answer, Choice
+from monitor.gui.widgets import theme
+from monitor.gui.widgets.controls import (
+    CentreText,
+    draw_curve,
+    elastic,
+    label,
+    name_axis,
+    style_axes,
+)
+from monitor.gui.widgets.plain_text import set_tip
+
+TIP = (
+    "depth: of the deepest point below the plateau\n"
+    "diameter: of the circle with the area of the opening\n"
+    "The vertical line is the shown scan; click to choose the scan nearest to the pointer"
+)
+HEIGHT = 110
+DARK_CROSS = "#c99700"
+"""The crosshair's yellow, seen on white."""
+
+
+class PitGrowth(QWidget):
+    """Draws the curves; tells which scan was clicked."""
+
+    scan_chosen = Signal(int)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._drawn: tuple[Any, ...] = ()
+        self._scans: Sequence[int] = ()
+        self._along = np.zeros(0)
+        self.caption = elastic(label("", "", TIP, rich=True))
+        self.key = label("", "", TIP, rich=True)
+        self.setObjectName("growth")
+        self.graphics = pg.GraphicsLayoutWidget()
+        # as high as the room that the table leaves it, not as it would like to be
+        self.graphics.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
+        self.graphics.ci.layout.setContentsMargins(0, 0, 0, 0)
+        self.plot = self.graphics.addPlot()
+        self.plot.setMouseEnabled(x=False, y=False)
+        self.plot.showGrid(x=True, y=True, alpha=0.12)
+        self.depth_curve, self.diameter_curve = (
+            self.plot.plot(symbol="o", symbolSize=6) for _ in range(2)
+        )
+        self.mark = pg.InfiniteLine(angle=90)
+        self.plot.addItem(self.mark, ignoreBounds=True)
+        self.message = CentreText(self.plot)
+        self.graphics.scene().sigMouseClicked.connect(self._clicked)
+        body = QVBoxLayout(self)
+        body.setContentsMargins(0, 0, 0, 0)
+        body.setSpacing(2)
+        line = QHBoxLayout()
+        line.addWidget(self.caption, 1)
+        line.addWidget(self.key)
+        body.addLayout(line)
+        body.addWidget(self.graphics, 1)
+
+    def restyle(self) -> None:
+        """Takes on the colours and sizes of the look that was applied last."""
+        c = theme.palette()
+        self.graphics.setBackground(c.panel)
+        style_axes(self.plot, "left", "bottom")
+        self.plot.getAxis("left").setWidth(theme.px(48))
+        for curve, colour in ((self.depth_curve, c.depth), (self.diameter_curve, c.accent)):
+            curve.setPen(theme.pen(colour, 1.5))
+            curve.setSymbolBrush(theme.brush(colour))
+            curve.setSymbolPen(None)
+            curve.setSymbolSize(theme.px(6))
+        self.key.setText(
+            f"<span style='color:{c.depth}'>● depth</span> &nbsp; "
+            f"<span style='color:{c.accent}'>● diameter</span>"
+        )
+        self.mark.setPen(theme.pen(c.cross if theme.shade() == "dark" else DARK_CROSS))
+        self.message.restyle()
+        self.setStyleSheet("#growth, #growth QLabel { background: transparent }")
+        self.setMinimumHeight(theme.px(HEIGHT))
+        self._drawn = ()
+
+    def draw(
+        self,
+        history: Answer | None,
+        cell: Mapping[str, Any] | None,
+        shown: Mapping[str, Any] | None,
+        choice: Choice,
+    ) -> None:
+        """Shows the chosen pit's `history` up to now, and where the `shown` scan stands."""
+        if history is not None and getattr(history.request, "pit", None) != choice.pit:
+            history = None
+        number = shown["scan"] if shown else None
+        begin = cell["scans"][0]["start_time"] if cell and cell["scans"] else 0.0
+        drawn = (history, choice.pit, choice.against, number, begin)
+        if drawn == self._drawn:
+            return
+        self._drawn = drawn
+        problem = _problem(history, choice)
+        columns = history.header.get("columns", {}) if history and not problem else {}
+        self._scans = columns.get("scan", ())
+        self._along, title = _along(columns, choice, begin)
+        if self._scans and not np.isfinite(self._along).any():
+            problem = "No charge is known: it needs the cycler's readings"
+        self.message.set(problem)
+        pit, *more = _caption(history, choice)
+        self.caption.setText(" · ".join([f"<b>{pit}</b>", *map(as_is, more)]))
+        set_tip(self.caption, " · ".join([pit, *more]) + f"\n{TIP}")
+        self._draw_curves(columns, title, history, bool(problem))
+        self._draw_mark(number)
+
+    def _draw_curves(
+        self, columns: Mapping[str, Any], title: str, history: Answer | None, empty: bool
+    ) -> None:
+        unit = str(history.header.get("length_unit", "")) if history else ""
+        word = "um" if unit == "µm" else "voxel"
+        for curve, name in ((self.depth_curve, "depth_max"), (self.diameter_curve, "diameter")):
+            values = np.array(columns.get(f"{name}_{word}", [None] * len(self._along)), np.float64)
+            draw_curve(curve, self._along, values)
+            curve.setVisible(not empty)
+        for side, text in (("bottom", title), ("left", unit)):
+            name_axis(self.plot, side, text)
+            self.plot.getAxis(side).setVisible(not empty)
+        self.plot.enableAutoRange()
+
+    def _draw_mark(self, shown: int | None) -> None:
+        at = [x for scan, x in zip(self._scans, self._along, strict=True) if scan == shown]
+        known = bool(at) and bool(np.isfinite(at[0]))
+        self.mark.setVisible(known)
+        if known:
+            self.mark.setPos(float(at[0]))
+
+    def _clicked(self, event: Any) -> None:
+        if not self.plot.vb.sceneBoundingRect().contains(event.scenePos()):
+            return
+        away = np.abs(self._along - self.plot.vb.mapSceneToView(event.scenePos()).x())
+        if np.isfinite(away).any():
+            self.scan_chosen.emit(int(self._scans[int(np.nanargmin(away))]))
+
+
+def _problem(history: Answer | None, choice: Choice) -> str:
+    """Why there is no curve."""
+    if history is None:
+        return f"Fetching the history of pit {choice.pit}"
+    if history.error:
+        return history.error
+    if not history.header.get("columns", {}).get("scan"):
+        return f"Pit {choice.pit} is in no scan of this cell"
+    return ""
+
+
+def _along(
+    columns: Mapping[str, Any], choice: Choice, begin: float
+) -> tuple[NDArray[np.float64], str]:
+    """Where each scan of the history stands, and what the axis is called."""
+    if choice.against == "time":
+        times = np.array(columns.get("time", ()), np.float64)
+        return (times - begin) / 3600.0, "time / h"
+    charges: list[Any] = columns.get("charge_mAh_cm2", [None] * len(columns.get("scan", ())))
+    return np.array(charges, np.float64), "charge / mAh/cm²"
+
+
+def _caption(history: Answer | None, choice: Choice) -> list[str]:
+    """Which pit, since when, what it came from and what came from it."""
+    if history is None or history.error:
+        return [f"Pit {choice.pit}"]
+    header = history.header
+    parts = [f"Pit {choice.pit}"]
+    if header.get("first_scan") is not None:
+        parts.append(f"since scan {header['first_scan']}")
+    if (header.get("parent") or -1) >= 0:
+        parts.append(f"split from {header['parent']}")
+    if header.get("children"):
+        parts.append("parent of " + ", ".join(str(child) for child in header["children"]))
+    return parts

@@ -1,0 +1,283 @@
+"""All pits of the shown scan as a table, and how the chosen one grew."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from PySide6.QtCore import QEvent, QModelIndex, Qt, Signal
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QLineEdit,
+    QPushButton,
+    QSplitter,
+    QTableView,
+)
+
+from monitor.gui.state.health import fetching
+from monitor.gui.state.snapshot import Answer, Choice, Snapshot, shown_scan
+from monitor.gui.views.pits.filter import WORDS, read_filter
+from monitor.gui.views.pits.growth import PitGrowth
+from monitor.gui.views.pits.table_model import BY_DEPTH, PitsModel
+from monitor.gui.widgets import theme
+from monitor.gui.widgets.controls import Card, elastic, label, quiet
+from monitor.gui.widgets.plain_text import set_tip
+
+ANSWERS = ("pits", "map_pits")
+"""The table of the shown scan, under either name."""
+
+FILTER_TIP = (
+    "Shows the pits for which all conditions hold:\n"
+    "depth > 10 and diameter < 40      since = 3      id = 12\n"
+    f"Columns: {', '.join(words[0] for words in WORDS.values())}\n"
+    "Signs: < <= > >= = !=; lengths in the unit of the table"
+)
+ROW, COLUMN, WIDE = 22, 62, 78
+SHARES = 3, 2
+"""Of the height: the table's and the growth's, until the operator moves the border."""
+HINT = "Click a pit in the table or on the map to see how it grew"
+
+
+class PitsView(Card):
+    """Draws the table and the growth; tells which pit and which scan the operator wants.
+
+    `pit_chosen` carries a pit's number, or None where the choice was taken back.
+    """
+
+    pit_chosen = Signal(object)
+    scan_chosen = Signal(int)
+    export_wanted = Signal()
+
+    def __init__(self) -> None:
+        super().__init__("Pits", "Significant pits of the shown scan, after ASTM G46 / ISO 11463")
+        self._choice = Choice()
+        self._shown: Mapping[str, Any] | None = None
+        self._pits: Answer | None = None
+        self._unit = ""
+        self._selected: int | None = None
+        self.model = PitsModel(self)
+        self.count = label("", "muted", "Pits that pass the filter, of all in this scan")
+        self.wrong = elastic(label())
+        self.message = label("", "muted")
+        self.message.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.message.setWordWrap(True)
+        self.hint = elastic(label(HINT, "muted"))
+        self._make_controls()
+        self._make_table()
+        self.growth = PitGrowth()
+        self.growth.scan_chosen.connect(self.scan_chosen)
+        self.splitter = QSplitter(Qt.Orientation.Vertical)
+        self.splitter.setChildrenCollapsible(False)
+        self.splitter.addWidget(self.table)
+        self.splitter.addWidget(self.growth)
+        self.growth.hide()
+        for i, share in enumerate(SHARES):
+            self.splitter.setStretchFactor(i, share)
+        self.body.addWidget(self.wrong)
+        self.body.addWidget(self.splitter, 1)
+        self.body.addWidget(self.message, 1)
+        self.body.addWidget(self.hint)
+        self.wrong.hide()
+        self.restyle()
+
+    def _make_controls(self) -> None:
+        self.filter = QLineEdit()
+        self.filter.setPlaceholderText("depth > 10 and diameter < 40")
+        set_tip(self.filter, FILTER_TIP)
+        self.filter.setClearButtonEnabled(True)
+        self.filter.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.filter.textChanged.connect(self._filter_changed)
+        self.export = QPushButton("CSV")
+        set_tip(self.export, "Export the rows that are shown, in their order, as CSV")
+        self.export.clicked.connect(self.export_wanted)
+        quiet(self.export)
+        self.head.addWidget(self.count)
+        self.head.addWidget(self.filter, 1)
+        self.head.addWidget(self.export)
+
+    def _make_table(self) -> None:
+        self.table = PitTable()
+        self.table.setModel(self.model)
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.table.setShowGrid(False)
+        self.table.setWordWrap(False)
+        set_tip(
+            self.table,
+            "Click a pit to choose it, again to let it go (key Esc); click a heading to sort",
+        )
+        self.table.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.table.verticalHeader().hide()
+        self.table.verticalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        across = self.table.horizontalHeader()
+        across.setSortIndicator(BY_DEPTH, Qt.SortOrder.DescendingOrder)
+        across.setHighlightSections(False)
+        self.table.setSortingEnabled(True)
+        across.sortIndicatorChanged.connect(lambda *_: self._select())
+        self.table.clicked.connect(self._clicked)
+        self.table.moved.connect(self._moved)
+        self.table.escaped.connect(lambda: self.pit_chosen.emit(None))
+
+    def restyle(self) -> None:
+        """Takes on the colours and sizes of the look that was applied last."""
+        self.wrong.setStyleSheet(f"color: {theme.palette().warn}")
+        self.table.verticalHeader().setDefaultSectionSize(theme.px(ROW))
+        across = self.table.horizontalHeader()
+        across.setMinimumSectionSize(theme.px(40))
+        for i in range(self.model.columnCount()):
+            title = str(self.model.headerData(i, Qt.Orientation.Horizontal))
+            across.resizeSection(i, theme.px(WIDE if len(title.split("\n")[0]) > 6 else COLUMN))
+        self.table.setMinimumHeight(theme.px(4 * ROW))
+        self.splitter.setStyleSheet(_style())
+        self.growth.restyle()
+
+    def draw(self, snapshot: Snapshot, choice: Choice) -> None:
+        """Shows the pits of the shown scan, and the history of the chosen one."""
+        cell = snapshot.cell(choice.cell)
+        self._choice, self._shown = choice, shown_scan(cell, choice)
+        answer = self._answer(snapshot)
+        problem = self._problem(snapshot, answer)
+        self.message.setText(problem)
+        self.message.setVisible(bool(problem))
+        self.splitter.setVisible(not problem or choice.pit is not None)
+        self.table.setVisible(not problem)
+        self._show_growth(choice.pit is not None)
+        self.hint.setVisible(not problem and choice.pit is None)
+        self._draw_table(None if problem else answer)
+        if choice.pit is not None:
+            history = snapshot.answer("pit_history", choice.cell)
+            self.growth.draw(history, cell, self._shown, choice)
+
+    def csv(self) -> str:
+        """The rows that are shown, in their order, with units in the names of the columns."""
+        return self.model.csv()
+
+    def _show_growth(self, wanted: bool) -> None:
+        """Opens the growth below the table with its share of the height, or gives that back."""
+        if wanted and self.growth.isHidden():
+            height = self.splitter.height()
+            self.growth.show()
+            self.splitter.setSizes([height * share // sum(SHARES) for share in SHARES])
+        self.growth.setVisible(wanted)
+
+    def _answer(self, snapshot: Snapshot) -> Answer | None:
+        """The table of the shown scan; that of another one is still on its way out."""
+        number = self._shown["scan"] if self._shown else None
+        for name in ANSWERS:
+            found = snapshot.answer(name, self._choice.cell)
+            if found is not None and (found.error or found.header.get("scan") == number):
+                return found
+        return None
+
+    def _problem(self, snapshot: Snapshot, answer: Answer | None) -> str:
+        if snapshot.state is None:
+            return f"Waiting for the engine at {snapshot.address}"
+        scan = self._shown
+        if scan is None:
+            return f"Waiting for the first scan of cell {self._choice.cell}"
+        if "pit_labels" not in scan["maps"]:
+            if scan["provisional"]:
+                return f"Scan {scan['scan']}: pits follow after the last slice"
+            return f"Scan {scan['scan']} has no pits: no scan before it to compare with"
+        if answer is None:
+            what = f"the pits of scan {scan['scan']}"
+            return "" if self._pits is not None else fetching(snapshot, what)
+        if not answer.error and not answer.header["columns"]["id"]:
+            return f"No significant pit in scan {scan['scan']}"
+        return answer.error
+
+    def _draw_table(self, answer: Answer | None) -> None:
+        """Shows a new table where it was; keeps the old one while its successor is on its way."""
+        if answer is not None and self._shown is not None and answer is not self._pits:
+            self._pits, self._unit = answer, self._shown["length_unit"]
+            place = self.table.verticalScrollBar().value()
+            self.model.show(answer.header.get("columns", {}), self._unit)
+            self._select()
+            self.table.verticalScrollBar().setValue(place)
+        if self._choice.pit != self._selected:
+            self._selected = self._choice.pit
+            self._select(scroll=True)
+        self._tell_count()
+
+    def _tell_count(self) -> None:
+        shown, total = self.model.rowCount(), self.model.total
+        pits = f"{total} pit" + ("" if total == 1 else "s")
+        self.count.setText(pits if shown == total else f"{shown} of {pits}")
+        self.count.setVisible(self._pits is not None)
+
+    def _select(self, scroll: bool = False) -> None:
+        """Marks the chosen pit's row, without telling anyone."""
+        row = self.model.row_of(self._choice.pit)
+        if row is None:
+            self.table.clearSelection()
+            self.table.setCurrentIndex(QModelIndex())
+            return
+        place = self.table.verticalScrollBar().value()
+        self.table.selectRow(row)
+        if scroll:
+            self.table.scrollTo(self.model.index(row, 0))
+        else:
+            self.table.verticalScrollBar().setValue(place)
+
+    def _filter_changed(self, text: str) -> None:
+        found = read_filter(text)
+        self.wrong.setText(found.why)
+        set_tip(self.wrong, found.why)
+        self.wrong.setVisible(bool(found.why))
+        self.model.keep(found)
+        self._select()
+        self._tell_count()
+
+    def _clicked(self, index: QModelIndex) -> None:
+        pit = self.model.pit(index.row())
+        self.pit_chosen.emit(None if pit == self._choice.pit else pit)
+
+    def _moved(self, row: int) -> None:
+        self.pit_chosen.emit(self.model.pit(row))
+
+
+def _style() -> str:
+    """The card seen through between its parts; a bar along the bottom like those at the side."""
+    c = theme.palette()
+    return (
+        "QSplitter { background: transparent; }"
+        "QAbstractScrollArea::corner { background: transparent; border: none; }"
+        f"QScrollBar:horizontal {{ background: {c.panel}; height: {theme.px(9)}px; }}"
+        f"QScrollBar::handle:horizontal {{ background: {c.line}; border-radius: 4px;"
+        "min-width: 20px; }"
+        "QScrollBar::add-line:horizontal, QScrollBar::sub-line:horizontal { width: 0; }"
+    )
+
+
+class PitTable(QTableView):
+    """A table that tells where the arrow keys led, and that Esc was pressed over a chosen row."""
+
+    moved = Signal(int)
+    escaped = Signal()
+
+    def event(self, event: QEvent) -> bool:
+        """Takes Esc before the window does, but only to let a row go."""
+        is_esc = isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape
+        if is_esc and event.type() == QEvent.Type.ShortcutOverride and self._has_row():
+            event.accept()
+            return True
+        return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Arrows move the chosen row; all else is the window's."""
+        if event.key() == Qt.Key.Key_Escape and self._has_row():
+            self.escaped.emit()
+            return
+        before = self.currentIndex().row()
+        super().keyPressEvent(event)
+        row = self.currentIndex().row()
+        if row not in (before, -1):
+            self.moved.emit(row)
+
+    def keyboardSearch(self, search: str) -> None:
+        """Letters are the window's keys, not the beginning of a number."""
+
+    def _has_row(self) -> bool:
+        return self.selectionModel().hasSelection()

@@ -1,0 +1,1 @@
+"""The surface in relief: in three dimensions, or shaded."""

@@ -1,0 +1,345 @@
+"""The surface of the shown scan in relief, as in Figure 6 of the paper: 3-D, or shaded in 2-D."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyqtgraph as pg
+from numpy.typing import NDArray
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget
+
+from monitor.gui.formatting import as_is, number
+from monitor.gui.state.health import fetching
+from monitor.gui.state.snapshot import (
+    MAP_TITLES,
+    Answer,
+    Choice,
+    Snapshot,
+    crosshair,
+    measure,
+    relatives,
+    shown_scan,
+)
+from monitor.gui.views.map.overlay import colours_of
+from monitor.gui.views.relief.controls import ReliefControls
+from monitor.gui.views.relief.flat import FlatRelief
+from monitor.gui.views.relief.gl_probe import why_no_opengl
+from monitor.gui.views.relief.shading import (
+    Array,
+    Colours,
+    Look,
+    Surface,
+    painted,
+    shade,
+    surface,
+    thin,
+)
+from monitor.gui.widgets import theme
+from monitor.gui.widgets.controls import (
+    Card,
+    elastic,
+    label,
+    name_axis,
+    quiet,
+    set_scale,
+    style_axes,
+)
+from monitor.gui.widgets.plain_text import set_tip
+
+if TYPE_CHECKING:
+    from monitor.gui.views.relief.gl import Scene
+
+SURFACES = ("removal", "height")
+CHECK_MS = 400
+"""How long a new 3-D view may take to get its context."""
+PITS = ("pits", "map_pits")
+"""The table of the shown scan, under either name: it tells when pits began."""
+
+
+class ReliefView(Card):
+    """Draws the surface; tells which point (row, column) of the map was clicked in 2-D."""
+
+    cross_moved = Signal(int, int)
+
+    def __init__(self) -> None:
+        super().__init__("Relief", "The lithium/electrolyte interface of the shown scan")
+        self.controls = ReliefControls()
+        self.controls.changed.connect(self._again)
+        self._scene: Scene | None = None
+        self._refused = ""
+        self._now: tuple[Snapshot, Choice] | None = None
+        self._scan: Mapping[str, Any] | None = None
+        self._ground: tuple[Any, ...] = ()
+        self._drawn: tuple[Any, ...] = ()
+        self._homes: dict[int, tuple[Any, ...]] = {}
+        self.caption = elastic(label(rich=True))
+        self.scale = elastic(label("", "muted", "How z is stretched, the size of the box, light"))
+        self.why = elastic(label())
+        self.flat = FlatRelief()
+        self.flat.pointed.connect(self._pointed)
+        self.pages = QStackedWidget()
+        self.pages.addWidget(self.flat)
+        self._make_bar()
+        self._make_buttons()
+        self._lay_out()
+        self._check = QTimer(self, singleShot=True, interval=CHECK_MS)
+        self._check.timeout.connect(self._check_scene)
+        self.restyle()
+
+    def _make_buttons(self) -> None:
+        self.ages = QPushButton("Age")
+        set_tip(self.ages, "Colour pits by the scan they began in: yellow oldest, red newest")
+        self.only_flat = QPushButton("2-D")
+        set_tip(self.only_flat, "Seen from above, with axes, though OpenGL is there")
+        for button in (self.ages, self.only_flat):
+            button.setCheckable(True)
+            button.toggled.connect(self._again)
+        self.whole = QPushButton("Whole")
+        set_tip(self.whole, "Show all of it, from where it was seen first")
+        self.whole.clicked.connect(self.show_whole)
+
+    def _make_bar(self) -> None:
+        self.colours = pg.GraphicsLayoutWidget()
+        self.colours.ci.layout.setContentsMargins(0, 6, 0, 6)
+        self.colour_bar = pg.ColorBarItem(values=(0, 1), width=12, interactive=False)
+        self.colours.addItem(self.colour_bar)
+
+    def _lay_out(self) -> None:
+        quiet(self.ages, self.only_flat, self.whole)
+        self.head.addWidget(self.caption, 1)
+        for button in (self.ages, self.only_flat, self.whole):
+            self.head.addWidget(button)
+        middle = QHBoxLayout()
+        middle.setSpacing(2)
+        middle.addWidget(self.pages, 1)
+        middle.addWidget(self.colours)
+        self.body.addWidget(self.controls)
+        self.body.addLayout(middle, 1)
+        self.body.addWidget(self.scale)
+        self.body.addWidget(self.why)
+
+    def restyle(self) -> None:
+        """Takes on the colours and sizes of the look that was applied last."""
+        c = theme.palette()
+        self.why.setStyleSheet(f"color: {c.warn}")
+        self.colours.setBackground(c.panel)
+        self.colours.setFixedWidth(theme.px(66))
+        style_axes(self.colour_bar, "right")
+        self.flat.restyle()
+        if self._scene is not None:
+            self._scene.restyle()
+        self._drawn = ()
+
+    def show_whole(self) -> None:
+        """All of it, from where it was seen first."""
+        self.flat.show_whole()
+        if self._scene is not None:
+            self._scene.show_whole()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """The 3-D view is made when there is a window for it."""
+        super().showEvent(event)
+        # not at once: making it hides and shows the window
+        QTimer.singleShot(0, self, self._again)
+
+    def draw(self, snapshot: Snapshot, choice: Choice) -> None:
+        """Shows the surface of the shown scan."""
+        self._now = snapshot, choice
+        cell = snapshot.cell(choice.cell)
+        self._scan = scan = shown_scan(cell, choice)
+        answer = snapshot.answer("relief", choice.cell)
+        problem = self._problem(snapshot, answer, choice)
+        if problem or scan is None or answer is None or answer.array is None:
+            self._show_nothing(problem)
+            return
+        if answer.header["scan"] != scan["scan"] or answer.header["name"] not in SURFACES:
+            text = fetching(snapshot, f"the surface of scan {scan['scan']}")
+            self.caption.setText(as_is(text))
+            return
+        ground = self._surface(answer, scan)
+        if ground is None:
+            self._show_nothing(f"Nothing is measurable in scan {scan['scan']}")
+            return
+        self._choose_page()
+        self._paint(snapshot, choice, answer, ground)
+        row, column = crosshair(scan, choice)
+        _, vy, vx = scan["voxel_size"]
+        self._page.show_cross(row * vy, column * vx)
+
+    def _again(self, *_: Any) -> None:
+        if self._now is not None:
+            self.draw(*self._now)
+
+    def _problem(self, snapshot: Snapshot, answer: Answer | None, choice: Choice) -> str:
+        if snapshot.state is None:
+            return f"Waiting for the engine at {snapshot.address}"
+        scan = self._scan
+        if scan is None:
+            return f"Waiting for the first scan of cell {choice.cell}"
+        if not any(name in scan["maps"] for name in SURFACES):
+            return f"Scan {scan['scan']} has no map of heights"
+        if answer is None:
+            return fetching(snapshot, f"the surface of scan {scan['scan']}")
+        return answer.error
+
+    def _show_nothing(self, why: str) -> None:
+        self._drawn = ()
+        self.pages.setCurrentWidget(self.flat)
+        self.flat.clear(why)
+        self.colours.hide()
+        for text in (self.caption, self.scale):
+            text.setText("")
+        self.why.hide()
+
+    def _surface(self, answer: Answer, scan: Mapping[str, Any]) -> Surface | None:
+        key = (answer, self.controls.look.hills)
+        if self._ground[:2] != key:
+            plateau = measure(scan, "complete") if answer.header["name"] == "removal" else None
+            array = answer.array
+            assert array is not None
+            self._ground = (*key, surface(array, answer.header, plateau, self.controls.look.hills))
+        found: Surface | None = self._ground[2]
+        return found
+
+    def _paint(self, snapshot: Snapshot, choice: Choice, answer: Answer, ground: Surface) -> None:
+        labels, pits = self._labels(snapshot, choice, answer), self._pits(snapshot, choice)
+        look, ages = self.controls.look, self.ages.isChecked()
+        marks = labels, pits, choice.pit, choice.outlines, ages
+        drawn = (self._page, ground, look, choice.colours, *marks)
+        if drawn == self._drawn:
+            return
+        self._drawn = drawn
+        name, unit = answer.header["name"], answer.header["length_unit"]
+        levels = answer.levels or (0.0, 1.0)
+        colour_map = theme.colour_map(name, choice.colours)
+        light = shade(ground, look)
+        table = colour_map.getLookupTable(nPts=256)
+        colours = painted(ground, levels, table, light, theme.rgb(theme.palette().no_data))
+        if labels is not None:
+            columns = pits.header.get("columns", {}) if pits is not None else {}
+            if self._page is self.flat and not ages:
+                _outline(colours, labels, columns, choice)
+            else:
+                # rims would hide the walls that are to be seen in 3-D
+                _tint(colours, labels, columns, choice.pit, light, ages)
+        self._page.show_surface(ground, colours, look, unit)
+        self._show_colours(colour_map, levels, unit)
+        scan = answer.header["scan"]
+        self.caption.setText(f"<b>Scan {as_is(scan)}</b> · {MAP_TITLES[name]}")
+        self.scale.setText(_scale_text(ground, look, unit))
+        set_tip(self.scale, self.scale.text())
+        home = (choice.cell, ground.z.shape, unit)
+        if home != self._homes.get(id(self._page)):
+            self._homes[id(self._page)] = home
+            self._page.show_whole()
+
+    def _show_colours(self, scale: pg.ColorMap, levels: tuple[float, float], unit: str) -> None:
+        self.colours.show()
+        set_scale(self.colour_bar, scale, levels)
+        name_axis(self.colour_bar, "right", unit)
+
+    def _labels(self, snapshot: Snapshot, choice: Choice, answer: Answer) -> Answer | None:
+        """The pits on just these points, where they are known."""
+        found = snapshot.answer("relief_labels", choice.cell)
+        if found is None or found.array is None or answer.array is None:
+            return None
+        same = found.header.get("scan") == answer.header["scan"]
+        fits = found.array.shape == answer.array.shape
+        return found if same and fits else None
+
+    def _pits(self, snapshot: Snapshot, choice: Choice) -> Answer | None:
+        told = (snapshot.answer(name, choice.cell) for name in PITS)
+        number = self._scan["scan"] if self._scan else None
+        return next((a for a in told if a is not None and a.header.get("scan") == number), None)
+
+    @property
+    def _page(self) -> FlatRelief | Scene:
+        """What is drawn on now."""
+        scene = self._scene
+        is_scene = scene is not None and self.pages.currentWidget() is scene.widget
+        return scene if scene is not None and is_scene else self.flat
+
+    def _choose_page(self) -> None:
+        """3-D where it can be and is wanted; a line says why where it cannot be."""
+        # to find out takes a tenth of a second, once: not before someone looks
+        reason = self._refused or (why_no_opengl() if self.isVisible() else "")
+        self.only_flat.setVisible(not reason)
+        self.why.setText(f"No OpenGL here ({reason}): shaded relief instead" if reason else "")
+        set_tip(self.why, self.why.text())
+        self.why.setVisible(bool(reason))
+        wanted = not reason and not self.only_flat.isChecked()
+        if wanted and self._scene is None and self.isVisible():
+            from monitor.gui.views.relief.gl import Scene
+
+            self._scene = Scene()
+            self.pages.addWidget(self._scene.widget)
+            self._check.start()
+        page = self._scene.widget if wanted and self._scene is not None else self.flat
+        self.pages.setCurrentWidget(page)
+        self.controls.use_page("flat" if page is self.flat else "solid")
+
+    def _check_scene(self) -> None:
+        """Gives the 3-D view up where the window did not get it a context."""
+        scene = self._scene
+        if scene is None or scene.widget.isValid():
+            return
+        if not scene.widget.isVisible():
+            self._check.start()
+            return
+        self._refused = "this window gets no context"
+        self.pages.removeWidget(scene.widget)
+        self._scene = None
+        self._again()
+
+    def _pointed(self, x: float, y: float) -> None:
+        if self._scan is not None:
+            (ny, nx), (_, vy, vx) = self._scan["shape"], self._scan["voxel_size"]
+            row, column = round(y / vy), round(x / vx)
+            self.cross_moved.emit(min(max(row, 0), ny - 1), min(max(column, 0), nx - 1))
+
+
+def _outline(colours: Colours, labels: Answer, columns: Mapping[str, Any], choice: Choice) -> None:
+    """Puts the rims of pits over the `colours`."""
+    rims = _of_interest(labels.header["rims"], columns, choice.pit, choice.outlines)
+    over = colours_of(rims, columns, labels.header["scan"], choice.pit)
+    np.copyto(colours[..., :3], over[..., :3], where=over[..., 3:] > 0)
+
+
+def _tint(
+    colours: Colours,
+    labels: Answer,
+    columns: Mapping[str, Any],
+    chosen: int | None,
+    light: Array,
+    every: bool,
+) -> None:
+    """Gives pits the colour of their age, in the `light` that falls on them."""
+    assert labels.array is not None
+    pits = _of_interest(labels.array, columns, chosen, every)
+    over = colours_of(pits, columns, labels.header["scan"], chosen)
+    lit = (over[..., :3] * light[..., None]).astype(np.uint8)
+    np.copyto(colours[..., :3], lit, where=over[..., 3:] > 0)
+
+
+def _of_interest(
+    labels: NDArray[np.int32], columns: Mapping[str, Any], chosen: int | None, every: bool
+) -> NDArray[np.int32]:
+    """Pit numbers on the points that are drawn: of all, or of the chosen pit and its relatives."""
+    skip = thin(labels)
+    labels = labels[::skip, ::skip]
+    if every:
+        return labels
+    return np.where(np.isin(labels, [chosen or 0, *relatives(columns, chosen)]), labels, 0)
+
+
+def _scale_text(ground: Surface, look: Look, unit: str) -> str:
+    """How z is stretched, how large the box is, and where the light comes from."""
+    width, depth = (float(np.ptp(axis)) for axis in (ground.x, ground.y))
+    box = f"{width:.0f} × {depth:.0f} × {number(ground.height)} {unit}"
+    form = "pits as hills" if look.hills else "pits as they lie"
+    light = f"light from {look.compass} ({look.azimuth}°), {look.altitude}° high"
+    return f"z ×{look.times} · box {box} · {form} · {light}"

@@ -1,0 +1,300 @@
+"""What changed over the hours: potential, current, pits, depths, thickness, closure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QToolButton
+
+from monitor.gui.state.health import fetching
+from monitor.gui.state.snapshot import Answer, Choice, Snapshot, measure, shown_scan
+from monitor.gui.views.trend.rows import Trend, TrendRows
+from monitor.gui.widgets import theme
+from monitor.gui.widgets.controls import Card, elastic, label, quiet
+from monitor.gui.widgets.paint_queue import Turns
+from monitor.gui.widgets.plain_text import set_tip
+from monitor.gui.wording.charge import is_final
+
+ROWS = {
+    "potential": ("E", "Potential of the cell, V; marks are scans, the extra ones in yellow"),
+    "current": ("I", "Current of the cycler, mA"),
+    "pits": ("Pits", "Significant pits in each scan"),
+    "depth": ("Depth", "Depth of pits below the plateau: deepest, 99th percentile, median"),
+    "width": ("Width", "Equivalent diameter of pits: 99th percentile, median"),
+    "thickness": (
+        "Removed",
+        "averaged: mean of the removal over all valid pixels\n"
+        "complete: removal of the plateau, not taking into account the pits\n"
+        "coulometry: thickness of dense lithium for the charge that passed (Faraday)\n"
+        "rings: preliminary, as readings do not cover the scan yet",
+    ),
+    "closure": (
+        "Closure",
+        "Averaged ÷ coulometry: 1 if all charge is found as lithium\n"
+        "rings: preliminary, as readings do not cover the scan yet",
+    ),
+}
+USUAL = ("potential", "current", "pits", "depth", "thickness", "closure")
+AGAINST = {
+    "time": ("time", "Hours since the first scan"),
+    "charge": ("charge", "Net charge stripped since the reference scan, mAh/cm²"),
+    "soc": ("SOC", "State of charge, %, by the charge and the cell's capacity"),
+}
+TITLES = {
+    "potential": "E / V",
+    "current": "I / mA",
+    "pits": "pits",
+    "depth": "depth / {unit}",
+    "width": "width / {unit}",
+    "thickness": "removed / {unit}",
+    "closure": "closure",
+}
+AXES = {"time": "time / h", "charge": "charge / mAh cm⁻²", "soc": "SOC / %"}
+LENGTHS = {
+    "deepest": "pit_depth_max",
+    "depth_p99": "pit_depth_p99",
+    "depth_p50": "pit_depth_p50",
+    "width_p99": "pit_diameter_p99",
+    "width_p50": "pit_diameter_median",
+    "averaged": "averaged",
+    "complete": "complete",
+}
+
+KEY = f"Removed:\n{ROWS['thickness'][1]}\nPits: {ROWS['depth'][1]}"
+
+Array = NDArray[np.float64]
+Curve = tuple[Array, Array]
+
+
+class TrendView(Card):
+    """Draws the curves; tells which scan was clicked, what to draw against, and which part of the
+    time is in view, so that it can have more readings."""
+
+    scan_chosen = Signal(int)
+    against_chosen = Signal(str)
+    span_wanted = Signal(object)
+
+    def __init__(self, turns: Turns) -> None:
+        super().__init__("Trend", "Click: the nearest scan; the wheel zooms, dragging moves")
+        self._home: tuple[str, str] = ("", "")
+        self._origin = 0.0
+        self._span: tuple[float, float] | None = None
+        self._scans: Sequence[Mapping[str, Any]] = ()
+        self._places: Array = np.empty(0)
+        self._drawn: tuple[Any, ...] = ()
+        self.rows = TrendRows(tuple(ROWS), turns, self)
+        self._make_controls()
+        self.rows.graphics.scene().sigMouseClicked.connect(self._clicked)
+        self._range_timer = QTimer(self, singleShot=True, interval=150)
+        self._range_timer.timeout.connect(self._tell_span)
+        self.rows.moved.connect(self._range_timer.start)
+        self.key = elastic(label("", "", KEY, rich=True))
+        self.body.addWidget(self.rows.graphics, 1)
+        self.body.addWidget(self.key)
+        self.restyle()
+        self._arrange()
+
+    def _make_controls(self) -> None:
+        self.against = QComboBox()
+        for index, (text, tip) in enumerate(AGAINST.values()):
+            self.against.addItem(text)
+            self.against.setItemData(index, tip, 3)
+        set_tip(self.against, "What the curves are drawn against (key X)")
+        self.against.activated.connect(lambda i: self.against_chosen.emit(tuple(AGAINST)[i]))
+        self.buttons: dict[str, QToolButton] = {}
+        line = QHBoxLayout()
+        line.setSpacing(3)
+        for name, (text, tip) in ROWS.items():
+            button = QToolButton()
+            button.setText(text)
+            set_tip(button, tip)
+            button.setCheckable(True)
+            button.setChecked(name in USUAL)
+            button.clicked.connect(self._arrange)
+            quiet(button)
+            self.buttons[name] = button
+            line.addWidget(button)
+        line.addStretch(1)
+        self.whole = QPushButton("Whole")
+        set_tip(self.whole, "Show all of the curves again")
+        self.whole.clicked.connect(self.rows.show_whole)
+        quiet(self.against, self.whole)
+        self.head.addStretch(1)
+        self.head.addWidget(label("against", "muted"))
+        self.head.addWidget(self.against)
+        self.head.addWidget(self.whole)
+        self.body.addLayout(line)
+
+    def _arrange(self) -> None:
+        self.rows.arrange([name for name, button in self.buttons.items() if button.isChecked()])
+
+    def restyle(self) -> None:
+        """Takes on the colours and sizes of the look that was applied last."""
+        c = theme.palette()
+        self.rows.restyle()
+        self.key.setText(
+            f"<span style='color:{c.accent}'>● averaged</span> &nbsp;"
+            f"<span style='color:{c.plateau}'>● complete</span> &nbsp;"
+            f"<span style='color:{c.muted}'>┅ coulometry</span> &nbsp;|&nbsp; "
+            f"<span style='color:{c.depth}'>● deepest</span> &nbsp;"
+            f"<span style='color:{c.count}'>● P99</span> &nbsp;"
+            f"<span style='color:{c.muted}'>● P50</span>"
+        )
+        self._drawn = ()
+
+    def draw(self, snapshot: Snapshot, choice: Choice) -> None:
+        """Shows the cell's history up to now."""
+        cell, against = snapshot.cell(choice.cell), choice.against
+        scans = [scan for scan in cell["scans"] if not scan["provisional"]] if cell else []
+        shown = shown_scan(cell, choice)
+        readings = snapshot.answer("cycler", choice.cell)
+        part = snapshot.answer("cycler_part", choice.cell) if choice.span else None
+        versions = tuple(scan["version"] for scan in scans)
+        shown_number = shown and shown["scan"]
+        drawn = (choice.cell, readings, part, versions, shown_number, against, snapshot.linked)
+        if drawn == self._drawn:
+            return
+        self._drawn, self._scans = drawn, scans
+        self.against.setCurrentIndex(tuple(AGAINST).index(against))
+        origin = self._origin = _origin(scans, readings)
+        has_feed = bool(cell and cell["cycler_points"])
+        empty = "" if has_feed or cell is None else "No cycler readings for this cell"
+        if has_feed and readings is None and not snapshot.linked:
+            empty = fetching(snapshot, "readings")
+        self.rows.why_empty.set(empty)
+        self._places = _places(scans, against, origin)
+        place = _places([shown], against, origin)[0] if shown else np.nan
+        unit = scans[-1]["length_unit"] if scans else ""
+        columns = _columns(readings, part)
+        marks, colours = self._marks(columns, scans)
+        trend = Trend(
+            _of_readings(columns, against, origin) | _of_scans(scans, self._places, unit),
+            marks,
+            colours,
+            float(place) if np.isfinite(place) else None,
+            {n: text.format(unit=unit).removesuffix(" / ") for n, text in TITLES.items()},
+            _preliminary(scans, self._places, unit),
+        )
+        self.rows.draw(trend)
+        if self._home != (choice.cell, against):
+            self._home = (choice.cell, against)
+            self.rows.name_axis(AXES[against], falls=against == "soc")
+            self.rows.show_whole()
+
+    def _marks(
+        self, columns: Mapping[str, Array], scans: Sequence[Mapping[str, Any]]
+    ) -> tuple[Curve, list[str]]:
+        """Scans on the curve of the potential, the extra ones in yellow."""
+        starts = np.array([scan["start_time"] for scan in scans], np.float64)
+        if not starts.size or not columns or not len(columns["time"]):
+            return (np.empty(0), np.empty(0)), []
+        on_curve = np.interp(starts, columns["time"], columns["potential_V"])
+        seen = np.isfinite(on_curve) & np.isfinite(self._places)
+        c = theme.palette()
+        colours = [c.warn if scan["reason"] in ("extra", "manual") else c.text for scan in scans]
+        told = [colour for colour, is_seen in zip(colours, seen, strict=True) if is_seen]
+        return (self._places[seen], on_curve[seen]), told
+
+    def _tell_span(self) -> None:
+        """The time in view and as much on both sides, None where it is all, or not time."""
+        span, seen = None, self.rows.span
+        if self._home[1] == "time" and not self.rows.is_whole and seen is not None:
+            left, right = (self._origin + 3600.0 * at for at in seen)
+            span = (2 * left - right, 2 * right - left)
+        if span != self._span:
+            self._span = span
+            self.span_wanted.emit(span)
+
+    def _clicked(self, event: Any) -> None:
+        row = self.rows.row_at(event.scenePos())
+        if row is not None:
+            at = self.rows.plots[row].vb.mapSceneToView(event.scenePos()).x()
+            distance = np.abs(self._places - at)
+            if np.isfinite(distance).any():
+                self.scan_chosen.emit(self._scans[int(np.nanargmin(distance))]["scan"])
+
+
+def _of_readings(columns: Mapping[str, Any], against: str, origin: float) -> dict[str, Curve]:
+    """Curves of what the cycler read."""
+    if not columns or not len(columns["time"]):
+        return {}
+    at = _along(columns, against, origin)
+    known = np.isfinite(at)
+    told = {"potential": "potential_V", "current": "current_mA"}
+    return {name: (at[known], columns[source][known]) for name, source in told.items()}
+
+
+def _of_scans(scans: Sequence[Mapping[str, Any]], places: Array, unit: str) -> dict[str, Curve]:
+    """Curves of what each scan measured; `unit` is that of their lengths."""
+    columns = {
+        name: np.array([measure(scan, source) for scan in scans], np.float64)
+        for name, source in LENGTHS.items()
+    }
+    columns["pits"] = _column(scans, "pit_count")
+    columns["closure"] = _column(scans, "closure")
+    # coulometry is in µm always: it has no place on an axis of voxels
+    if unit == "µm":
+        columns["coulometry"] = _column(scans, "coulometry_um")
+    known = np.isfinite(places)
+    return {name: (places[known], values[known]) for name, values in columns.items()}
+
+
+def _preliminary(scans: Sequence[Mapping[str, Any]], places: Array, unit: str) -> dict[str, Curve]:
+    """Points of the scans whose charge is not final, by the row that they lie in."""
+    names = {"closure": "closure"} | ({"thickness": "coulometry_um"} if unit == "µm" else {})
+    found = {}
+    for row, name in names.items():
+        values = _column(scans, name)
+        chosen = np.array([not is_final(scan) for scan in scans], np.bool_)
+        chosen = chosen & np.isfinite(places) & np.isfinite(values)
+        found[row] = (places[chosen], values[chosen])
+    return found
+
+
+def _columns(whole: Answer | None, part: Answer | None) -> Mapping[str, Array]:
+    """The readings, those of the part in view in the place of the few that the whole has there."""
+    told: Mapping[str, Any] = (whole.header.get("columns") if whole else None) or {}
+    full: Mapping[str, Any] = (part.header.get("columns") if part else None) or {}
+    if not told or not full or not len(full["time"]):
+        return told
+    before, after = told["time"] < full["time"][0], told["time"] > full["time"][-1]
+    return {
+        name: np.concatenate((values[before], full[name], values[after]))
+        for name, values in told.items()
+    }
+
+
+def _origin(scans: Sequence[Mapping[str, Any]], readings: Answer | None) -> float:
+    """Hour 0: the first scan, or the first reading before there is one."""
+    if scans:
+        return float(scans[0]["start_time"])
+    times = readings.header.get("columns", {}).get("time") if readings else None
+    return float(times[0]) if times is not None and times.size else 0.0
+
+
+def _places(scans: Sequence[Mapping[str, Any] | None], against: str, origin: float) -> Array:
+    """Where each scan lies on the axis; NaN where that is not known."""
+    told = [scan or {} for scan in scans]
+    if against == "time":
+        times = np.array([scan.get("start_time") for scan in told], np.float64)
+        return (times - origin) / 3600.0
+    if against == "charge":
+        return _column(told, "charge_mAh_cm2")
+    return 100.0 * _column(told, "soc")
+
+
+def _along(columns: Mapping[str, Any], against: str, origin: float) -> Array:
+    """Where each reading lies on the axis; NaN where that is not known."""
+    if against == "time":
+        return np.asarray((columns["time"] - origin) / 3600.0)
+    name, factor = {"charge": ("charge_mAh_cm2", 1.0), "soc": ("soc", 100.0)}[against]
+    unknown = np.full(len(columns["time"]), np.nan)
+    return np.asarray(factor * columns.get(name, unknown))
+
+
+def _column(scans: Sequence[Mapping[str, Any]], name: str) -> Array:
+    return np.array([scan.get(name) for scan in scans], np.float64)

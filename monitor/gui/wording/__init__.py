@@ -1,0 +1,1 @@
+"""What the screen says, as text; no widgets."""

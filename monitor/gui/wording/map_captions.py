@@ -1,0 +1,125 @@
+"""What is written beside a map: which scan and map it is, and what lies under the crosshair."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from monitor.gui.formatting import as_is, counted, number
+from monitor.gui.state.snapshot import MAP_TITLES, Answer, Choice, Snapshot, crosshair, word_of
+from monitor.gui.widgets import theme
+
+UNIT_TEXT = {"mA/cm2": "mA/cm²"}
+
+
+def caption(
+    scan: Mapping[str, Any], snapshot: Snapshot, choice: Choice, subtracted: int | None = None
+) -> str:
+    """Scan and map, the scan that is subtracted in a difference, and what is to be known before one
+    believes it; as HTML."""
+    warn = theme.palette().warn
+    text = f"<b>Scan {as_is(scan['scan'])}</b>"
+    if subtracted is not None:
+        text += f" minus <b>scan {as_is(subtracted)}</b>"
+    text += f" · {MAP_TITLES[choice.map]}"
+    if scan["provisional"]:
+        running = (snapshot.cell(choice.cell) or {}).get("running") or {}
+        text += f" <span style='color:{warn}'>· provisional"
+        if running.get("slices"):
+            text += as_is(f", {running['received']} of {running['slices']} slices")
+        text += "</span>"
+    elif not scan["complete"]:
+        text += f" <span style='color:{warn}'>· {as_is(missing_slices(scan))}</span>"
+    return text
+
+
+def missing_slices(scan: Mapping[str, Any]) -> str:
+    """How many slices of an incomplete scan are missing."""
+    missing = scan.get("slices_missing")
+    return f"{counted(missing, 'slice')} missing" if missing else "some slices missing"
+
+
+def absent(name: str, scan: Mapping[str, Any]) -> str:
+    """Why a scan does not have this map."""
+    if scan["provisional"]:
+        return f"{name.replace('_', ' ')} follows after the last slice"
+    if name.startswith("interval"):
+        return "no interval current: it needs a scan before, and a current that flows"
+    if name.removesuffix("_error") in ("cumulative", "absolute", "running"):
+        return "no current density: it needs the reference scan and the cycler's charge"
+    return f"no map of {name.replace('_', ' ')}"
+
+
+def value_text(answer: Answer, scan: Mapping[str, Any], choice: Choice) -> str:
+    """Place and value of the crosshair, as HTML."""
+    row, column = crosshair(scan, choice)
+    _, vy, vx = scan["voxel_size"]
+    unit = scan["length_unit"]
+    digits = 1 if unit == "µm" else 0
+    value = value_at(answer.array, answer.header, row, column)
+    if value is None and not in_window(answer.header, row, column):
+        # its value was not fetched: that says nothing about whether it could be measured
+        where = f"x {column * vx:.{digits}f}, y {row * vy:.{digits}f} {unit}"
+        return f"{as_is(where)} · outside the part in view (W shows the whole map)"
+    value_unit = UNIT_TEXT.get(answer.header["units"], answer.header["units"])
+    text = "not measurable here" if value is None else number(value, 2, value_unit)
+    if value is None and choice.masked:
+        text = "not measurable here, or below the detection limit"
+    where = f"x {column * vx:.{digits}f}, y {row * vy:.{digits}f} {unit}"
+    return f"{as_is(where)} · <b>{as_is(text)}</b>"
+
+
+def pit_at(labels: Answer | None, place: tuple[int, int]) -> int | None:
+    """The number of the pit at a place (row, column) of the map."""
+    if labels is None:
+        return None
+    found = value_at(labels.array, labels.header, *place)
+    return int(found) if found else None
+
+
+def pit_text(pit: int | None, pits: Answer | None, scan: Mapping[str, Any]) -> str:
+    """The pit's number and measures."""
+    columns = pits.header.get("columns", {}) if pits else {}
+    if pit is None or pit not in columns.get("id", ()):
+        return ""
+    i = columns["id"].index(pit)
+    unit, word = scan["length_unit"], word_of(scan)
+    depth, width = columns[f"depth_max_{word}"][i], columns[f"diameter_{word}"][i]
+    return (
+        f"pit {pit}: {number(depth)} deep × {number(width)} {unit} wide, "
+        f"since scan {columns['first_scan'][i]}"
+    )
+
+
+def grains_text(answer: Answer | None) -> str:
+    """How near to grain boundaries the pits are, or why that is not known."""
+    if answer is None:
+        return ""
+    if answer.error:
+        return answer.error
+    found = answer.header.get("attraction")
+    if not found:
+        return "no pits to compare with the grain boundaries"
+    return (
+        f"pits to grains {number(found['mean_um'])} µm, chance "
+        f"{number(found['random_mean_um'])}, p {found['p_value']:.2g}"
+    )
+
+
+def in_window(header: Mapping[str, Any], row: int, column: int) -> bool:
+    """Whether a pixel of the whole map lies in the part that a reply holds."""
+    y0, y1, x0, x1 = header["window"]
+    return bool(y0 <= row < y1 and x0 <= column < x1)
+
+
+def value_at(array: Any, header: Mapping[str, Any], row: int, column: int) -> float | None:
+    """The value at a pixel of the whole map; None outside the window or where not measurable."""
+    if array is None:
+        return None
+    if not in_window(header, row, column):
+        return None
+    y0, _, x0, _ = header["window"]
+    value = float(array[(row - y0) // header["step"], (column - x0) // header["step"]])
+    return value if np.isfinite(value) else None

@@ -1,0 +1,71 @@
+"""Scan requests in words: what was asked, by whom, why, and what became of it. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from monitor.gui.formatting import duration
+from monitor.gui.state.health import mode_of
+from monitor.gui.state.snapshot import Snapshot
+
+NOT_RECEIVED = "not received"
+REASONS = {
+    "manual": "requested by the operator",
+    "pit_onset": "pit onset",
+    "growth": "growth of a pit",
+    "current": "local current density",
+    "depth": "forecast depth",
+    "closure": "closure",
+    "current_step": "step of the current",
+    "moss_front": "front of the deposit",
+}
+"""Reasons of requests, in words."""
+
+
+def reason_text(reason: object) -> str:
+    """A reason in words; one that is not known as it stands."""
+    return REASONS.get(str(reason), str(reason).replace("_", " "))
+
+
+def status_of(snapshot: Snapshot, cell: Mapping[str, Any], request: Mapping[str, Any]) -> str:
+    """The status of a request; a request that was sent and of which the engine has heard nothing
+    for too long was not received, as was one that a recording never tells of again."""
+    status = str(request["status"])
+    if status != "sent":
+        return status
+    if mode_of(snapshot) == "recording":
+        return NOT_RECEIVED
+    waiting = _unanswered(cell, request)
+    return NOT_RECEIVED if waiting is not None and waiting.get("received") is False else status
+
+
+def request_text(snapshot: Snapshot, cell: Mapping[str, Any], request: Mapping[str, Any]) -> str:
+    """One line: reason, scan, who asked and why, what became of it."""
+    status = status_of(snapshot, cell, request)
+    text = reason_text(request["reason"])
+    if request.get("after_scan") is not None:
+        before = int(request["after_scan"]) < 0
+        text += ", before any scan" if before else f", after scan {request['after_scan']}"
+    if request.get("by"):
+        text += f", by {request['by']}"
+    if request.get("words"):
+        text += f", “{request['words']}”"
+    text += f": {status}"
+    if status == NOT_RECEIVED:
+        waiting = _unanswered(cell, request)
+        answer = "no answer is recorded"
+        if waiting:
+            age = duration(waiting["age_s"])
+            answer = f"no answer of the acquisition for {age}; is it running?"
+        text += f" ({answer})"
+    if request.get("why"):
+        text += f", {request['why']}"
+    if request.get("scan") is not None:
+        text += f" → scan {request['scan']}"
+    return text
+
+
+def _unanswered(cell: Mapping[str, Any], request: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    waiting = cell.get("unanswered") or ()
+    return next((one for one in waiting if one.get("id") == request["id"]), None)

@@ -1,0 +1,219 @@
+"""The views as docks that can be moved, stacked, floated and hidden; each change can be undone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PySide6.QtCore import QByteArray, QEvent, QObject, QSettings, Qt, QTimer, Signal
+from PySide6.QtGui import QContextMenuEvent
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QTabBar, QTabWidget, QWidget
+
+from monitor.gui.widgets.controls import Card
+from monitor.gui.widgets.plain_text import set_tip
+
+SETTLE_MS = 400
+MAX_STEPS = 50
+VERSION = 1
+Area = Qt.DockWidgetArea
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A view's name in the program, its title, and where it stands at first: views of the same
+    `place` are stacked, the first of them on top."""
+
+    name: str
+    title: str
+    card: Card
+    area: Area
+    place: str
+
+
+class Dock(QDockWidget):
+    """A card in a dock, its title line as the handle; a right click offers the rest."""
+
+    def __init__(self, view: View) -> None:
+        super().__init__(view.title)
+        self.setObjectName(view.name)
+        self.setWidget(view.card)
+        bar = view.card.bar
+        bar.setParent(None)
+        bar.setContentsMargins(8, 3, 8, 1)
+        set_tip(bar, "Drag to move this view; right click for more")
+        self.setTitleBarWidget(bar)
+        self.setFeatures(
+            QDockWidget.DockWidgetFeature.DockWidgetMovable
+            | QDockWidget.DockWidgetFeature.DockWidgetFloatable
+            | QDockWidget.DockWidgetFeature.DockWidgetClosable
+        )
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        """Hide it, or take it out of the window."""
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addAction(
+            "Put back" if self.isFloating() else "Take out of the window",
+            lambda: self.setFloating(not self.isFloating()),
+        )
+        menu.addAction("Hide", self.hide)
+        menu.popup(event.globalPos())
+
+
+class Layouts(QObject):
+    """Where the views stand. Kept for each user, undone step by step. Tells when other views than
+    before may be seen."""
+
+    seen_changed = Signal()
+
+    def __init__(self, bench: QMainWindow, views: Sequence[View]) -> None:
+        super().__init__(bench)
+        self._bench = bench
+        self.views = tuple(views)
+        self.docks = {view.name: Dock(view) for view in views}
+        self._past: list[QByteArray] = []
+        self._future: list[QByteArray] = []
+        self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
+        self._settle.timeout.connect(self.note)
+        bench.setDockOptions(
+            QMainWindow.DockOption.AllowNestedDocks | QMainWindow.DockOption.AllowTabbedDocks
+        )
+        for corner, area in (
+            (Qt.Corner.TopLeftCorner, Area.LeftDockWidgetArea),
+            (Qt.Corner.BottomLeftCorner, Area.LeftDockWidgetArea),
+            (Qt.Corner.TopRightCorner, Area.RightDockWidgetArea),
+            (Qt.Corner.BottomRightCorner, Area.RightDockWidgetArea),
+        ):
+            bench.setCorner(corner, area)
+        for area in (Area.LeftDockWidgetArea, Area.RightDockWidgetArea, Area.BottomDockWidgetArea):
+            bench.setTabPosition(area, QTabWidget.TabPosition.North)
+        self._arrange()
+        for dock in self.docks.values():
+            # bound methods: they end with this object, a lambda would outlive it
+            dock.topLevelChanged.connect(self._changed)
+            dock.dockLocationChanged.connect(self._changed)
+            dock.visibilityChanged.connect(self._changed)
+            dock.visibilityChanged.connect(self.seen_changed)
+            dock.installEventFilter(self)
+        self._first = bench.saveState(VERSION)
+        self._past.append(self._first)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """A dock that was drawn larger or smaller is a change too."""
+        if event.type() == QEvent.Type.Resize:
+            self._settle.start()
+        return False
+
+    def _changed(self, *_: object) -> None:
+        self._settle.start()
+
+    def _arrange(self) -> None:
+        """The places of the views at first."""
+        stacks: dict[str, list[Dock]] = {}
+        for view in self.views:
+            dock = self.docks[view.name]
+            if view.place in stacks:
+                self._bench.tabifyDockWidget(stacks[view.place][-1], dock)
+            else:
+                self._bench.addDockWidget(view.area, dock)
+            stacks.setdefault(view.place, []).append(dock)
+        for stack in stacks.values():
+            stack[0].raise_()
+
+    def proportion(self, width: int, height: int) -> None:
+        """Shares of a window of this size, as they are at first."""
+        docks = self.docks
+        flat = Qt.Orientation.Horizontal
+        self._bench.resizeDocks(
+            [docks["cell"], docks["trend"]], [int(0.185 * width), int(0.37 * width)], flat
+        )
+        upright = Qt.Orientation.Vertical
+        self._bench.resizeDocks([docks["section"]], [int(0.27 * height)], upright)
+        self._bench.resizeDocks(
+            [docks["trend"], docks["pits"]], [int(0.64 * height), int(0.36 * height)], upright
+        )
+        self._first = self._bench.saveState(VERSION)
+        self._past, self._future = [self._first], []
+
+    def visible(self) -> tuple[str, ...]:
+        """The views that can be seen: not hidden, and on top of their stack."""
+        # Qt takes a view behind others for visible: it only lies outside of the window
+        return tuple(v.name for v in self.views if not v.card.visibleRegion().isEmpty())
+
+    def show(self, name: str) -> None:
+        """Brings a view to the front; hides it where it is there already and alone."""
+        dock = self.docks[name]
+        if self.views_card(name).isVisible() and not self._bench.tabifiedDockWidgets(dock):
+            dock.hide()
+        else:
+            dock.show()
+            dock.raise_()
+
+    def bring(self, name: str) -> None:
+        """Brings a view to the front."""
+        self.docks[name].show()
+        self.docks[name].raise_()
+
+    def views_card(self, name: str) -> Card:
+        """The card of a view."""
+        return next(view.card for view in self.views if view.name == name)
+
+    def _tidy(self) -> None:
+        """Hides the tab bars that Qt leaves behind where a stack grew: they bear fewer tabs than
+        the stack has."""
+        by_title = {view.title: self.docks[view.name] for view in self.views}
+        for bar in self._bench.findChildren(QTabBar):
+            dock = by_title.get(bar.tabText(0))
+            if dock is not None:
+                stack = [d for d in self._bench.tabifiedDockWidgets(dock) if not d.isHidden()]
+                bar.setVisible(bar.count() == len(stack) + 1)
+
+    def note(self) -> None:
+        """Remembers the layout as it is now, as a step that can be undone."""
+        self._tidy()
+        now = self._bench.saveState(VERSION)
+        if not self._bench.isVisible() or now == self._past[-1]:
+            return
+        self._past = [*self._past[-MAX_STEPS:], now]
+        self._future = []
+
+    def undo(self) -> None:
+        """The layout before the last change."""
+        self.note()
+        if len(self._past) > 1:
+            self._future.append(self._past.pop())
+            self._put(self._past[-1])
+
+    def redo(self) -> None:
+        """The layout that was undone last."""
+        if self._future:
+            self._past.append(self._future.pop())
+            self._put(self._past[-1])
+
+    def reset(self) -> None:
+        """The layout as it was at first."""
+        self.note()
+        self._past.append(self._first)
+        self._put(self._first)
+
+    def _put(self, state: QByteArray) -> None:
+        self._bench.restoreState(state, VERSION)
+        self._settle.stop()
+
+    def save(self, kept: QSettings) -> None:
+        """Keeps the layout for this user."""
+        kept.setValue("layout", self._bench.saveState(VERSION))
+
+    def restore(self, kept: QSettings) -> None:
+        """The layout that this user had last; one of another version is left alone."""
+        state = kept.value("layout")
+        if isinstance(state, QByteArray) and self._bench.restoreState(state, VERSION):
+            self._past = [self._bench.saveState(VERSION)]
+
+
+def bench_of(central: QWidget) -> QMainWindow:
+    """A main window inside of another: docks around `central`."""
+    bench = QMainWindow()
+    bench.setWindowFlags(Qt.WindowType.Widget)
+    bench.setCentralWidget(central)
+    return bench
