@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from monitor import settings as settings_file
-from monitor.command_line import Commands, UsageError, setting_error, version
+from monitor.cli.output import Messages, labelled, make_readable, progress_of
+from monitor.cli.usage_errors import Commands, UsageError, setting_error, version
 from monitor.errors import MissingSoftware, PitwatchError, SettingError
-from monitor.output import Messages, labelled, make_readable, progress_of
 from monitor.plain_text import visible
 from monitor.processes import has_display, stop_on_signal
 from monitor.settings import Settings
 
 if TYPE_CHECKING:
-    from monitor.keys import ClientKeys
+    from monitor.sockets.keys import ClientKeys
 
 PROGRAM = Path(__file__).resolve()
 SIMULATED = PROGRAM.parent / "config" / "simulated.toml"
@@ -106,7 +106,7 @@ def demo(
 ) -> None:
     """Simulated beamline, engine and screen; without a display it runs through and reports."""
     with one_line_errors():
-        from monitor.demo import on_free_addresses, run_demo
+        from monitor.cli.demo import on_free_addresses, run_demo
         from simulators.scenarios import settings_for
 
         if not headless and not has_display():
@@ -133,8 +133,8 @@ def demo(
 def monitor(config: Config) -> None:
     """Engine and screen on real feeds."""
     with one_line_errors():
-        from monitor.demo import run_monitor
-        from monitor.keys import engine_s_own, reachable
+        from monitor.cli.demo import run_monitor
+        from monitor.sockets.keys import engine_s_own, reachable
 
         settings = settings_file.load(config)
         keys = engine_s_own(settings.security)
@@ -188,7 +188,7 @@ def gui(
 ) -> None:
     """A screen alone, for an engine that runs; on another machine with keys (docs/security.md)."""
     with one_line_errors():
-        from monitor.keys import check_address, client_keys
+        from monitor.sockets.keys import check_address, client_keys
 
         check_address(connect, "--connect")
         if status is not None:
@@ -211,7 +211,7 @@ def keys(
 ) -> None:
     """Make a pair of CURVE keys, for an engine or for a screen (docs/security.md)."""
     with one_line_errors():
-        from monitor.keys import make_keys
+        from monitor.sockets.keys import make_keys
 
         public, secret = make_keys(folder, name)
         say.print(
@@ -336,7 +336,7 @@ def replay(
 ) -> None:
     """Recorded messages through the same code path as live ones."""
     with one_line_errors():
-        from monitor.replay import run_replay
+        from monitor.playback.replay import run_replay
 
         if screen and not has_display():
             say.print("no display here: replaying without a screen")
@@ -368,7 +368,7 @@ def open_recording(
 ) -> None:
     """A recorded experiment on the screen at once, as it is in the files; nothing is computed."""
     with one_line_errors():
-        from monitor.opened import run_open
+        from monitor.playback.opened import run_open
 
         if not headless and not has_display():
             say.print("no display here: serving without a screen")
@@ -409,8 +409,8 @@ def reprocess(
 ) -> None:
     """Measure a recorded experiment again with other settings, scans side by side on Dask."""
     with one_line_errors():
-        from monitor.cluster import Elsewhere
-        from monitor.reprocess import run_reprocess
+        from monitor.reprocess.cluster import Elsewhere
+        from monitor.reprocess.measure import run_reprocess
 
         where = scheduler and Elsewhere(scheduler, tls_ca, tls_cert, tls_key, plain=plain)
         made = run_reprocess(
@@ -485,7 +485,7 @@ def backtest(
 @app.command()
 def doctor() -> None:
     """Check what this machine has, and say what to install."""
-    from monitor.doctor import examine
+    from monitor.cli.doctor import examine
 
     _exit(examine(Messages()))
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from PySide6.QtWidgets import QApplication
 
-from monitor.demo import on_free_addresses, run_demo
+from monitor.cli.demo import on_free_addresses, run_demo
 from monitor.gui.main_window import Window
 from monitor.gui.state.client import Client
 from monitor.gui.widgets import theme

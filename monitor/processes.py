@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
-from monitor.keys import is_local
+from monitor.sockets.keys import is_local
 
 STOP_S = 300.0
 FREE_PORTS = range(15000, 32000)

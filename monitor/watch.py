@@ -9,7 +9,7 @@ from typing import Any
 import zmq
 
 from monitor.errors import EngineUnreachable
-from monitor.keys import ClientKeys
+from monitor.sockets.keys import ClientKeys
 from monitor.wire.results import replies
 from monitor.wire.results.queries import Request, StateRequest, encode_request
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from ophyd.status import Status
 
-from simulators.id15a import Tomograph
+from simulators.devices.cycler import Cycler
+from simulators.devices.detector import Tomograph
 from simulators.mailbox import Mailbox
-from simulators.program import CellTime, Program
-from simulators.vmp import Cycler
+from simulators.truth.protocol import CellTime, Program
 
 READING_S = 60.0
 POLL_WALL_S = 0.05

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import zmq
 
 from monitor.errors import BadMessage
-from monitor.keys import bind_here
 from monitor.records import ReplyStatus, ScanReply, ScanRequest
+from monitor.sockets.keys import bind_here
 from monitor.wire import requests as wire
 
 ROOM = 16

@@ -32,7 +32,7 @@ from simulators.beamline import (
     Pace,
     Station,
 )
-from simulators.id15a import ScanOrder
+from simulators.devices.detector import ScanOrder
 
 __all__ = ["READING_S", "Acquisition", "Pace", "Station", "acquire"]
 

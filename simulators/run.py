@@ -16,22 +16,22 @@ from bluesky.callbacks.zmq import Proxy, Publisher
 from bluesky.utils import DuringTask
 
 from monitor.errors import SettingError
-from monitor.keys import check_local
 from monitor.settings import CellSettings, Settings
+from monitor.sockets.keys import check_local
 from monitor.sources.feeds.resend_service import ResendService
 from monitor.wire import documents
 from simulators import scenarios
-from simulators.beam import Beam
 from simulators.beamline import READING_S, Acquisition, Pace, Station
-from simulators.cell import Cell
-from simulators.foil import FieldOfView
-from simulators.id15a import Sample, SlicePublisher, Tomograph
+from simulators.devices.beam import Beam
+from simulators.devices.cycler import Cycler
+from simulators.devices.detector import Sample, SlicePublisher, Tomograph
+from simulators.imaging.tomogram import Imaging
 from simulators.mailbox import Mailbox
 from simulators.plans import acquire
-from simulators.program import CellTime, Program
 from simulators.scenarios import CellScenario
-from simulators.tomogram import Imaging
-from simulators.vmp import Cycler
+from simulators.truth.cell import Cell
+from simulators.truth.foil import FieldOfView
+from simulators.truth.protocol import CellTime, Program
 
 FIRST_MOMENT = 1709280000.0  # 2024-03-01 08:00 UTC: every simulated experiment begins here
 SCAN_S = 240.0

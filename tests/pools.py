@@ -1,10 +1,10 @@
-"""A pool for `monitor.reprocess` without a cluster: each task is done when it is asked for."""
+"""A pool for `monitor.reprocess.measure` without a cluster: each task is done when it is asked for."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from monitor.reprocess import Task
+from monitor.reprocess.measure import Task
 
 
 class Here:

@@ -13,7 +13,7 @@ import h5py
 import pytest
 
 import launch
-from monitor.output import Messages, labelled, make_readable, progress_of
+from monitor.cli.output import Messages, labelled, make_readable, progress_of
 from monitor.recording.error_log import ErrorLog
 from tests.recording.synthetic import Scene, settings, write_scan
 

@@ -19,8 +19,8 @@ import zmq
 from zmq.utils import z85
 
 from monitor.errors import SettingError
-from monitor.keys import ClientKeys, KeyPair, is_local, random_pair, read_pair, read_public
 from monitor.settings import SecuritySettings
+from monitor.sockets.keys import ClientKeys, KeyPair, is_local, random_pair, read_pair, read_public
 
 Role = Literal["operator", "viewer", ""]
 Door = Literal["screens", "producers"]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from PySide6.QtCore import QSettings
 
     from monitor.gui.widgets.theme import Shade
-    from monitor.keys import ClientKeys
+    from monitor.sockets.keys import ClientKeys
 
 _PROBE = "from PySide6.QtWidgets import QApplication; QApplication([])"
 _PACKAGES = (

@@ -8,8 +8,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from monitor.cli.output import Messages
 from monitor.errors import RecordingError, SettingError
-from monitor.output import Messages
 from monitor.recording.files import write
 from monitor.recording.read.experiment import Experiment, open_experiment
 from monitor.report import figures

@@ -9,8 +9,8 @@ from typing import Any
 from matplotlib.figure import Figure
 from rich.table import Table
 
+from monitor.cli.output import Messages
 from monitor.errors import RecordingError
-from monitor.output import Messages
 from monitor.recording.files import is_folder, write
 from monitor.recording.journal import DAMAGED
 from monitor.recording.read.experiment import open_experiment

@@ -19,9 +19,9 @@ from typing import Literal
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
-from monitor.connection import monitored
 from monitor.records import ConnectionChange
-from monitor.transport import hang_up, peer_of, port_of, received_at, silent_at
+from monitor.sockets.connection import monitored
+from monitor.sockets.transport import hang_up, peer_of, port_of, received_at, silent_at
 
 RESERVED, BOUND_SOCKETS, MOST_CLIENTS = 256, 3, 500
 HANDSHAKE_MS = 5_000

@@ -18,7 +18,7 @@ from bluesky.utils import DuringTask
 
 from monitor.settings import Settings, load
 from simulators import scenarios
-from simulators.id15a import SlicePublisher
+from simulators.devices.detector import SlicePublisher
 from simulators.queueserver.station import Station
 
 SUBSCRIBER_PATIENCE_S = 30.0

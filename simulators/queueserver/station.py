@@ -15,11 +15,11 @@ from pathlib import Path
 from monitor.records import Reason
 from monitor.settings import CellSettings, Settings
 from simulators import scenarios
-from simulators.cell import Cell
-from simulators.foil import FieldOfView
-from simulators.id15a import Sample, ScanOrder, SlicePublisher, Tomograph
-from simulators.program import CellTime, Program
-from simulators.tomogram import Imaging
+from simulators.devices.detector import Sample, ScanOrder, SlicePublisher, Tomograph
+from simulators.imaging.tomogram import Imaging
+from simulators.truth.cell import Cell
+from simulators.truth.foil import FieldOfView
+from simulators.truth.protocol import CellTime, Program
 
 FIRST_MOMENT = 1709280000.0  # 2024-03-01 08:00 UTC
 SCAN_S = 240.0

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from monitor.core.session import Session
 from monitor.records import Output, ScanResult
 from monitor.settings import OnsetSettings, Settings
-from simulators.cell import Cell, Stripping
-from simulators.foil import FieldOfView
-from simulators.program import Program, Step
+from simulators.imaging.tomogram import Imaging, Tomogram
 from simulators.scenarios import AREA_CM2, settings_for
-from simulators.tomogram import Imaging, Tomogram
+from simulators.truth.cell import Cell, Stripping
+from simulators.truth.foil import FieldOfView
+from simulators.truth.protocol import Program, Step
 from tests.core.phantom import records, start
 from tests.validation.paper import Cycler
 

@@ -12,10 +12,10 @@ from monitor.engine.feeds.subscribe import LiveFeeds
 from monitor.engine.requests.requester import Requester
 from monitor.engine.serving.publisher import Publisher
 from monitor.errors import SettingError
-from monitor.keys import ClientKeys, make_keys, random_pair, read_pair
 from monitor.processes import free_addresses
 from monitor.records import ScanReply, ScanRequest
 from monitor.settings import FeedSettings, RequestSettings, SecuritySettings, parse
+from monitor.sockets.keys import ClientKeys, make_keys, random_pair, read_pair
 from monitor.watch import Watcher
 from monitor.wire import requests
 from monitor.wire.results.queries import (

@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 import zmq
 
-from monitor import connection as module
-from monitor.connection import Connection
 from monitor.core.session import Session
 from monitor.engine.access import Gate
 from monitor.engine.feeds.subscribe import LARGEST_DOCUMENT, LiveFeeds, largest_message
@@ -24,7 +22,9 @@ from monitor.records import (
     SliceFrame,
 )
 from monitor.settings import FeedSettings, RequestSettings, SecuritySettings, Settings
-from monitor.transport import greeting_of
+from monitor.sockets import connection as module
+from monitor.sockets.connection import Connection
+from monitor.sockets.transport import greeting_of
 from monitor.wire import documents
 from monitor.wire.slices import stins
 from monitor.wire.slices.limits import limits_of

@@ -12,10 +12,10 @@ from monitor.engine.feeds.subscribe import LiveFeeds
 from monitor.engine.serving import clients
 from monitor.engine.serving import publisher as publish
 from monitor.engine.serving.replies import Answers
-from monitor.keys import ClientKeys, make_keys, read_pair
 from monitor.processes import free_addresses
 from monitor.settings import FeedSettings
 from monitor.sockets import accepted
+from monitor.sockets.keys import ClientKeys, make_keys, read_pair
 from tests.engine.screens import Screen, update
 from tests.gui.synthetic import Cell
 from tests.helpers.zmtp import RawClient

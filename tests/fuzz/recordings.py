@@ -15,16 +15,16 @@ from typing import Any
 from monitor.core.session import Session
 from monitor.engine.recorder import Recorder
 from monitor.errors import PitwatchError
-from monitor.opened import Recorded, serving_settings
 from monitor.plain_text import is_plain
+from monitor.playback.opened import Recorded, serving_settings
 from monitor.recording import format
 from monitor.recording.read.experiment import open_experiment
 from monitor.recording.replay import replay_records
 from monitor.recording.verify.experiment import as_lines, verify
 from monitor.report.build import report
 from monitor.report.policies import backtest
-from monitor.reprocess import reprocess
-from monitor.reprocess_settings import changed
+from monitor.reprocess.measure import reprocess
+from monitor.reprocess.settings import changed
 from tests.core.experiment import experiment, settings
 from tests.fuzz.mutate import Mutator
 from tests.hostile import kinds as hostile

@@ -14,10 +14,10 @@ from typing import Any
 from matplotlib.cbook import is_math_text
 from PySide6.QtGui import Qt
 
+from monitor.cli.output import Messages
 from monitor.gui.formatting import as_is
 from monitor.gui.widgets.plain_text import as_html, tip_text
 from monitor.gui.wording.events import SENTENCES, event_line
-from monitor.output import Messages
 from monitor.plain_text import FORMULA, NUMBER, csv_field, is_plain, visible, visible_lines
 from monitor.report.views import figure_text
 

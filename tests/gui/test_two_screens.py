@@ -9,7 +9,7 @@ from monitor.engine.engine import Engine
 from monitor.gui.main_window import Window
 from monitor.gui.state.client import Client
 from monitor.gui.widgets import theme
-from monitor.opened import Recorded, serving_settings
+from monitor.playback.opened import Recorded, serving_settings
 from monitor.recording.read.experiment import open_experiment
 from tests.core.experiment import scan_records
 from tests.gui.live import LiveEngine

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 
-from monitor.transport import GREETING
+from monitor.sockets.transport import GREETING
 
 MORE = b"\x01"
 

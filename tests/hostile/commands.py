@@ -71,10 +71,10 @@ def reprocess_here(folder: str, out: str) -> int:
     """`reprocess` without a cluster, which takes seconds to start."""
     from launch import app  # noqa: F401 - as the command line does
     from monitor.errors import PitwatchError
+    from monitor.playback.replay import replay_settings
     from monitor.recording.read.experiment import open_experiment
-    from monitor.replay import replay_settings
-    from monitor.reprocess import reprocess
-    from monitor.reprocess_settings import changed
+    from monitor.reprocess.measure import reprocess
+    from monitor.reprocess.settings import changed
     from tests.pools import Here
 
     try:
@@ -143,13 +143,13 @@ def _run(arguments: Sequence[str]) -> dict[str, Any]:
 
 def _serve() -> None:
     import launch
-    import monitor.opened
+    import monitor.playback.opened
+    import monitor.playback.replay
     import monitor.recording.verify.experiment
     import monitor.recording.verify.repair
-    import monitor.replay
     import monitor.report.build
     import monitor.report.policies
-    import monitor.reprocess  # noqa: F401 - each child would do it again
+    import monitor.reprocess.measure  # noqa: F401 - each child would do it again
 
     launch.make_readable()
     for line in sys.stdin:

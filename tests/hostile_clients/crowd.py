@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import zmq
 
-from monitor.keys import ClientKeys, read_pair, read_public
+from monitor.sockets.keys import ClientKeys, read_pair, read_public
 from tests.helpers.zmtp import RawClient
 
 CORNERS = [[n * 37 % 64, n * 53 % 64] for n in range(200)]

@@ -17,9 +17,9 @@ import numpy as np
 import zmq
 
 from monitor.errors import EngineUnreachable
-from monitor.keys import ClientKeys, make_keys, read_pair
 from monitor.recording.read.experiment import open_experiment
 from monitor.settings import load
+from monitor.sockets.keys import ClientKeys, make_keys, read_pair
 from monitor.watch import Watcher
 from monitor.wire.results.queries import MapRequest, StateRequest, StatisticsRequest
 from tests.core.phantom import columns, noisy, records, start

@@ -16,7 +16,7 @@ from monitor.recording.replay import replay_records
 from monitor.recording.resume.interrupted import interrupted
 from monitor.recording.verify.experiment import verify
 from monitor.report.backtest import live
-from monitor.reprocess import reprocess
+from monitor.reprocess.measure import reprocess
 from tests.core.experiment import experiment
 from tests.core.test_late_readings import is_event, readings_last, readings_of_a_scan_later
 from tests.pools import Here

@@ -10,9 +10,9 @@ import h5py
 import numpy as np
 import pytest
 
-from monitor import reprocess
 from monitor.core.session import Session
 from monitor.engine.recorder import Recorder
+from monitor.playback.replay import replay_settings
 from monitor.recording.read.contents import read_contents
 from monitor.recording.read.experiment import open_experiment
 from monitor.recording.replay import replay_records
@@ -21,9 +21,9 @@ from monitor.recording.verify.experiment import verify
 from monitor.recording.write.experiment import Message
 from monitor.recording.write.second_recording import SecondRecording
 from monitor.records import Event
-from monitor.replay import replay_settings
 from monitor.report.table import numbers
-from monitor.reprocess_settings import changed
+from monitor.reprocess import measure
+from monitor.reprocess.settings import changed
 from tests.core.arrival.test_reused_numbers import AGAIN, LATER_S, broken_off, sent
 from tests.core.experiment import experiment, scan_records, settings
 from tests.core.test_session import finals, plain
@@ -124,7 +124,7 @@ def test_it_can_be_reprocessed(recorded, tmp_path):
     folder, _, expected = recorded
     found = open_experiment(folder)
     asked = changed(replay_settings(found.settings), [])
-    out = reprocess.reprocess(found, asked, Here(), tmp_path, lambda text: None)
+    out = measure.reprocess(found, asked, Here(), tmp_path, lambda text: None)
     assert verify(out).found == []
     assert open_experiment(out).identity == found.identity
     one, two = contents(folder), contents(out)

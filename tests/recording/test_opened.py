@@ -15,7 +15,7 @@ import zmq
 
 from monitor.core.session import Session
 from monitor.engine.recorder import Recorder
-from monitor.opened import Recorded, serving_settings
+from monitor.playback.opened import Recorded, serving_settings
 from monitor.recording.read.experiment import open_experiment
 from tests.core.experiment import experiment
 from tests.recording.opened_run import LOST, RECOVERED, chosen, run

@@ -12,24 +12,24 @@ import pytest
 from typer.testing import CliRunner
 
 import launch
-from monitor import reprocess
 from monitor.core.session import Session
 from monitor.engine.recorder import Recorder
+from monitor.playback.replay import replay_settings, run_replay
 from monitor.recording.read.contents import read_contents
 from monitor.recording.read.experiment import open_experiment
 from monitor.recording.replay import replay_records
 from monitor.recording.resume.interrupted import interrupted
 from monitor.recording.verify.experiment import verify
 from monitor.records import ScanEnd, ScanStart, SliceFrame
-from monitor.replay import replay_settings, run_replay
 from monitor.report.build import report
 from monitor.report.policies import backtest
-from monitor.reprocess_settings import changed
+from monitor.reprocess import measure
+from monitor.reprocess.settings import changed
 from monitor.wire.slices import codec, stins
 from tests.core.experiment import experiment, settings
 from tests.pools import Here
 from tests.recording.synthetic import frames_of
-from tests.test_reprocess import contents
+from tests.reprocess.test_measure import contents
 
 OPTIONAL = ("run", "request", "resend", "reason", "axis", "filename", "schema")
 SENT: dict[str, dict[str, Any]] = {
@@ -77,7 +77,7 @@ def test_reprocess_measures_every_scan(recorded: tuple[Path, Path], tmp_path: Pa
     experiment = open_experiment(recorded[0])
     chosen = changed(replay_settings(experiment.settings), [])
     pool = Here()
-    made = reprocess.reprocess(experiment, chosen, pool, tmp_path, lambda text: None)
+    made = measure.reprocess(experiment, chosen, pool, tmp_path, lambda text: None)
     assert pool.done == list(range(SCANS))
     truth, found = contents(recorded[0]), contents(made)
     measured = [name for name in truth if "/summary/" in name or "/interface/" in name]

@@ -15,8 +15,8 @@ import tomli_w
 
 from monitor.engine.recorder import Recorder
 from monitor.errors import RecordingError
-from monitor.keys import is_local, make_keys
-from monitor.opened import Recorded, serving_settings
+from monitor.playback.opened import Recorded, serving_settings
+from monitor.playback.replay import replay_settings
 from monitor.recording import format
 from monitor.recording.journal import MAX_LINE_BYTES, lines
 from monitor.recording.read.experiment import MAX_SETTINGS_BYTES, open_experiment
@@ -24,8 +24,8 @@ from monitor.recording.read.stored_scan import pits_of
 from monitor.recording.replay import replay_records
 from monitor.recording.resume.interrupted import LOCK_FILE, interrupted
 from monitor.recording.verify.experiment import verify
-from monitor.replay import replay_settings
 from monitor.report.policies import backtest
+from monitor.sockets.keys import is_local, make_keys
 from tests.recording.synthetic import Scene, cycler_run, settings, write_scan
 
 

@@ -13,9 +13,9 @@ import pytest
 import tifffile
 from matplotlib.image import imread, imsave
 
+from monitor.cli.output import Messages
 from monitor.engine.recorder import Recorder
 from monitor.errors import SettingError
-from monitor.output import Messages
 from monitor.records import Pit
 from monitor.report.build import report
 from monitor.sources.pictures import read_picture

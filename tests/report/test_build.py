@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from monitor.cli.output import Messages
 from monitor.engine.recorder import Recorder
 from monitor.errors import RecordingError
-from monitor.output import Messages
 from monitor.recording.read.experiment import open_experiment
 from monitor.report import figures
 from monitor.report.build import draw, report

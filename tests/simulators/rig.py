@@ -17,15 +17,15 @@ from monitor.records import ScanEnd, ScanReply, ScanRequest, ScanStart, SliceFra
 from monitor.wire import requests
 from monitor.wire.slices import stins
 from simulators.beamline import Acquisition, Pace, Station
-from simulators.cell import Cell
-from simulators.foil import FieldOfView
-from simulators.id15a import Sample, Tomograph
+from simulators.devices.cycler import Cycler
+from simulators.devices.detector import Sample, Tomograph
+from simulators.imaging.tomogram import Imaging
 from simulators.mailbox import Mailbox
 from simulators.plans import acquire
-from simulators.program import CellTime, Program, Step
 from simulators.scenarios import PITTING
-from simulators.tomogram import Imaging
-from simulators.vmp import Cycler
+from simulators.truth.cell import Cell
+from simulators.truth.foil import FieldOfView
+from simulators.truth.protocol import CellTime, Program, Step
 
 BEGIN = 1000.0
 PERIOD_S, SCAN_S = 1800.0, 240.0

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 from bluesky.suspenders import SuspendBoolHigh
 
-from simulators.beam import Beam
+from simulators.devices.beam import Beam
 from tests.simulators.rig import PERIOD_S, SCAN_S, Monitor, Rig
 
 

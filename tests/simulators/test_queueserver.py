@@ -7,7 +7,7 @@ import pytest
 
 from monitor.settings import Settings
 from simulators import run, scenarios
-from simulators.id15a import ScanOrder, SlicePublisher
+from simulators.devices.detector import ScanOrder, SlicePublisher
 from simulators.queueserver.station import Station
 from simulators.scenarios import settings_for
 

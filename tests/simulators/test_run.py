@@ -25,7 +25,7 @@ from monitor.records import (
 )
 from monitor.settings import RequestSettings
 from monitor.wire.resend import decode_answer, encode_question
-from simulators.beam import Beam
+from simulators.devices.beam import Beam
 from simulators.run import FIRST_MOMENT, simulate
 
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import tomli_w
 
-from monitor.keys import ClientKeys
 from monitor.processes import free_addresses
 from monitor.settings import as_table, parse
+from monitor.sockets.keys import ClientKeys
 from monitor.watch import Watcher
 from tests.core.phantom import columns, noisy, records, start
 from tests.recording.synthetic import frames_of

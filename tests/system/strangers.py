@@ -20,9 +20,9 @@ import tomli_w
 import zmq
 
 from monitor.gui.state.client import Client
-from monitor.keys import ClientKeys, make_keys, random_pair, read_pair
 from monitor.processes import free_addresses
 from monitor.settings import load
+from monitor.sockets.keys import ClientKeys, make_keys, random_pair, read_pair
 from monitor.watch import Watcher
 from monitor.wire.results.queries import NoteOrder, ScanOrder, StateRequest
 from monitor.wire.slices import stins

@@ -8,8 +8,8 @@ import pytest
 import zmq
 
 from monitor import settings as settings_file
-from monitor.keys import ClientKeys, make_keys, read_pair
 from monitor.processes import free_addresses
+from monitor.sockets.keys import ClientKeys, make_keys, read_pair
 from tests.system import running
 
 LIMIT, IDLE = 1024, 1300

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from monitor.core.session import Session
 from monitor.records import CyclerDocument, Record, ScanResult
 from monitor.settings import CellSettings, Settings
-from simulators.cell import Cell
-from simulators.foil import FieldOfView
-from simulators.program import Program
+from simulators.imaging.tomogram import Imaging, Tomogram
 from simulators.scenarios import named, settings_for
-from simulators.tomogram import Imaging, Tomogram
+from simulators.truth.cell import Cell
+from simulators.truth.foil import FieldOfView
+from simulators.truth.protocol import Program
 from tests.core.phantom import records, start
 
 Row = dict[str, Any]

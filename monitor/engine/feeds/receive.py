@@ -20,9 +20,9 @@ from typing import Literal
 
 import zmq
 
-from monitor.connection import Connection
 from monitor.records import ConnectionChange
 from monitor.sockets.accepted import Accepted
+from monitor.sockets.connection import Connection
 from monitor.wire.slices.stins import Frame
 
 Feed = Literal["slices", "documents"]

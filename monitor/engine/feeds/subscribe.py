@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 
 import zmq
 
-from monitor.connection import Connection, keep_alive
 from monitor.engine.access import Gate
 from monitor.engine.feeds.receive import Feed, Receiver
 from monitor.errors import BadMessage, SettingError
 from monitor.records import BadInput, CyclerDocument, Record
 from monitor.settings import FeedSettings, SecuritySettings
 from monitor.sockets.accepted import Accepted, ConnectionGuard, most_clients
+from monitor.sockets.connection import Connection, keep_alive
 from monitor.wire import documents
 from monitor.wire.slices import codec, stins
 from monitor.wire.slices.limits import Limits, limits_of

@@ -15,10 +15,10 @@ from typing import Any
 
 import zmq
 
-from monitor.connection import Connection
 from monitor.errors import BadMessage, SettingError
-from monitor.keys import ClientKeys, is_local, random_pair
 from monitor.records import ConnectionChange
+from monitor.sockets.connection import Connection
+from monitor.sockets.keys import ClientKeys, is_local, random_pair
 
 ANSWER_S = 5.0
 ANSWERS_AT_ONCE = 100

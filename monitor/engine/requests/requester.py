@@ -9,7 +9,6 @@ from typing import Protocol
 
 import zmq
 
-from monitor.connection import Connection
 from monitor.engine.access import Gate
 from monitor.engine.requests.queueserver import QueueServer
 from monitor.errors import BadMessage, SettingError
@@ -21,6 +20,7 @@ from monitor.records import (
     ScanRequest,
 )
 from monitor.settings import RequestSettings, SecuritySettings
+from monitor.sockets.connection import Connection
 from monitor.wire import requests as wire
 
 QUEUE_LIMIT = 100

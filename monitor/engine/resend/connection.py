@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import zmq
 
-from monitor.connection import Connection
 from monitor.core.arrival.missing_slices import Unknown
 from monitor.engine.access import Gate
 from monitor.errors import SettingError
 from monitor.records import ConnectionChange, ResendEnd, ResendQuestion, ScanKey
+from monitor.sockets.connection import Connection
 from monitor.wire import resend as wire
 from monitor.wire.slices.stins import Frame
 

@@ -17,7 +17,6 @@ from typing import Any
 
 import zmq
 
-from monitor.connection import keep_alive
 from monitor.engine.access import Gate, Role
 from monitor.engine.failures import Failures
 from monitor.engine.health import Silence
@@ -37,6 +36,7 @@ from monitor.records import (
 )
 from monitor.settings import Settings
 from monitor.sockets.accepted import HANDSHAKE_MS, Accepted, ConnectionGuard, most_clients
+from monitor.sockets.connection import keep_alive
 from monitor.wire.fields import MAX_NAME, Frame
 from monitor.wire.results.checked_queries import MAX_REQUEST_BYTES, decode_request
 

@@ -8,8 +8,8 @@ from PySide6.QtWidgets import QComboBox, QFrame, QGridLayout, QLineEdit, QPushBu
 from monitor.gui.widgets import theme
 from monitor.gui.widgets.controls import label
 from monitor.gui.widgets.plain_text import set_tip
-from monitor.keys import is_address, is_local
 from monitor.plain_text import typed
+from monitor.sockets.keys import is_address, is_local
 from monitor.wire.results.queries import MAX_BY
 
 MAX_KNOWN = 12

@@ -20,11 +20,11 @@ from typing import Any
 import zmq
 
 from monitor import memory
-from monitor.connection import Connection, keep_alive
 from monitor.errors import BadMessage
 from monitor.gui.state.snapshot import Order, Snapshot, Want
 from monitor.gui.state.snapshot_store import STATE_PATIENCE_S, Inbox
-from monitor.keys import ClientKeys
+from monitor.sockets.connection import Connection, keep_alive
+from monitor.sockets.keys import ClientKeys
 from monitor.wire.results import queries
 from monitor.wire.results import replies as results
 from monitor.wire.results.queries import StateRequest

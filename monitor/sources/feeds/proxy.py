@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from monitor.errors import MissingSoftware, SettingError
-from monitor.keys import check_local
+from monitor.sockets.keys import check_local
 
 START_S = 60.0
 STOP_S = 5.0

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 
 import zmq
 
-from monitor.connection import keep_alive
 from monitor.errors import BadMessage, SettingError
-from monitor.keys import bind_here
 from monitor.records import ResendEnd, ResendQuestion, ScanStart, SliceFrame
+from monitor.sockets.connection import keep_alive
+from monitor.sockets.keys import bind_here
 from monitor.wire import resend as wire
 from monitor.wire.slices.stins import Frame
 

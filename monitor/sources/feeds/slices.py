@@ -8,9 +8,9 @@ from typing import Self
 
 import zmq
 
-from monitor.connection import keep_alive
 from monitor.errors import EngineUnreachable, SettingError
-from monitor.keys import bind_here
+from monitor.sockets.connection import keep_alive
+from monitor.sockets.keys import bind_here
 from monitor.wire.slices.stins import Frame
 
 QUEUE_BYTES = 2**28

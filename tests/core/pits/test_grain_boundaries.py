@@ -11,7 +11,7 @@ from monitor.core.pits.grain_boundaries import (
     by_landmarks,
     on_map,
 )
-from simulators.foil import FieldOfView, grain_boundaries_um
+from simulators.truth.foil import FieldOfView, grain_boundaries_um
 
 FIELD = FieldOfView(size=384)
 PIXEL_UM = FIELD.voxel_um

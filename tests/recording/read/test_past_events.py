@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from monitor.opened import serving_settings
+from monitor.playback.opened import serving_settings
 from monitor.processes import free_addresses
 from monitor.recording.read.counters import count_messages
 from monitor.recording.read.experiment import Experiment

@@ -15,12 +15,12 @@ from PIL import Image
 
 from monitor.engine.recorder import Recorder
 from monitor.errors import SettingError
-from monitor.opened import serving_settings
+from monitor.playback.opened import serving_settings
+from monitor.playback.replay import replay_settings
 from monitor.recording import format
 from monitor.recording.read.experiment import open_experiment
 from monitor.recording.resume.interrupted import LOCK_FILE, interrupted
 from monitor.recording.verify.experiment import verify
-from monitor.replay import replay_settings
 from monitor.settings import Settings, parse
 from monitor.sources.pictures import read_picture
 from tests.hostile.kinds import with_settings

@@ -1,0 +1,188 @@
+"""Several programs of ours joined to one: the demo, and engine + screen on real feeds."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from rich.progress import TimeElapsedColumn
+
+from monitor.cli.output import Messages, progress_of
+from monitor.errors import EngineUnreachable, PitwatchError
+from monitor.number_text import counted
+from monitor.plain_text import visible
+from monitor.processes import Children, free_addresses, is_free
+from monitor.settings import Settings, as_table
+from monitor.watch import Watcher
+
+START_S = 180.0
+SETTLE_S = 600.0
+QUIET_S = 2.0
+ADDRESSES = (
+    ("simulator", "slices"),
+    ("simulator", "resend"),
+    ("simulator", "requests"),
+    ("simulator", "documents_in"),
+    ("simulator", "documents_out"),
+    ("results", "status"),
+    ("results", "pull"),
+)
+
+Screen = Callable[[str, str], int]
+
+
+def on_free_addresses(settings: Settings) -> Settings:
+    """The settings as they are where all addresses are free, else with others that are."""
+    table = as_table(settings)
+    if not all(is_free(table[section][key]) for section, key in ADDRESSES):
+        found = free_addresses(len(ADDRESSES))
+        for (section, key), address in zip(ADDRESSES, found, strict=True):
+            table[section][key] = address
+    table["feeds"]["slices"] = [table["simulator"]["slices"]]
+    table["feeds"]["documents"] = [table["simulator"]["documents_out"]]
+    table["feeds"]["resend"] = [table["simulator"]["resend"]]
+    table["requests"]["endpoint"] = table["simulator"]["requests"]
+    return Settings.model_validate(table)
+
+
+def run_demo(settings: Settings, program: Path, screen: Screen | None) -> Path:
+    """Simulators and engine, with `screen` in this process; without one, until all scans are done.
+
+    Returns the folder of the recording. Raises PitwatchError where a part of it failed.
+    """
+    children = Children(program)
+    with tempfile.TemporaryDirectory(prefix="pitwatch-") as folder:
+        config = Path(folder) / "demo.toml"
+        config.write_bytes(tomli_w.dumps(as_table(settings)).encode())
+        try:
+            children.start("engine", ["engine", "--new", "--config", str(config)], quiet=True)
+            begin = threading.Thread(target=_simulate, args=(settings, children, config))
+            begin.start()
+            if screen is not None:
+                code = screen(settings.results.pull, settings.results.status)
+                begin.join()
+                if code:
+                    raise PitwatchError(f"the screen ended with code {code}")
+                recording = _recording(settings, children)
+            else:
+                with Messages(stderr=True).status("compiling kernels (once on this machine)"):
+                    begin.join()
+                recording = _follow(settings, children)
+            children.stop("simulator")
+            _finish(children)
+        except EngineUnreachable:
+            if not children.alive("engine"):
+                _finish(children)
+            raise
+        finally:
+            children.stop_all()
+    return recording
+
+
+def run_monitor(settings: Settings, config: Path, program: Path, screen: Screen) -> None:
+    """Engine on the feeds of `config`, and `screen` in this process."""
+    children = Children(program)
+    try:
+        children.start("engine", ["engine", "--config", str(config)])
+        try:
+            code = screen(settings.results.pull, settings.results.status)
+            if code:
+                raise PitwatchError(f"the screen ended with code {code}")
+        except BaseException:  # nobody has closed the window: the recording is not over
+            children.stop("engine", wanted=False)
+            raise
+        _finish(children)
+    finally:
+        children.stop_all()
+
+
+def _finish(children: Children) -> None:
+    code = children.stop("engine")
+    if code:
+        raise PitwatchError(f"the engine ended with code {code}; what it said stands above")
+
+
+def _simulate(settings: Settings, children: Children, config: Path) -> None:
+    """Start the simulators once the engine takes messages: at the first start on a machine it
+    compiles its kernels before. Where it never does, what waits for it says so."""
+    watcher = Watcher(settings.results.pull)
+    try:
+        watcher.until(lambda s: bool(s["feeds"]), START_S, lambda: children.alive("engine"))
+        children.start("simulator", ["simulate", "--config", str(config)], quiet=True)
+    except EngineUnreachable:
+        return
+    finally:
+        watcher.close()
+
+
+def _recording(settings: Settings, children: Children) -> Path:
+    watcher = Watcher(settings.results.pull)
+    try:
+        state = watcher.until(bool, START_S, lambda: children.alive("engine"))
+    finally:
+        watcher.close()
+    return Path(state["recorder"]["folder"])
+
+
+def _follow(settings: Settings, children: Children) -> Path:
+    """Show how far the scans are until the simulator has sent all and the engine has done all."""
+    watcher = Watcher(settings.results.pull)
+    seen: dict[str, Any] = {}
+
+    def moved(state: dict[str, Any]) -> bool:
+        for name, cell in state["cells"].items():
+            progress.update(bars[name], **_bar(cell))
+        seen.update(state)
+        return not children.alive("simulator")
+
+    try:
+        with progress_of(Messages(stderr=True), TimeElapsedColumn()) as progress:
+            bars = {
+                cell.name: progress.add_task(f"cell {cell.name}: starting", total=None)
+                for cell in settings.cells
+            }
+
+            def alive() -> bool:
+                return children.alive("engine")
+
+            watcher.until(lambda s: bool(s["feeds"]), START_S, alive)
+            watcher.until(moved, 24 * 3600.0, alive)
+            if children.wait("simulator"):
+                raise PitwatchError("the simulators failed; what they said stands above")
+            watcher.until(_Idle(), SETTLE_S, alive)
+        return Path(seen["recorder"]["folder"])
+    finally:
+        watcher.close()
+
+
+def _bar(cell: dict[str, Any]) -> dict[str, Any]:
+    done = [scan for scan in cell["scans"] if not scan["provisional"]]
+    running = cell["running"]
+    if running:
+        text = f"scan {running['scan']} ({running['reason']})"
+        position = {"completed": running["received"], "total": running["slices"]}
+    else:
+        text, position = "between scans", {"completed": 0, "total": 1}
+    pits = done[-1].get("pit_count") if done else None
+    text += f", {len(done)} done, {counted(pits or 0, 'pit')}"
+    return {"description": visible(text), **position}
+
+
+class _Idle:
+    """True once no scan runs and no slice has come for a while."""
+
+    def __init__(self) -> None:
+        self._messages = -1
+        self._since = 0.0
+
+    def __call__(self, state: dict[str, Any]) -> bool:
+        messages = state["feeds"]["slices"]["messages"]
+        running = any(cell["running"] for cell in state["cells"].values())
+        if running or messages != self._messages:
+            self._messages, self._since = messages, time.monotonic()
+        return time.monotonic() - self._since > QUIET_S

@@ -1,0 +1,135 @@
+"""What this machine has, and what to install."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from rich.table import Table
+from rich.text import Text
+
+from monitor.cli.output import Messages
+from monitor.processes import has_display, is_free
+from monitor.settings import Settings
+
+NEEDED = (
+    "numpy", "numba", "scipy", "skimage", "h5py", "hdf5plugin", "zmq", "msgpack", "msgpack_numpy",
+    "dectris.compression", "pydantic", "bluesky", "ophyd", "tifffile", "matplotlib", "PySide6",
+    "pyqtgraph", "distributed",
+)  # fmt: skip
+OPTIONAL = {
+    "galvani": "only for .mpr files: pip install 'pitwatch[mpr]'",
+    "imagecodecs": "only for TIFF with LZW, JPEG and the like: pip install 'pitwatch[tiff]'",
+}
+READERS = {"galvani": ("datalab-org-galvani", "0.6")}
+"""Modules that more than one distribution has: only this one, at least this version, will do."""
+QT_LIBRARIES = {
+    "libEGL.so.1": "libegl1",
+    "libGL.so.1": "libgl1",
+    "libfontconfig.so.1": "libfontconfig1",
+    "libxkbcommon.so.0": "libxkbcommon0",
+    "libdbus-1.so.3": "libdbus-1-3",
+    "libglib-2.0.so.0": "libglib2.0-0",
+    "libgomp.so.1": "libgomp1",
+}
+WINDOW_LIBRARIES = {
+    "libxcb-cursor.so.0": "libxcb-cursor0",
+    "libxcb-icccm.so.4": "libxcb-icccm4",
+    "libxcb-keysyms.so.1": "libxcb-keysyms1",
+    "libxcb-shape.so.0": "libxcb-shape0",
+    "libxkbcommon-x11.so.0": "libxkbcommon-x11-0",
+}
+LEAST_MEMORY_GB = 4.0
+LEAST_DISK_GB = 20.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: whether it is in order, what was seen, what to do where it is not."""
+
+    what: str
+    ok: bool
+    seen: str
+    todo: str = ""
+    needed: bool = True
+
+
+def examine(console: Messages) -> int:
+    """Print all findings; 0 where nothing that is needed is missing, else 1."""
+    findings = list(look())
+    table = Table(box=None)
+    for heading in ("", "what", "seen", "what to do"):
+        table.add_column(heading)
+    for finding in findings:
+        missing = Text("missing", "red") if finding.needed else Text("–")
+        sign = Text("ok", "green") if finding.ok else missing
+        table.add_row(sign, finding.what, finding.seen, "" if finding.ok else finding.todo)
+    console.print(table)
+    return int(any(not finding.ok and finding.needed for finding in findings))
+
+
+def look() -> Iterator[Finding]:
+    """Everything that pitwatch needs of a machine, one by one."""
+    python = ".".join(str(part) for part in sys.version_info[:3])
+    yield Finding("Python", sys.version_info >= (3, 11), python, "install Python 3.11 or newer")
+    for name in NEEDED:
+        yield _module(name, "pip install .", needed=True)
+    for name, todo in OPTIONAL.items():
+        yield _module(name, todo, needed=False)
+    if sys.platform.startswith("linux"):
+        for library, package in QT_LIBRARIES.items():
+            yield _library(library, package, needed=True)
+        for library, package in WINDOW_LIBRARIES.items():
+            yield _library(library, package, needed=has_display())
+    seen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or "none"
+    todo = "without one, `demo` and `replay` run headless"
+    yield Finding("display", has_display(), seen, todo, needed=False)
+    yield _memory()
+    free = shutil.disk_usage(".").free / 1e9
+    todo = "recorded slices need room: set experiment.data_dir to a larger disk"
+    yield Finding("disk here", free >= LEAST_DISK_GB, f"{free:.0f} GB free", todo, needed=False)
+    for name, address in Settings().results:
+        if isinstance(address, str):
+            todo = f"another program listens there; set results.{name} to another port"
+            yield Finding(f"results.{name}", is_free(address), address, todo, needed=False)
+
+
+def _module(name: str, todo: str, *, needed: bool) -> Finding:
+    try:
+        module = importlib.import_module(name)
+    except Exception as error:  # a broken install fails in many ways; each is a finding
+        return Finding(name, False, str(error).splitlines()[0][:60], todo, needed)
+    if name in READERS:
+        return _reader(name, todo)
+    return Finding(name, True, str(getattr(module, "__version__", "there")))
+
+
+def _reader(name: str, todo: str) -> Finding:
+    distribution, least = READERS[name]
+    try:
+        seen = version(distribution)
+    except PackageNotFoundError:
+        todo = f"reads no files of EC-Lab 11.50 and newer: pip uninstall {name}, then {todo}"
+        return Finding(name, False, f"not that of {distribution}", todo, needed=False)
+    enough = tuple(map(int, seen.split(".")[:2])) >= tuple(map(int, least.split(".")))
+    return Finding(name, enough, f"{distribution} {seen}", todo, needed=False)
+
+
+def _library(name: str, package: str, *, needed: bool) -> Finding:
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        return Finding(name, False, "not found", f"apt-get install {package}", needed)
+    return Finding(name, True, "there")
+
+
+def _memory() -> Finding:
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    todo = "large volumes need more; lower feeds.reorder_memory_MB and results.memory_MB"
+    return Finding("memory", total >= LEAST_MEMORY_GB, f"{total:.0f} GB", todo, needed=False)

@@ -1,0 +1,1 @@
+"""A recorded experiment is measured again."""

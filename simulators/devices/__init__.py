@@ -1,0 +1,1 @@
+"""ophyd devices of the beamline."""

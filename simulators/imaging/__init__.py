@@ -1,0 +1,1 @@
+"""What the reconstruction hands out of it."""

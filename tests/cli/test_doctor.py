@@ -1,0 +1,48 @@
+"""What `doctor` says of the readers of files that others wrote."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError
+from io import StringIO
+from typing import Any
+
+import pytest
+
+from monitor.cli import doctor
+from monitor.cli.output import Messages
+
+
+def printed() -> str:
+    console = Messages(file=StringIO(), width=200)
+    doctor.examine(console)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["imagecodecs", "galvani"])
+def test_a_missing_reader_names_what_to_install(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = doctor.importlib.import_module
+
+    def without(wanted: str) -> Any:
+        if wanted == name:
+            raise ImportError(f"No module named '{name}'")
+        return real(wanted)
+
+    monkeypatch.setattr(doctor.importlib, "import_module", without)
+    extra = {"imagecodecs": "tiff", "galvani": "mpr"}[name]
+    (line,) = [line for line in printed().splitlines() if f" {name} " in line]
+    assert f"pip install 'pitwatch[{extra}]'" in line and "missing" not in line
+
+
+@pytest.mark.parametrize(("found", "ok"), [("0.6.0", True), ("0.10.1", True), ("0.5.2", False)])
+def test_an_old_reader_is_not_enough(found: str, ok: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "version", lambda _name: found)
+    assert doctor._reader("galvani", "…").ok == ok
+
+
+def test_a_reader_of_the_same_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(_name: str) -> str:
+        raise PackageNotFoundError
+
+    monkeypatch.setattr(doctor, "version", missing)
+    finding = doctor._reader("galvani", "pip install 'pitwatch[mpr]'")
+    assert not finding.ok and "EC-Lab 11.50" in finding.todo
