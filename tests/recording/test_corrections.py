@@ -19,7 +19,7 @@ from monitor.report.backtest import live
 from monitor.reprocess.measure import reprocess
 from tests.core.experiment import experiment
 from tests.core.test_late_readings import is_event, readings_last, readings_of_a_scan_later
-from tests.pools import Here
+from tests.helpers.pools import Here
 from tests.recording.resume.test_interrupted import broken_off, chosen, feed
 
 MAPS = "entry/current_density/cumulative", "entry/interface/removal", "entry/interface/pit_labels"

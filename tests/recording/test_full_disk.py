@@ -12,7 +12,7 @@ from monitor.recording.read.experiment import open_experiment
 from monitor.recording.verify.experiment import verify
 from monitor.recording.write.experiment import Message
 from monitor.recording.write.second_recording import SecondRecording
-from tests.alone import run_alone
+from tests.helpers.alone import run_alone
 from tests.recording.synthetic import Scene, cycler_event, cycler_run, messages, result, settings
 
 SMALL_DISKS = Path(__file__).with_name("small_disks.py")

@@ -27,7 +27,7 @@ from monitor.reprocess.settings import changed
 from tests.core.arrival.test_reused_numbers import AGAIN, LATER_S, broken_off, sent
 from tests.core.experiment import experiment, scan_records, settings
 from tests.core.test_session import finals, plain
-from tests.pools import Here
+from tests.helpers.pools import Here
 from tests.recording.resume.test_interrupted import contents
 
 STOPPED = [

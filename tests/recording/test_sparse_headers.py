@@ -27,7 +27,7 @@ from monitor.reprocess import measure
 from monitor.reprocess.settings import changed
 from monitor.wire.slices import codec, stins
 from tests.core.experiment import experiment, settings
-from tests.pools import Here
+from tests.helpers.pools import Here
 from tests.recording.synthetic import frames_of
 from tests.reprocess.test_measure import contents
 

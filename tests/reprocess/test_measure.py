@@ -25,7 +25,7 @@ from monitor.reprocess.measure import run_reprocess
 from monitor.reprocess.settings import changed
 from monitor.wire.slices import stins
 from tests.core.experiment import experiment, settings, volume
-from tests.pools import Here
+from tests.helpers.pools import Here
 
 SLICE_MB = 48 * 48 * 2 / 1e6
 

@@ -27,7 +27,7 @@ from monitor.watch import Watcher
 from monitor.wire.results.queries import NoteOrder, ScanOrder, StateRequest
 from monitor.wire.slices import stins
 from tests.core.phantom import start
-from tests.fuzz.decoders import resident_MB
+from tests.studies.fuzz.decoders import resident_MB
 from tests.system.running import PATIENCE_S, PROGRAM, write_config
 
 HERE = "10.9.8.7"

@@ -1,8 +1,8 @@
-"""A crowd of hostile clients beside a scan; `python -m tests.hostile_clients` is the long form."""
+"""A crowd of hostile clients beside a scan; `python -m tests.studies.hostile_clients` is the long form."""
 
 import pytest
 
-from tests.hostile_clients.study import study
+from tests.studies.hostile_clients.study import study
 
 
 @pytest.mark.parametrize("with_keys", [False, True], ids=["plain", "keys"])

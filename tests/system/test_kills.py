@@ -1,4 +1,4 @@
-"""A small version of `python -m tests.kills`: the engine is killed while both cells are scanned."""
+"""A small version of `python -m tests.studies.kills`: the engine is killed while both cells are scanned."""
 
 import json
 import shutil
@@ -7,7 +7,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-from tests.kills.run import differences, run
+from tests.studies.kills.run import differences, run
 
 SCANS = 3
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.alone import run_alone
+from tests.helpers.alone import run_alone
 
 STRANGERS = Path(__file__).with_name("strangers.py")
 NETWORK = ["unshare", "--map-root-user", "--net"]

@@ -23,7 +23,7 @@ from monitor.recording.resume.interrupted import LOCK_FILE, interrupted
 from monitor.recording.verify.experiment import verify
 from monitor.settings import Settings, parse
 from monitor.sources.pictures import read_picture
-from tests.hostile.kinds import with_settings
+from tests.studies.hostile_recordings.kinds import with_settings
 
 MARKS = [[0.0, 0.0, 0.0, 0.0], [0.0, 9.0, 0.0, 9.0], [9.0, 0.0, 9.0, 0.0]]
 

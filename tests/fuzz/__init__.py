@@ -1,1 +1,0 @@
-"""Broken messages on every decoder, and into a running engine: `python -m tests.fuzz`."""

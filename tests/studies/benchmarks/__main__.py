@@ -1,0 +1,27 @@
+"""`python -m tests.studies.benchmarks [a b c d e] [--quick]`: print figures of speed, delay and memory."""
+
+from __future__ import annotations
+
+import argparse
+
+from rich.console import Console
+
+from tests.studies.benchmarks import kernels, latency, measure, memory, screen, throughput
+
+PARTS = {"a": kernels.run, "b": throughput.run, "c": latency.run, "d": memory.run, "e": screen.run}
+
+
+def main() -> None:
+    """Run the parts asked for, in order. Figures only: nothing passes or fails here."""
+    parser = argparse.ArgumentParser(prog="python -m tests.studies.benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="a to e; default: all")
+    parser.add_argument("--quick", action="store_true", help="small, within two minutes")
+    chosen = parser.parse_args()
+    console = Console(highlight=False, soft_wrap=True, markup=False)
+    console.print(measure.machine())
+    for name in chosen.parts or PARTS:
+        PARTS[name](console.print, quick=chosen.quick)
+
+
+if __name__ == "__main__":
+    main()

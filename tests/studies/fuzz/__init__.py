@@ -1,0 +1,1 @@
+"""Broken messages on every decoder, and into a running engine: `python -m tests.studies.fuzz`."""
