@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Compiles the kernels once, before several processes would each compile all of them."""
     several = getattr(session.config.option, "numprocesses", None)
-    compiled = (ROOT / "monitor" / "core" / "__pycache__").glob("kernels.advance-*.nbi")
+    compiled = ROOT.glob("monitor/core/interface/__pycache__/kernels.advance-*.nbi")
     if several and not hasattr(session.config, "workerinput") and not any(compiled):
         warm_up = "from monitor.engine.warm_up import warm_up; warm_up()"
         subprocess.run([sys.executable, "-c", warm_up], cwd=ROOT, check=True, timeout=600)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from monitor.core.policy.orders import News
+from monitor.core.news import News
 from monitor.core.watchdog.acknowledgements import Alarms
 from monitor.errors import BadMessage
 from monitor.records import Event, Output, ScanRequest

@@ -1,4 +1,5 @@
-"""A pool for `monitor.reprocess.measure` without a cluster: each task is done when it is asked for."""
+"""A pool for `monitor.reprocess.measure` without a cluster: each task is done when it is asked
+for."""
 
 from __future__ import annotations
 

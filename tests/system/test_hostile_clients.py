@@ -1,4 +1,5 @@
-"""A crowd of hostile clients beside a scan; `python -m tests.studies.hostile_clients` is the long form."""
+"""A crowd of hostile clients beside a scan; `python -m tests.studies.hostile_clients` is the long
+form."""
 
 import pytest
 

@@ -1,4 +1,5 @@
-"""A small version of `python -m tests.studies.kills`: the engine is killed while both cells are scanned."""
+"""A small version of `python -m tests.studies.kills`: the engine is killed while both cells are
+scanned."""
 
 import json
 import shutil

@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from monitor.core.cycler.stream_times import clock_step
-from monitor.core.watchdog.checks import Sign
+from monitor.core.news import Sign
 from monitor.records import CyclerClock, CyclerReading, ScanStart
 from monitor.settings import CellSettings
 

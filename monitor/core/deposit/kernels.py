@@ -1,4 +1,4 @@
-"""The loops of the porous deposit: arrays in, arrays out. See moss.py.
+"""The loops of the porous deposit: arrays in, arrays out. See surfaces.py.
 
 Rows of columns are worked through plane by plane; `ratios` are those of `refine.Band`.
 """

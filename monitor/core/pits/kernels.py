@@ -1,4 +1,4 @@
-"""Loops behind `pits.py`: smoothing with holes, splitting into basins, fits and sums per pit."""
+"""Loops behind `detect.py`: smoothing with holes, splitting into basins, fits and sums per pit."""
 
 from __future__ import annotations
 

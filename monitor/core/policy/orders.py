@@ -7,10 +7,10 @@ Methods return the news in order; the session numbers them and gives them out.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any
 
+from monitor.core.news import News, Told
 from monitor.core.policy.onset import Decision, OnsetWatch, request_id
 from monitor.core.policy.requests import RequestBook
 from monitor.core.policy.rules import Situation
@@ -31,19 +31,6 @@ from monitor.records import (
     TroublePart,
 )
 from monitor.settings import Settings
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """What becomes an event. `at`: its time, UTC s; None = the newest that has been heard of."""
-
-    kind: str
-    cell: str
-    data: Mapping[str, Any]
-    at: float | None = None
-
-
-News = Told | ScanRequest
 
 
 class Desk:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monitor.closure import Closure
+from monitor.core.news import Sign
 from monitor.records import is_preliminary
 from monitor.settings import WatchSettings
 
@@ -26,17 +27,6 @@ BACK = 0.5
 """Of the way from the usual value to the limit: so far back it must come for an alarm to end."""
 
 Summary = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Sign:
-    """What one scan says of one condition; `facts` are its numbers, JSON-ready."""
-
-    condition: str
-    bad: bool
-    good: bool
-    text: str
-    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@ lost. Reads no clock: the engine says by a record what has become of its sockets
 
 from __future__ import annotations
 
-from monitor.core.policy.orders import Told
+from monitor.core.news import Told
 from monitor.records import ConnectionChange
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from monitor.core.cycler.documents import Notice
 from monitor.core.cycler.time_checks import UNTRUE
-from monitor.core.policy.orders import Told
+from monitor.core.news import Sign, Told
 from monitor.core.watchdog import checks
-from monitor.core.watchdog.checks import Sign, Usual
+from monitor.core.watchdog.checks import Usual
 from monitor.records import (
     PLANNED,
     FeedSilence,

@@ -21,7 +21,7 @@ from monitor.recording import files, format, journal
 from monitor.recording.checksums import NAME as CRC
 from monitor.recording.read import checked_hdf5, pictures
 from monitor.recording.read.checked_hdf5 import opened, opened_file
-from monitor.recording.write.scan_file import cut
+from monitor.recording.read.section import cut
 from monitor.settings import CELL_NAME, Settings, parse
 from monitor.wire.results.replies import PIT_FIELDS
 from monitor.wire.slices.stins import DTYPES

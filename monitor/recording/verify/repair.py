@@ -30,8 +30,8 @@ def repair(folder: Path, findings: Findings) -> list[str]:
         return done
     if interrupted.is_growing(folder):
         raise RecordingError(
-            f"{folder}: an engine records into it now ({interrupted.LOCK_FILE} is held); nothing was "
-            "mended; stop the engine first"
+            f"{folder}: an engine records into it now ({interrupted.LOCK_FILE} is held); nothing "
+            "was mended; stop the engine first"
         )
     try:
         if (found := files.strange(folder)) is not None:

@@ -1,4 +1,4 @@
-"""Writes a recorded experiment. One thread at a time: `engine.record` gives it its own."""
+"""Writes a recorded experiment. One thread at a time: `engine.recorder` gives it its own."""
 
 from __future__ import annotations
 

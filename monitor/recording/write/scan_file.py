@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.recording import checksums, file_descriptors, format
+from monitor.recording.read.section import cut
 from monitor.recording.write import disk_space
 from monitor.recording.write.compressed_chunks import write_plane
 from monitor.records import (
@@ -211,22 +212,6 @@ class ScanFile:
             for key, value in extras.items():
                 _scalar(file["entry/summary"], key, value)
             checksums.seal_groups(file)
-
-
-def cut(volume: h5py.Dataset, axis: str, index: int) -> NDArray[Any]:
-    """Section (nz, nx) at y = index, or (nz, ny) at x = index, read slice by slice: h5py holds the
-    GIL during each read."""
-    nz, ny, nx = volume.shape
-    size, other = (ny, nx) if axis == "y" else (nx, ny)
-    if not 0 <= index < size:
-        raise IndexError(f"section {axis} = {index} of a volume with {size}")
-    if volume.chunks[1] == 1:
-        whole = volume[:, index, :] if axis == "y" else volume[:, :, index]
-        return np.asarray(whole)
-    out = np.empty((nz, other), volume.dtype)
-    for z in range(nz):
-        out[z] = volume[z, index, :] if axis == "y" else volume[z, :, index]
-    return out
 
 
 def lay_out(file: h5py.File, start: ScanStart, *, keep_slices: bool) -> None:

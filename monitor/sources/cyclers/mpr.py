@@ -1,4 +1,5 @@
-"""Reads an EC-Lab binary file in a process of its own: `python -m monitor.sources.cyclers.mpr FILE`.
+"""Reads an EC-Lab binary file in a process of its own: `python -m monitor.sources.cyclers.mpr
+FILE`.
 
 Its reader, galvani (of the distribution datalab-org-galvani), is under the GPL: it stays behind
 this process boundary and is never imported by the monitor. Written to standard output is an npz

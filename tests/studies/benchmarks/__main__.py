@@ -1,4 +1,5 @@
-"""`python -m tests.studies.benchmarks [a b c d e] [--quick]`: print figures of speed, delay and memory."""
+"""`python -m tests.studies.benchmarks [a b c d e] [--quick]`: print figures of speed, delay and
+memory."""
 
 from __future__ import annotations
 

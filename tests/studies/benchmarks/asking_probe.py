@@ -1,9 +1,10 @@
 """Asks an engine for all that so many screens ask for, and shows nothing: screens elsewhere.
 
-`python -m tests.studies.benchmarks.asking_probe PULL STATUS SECONDS SCREENS`. The questions are those of
-the real screen (`gui/state/queries.py`) at its pace (`gui/state/client.py`), but replies are read only as far as
-the next questions need it, and one process is all of the screens: what it takes of the engine's
-cores would be those of other machines. Prints how many questions were answered.
+`python -m tests.studies.benchmarks.asking_probe PULL STATUS SECONDS SCREENS`. The questions are
+those of the real screen (`gui/state/queries.py`) at its pace (`gui/state/client.py`), but replies
+are read only as far as the next questions need it, and one process is all of the screens: what it
+takes of the engine's cores would be those of other machines. Prints how many questions were
+answered.
 """
 
 from __future__ import annotations

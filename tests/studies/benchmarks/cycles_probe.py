@@ -1,8 +1,9 @@
 """Opens, closes, switches and plays in one window, again and again, and watches its memory.
 
-`python -m tests.studies.benchmarks.cycles_probe CYCLES` prints MB after the warm-up and at the end, and the
-slope between. In each cycle another engine is connected to, both cells are opened, scans are played
-through, maps and views are switched, the look is changed, and dialogs come and go.
+`python -m tests.studies.benchmarks.cycles_probe CYCLES` prints MB after the warm-up and at the
+end, and the slope between. In each cycle another engine is connected to, both cells are opened,
+scans are played through, maps and views are switched, the look is changed, and dialogs come and
+go.
 """
 
 from __future__ import annotations

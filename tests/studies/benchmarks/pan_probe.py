@@ -1,7 +1,7 @@
 """Pans and zooms a large map in the real window before a real publisher, as fast as it is painted.
 
-`python -m tests.studies.benchmarks.pan_probe SIDE` prints frames a second, and how long it takes until the
-part in view has come in its own resolution.
+`python -m tests.studies.benchmarks.pan_probe SIDE` prints frames a second, and how long it takes
+until the part in view has come in its own resolution.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Sends scans that were rendered and encoded beforehand, as fast as they are taken.
 
-`python -m tests.studies.benchmarks.producer ADDRESS SIDE SLICES THICKNESS SCANS`. Nothing is dropped: a
-full queue makes it wait. All scans carry the same volume, which is rendered once.
+`python -m tests.studies.benchmarks.producer ADDRESS SIDE SLICES THICKNESS SCANS`. Nothing is
+dropped: a full queue makes it wait. All scans carry the same volume, which is rendered once.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A screen as a process of its own that measures itself, and says so as one JSON object.
 
-`python -m tests.studies.benchmarks.screen_probe PULL STATUS SECONDS [busy|plain]`: the real window in front
-of an engine. A timer that should fire at once tells how long the GUI thread was kept from its
-events; `busy` goes through maps, scans and zooms as an eager operator would; `plain` measures
+`python -m tests.studies.benchmarks.screen_probe PULL STATUS SECONDS [busy|plain]`: the real window
+in front of an engine. A timer that should fire at once tells how long the GUI thread was kept from
+its events; `busy` goes through maps, scans and zooms as an eager operator would; `plain` measures
 nothing, as what is measured fills 60 kB a second.
 """
 

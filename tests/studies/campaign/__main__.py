@@ -1,4 +1,5 @@
-"""`python -m tests.studies.campaign [--cells N] [--scans M]`: 50 cells, and 1,000 pit-free scans."""
+"""`python -m tests.studies.campaign [--cells N] [--scans M]`: 50 cells, and 1,000 pit-free
+scans."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Broken messages by the million, and broken recordings: `python -m tests.studies.fuzz [--messages N]`.
+"""Broken messages by the million, and broken recordings: `python -m tests.studies.fuzz [--messages
+N]`.
 
 Ends with an error at the first that does more than being counted.
 """

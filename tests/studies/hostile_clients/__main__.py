@@ -1,6 +1,6 @@
-"""`python -m tests.studies.hostile_clients [--seconds S] [--clients N] [--every-s S] [--keys]`: hostile
-clients for some minutes, while scans come. Exits with 1 if a slice is not recorded, or if a screen
-that looks waits longer than a second at the median."""
+"""`python -m tests.studies.hostile_clients [--seconds S] [--clients N] [--every-s S] [--keys]`:
+hostile clients for some minutes, while scans come. Exits with 1 if a slice is not recorded, or if
+a screen that looks waits longer than a second at the median."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The hostile clients, in a process of their own: `python -m tests.studies.hostile_clients.crowd PULL
-STATUS COUNT [SERVER SECRET]`, without keys or with those of a viewer. Ends when its input closes,
-and says what they did."""
+"""The hostile clients, in a process of their own: `python -m tests.studies.hostile_clients.crowd
+PULL STATUS COUNT [SERVER SECRET]`, without keys or with those of a viewer. Ends when its input
+closes, and says what they did."""
 
 from __future__ import annotations
 

@@ -103,8 +103,9 @@ def study(
             _send_scan(producer, 0, side)
             watcher.until(lambda s: len(scans_done(s)) == 1, PATIENCE_S, lambda: True)
             figures.before_MB = resident_MB(process.pid)
-            command = [sys.executable, "-m", "tests.studies.hostile_clients.crowd", settings.results.pull,
-                       settings.results.status, str(clients)]  # fmt: skip
+            crowd = "tests.studies.hostile_clients.crowd"
+            addresses = (settings.results.pull, settings.results.status)
+            command = [sys.executable, "-m", crowd, *addresses, str(clients)]
             if with_keys:
                 command += [str(files["engine"][0]), str(files["viewer"][1])]
             crowds = [_crowd(command)]

@@ -1,7 +1,8 @@
 """Runs commands of `launch.py`, each in a process of its own that can be made to end.
 
-The server imports everything once and forks for each command: `python -m tests.studies.hostile_recordings.commands`.
-It reads one JSON list a line, the arguments, and answers with one JSON object a line.
+The server imports everything once and forks for each command: `python -m
+tests.studies.hostile_recordings.commands`. It reads one JSON list a line, the arguments, and
+answers with one JSON object a line.
 """
 
 from __future__ import annotations

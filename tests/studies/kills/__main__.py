@@ -1,5 +1,5 @@
-"""`python -m tests.studies.kills [--kills N] [--scans N] [--scan-s S] [--seed N]`: a run without kills and
-one with them, compared bit for bit. Exits with 1 where anything differs."""
+"""`python -m tests.studies.kills [--kills N] [--scans N] [--scan-s S] [--seed N]`: a run without
+kills and one with them, compared bit for bit. Exits with 1 where anything differs."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""`python -m tests.studies.kills.soak [--scans N]`: a long run with two screens that watch and one that is
-frozen; the engine's memory, its lag and the screens' memory are sampled.
+"""`python -m tests.studies.kills.soak [--scans N]`: a long run with two screens that watch and one
+that is frozen; the engine's memory, its lag and the screens' memory are sampled.
 
 With the half hour of cell time between two scans, 150 scans of each of two cells are 75 h.
 """

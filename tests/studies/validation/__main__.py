@@ -1,4 +1,5 @@
-"""`python -m tests.studies.validation [--quick] [--out DIR]`: heights, pits and thickness against truth."""
+"""`python -m tests.studies.validation [--quick] [--out DIR]`: heights, pits and thickness against
+truth."""
 
 from __future__ import annotations
 
