@@ -27,7 +27,7 @@ MAX_AHEAD_BYTES = 2**26
 older versions), what is always taken."""
 MAX_RATIO = 20
 """Larger ones are taken if they are not compressed to less than this part."""
-MAX_ITEMS = 2000
+MAX_ITEMS = 1000
 """Datasets of a group: the summary, which has most, has some 200."""
 MAX_CHUNK_BYTES = 2**28
 MAX_TEXT_BYTES = 1024
