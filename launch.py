@@ -409,10 +409,10 @@ def reprocess(
 ) -> None:
     """Measure a recorded experiment again with other settings, scans side by side on Dask."""
     with one_line_errors():
-        from monitor.reprocess.cluster import Elsewhere
+        from monitor.reprocess.cluster import RemoteScheduler
         from monitor.reprocess.measure import run_reprocess
 
-        where = scheduler and Elsewhere(scheduler, tls_ca, tls_cert, tls_key, plain=plain)
+        where = scheduler and RemoteScheduler(scheduler, tls_ca, tls_cert, tls_key, plain=plain)
         made = run_reprocess(
             experiment,
             changes=changes or [],

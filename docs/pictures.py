@@ -78,7 +78,7 @@ class Story:
 
     def _cell(self) -> None:
         window = self._window
-        window.steering.choose_cell("A")
+        window.selection.choose_cell("A")
         window.layouts.bring("trend")
         window.layouts.bring("pits")
         window.layouts.bring("section")
@@ -96,13 +96,13 @@ class Story:
 
     def _compare(self) -> None:
         window = self._window
-        window.steering.choose_cell("A")
+        window.selection.choose_cell("A")
         window.layouts.bring("events")
         window.choose(pinned=2, comparison="beside", map="removal")
 
     def _distribution(self) -> None:
         window = self._window
-        window.steering.choose_cell("A")
+        window.selection.choose_cell("A")
         window.choose(map="cumulative")
         self.spin(1.0)
         window.map.use_tool("ellipse")
@@ -110,7 +110,7 @@ class Story:
         window.layouts.bring("table")
 
     def _relief(self) -> None:
-        self._window.steering.choose_cell("A")
+        self._window.selection.choose_cell("A")
         self._window.layouts.bring("relief")
 
     def _help(self) -> None:

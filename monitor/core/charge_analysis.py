@@ -22,7 +22,7 @@ from monitor.core.current.density import (
     removal,
 )
 from monitor.core.cycler.history import CyclerHistory
-from monitor.core.pits.forecast import NOTHING, outlook
+from monitor.core.pits.forecast import NOTHING, forecast
 from monitor.core.pits.growth import Growth
 from monitor.core.pits.link import Persistence, PitMap, growth
 from monitor.core.plating import Measured, PlatingWatch
@@ -213,7 +213,7 @@ class ChargeAnalysis:
         self._growth.update(found.pits, found.noise, plateau, charge, summary["discharge"])
         foil = float(np.nanmean(reference.heights.lithium))
         current = summary["current_mA_cm2"]
-        return outlook(self._growth, charge, current or 0.0, self._period_h, foil)
+        return forecast(self._growth, charge, current or 0.0, self._period_h, foil)
 
 
 def _with_currents(found: PitMap, current: Map | None) -> tuple[Pit, ...]:

@@ -18,7 +18,7 @@ from monitor.core.arrival.scan_queue import MAX_OPEN_SCANS, DoneScan, few_before
 from monitor.core.cell import Cell
 from monitor.core.outputs import Outputs
 from monitor.core.plating import Measured
-from monitor.core.policy.orders import Desk
+from monitor.core.policy.orders import ScanRequests
 from monitor.core.policy.rules import Situation
 from monitor.core.refinement.refine import Spare
 from monitor.errors import BadMessage
@@ -38,18 +38,18 @@ class Intake:
         self,
         cells: Mapping[str, Cell],
         feeds: FeedSettings,
-        desk: Desk,
+        requests: ScanRequests,
         out: Outputs,
         running: Callable[..., RunningScan] = RunningScan,
     ) -> None:
-        """`desk`: asked for a decision on each concluded scan; `out`: where what follows goes;
+        """`requests`: asked for a decision on each concluded scan; `out`: where what follows goes;
         `running`: what makes a scan that has begun, as `RunningScan` is made."""
         self._running = running
         self.counts: Counter[str] = Counter()
         self._taken = 0
         self._cells = cells
         self._feeds = feeds
-        self._desk = desk
+        self._requests = requests
         self._out = out
         self._spare = Spare()
         self._streams = Streams()
@@ -173,7 +173,7 @@ class Intake:
             if earlier.start.contradicts(start):
                 self._out.refuse("slices", BadMessage("shape_changed", shape_text(earlier, start)))
             self._tell_of_namesake(cell, earlier, start)
-        self._out.news(self._desk.started(start))
+        self._out.news(self._requests.started(start))
         self._out.news(cell.watch.started(start))
         if superseded is not None and superseded.start.key in cell.scans.open:
             cell.scans.close(superseded)
@@ -337,7 +337,7 @@ class Intake:
                 self._out.event("alarm", key.cell, scan=key.scan, text="no slice of this scan came")
             ended = older.whole or (older.ended and not made_again)
             whole = measured is not None and ended
-            self._out.news(self._desk.ended(older.start, older.received, whole=whole))
+            self._out.news(self._requests.ended(older.start, older.received, whole=whole))
             if not cell.scans.open:
                 self._out.news(cell.watch.concluded(key.scan))
             self._settle(older)
@@ -348,7 +348,7 @@ class Intake:
         cell.levels = measured.levels or cell.levels
         cell.last_scan = key.scan
         result = cell.analysis.finish(measured)
-        decision = self._desk.judge(Situation.of(result, cell.settings.foil_thickness_um))
+        decision = self._requests.judge(Situation.of(result, cell.settings.foil_thickness_um))
         self._out.add(result)
         self._out.event(
             "scan_complete", name, at=at, scan=key.scan, complete=result.complete, **_brief(result)
@@ -360,7 +360,7 @@ class Intake:
             verb = "is" if many == 1 else "are"
             text = f"{counted(many, 'slice')} of {len(measured.ledger)} {verb} missing"
             self._out.event("alarm", name, at=at, scan=key.scan, text=text, missing=missing[:100])
-        self._out.news(self._desk.decided(result, decision))
+        self._out.news(self._requests.decided(result, decision))
         if not result.preliminary:
             self._check_deposit(cell, measured)
 
@@ -380,9 +380,9 @@ class Intake:
             )
             self._out.news(cell.watch.judge_charge(result))
             situation = Situation.of(result, cell.settings.foil_thickness_um)
-            decision = self._desk.judge_charge(situation)
+            decision = self._requests.judge_charge(situation)
             if decision is not None:
-                self._out.news(self._desk.decided(result, decision, corrected=True))
+                self._out.news(self._requests.decided(result, decision, corrected=True))
             self._check_deposit(cell, correction.measured)
         for start in cell.analysis.not_corrected():
             text = (

@@ -49,7 +49,7 @@ class Outputs:
             self._alarms.raised(event)
 
     def news(self, news: Iterable[News]) -> None:
-        """Events and requests that follow from what the desk or a watch made of a record."""
+        """Events and requests that follow from what the requests or a watch made of a record."""
         for told in news:
             if isinstance(told, ScanRequest):
                 self.now.append(told)

@@ -16,7 +16,7 @@ from monitor.core.cycler.documents import Documents
 from monitor.core.cycler.time_checks import no_current, scan_times
 from monitor.core.intake import Intake
 from monitor.core.outputs import Outputs
-from monitor.core.policy.orders import Desk
+from monitor.core.policy.orders import ScanRequests
 from monitor.core.watchdog.connections import Connections
 from monitor.errors import BadMessage
 from monitor.records import (
@@ -63,10 +63,10 @@ class Session:
         recording, so that ids of requests are its own."""
         self._cells = {cell.name: Cell(cell, settings) for cell in settings.cells}
         self._documents = Documents(settings)
-        self._desk = Desk(settings, identity)
+        self._requests = ScanRequests(settings, identity)
         self._connections = Connections()
-        self._out = Outputs(self._desk.alarms)
-        self.slices = Intake(self._cells, settings.feeds, self._desk, self._out, running)
+        self._out = Outputs(self._requests.alarms)
+        self.slices = Intake(self._cells, settings.feeds, self._requests, self._out, running)
         self._counts: Counter[str] = Counter()
         self._points: list[CyclerPoint] = []
         self._heard: set[str] = set()
@@ -92,7 +92,7 @@ class Session:
                     self._document(record)
                 case ScanReply():
                     self._counts["replies"] += 1
-                    self._out.news(self._desk.reply(record))
+                    self._out.news(self._requests.reply(record))
                 case OperatorRequest() | PolicyChange() | OperatorNote() | Acknowledgement():
                     self._order(record)
                 case FeedQuiet():
@@ -102,7 +102,7 @@ class Session:
                 case CyclerClock():
                     self._clock(record)
                 case RecordingTrouble():
-                    self._out.news(self._desk.recording(record))
+                    self._out.news(self._requests.recording(record))
                 case ConnectionChange():
                     self._out.news(self._connections.take(record))
                 case BadInput():
@@ -164,7 +164,7 @@ class Session:
     @property
     def policies(self) -> dict[str, dict[str, Any]]:
         """Each cell's policy: mode, budget, what it has spent, and why it could not ask now."""
-        return self._desk.policies(self._out.time)
+        return self._requests.policies(self._out.time)
 
     @property
     def watches(self) -> dict[str, dict[str, Any]]:
@@ -194,7 +194,7 @@ class Session:
     @property
     def troubles(self) -> list[TroublePart]:
         """Which troubles of the engine itself last, as far as was told."""
-        return list(self._desk.troubles)
+        return list(self._requests.troubles)
 
     @property
     def lost_connections(self) -> tuple[ConnectionChange, ...]:
@@ -209,7 +209,7 @@ class Session:
     @property
     def unserved(self) -> list[ScanRequest]:
         """Requests whose scan has not been seen to begin."""
-        return self._desk.unserved
+        return self._requests.unserved
 
     # --- cycler, operator, silence ----------------------------------------------------------------
 
@@ -286,7 +286,7 @@ class Session:
     def _order(self, order: Order) -> None:
         cell = self._cells.get(order.cell)
         last_scan = -1 if cell is None else cell.last_scan
-        self._out.news(self._desk.order(order, last_scan, self._out.time))
+        self._out.news(self._requests.order(order, last_scan, self._out.time))
 
     def _silence(self, silence: FeedSilence) -> None:
         """A part of a feed is late, by the clock of the machine."""

@@ -19,7 +19,7 @@ from monitor.engine.feeds.subscribe import Received
 from monitor.engine.machine import leave_a_core
 from monitor.engine.recorder import Recorder
 from monitor.engine.requests.requester import Answer, Requester
-from monitor.engine.resend.requester import Resender
+from monitor.engine.resend.requester import ResendRequester
 from monitor.engine.serving.publisher import Publisher
 from monitor.engine.serving.replies import Section
 from monitor.errors import PitwatchError
@@ -91,7 +91,7 @@ class Engine:
         self._orders: deque[Order] = deque()
         self._session = Session(settings, identity=identity)
         self._requester = Requester(settings.requests, gate) if mode == "live" else None
-        self._resender = Resender(settings.feeds, gate) if mode == "live" else None
+        self._resender = ResendRequester(settings.feeds, gate) if mode == "live" else None
         self._publisher = Publisher(
             settings,
             section=recorder.section if recorder else section,
@@ -191,7 +191,7 @@ class Engine:
         """Whether an answer is awaited, beside the feeds."""
         return bool(self._asked) or (self._resender is not None and self._resender.is_waiting)
 
-    def _hold(self, resender: Resender, stop: threading.Event) -> None:
+    def _hold(self, resender: ResendRequester, stop: threading.Event) -> None:
         """The slices behind a lost one fill the memory for that: before the next one has it given
         up, it is waited for, a moment."""
         end = time.monotonic() + HOLD_S

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from monitor.gui.main_window import Window
 
 
-class Desk:
+class Dialogs:
     """What the menus "Engine" and "Help" offer."""
 
     def __init__(self, window: Window) -> None:

@@ -18,14 +18,14 @@ from PySide6.QtWidgets import (
 )
 
 from monitor.gui import actions
-from monitor.gui.dialogs import Desk
+from monitor.gui.dialogs import Dialogs
 from monitor.gui.panels.acquisition import AcquisitionPanel
 from monitor.gui.panels.alarms import Notices
 from monitor.gui.panels.cell import CellPanel
 from monitor.gui.panels.help import HelpPanel
 from monitor.gui.panels.session import SessionPanel
 from monitor.gui.panels.status_bar import StatusBar
-from monitor.gui.selection import Steering
+from monitor.gui.selection import Selection
 from monitor.gui.state.client import Client
 from monitor.gui.state.queries import Seen, wants
 from monitor.gui.state.snapshot import Choice, Snapshot, order_problem, shown_scan
@@ -74,12 +74,12 @@ class Window(QMainWindow):
         self.setCentralWidget(whole)
         self.setWindowTitle("pitwatch")
         self.resize(1440, 900)
-        self.steering, self.desk = Steering(self), Desk(self)
+        self.selection, self.dialogs = Selection(self), Dialogs(self)
         self.help = HelpPanel(whole)
         self.session = SessionPanel(whole, client.address, self._operator())
         self.layouts.seen_changed.connect(lambda: self.turns.put("look", self.tick))
         self._connect()
-        todo = actions.deeds(self)
+        todo = actions.items_of(self)
         self.actions_by_text = actions.build(self, self.menuBar(), todo)
         self.help.fill(todo)
         self._timer = QTimer(self, interval=REPAINT_MS)
@@ -146,22 +146,22 @@ class Window(QMainWindow):
 
     def _connect(self) -> None:
         choose = self.choose
-        self.board.cell_opened.connect(self.steering.choose_cell)
-        self.cell.cell_chosen.connect(self.steering.choose_cell)
+        self.board.cell_opened.connect(self.selection.choose_cell)
+        self.cell.cell_chosen.connect(self.selection.choose_cell)
         for chooser in (self.timeline, self.trend, self.pits):
             chooser.scan_chosen.connect(lambda scan: choose(scan=scan))
-        self.timeline.live_chosen.connect(self.steering.follow_live)
+        self.timeline.live_chosen.connect(self.selection.follow_live)
         self.timeline.pin_chosen.connect(lambda scan: choose(pinned=scan))
         self.timeline.comparison_chosen.connect(lambda how: choose(comparison=how))
         self.trend.against_chosen.connect(lambda against: choose(against=against))
         self.trend.span_wanted.connect(lambda span: choose(span=span))
         self.pits.pit_chosen.connect(lambda pit: choose(pit=pit))
-        self.pits.export_wanted.connect(self.desk.ask_csv)
+        self.pits.export_wanted.connect(self.dialogs.ask_csv)
         self.map.map_chosen.connect(lambda name: choose(map=name))
         self.map.controls.switched.connect(lambda name, on: choose(**{name: on}))
         self.map.window_wanted.connect(lambda window: choose(window=window))
-        self.map.tools.region_drawn.connect(self.steering.take_region)
-        self.map.tools.line_drawn.connect(self.steering.take_line)
+        self.map.tools.region_drawn.connect(self.selection.take_region)
+        self.map.tools.line_drawn.connect(self.selection.take_line)
         self.section.axis_chosen.connect(lambda axis: choose(axis=axis))
         for view in (self.map, self.pinned, self.section):
             view.cross_moved.connect(lambda row, column: choose(cross=(row, column)))
@@ -185,9 +185,9 @@ class Window(QMainWindow):
         self.notices.acknowledged.connect(
             lambda cell, number: order(AcknowledgeOrder(cell, number, by()))
         )
-        self.events.scan_clicked.connect(self.steering.show_scan)
-        self.session.connect_wanted.connect(self.desk.connect_to)
-        self.session.recording_wanted.connect(self.desk.ask_recording)
+        self.events.scan_clicked.connect(self.selection.show_scan)
+        self.session.connect_wanted.connect(self.dialogs.connect_to)
+        self.session.recording_wanted.connect(self.dialogs.ask_recording)
         self.session.name_changed.connect(lambda name: self._keep("operator", name))
 
     # --- repainting -------------------------------------------------------------------------------
@@ -211,7 +211,7 @@ class Window(QMainWindow):
             return
         self._drawn = drawn
         look = Seen(seen, self.map.pixels, self.section.pixels, board=on_board)
-        self.client.want(wants(snapshot, self.choice, look))
+        self.client.query(wants(snapshot, self.choice, look))
         self.notices.draw(snapshot)
         if on_board:
             self.turns.put("board", partial(self.board.draw, snapshot, self.choice))
@@ -320,5 +320,5 @@ class Window(QMainWindow):
             self._keep("geometry", self.saveGeometry())
             self.layouts.save(self.kept)
             self.kept.sync()
-        self.desk.close()
+        self.dialogs.close()
         super().closeEvent(event)

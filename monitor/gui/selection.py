@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 COMPARISONS = ("off", "beside", "difference")
 
 
-class Steering:
+class Selection:
     """What keys, menus and views ask for, turned into a new choice of the window."""
 
     def __init__(self, window: Window) -> None:

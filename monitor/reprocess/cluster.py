@@ -41,7 +41,7 @@ class _Promise:
 
 
 @dataclass(frozen=True, slots=True)
-class Elsewhere:
+class RemoteScheduler:
     """A Dask scheduler of others. The files are those of TLS; what is not given is in Dask's own
     configuration. `plain`: it has none, and this was said in so many words."""
 
@@ -84,7 +84,7 @@ class Elsewhere:
 
 
 @contextmanager
-def cluster(scheduler: Elsewhere | None, workers: int) -> Iterator[Cluster]:
+def cluster(scheduler: RemoteScheduler | None, workers: int) -> Iterator[Cluster]:
     """A cluster of others, or one of its own while it is needed. Workers do whatever they are sent:
     its own takes nothing from others on this machine (TLS, with keys of this run alone), and serves
     no page."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from monitor.core.arrival.running_scan import RunningScan
-from monitor.core.arrival.unmeasured_scan import ScanElsewhere
+from monitor.core.arrival.unmeasured_scan import UnmeasuredScan
 from monitor.core.interface.grey_levels import Levels
 from monitor.core.plating import Measured
 from monitor.core.session import Session
@@ -29,7 +29,7 @@ from monitor.recording.read.experiment import Experiment, Scan, open_experiment
 from monitor.recording.replay import SCAN_FILE, UNUSABLE, Pixels, replay_records
 from monitor.recording.write.experiment import Message
 from monitor.recording.write.new_experiment import create_experiment
-from monitor.recording.write.without_pixels import WriterElsewhere
+from monitor.recording.write.without_pixels import WriterWithoutPixels
 from monitor.records import (
     Acknowledgement,
     Output,
@@ -39,7 +39,7 @@ from monitor.records import (
     ScanStart,
     SliceFrame,
 )
-from monitor.reprocess.cluster import Elsewhere, cluster
+from monitor.reprocess.cluster import RemoteScheduler, cluster
 from monitor.reprocess.settings import changed
 from monitor.settings import CellSettings, Settings
 
@@ -116,7 +116,7 @@ def run_reprocess(
     path: Path,
     *,
     changes: Sequence[str],
-    scheduler: Elsewhere | None,
+    scheduler: RemoteScheduler | None,
     out: Path | None,
     say: Say,
 ) -> Path:
@@ -149,12 +149,12 @@ def reprocess(
     tasks = _tasks(experiment, settings) if tasks is None else tasks
     scans = _Measuring(tasks, pool)
     identity = experiment.identity
-    session = Session(settings, partial(ScanElsewhere, measured=scans.measured), identity=identity)
+    session = Session(settings, partial(UnmeasuredScan, measured=scans.measured), identity=identity)
     name = f"{settings.experiment.name}-again"
     folder = create_experiment(settings, data_dir, name, identity)
     lock = FolderLock(folder)
     files = {key: experiment.cells[key.cell].path / task.file for key, task in tasks.items()}
-    writer = WriterElsewhere(
+    writer = WriterWithoutPixels(
         settings, folder, lambda key: Scan(files[key]).checksums() if key in files else None
     )
     is_whole = False
@@ -198,7 +198,7 @@ def _tasks(experiment: Experiment, settings: Settings) -> dict[ScanKey, Task]:
     files = _files(experiment)
     tasks: dict[ScanKey, Task] = {}
 
-    def note(scan: ScanElsewhere) -> None:
+    def note(scan: UnmeasuredScan) -> None:
         key = scan.start.key
         cell = next(cell for cell in settings.cells if cell.name == key.cell)
         memory = int(settings.feeds.reorder_memory_MB * 1e6)
@@ -208,7 +208,9 @@ def _tasks(experiment: Experiment, settings: Settings) -> dict[ScanKey, Task]:
                 experiment.path, file, scan.start, cell, memory, scan.plated, None, tuple(scan.came)
             )
 
-    session = Session(settings, partial(ScanElsewhere, measured=note), identity=experiment.identity)
+    session = Session(
+        settings, partial(UnmeasuredScan, measured=note), identity=experiment.identity
+    )
     for _, record in _records(experiment):
         session.feed(record)
     # of readings that came after their scan, the session could not know it then
@@ -244,7 +246,7 @@ class _Measuring:
         self._promises: dict[ScanKey, Promise] = {}
         self._go_ahead(AHEAD * pool.workers)
 
-    def measured(self, scan: ScanElsewhere) -> Measured | None:
+    def measured(self, scan: UnmeasuredScan) -> Measured | None:
         """What was measured of a scan whose turn it is; waits for it."""
         key = scan.start.key
         while key in self._tasks and key not in self._promises and self._go_ahead(1):

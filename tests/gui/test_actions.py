@@ -133,11 +133,11 @@ def test_nothing_is_asked_for_before_it_is_seen_for_which_cell(engine, window, q
     qtbot.wait(500)  # what was ordered before has come to its end
     asked = ids(engine)
     window.layouts.docks["acquisition"].hide()
-    window.steering.choose_cell("B")
+    window.selection.choose_cell("B")
     press(qtbot, window, Qt.Key.Key_E)
     wait(qtbot, lambda: "acquisition" in window.layouts.visible())
     assert window.acquisition.extra.text() == "Extra scan", "only brought to the front"
-    window.steering.toggle_board()
+    window.selection.toggle_board()
     press(qtbot, window, Qt.Key.Key_E)
     assert window.pages.currentWidget() is window.bench
     wait(qtbot, lambda: "acquisition" in window.layouts.visible())
@@ -263,7 +263,7 @@ def test_what_the_engine_refuses_is_told_with_what_to_do(make, tmp_path, qtbot):
         window = make(engine)
         wait(qtbot, lambda: window.snapshot.linked and window.snapshot.state is not None)
         wait(qtbot, lambda: not window.acquisition.extra.isEnabled())
-        assert "No acquisition is connected" in window.acquisition.fate.text()
+        assert "No acquisition is connected" in window.acquisition.outcome.text()
         window.acquisition.extra_scan.emit("A", "")
         wait(qtbot, lambda: window.notices.problems[0].isVisible())
         assert "no acquisition is connected" in window.notices.problems[0].text.text()
@@ -462,14 +462,14 @@ def test_a_click_on_the_trend_goes_to_that_scan(window, qtbot):
 
 
 def test_pictures_are_written_as_png_and_svg(window, tmp_path):
-    window.desk.picture(window, tmp_path / "window.png")
+    window.dialogs.picture(window, tmp_path / "window.png")
     assert QImage(str(tmp_path / "window.png")).width() == window.width()
-    window.desk.picture(window.map, tmp_path / "map.svg")
+    window.dialogs.picture(window.map, tmp_path / "map.svg")
     root = ElementTree.parse(tmp_path / "map.svg").getroot()
     assert root.tag.endswith("svg")
-    window.desk.picture(window.map, tmp_path / "map.gif")
+    window.dialogs.picture(window.map, tmp_path / "map.gif")
     assert "neither .png nor .svg" in window.notices.problems[0].text.text()
-    window.desk.picture(window.map, tmp_path / "nowhere" / "map.png")
+    window.dialogs.picture(window.map, tmp_path / "nowhere" / "map.png")
     assert "cannot be written" in window.notices.problems[1].text.text()
 
 
@@ -485,7 +485,7 @@ def test_file_dialogs_leave_the_live_view_alone(window, qtbot):
 def test_the_table_of_pits_is_exported(window, tmp_path, qtbot):
     wait(qtbot, lambda: "map_pits" in window.snapshot.answers)
     wait(qtbot, lambda: window.pits.csv().count("\n") > 1)
-    window.desk.write_csv(tmp_path / "pits")
+    window.dialogs.write_csv(tmp_path / "pits")
     rows = list(csv.reader(io.StringIO((tmp_path / "pits.csv").read_text("utf-8"))))
     pits = window.snapshot.answers["map_pits"].header["columns"]["id"]
     assert len(rows) == len(pits) + 1
@@ -535,12 +535,12 @@ def test_help_names_every_key_and_the_guide_opens(window, qtbot):
     press(qtbot, window, Qt.Key.Key_Question)
     assert window.help.isVisible()
     text = "".join(column.text() for column in window.help.columns)
-    for deed in ("Extra scan", "Acknowledge the alarm", "Pin this scan", "Layout: undo"):
-        assert deed in text
+    for item in ("Extra scan", "Acknowledge the alarm", "Pin this scan", "Layout: undo"):
+        assert item in text
     press(qtbot, window, Qt.Key.Key_Escape)
     assert not window.help.isVisible()
     press(qtbot, window, Qt.Key.Key_F1, SHIFT)
-    wait(qtbot, lambda: window.desk._guide.isVisible())
+    wait(qtbot, lambda: window.dialogs._guide.isVisible())
 
 
 def test_the_screen_goes_to_another_engine_and_back(engine, window, make, tmp_path, qtbot):
@@ -563,15 +563,15 @@ def test_the_screen_goes_to_another_engine_and_back(engine, window, make, tmp_pa
 
 @pytest.mark.slow
 def test_a_recording_is_opened_beside_the_engine(engine, window, qtbot, tmp_path):
-    window.desk.open_recording(tmp_path)
+    window.dialogs.open_recording(tmp_path)
     assert "no recorded experiment" in window.notices.problems[0].text.text()
     engine.recorder.drain()
-    window.desk.open_recording(engine.folder)
+    window.dialogs.open_recording(engine.folder)
     qtbot.waitUntil(
         lambda: (window.snapshot.state or {}).get("experiment", {}).get("mode") == "recording",
         timeout=60_000,
     )
-    window.steering.choose_cell("A")
+    window.selection.choose_cell("A")
     wait(qtbot, lambda: shows(window, "height", 2))
     assert not window.acquisition.extra.isEnabled()
     assert window.acquisition.extra.toolTip()
@@ -587,10 +587,10 @@ def test_going_about_makes_no_new_plots_and_keeps_no_dialogs(engine, window, qtb
         return Counter(type(o).__name__ for o in gc.get_objects() if isinstance(o, kinds))
 
     def go_round():
-        window.steering.toggle_board()
+        window.selection.toggle_board()
         wait(qtbot, lambda: len(window.board.cards) == 2)
         for cell in ("B", "A"):
-            window.steering.choose_cell(cell)
+            window.selection.choose_cell(cell)
             wait(qtbot, lambda: "map" in window.snapshot.answers)
         window.choose(scan=1, pinned=0, comparison="beside", pit=1)
         for tool in ("rectangle", "polygon", "line", "none"):
@@ -598,12 +598,12 @@ def test_going_about_makes_no_new_plots_and_keeps_no_dialogs(engine, window, qtb
         for view in ("relief", "distribution", "profile", "events", "pits", "trend"):
             window.layouts.bring(view)
             qtbot.wait(20)
-        window.desk.ask_window_picture()
+        window.dialogs.ask_window_picture()
         for dialog in window.findChildren(QFileDialog):
             dialog.close()
         wait(qtbot, lambda: not window.findChildren(QFileDialog))
         window.toggle_shade()
-        window.desk.connect_to(engine.pull_address)
+        window.dialogs.connect_to(engine.pull_address)
         wait(qtbot, lambda: window.snapshot.state is not None)
 
     for _ in range(2):

@@ -156,7 +156,9 @@ def test_an_extra_scan_needs_two_presses_and_reaches_the_engine(looking, qtbot):
     qtbot.waitUntil(lambda: len(engine.orders) == 1, timeout=5000)
     assert (engine.orders[0].cell, engine.orders[0].reason) == ("A", "manual")
     assert window.acquisition.extra.text() == "Extra scan"
-    qtbot.waitUntil(lambda: "handed to the engine" in window.acquisition.fate.text(), timeout=5000)
+    qtbot.waitUntil(
+        lambda: "handed to the engine" in window.acquisition.outcome.text(), timeout=5000
+    )
 
 
 def test_what_is_suggested_is_taken_with_two_presses_or_declined_with_one(looking, qtbot):
@@ -311,7 +313,7 @@ def test_before_the_first_scan_the_window_says_what_it_waits_for(bench, screen, 
     engine.update(engine.cells["B"].result(0))
     qtbot.waitUntil(lambda: shows(window, "height", 0), timeout=5000)
     assert window.choice.cell == "B"
-    window.steering.choose_cell("A")
+    window.selection.choose_cell("A")
     qtbot.waitUntil(lambda: "first scan of cell A" in window.map.message.text, timeout=5000)
 
 

@@ -64,7 +64,7 @@ class Engine:
     def snapshot(self) -> Snapshot:
         return self.heard
 
-    def want(self, wants: object) -> None: ...
+    def query(self, queries: object) -> None: ...
 
     def order(self, order: object) -> None:
         self.orders.append(order)

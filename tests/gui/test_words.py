@@ -173,8 +173,8 @@ def test_what_was_ordered_is_named(qtbot, order, status, text):
     told = made.snapshot({"A": made.cell(made.scan(0))})
     orders = (Order("A", status, "busy" if status == "refused" else "", 1, order),)
     panel.draw(Snapshot(linked=True, state=told.state, orders=orders), Choice("A"))
-    assert panel.fate.text().startswith(text)
-    assert ("handed" in panel.fate.text()) == ("handed" in text)
+    assert panel.outcome.text().startswith(text)
+    assert ("handed" in panel.outcome.text()) == ("handed" in text)
 
 
 # --- keys ---
@@ -187,7 +187,7 @@ def test_an_eleventh_view_has_no_key():
 
 def test_every_key_is_that_of_one_action_and_every_key_in_a_tooltip_is_one(bench, screen, qtbot):
     window = screen(bench().publisher)
-    keys = [key for deed in actions.deeds(window) for key in deed.key.split()]
+    keys = [key for command in actions.items_of(window) for key in command.key.split()]
     assert len(keys) == len(set(keys))
     known = {_plain(key) for key in keys} | {"Enter"}
     tips = {widget.toolTip() for widget in window.findChildren(QWidget)}

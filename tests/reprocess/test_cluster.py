@@ -21,7 +21,7 @@ from monitor.errors import SettingError
 from monitor.playback.replay import replay_settings
 from monitor.recording.read.experiment import open_experiment
 from monitor.reprocess import measure
-from monitor.reprocess.cluster import WORKER_THREADS, Elsewhere
+from monitor.reprocess.cluster import WORKER_THREADS, RemoteScheduler
 from monitor.reprocess.local_cluster import here
 from monitor.reprocess.settings import changed
 from tests.core.experiment import experiment
@@ -77,14 +77,14 @@ def test_it_serves_no_page(running: Running) -> None:
 
 
 def test_nobody_without_its_keys_gets_in(running: Running, tmp_path: Path) -> None:
-    strangers = Elsewhere(running.address, **pem_files(Security.temporary(), tmp_path))
+    strangers = RemoteScheduler(running.address, **pem_files(Security.temporary(), tmp_path))
     with pytest.raises(OSError, match=r"(?i)timed out|tls|ssl|certificate|closed"):
         Client(running.address, security=strangers.security(), timeout=2)
 
 
 def test_a_scheduler_with_tls_is_used(running: Running, recording: Path, tmp_path: Path) -> None:
     told: list[str] = []
-    where = Elsewhere(running.address, **running.files)
+    where = RemoteScheduler(running.address, **running.files)
     made = measure.run_reprocess(
         recording, changes=[], scheduler=where, out=tmp_path, say=told.append
     )
@@ -101,9 +101,9 @@ def test_a_scheduler_with_tls_is_used(running: Running, recording: Path, tmp_pat
 )
 def test_one_without_tls_needs_a_word(address: str) -> None:
     with pytest.raises(SettingError) as caught:
-        Elsewhere(address).security()
+        RemoteScheduler(address).security()
     assert "--plain" in str(caught.value) and "--tls-ca" in str(caught.value)
-    assert Elsewhere(address, plain=True).security() is None
+    assert RemoteScheduler(address, plain=True).security() is None
 
 
 @pytest.mark.parametrize("lacks", ["ca", "cert", "both"])
@@ -111,14 +111,14 @@ def test_tls_without_its_files(lacks: str, running: Running) -> None:
     given = {r: f for r, f in running.files.items() if r != lacks and lacks != "both"}
     for plain in (False, True):  # what is said to be without TLS, and is not, has it
         with pytest.raises(SettingError, match="--tls-ca, --tls-cert"):
-            Elsewhere("tls://h:1", **given, plain=plain).security()
+            RemoteScheduler("tls://h:1", **given, plain=plain).security()
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_file_of_tls_that_is_not_there_is_named(role: str, running: Running) -> None:
     given = {**running.files, role: Path("/nowhere.pem")}
     with pytest.raises(SettingError, match=f"--tls-{role}"):
-        Elsewhere("tls://h:1", **given).security()
+        RemoteScheduler("tls://h:1", **given).security()
 
 
 def test_the_files_may_stand_in_dask_s_configuration(running: Running) -> None:
@@ -126,7 +126,7 @@ def test_the_files_may_stand_in_dask_s_configuration(running: Running) -> None:
     names = {"ca-file": "ca", "client.cert": "cert", "client.key": "key"}
     tls = {f"distributed.comm.tls.{name}": str(files[role]) for name, role in names.items()}
     with dask.config.set(tls):
-        made = Elsewhere("tls://h:1").security()
+        made = RemoteScheduler("tls://h:1").security()
     assert made.require_encryption and made.tls_ca_file == str(files["ca"])
 
 

@@ -20,7 +20,7 @@ from monitor.recording.replay import replay_records
 from monitor.recording.verify.experiment import verify
 from monitor.records import Acknowledgement, FeedQuiet, OperatorNote, Record, ScanStart, SliceFrame
 from monitor.reprocess import measure
-from monitor.reprocess.cluster import Elsewhere
+from monitor.reprocess.cluster import RemoteScheduler
 from monitor.reprocess.measure import run_reprocess
 from monitor.reprocess.settings import changed
 from monitor.wire.slices import stins
@@ -254,7 +254,7 @@ def test_on_a_cluster_it_is_the_same(tmp_path: Path) -> None:
 
 def test_a_scheduler_that_does_not_answer_is_named(tmp_path: Path) -> None:
     path = record(tmp_path, experiment(1))
-    nobody = Elsewhere("nonsense://x", plain=True)
+    nobody = RemoteScheduler("nonsense://x", plain=True)
     with pytest.raises(SettingError, match="--scheduler"):
         run_reprocess(path, changes=[], scheduler=nobody, out=None, say=print)
     assert not (tmp_path / "trial-again").exists()

@@ -13,7 +13,7 @@ from monitor.core.plating import Measured
 from monitor.records import SliceFrame
 
 
-class ScanElsewhere(RunningScan):
+class UnmeasuredScan(RunningScan):
     """Takes slices for their place in the books, not for their pixels, which may be anything that
     has the shape and type; all are alike, so that one tells whether they are finite.
 
@@ -22,7 +22,7 @@ class ScanElsewhere(RunningScan):
     """
 
     def __init__(
-        self, *begun: Any, measured: Callable[[ScanElsewhere], Measured | None], **named: Any
+        self, *begun: Any, measured: Callable[[UnmeasuredScan], Measured | None], **named: Any
     ) -> None:
         """`begun`, `named`: as for `RunningScan`; `measured`: asked once, at the scan's end, for
         what was measured elsewhere."""

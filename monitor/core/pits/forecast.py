@@ -22,7 +22,7 @@ NOTHING: dict[str, Any] = {
 }
 
 
-def outlook(
+def forecast(
     growth: Growth, charge_mAh_cm2: float, current_mA_cm2: float, period_h: float, foil_um: float
 ) -> dict[str, Any]:
     """Summary of what the pits will do if the current stays as it is.

@@ -1,5 +1,5 @@
 """What is asked of the acquisition and what operators order, for all cells: the policy's decisions,
-requests and their fates, suggestions, notes, alarms that have been seen.
+requests and what became of them, suggestions, notes, alarms that have been seen.
 
 Methods return the news in order; the session numbers them and gives them out.
 """
@@ -33,7 +33,7 @@ from monitor.records import (
 from monitor.settings import Settings
 
 
-class Desk:
+class ScanRequests:
     """Knows every request, every policy and every alarm of a session. Reads no clock."""
 
     def __init__(self, settings: Settings, identity: str = "") -> None:

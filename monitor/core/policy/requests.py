@@ -15,7 +15,7 @@ ORDER: dict[str, int] = {"": 0, "accepted": 1, "running": 2, "refused": 3, "done
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
+class RequestState:
     """One request and the last that was heard of it."""
 
     request: ScanRequest
@@ -31,62 +31,62 @@ class RequestBook:
     """All requests of a session. Methods return the news there are, None where there are none."""
 
     def __init__(self) -> None:
-        self._fates: dict[str, Fate] = {}
+        self._states: dict[str, RequestState] = {}
         self._suggested: dict[str, ScanRequest] = {}
 
     def cell_of(self, identity: str) -> str:
         """The cell that a request was for; "" where it is not known."""
-        fate = self._fates.get(identity)
-        return fate.request.cell if fate else ""
+        state = self._states.get(identity)
+        return state.request.cell if state else ""
 
     @property
     def unserved(self) -> list[ScanRequest]:
         """Requests that are not over, and whose scan has not begun."""
         waiting = ("", "accepted")
-        return [f.request for f in self._fates.values() if f.status in waiting and f.key is None]
+        return [f.request for f in self._states.values() if f.status in waiting and f.key is None]
 
     def add(self, request: ScanRequest) -> None:
         """A request that goes out."""
-        self._fates[request.id] = Fate(request)
-        for identity in [i for i, fate in self._fates.items() if fate.status in FINAL_REPLIES]:
-            if len(self._fates) <= REMEMBERED:
+        self._states[request.id] = RequestState(request)
+        for identity in [i for i, state in self._states.items() if state.status in FINAL_REPLIES]:
+            if len(self._states) <= REMEMBERED:
                 break
-            del self._fates[identity]
+            del self._states[identity]
 
     def heard(self, reply: ScanReply) -> ScanReply | None:
         """A reply came. One to a request that is not known is passed on."""
-        fate = self._fates.get(reply.id)
-        if fate is None:
+        state = self._states.get(reply.id)
+        if state is None:
             return reply
-        if ORDER[reply.status] <= ORDER[fate.status]:
+        if ORDER[reply.status] <= ORDER[state.status]:
             return None
-        self._fates[reply.id] = replace(fate, last=reply)
+        self._states[reply.id] = replace(state, last=reply)
         return reply
 
     def started(self, start: ScanStart) -> ScanReply | None:
         """A scan began; where it answers a request, that one is running, whatever was said."""
-        fate = self._fates.get(start.request)
-        if fate is None:
+        state = self._states.get(start.request)
+        if state is None:
             return None
-        if fate.key is not None:
-            if fate.status not in FINAL_REPLIES:  # the scan is being made again
-                self._fates[start.request] = replace(fate, key=start.key)
+        if state.key is not None:
+            if state.status not in FINAL_REPLIES:  # the scan is being made again
+                self._states[start.request] = replace(state, key=start.key)
             return None
-        said = fate.status in ("running", "done")
+        said = state.status in ("running", "done")
         news = ScanReply(start.request, "running", scan=start.key.scan)
-        last = fate.last if said else news
-        self._fates[start.request] = replace(fate, last=last, key=start.key)
+        last = state.last if said else news
+        self._states[start.request] = replace(state, last=last, key=start.key)
         return None if said else news
 
     def ended(self, start: ScanStart, received: int, *, whole: bool) -> ScanReply | None:
         """A scan has been concluded with so many slices; it has failed where it broke off."""
-        fate = self._fates.get(start.request)
-        if fate is None or fate.key != start.key or fate.status in FINAL_REPLIES:
+        state = self._states.get(start.request)
+        if state is None or state.key != start.key or state.status in FINAL_REPLIES:
             return None
         status: ReplyStatus = "done" if whole else "failed"
         why = "" if whole else f"it broke off: {received} of {start.slice_count} slices came"
         news = ScanReply(start.request, status, why, start.key.scan)
-        self._fates[start.request] = replace(fate, last=news)
+        self._states[start.request] = replace(state, last=news)
         return news
 
     def suggest(self, request: ScanRequest) -> None:

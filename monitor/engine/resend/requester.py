@@ -17,7 +17,7 @@ from monitor.core.arrival.missing_slices import Lacking, MissedScan, Unknown
 from monitor.engine.access import Gate
 from monitor.engine.feeds.subscribe import Received, largest_message
 from monitor.engine.resend.connection import BATCH_SLICES, Batch, Endpoint
-from monitor.engine.resend.retry_schedule import Pursuit, pause_s
+from monitor.engine.resend.retry_schedule import RetrySchedule, pause_s
 from monitor.errors import BadMessage, SettingError
 from monitor.records import (
     BadInput,
@@ -56,7 +56,7 @@ class _Search:
         return self.tries >= MAX_HEADER_TRIES and now >= self.due
 
 
-class Resender:
+class ResendRequester:
     """Asks for what open scans lack. One thread uses it."""
 
     def __init__(
@@ -73,7 +73,7 @@ class Resender:
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
         self._endpoints: dict[str, Endpoint] = {}
         self._refused: dict[str, None] = {}
-        self._pursuits: dict[ScanKey, Pursuit] = {}
+        self._schedules: dict[ScanKey, RetrySchedule] = {}
         self._searches: dict[Unknown, _Search] = {}
         self._missed: dict[Unknown, MissedScan] = {}
         self._told: list[BadInput] = []
@@ -101,7 +101,7 @@ class Resender:
     @property
     def busy_cells(self) -> set[str]:
         """Cells with a scan that is over, and whose slices are being asked for."""
-        return {key.cell for key, pursuit in self._pursuits.items() if pursuit.is_over}
+        return {key.cell for key, schedule in self._schedules.items() if schedule.is_over}
 
     def take(self) -> Iterator[Received]:
         """The answers that have come."""
@@ -147,7 +147,7 @@ class Resender:
             self._ask_for_slices(one, now)
         for headless in unknown:
             self._ask_for_header(headless, addresses, now)
-        hopeless = [key for key, pursuit in self._pursuits.items() if pursuit.is_hopeless(now)]
+        hopeless = [key for key, schedule in self._schedules.items() if schedule.is_hopeless(now)]
         quiet = [FeedQuiet(cell=key.cell, run=key.run, scan=key.scan) for key in hopeless]
         for headless, search in self._searches.items():
             if headless.stream and not search.told and search.is_hopeless(now, len(addresses)):
@@ -199,11 +199,11 @@ class Resender:
     def _follow(self, lacking: Sequence[Lacking], unknown: Sequence[Unknown], now: float) -> None:
         """How the scans stand; those that lack nothing any more are forgotten."""
         there = {one.key: one for one in lacking}
-        self._pursuits = {key: p for key, p in self._pursuits.items() if key in there}
+        self._schedules = {key: p for key, p in self._schedules.items() if key in there}
         for key, one in there.items():
-            if key not in self._pursuits:
-                self._pursuits[key] = Pursuit(one, self._settings.quiet_s, now)
-            self._pursuits[key].look(one, now)
+            if key not in self._schedules:
+                self._schedules[key] = RetrySchedule(one, self._settings.quiet_s, now)
+            self._schedules[key].look(one, now)
         self._searches = {one: self._searches.get(one, _Search()) for one in unknown}
 
     def _settle(self, now: float) -> None:
@@ -219,11 +219,11 @@ class Resender:
                 search.refusals += 1  # had the header come with the answer, none would look for it
                 search.due = now + pause_s(search.tries)
             return ended
-        pursuit = self._pursuits.get(batch.key)
-        if pursuit is None:
+        schedule = self._schedules.get(batch.key)
+        if schedule is None:
             return True
-        if ended or not pursuit.lacks(batch.question.frames):
-            pursuit.answered(batch.question.frames, batch.unknown or (), now)
+        if ended or not schedule.lacks(batch.question.frames):
+            schedule.answered(batch.question.frames, batch.unknown or (), now)
             return True
         return False
 
@@ -231,12 +231,12 @@ class Resender:
 
     def _ask_for_slices(self, lacking: Lacking, now: float) -> None:
         endpoint = self._endpoint(lacking.address)
-        pursuit = self._pursuits[lacking.key]
+        schedule = self._schedules[lacking.key]
         if lacking.address in self._refused:
-            pursuit.give_up()
+            schedule.give_up()
         most = max(1, min(BATCH_SLICES, BATCH_BYTES // lacking.slice_bytes))
         while endpoint is None or endpoint.has_room:
-            frames = pursuit.wanted(most, now)
+            frames = schedule.wanted(most, now)
             if not frames:
                 return
             key = lacking.key
@@ -244,9 +244,9 @@ class Resender:
                 key.cell, lacking.number, frames, stream=lacking.stream, id=next(self._numbers)
             )
             if endpoint is None or not endpoint.ask(key, question, now):
-                pursuit.answered(frames, (), now)
+                schedule.answered(frames, (), now)
             else:
-                pursuit.asked(frames)
+                schedule.asked(frames)
 
     def _ask_for_header(self, unknown: Unknown, addresses: Sequence[str], now: float) -> None:
         search = self._searches[unknown]

@@ -22,7 +22,7 @@ def pause_s(tries: Any) -> Any:
     return FIRST_PAUSE_S * 2.0 ** (tries - 1.0)
 
 
-class Pursuit:
+class RetrySchedule:
     """One scan's lost slices. `now`, everywhere: by a clock that never goes back, s."""
 
     def __init__(self, lacking: Lacking, quiet_s: float, now: float) -> None:

@@ -18,7 +18,7 @@ NO_NUMBER = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class KeptEvent:
     """One event that was published. `number`: that of the event; None where it has none."""
 
     version: int
@@ -28,7 +28,7 @@ class Happening:
     frame: bytes
 
 
-class Happenings:
+class EventHistory:
     """One thread at a time: the store's lock is held."""
 
     def __init__(self) -> None:
@@ -42,34 +42,34 @@ class Happenings:
     def __len__(self) -> int:
         return len(self._versions)
 
-    def add(self, happening: Happening, time: float, data: Mapping[str, Any]) -> None:
+    def add(self, event: KeptEvent, time: float, data: Mapping[str, Any]) -> None:
         """An event has been published."""
-        self._keep(happening)
-        number = happening.number
-        if happening.kind == "alarm" and number is not None:
-            facts = {"number": number, "time": time, "cell": happening.cell}
+        self._keep(event)
+        number = event.number
+        if event.kind == "alarm" and number is not None:
+            facts = {"number": number, "time": time, "cell": event.cell}
             facts |= {"text": data.get("text", ""), "scan": data.get("scan")}
             facts |= {"condition": data.get("condition", ""), "ended": None}
             self._alarms[number] = facts
             if condition := facts["condition"]:
-                self._lasting.setdefault(happening.cell, set()).add(str(condition))
+                self._lasting.setdefault(event.cell, set()).add(str(condition))
             if len(self._alarms) > MAX_ALARMS:
                 del self._alarms[next(iter(self._alarms))]
-        elif happening.kind == "alarm_acknowledged":
+        elif event.kind == "alarm_acknowledged":
             seen = data.get("alarm")
             self._alarms.pop(seen if isinstance(seen, int) else 0, None)
-        elif happening.kind == "alarm_ended":
+        elif event.kind == "alarm_ended":
             over = data.get("alarm")
-            self._lasting.get(happening.cell, set()).discard(str(data.get("condition")))
+            self._lasting.get(event.cell, set()).discard(str(data.get("condition")))
             if isinstance(over, int) and over in self._alarms:
                 self._alarms[over] = self._alarms[over] | {"ended": time}
 
-    def _keep(self, happening: Happening) -> None:
-        self._frames.append(happening.frame)
-        self._versions.append(happening.version)
-        self._numbers.append(NO_NUMBER if happening.number is None else happening.number)
-        self._kinds.append(self._words.setdefault(happening.kind, len(self._words)))
-        self._cells.append(self._words.setdefault(happening.cell, len(self._words)))
+    def _keep(self, event: KeptEvent) -> None:
+        self._frames.append(event.frame)
+        self._versions.append(event.version)
+        self._numbers.append(NO_NUMBER if event.number is None else event.number)
+        self._kinds.append(self._words.setdefault(event.kind, len(self._words)))
+        self._cells.append(self._words.setdefault(event.cell, len(self._words)))
         if len(self) >= MAX_KEPT + PER_PAGE:
             self._frames.forget_page()
             for column in (self._versions, self._numbers, self._kinds, self._cells):

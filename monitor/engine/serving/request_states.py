@@ -14,7 +14,7 @@ BLANK: dict[str, Any] = {
 }  # fmt: skip
 
 
-class Fates:
+class RequestStates:
     """The newest requests of one cell, by id."""
 
     def __init__(self) -> None:

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from monitor.engine import health
 from monitor.engine.health import CellHealth, Silence
-from monitor.engine.serving.event_history import Happening, Happenings
+from monitor.engine.serving.event_history import EventHistory, KeptEvent
 from monitor.engine.serving.reading_history import READING, Readings
-from monitor.engine.serving.request_states import Fates
+from monitor.engine.serving.request_states import RequestStates
 from monitor.engine.serving.scan_history import Scan, Scans, StoredMap, names_of
 from monitor.errors import BadMessage
 from monitor.records import (
@@ -64,8 +64,8 @@ class Store:
         names = [cell.name for cell in settings.cells]
         self._scans = Scans(names, settings.results.memory_MB * 1e6, stored_map)
         self._readings = {name: Readings() for name in names}
-        self._fates = {name: Fates() for name in names}
-        self._happenings = Happenings()
+        self._request_states = {name: RequestStates() for name in names}
+        self._events = EventHistory()
         self._feeds: Mapping[str, Any] = {}
         self._running: Mapping[str, Mapping[str, Any] | None] = {}
         self._cycler: dict[str, CyclerReading] = {}
@@ -128,31 +128,31 @@ class Store:
 
     def _take(self, output: Event | ScanResult | ScanRequest, told: set[Any]) -> None:
         cell = output.key.cell if isinstance(output, ScanResult) else output.cell
-        fates = self._fates.get(cell)
+        states = self._request_states.get(cell)
         if isinstance(output, Event):
-            if fates is not None:
-                fates.note(output.data, output.kind)
+            if states is not None:
+                states.note(output.data, output.kind)
             if output.kind == "policy_changed" and cell in self._told:
                 self._told[cell] = {key: output.data.get(key) for key in ("mode", "max_scans")}
             self._say(output.kind, output.time, cell, {**output.data, "number": output.number})
         elif isinstance(output, ScanRequest):
             data = {"id": output.id, "reason": output.reason, "after_scan": output.after_scan}
-            if fates is not None:
-                fates.note({**data, "status": "sent", "evidence": output.evidence})
+            if states is not None:
+                states.note({**data, "status": "sent", "evidence": output.evidence})
                 if self._mode == "live":
-                    fates.sent(output.id, time.monotonic())
+                    states.sent(output.id, time.monotonic())
             if output.id not in told:
                 sent = {**data, "status": "sent", "evidence": output.evidence}
                 self._say("scan_request", self._cell_time(cell) or 0.0, cell, sent)
-        elif fates is not None:
-            self._keep(output, fates)
+        elif states is not None:
+            self._keep(output, states)
 
-    def _keep(self, result: ScanResult, fates: Fates) -> None:
+    def _keep(self, result: ScanResult, states: RequestStates) -> None:
         key, request = result.key, result.start.request
         corrected = self._scans.of(key.cell).is_final(key)
-        if request in fates and not corrected:
+        if request in states and not corrected:
             status = "scanning" if result.provisional else "done"
-            fates.note({"id": request, "scan": key.scan, "status": status})
+            states.note({"id": request, "scan": key.scan, "status": status})
         names = names_of(result)
         data = {"scan": key.scan, "provisional": result.provisional, "maps": names}
         self._say("maps", result.start.time, key.cell, data)
@@ -165,8 +165,8 @@ class Store:
         frame = encode_status(Status(kind, self._version, at, cell, data))
         if kind not in PREVIEWS:
             number = data.get("number")
-            happening = Happening(self._version, number, kind, cell, frame)
-            self._happenings.add(happening, at, data)
+            event = KeptEvent(self._version, number, kind, cell, frame)
+            self._events.add(event, at, data)
         if kind in PREVIEWS and len(self.outbox) >= MAX_PREVIEWS_WAITING:
             self._dropped_previews += 1
         else:
@@ -241,7 +241,7 @@ class Store:
             now["changes"] = changes = changes and since >= 0
             now |= {"experiment": self._experiment(), "settings": self._shown_settings()}
             now |= {"may_order": self.may_order, "role": role}
-            now["alarms"] = self._happenings.alarms("")
+            now["alarms"] = self._events.alarms("")
             # put together once: with hundreds of scans it is long
             pieces = [to_json(now)[:-1], b',"cells":{']
             for number, cell in enumerate(self._readings):
@@ -249,7 +249,7 @@ class Store:
                     b"," if number else b"",
                     *self._cell_text(cell, since if changes else -1),
                 ]
-            pieces += [b'},"events":[', b",".join(self._happenings.since(since)), b"]}"]
+            pieces += [b'},"events":[', b",".join(self._events.since(since)), b"]}"]
         return b"".join(pieces)
 
     def _experiment(self) -> dict[str, Any]:
@@ -295,7 +295,7 @@ class Store:
                 running=self._running.get(name),
                 has_scans=self._scans.of(name).latest() is not None,
                 has_readings=name in self._cycler,
-                conditions=self._happenings.lasting(name),
+                conditions=self._events.lasting(name),
             )
             for name in self._readings
         }
@@ -314,7 +314,7 @@ class Store:
         reading = self._cycler.get(cell)
         limit_s = max(NOT_RECEIVED_S, 2 * self._settings.requests.resend_s)
         return {
-            "unanswered": self._fates[cell].unanswered(time.monotonic(), limit_s),
+            "unanswered": self._request_states[cell].unanswered(time.monotonic(), limit_s),
             "running": self._running.get(cell),
             "cycler": {name: getattr(reading, name) for name in READING} if reading else None,
             "cycler_points": self._readings[cell].count,
@@ -322,7 +322,7 @@ class Store:
             "time": self._cell_time(cell),
             "watch": {
                 "scan_delay_s": self._watches.get(cell, {}).get("scan_delay_s"),
-                "conditions": self._happenings.lasting(cell),
+                "conditions": self._events.lasting(cell),
                 "clock_offset_estimate_s": self._clock_offsets_s.get(cell),
             },
             "policy": self._policies.get(cell) or self._policy_by_events(cell),
@@ -352,8 +352,8 @@ class Store:
             "foil_thickness_um": cell.foil_thickness_um,
             "grain_boundaries": cell.boundaries is not None,
             "table": table_rows(scans.summaries()),
-            "requests": self._fates[name].newest(),
-            "alarms": self._happenings.alarms(name),
+            "requests": self._request_states[name].newest(),
+            "alarms": self._events.alarms(name),
         }
         yield b'%s:%s,"scans":[' % (to_json(name), to_json(facts)[:-1])
         for number, text in enumerate(scans.texts(since)):
@@ -381,7 +381,7 @@ class Store:
         if request.cell:
             self.check_cell(request.cell)
         with self._lock:
-            found = self._happenings.select(request)
+            found = self._events.select(request)
         more = len(found) > request.limit
         header = {"type": "events", "cell": request.cell, "more": more, "tag": request.tag}
         return b'%s,"events":[%s]}' % (to_json(header)[:-1], b",".join(found[-request.limit :]))
@@ -389,7 +389,7 @@ class Store:
     def alarm_waits(self, cell: str, number: int) -> bool:
         """Whether this alarm of the cell ("": without one) waits to be acknowledged."""
         with self._lock:
-            return self._happenings.waits(cell, number)
+            return self._events.waits(cell, number)
 
     def finals(self, cell: str) -> list[Scan]:
         """The final scans of a cell in the order of time."""

@@ -29,7 +29,7 @@ from monitor.plain_text import typed, visible
 from monitor.wire.results.queries import MAX_SCANS_PER_CELL, ScanOrder
 
 CONFIRM_MS, WRITING_MS = 3000, 20_000
-FATES = {
+STATUS_COLOURS = {
     "suggested": "warn",
     "sent": "warn",
     "accepted": "accent",
@@ -70,12 +70,12 @@ class AcquisitionPanel(Card):
             "–", "", "Start of the last scan on schedule plus the period, in cell time", rich=True
         )
         self.next.setWordWrap(True)
-        self.fate = label("", "muted")
-        self.fate.setWordWrap(True)
+        self.outcome = label("", "muted")
+        self.outcome.setWordWrap(True)
         self.body.addWidget(self.progress)
         self.body.addWidget(self.next)
         self._make_extra()
-        self.body.addWidget(self.fate)
+        self.body.addWidget(self.outcome)
         self._make_policy()
         self.requests = QListWidget()
         set_tip(self.requests, "Extra scans that were asked for, and what became of them")
@@ -226,8 +226,8 @@ class AcquisitionPanel(Card):
         text = problem
         if orders and not problem:
             text = _order_text(orders[-1])
-        self.fate.setText(text)
-        self.fate.setVisible(bool(text))
+        self.outcome.setText(text)
+        self.outcome.setVisible(bool(text))
 
     def _draw_policy(self, cell: Mapping[str, Any] | None) -> None:
         policy = (cell or {}).get("policy") or {}
@@ -274,7 +274,7 @@ class AcquisitionPanel(Card):
         for line, status, identity in lines:
             text = visible(line)
             item = QListWidgetItem(text)
-            item.setForeground(QColor(getattr(theme.palette(), FATES.get(status, "text"))))
+            item.setForeground(QColor(getattr(theme.palette(), STATUS_COLOURS.get(status, "text"))))
             set_tip(item, f"{text}\nid {identity}")
             self.requests.addItem(item)
 

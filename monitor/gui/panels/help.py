@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
-from monitor.gui.actions import MENUS, Deed
+from monitor.gui.actions import MENUS, Item
 from monitor.gui.state.snapshot import MAP_HELP, MAP_TITLES
 from monitor.gui.widgets import theme
 from monitor.gui.widgets.controls import label
@@ -28,12 +28,12 @@ ARROWS = {"Left": "←", "Right": "→", "Up": "↑", "Down": "↓", "Escape": "
 
 
 class HelpPanel(QFrame):
-    """A card in the middle of its parent, filled from the list of deeds."""
+    """A card in the middle of its parent, filled from the list of items."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
         self._parent = parent
-        self._deeds: list[Deed] = []
+        self._deeds: list[Item] = []
         self.setObjectName("card")
         self.columns = [label(rich=True) for _ in range(3)]
         inside = QWidget()
@@ -55,9 +55,9 @@ class HelpPanel(QFrame):
         box.addWidget(self._scroll, 1)
         self.hide()
 
-    def fill(self, deeds: Iterable[Deed]) -> None:
-        """Writes the help for these deeds."""
-        self._deeds = list(deeds)
+    def fill(self, items: Iterable[Item]) -> None:
+        """Writes the help for these items."""
+        self._deeds = list(items)
         self.restyle()
 
     def restyle(self) -> None:
@@ -94,9 +94,9 @@ def _keys(text: str) -> str:
     return text.replace(" ", " or ")
 
 
-def _words(deed: Deed) -> str:
-    tip = deed.tip if deed.tip[1:2].isupper() else deed.tip[:1].lower() + deed.tip[1:]
-    return deed.text.rstrip("…") + (f" <i>– {tip}</i>" if tip else "")
+def _words(item: Item) -> str:
+    tip = item.tip if item.tip[1:2].isupper() else item.tip[:1].lower() + item.tip[1:]
+    return item.text.rstrip("…") + (f" <i>– {tip}</i>" if tip else "")
 
 
 def _html(title: str, pairs: Iterable[tuple[str, str]]) -> str:

@@ -21,8 +21,8 @@ import zmq
 
 from monitor import memory
 from monitor.errors import BadMessage
-from monitor.gui.state.snapshot import Order, Snapshot, Want
-from monitor.gui.state.snapshot_store import STATE_PATIENCE_S, Inbox
+from monitor.gui.state.snapshot import Order, Query, Snapshot
+from monitor.gui.state.snapshot_store import STATE_PATIENCE_S, SnapshotStore
 from monitor.sockets.connection import Connection, keep_alive
 from monitor.sockets.keys import ClientKeys
 from monitor.wire.results import queries
@@ -48,7 +48,7 @@ GIVE_BACK_S = 10.0
 class _Flight:
     """A request on its way."""
 
-    want: Want
+    query: Query
     tag: str
     sent: float
 
@@ -62,7 +62,7 @@ class Client:
     def __init__(self, connect: str, status: str | None, keys: ClientKeys | None = None) -> None:
         self._keys = {address: keys for address in (connect, status) if address and keys}
         self._lock = threading.Lock()
-        self._wants: dict[str, Want] = {}
+        self._queries: dict[str, Query] = {}
         self._new_orders: deque[queries.Order] = deque()
         self._numbers = itertools.count(1)
         self._stop = threading.Event()
@@ -74,9 +74,9 @@ class Client:
 
     def _begin(self, connect: str, status: str | None) -> None:
         self._connect, self._status = connect, status
-        self._inbox = Inbox(connect)
+        self._store = SnapshotStore(connect)
         self._flights: dict[str, _Flight] = {}
-        self._done: dict[str, tuple[Want, float]] = {}
+        self._done: dict[str, tuple[Query, float]] = {}
         self._stop.clear()
         self._thread = threading.Thread(target=self._run, name="screen client", daemon=True)
         self._thread.start()
@@ -95,17 +95,17 @@ class Client:
         """Talks to another engine from now on; what was shown of the one before is forgotten."""
         self._halt()
         with self._lock:
-            self._wants = {}
+            self._queries = {}
             self._new_orders.clear()
         self._begin(address, status)
 
-    def want(self, wants: Mapping[str, Want]) -> None:
+    def query(self, queries: Mapping[str, Query]) -> None:
         """Replaces what the views want; of each name only the newest is asked for."""
         with self._lock:
-            if wants == self._wants:
+            if queries == self._queries:
                 return
-            self._wants = dict(wants)
-            self._inbox.keep(self._wants)
+            self._queries = dict(queries)
+            self._store.keep(self._queries)
         self._nudge()
 
     def order(self, request: queries.Order) -> None:
@@ -120,7 +120,7 @@ class Client:
 
     def snapshot(self) -> Snapshot:
         """The newest of everything."""
-        return self._inbox.snapshot()
+        return self._store.snapshot()
 
     def close(self) -> None:
         """Stops the thread and closes its sockets."""
@@ -209,40 +209,40 @@ class Client:
     def _send_due(self, dealer: zmq.Socket[bytes]) -> None:
         now = time.monotonic()
         with self._lock:
-            wants = dict(self._wants)
+            queries = dict(self._queries)
             orders = list(self._new_orders)
             self._new_orders.clear()
-        state = self._inbox.state
+        state = self._store.state
         if "state" not in self._flights and now - self._done_at("state") >= POLL_S:
             since, engine = (state["version"], state["engine"]) if state else (-1, "")
-            self._send(dealer, "state", Want(StateRequest(since, engine, changes=True)))
+            self._send(dealer, "state", Query(StateRequest(since, engine, changes=True)))
         for order in orders:
             number = self._number()
             self._order(order, "asking", "", number)
-            if not self._send(dealer, f"order {number}", Want(order)):
+            if not self._send(dealer, f"order {number}", Query(order)):
                 self._order(order, "lost", "it could not be sent; order again", number)
-        for name, want in wants.items():
+        for name, query in queries.items():
             done = self._done.get(name)
-            if name in self._flights or (done and done[0] == want and self._inbox.has(name)):
+            if name in self._flights or (done and done[0] == query and self._store.has(name)):
                 continue
-            is_same = done is not None and done[0].request == want.request
+            is_same = done is not None and done[0].request == query.request
             pause = LEAST_INTERVAL_S.get(name, AGAIN_S if is_same else 0.0)
             if now - self._done_at(name) >= pause:
-                self._send(dealer, name, want)
+                self._send(dealer, name, query)
         self._forget_lost(now)
 
     def _done_at(self, name: str) -> float:
         return self._done[name][1] if name in self._done else float("-inf")
 
-    def _send(self, dealer: zmq.Socket[bytes], name: str, want: Want) -> bool:
+    def _send(self, dealer: zmq.Socket[bytes], name: str, query: Query) -> bool:
         """False if there is no room for it now."""
         tag = f"{name}#{self._number()}"
-        request = dataclasses.replace(want.request, tag=tag)
+        request = dataclasses.replace(query.request, tag=tag)
         try:
             dealer.send_multipart(queries.encode_request(request), zmq.DONTWAIT)
         except zmq.Again:
             return False
-        self._flights[name] = _Flight(want, tag, time.monotonic())
+        self._flights[name] = _Flight(query, tag, time.monotonic())
         return True
 
     def _number(self) -> int:
@@ -251,18 +251,18 @@ class Client:
 
     def _order(self, order: queries.Order, status: str, why: str, number: int) -> None:
         """What is known of an order now."""
-        self._inbox.order(Order(order.cell, status, why, number, order))
+        self._store.order(Order(order.cell, status, why, number, order))
 
     def _lose_flights(self) -> None:
         """No answer comes any more. An order is not sent again: it may have been carried out."""
         flights, self._flights = self._flights, {}
         for name, flight in flights.items():
-            if isinstance(flight.want.request, queries.Order):
-                self._order(flight.want.request, "lost", UNANSWERED, _order_number(name))
+            if isinstance(flight.query.request, queries.Order):
+                self._order(flight.query.request, "lost", UNANSWERED, _order_number(name))
 
     def _forget_lost(self, now: float) -> None:
         for name, flight in list(self._flights.items()):
-            request = flight.want.request
+            request = flight.query.request
             is_order = isinstance(request, queries.Order)
             patience = ORDER_PATIENCE_S if is_order else ANSWER_PATIENCE_S
             if name == "state" or now - flight.sent <= patience:
@@ -276,31 +276,31 @@ class Client:
         try:
             header, array = results.decode_reply(frames)
         except BadMessage:
-            self._inbox.bad_reply()
+            self._store.bad_reply()
             return
         name = str(header.get("tag", "")).rpartition("#")[0]
         flight = self._flights.get(name)
         if flight is None or flight.tag != header["tag"]:
             return
         del self._flights[name]
-        self._done[name] = (flight.want, time.monotonic())
-        request = flight.want.request
+        self._done[name] = (flight.query, time.monotonic())
+        request = flight.query.request
         if name == "state":
             self._take_state(header)
         elif isinstance(request, queries.Order):
             status, why = str(header.get("status", "refused")), str(header.get("why", ""))
             self._order(request, status, why, _order_number(name))
         else:
-            self._inbox.answer(name, flight.want, header, array)
+            self._store.answer(name, flight.query, header, array)
 
     def _take_state(self, header: dict[str, Any]) -> None:
         """The engine's state; one that is malformed costs itself."""
         if header.get("type") != "state":
             return
         try:
-            is_other = self._inbox.take_state(header)
+            is_other = self._store.take_state(header)
         except MALFORMED:
-            self._inbox.bad_reply()
+            self._store.bad_reply()
             return
         if is_other:
             self._ask_afresh()
@@ -310,7 +310,7 @@ class Client:
         became of them."""
         self._done = {k: v for k, v in self._done.items() if k == "state"}
         self._flights = {
-            k: v for k, v in self._flights.items() if isinstance(v.want.request, queries.Order)
+            k: v for k, v in self._flights.items() if isinstance(v.query.request, queries.Order)
         }
 
     def _hear(self, frame: bytes) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 from monitor.gui.state.snapshot import (
     Choice,
+    Query,
     Snapshot,
-    Want,
     crosshair,
     pinned_scan,
     reference_scan,
@@ -36,7 +36,7 @@ GRAINS = "grain_boundaries"
 PAST_EVENTS = 1000
 BUSY = ("scan_started", "scan_complete", "scan_progress")
 
-Wants = dict[str, Want]
+Wants = dict[str, Query]
 Scan = Mapping[str, Any]
 
 
@@ -59,17 +59,17 @@ def wants(snapshot: Snapshot, choice: Choice, seen: Seen) -> Wants:
         return {}
     asked: Wants = {}
     if cell["cycler_points"] and "trend" in seen.views:
-        asked["cycler"] = Want(
+        asked["cycler"] = Query(
             CyclerRequest(choice.cell, POINTS, rows=True), (cell["cycler_points"],)
         )
         if choice.span is not None and choice.against == "time":
             since, until = choice.span
-            asked["cycler_part"] = Want(
+            asked["cycler_part"] = Query(
                 CyclerRequest(choice.cell, POINTS, rows=True, since=since, until=until),
                 (cell["cycler_points"],),
             )
     if "events" in seen.views:
-        asked["past"] = Want(EventsRequest(limit=PAST_EVENTS), (snapshot.state["engine"],))
+        asked["past"] = Query(EventsRequest(limit=PAST_EVENTS), (snapshot.state["engine"],))
     scan, pinned = scan_of(cell, choice), pinned_scan(cell, choice)
     if scan is None:
         return asked
@@ -96,7 +96,7 @@ def _board(snapshot: Snapshot) -> Wants:
         wanted = "removal" if "removal" in scan["maps"] and scan["scan"] else "height"
         if wanted in scan["maps"]:
             request = MapRequest(name, scan["scan"], wanted, None, shape)
-            asked[f"board {name}"] = Want(request, (scan["version"],))
+            asked[f"board {name}"] = Query(request, (scan["version"],))
     return asked
 
 
@@ -117,18 +117,18 @@ def _map(
     if choice.map in scan["maps"]:
         common = (minus, choice.least_errors)
         whole = MapRequest(choice.cell, number, choice.map, choice.window, seen.map_shape, *common)
-        asked[side] = Want(whole, mark)
+        asked[side] = Query(whole, mark)
         if choice.window is not None:
             coarse = MapRequest(choice.cell, number, choice.map, None, AROUND, *common)
-            asked[f"{side}_around"] = Want(coarse, mark)
+            asked[f"{side}_around"] = Query(coarse, mark)
     if "pit_labels" in scan["maps"]:
         if choice.outlines or choice.pit is not None:
             labels = MapRequest(choice.cell, number, "pit_labels", choice.window, seen.map_shape)
-            asked[f"{side}_labels"] = Want(labels, mark)
-        asked[f"{side}_pits"] = Want(PitsRequest(choice.cell, number), mark)
+            asked[f"{side}_labels"] = Query(labels, mark)
+        asked[f"{side}_pits"] = Query(PitsRequest(choice.cell, number), mark)
     if choice.grains and grains:
         lines = MapRequest(choice.cell, number, GRAINS, choice.window, seen.map_shape)
-        asked[f"{side}_grains"] = Want(lines, mark)
+        asked[f"{side}_grains"] = Query(lines, mark)
     return asked
 
 
@@ -137,7 +137,7 @@ def _scale(cell: Mapping[str, Any], choice: Choice) -> Wants:
     having = [s for s in cell["scans"] if choice.map in s["maps"] and not s["provisional"]]
     ends = {"first": having[0], "last": having[-1]} if having else {}
     return {
-        f"scale_{which}": Want(
+        f"scale_{which}": Query(
             StatisticsRequest(choice.cell, scan["scan"], choice.map), (scan["version"],)
         )
         for which, scan in ends.items()
@@ -158,23 +158,23 @@ def _numbers(
     common: dict[str, Any] = {"minus": minus, "least_errors": choice.least_errors}
     if choice.map in scan["maps"] and "distribution" in views:
         whole = StatisticsRequest(name, number, choice.map, bins=BINS, **common)
-        asked["distribution"] = Want(whole, mark)
+        asked["distribution"] = Query(whole, mark)
         if choice.region.kind != "whole":
             region, points = choice.region.kind, choice.region.points
             part = StatisticsRequest(name, number, choice.map, region, points, BINS, **common)
-            asked["region"] = Want(part, mark)
+            asked["region"] = Query(part, mark)
     if len(choice.line) == 2 and "profile" in views:
         asked |= _profiles(cell, scan, pinned, choice)
     if "relief" in views:
         surface = "removal" if "removal" in scan["maps"] and scan["scan"] else "height"
         if surface in scan["maps"]:
-            asked["relief"] = Want(MapRequest(name, number, surface, None, RELIEF), mark)
+            asked["relief"] = Query(MapRequest(name, number, surface, None, RELIEF), mark)
         if "pit_labels" in scan["maps"]:
             labels = MapRequest(name, number, "pit_labels", None, RELIEF)
-            asked["relief_labels"] = Want(labels, mark)
+            asked["relief_labels"] = Query(labels, mark)
     if choice.pit is not None and "pits" in views:
         last = cell["scans"][-1]["version"]
-        asked["pit_history"] = Want(PitHistoryRequest(name, choice.pit), (last,))
+        asked["pit_history"] = Query(PitHistoryRequest(name, choice.pit), (last,))
     return asked
 
 
@@ -187,7 +187,7 @@ def _profiles(cell: Mapping[str, Any], scan: Scan, pinned: Scan | None, choice: 
         if one is not None and is_new and choice.map in one["maps"]:
             start, stop = choice.line
             request = ProfileRequest(choice.cell, one["scan"], choice.map, start, stop)
-            asked[name] = Want(request, (one["version"],))
+            asked[name] = Query(request, (one["version"],))
     return asked
 
 
@@ -218,13 +218,13 @@ def _cut(
         mark = (*mark, written)
     index = row if along_x else column
     cut = SectionRequest(choice.cell, scan["scan"], choice.axis, index, shape)
-    asked = {"section": Want(cut, mark)}
+    asked = {"section": Query(cut, mark)}
     # one row or column of a map is thinned along its length only
     limit = (1, shape[1]) if along_x else (shape[1], 1)
 
     def line(name: str, of: Scan, wanted: str) -> None:
         request = MapRequest(choice.cell, of["scan"], wanted, window, limit)
-        asked[name] = Want(request, (of["version"],))
+        asked[name] = Query(request, (of["version"],))
 
     for name in ("height", "bottom"):
         if name in scan["maps"]:

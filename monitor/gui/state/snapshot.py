@@ -152,7 +152,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Want:
+class Query:
     """A request and the version of what it asks for: asked again only when one of them changes."""
 
     request: Request

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.gui.state.snapshot import Answer, Order, Snapshot, Want, colour_levels, rims
+from monitor.gui.state.snapshot import Answer, Order, Query, Snapshot, colour_levels, rims
 from monitor.gui.state.state_updates import merged
 from monitor.wire.results.queries import CyclerRequest, MapRequest
 
@@ -25,7 +25,7 @@ STATE_PATIENCE_S = 3.0
 RATE_POINTS = 16
 
 
-class Inbox:
+class SnapshotStore:
     """The newest of everything that the engine told."""
 
     def __init__(self, address: str) -> None:
@@ -34,7 +34,7 @@ class Inbox:
         self._heard: float | None = None
         self._begun = time.monotonic()
         self._taken: deque[tuple[float, float]] = deque(maxlen=RATE_POINTS)
-        self._wanted: Mapping[str, Want] = {}
+        self._wanted: Mapping[str, Query] = {}
 
     def snapshot(self) -> Snapshot:
         """The newest of everything."""
@@ -59,8 +59,8 @@ class Inbox:
     def _is_linked(self, now: float) -> bool:
         return self._heard is not None and now - self._heard < STATE_PATIENCE_S
 
-    def keep(self, wanted: Mapping[str, Want]) -> None:
-        """Forgets the answers that no view wants any more; none while the engine does not answer:
+    def keep(self, wanted: Mapping[str, Query]) -> None:
+        """Forgets the answers that no view asks for; none while the engine does not answer:
         they could not be fetched again."""
         with self.lock:
             self._wanted = wanted
@@ -81,14 +81,14 @@ class Inbox:
             others = tuple(o for o in self._snapshot.orders if o.number != order.number)
             self._change(orders=(*others, order)[-MAX_ORDERS:])
 
-    def answer(self, name: str, want: Want, header: dict[str, Any], array: Any) -> None:
+    def answer(self, name: str, query: Query, header: dict[str, Any], array: Any) -> None:
         """A reply to what a view wants; what takes time is worked out here, not in the screen."""
         try:
-            levels = _worked_out(want, header, array)
+            levels = _worked_out(query, header, array)
         except (TypeError, ValueError, AttributeError):
             self.bad_reply()
             return
-        answer = Answer(want.request, header, array, levels)
+        answer = Answer(query.request, header, array, levels)
         with self.lock:
             if name in self._wanted:
                 self._change(answers={**self._snapshot.answers, name: answer})
@@ -155,20 +155,20 @@ def _check_state(header: Mapping[str, Any]) -> None:
 
 
 def _worked_out(
-    want: Want, header: dict[str, Any], array: NDArray[Any] | None
+    query: Query, header: dict[str, Any], array: NDArray[Any] | None
 ) -> tuple[float, float] | None:
     """Levels of the colours; what else the views need goes into the header."""
     if header.get("type") == "error":
         return None
-    if isinstance(want.request, CyclerRequest):
+    if isinstance(query.request, CyclerRequest):
         table = np.zeros((0, 0)) if array is None else array
         header["columns"] = dict(zip(header.get("names", ()), table, strict=True))
         return None
     if array is None:
         return None
-    if not isinstance(want.request, MapRequest):
+    if not isinstance(query.request, MapRequest):
         return colour_levels(array[array != 0])  # a slice that has not come is 0
-    if want.request.name != "pit_labels":
+    if query.request.name != "pit_labels":
         return colour_levels(array)
     header["rims"] = rims(array)
     return None

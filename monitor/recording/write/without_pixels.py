@@ -15,7 +15,7 @@ from monitor.records import ScanKey, SliceFrame
 from monitor.settings import Settings
 
 
-class WriterElsewhere(ExperimentWriter):
+class WriterWithoutPixels(ExperimentWriter):
     """Takes slices for their place in ledger and journal; of their pixels, which are all alike, the
     first tells whether they are finite."""
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from monitor.core.policy.onset import OnsetWatch
-from monitor.core.policy.orders import Desk
+from monitor.core.policy.orders import ScanRequests
 from monitor.core.policy.trust import untrusted
 from monitor.core.watchdog.checks import Usual
 from monitor.records import OperatorRequest, ScanReply
@@ -159,18 +159,20 @@ def test_the_scan_itself_spends_it_and_a_refusal_gives_it_back():
 
 
 def test_one_pit_is_one_pit():
-    desk = Desk(parse({"cells": [{"name": "A"}]}))
+    requests = ScanRequests(parse({"cells": [{"name": "A"}]}))
     told = []
     for pits in ([1], [1, 2]):
-        desk = Desk(parse({"cells": [{"name": "A"}]}))
+        requests = ScanRequests(parse({"cells": [{"name": "A"}]}))
         now = situation(0, pits)
-        decision = desk.judge(now)
+        decision = requests.judge(now)
         result = _Result(now)
-        told += [n.data["why"] for n in desk.decided(result, decision) if _kind(n) == "pit_onset"]
+        told += [
+            n.data["why"] for n in requests.decided(result, decision) if _kind(n) == "pit_onset"
+        ]
     assert told == [
         "1 significant pit, the first in this cell", "2 significant pits, the first in this cell"
     ]  # fmt: skip
-    assert desk.order(OperatorRequest("A"), 0, 0.0)
+    assert requests.order(OperatorRequest("A"), 0, 0.0)
 
 
 def _kind(news):
@@ -178,7 +180,7 @@ def _kind(news):
 
 
 class _Result:
-    """As much of a result as the desk looks at."""
+    """As much of a result as the requests looks at."""
 
     def __init__(self, now):
         self.pits = now.pits

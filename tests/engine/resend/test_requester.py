@@ -11,7 +11,7 @@ import zmq
 
 from monitor.core.session import Session
 from monitor.engine.resend.connection import BATCHES_IN_FLIGHT, Endpoint
-from monitor.engine.resend.requester import MAX_ENDPOINTS, Resender
+from monitor.engine.resend.requester import MAX_ENDPOINTS, ResendRequester
 from monitor.errors import SettingError
 from monitor.processes import free_addresses
 from monitor.records import BadInput, FeedQuiet, ResendEnd, ScanResult, ScanStart, SliceFrame
@@ -44,7 +44,7 @@ class Bench:
     def __init__(self, feeds=FEEDS, cells=("A",)):
         self.clock = Clock()
         self.session = Session(settings(*cells, feeds=feeds.model_dump()))
-        self.resender = Resender(feeds, clock=self.clock)
+        self.resender = ResendRequester(feeds, clock=self.clock)
         self.outputs, self.taken = [], []
 
     def feed(self, records):
@@ -416,7 +416,7 @@ def test_an_address_that_cannot_be_reached_is_told_once_and_costs_no_more(bench)
 @pytest.mark.parametrize("address", ["tcp://10.9.8.7:5602", "nowhere", "tcp://127.0.0.1"])
 def test_a_wrong_address_in_the_settings_stops_the_start(address):
     with pytest.raises(SettingError, match=r"feeds\.resend"):
-        Resender(FeedSettings(resend=(address,)))
+        ResendRequester(FeedSettings(resend=(address,)))
 
 
 def test_connections_are_few(bench):
@@ -434,7 +434,7 @@ def test_connections_are_few(bench):
 
 
 def test_closing_twice_is_closing():
-    one = Resender(FeedSettings(resend=("tcp://127.0.0.1:5602",)))
+    one = ResendRequester(FeedSettings(resend=("tcp://127.0.0.1:5602",)))
     assert not one.is_waiting
     one.close()
     one.close()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from monitor.core.arrival.missing_slices import Lacking
-from monitor.engine.resend.retry_schedule import MAX_TRIES, SETTLE_S, Pursuit, pause_s
+from monitor.engine.resend.retry_schedule import MAX_TRIES, SETTLE_S, RetrySchedule, pause_s
 from monitor.records import ScanKey
 
 QUIET_S = 1.0
@@ -19,14 +19,14 @@ def lacking(frames, *, lost=(), passed=(), heard=50, over=False):
     return Lacking(key, "s", "tcp://127.0.0.1:1", 100, heard, over, *arrays)
 
 
-def pursuit(found, now=100.0):
-    made = Pursuit(found, QUIET_S, now)
+def schedule(found, now=100.0):
+    made = RetrySchedule(found, QUIET_S, now)
     made.look(found, now)
     return made
 
 
 def test_a_running_scan_is_asked_for_what_was_surely_lost_in_batches():
-    one = pursuit(lacking(range(90), lost=range(30), passed=range(40)))
+    one = schedule(lacking(range(90), lost=range(30), passed=range(40)))
     assert one.wanted(20, 100.0) == tuple(range(20))
     one.asked(tuple(range(20)))
     assert one.wanted(20, 100.0) == tuple(range(20, 30))
@@ -36,7 +36,7 @@ def test_a_running_scan_is_asked_for_what_was_surely_lost_in_batches():
 
 def test_silence_widens_what_is_asked_for():
     found = lacking(range(90), lost=[3], passed=[3, 8])
-    one = pursuit(found)
+    one = schedule(found)
     for now, expected in ((100.9, (3,)), (101.1, (3, 8)), (105.1, tuple(range(90)))):
         one.look(found, now)
         assert one.wanted(100, now) == expected
@@ -46,14 +46,14 @@ def test_silence_widens_what_is_asked_for():
 
 
 def test_what_is_recovered_does_not_break_the_silence():
-    one = pursuit(lacking(range(90)))
+    one = schedule(lacking(range(90)))
     one.look(lacking(range(90)), 106.0)
     one.look(lacking(range(50)), 106.1)
     assert one.wanted(100, 106.1) == tuple(range(50))
 
 
 def test_an_end_is_waited_for_a_moment_then_everything_is_asked_for():
-    one = pursuit(lacking([3, 8, 60]))
+    one = schedule(lacking([3, 8, 60]))
     ended = lacking([3, 8, 60], over=True)
     one.look(lacking([3, 8, 60], heard=51), 200.0)
     one.look(ended, 200.01)
@@ -64,7 +64,7 @@ def test_an_end_is_waited_for_a_moment_then_everything_is_asked_for():
 
 def test_what_does_not_come_is_asked_for_after_longer_and_longer_pauses_and_not_for_ever():
     found = lacking([5], lost=[5])
-    one, now, asked = pursuit(found), 100.0, []
+    one, now, asked = schedule(found), 100.0, []
     while now < 100.0 + 60.0:
         one.look(replace(found, heard=found.heard + int(now * 100)), now)  # the scan runs on
         if frames := one.wanted(10, now):
@@ -80,7 +80,7 @@ def test_what_does_not_come_is_asked_for_after_longer_and_longer_pauses_and_not_
 
 def test_the_end_of_a_scan_gives_a_new_chance():
     found = lacking([5], lost=[5])
-    one = pursuit(found)
+    one = schedule(found)
     for _ in range(MAX_TRIES):
         one.answered((5,), (), 100.0)
     assert one.wanted(10, 150.0) == ()
@@ -92,7 +92,7 @@ def test_the_end_of_a_scan_gives_a_new_chance():
 
 def test_what_the_service_does_not_have_is_asked_for_again_only_while_the_scan_runs():
     found = lacking([5, 6], lost=[5, 6])
-    one = pursuit(found)
+    one = schedule(found)
     one.answered((5, 6), (5,), 100.0)
     assert one.wanted(10, 101.0) == (5, 6)
     over = replace(found, over=True)
@@ -104,7 +104,7 @@ def test_what_the_service_does_not_have_is_asked_for_again_only_while_the_scan_r
 
 def test_there_is_hope_until_all_has_been_tried_and_nothing_has_come_for_a_while():
     over = lacking([5, 6], over=True)
-    one = pursuit(over)
+    one = schedule(over)
     one.look(over, 101.1)
     assert not one.is_hopeless(101.1), "nothing has been asked for"
     frames = one.wanted(10, 101.1)
@@ -118,7 +118,7 @@ def test_there_is_hope_until_all_has_been_tried_and_nothing_has_come_for_a_while
 
 def test_a_running_scan_and_one_with_questions_on_their_way_are_not_given_up():
     found = lacking([5])
-    one = pursuit(found)
+    one = schedule(found)
     for _ in range(MAX_TRIES):
         one.answered((5,), (), 100.0)
     assert not one.is_hopeless(10_000.0)
@@ -134,5 +134,5 @@ def test_a_running_scan_and_one_with_questions_on_their_way_are_not_given_up():
 
 @pytest.mark.parametrize("frames", [(5, 6), (6,)])
 def test_it_knows_whether_a_question_is_answered(frames):
-    one = pursuit(lacking([5, 9]))
+    one = schedule(lacking([5, 9]))
     assert one.lacks(frames) is (5 in frames)

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from monitor.engine.serving.event_history import MAX_ALARMS, MAX_KEPT, Happening, Happenings
+from monitor.engine.serving.event_history import MAX_ALARMS, MAX_KEPT, EventHistory, KeptEvent
 from monitor.engine.serving.paged_history import PER_PAGE
 from monitor.errors import PitwatchError
 from monitor.records import Acknowledgement, Event, OperatorNote, OperatorRequest, PolicyChange
@@ -14,7 +14,7 @@ from tests.gui.synthetic import T0, Cell
 
 
 @pytest.fixture
-def desk(bench):
+def orders_bench(bench):
     """(publisher, screen, what has been ordered), after one scan and an alarm."""
     ordered = []
     publisher, screen = bench({"cells": [{"name": "A"}, {"name": "B"}]}, on_operator=ordered.append)
@@ -40,8 +40,8 @@ ORDERS = [
 
 
 @pytest.mark.parametrize(("order", "record"), ORDERS, ids=[o["type"] for o, _ in ORDERS])
-def test_an_order_reaches_the_engine_with_the_time_of_the_data(desk, order, record):
-    _, screen, ordered = desk
+def test_an_order_reaches_the_engine_with_the_time_of_the_data(orders_bench, order, record):
+    _, screen, ordered = orders_bench
     reply = screen.ask(**order, tag="o")
     assert reply == {
         "type": order["type"], "cell": order["cell"], "tag": "o", "status": "sent", "why": ""
@@ -60,8 +60,8 @@ def test_an_order_reaches_the_engine_with_the_time_of_the_data(desk, order, reco
         ({"type": "acknowledge", "cell": "", "number": 7}, "alarm 7 does not wait here"),
     ],
 )
-def test_what_cannot_be_done_is_refused_with_a_reason(desk, order, why):
-    _, screen, ordered = desk
+def test_what_cannot_be_done_is_refused_with_a_reason(orders_bench, order, why):
+    _, screen, ordered = orders_bench
     reply = screen.ask(**order)
     assert (reply["type"], reply["status"]) == (order["type"], "refused")
     assert why in reply["why"] and ordered == []
@@ -104,8 +104,8 @@ def test_what_the_engine_does_not_take_is_refused(bench):
 # --- state ----------------------------------------------------------------------------------------
 
 
-def test_the_state_says_who_may_order_and_what_the_policy_is(desk):
-    publisher, screen, _ = desk
+def test_the_state_says_who_may_order_and_what_the_policy_is(orders_bench):
+    publisher, screen, _ = orders_bench
     state = screen.ask(type="state")
     assert (state["may_order"], state["role"]) == ("", "operator")
     policy = {"mode": "auto", "max_scans": 20, "extra_scans": 3, "max_scans_per_hour": 2,
@@ -127,8 +127,8 @@ def test_of_a_recording_the_policy_is_that_of_its_events(bench):
     assert (after["mode"], after["max_scans"]) == ("off", 4)
 
 
-def test_alarms_wait_until_they_are_acknowledged(desk):
-    publisher, screen, _ = desk
+def test_alarms_wait_until_they_are_acknowledged(orders_bench):
+    publisher, screen, _ = orders_bench
     update(publisher, Event(8, "alarm", "", T0 + 6, {"text": "of no cell"}))
     state = screen.ask(type="state")
     facts = {"number": 7, "time": T0 + 5, "cell": "A", "text": "3 slices are missing", "scan": 2,
@@ -145,8 +145,8 @@ def test_alarms_wait_until_they_are_acknowledged(desk):
     assert again["status"] == "refused"
 
 
-def test_only_the_newest_alarms_are_shown(desk):
-    publisher, screen, _ = desk
+def test_only_the_newest_alarms_are_shown(orders_bench):
+    publisher, screen, _ = orders_bench
     update(publisher, *(Event(n, "alarm", "A", T0, {"text": str(n)}) for n in range(10, 40)))
     alarms = screen.ask(type="state")["cells"]["A"]["alarms"]
     assert [alarm["number"] for alarm in alarms] == list(range(20, 40))
@@ -155,8 +155,8 @@ def test_only_the_newest_alarms_are_shown(desk):
 # --- events ---------------------------------------------------------------------------------------
 
 
-def test_events_of_hour_thirty_can_all_be_asked_for(desk):
-    publisher, screen, _ = desk
+def test_events_of_hour_thirty_can_all_be_asked_for(orders_bench):
+    publisher, screen, _ = orders_bench
     made = [
         Event(10 + n, ("note", "gap", "scan_progress")[n % 3], "AB"[n % 2], T0 + n, {"n": n})
         for n in range(900)
@@ -170,8 +170,8 @@ def test_events_of_hour_thirty_can_all_be_asked_for(desk):
     assert reply["events"][1]["type"] == "note" and reply["events"][1]["time"] == T0
 
 
-def test_events_are_chosen_by_cell_kind_and_number(desk):
-    publisher, screen, _ = desk
+def test_events_are_chosen_by_cell_kind_and_number(orders_bench):
+    publisher, screen, _ = orders_bench
     update(
         publisher,
         *(Event(10 + n, "note" if n % 3 else "gap", "AB"[n % 2], T0, {}) for n in range(300)),
@@ -188,9 +188,9 @@ def test_events_are_chosen_by_cell_kind_and_number(desk):
 
 
 def test_what_is_kept_is_bounded():
-    kept = Happenings()
+    kept = EventHistory()
     for n in range(1, MAX_KEPT + 101):
-        kept.add(Happening(n, n, "alarm", "A", b"{}"), 0.0, {"text": "x"})
+        kept.add(KeptEvent(n, n, "alarm", "A", b"{}"), 0.0, {"text": "x"})
     assert MAX_KEPT <= len(kept) < MAX_KEPT + PER_PAGE
     assert len(kept.select(EventsRequest(limit=1000))) == 1001, "one more: there are more"
     assert len(kept.select(EventsRequest(limit=2 * MAX_KEPT))) == len(kept)
@@ -202,14 +202,14 @@ def test_what_is_kept_is_bounded():
 
 
 def test_events_of_damaged_recordings_cost_nothing():
-    kept = Happenings()
-    kept.add(Happening(1, 1, "alarm_acknowledged", "A", b"{}"), 0.0, {"alarm": [1]})
-    kept.add(Happening(2, None, "scan_request", "A", b"{}"), 0.0, {})
+    kept = EventHistory()
+    kept.add(KeptEvent(1, 1, "alarm_acknowledged", "A", b"{}"), 0.0, {"alarm": [1]})
+    kept.add(KeptEvent(2, None, "scan_request", "A", b"{}"), 0.0, {})
     assert len(kept.select(EventsRequest(before=5))) == 2
 
 
-def test_events_can_be_asked_for_while_they_come(desk):
-    publisher, screen, _ = desk
+def test_events_can_be_asked_for_while_they_come(orders_bench):
+    publisher, screen, _ = orders_bench
     stop = threading.Event()
 
     def write():

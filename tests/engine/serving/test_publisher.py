@@ -235,12 +235,12 @@ def test_the_fate_of_a_request_is_followed_to_its_scan(bench):
     update(publisher, ScanRequest("r1", "A", "pit_onset", 1, {"pits": 2}))
     update(publisher, Event(1, "scan_reply", "A", T0, {"id": "r1", "status": "accepted"}))
 
-    def fate():
+    def state_of():
         return screen.ask(type="state", since=-1)["cells"]["A"]["requests"][0]
 
-    assert fate()["status"] == "accepted"
+    assert state_of()["status"] == "accepted"
     update(publisher, Cell().result(2, reason="extra", request="r1"))
-    assert fate() == {
+    assert state_of() == {
         "id": "r1", "reason": "pit_onset", "status": "done", "why": "", "scan": 2, "after_scan": 1
     }  # fmt: skip
 

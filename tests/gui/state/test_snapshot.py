@@ -103,7 +103,7 @@ def test_the_board_asks_for_a_small_map_of_each_cell():
     now.state["cells"]["C"] = cell()
     asked = queries.wants(now, Choice("A"), Seen(board=True))
     assert set(asked) == {"board A", "board B"}
-    assert [want.request.name for want in asked.values()] == ["removal", "height"]
+    assert [query.request.name for query in asked.values()] == ["removal", "height"]
 
 
 def test_the_cut_of_a_new_scan_is_asked_again_while_its_slices_are_written():

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from monitor.gui.state import snapshot_store as module
-from monitor.gui.state.snapshot import Want
-from monitor.gui.state.snapshot_store import Inbox
+from monitor.gui.state.snapshot import Query
+from monitor.gui.state.snapshot_store import SnapshotStore
 from monitor.wire.results.queries import CyclerRequest, MapRequest
 
 
@@ -25,7 +25,7 @@ def state(version=1, engine="e", messages=1, size=0, **cell):
 
 
 def test_the_rate_is_that_of_the_last_seconds(clock):
-    box = Inbox("tcp://x")
+    box = SnapshotStore("tcp://x")
     for second in range(4):
         clock[0] = 100.0 + second
         box.take_state(state(second, size=second * 50_000_000))
@@ -35,11 +35,11 @@ def test_the_rate_is_that_of_the_last_seconds(clock):
 
 
 def test_nothing_of_another_engine_stays(clock):
-    box = Inbox("tcp://x")
-    want = Want(MapRequest("A", 0, "height"))
+    box = SnapshotStore("tcp://x")
+    query = Query(MapRequest("A", 0, "height"))
     assert box.take_state(state())
-    box.keep({"map": want})
-    box.answer("map", want, {"type": "map"}, np.ones((2, 2), np.float32))
+    box.keep({"map": query})
+    box.answer("map", query, {"type": "map"}, np.ones((2, 2), np.float32))
     assert box.has("map")
     assert not box.take_state(state(2))
     assert len(box.snapshot().events) == 2
@@ -49,25 +49,25 @@ def test_nothing_of_another_engine_stays(clock):
 
 
 def test_an_answer_that_no_view_wants_any_more_is_left_out(clock):
-    box = Inbox("tcp://x")
-    want = Want(MapRequest("A", 0, "pit_labels"))
+    box = SnapshotStore("tcp://x")
+    query = Query(MapRequest("A", 0, "pit_labels"))
     box.keep({})
-    box.answer("labels", want, {"type": "map"}, np.ones((3, 3), np.int32))
+    box.answer("labels", query, {"type": "map"}, np.ones((3, 3), np.int32))
     assert not box.has("labels")
-    box.keep({"labels": want})
-    box.answer("labels", want, {"type": "map"}, np.ones((3, 3), np.int32))
+    box.keep({"labels": query})
+    box.answer("labels", query, {"type": "map"}, np.ones((3, 3), np.int32))
     assert "rims" in box.snapshot().answers["labels"].header
 
 
 def test_readings_are_named_and_what_is_none_costs_nothing():
-    box = Inbox("tcp://x")
-    want = Want(CyclerRequest("A", rows=True))
-    box.keep({"cycler": want})
+    box = SnapshotStore("tcp://x")
+    query = Query(CyclerRequest("A", rows=True))
+    box.keep({"cycler": query})
     head, table = {"type": "cycler", "names": ["time", "current_mA"]}, np.array([[1.0, 2], [0, 5]])
-    box.answer("cycler", want, dict(head), table)
+    box.answer("cycler", query, dict(head), table)
     told = box.snapshot().answers["cycler"].header["columns"]
     np.testing.assert_array_equal(told["current_mA"], [0, 5])
     for bad in (None, np.ones((3, 2)), 5):
-        box.answer("cycler", want, dict(head), bad)
+        box.answer("cycler", query, dict(head), bad)
     assert box.snapshot().bad_replies == 3
     assert box.snapshot().answers["cycler"].header["columns"] is told

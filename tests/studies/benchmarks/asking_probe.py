@@ -19,8 +19,8 @@ import zmq
 
 from monitor.gui.state.client import AGAIN_S, LEAST_INTERVAL_S, POLL_S, URGENT
 from monitor.gui.state.queries import Seen, wants
-from monitor.gui.state.snapshot import Choice, Want
-from monitor.gui.state.snapshot_store import Inbox
+from monitor.gui.state.snapshot import Choice, Query
+from monitor.gui.state.snapshot_store import SnapshotStore
 from monitor.wire.results import queries, replies
 from monitor.wire.results.queries import StateRequest
 
@@ -33,15 +33,15 @@ class Screen:
     """One of them: its sockets, what it knows of the state, and what it has asked for."""
 
     def __init__(self, context: zmq.Context[Any], pull: str, status: str) -> None:
-        self._inbox = Inbox(pull)
+        self._store = SnapshotStore(pull)
         self._dealer = context.socket(zmq.DEALER)
         self._dealer.connect(pull)
         self._sub = context.socket(zmq.SUB)
         self._sub.subscribe(b"")
         self._sub.connect(status)
         self._waiting: dict[bytes, str] = {}
-        self._asked: dict[str, tuple[Want, float]] = {}
-        self._wants: dict[str, Want] = {}
+        self._asked: dict[str, tuple[Query, float]] = {}
+        self._queries: dict[str, Query] = {}
         self._state_due = 0.0
         self.answered = 0
 
@@ -51,17 +51,17 @@ class Screen:
         self._take()
         flying = set(self._waiting.values())
         if now >= self._state_due and "state" not in flying:
-            state = self._inbox.state
+            state = self._store.state
             since, engine = (state["version"], state["engine"]) if state else (-1, "")
-            self._send("state", Want(StateRequest(since, engine, changes=True)), now)
+            self._send("state", Query(StateRequest(since, engine, changes=True)), now)
             self._state_due = now + POLL_S
-        for name, want in self._wants.items():
+        for name, query in self._queries.items():
             known, at = self._asked.get(name, (None, 0.0))
-            if known == want or name in flying:
+            if known == query or name in flying:
                 continue
-            is_same = known is not None and known.request == want.request
+            is_same = known is not None and known.request == query.request
             if now - at >= LEAST_INTERVAL_S.get(name, AGAIN_S if is_same else 0.0):
-                self._send(name, want, now)
+                self._send(name, query, now)
 
     def _hear(self) -> None:
         """Every status message comes; some make the next question come sooner."""
@@ -79,16 +79,16 @@ class Screen:
             if name != "state":
                 continue
             header, _ = replies.decode_reply([head.buffer])
-            self._inbox.take_state(header)
+            self._store.take_state(header)
             if not header.get("unchanged") or header["cells"]["A"]["running"]:
-                self._wants = wants(self._inbox.snapshot(), Choice("A"), SEEN)
+                self._queries = wants(self._store.snapshot(), Choice("A"), SEEN)
 
-    def _send(self, name: str, want: Want, now: float) -> None:
+    def _send(self, name: str, query: Query, now: float) -> None:
         tag = f"{name}#{now}"
-        request = dataclasses.replace(want.request, tag=tag)
+        request = dataclasses.replace(query.request, tag=tag)
         self._dealer.send_multipart(queries.encode_request(request))
         self._waiting[tag.encode()] = name
-        self._asked[name] = (want, now)
+        self._asked[name] = (query, now)
 
 
 def main() -> None:

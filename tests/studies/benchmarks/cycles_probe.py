@@ -59,14 +59,14 @@ class Cycle:
     def run(self) -> None:
         window, bench = self._window, self._benches[self._round % 2]
         self._round += 1
-        window.desk.connect_to(bench.publisher.pull_address)
+        window.dialogs.connect_to(bench.publisher.pull_address)
         for cell in ("A", "B"):
             self._until(lambda: window.snapshot.state is not None)
-            window.steering.choose_cell(cell)
+            window.selection.choose_cell(cell)
             for scan in range(SCANS):
                 window.choose(scan=scan)
                 self._until(lambda scan=scan: self._shows(scan))
-            window.steering.cycle_map(1)
+            window.selection.cycle_map(1)
             window.choose(pinned=1, comparison=("beside", "difference")[self._round % 2], pit=3)
             for view in ("relief", "distribution", "events", "pits", "profile", "section", "trend"):
                 window.layouts.bring(view)
@@ -75,9 +75,9 @@ class Cycle:
             self._until(lambda: "region" in window.snapshot.answers, 1.0)
             window.map.use_tool("none")
             window.choose(comparison="off")
-        window.steering.toggle_board()
+        window.selection.toggle_board()
         window.help.toggle()
-        window.desk.ask_window_picture()
+        window.dialogs.ask_window_picture()
         for dialog in window.findChildren(QFileDialog):
             dialog.close()
         self._app.processEvents()

@@ -64,9 +64,9 @@ class Operator:
         window, step = self._window, self._step
         self._step += 1
         if step % 4 == 0:
-            window.steering.cycle_map(1)
+            window.selection.cycle_map(1)
         elif step % 4 == 1:
-            window.steering.move_cross(3, 5)
+            window.selection.move_cross(3, 5)
         elif step % 4 == 2:
             box = window.map.plot.vb
             box.scaleBy((0.8, 0.8) if step % 8 < 4 else (1.25, 1.25))
