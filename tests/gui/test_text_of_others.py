@@ -377,7 +377,7 @@ def test_no_view_goes_round_it() -> None:
     """Labels, tooltips and HTML are made in one place."""
     folder = Path(monitor.gui.__file__).parent
     found = []
-    for path in sorted(folder.glob("*.py")):
+    for path in sorted(folder.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if not isinstance(node, ast.Call):
                 continue
@@ -388,4 +388,4 @@ def test_no_view_goes_round_it() -> None:
                 found.append(f"{path.name}: {called}")
             if called == "showText" and "tip_text" not in ast.unparse(node) + path.read_text():
                 found.append(f"{path.name}: {called}")
-    assert set(found) == {"plain.py: setToolTip"}
+    assert set(found) == {"plain_text.py: setToolTip"}
