@@ -11,13 +11,13 @@ CODE = """
 import sys
 sys.path.insert(0, {root!r})
 import zmq
-import launch
+from monitor.cli import command_line
 left = zmq.Context().socket(zmq.PUB)
 def app(**options):
     print("said before")
     {ends}
-launch.app = app
-sys.exit(launch.run())
+command_line.app = app
+sys.exit(command_line.run())
 """
 
 

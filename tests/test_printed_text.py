@@ -12,7 +12,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-import launch
+from monitor.cli import command_line
 from monitor.cli.output import Messages, labelled, make_readable, progress_of
 from monitor.recording.error_log import ErrorLog
 from tests.recording.synthetic import Scene, settings, write_scan
@@ -49,7 +49,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
     def command(*words: str) -> str:
         monkeypatch.setattr(sys, "argv", ["pitwatch", *words])
-        launch.run()
+        command_line.run()
         told = capsys.readouterr()
         return told.out + told.err
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-import launch
+from monitor.cli.command_line import app
 from monitor.core.session import Session
 from monitor.engine.recorder import Recorder
 from monitor.playback.replay import replay_settings, run_replay
@@ -129,8 +129,6 @@ def test_an_engine_goes_on_with_them(recorded: tuple[Path, Path], tmp_path: Path
 
 def test_on_the_command_line_scans_are_counted(tmp_path: Path) -> None:
     folder, _ = record(tmp_path, dict.fromkeys(OPTIONAL, ...))
-    result = CliRunner().invoke(
-        launch.app, ["reprocess", str(folder), "--out", str(tmp_path / "out")]
-    )
+    result = CliRunner().invoke(app, ["reprocess", str(folder), "--out", str(tmp_path / "out")])
     assert result.exit_code == 0, result.output
     assert f"{SCANS} scans to measure" in result.output

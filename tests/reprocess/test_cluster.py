@@ -16,7 +16,7 @@ import pytest
 from distributed import Client, Security
 from typer.testing import CliRunner
 
-import launch
+from monitor.cli.command_line import app
 from monitor.errors import SettingError
 from monitor.playback.replay import replay_settings
 from monitor.recording.read.experiment import open_experiment
@@ -133,9 +133,7 @@ def test_the_files_may_stand_in_dask_s_configuration(running: Running) -> None:
 @pytest.mark.parametrize("more", [[], ["--tls-ca", "/nowhere.pem"]])
 def test_on_the_command_line(more: list[str], recording: Path) -> None:
     address = "tls://127.0.0.1:1" if more else "tcp://127.0.0.1:1"
-    result = CliRunner().invoke(
-        launch.app, ["reprocess", str(recording), "--scheduler", address, *more]
-    )
+    result = CliRunner().invoke(app, ["reprocess", str(recording), "--scheduler", address, *more])
     assert result.exit_code == 2
     assert ("--tls-ca" if more else "--plain") in result.output
     assert len(result.output.strip().splitlines()) == 1 or "\n\n" not in result.output

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-import launch
+from monitor.cli import command_line
+from monitor.cli.shared import PROGRAM
 
 HERE = Path(__file__).parent
 
@@ -26,9 +27,9 @@ def command(
     """command(arguments…) → what `running.launch` returns; in this process, which saves a start."""
 
     def run(*arguments: str) -> Any:
-        monkeypatch.setattr(sys, "argv", [str(launch.PROGRAM), *arguments])
+        monkeypatch.setattr(sys, "argv", [str(PROGRAM), *arguments])
         capsys.readouterr()
-        code = launch.run()
+        code = command_line.run()
         out, err = capsys.readouterr()
         return subprocess.CompletedProcess(arguments, code, out, err)
 

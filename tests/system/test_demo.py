@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-import launch as launcher
 from monitor import settings
+from monitor.cli import live
 from tests.system.running import launch
 
 PAPER = {  # Tonin et al., Table 1; coulometry as Faraday's law has it
@@ -24,11 +24,11 @@ def test_table_1(
     scenario: str, tmp_path: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a small field of view: the numbers are those of the default one."""
-    shipped = launcher.SIMULATED.read_text("utf-8")
+    shipped = live.SIMULATED.read_text("utf-8")
     small = tmp_path / "small.toml"
     small.write_text(shipped.replace("\nsize = 384 ", "\nsize = 128 "), "utf-8")
     assert settings.load(small).simulator.size == 128
-    monkeypatch.setattr(launcher, "SIMULATED", small)
+    monkeypatch.setattr(live, "SIMULATED", small)
     demo = command("demo", "--headless", "--scenario", scenario, "--out", str(tmp_path))
     assert demo.returncode == 0, demo.stderr
     assert "Coulometry" in demo.stdout

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-import launch
+from monitor.cli.command_line import app
 from monitor.engine.recorder import Recorder
 from monitor.errors import RecordingError, SettingError
 from monitor.recording import format as layout
@@ -512,7 +512,7 @@ def test_any_byte_that_flips_is_told_or_says_nothing(tmp_path):
 
 def test_the_command(folder):
     def command(*more):
-        return CliRunner().invoke(launch.app, ["verify", str(folder), *more])
+        return CliRunner().invoke(app, ["verify", str(folder), *more])
 
     assert command().exit_code == 0
     (folder / "A/A.nxs").unlink()
@@ -531,4 +531,4 @@ def test_the_command(folder):
     assert sum(line.startswith("repaired: ") for line in result.stdout.splitlines()) == 2
     with pytest.raises(SettingError):
         verify(folder / "nowhere")
-    assert CliRunner().invoke(launch.app, ["verify", str(folder / "nowhere")]).exit_code == 2
+    assert CliRunner().invoke(app, ["verify", str(folder / "nowhere")]).exit_code == 2

@@ -70,7 +70,6 @@ class Commands:
 
 def reprocess_here(folder: str, out: str) -> int:
     """`reprocess` without a cluster, which takes seconds to start."""
-    from launch import app  # noqa: F401 - as the command line does
     from monitor.errors import PitwatchError
     from monitor.playback.replay import replay_settings
     from monitor.recording.read.experiment import open_experiment
@@ -99,7 +98,7 @@ def _child(arguments: Sequence[str], said: Any) -> None:
         if arguments[0] == "reprocess":
             code = reprocess_here(arguments[1], arguments[2])
         else:
-            from launch import run
+            from monitor.cli.command_line import run
 
             code = run()
     except SystemExit as end:
@@ -143,7 +142,7 @@ def _run(arguments: Sequence[str]) -> dict[str, Any]:
 
 
 def _serve() -> None:
-    import launch
+    import monitor.cli.command_line
     import monitor.playback.opened
     import monitor.playback.replay
     import monitor.recording.verify.experiment
@@ -151,8 +150,9 @@ def _serve() -> None:
     import monitor.report.build
     import monitor.report.policies
     import monitor.reprocess.measure  # noqa: F401 - each child would do it again
+    from monitor.cli.output import make_readable
 
-    launch.make_readable()
+    make_readable()
     for line in sys.stdin:
         print(json.dumps(_run(json.loads(line))), flush=True)
 

@@ -1,0 +1,45 @@
+"""Commands about this machine and its keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from monitor.cli.output import Messages
+from monitor.cli.shared import (
+    leave,
+    one_line_errors,
+    say,
+)
+
+commands = typer.Typer()
+
+
+@commands.command()
+def keys(
+    folder: Annotated[Path, typer.Argument(help="Where to put them; made where it is not there.")],
+    name: Annotated[
+        str, typer.Option(help="What the two files are called: who is to own them.")
+    ] = "pitwatch",
+) -> None:
+    """Make a pair of CURVE keys, for an engine or for a screen (docs/security.md)."""
+    with one_line_errors():
+        from monitor.sockets.keys import make_keys
+
+        public, secret = make_keys(folder, name)
+        say.print(
+            f"{secret} stays with its owner: an engine's security.secret_key, a screen's --key; "
+            f"{public} goes to the others: into an engine's security.operators or viewers, or to a "
+            "screen as --server-key",
+            soft_wrap=True,
+        )
+
+
+@commands.command()
+def doctor() -> None:
+    """Check what this machine has, and say what to install."""
+    from monitor.cli.doctor import examine
+
+    leave(examine(Messages()))

@@ -1,0 +1,124 @@
+"""Commands that send live feeds: publish, simulate."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from monitor import settings as settings_file
+from monitor.cli.output import progress_of
+from monitor.cli.shared import (
+    Config,
+    one_line_errors,
+    say,
+)
+from monitor.errors import SettingError
+from monitor.plain_text import visible
+from monitor.processes import stop_on_signal
+from monitor.settings import Settings
+
+commands = typer.Typer()
+
+
+@commands.command()
+def publish(
+    volumes: Annotated[list[Path], typer.Argument(help="HDF5, nabu, TIFF file or stack.")],
+    cell: Annotated[str, typer.Option(help="Name of the cell.")] = "A",
+    voxel_um: Annotated[
+        float | None, typer.Option("--voxel-um", help="Voxel size; else as the file says.")
+    ] = None,
+    endpoint: Annotated[
+        str, typer.Option(help="Address to publish slices at.")
+    ] = Settings().simulator.slices,
+    cycler: Annotated[
+        list[str] | None,
+        typer.Option(help="EC-Lab .mpt or .mpr file, or a quoted pattern; may be repeated."),
+    ] = None,
+    cycler_time: Annotated[
+        str, typer.Option(help="own: times of the file; scaled: spread over the scans.")
+    ] = "own",
+    follow: Annotated[
+        bool,
+        typer.Option("--follow", help="Follow the growing cycler file until interrupted."),
+    ] = False,
+    documents_in: Annotated[
+        str, typer.Option(help="In side of the bluesky Proxy that is started for the cycler.")
+    ] = Settings().simulator.documents_in,
+    documents_out: Annotated[
+        str, typer.Option(help="Its out side, which the monitor connects to.")
+    ] = Settings().simulator.documents_out,
+    period: Annotated[float, typer.Option(help="Seconds between scans; 0: no pause.")] = 0.0,
+    scan_interval: Annotated[
+        float | None, typer.Option(min=0.001, help="Seconds of the data's time between scans.")
+    ] = None,
+    keep_blank: Annotated[
+        bool,
+        typer.Option(
+            "--keep-blank",
+            help="Slices of one value are padding: send them too, do not take them as missing.",
+        ),
+    ] = False,
+    resend: Annotated[
+        str, typer.Option(help="Address where lost slices can be asked for again; none by default.")
+    ] = "",
+    engine_at: Annotated[
+        str,
+        typer.Option(
+            "--engine",
+            help="The engine's `results.pull` address: slices wait until it has the readings.",
+        ),
+    ] = "",
+) -> None:
+    """Stream real volumes and an EC-Lab file as live feeds."""
+    with one_line_errors():
+        from rich.progress import TaskProgressColumn, TimeRemainingColumn
+
+        from monitor.sources.publish import publish as run
+        from monitor.sources.volumes.volume import open_volumes
+
+        if cycler_time not in ("own", "scaled"):
+            raise SettingError(
+                "--cycler-time", got=cycler_time, expected="own or scaled", todo="correct it"
+            )
+        with stop_on_signal() as stop, ExitStack() as stack:
+            progress = progress_of(say, TaskProgressColumn(), TimeRemainingColumn())
+            bar = progress.add_task("", total=None)
+
+            def tell(text: str, sent: int, total: int) -> None:
+                if not progress.live.is_started:  # what is wrong before that is one line alone
+                    stack.enter_context(progress)
+                if total:
+                    progress.update(bar, description=visible(text), completed=sent, total=total)
+                else:
+                    say.print(text, soft_wrap=True)
+
+            run(
+                open_volumes(volumes, keep_blank),
+                cell=cell,
+                voxel_um=voxel_um,
+                endpoint=endpoint,
+                cycler=[Path(path) for path in cycler or ()],
+                cycler_time="scaled" if cycler_time == "scaled" else "own",
+                follow=follow,
+                documents_in=documents_in,
+                documents_out=documents_out,
+                period_s=period,
+                scan_interval_s=scan_interval,
+                resend=resend,
+                engine=engine_at,
+                stop=stop,
+                progress=tell,
+            )
+
+
+@commands.command()
+def simulate(config: Config) -> None:
+    """Only the simulated detector and cycler, under a bluesky RunEngine."""
+    with one_line_errors():
+        from simulators.run import simulate as run
+
+        with stop_on_signal() as stop:
+            run(settings_file.load(config), stop=stop, progress=lambda text: say.print(text))

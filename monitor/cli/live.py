@@ -1,0 +1,136 @@
+"""Commands that watch something live: demo, monitor, engine, gui."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from monitor import settings as settings_file
+from monitor.cli.shared import (
+    PROGRAM,
+    Config,
+    Out,
+    leave,
+    one_line_errors,
+    open_screen,
+    print_report,
+    say,
+)
+from monitor.errors import MissingSoftware
+from monitor.processes import has_display
+from monitor.settings import Settings
+
+commands = typer.Typer()
+SIMULATED = PROGRAM.parent / "config" / "simulated.toml"
+HEADLESS_SPEED = 20000.0
+
+
+@commands.command()
+def demo(
+    headless: Annotated[bool, typer.Option(help="Run through without a screen.")] = False,
+    scenario: Annotated[
+        str, typer.Option(help="paper-0.55, paper-0.23, first-charge, second-cycle or two-cells.")
+    ] = "paper-0.55",
+    scans: Annotated[int | None, typer.Option(min=1, help="Stop after this many scans.")] = None,
+    speed: Annotated[
+        float | None, typer.Option(min=0.001, help="Seconds of cell time in a second.")
+    ] = None,
+    out: Out = None,
+) -> None:
+    """Simulated beamline, engine and screen; without a display it runs through and reports."""
+    with one_line_errors():
+        from monitor.cli.demo import on_free_addresses, run_demo
+        from simulators.scenarios import settings_for
+
+        if not headless and not has_display():
+            say.print("no display here: running through without a screen")
+            headless = True
+        base = settings_for(scenario, settings_file.load(SIMULATED))
+        table = settings_file.as_table(base)
+        table["simulator"] |= {"scenario": scenario}
+        if scans is not None:
+            table["simulator"]["scans"] = scans
+        if speed is not None or headless:
+            table["simulator"]["speed"] = speed or HEADLESS_SPEED
+        if out is not None:
+            table["experiment"]["data_dir"] = str(out)
+        settings = on_free_addresses(settings_file.parse(table))
+        recording = run_demo(settings, PROGRAM, None if headless else open_screen)
+        if headless:
+            print_report(recording, as_json=False, out=None)
+        else:
+            say.print(f"recorded in {recording}", soft_wrap=True)
+
+
+@commands.command()
+def monitor(config: Config) -> None:
+    """Engine and screen on real feeds."""
+    with one_line_errors():
+        from monitor.cli.demo import run_monitor
+        from monitor.sockets.keys import engine_s_own, reachable
+
+        settings = settings_file.load(config)
+        keys = engine_s_own(settings.security)
+
+        def screen(pull: str, status: str) -> int:
+            return open_screen(reachable(pull), reachable(status), keys=keys)
+
+        run_monitor(settings, config, PROGRAM, screen)
+
+
+@commands.command()
+def engine(
+    config: Config,
+    out: Out = None,
+    new: Annotated[
+        bool, typer.Option("--new", help="Begin anew even where the last recording broke off.")
+    ] = False,
+) -> None:
+    """The engine alone: it computes, records, and serves any number of screens.
+
+    Until Ctrl-C or SIGTERM ends it. If the last recording of this experiment ended in another way,
+    as by a crash, it resumes that one.
+    """
+    with one_line_errors():
+        from monitor.engine.start import run_engine
+
+        def tell(text: str) -> None:
+            say.print(text, soft_wrap=True)
+
+        run_engine(settings_file.load(config), out, new=new, say=tell)
+
+
+@commands.command()
+def gui(
+    connect: Annotated[
+        str, typer.Option(help="The engine's `results.pull` address.")
+    ] = Settings().results.pull,
+    status: Annotated[
+        str | None, typer.Option(help="Its `results.status` address: news come at once then.")
+    ] = None,
+    cell: Annotated[str | None, typer.Option(help="The cell to show first.")] = None,
+    view_only: Annotated[
+        bool, typer.Option("--view-only", help="A screen that may look, not ask.")
+    ] = False,
+    key: Annotated[
+        str | None, typer.Option(help="File of this screen's secret key (`keys`).")
+    ] = None,
+    server_key: Annotated[
+        str | None, typer.Option(help="The engine's public key: its text, or its file.")
+    ] = None,
+) -> None:
+    """A screen alone, for an engine that runs; on another machine with keys (docs/security.md)."""
+    with one_line_errors():
+        from monitor.sockets.keys import check_address, client_keys
+
+        check_address(connect, "--connect")
+        if status is not None:
+            check_address(status, "--status")
+        keys = client_keys(key, server_key, (connect, *filter(None, [status])))
+        if not has_display():
+            raise MissingSoftware(
+                "no display: DISPLAY and WAYLAND_DISPLAY are not set; start from a desktop "
+                "session, or set QT_QPA_PLATFORM=offscreen"
+            )
+        leave(open_screen(connect, status, cell, viewer=view_only, keys=keys))

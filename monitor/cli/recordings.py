@@ -1,0 +1,181 @@
+"""Commands on recordings: replay, open, reprocess, report, verify, backtest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from monitor.cli.shared import (
+    Out,
+    leave,
+    one_line_errors,
+    open_screen,
+    print_report,
+    say,
+)
+from monitor.plain_text import visible
+from monitor.processes import has_display
+
+commands = typer.Typer()
+
+
+@commands.command()
+def replay(
+    experiment: Annotated[Path, typer.Argument(help="Folder of a recorded experiment.")],
+    speed: Annotated[
+        float | None, typer.Option(min=0.001, help="Seconds of cell time in a second.")
+    ] = None,
+    first: Annotated[int | None, typer.Option("--from", min=0, help="First scan.")] = None,
+    last: Annotated[int | None, typer.Option("--to", min=0, help="Last scan.")] = None,
+    screen: Annotated[bool, typer.Option("--screen/--headless", help="With a screen.")] = True,
+    out: Out = None,
+) -> None:
+    """Recorded messages through the same code path as live ones."""
+    with one_line_errors():
+        from monitor.playback.replay import run_replay
+
+        if screen and not has_display():
+            say.print("no display here: replaying without a screen")
+            screen = False
+        run_replay(
+            experiment,
+            speed=speed,
+            first=first,
+            last=last,
+            out=out,
+            screen=open_screen if screen else None,
+            say=lambda text: say.print(text, soft_wrap=True),
+        )
+
+
+@commands.command("open")
+def open_recording(
+    experiment: Annotated[Path, typer.Argument(help="Folder of a recorded experiment.")],
+    headless: Annotated[
+        bool, typer.Option("--headless", help="Serve it, without a screen.")
+    ] = False,
+    pull: Annotated[
+        str | None,
+        typer.Option(help="Address to answer screens at; else as recorded, or a free one."),
+    ] = None,
+    status: Annotated[
+        str | None, typer.Option(help="Address to publish status at; else likewise.")
+    ] = None,
+) -> None:
+    """A recorded experiment on the screen at once, as it is in the files; nothing is computed."""
+    with one_line_errors():
+        from monitor.playback.opened import run_open
+
+        if not headless and not has_display():
+            say.print("no display here: serving without a screen")
+            headless = True
+        run_open(
+            experiment,
+            pull=pull,
+            status=status,
+            screen=None if headless else open_screen,
+            say=lambda text: say.print(text, soft_wrap=True),
+        )
+
+
+@commands.command()
+def reprocess(
+    experiment: Annotated[Path, typer.Argument(help="Folder of a recorded experiment.")],
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="As in the settings: 'cells.A.foil_thickness_um=125' (key=value)."
+        ),
+    ] = None,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(help="Address of a Dask scheduler (tls://…); without it, one is made here."),
+    ] = None,
+    tls_ca: Annotated[
+        Path | None, typer.Option(help="Of the scheduler: certificate of its authority (PEM).")
+    ] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(help="Our certificate for the scheduler (PEM).")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="The key of our certificate (PEM).")] = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="The scheduler has no TLS, on a network that is ours.")
+    ] = False,
+    out: Out = None,
+) -> None:
+    """Measure a recorded experiment again with other settings, scans side by side on Dask."""
+    with one_line_errors():
+        from monitor.reprocess.cluster import RemoteScheduler
+        from monitor.reprocess.measure import run_reprocess
+
+        where = scheduler and RemoteScheduler(scheduler, tls_ca, tls_cert, tls_key, plain=plain)
+        made = run_reprocess(
+            experiment,
+            changes=changes or [],
+            scheduler=where or None,
+            out=out,
+            say=lambda text: say.print(text, soft_wrap=True),
+        )
+        say.print(f"recorded in {made}", soft_wrap=True)
+
+
+@commands.command()
+def report(
+    experiment: Annotated[Path, typer.Argument(help="Folder of a recorded experiment.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    out: Out = None,
+    boundaries: Annotated[
+        Path | None,
+        typer.Option(help="TOML file with \\[cells.boundaries]: pictures of grain boundaries."),
+    ] = None,
+) -> None:
+    """The table and the figures of the paper for a recorded experiment."""
+    with one_line_errors():
+        print_report(experiment, as_json=as_json, out=out, pictures=boundaries)
+
+
+@commands.command()
+def verify(
+    experiment: Annotated[Path, typer.Argument(help="Folder of a recorded experiment.")],
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend what can be mended without inventing data.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Check a recording: every file, every checksum, and the files against each other."""
+    with one_line_errors():
+        from monitor.recording.verify.experiment import as_lines, as_table
+        from monitor.recording.verify.experiment import verify as check
+        from monitor.recording.verify.repair import repair as mend
+
+        findings, repaired = check(experiment), []
+        if repair and (repaired := mend(experiment, findings)):
+            findings = check(experiment)
+        if as_json:
+            print(json.dumps(as_table(findings, repaired)))
+        else:
+            lines = [*(f"repaired: {line}" for line in repaired), *as_lines(findings)]
+            print("\n".join(visible(line) for line in lines))
+        leave(1 if findings.count("error") else 0)
+
+
+@commands.command()
+def backtest(
+    experiments: Annotated[list[Path], typer.Argument(help="Folders of recorded experiments.")],
+    policy: Annotated[
+        list[Path] | None,
+        typer.Option("--policy", help="TOML file with \\[onset]; may be repeated."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    out: Out = None,
+) -> None:
+    """What other policies would have asked for, and whether the live decisions come out again."""
+    with one_line_errors():
+        from monitor.report.policies import backtest as run
+
+        result = run(experiments, policy or [], out=out, as_json=as_json)
+        if as_json:
+            print(json.dumps(result))
