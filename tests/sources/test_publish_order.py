@@ -145,7 +145,10 @@ def test_readings_up_to_a_scan_are_taken_before_its_slices(
     stops = [engine.heard[i][1]["stop_time"] for i in headers]
     counts = [names[:i].count("event") for i in headers]
     expected = [min(1500, int(stop - FIRST + 1e-6) + 1) for stop in stops]
-    assert counts == expected
+    # The next readings leave right behind the slices, by another socket: a few may overtake them.
+    nexts = [*expected[1:], 1500]
+    for count, least, most in zip(counts, expected, nexts, strict=True):
+        assert count == least or least < count < most
     assert names.count("event") == 1500, "none is lost in the proxy"
     assert names[-1] == "stop"
 
