@@ -242,7 +242,8 @@ def apply(app: QApplication, look: Shade = "dark", letters: float = 1.0) -> None
     sheet = style()
     if app.styleSheet() == sheet:
         return
-    if app.style().objectName() != "fusion":
+    if not app.styleSheet():
+        # only once: under a style sheet, Qt would polish every widget anew
         app.setStyle("Fusion")
     app.setFont(QFont(FAMILY, round(POINT_SIZE * letters)))
     roles = {

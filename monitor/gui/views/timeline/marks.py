@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any, Literal
 
 from monitor.gui.formatting import counted, stamp
+from monitor.gui.state.health import is_ended
 from monitor.gui.state.snapshot import Choice, Snapshot, shown_scan
 from monitor.gui.wording.map_captions import missing_slices
 
@@ -34,7 +35,8 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """All marks in order of time, when the next scan is due (h), and what is shown and pinned."""
+    """All marks in order of time, when the next scan is due (h; None: no scan is expected), and
+    what is shown and pinned."""
 
     marks: tuple[Mark, ...] = ()
     due: float | None = None
@@ -71,7 +73,8 @@ def timeline(snapshot: Snapshot, choice: Choice) -> Timeline:
         _mark(scan, running, origin, is_known=index < known, is_onset=scan["scan"] == onset)
         for index, scan in enumerate(scans)
     )
-    due, shown = cell.get("next_scan_time"), shown_scan(cell, choice)
+    due = None if is_ended(snapshot, choice.cell) else cell.get("next_scan_time")
+    shown = shown_scan(cell, choice)
     return Timeline(
         tuple(sorted(marks, key=lambda mark: mark.hours)),
         None if due is None else (float(due) - origin) / 3600.0,

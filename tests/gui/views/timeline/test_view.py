@@ -43,6 +43,18 @@ def test_each_scan_has_a_mark_of_its_kind_in_order_of_time():
     assert shown.span == pytest.approx(2.0)
 
 
+@pytest.mark.parametrize(
+    ("more", "due"),
+    [({}, True), ({"mode": "replay"}, True), ({"mode": "replay", "ended": True}, False),
+     ({"mode": "recording"}, False)],
+)  # fmt: skip
+def test_no_place_is_kept_for_a_next_scan_if_none_is_expected(more, due):
+    about = made.cell(*[made.scan(n) for n in range(3)])
+    shown = timeline(made.snapshot({"A": about}, **more), Choice("A"))
+    assert (shown.due is not None) == due
+    assert shown.span == pytest.approx(1.5 if due else 1.0)
+
+
 def test_a_scan_that_runs_is_there_before_its_first_map_but_cannot_be_chosen():
     running = made.running(2, received=50, slices=200)
     shown = told([made.scan(0), made.scan(1)], running=running)
