@@ -1,0 +1,67 @@
+"""Frozen records that travel between the rooms. Arrays in them are read-only: threads share them.
+
+Times are UTC seconds of the data, never of this machine's clock. Lengths are in `length_unit`:
+"µm" where the voxel size is known, "voxel" where it is not.
+"""
+
+from monitor.records.conditions import (
+    BadInput,
+    ConnectionChange,
+    CyclerClock,
+    FeedQuiet,
+    FeedSilence,
+    LossReason,
+    RecordingTrouble,
+    SilenceState,
+    SilentFeed,
+    TroublePart,
+)
+from monitor.records.cycler import (
+    ChargeState,
+    CyclerDocument,
+    CyclerPoint,
+    CyclerReading,
+)
+from monitor.records.events import (
+    Event,
+    Output,
+    Record,
+)
+from monitor.records.pits import (
+    Pit,
+)
+from monitor.records.requests import (
+    FINAL_REPLIES,
+    Acknowledgement,
+    OperatorNote,
+    OperatorRequest,
+    Order,
+    PolicyChange,
+    PolicyMode,
+    ReplyStatus,
+    ScanReply,
+    ScanRequest,
+)
+from monitor.records.scans import (
+    CURRENT_MAPS,
+    INTERFACE_MAPS,
+    LEDGER_MISSING,
+    LEDGER_RECEIVED,
+    LEDGER_RECOVERED,
+    ScanResult,
+    is_preliminary,
+    map_units,
+)
+from monitor.records.slices import (
+    PLANNED,
+    SAME_START_S,
+    LengthUnit,
+    Reason,
+    ResendEnd,
+    ResendQuestion,
+    ScanEnd,
+    ScanKey,
+    ScanStart,
+    SliceFrame,
+    frozen,
+)

@@ -1,0 +1,79 @@
+"""All settings: each section, and the experiment, its schedule and the simulated beamline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from monitor.settings.cells import CellSettings
+from monitor.settings.connections import (
+    FeedSettings,
+    RequestSettings,
+    ResultSettings,
+    SecuritySettings,
+)
+from monitor.settings.decisions import OnsetSettings, PitSettings, WatchSettings
+from monitor.settings.section import Positive, Section
+
+
+class ExperimentSettings(Section):
+    """What is recorded, and where."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "demo"
+    data_dir: Path = Path("runs")
+    second_dir: str = ""
+    record_slices: Annotated[bool, Field(strict=True)] = True
+
+
+class ScheduleSettings(Section):
+    """When scans are expected."""
+
+    period_s: Positive = 1800.0
+
+
+class SimulatorSettings(Section):
+    """The simulated beamline; read by `demo` and `simulate` only."""
+
+    scenario: str = "paper-0.55"
+    scans: Annotated[int, Field(gt=0, strict=True)] | None = None
+    speed: Positive = 600.0
+    size: Annotated[int, Field(ge=64, strict=True)] = 384
+    seed: Annotated[int, Field(ge=0, strict=True)] = 1
+    cnr: Positive = 3.0
+    slices: str = "tcp://127.0.0.1:5601"
+    resend: str = "tcp://127.0.0.1:5602"
+    requests: str = "tcp://127.0.0.1:5603"
+    documents_in: str = "tcp://127.0.0.1:5577"
+    documents_out: str = "tcp://127.0.0.1:5578"
+    volumes: str = ""
+
+
+class Settings(Section):
+    """Everything that can be set. Every key has a default."""
+
+    experiment: ExperimentSettings = ExperimentSettings()
+    feeds: FeedSettings = FeedSettings()
+    requests: RequestSettings = RequestSettings()
+    results: ResultSettings = ResultSettings()
+    security: SecuritySettings = SecuritySettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    pits: PitSettings = PitSettings()
+    onset: OnsetSettings = OnsetSettings()
+    watch: WatchSettings = WatchSettings()
+    cells: tuple[CellSettings, ...] = (CellSettings(name="A"),)
+    simulator: SimulatorSettings = SimulatorSettings()
+
+    @model_validator(mode="after")
+    def _check(self) -> Settings:
+        names = [cell.name for cell in self.cells]
+        if len(set(names)) != len(names):
+            raise ValueError(f"a name of its own for each cell, not {', '.join(names)}")
+        if not names:
+            raise ValueError("at least one [[cells]] is needed")
+        return self
+
+    def cell(self, name: str) -> CellSettings | None:
+        """The settings of the cell `name`, or None where it is not configured."""
+        return next((cell for cell in self.cells if cell.name == name), None)

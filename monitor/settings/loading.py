@@ -1,0 +1,91 @@
+"""Settings from a TOML file or a table; one line says what is wrong in it and what to do."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from monitor.errors import SettingError
+from monitor.settings.cells import CellSettings
+from monitor.settings.experiment import Settings
+from monitor.settings.section import Section
+
+
+def load(path: Path) -> Settings:
+    """Settings from a TOML file. Raises SettingError, one line, for whatever is wrong in it."""
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise SettingError(
+            "settings file", got=str(path), expected="a TOML file", todo="check the path"
+        ) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingError(
+            f"settings file {path}",
+            got=str(error),
+            expected="readable TOML",
+            todo="correct the file",
+        ) from None
+    settings = parse(table)
+    cells = tuple(_pictures_beside(path, cell) for cell in settings.cells)
+    return settings.model_copy(update={"cells": cells})
+
+
+def _pictures_beside(path: Path, cell: CellSettings) -> CellSettings:
+    """A relative path of a picture counts from the folder of the settings' file."""
+    if cell.boundaries is None:
+        return cell
+    image = str((path.parent / cell.boundaries.image).resolve())
+    return cell.model_copy(
+        update={"boundaries": cell.boundaries.model_copy(update={"image": image})}
+    )
+
+
+def parse(table: dict[str, Any]) -> Settings:
+    """Settings from a nested dictionary. Raises SettingError for the first thing wrong in it."""
+    try:
+        return Settings.model_validate(table)
+    except ValidationError as error:
+        raise _worded(error) from None
+
+
+def as_table(settings: Settings) -> dict[str, Any]:
+    """The settings as a nested dictionary that TOML can hold: None is left out."""
+    return settings.model_dump(mode="json", exclude_none=True)
+
+
+def _worded(error: ValidationError) -> SettingError:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "settings"
+    if first["type"] == "extra_forbidden":
+        key = str(first["loc"][-1])
+        known = _known_keys(first["loc"][:-1])
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
+        hint = f"did you mean {near[0]!r}?" if near else "remove it"
+        return SettingError(where, got=key, expected="a known key", todo=hint)
+    if first["type"] == "missing":
+        return SettingError(where, got=None, expected="a value", todo="add the setting")
+    expected = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return SettingError(where, got=first["input"], expected=expected, todo="correct the setting")
+
+
+def _known_keys(location: tuple[Any, ...]) -> list[str]:
+    section: Any = Settings
+    for part in location:
+        if isinstance(part, int):
+            continue
+        annotation = section.model_fields[part].annotation
+        section = next(
+            (t for t in (annotation, *getattr(annotation, "__args__", ())) if _is_section(t)), None
+        )
+        if section is None:
+            return []
+    return list(section.model_fields)
+
+
+def _is_section(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Section)
