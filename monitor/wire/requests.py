@@ -4,18 +4,41 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, cast, get_args
+from dataclasses import dataclass, field
+from typing import Annotated, Any, get_args
 
 import numpy as np
+from pydantic import Field, TypeAdapter
 
 from monitor.errors import BadMessage
-from monitor.plain_text import is_plain, one_line
+from monitor.plain_text import one_line
 from monitor.records import ReplyStatus, ScanReply, ScanRequest
-from monitor.wire.fields import short
+from monitor.wire.fields import Printable, checked, short
 
 STATUSES = get_args(ReplyStatus)
 MAX_BYTES = 1 << 20
 MAX_TEXT = 500
+Text = Annotated[str, Field(strict=True, min_length=1, max_length=MAX_TEXT), Printable]
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    id: Text
+    cell: Text
+    reason: Text
+    after_scan: Annotated[int, Field(strict=True, ge=-1, lt=2**62)]
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    id: Text
+    status: ReplyStatus
+    why: Annotated[str, Field(strict=True)] = ""
+    scan: Annotated[int, Field(strict=True, ge=0, lt=2**62)] | None = None
+
+
+_REQUEST, _REPLY = TypeAdapter(_Request), TypeAdapter(_Reply)
 
 
 def encode_request(request: ScanRequest) -> bytes:
@@ -47,36 +70,15 @@ def encode_reply(reply: ScanReply) -> bytes:
 
 def decode_request(frame: bytes | memoryview) -> ScanRequest:
     """The request in a frame. Raises BadMessage for anything else."""
-    message = _message(frame, "scan_request")
-    evidence = message.get("evidence", {})
-    if not isinstance(evidence, dict):
-        raise _bad("scan_request", "evidence", evidence, "an object")
-    return ScanRequest(
-        id=_text(message, "id"),
-        cell=_text(message, "cell"),
-        reason=_text(message, "reason"),
-        after_scan=_whole(message, "after_scan", lowest=-1),
-        evidence=evidence,
-    )
+    said = checked(_REQUEST, _message(frame, "scan_request"), "scan_request")
+    return ScanRequest(said.id, said.cell, said.reason, said.after_scan, said.evidence)
 
 
 def decode_reply(frame: bytes | memoryview) -> ScanReply:
     """The reply in a frame. Raises BadMessage for anything else."""
-    message = _message(frame, "scan_reply")
-    status = message.get("status")
-    if status not in STATUSES:
-        raise _bad("scan_reply", "status", status, " or ".join(STATUSES))
-    scan = message.get("scan")
-    why = message.get("why")
-    why = "" if why is None else why
-    if not isinstance(why, str):
-        raise _bad("scan_reply", "why", why, "text")
-    return ScanReply(
-        id=_text(message, "id"),
-        status=cast(ReplyStatus, status),
-        why=one_line(why[:MAX_TEXT])[:MAX_TEXT],
-        scan=None if scan is None else _whole(message, "scan", lowest=0),
-    )
+    said = checked(_REPLY, _message(frame, "scan_reply"), "scan_reply")
+    why = one_line(said.why[:MAX_TEXT])[:MAX_TEXT]
+    return ScanReply(said.id, said.status, why, said.scan)
 
 
 def _json(message: dict[str, Any]) -> bytes:
@@ -107,25 +109,6 @@ def _message(frame: bytes | memoryview, expected: str) -> dict[str, Any]:
     if not isinstance(message, dict):
         raise BadMessage("not_json", "requests: a message is JSON but not an object; dropped")
     if message.get("type") != expected:
-        raise _bad("requests", "type", message.get("type"), expected)
+        got = short(message.get("type"))
+        raise BadMessage("bad_request", f"requests: type is {got}, expected {expected}; dropped")
     return message
-
-
-def _text(message: dict[str, Any], key: str) -> str:
-    value = message.get(key)
-    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT or not is_plain(value):
-        raise _bad(message["type"], key, value, f"1 to {MAX_TEXT} printable characters")
-    return value
-
-
-def _whole(message: dict[str, Any], key: str, lowest: int) -> int:
-    value = message.get(key)
-    if type(value) is not int or not lowest <= value < 2**62:
-        raise _bad(message["type"], key, value, f"a whole number of {lowest} or more")
-    return value
-
-
-def _bad(what: str, key: str, value: object, expected: str) -> BadMessage:
-    return BadMessage(
-        "bad_request", f"{what}: {key} is {short(value)}, expected {expected}; dropped"
-    )

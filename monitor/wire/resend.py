@@ -8,19 +8,37 @@ producer sends.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any
+
+from pydantic import FailFast, Field, TypeAdapter
 
 from monitor.errors import BadMessage
 from monitor.records import ResendEnd, ResendQuestion, ScanEnd, ScanStart, SliceFrame
-from monitor.wire.fields import Fields, Frame, read_object, to_json
+from monitor.wire.fields import Frame, Printable, Whole, checked, read_object, to_json
 from monitor.wire.slices import codec as slices
 from monitor.wire.slices import dectris, stins
 from monitor.wire.slices.limits import LARGEST, Limits
 
 MAX_FRAMES = 4096
 MAX_BYTES = 1 << 16
-MAX_SCAN = 2**62
+Cell = Annotated[str, Field(strict=True, max_length=stins.MAX_NAME), Printable]
+Index = Annotated[int, Field(strict=True, ge=0, lt=stins.MAX_SIDE)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """The fields of a question, and of the end of an answer to it."""
+
+    cell: Cell
+    scan: Annotated[int, Field(strict=True, ge=0, le=2**62)]
+    frames: Annotated[tuple[Index, ...], Field(max_length=MAX_FRAMES), FailFast()] = ()
+    header: Any = False
+    stream: Cell = ""
+    id: Whole = 0
+
+
+_SAID = TypeAdapter(_Said)
 
 
 def encode_question(question: ResendQuestion) -> bytes:
@@ -43,15 +61,9 @@ def decode_question(frame: Frame) -> ResendQuestion:
     message = read_object(frame, "resend: a question")
     if message.get("htype") != "resend":
         raise BadMessage("unknown_htype", "resend: htype of a question is not resend; dropped")
-    fields = Fields(message)
-    return ResendQuestion(
-        cell=fields.text("cell", longest=stins.MAX_NAME),
-        scan=fields.whole("scan", low=0, high=MAX_SCAN),
-        frames=_frames(message),
-        header=message.get("header") is True,
-        stream=fields.text("stream", "", longest=stins.MAX_NAME),
-        id=fields.whole("id", 0),
-    )
+    said = checked(_SAID, message, "resend")
+    header = said.header is True
+    return ResendQuestion(said.cell, said.scan, said.frames, header, said.stream, said.id)
 
 
 def encode_end(end: ResendEnd) -> list[Frame]:
@@ -76,28 +88,9 @@ def decode_answer(
             raise BadMessage("not_json", "resend: an answer without a header; dropped")
         message = read_object(frames[0], "resend: an answer")
         if message.get("htype") == "resend_end":
-            return _end(message)
+            said = checked(_SAID, message, "resend")
+            return ResendEnd(said.cell, said.scan, said.frames, said.id)
     record = slices.decode(frames, limits)
     if isinstance(record, ScanEnd):
         raise BadMessage("unknown_htype", "resend: a series_end was not asked for; dropped")
     return replace(record, recovered=True)
-
-
-def _end(message: dict[str, Any]) -> ResendEnd:
-    fields = Fields(message)
-    return ResendEnd(
-        cell=fields.text("cell", longest=stins.MAX_NAME),
-        scan=fields.whole("scan", low=0, high=MAX_SCAN),
-        frames=_frames(message),
-        id=fields.whole("id", 0),
-    )
-
-
-def _frames(message: dict[str, Any]) -> tuple[int, ...]:
-    """Indices of slices. Raises BadMessage where they are none."""
-    frames = message.get("frames", [])
-    if not isinstance(frames, list) or len(frames) > MAX_FRAMES:
-        raise BadMessage("bad_index", f"resend: frames is no list of up to {MAX_FRAMES}; dropped")
-    if not all(type(frame) is int and 0 <= frame < stins.MAX_SIDE for frame in frames):
-        raise BadMessage("bad_index", "resend: frames holds what is no index of a slice; dropped")
-    return tuple(frames)

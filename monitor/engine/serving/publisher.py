@@ -38,7 +38,7 @@ from monitor.settings import Settings
 from monitor.sockets.accepted import HANDSHAKE_MS, Accepted, ConnectionGuard, most_clients
 from monitor.sockets.connection import keep_alive
 from monitor.wire.fields import MAX_NAME, Frame
-from monitor.wire.results.checked_queries import MAX_REQUEST_BYTES, decode_request
+from monitor.wire.results.queries import MAX_REQUEST_BYTES, decode_request
 
 __all__ = ["Publisher", "Section"]
 

@@ -13,13 +13,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from monitor.errors import BadMessage
 from monitor.records import LengthUnit, Pit
 from monitor.wire.fields import (
     MAX_SIDE,
-    Fields,
     Frame,
+    Name,
+    Number,
+    Whole,
+    checked,
     columns_to_json,
     plain,
     read_object,
@@ -83,6 +87,19 @@ def decode_reply(frames: Sequence[Frame]) -> tuple[dict[str, Any], NDArray[Any] 
     return header, array
 
 
+@dataclass(frozen=True, slots=True)
+class _Own:
+    """What every status message says, beside its data."""
+
+    type: Name
+    version: Whole
+    time: Number
+    cell: Name = ""
+
+
+_OWN = TypeAdapter(_Own)
+
+
 def encode_status(status: Status) -> bytes:
     """Frame of a status message."""
     own = {"type": status.kind, "version": status.version, "time": status.time, "cell": status.cell}
@@ -92,11 +109,9 @@ def encode_status(status: Status) -> bytes:
 def decode_status(frame: Frame) -> Status:
     """The status message in a frame. Raises BadMessage for anything that is none."""
     message = read_object(frame, "status")
-    said = Fields(message)
-    kind, version = said.text("type"), said.whole("version")
-    time, cell = said.number("time"), said.text("cell", "")
-    data = {k: v for k, v in message.items() if k not in ("type", "version", "time", "cell")}
-    return Status(kind, version, time, cell, data)
+    said = checked(_OWN, message, "message")
+    data = {key: value for key, value in message.items() if key not in _Own.__slots__}
+    return Status(said.type, said.version, said.time, said.cell, data)
 
 
 def fit(shape: tuple[int, int], window: Window | None, limit: tuple[int, int] | None) -> Window:

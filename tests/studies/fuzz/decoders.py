@@ -18,7 +18,7 @@ from monitor.recording.journal import DAMAGED, parse_line, record_of
 from monitor.records import BadInput
 from monitor.settings import parse
 from monitor.wire import documents, requests, resend
-from monitor.wire.results import checked_queries, replies
+from monitor.wire.results import queries, replies
 from monitor.wire.slices import codec, stins
 from monitor.wire.slices.limits import Limits
 from tests.studies.fuzz import corpus
@@ -103,7 +103,7 @@ DECODERS: dict[str, tuple[Callable[[], list[Frames]], Callable[[], Callable[[Fra
     "documents": (corpus.cycler, lambda: lambda frames: documents.decode(b"".join(frames))),
     "replies": (corpus.replies, lambda: _one(requests.decode_reply)),
     "requests": (corpus.scan_requests, lambda: _one(requests.decode_request)),
-    "questions": (corpus.asked, lambda: checked_queries.decode_request),
+    "questions": (corpus.asked, lambda: queries.decode_request),
     "answers": (corpus.answers, lambda: replies.decode_reply),
     "status": (corpus.answers, lambda: _one(replies.decode_status)),
     "resend questions": (corpus.resend_questions, lambda: _one(resend.decode_question)),

@@ -24,7 +24,7 @@ from monitor.records import ResendEnd, ScanStart
 from monitor.settings import Settings, load
 from monitor.watch import Watcher
 from monitor.wire import documents, requests, resend
-from monitor.wire.results import checked_queries
+from monitor.wire.results import queries
 from monitor.wire.results.queries import MapRequest, ScanOrder
 from monitor.wire.slices import codec
 from monitor.wire.slices.limits import limits_of
@@ -244,7 +244,7 @@ class _Feeder:
                 case "replies":
                     requests.decode_reply(frames[-1])
                 case "questions":
-                    checked_queries.decode_request(frames)
+                    queries.decode_request(frames)
                 case "resend":
                     counter = _kind(resend.decode_answer(frames, self._limits))
         except BadMessage as error:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from monitor.errors import BadMessage
 from monitor.wire.fields import MAX_SIDE, to_json
 from monitor.wire.results import queries as ask
-from monitor.wire.results.checked_queries import MAX_REQUEST_BYTES, decode_request
+from monitor.wire.results.queries import MAX_REQUEST_BYTES, decode_request
 
 CORNERS = ((1.5, -2.0), (30.0, 40.25))
 REQUESTS = [
@@ -178,6 +178,9 @@ def test_what_is_deep_or_large_costs_a_line_only():
     large = to_json({"type": "note", "cell": "A", "text": "x" * MAX_REQUEST_BYTES})
     with pytest.raises(BadMessage, match="bytes, expected 65536"):
         decode_request([large])
+    many = to_json(STATISTICS | {"kind": "polygon", "points": [0] * 30_000})
+    with pytest.raises(BadMessage, match=r"points\[0\] is 0"):
+        decode_request([many])
     with pytest.raises(BadMessage, match="2 frames"):
         decode_request([b"{}", b"{}"])
 
