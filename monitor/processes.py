@@ -72,6 +72,13 @@ class Children:
                 self.stop(name)
 
 
+def own_environment() -> dict[str, str]:
+    """For a Python that is to find the modules of this program, wherever it was started."""
+    root = str(Path(__file__).resolve().parents[1])
+    paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
+    return {**os.environ, "PYTHONPATH": paths}
+
+
 class Stop(threading.Event):
     """Set by a signal; `leaves_broken`: by one that does not mean that the work is over, as when a
     terminal is closed."""

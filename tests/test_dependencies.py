@@ -151,4 +151,4 @@ def test_copyleft_is_never_needed() -> None:
     """A reader under the GPL is an extra, run in a process of its own."""
     reader = "datalab-org-galvani"
     assert reader not in declared() and reader in declared("mpr")
-    assert imported(PROGRAM)[reader].name == "mpr.py"
+    assert imported(PROGRAM)[reader].name == "galvani_process.py"

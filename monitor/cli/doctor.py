@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
@@ -17,18 +18,13 @@ from rich.text import Text
 from monitor.cli.output import Messages
 from monitor.processes import has_display, is_free
 from monitor.settings import Settings
+from monitor.sources.formats import Software
 
 NEEDED = (
     "numpy", "numba", "scipy", "skimage", "h5py", "hdf5plugin", "zmq", "msgpack", "msgpack_numpy",
     "dectris.compression", "pydantic", "bluesky", "ophyd", "tifffile", "matplotlib", "PySide6",
     "pyqtgraph", "distributed",
 )  # fmt: skip
-OPTIONAL = {
-    "galvani": "only for .mpr files: pip install 'pitwatch[mpr]'",
-    "imagecodecs": "only for TIFF with LZW, JPEG and the like: pip install 'pitwatch[tiff]'",
-}
-READERS = {"galvani": ("datalab-org-galvani", "0.6")}
-"""Modules that more than one distribution has: only this one, at least this version, will do."""
 QT_LIBRARIES = {
     "libEGL.so.1": "libegl1",
     "libGL.so.1": "libgl1",
@@ -80,8 +76,8 @@ def look() -> Iterator[Finding]:
     yield Finding("Python", sys.version_info >= (3, 11), python, "install Python 3.11 or newer")
     for name in NEEDED:
         yield _module(name, "pip install .", needed=True)
-    for name, todo in OPTIONAL.items():
-        yield _module(name, todo, needed=False)
+    for software in _optional():
+        yield _reader(software)
     if sys.platform.startswith("linux"):
         for library, package in QT_LIBRARIES.items():
             yield _library(library, package, needed=True)
@@ -105,20 +101,33 @@ def _module(name: str, todo: str, *, needed: bool) -> Finding:
         module = importlib.import_module(name)
     except Exception as error:  # a broken install fails in many ways; each is a finding
         return Finding(name, False, str(error).splitlines()[0][:60], todo, needed)
-    if name in READERS:
-        return _reader(name, todo)
     return Finding(name, True, str(getattr(module, "__version__", "there")))
 
 
-def _reader(name: str, todo: str) -> Finding:
-    distribution, least = READERS[name]
+def _optional() -> Iterator[Software]:
+    """What some of the formats need that can be read; nothing if their readers cannot be loaded."""
+    with suppress(ImportError):
+        from monitor.sources.cyclers import readers as cyclers
+        from monitor.sources.volumes import readers as volumes
+
+        for reader in (*cyclers.READERS, *volumes.READERS):
+            if reader.FORMAT.software is not None:
+                yield reader.FORMAT.software
+
+
+def _reader(software: Software) -> Finding:
+    todo = f"only for {software.files}: pip install 'pitwatch[{software.extra}]'"
+    found = _module(software.module, todo, needed=False)
+    if not found.ok or not software.distribution:
+        return found
     try:
-        seen = version(distribution)
+        seen = version(software.distribution)
     except PackageNotFoundError:
-        todo = f"reads no files of EC-Lab 11.50 and newer: pip uninstall {name}, then {todo}"
-        return Finding(name, False, f"not that of {distribution}", todo, needed=False)
-    enough = tuple(map(int, seen.split(".")[:2])) >= tuple(map(int, least.split(".")))
-    return Finding(name, enough, f"{distribution} {seen}", todo, needed=False)
+        todo = f"reads no {software.else_lacking}: pip uninstall {software.module}, then {todo}"
+        seen = f"not that of {software.distribution}"
+        return Finding(software.module, False, seen, todo, needed=False)
+    enough = tuple(map(int, seen.split(".")[:2])) >= tuple(map(int, software.least.split(".")))
+    return Finding(software.module, enough, f"{software.distribution} {seen}", todo, needed=False)
 
 
 def _library(name: str, package: str, *, needed: bool) -> Finding:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from monitor import settings as settings_file
 from monitor.cli.output import progress_of
@@ -23,9 +24,27 @@ from monitor.settings import Settings
 commands = typer.Typer()
 
 
-@commands.command()
+class _NamesFormats(typer.core.TyperCommand):
+    """A command whose help names the formats that can be read; only then are their readers loaded,
+    which takes half a second."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        from monitor.sources.cyclers import readers as cyclers
+        from monitor.sources.formats import listed
+        from monitor.sources.volumes import readers as volumes
+
+        for param in self.params:
+            text = getattr(param, "help", None) or ""
+            text = text.replace("VOLUMES", listed(volumes.READERS)).replace(
+                "CYCLERS", listed(cyclers.READERS)
+            )
+            param.help = text  # type: ignore[attr-defined]
+        super().format_help(ctx, formatter)
+
+
+@commands.command(cls=_NamesFormats)
 def publish(
-    volumes: Annotated[list[Path], typer.Argument(help="HDF5, nabu, TIFF file or stack.")],
+    volumes: Annotated[list[Path], typer.Argument(help="VOLUMES.")],
     cell: Annotated[str, typer.Option(help="Name of the cell.")] = "A",
     voxel_um: Annotated[
         float | None, typer.Option("--voxel-um", help="Voxel size; else as the file says.")
@@ -35,7 +54,7 @@ def publish(
     ] = Settings().simulator.slices,
     cycler: Annotated[
         list[str] | None,
-        typer.Option(help="EC-Lab .mpt or .mpr file, or a quoted pattern; may be repeated."),
+        typer.Option(help="CYCLERS, or a quoted pattern; may be repeated."),
     ] = None,
     cycler_time: Annotated[
         str, typer.Option(help="own: times of the file; scaled: spread over the scans.")
@@ -72,7 +91,7 @@ def publish(
         ),
     ] = "",
 ) -> None:
-    """Stream real volumes and an EC-Lab file as live feeds."""
+    """Stream real volumes and a cycler file as live feeds."""
     with one_line_errors():
         from rich.progress import TaskProgressColumn, TimeRemainingColumn
 

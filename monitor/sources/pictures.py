@@ -13,13 +13,13 @@ from PIL import Image
 
 from monitor.errors import SettingError
 from monitor.recording import files
+from monitor.sources.volumes.tiff import HEADS as TIFF_HEADS
 
 MOST_DRAWN = 0.5
 """Where more than this share of a picture is boundary, bright and dark are mixed up."""
 PLAIN_MODES = ("1", "L", "LA", "RGB", "RGBA", "I", "I;16", "F")
 FORMATS = ("PNG", "JPEG", "BMP")
 """What is read beside TIFF, whatever a file is called. Of the others some start programs."""
-TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 MOST_PIXELS = 2**26
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from monitor.cli import doctor
 from monitor.cli.output import Messages
+from monitor.sources.cyclers.eclab import mpr
 
 
 def printed() -> str:
@@ -36,7 +37,7 @@ def test_a_missing_reader_names_what_to_install(name: str, monkeypatch: pytest.M
 @pytest.mark.parametrize(("found", "ok"), [("0.6.0", True), ("0.10.1", True), ("0.5.2", False)])
 def test_an_old_reader_is_not_enough(found: str, ok: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "version", lambda _name: found)
-    assert doctor._reader("galvani", "…").ok == ok
+    assert doctor._reader(mpr.FORMAT.software).ok == ok
 
 
 def test_a_reader_of_the_same_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,5 +45,5 @@ def test_a_reader_of_the_same_name_is_told(monkeypatch: pytest.MonkeyPatch) -> N
         raise PackageNotFoundError
 
     monkeypatch.setattr(doctor, "version", missing)
-    finding = doctor._reader("galvani", "pip install 'pitwatch[mpr]'")
+    finding = doctor._reader(mpr.FORMAT.software)
     assert not finding.ok and "EC-Lab 11.50" in finding.todo

@@ -23,7 +23,7 @@ from monitor.sources.volumes.volume import Volume, open_volumes
 from monitor.wire import documents
 from monitor.wire.resend import decode_answer, encode_question
 from monitor.wire.slices import stins
-from tests.sources.mpt_files import mpt_text
+from tests.sources.cyclers.eclab.mpt_files import mpt_text
 
 pytest.importorskip("bluesky")
 

@@ -20,7 +20,7 @@ from monitor.sources.feeds import delivery as taken_module
 from monitor.sources.feeds.delivery import find_engine
 from monitor.sources.publish import publish
 from monitor.sources.volumes.volume import Volume, open_volumes
-from tests.sources.mpt_files import mpt_text
+from tests.sources.cyclers.eclab.mpt_files import mpt_text
 
 FIRST = 1704884549.886  # 2024-01-10 11:02:29.886 UTC
 

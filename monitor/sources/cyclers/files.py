@@ -1,4 +1,4 @@
-"""EC-Lab files of one cell, joined by their times, each read on while it grows."""
+"""Cycler files of one cell, joined by their times, each read on while it grows."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import PitwatchError, SettingError, SourceError
-from monitor.sources.cyclers.follow import GrowingFile
+from monitor.sources.cyclers.growing_file import GrowingFile
 from monitor.sources.cyclers.table import COLUMNS, CyclerTable, make_table
 from monitor.sources.cyclers.timeline import reading_origin
+from monitor.sources.formats import is_pattern
 
 SAME_S = 1e-3
 """Readings of two files that lie nearer than this are one."""
@@ -31,9 +32,8 @@ def cycler_paths(given: Sequence[str | Path]) -> list[Path]:
     paths: list[Path] = []
     for entry in given:
         path = Path(entry)
-        if path.exists() or not any(sign in path.name for sign in "*?["):
-            found = [path]
-        else:
+        found = [path]
+        if is_pattern(path):
             found = sorted(p for p in path.parent.glob(path.name) if not p.name.startswith("."))
         if not found:
             raise SettingError(
@@ -48,7 +48,7 @@ class CyclerFiles:
     lines for the operator.
 
     Raises SourceError for a file that cannot be read, holds no reading yet, or does not say when
-    it began and so cannot be joined to others; MissingSoftware for `.mpr` without its reader.
+    it began and so cannot be joined to others; MissingSoftware if its reader is not installed.
     """
 
     def __init__(self, paths: Sequence[Path], now: float) -> None:

@@ -13,9 +13,9 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 from monitor.errors import MissingSoftware, SettingError
+from monitor.processes import own_environment
 from monitor.sockets.keys import check_local
 
 START_S = 60.0
@@ -30,12 +30,10 @@ class ProxyProcess:
         addresses = [address.removeprefix("tcp://") for address in (address_in, address_out)]
         for address in addresses:
             _check_free(address)
-        root = str(Path(__file__).resolve().parents[3])
-        paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
         self._process = subprocess.Popen(
             [sys.executable, "-m", "monitor.sources.feeds.proxy", *addresses],
             stdin=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": paths},
+            env=own_environment(),
         )
         try:
             for address in addresses:

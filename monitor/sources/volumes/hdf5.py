@@ -14,10 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import PitwatchError, SourceError
+from monitor.sources.formats import Format
 from monitor.sources.volumes.planes import Planes
 from monitor.sources.volumes.stored_voxels import check_stored
 from monitor.sources.volumes.voxel_size import three, voxel_size_from_cm
 
+SUFFIXES = (".h5", ".hdf5", ".hdf", ".nx", ".nxs")
+FORMAT = Format("HDF5", ", ".join(SUFFIXES))
 NABU_DATA = re.compile(r"/[^/]+/reconstruction/results/data")
 OWN_DATA = "/entry/reconstruction/data"
 OWN_LEDGER = "/entry/ledger/received"
@@ -34,8 +37,13 @@ Order = tuple[int, int, int]
 """Which axis of a dataset is z, which y, which x."""
 
 
-def open_hdf5(path: Path, dataset: str | None) -> Planes:
-    """The volume in an HDF5 file, `dataset` or the one that is plainly meant.
+def recognises(path: Path, head: bytes) -> bool:
+    """By its suffix, or as HDF5 itself does."""
+    return path.suffix.lower() in SUFFIXES or (path.is_file() and bool(h5py.is_hdf5(path)))
+
+
+def read(path: Path, dataset: str) -> Planes:
+    """The volume in an HDF5 file: `dataset`, or if that is "" the one that is plainly meant.
 
     Raises SourceError if there is none, if there are several, or if anything of it was not written
     or cannot be found: HDF5 itself would deliver fill values in its place.

@@ -8,7 +8,7 @@ import logging
 import math
 import struct
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
@@ -20,8 +20,16 @@ import tifffile
 from numpy.typing import NDArray
 
 from monitor.errors import MissingSoftware, PitwatchError, SourceError
+from monitor.sources.volumes.voxel_size import (
+    Size,
+    from_imagej,
+    from_infos,
+    from_ome,
+    from_resolution,
+)
 
 MAX_TAGS = 4096
+MAX_NAMED = 4
 FIRST_OFFSET = 8
 SMALLEST_REST = 512
 """Writers leave some bytes between the values of tags."""
@@ -272,3 +280,42 @@ def _shaped(page: Any) -> list[int]:
         return [int(size) for size in json.loads(text).get("shape", [])]
     except (ValueError, TypeError, AttributeError):
         return []
+
+
+def named(things: Sequence[object]) -> str:
+    """The first few of them."""
+    more = ", …" if len(things) > MAX_NAMED else ""
+    return ", ".join(str(thing) for thing in things[:MAX_NAMED]) + more
+
+
+def tagged_voxel_size(
+    path: Path, name: str, tif: tifffile.TiffFile
+) -> tuple[Size | None, tuple[str, ...]]:
+    """And a line for the operator, if it comes from a tag that is often set by chance."""
+    if (size := from_infos(path.with_name(f"{name}_infos.txt"))) is not None:
+        return size, ()
+    page = tif.pages[0]
+    per_pixel = _per_pixel(page)
+    if tif.is_imagej:
+        return from_imagej(dict(tif.imagej_metadata or {}), per_pixel), ()
+    if tif.is_ome:
+        return from_ome(tif.ome_metadata or ""), ()
+    unit = page.tags.valueof(296, 2)
+    size = from_resolution(int(unit), per_pixel)
+    if size is None:
+        return None, ()
+    return size, (
+        f"{path}: voxel size {size[0]:.4g} µm from its resolution tags, taken to hold along z "
+        "too; give another with --voxel-um",
+    )
+
+
+def _per_pixel(page: Any) -> tuple[float, float] | None:
+    """Sides (y, x) of a pixel in the unit of its resolution."""
+    sides = []
+    for tag in (283, 282):
+        value = page.tags.valueof(tag)
+        if not isinstance(value, tuple) or len(value) != 2 or not all(value):
+            return None
+        sides.append(value[1] / value[0])
+    return (sides[0], sides[1])

@@ -1,8 +1,4 @@
-"""Volume files on disk → planes in the order z, one volume a scan, never a whole volume in memory.
-
-Read are HDF5 (`file.h5`, or `file.h5::/path/of/dataset`), TIFF with one page a plane, and TIFF
-stacks: a folder, or a quoted pattern such as `'folder/name_*.tiff'`.
-"""
+"""Volume files → planes in the order z, one volume a scan, never a whole volume in memory."""
 
 from __future__ import annotations
 
@@ -15,14 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import SourceError
-from monitor.sources.volumes.hdf5 import open_hdf5
 from monitor.sources.volumes.planes import Planes, to_wire, wire_dtype
-from monitor.sources.volumes.tiff import SUFFIXES, open_stack, open_tiff
+from monitor.sources.volumes.readers import reader_of
 
 CHECKED_BYTES = 2**31
 """Up to this size compressed volumes are decoded once before anything is sent."""
-
-HDF5_SUFFIXES = (".h5", ".hdf5", ".hdf", ".nx", ".nxs")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,28 +90,7 @@ def open_volumes(paths: Sequence[str | Path], keep_blank: bool = False) -> list[
 def _open(given: str) -> Volume:
     text, _, dataset = given.partition("::")
     path = Path(text)
-    if "*" in path.name or (any(sign in path.name for sign in "?[") and not path.exists()):
-        planes = open_stack(_found(path.parent, path.name, given), given)
-    elif path.is_dir():
-        planes = open_stack(_found(path, "*", given), given)
-    elif not path.exists():
-        raise SourceError(f"{path}: does not exist, expected a volume file; check the path")
-    elif path.suffix.lower() in SUFFIXES:
-        planes = open_tiff(path)
-    elif path.suffix.lower() in HDF5_SUFFIXES or dataset:
-        planes = open_hdf5(path, dataset or None)
-    else:
-        raise SourceError(
-            f"{path}: type {path.suffix or '(none)'} is not known, expected HDF5 "
-            f"({', '.join(HDF5_SUFFIXES)}) or TIFF ({', '.join(SUFFIXES)})"
-        )
+    planes = reader_of(path).read(path, dataset)
     dtype = wire_dtype(planes.dtype, given)
     name = path.name + (f"::{dataset}" if dataset else "")
     return Volume(name, planes.shape, dtype, planes.dtype.name, planes.voxel_size_um, planes)
-
-
-def _found(folder: Path, pattern: str, given: str) -> list[Path]:
-    files = [file for file in folder.glob(pattern) if file.suffix.lower() in SUFFIXES]
-    if not files:
-        raise SourceError(f"{given}: no TIFF file there ({', '.join(SUFFIXES)}); check the path")
-    return files

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from monitor.errors import SettingError, SourceError
-from monitor.sources.cyclers.eclab import read_cycler
 from monitor.sources.cyclers.files import CyclerFiles, cycler_paths
-from tests.sources.mpt_files import mpt_text
+from monitor.sources.cyclers.readers import read_cycler
+from tests.sources.cyclers.eclab.mpt_files import mpt_text
 from tests.sources.samples import sample
 
 FIRST = 1704884549.886  # 2024-01-10 11:02:29.886 UTC

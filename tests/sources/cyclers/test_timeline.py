@@ -7,9 +7,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from monitor.sources.cyclers.mpt import MptParser
+from monitor.sources.cyclers.eclab.mpt import MptParser
 from monitor.sources.cyclers.timeline import reading_times, scan_windows
-from tests.sources.mpt_files import mpt_text
+from tests.sources.cyclers.eclab.mpt_files import mpt_text
 
 
 def test_own_time_begins_with_the_first_reading() -> None:

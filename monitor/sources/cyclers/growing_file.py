@@ -8,18 +8,19 @@ from pathlib import Path
 from typing import Self
 
 from monitor.errors import PitwatchError, SourceError
-from monitor.sources.cyclers.eclab import follow
+from monitor.sources.cyclers.readers import follow, reader_of
 from monitor.sources.cyclers.table import CyclerTable
 
 END_S = 320.0
-"""The last look at a large .mpr takes as long as its reader may."""
+"""The last look at a large file takes as long as its reader may."""
 
 
 class GrowingFile:
     """`first` is what the file held at the start; `new` what has come since.
 
     Raises SourceError for a file that cannot be read or holds no reading yet, and MissingSoftware
-    for `.mpr` without its reader. Once reading fails, `problem` says why, and nothing more comes.
+    for one whose reader is not installed. Once reading fails, `problem` says why, and nothing
+    more comes.
     """
 
     def __init__(self, path: Path, poll_s: float = 1.0) -> None:
@@ -28,9 +29,10 @@ class GrowingFile:
         self.first = next(self._tables)
         self.problem: PitwatchError | None = None
         if not len(self.first):
+            form = reader_of(path).FORMAT
             raise SourceError(
-                f"{path}: holds no reading; expected an EC-Lab export with its column names and at "
-                "least one whole line of values below them: wait for one, or check the file"
+                f"{path}: holds no reading; expected {form.name} with {form.least}: wait for one, "
+                "or check the file"
             )
         self._new: queue.SimpleQueue[CyclerTable] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._read, name="cycler file", daemon=True)

@@ -1,5 +1,4 @@
-"""Reads an EC-Lab binary file in a process of its own: `python -m monitor.sources.cyclers.mpr
-FILE`.
+"""Reads an EC-Lab binary file in a process of its own, which `mpr.py` starts with `python -m`.
 
 Its reader, galvani (of the distribution datalab-org-galvani), is under the GPL: it stays behind
 this process boundary and is never imported by the monitor. Written to standard output is an npz
@@ -62,5 +61,5 @@ def archive(mpr: Any) -> bytes:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("usage: python -m monitor.sources.cyclers.mpr FILE")
+        sys.exit("usage: python -m monitor.sources.cyclers.eclab.galvani_process FILE")
     sys.exit(main(sys.argv[1]))

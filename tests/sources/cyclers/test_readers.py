@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from monitor.errors import MissingSoftware, SourceError
-from monitor.sources.cyclers import eclab
-from monitor.sources.cyclers.eclab import follow, read_cycler
-from tests.sources.mpt_files import mpt_text
+from monitor.sources.cyclers.eclab import mpr
+from monitor.sources.cyclers.readers import follow, read_cycler
+from monitor.sources.cyclers.table import CyclerTable, after
+from tests.sources.cyclers.eclab.mpt_files import mpt_text
 from tests.sources.samples import sample
 
 
@@ -111,21 +112,21 @@ def test_a_growing_binary_file_is_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, stop = tmp_path / "growing.mpr", threading.Event()
-    path.write_bytes(eclab.MPR_MAGIC)
+    path.write_bytes(mpr.MAGIC)
     whole = tmp_path / "whole.mpt"
     whole.write_bytes(mpt_text(rows=6))
     table, counts, calls = read_cycler(whole), [4, None, 6], []
 
-    def read(*_: object) -> eclab.CyclerTable:
+    def read(*_: object) -> CyclerTable:
         calls.append(counts.pop(0))
         if calls[-1] is None:
             raise SourceError("half written")
-        return eclab._after(table, 6 - calls[-1])
+        return after(table, 6 - calls[-1])
 
-    monkeypatch.setattr(eclab, "_read_mpr", read)
+    monkeypatch.setattr(mpr, "read", read)
     tables = follow(path, stop=stop, poll_s=0.001)
     assert len(next(tables)) == 4
-    path.write_bytes(eclab.MPR_MAGIC * 2)
+    path.write_bytes(mpr.MAGIC * 2)
     assert len(next(tables)) == 2
     stop.set()
     assert list(tables) == [] and calls == [4, None, 6], "read only where it has changed"
@@ -149,7 +150,7 @@ def test_a_missing_file_is_said(tmp_path: Path) -> None:
 def test_a_spoilt_binary_file_is_said(tmp_path: Path) -> None:
     pytest.importorskip("galvani", reason="the extra 'mpr' is not installed")
     path = tmp_path / "spoilt.mpr"
-    path.write_bytes(eclab.MPR_MAGIC + bytes(200))
+    path.write_bytes(mpr.MAGIC + bytes(200))
     with pytest.raises(SourceError, match=r"cannot be read as \.mpr"):
         read_cycler(path)
 
@@ -162,7 +163,7 @@ def test_a_missing_reader_names_what_to_install(
     (hidden / "__init__.py").write_text("raise ImportError('not here')\n")
     monkeypatch.setenv("PYTHONPATH", str(hidden.parent))
     path = tmp_path / "any.mpr"
-    path.write_bytes(eclab.MPR_MAGIC)
+    path.write_bytes(mpr.MAGIC)
     with pytest.raises(MissingSoftware, match="pip install datalab-org-galvani"):
         read_cycler(path)
 

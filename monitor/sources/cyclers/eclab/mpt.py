@@ -12,21 +12,24 @@ import csv
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, tzinfo
+from pathlib import Path
 
 import numpy as np
 
 from monitor.errors import SourceError
-from monitor.sources.cyclers import dates
-from monitor.sources.cyclers.columns import role
-from monitor.sources.cyclers.table import (
-    COLUMNS,
-    Carry,
-    Column,
-    CyclerTable,
-    derive,
-    make_table,
-)
+from monitor.sources.cyclers.eclab import dates
+from monitor.sources.cyclers.eclab.columns import role
+from monitor.sources.cyclers.eclab.derive import Carry, derive
+from monitor.sources.cyclers.looks import Look, at_lines
+from monitor.sources.cyclers.table import COLUMNS, Column, CyclerTable, make_table
+from monitor.sources.formats import Format
 
+SUFFIXES = (".mpt", ".txt", ".csv")
+FORMAT = Format(
+    "EC-Lab text",
+    ", ".join(SUFFIXES),
+    "its column names and at least one whole line of values below them",
+)
 MAX_LINE_BYTES = 2**20
 BYTE_ORDER_MARK = "\ufeff"
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
@@ -40,6 +43,28 @@ makes it longer."""
 _TITLES = ("EC-Lab ASCII FILE", "BT-Lab ASCII FILE")
 _NUMBER_OF_LINES = re.compile(r"Nb header lines\s*:?\s*(\d*)")
 _STARTED = re.compile(r"^Acquisition started on\s*:\s*(.*?)[\s;,]*$")
+
+
+def recognises(path: Path, head: bytes) -> bool:
+    """By its suffix, its title or its column names; what is wrong with it the parser says."""
+    lines = [_decoded(line).strip("\r\n" + BYTE_ORDER_MARK) for line in head.split(b"\n")]
+    return (
+        path.suffix.lower() in SUFFIXES
+        or lines[0].startswith(_TITLES)
+        or any(_is_names(_split(line, sign)) for line in lines for sign in SEPARATORS)
+    )
+
+
+def read(path: Path, tz: tzinfo | None) -> CyclerTable:
+    """All readings of a file. Raises SourceError, OSError."""
+    parser = MptParser(str(path), tz)
+    parser.feed(path.read_bytes())
+    return parser.close()
+
+
+def follow(path: Path, tz: tzinfo | None) -> Look:
+    """Looks at a file that grows by lines."""
+    return at_lines(path, MptParser(str(path), tz))
 
 
 class MptParser:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from monitor.errors import SourceError
-from monitor.sources.cyclers.mpt import MptParser
+from monitor.sources.cyclers.eclab.mpt import MptParser
 from monitor.sources.cyclers.table import CyclerTable
-from tests.sources.mpt_files import CURRENT_MA, mpt_text
+from tests.sources.cyclers.eclab.mpt_files import CURRENT_MA, mpt_text
 
 START = datetime(2024, 1, 10, 11, 2, 29, 886000, tzinfo=UTC).timestamp()
 

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-from numpy.typing import NDArray
-
-Column = NDArray[np.float64]
+from monitor.sources.cyclers.table import Column
 
 VOLTS = {"v": 1.0, "mv": 1e-3, "µv": 1e-6, "uv": 1e-6}
 MILLIAMPERES = {"ma": 1.0, "a": 1e3, "µa": 1e-3, "ua": 1e-3, "na": 1e-6, "pa": 1e-9}

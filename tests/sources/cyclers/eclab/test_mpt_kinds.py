@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from monitor.errors import SourceError
-from monitor.sources.cyclers.eclab import read_cycler
-from monitor.sources.cyclers.mpt import MptParser
+from monitor.sources.cyclers.eclab.mpt import MptParser
+from monitor.sources.cyclers.readers import read_cycler
 from monitor.sources.cyclers.table import CyclerTable
 from tests.sources.samples import sample
 

@@ -1,0 +1,1 @@
+"""Files of EC-Lab and BT-Lab: text (`.mpt`) and binary (`.mpr`)."""

@@ -1,0 +1,83 @@
+"""The formats of cycler files that can be read: a module each, in the order they are tried in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import tzinfo
+from pathlib import Path
+from threading import Event
+from typing import Protocol
+
+from monitor.errors import SourceError
+from monitor.sources.cyclers.eclab import mpr, mpt
+from monitor.sources.cyclers.looks import Look
+from monitor.sources.cyclers.table import CyclerTable
+from monitor.sources.formats import Reader, head_of, listed
+
+SHOWN = 60
+"""So much of a file that is not recognised is shown."""
+
+
+class CyclerReader(Reader, Protocol):
+    """A module that reads one format. `tz`: zone of times that are written without one, by default
+    UTC, which the table says. Both raise SourceError, MissingSoftware, or OSError."""
+
+    def read(self, path: Path, tz: tzinfo | None) -> CyclerTable:
+        """All readings of a file."""
+        ...
+
+    def follow(self, path: Path, tz: tzinfo | None) -> Look:
+        """Looks at a file that grows (`looks.py` has two ways to)."""
+        ...
+
+
+READERS: tuple[CyclerReader, ...] = (mpr, mpt)
+
+
+def read_cycler(path: Path, tz: tzinfo | None = None) -> CyclerTable:
+    """All readings of a file; `tz` is the zone of its start time, if it says none.
+
+    Raises SourceError, and MissingSoftware for a format that needs more than is installed.
+    """
+    with _readable(path):
+        return reader_of(path).read(path, tz)
+
+
+def follow(
+    path: Path, *, stop: Event, poll_s: float = 1.0, tz: tzinfo | None = None
+) -> Iterator[CyclerTable]:
+    """The readings of a growing file, new ones each time, until `stop` is set; then a last look.
+
+    The first table, which may be empty, is what the file holds at the start. Looks are `poll_s`
+    apart. Raises as `read_cycler`.
+    """
+    with _readable(path):
+        look = reader_of(path).follow(path, tz)
+        yield look(False)
+        ending = False
+        while not ending:
+            ending = stop.wait(poll_s)
+            if len(table := look(ending)):
+                yield table
+
+
+def reader_of(path: Path) -> CyclerReader:
+    """The reader of this file. Raises SourceError if none recognises it, and OSError."""
+    head = head_of(path)
+    for reader in READERS:
+        if reader.recognises(path, head):
+            return reader
+    first = head.split(b"\n", 1)[0][:SHOWN].decode("utf-8", "replace").rstrip()
+    raise SourceError(
+        f"{path}: is of no format that is read (begins with {first!r}), expected "
+        f"{listed(READERS)}; export the readings in one of these"
+    )
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({error.strerror}); check the path") from None

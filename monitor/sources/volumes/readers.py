@@ -1,0 +1,38 @@
+"""The formats of volumes that can be read: a module each, in the order they are tried in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from monitor.errors import SourceError
+from monitor.sources.formats import Reader, head_of, is_pattern, listed
+from monitor.sources.volumes import hdf5, tiff, tiff_stack
+from monitor.sources.volumes.planes import Planes
+
+
+class VolumeReader(Reader, Protocol):
+    """A module that reads one format."""
+
+    def read(self, path: Path, dataset: str) -> Planes:
+        """The volume in a file, folder or pattern; `dataset` is what stands behind `::`, or "".
+
+        Raises SourceError, MissingSoftware.
+        """
+        ...
+
+
+READERS: tuple[VolumeReader, ...] = (tiff_stack, tiff, hdf5)
+
+
+def reader_of(path: Path) -> VolumeReader:
+    """The reader of this file, folder or pattern. Raises SourceError if none recognises it."""
+    if not path.exists() and not is_pattern(path):
+        raise SourceError(f"{path}: does not exist, expected a volume file; check the path")
+    head = head_of(path) if path.is_file() else b""
+    for reader in READERS:
+        if reader.recognises(path, head):
+            return reader
+    raise SourceError(
+        f"{path}: type {path.suffix or '(none)'} is not known, expected {listed(READERS)}"
+    )
