@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 # Several processes run tests side by side: each computes in one thread. On the small images of
 # tests, waiting for a second thread on a busy core takes ten times as long as the work itself.
@@ -13,7 +14,21 @@ import pytest
 for name in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
+# How long an example takes says something about the machine, not about the program.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
+
 ROOT = Path(__file__).parents[1]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Each worker draws its addresses from ports of its own: between the draw and the use of an
+    address, no other worker takes it."""
+    if worker := getattr(config, "workerinput", None):
+        from monitor import processes
+
+        number = int(worker["workerid"].removeprefix("gw"))
+        processes.FREE_PORTS = processes.FREE_PORTS[number :: worker["workercount"]]
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -193,7 +193,7 @@ def test_the_same_records_twice_give_the_same_bits(straight):
     assert [plain(o) for o in run(experiment())] == [plain(o) for o in straight]
 
 
-@hypothesis_settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@hypothesis_settings(max_examples=6, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_order_of_slices_changes_nothing(straight, seed):
     rng = np.random.default_rng(seed)

@@ -222,7 +222,6 @@ Network.TestCase.settings = settings(
     max_examples=12,
     stateful_step_count=25,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # to shrink takes many minutes
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 TestNetwork = Network.TestCase

@@ -51,7 +51,7 @@ def test_what_is_offered_changes_nothing_where_nothing_is_lost(clean):
     assert [r.summary["slices_recovered"] for r in finals(clean)] == [0, 0, 0]
 
 
-@hypothesis_settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@hypothesis_settings(max_examples=8, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**32 - 1), share=st.sampled_from([0.02, 0.1, 0.5]))
 def test_whenever_lost_slices_come_the_results_are_those_of_the_clean_run(clean, seed, share):
     """While their scan runs, after its end, or while the next ones run already."""

@@ -100,7 +100,7 @@ def test_what_crosses_itself_is_even_and_odd():
     assert region.pixels == pytest.approx(2.5 * side * height, rel=5e-3), "its five points"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(st.floats(-20, 80, allow_nan=False), st.floats(-20, 90, allow_nan=False)),

@@ -13,7 +13,7 @@ PITTING = SCENARIOS["paper-0.55"].cells[0].first_stripping
 charges = st.lists(st.floats(1e-3, 3.0) | st.floats(-1.5, -1e-3), min_size=1, max_size=6)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(charges=charges, share=st.floats(0.5, 1.5), seed=st.integers(0, 5))
 def test_lithium_is_conserved_whatever_the_pits_do(charges, share, seed):
     cell = Cell(FieldOfView(size=48, foil_um=40.0, field_share=share), PITTING, seed)

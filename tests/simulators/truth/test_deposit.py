@@ -27,7 +27,7 @@ def lithium_um(cell: Cell) -> float:
     return cell.heights_um.mean() + ((1 - moss.porosity) * moss.thickness_um.mean() if moss else 0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     charges=charges,
     porosity=st.floats(0.05, 0.9),

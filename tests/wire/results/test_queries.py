@@ -203,7 +203,7 @@ NAMES = sorted(ask.NAMES.values())
 KEYS = sorted({name for kind in ask.NAMES for name in kind.__dataclass_fields__})
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(
     st.sampled_from(sorted(ask.NAMES.values())), st.dictionaries(st.sampled_from(KEYS), ANYTHING)
 )
