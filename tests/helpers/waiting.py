@@ -12,6 +12,7 @@ import numpy as np
 
 from monitor.recording.resume.interrupted import count_lines
 from monitor.watch import Watcher
+from monitor.wire.results.queries import Request
 
 PATIENCE_S = 180.0
 PATIENCE_MS = int(PATIENCE_S * 1000)
@@ -28,6 +29,16 @@ def eventually(met: Callable[[], T], *, step_s: float = 0.01, patience_s: float 
         assert time.monotonic() < end, f"not met within {patience_s:g} s"
         time.sleep(step_s)
     return found
+
+
+class PatientWatcher(Watcher):
+    """Waits for each answer as long as a busy engine may need."""
+
+    def ask(self, request: Request, timeout_s: float = PATIENCE_S) -> tuple[dict[str, Any], Any]:
+        return super().ask(request, timeout_s)
+
+    def state(self, timeout_s: float = PATIENCE_S) -> dict[str, Any]:
+        return super().state(timeout_s)
 
 
 def status_of(state: dict[str, Any], cell: str = "A") -> str:

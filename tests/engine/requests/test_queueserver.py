@@ -4,7 +4,6 @@ import itertools
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -15,6 +14,8 @@ from monitor.engine.requests.queueserver import QueueServer
 from monitor.errors import SettingError
 from monitor.records import BadInput, ScanReply, ScanRequest
 from monitor.settings import RequestSettings
+from tests.engine.peers import BOUND, bound
+from tests.helpers.waiting import PATIENCE_S, eventually
 
 REQUEST = ScanRequest("id-1", "A", "pit_onset", 3, {})
 TICK_S = 0.2
@@ -43,13 +44,7 @@ class Manager:
         return self._socket is not None
 
     def start(self) -> None:
-        self._socket = self._context.socket(zmq.REP)
-        self._socket.linger = 0
-        for _ in range(500):  # a socket that was closed gives its address up a little later
-            with suppress(zmq.ZMQError):
-                self._socket.bind(self.address)
-                break
-            time.sleep(0.01)
+        self._socket = bound(self._context, zmq.REP, self.address)
         self.address = self._socket.last_endpoint.decode()
 
     def stop(self) -> None:
@@ -65,6 +60,7 @@ class Manager:
 
     def close(self) -> None:
         self._context.destroy(linger=0)
+        BOUND.clear()
 
     def run(self) -> None:
         self.running = self.queue.pop(0)
@@ -144,30 +140,28 @@ class Bench:
         self._wait_until(connected=True)
 
     def _wait_until(self, *, connected: bool) -> None:
-        deadline = time.monotonic() + 60.0
-        while bool(self.backend._socket._socket.poll(0, zmq.POLLOUT)) != connected:
-            assert time.monotonic() < deadline
-            time.sleep(0.001)
+        socket = self.backend._socket._socket
+        eventually(lambda: bool(socket.poll(0, zmq.POLLOUT)) == connected, step_s=0.001)
 
-    def until(self, met: Callable[[list[Any]], bool], limit: int = 5000) -> list[Any]:
+    def until(self, met: Callable[[list[Any]], bool]) -> list[Any]:
         """What was said until `met` holds of it."""
         said: list[Any] = []
-        for _ in range(limit):
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
             said += self.backend.poll()
             if met(said):
                 return said
+            assert time.monotonic() < deadline, said
             self.turn()
-        raise AssertionError(said)
 
     def turn(self) -> None:
-        """Time crawls while a question is on its way, so that the sockets can keep up."""
+        """Time stands still while a question or its answer is on its way."""
         self.manager.serve()
         self._wait_until(connected=self.manager.is_up)
         if self.backend._round is None or not self.manager.is_up:
             self.now += TICK_S
         else:
             time.sleep(0.0005)
-            self.now += TICK_S / 40
 
     def said(self, count: int = 1) -> list[tuple[Any, ...]]:
         """(status, why) of so many replies; (kind, text) of bad input."""
@@ -479,9 +473,7 @@ def test_questions_are_encrypted_where_the_manager_has_a_key():
         backend="queueserver", control=f"tcp://127.0.0.1:{port}", public_key=public.decode()
     )
     backend = QueueServer(settings)
-    deadline = time.monotonic() + 60.0
-    while not manager.poll(20) and time.monotonic() < deadline:
-        backend.poll()
+    eventually(lambda: (backend.poll(), manager.poll(20))[1])
     assert json.loads(manager.recv(zmq.DONTWAIT))["method"] == "status"
     backend.close()
     context.destroy(linger=0)

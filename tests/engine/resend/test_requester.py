@@ -10,6 +10,7 @@ import pytest
 import zmq
 
 from monitor.core.session import Session
+from monitor.engine.resend import connection
 from monitor.engine.resend.connection import BATCHES_IN_FLIGHT, Endpoint
 from monitor.engine.resend.requester import MAX_ENDPOINTS, ResendRequester
 from monitor.errors import SettingError
@@ -23,8 +24,8 @@ from tests.core.experiment import SHAPE, scan_records, settings
 from tests.core.test_session import finals, run
 from tests.core.test_session_resend import results
 from tests.engine.test_engine import Bench as EngineBench
+from tests.helpers.waiting import PATIENCE_S, eventually
 
-PATIENCE_S = 120.0
 FEEDS = FeedSettings(quiet_s=0.3)
 
 
@@ -68,6 +69,19 @@ class Bench:
             assert time.monotonic() < end, (self.session.feeds, self.session.slices.lacking)
             self.turn()
             time.sleep(0.002)
+
+    def until_connected(self, address):
+        """Until the service at this address can be asked."""
+        socket = self.resender._endpoint(address)._socket
+        eventually(lambda: socket.poll(0, zmq.POLLOUT))
+
+    def hurry(self, seconds, script):
+        """One turn, and the clock set ahead once the questions on their way are there."""
+        self.turn()
+        ends = self.resender._endpoints.values()
+        asked = {batch.question.id for end in ends for batch in end.batches}
+        self.until(lambda: asked <= {question["id"] for question in script.asked})
+        self.clock.ahead += seconds
 
     def for_a_while(self, seconds):
         end = time.monotonic() + seconds
@@ -169,15 +183,15 @@ def test_what_was_lost_comes_and_the_maps_are_those_of_a_clean_run(bench, servic
 def test_it_comes_while_the_scan_runs(bench, service):
     feed = offered(service.address)
     kept(service, feed)
-    one = bench()
+    one = bench(quiet_s=1000.0)
     one.feed(without(feed[:82], 4, 70))
-    one.turn()  # the connection is made
     one.until(lambda: not len(one.session.slices.lacking[0].lost))
     assert list(one.session.slices.lacking[0].passed) == [70], "it may be merely out of order"
     assert one.session.feeds["slices"]["recovered"] == 1
 
 
-def test_questions_are_small_and_few_at_a_time(bench):
+def test_questions_are_small_and_few_at_a_time(bench, monkeypatch):
+    monkeypatch.setattr(connection, "ANSWER_S", 1000.0)
     one = bench()
     with scripted(one) as script:
         feed = offered(script.address)
@@ -193,15 +207,11 @@ def test_a_service_that_says_nothing_is_asked_again_and_given_up(bench):
     one = bench()
     with scripted(one) as script:
         feed = offered(script.address)
+        one.until_connected(script.address)
         one.feed(feed[:1])
-        one.for_a_while(0.2)  # the connection is made
         one.feed(without(feed[1:], 40))
-        end = time.monotonic() + PATIENCE_S
         while not finals(one.outputs):
-            assert time.monotonic() < end
-            one.turn()
-            one.clock.ahead += 0.05
-            time.sleep(0.001)
+            one.hurry(0.05, script)
         assert [q["frames"] for q in script.asked] == [[40]] * 6
         assert one.clock.ahead < 30
         one.turn()
@@ -233,6 +243,7 @@ def test_what_the_service_does_not_have_is_believed_at_once_when_the_scan_is_ove
     feed = offered(service.address)
     kept(service, without(feed, 40, 41))
     one = bench()
+    one.until_connected(service.address)
     one.feed(without(feed, 39, 40, 41, 42))
     (result,) = one.until_done()
     assert list(np.flatnonzero(result.ledger == 0)) == [40, 41]
@@ -279,13 +290,11 @@ def test_a_header_is_not_asked_for_without_end_nor_of_nobody(bench):
     lonely.for_a_while(0.1)
     assert not lonely.resender.is_waiting
     with scripted(one) as script:
+        one.until_connected(script.address)
         one.feed(without(offered(script.address), 7)[:50])  # the address is known by it
-        one.for_a_while(0.2)  # the connection is made
         one.feed(scan_records(1)[20:30])
         for _ in range(1000):
-            one.turn()
-            one.clock.ahead += 0.1
-            time.sleep(0.0005)
+            one.hurry(0.1, script)
         headers = [q for q in script.asked if q.get("header")]
         assert 2 <= len(headers) <= 6
         assert all((q["scan"], q["frames"], q["stream"]) == (1, [], "s") for q in headers)
@@ -310,9 +319,10 @@ def test_it_waits_no_longer_where_nobody_has_that_header(bench, says_so):
 
     one = bench()
     with scripted(one, end) as script:
+        one.until_connected(script.address)
         one.feed([*offered(script.address, 0)[8:], *offered(script.address, 1)])
         assert one.session.slices.held == {"A"}
-        one.for_a_while(0.3)  # the connection is made
+        one.for_a_while(0.1)
         if not says_so:
             one.clock.ahead += 3.0
             one.for_a_while(0.1)
@@ -383,15 +393,13 @@ def test_what_nobody_has_is_asked_for_a_few_times_and_holds_nothing_up(bench, sa
 
     one = bench()
     with scripted(one, end) as script:
+        one.until_connected(script.address)
         one.feed(offered(script.address))
-        one.for_a_while(0.2)
         one.resender.catch_up(one.session.slices.missed)
         for _ in range(2000):
-            one.turn()
-            one.clock.ahead += 0.05
+            one.hurry(0.05, script)
             if not one.resender.is_behind:
                 break
-            time.sleep(0.0005)
         assert not one.resender.is_behind
         assert 1 <= len([q for q in script.asked if q.get("header")]) <= 4
         count = len(script.asked)
@@ -463,17 +471,17 @@ def engine(folder, kept):
 
 @pytest.mark.parametrize("kept_slices", [12, 30])
 def test_slices_that_come_in_a_heap_do_not_push_out_what_is_asked_for(
-    tmp_path, service, kept_slices
+    tmp_path, service, kept_slices, monkeypatch
 ):
-    """The memory holds fewer than come before the first answer can: then taking them pauses."""
+    """The memory holds fewer than come before the answers can: then taking them pauses."""
+    monkeypatch.setattr(connection, "SILENT_S", 1000.0)  # as long as the service may need
     feed = offered(service.address)
     kept(service, feed)
     lost = (5, 23, 24, 50, 88, 95)
     with engine(tmp_path, kept_slices) as made:
-        made.feed.put(feed[:1])
-        made.until(lambda state: state["cells"]["A"]["running"])
-        time.sleep(0.2)  # the connection is made
-        made.feed.put(without(feed[1:], *lost))
+        made.feed.put(without(feed[:11], *lost))
+        made.until(lambda state: state["feeds"]["slices"]["recovered"])  # the connection is made
+        made.feed.put(without(feed[11:], *lost))
         state = made.scans(1)
         (scan,) = state["cells"]["A"]["scans"]
         assert (scan["slices_missing"], scan["slices_recovered"]) == (0, len(lost))
