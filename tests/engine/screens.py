@@ -6,6 +6,8 @@ import time
 import numpy as np
 import zmq
 
+from tests.helpers.waiting import PATIENCE_MS, PATIENCE_S
+
 ANY_PORT = {"status": "tcp://127.0.0.1:*", "pull": "tcp://127.0.0.1:*"}
 FEEDS = {"slices": {"messages": 10, "bad": {"not_json": 1}}, "documents": {"messages": 3}}
 
@@ -23,14 +25,14 @@ class Screen:
 
     def ask(self, **request):
         self.dealer.send_json(request)
-        assert self.dealer.poll(60_000), f"no answer to {request}"
+        assert self.dealer.poll(PATIENCE_MS), f"no answer to {request}"
         header, *buffers = self.dealer.recv_multipart()
         header = json.loads(header)
         if not buffers:
             return header
         return header, np.frombuffer(buffers[0], header["dtype"]).reshape(header["shape"])
 
-    def status(self, kind, until=60.0):
+    def status(self, kind, until=PATIENCE_S):
         """Status messages up to the first of this kind."""
         seen, end = [], time.monotonic() + until
         while time.monotonic() < end:

@@ -27,6 +27,7 @@ def test_the_state_has_it_of_a_live_cell_alone(mode, tmp_path):
     try:
         documents = list(cycler_documents(600.0))
         last = max(d.doc["time"] for d in documents if d.name == "event")
+        begin = time.time()
         bench.feed.put(documents)
         state = bench.until(lambda s: (s["cells"]["A"]["cycler"] or {}).get("time") == last)
         cell = state["cells"]["A"]
@@ -34,7 +35,7 @@ def test_the_state_has_it_of_a_live_cell_alone(mode, tmp_path):
         if mode == "replay":
             assert estimate is None
         else:
-            assert estimate == pytest.approx(time.time() - last, abs=25.0)
+            assert begin - last <= estimate <= time.time() - last
     finally:
         bench.close()
 
