@@ -18,10 +18,10 @@ from monitor.sockets import accepted
 from monitor.sockets.keys import ClientKeys, make_keys, read_pair
 from tests.engine.screens import Screen, update
 from tests.gui.synthetic import Cell
+from tests.helpers.waiting import PATIENCE_MS, PATIENCE_S, eventually
 from tests.helpers.zmtp import RawClient
 
 FAR_TOO_MUCH = 64_000_000
-PATIENCE_S = 60.0
 MB = 10**6
 
 
@@ -30,14 +30,8 @@ def port_of(address):
 
 
 def told_of(publisher, reason):
-    """What is told of the connections, until something of this reason is."""
-    end = time.monotonic() + PATIENCE_S
-    while time.monotonic() < end:
-        for change in publisher.changes():
-            if change.reason == reason:
-                return change
-        time.sleep(0.01)
-    raise AssertionError(f"nothing is told of {reason}")
+    """The first change of the connections that has this reason."""
+    return eventually(lambda: next((c for c in publisher.changes() if c.reason == reason), None))
 
 
 @pytest.mark.parametrize("part", [b"", b"x" * 200], ids=["empty", "short"])
@@ -81,11 +75,7 @@ def test_a_message_that_does_not_end_costs_a_producer_the_connection():
     hostile = RawClient(port_of(address), "PUSH")
     try:
         assert hostile.endless(b"x" * 200, FAR_TOO_MUCH) < FAR_TOO_MUCH
-        end = time.monotonic() + PATIENCE_S
-        told = []
-        while not told:
-            assert time.monotonic() < end
-            told = [received.record for received in feeds.take(50)]
+        told = eventually(lambda: [received.record for received in feeds.take(50)])
         assert [(c.setting, c.reason) for c in told] == [("feeds.slices_pull", "oversize")]
     finally:
         hostile.close()
@@ -114,10 +104,7 @@ def test_a_message_of_a_million_parts_with_keys(bench, tmp_path, listed):
         if listed:
             assert told_of(publisher, "oversize").setting == "results.pull"
         else:
-            end = time.monotonic() + PATIENCE_S
-            while not publisher._gate.status["refused_keys"]:
-                assert time.monotonic() < end
-                time.sleep(0.01)
+            eventually(lambda: publisher._gate.status["refused_keys"])
             assert not [c for c in publisher.changes() if c.reason == "oversize"]
     finally:
         hostile.disable_monitor()
@@ -145,7 +132,7 @@ def test_what_is_too_large_is_refused_before_it_is_read(bench, monkeypatch):
     monkeypatch.setattr(publish, "_tag", read)
     _, screen = bench()
     screen.dealer.send(b'{"type":"note","tag":"t","text":"' + b"x" * 100_000 + b'"}')
-    assert screen.dealer.poll(60_000)
+    assert screen.dealer.poll(PATIENCE_MS)
     assert "expected 65536 at most" in json.loads(screen.dealer.recv())["why"]
 
 
@@ -200,7 +187,7 @@ def test_replies_that_are_not_read_are_bounded_and_none_is_lost(cuts, monkeypatc
         assert publisher._clients.unread_bytes <= 16 * MB
         assert screen.ask(type="map", cell="A", scan=0, name="height")[0]["type"] == "map"
         for index in range(60):
-            assert dealer.poll(60_000), f"the reply to question {index} is lost"
+            assert dealer.poll(PATIENCE_MS), f"the reply to question {index} is lost"
             header, _ = dealer.recv_multipart()
             assert json.loads(header)["index"] == index
     finally:
@@ -232,7 +219,7 @@ def test_a_flood_of_what_takes_long_is_not_waited_for(bench):
     def section(cell, scan, axis, index):
         order.append(index)
         begun.set()
-        assert go_on.wait(60)
+        assert go_on.wait(PATIENCE_S)
         return np.ones((3, 4), np.uint8)
 
     publisher, screen = bench(section=section)
@@ -241,12 +228,12 @@ def test_a_flood_of_what_takes_long_is_not_waited_for(bench):
     try:
         for index in range(50):
             ask_section(other.dealer, index)
-        assert begun.wait(60)
+        assert begun.wait(PATIENCE_S)
         ask_section(screen.dealer, 99)
         screen.status("heartbeat")
         screen.status("heartbeat")
         go_on.set()
-        assert screen.dealer.poll(60_000)
+        assert screen.dealer.poll(PATIENCE_MS)
         assert order.index(99) <= 2
     finally:
         other.close()
@@ -298,11 +285,11 @@ def test_those_who_flood_give_way_before_those_who_look():
             for _ in range(100):
                 hostile[-1].send(b"x" * 200)
         for _ in range(20 + 20 * 100):
-            assert router.poll(60_000)
+            assert router.poll(PATIENCE_MS)
             router.recv_multipart()
         watched.look()
         assert watched.count <= 8
-        assert sum(client.is_closed(0.05) for client in hostile) >= 12
+        eventually(lambda: sum(client.is_closed(0.05) for client in hostile) >= 12)
         assert not screen.is_closed(0.05)
     finally:
         for client in (screen, *hostile):

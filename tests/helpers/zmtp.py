@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import time
 
 from monitor.sockets.transport import GREETING
 
 MORE = b"\x01"
+BYTES_PER_S = 20e6
+"""What does not end is sent no faster: the other end has time to notice it."""
 
 
 class RawClient:
@@ -41,6 +44,7 @@ class RawClient:
         with contextlib.suppress(OSError):
             while sent < most_bytes:
                 sent += self.link.send(piece)
+                time.sleep(len(piece) / BYTES_PER_S)
         return sent
 
     def is_closed(self, patience_s: float) -> bool:

@@ -18,6 +18,7 @@ from monitor.sources.feeds.proxy import ProxyProcess
 from monitor.wire import documents
 from monitor.wire.slices import stins
 from tests.core.phantom import start
+from tests.helpers.waiting import eventually
 
 PIXELS = np.arange(128 * 128, dtype=np.uint16).reshape(128, 128)
 BEGIN = start((3, 128, 128))
@@ -67,9 +68,8 @@ def joined(**options):
 
 def taken(feeds, count):
     """The next `count` messages."""
-    got, end = [], time.monotonic() + 60
-    while len(got) < count and time.monotonic() < end:
-        got += feeds.take(50)
+    got = []
+    eventually(lambda: got.extend(feeds.take(50)) or len(got) >= count)
     assert len(got) == count
     return got
 
@@ -118,7 +118,7 @@ def test_documents_arrive_before_slices_that_wait(codec):
     with joined(slices=1) as (peers, feeds):
         peers.slices[0].send_multipart(image(0))
         peers.documents.send(documents.encode(document, codec))
-        time.sleep(0.3)
+        until_waiting(feeds, {"documents": 1, "slices": 1})
         first, second = taken(feeds, 2)
     assert (first.feed, first.record) == ("documents", document)
     assert second.feed == "slices"
@@ -152,27 +152,25 @@ def test_a_documents_proxy_that_is_killed_is_found_again():
     feeds = LiveFeeds(FeedSettings(slices=(), documents=(out,)))
     told = itertools.count()
 
-    def passed(until):
+    def passed():
         """Sends readings until one comes out that was sent from now on."""
-        first = None
-        while time.monotonic() < until:
-            number = next(told)
-            first = number if first is None else first
-            reading = CyclerDocument("event", {"seq_num": number})
+        first = next(told)
+
+        def comes_through():
+            reading = CyclerDocument("event", {"seq_num": next(told)})
             sender.send(documents.encode(reading, "msgpack"))
-            got = [one.record.doc["seq_num"] for one in feeds.take(50)]
-            if any(number >= first for number in got):
-                return got
-        raise AssertionError("nothing comes through")
+            return any(one.record.doc["seq_num"] > first for one in feeds.take(50))
+
+        eventually(comes_through)
 
     proxy = ProxyProcess(into, out)
     try:
-        passed(time.monotonic() + 60)
+        passed()
         proxy._process.kill()
         proxy.close()
         list(feeds.take(50))  # what was under way
         proxy = ProxyProcess(into, out)
-        passed(time.monotonic() + 60)
+        passed()
     finally:
         proxy.close()
         feeds.close()
@@ -196,7 +194,7 @@ def test_a_producer_that_starts_later_or_again_is_found():
                 producer = context.socket(zmq.XPUB)
                 producer.bind(address)
                 # a lost producer is looked for while messages are taken
-                assert any(list(feeds.take(10)) or producer.poll(100) for _ in range(600))
+                eventually(lambda at=producer: list(feeds.take(10)) or at.poll(100))
                 producer.recv()
                 producer.send_multipart(image(turn))
                 assert taken(feeds, 1)[0].record.frame == turn
@@ -247,10 +245,7 @@ def page(rows=PAGE_ROWS, **columns):
 
 def until_waiting(feeds, least):
     """Until so many bytes of each feed wait."""
-    end = time.monotonic() + 60
-    while any(feeds.waiting_bytes[feed] < size for feed, size in least.items()):
-        assert time.monotonic() < end
-        time.sleep(0.01)
+    eventually(lambda: all(feeds.waiting_bytes[feed] >= size for feed, size in least.items()))
 
 
 def test_slices_are_taken_between_the_portions_of_a_page():

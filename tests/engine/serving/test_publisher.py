@@ -15,6 +15,7 @@ from monitor.errors import PitwatchError, SettingError
 from monitor.records import CyclerPoint, CyclerReading, Event, ScanRequest
 from tests.engine.screens import FEEDS, Screen, update
 from tests.gui.synthetic import PERIOD_S, T0, Cell
+from tests.helpers.waiting import PATIENCE_MS, PATIENCE_S
 
 
 def test_the_state_holds_scans_feeds_and_table(bench):
@@ -175,19 +176,19 @@ def test_a_slow_disk_holds_up_neither_maps_nor_heartbeats(bench):
 
     def slow_section(cell, scan, axis, index):
         begun.set()
-        assert go_on.wait(60)
+        assert go_on.wait(PATIENCE_S)
         return np.ones((3, 4), np.uint8)
 
     publisher, screen = bench(section=slow_section)
     update(publisher, Cell().result(0))
     screen.dealer.send_json({"type": "section", "cell": "A", "scan": 0, "axis": "y", "index": 1})
-    assert begun.wait(60)
+    assert begun.wait(PATIENCE_S)
     header, _ = screen.ask(type="map", cell="A", scan=0, name="height")
     assert header["type"] == "map"
     screen.status("heartbeat")
     screen.status("heartbeat")
     go_on.set()
-    assert screen.dealer.poll(60_000)
+    assert screen.dealer.poll(PATIENCE_MS)
     assert json.loads(screen.dealer.recv_multipart()[0])["type"] == "section"
 
 
@@ -200,7 +201,7 @@ def test_what_cannot_be_answered_gets_a_reason(bench):
     no_slices = screen.ask(type="section", cell="A", scan=0, axis="y", index=1)
     assert "not recorded" in no_slices["why"]
     screen.dealer.send_multipart([b"\xff", b"x", b"y"])
-    assert screen.dealer.poll(60_000)
+    assert screen.dealer.poll(PATIENCE_MS)
     assert json.loads(screen.dealer.recv())["type"] == "error"
 
 
@@ -215,7 +216,7 @@ def test_an_operator_request_reaches_the_engine(bench):
     update(publisher, Cell().result(2))
     reply = screen.ask(type="request_scan", cell="A", reason="manual")
     assert reply["status"] == "sent"
-    assert arrived.wait(60)
+    assert arrived.wait(PATIENCE_S)
     assert (asked[0].cell, asked[0].reason) == ("A", "manual")
     assert asked[0].time == Cell().start(2).stop_time
     refused = screen.ask(type="request_scan", cell="Q")
@@ -323,7 +324,7 @@ def test_a_question_that_is_too_large_costs_its_screen_the_connection_only(bench
         assert other.ask(type="state")["type"] == "state"
         large = b'{"type":"note","cell":"A","tag":"t","text":"' + b"x" * 70_000 + b'"}'
         other.dealer.send(large)
-        assert other.dealer.poll(60_000)
+        assert other.dealer.poll(PATIENCE_MS)
         refused = json.loads(other.dealer.recv())
         assert "bytes, expected 65536 at most" in refused["why"]
     finally:
@@ -354,7 +355,7 @@ def test_a_req_client_gets_an_answer_or_an_error(bench, request_, kind):
     asking.connect(publisher.pull_address)
     for _ in range(2):
         asking.send(request_)
-        assert asking.poll(5000)
+        assert asking.poll(PATIENCE_MS)
         header = json.loads(asking.recv())
         assert header["type"] == kind
     if kind == "state":
@@ -368,7 +369,7 @@ def test_a_req_client_gets_arrays_and_what_comes_from_the_disk_too(bench):
     asking = screen.context.socket(zmq.REQ)
     asking.connect(publisher.pull_address)
     asking.send_json({"type": "map", "cell": "A", "scan": None, "name": "height"})
-    assert asking.poll(5000)
+    assert asking.poll(PATIENCE_MS)
     header, array = asking.recv_multipart()
     assert json.loads(header)["type"] == "map"
     assert len(array) > 0

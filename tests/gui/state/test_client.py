@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 
 import pytest
 import zmq
@@ -12,8 +11,9 @@ from monitor.gui.state.client import MAX_ORDERS, Client
 from monitor.processes import free_addresses
 from monitor.wire.results.queries import NoteOrder
 from tests.engine.peers import BOUND, bound
+from tests.helpers.waiting import PATIENCE_MS
+from tests.helpers.waiting import eventually as until
 
-PATIENCE_S = 20.0
 STATE = {
     "type": "state", "version": 1, "engine": "e", "time": 1.0, "cells": {}, "events": [],
     "feeds": {"slices": {"messages": 0, "bytes": 0}},
@@ -62,13 +62,6 @@ def pair():
     yield engine, client
     client.close()
     engine.close()
-
-
-def until(holds):
-    end = time.monotonic() + PATIENCE_S
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def note(text="x"):
@@ -161,9 +154,10 @@ def test_a_stranger_at_the_engine_s_addresses_does_not_stay_between(kind):
     pull, status = free_addresses(2)
     context = zmq.Context()
     strangers = [bound(context, kind, pull), bound(context, zmq.REP, status)]
+    met = [stranger.get_monitor_socket(zmq.EVENT_ACCEPTED) for stranger in strangers]
     client = Client(pull, status)
     try:
-        time.sleep(1.0)  # so that both have been met
+        assert all(events.poll(PATIENCE_MS) for events in met)
         for stranger in strangers:
             stranger.close()
         publisher = bound(context, zmq.XPUB, status)
