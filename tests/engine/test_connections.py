@@ -29,9 +29,9 @@ from monitor.wire import documents
 from monitor.wire.slices import stins
 from monitor.wire.slices.limits import limits_of
 from tests.engine.peers import BOUND, RawServer, Relay, bound, greeting
+from tests.helpers.waiting import PATIENCE_MS, PATIENCE_S
 
 PIXELS = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
-PATIENCE_S = 30.0
 pytestmark = pytest.mark.slow  # heartbeats and silences are waited for
 OVERSIZE = {"max_slice_Mpx": 0.01, "receive_MB": 100.0}
 
@@ -39,6 +39,13 @@ OVERSIZE = {"max_slice_Mpx": 0.01, "receive_MB": 100.0}
 def image(frame, side=64):
     pixels = PIXELS if side == 64 else np.zeros((side, side), np.uint16)
     return stins.encode_slice(SliceFrame("A", 0, "s", frame + 1, frame, pixels))
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch):
+    """An address is tried again sooner, and is back sooner."""
+    monkeypatch.setattr(module, "SLOWEST_REOPEN_S", 0.3)
+    monkeypatch.setattr(module, "CALM_S", 0.2)
 
 
 @pytest.fixture
@@ -173,6 +180,7 @@ def test_the_other_addresses_lose_nothing_meanwhile(context, opened):
 
 
 def test_one_that_sends_them_all_the_time_is_told_of_once(context, opened, monkeypatch):
+    monkeypatch.setattr(module, "CALM_S", 1.0)
     monkeypatch.setattr(module, "LONGEST_CALM_S", 2.0)
     (address,) = free_addresses(1)
     producer = bound(context, zmq.XPUB, address)
@@ -377,7 +385,7 @@ def test_while_messages_wait_unread_nothing_is_cut_or_lost(context, opened):
     (address,) = free_addresses(1)
     producer = bound(context, zmq.XPUB, address, xpub_nodrop=True, sndhwm=2, sndtimeo=0)
     heard = feeds_at(address, opened, receive_MB=1.0, max_slice_Mpx=1.0)
-    assert producer.poll(10_000)
+    assert producer.poll(PATIENCE_MS)
     sent, end = 0, time.monotonic() + 3 * module.SILENT_S
     while time.monotonic() < end:  # the engine is busy
         try:
@@ -396,16 +404,17 @@ def test_the_queue_is_bounded_in_bytes_whatever_the_slices_are(context, opened):
     feeds = opened(
         LiveFeeds(FeedSettings(slices=(address,), documents=(), receive_MB=40.0, max_slice_Mpx=5.0))
     )
-    assert producer.poll(10_000)
+    assert producer.poll(PATIENCE_MS)
     sent = 0
     for side in (128, 2048):
-        try:
-            while True:
+        is_full = False
+        while not is_full:
+            try:
                 producer.send_multipart(image(sent, side))
                 sent += 1
                 assert sent < 10_000
-        except zmq.Again:
-            pass
+            except zmq.Again:
+                is_full = feeds.waiting_bytes["slices"] > 20e6
     assert 20e6 < feeds.waiting_bytes["slices"] < 40e6
     heard = Heard(feeds)
     heard.until(lambda: len(heard.frames) == sent)
