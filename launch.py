@@ -1,11 +1,6 @@
-"""Starts pitwatch: `python launch.py` is the demo, `python launch.py --help` lists the rest."""
+"""Starts pitwatch: `python launch.py` is the demo, `python launch.py --help` lists the commands."""
 
-import os
-import sys
-
-from monitor.cli.command_line import run
+from monitor.cli.__main__ import main
 
 if __name__ == "__main__":
-    # several threads in one process and two cores: BLAS must not add its own
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    sys.exit(run())
+    main()

@@ -149,7 +149,7 @@ def main() -> None:
     table = as_table(base)
     table["experiment"] |= {"name": "pictures", "data_dir": str(chosen.runs)}
     table["simulator"] |= {"scenario": SCENARIO, "speed": 600.0}
-    run_demo(on_free_addresses(parse(table)), ROOT / "launch.py", screen)
+    run_demo(on_free_addresses(parse(table)), screen)
 
 
 if __name__ == "__main__":

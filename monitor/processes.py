@@ -11,9 +11,9 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from types import FrameType
 
+from monitor.program import command
 from monitor.sockets.keys import is_local
 
 STOP_S = 300.0
@@ -27,17 +27,15 @@ UNWANTED_END = getattr(signal, "SIGUSR1", signal.SIGTERM)
 
 
 class Children:
-    """Programs of ours that run beside this one: `launch.py` with other arguments."""
+    """Programs of ours that run beside this one: pitwatch with other arguments."""
 
-    def __init__(self, program: Path) -> None:
-        self._program = program
+    def __init__(self) -> None:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, arguments: Sequence[str], *, quiet: bool = False) -> None:
-        """Start `launch.py` with these arguments, under a name to ask for it by."""
-        command = [sys.executable, str(self._program), *arguments]
+        """Start pitwatch with these arguments, under a name to ask for it by."""
         stream = subprocess.DEVNULL if quiet else None
-        self._running[name] = subprocess.Popen(command, stdout=stream)
+        self._running[name] = subprocess.Popen(command(*arguments), stdout=stream)
 
     def alive(self, name: str) -> bool:
         """Whether it has been started and has not ended."""

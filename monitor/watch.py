@@ -31,7 +31,7 @@ class Watcher:
         if not self._socket.poll(int(timeout_s * 1000)):
             raise EngineUnreachable(
                 f"no engine answers at {self._address} within {timeout_s:g} s; start one with "
-                "`launch.py engine --config FILE`, or check the address"
+                "`pitwatch engine --config FILE`, or check the address"
             )
         return replies.decode_reply(self._socket.recv_multipart())
 

@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -27,6 +28,7 @@ PROGRAM = [
 TESTS = list((ROOT / "tests").rglob("*.py"))
 DOCS = list((ROOT / "docs").rglob("*.py"))
 OTHER_NAMES = {
+    "yaml": "pyyaml",
     "zmq": "pyzmq",
     "pyside6": "pyside6-essentials",
     "opengl": "pyopengl",
@@ -152,3 +154,28 @@ def test_copyleft_is_never_needed() -> None:
     reader = "datalab-org-galvani"
     assert reader not in declared() and reader in declared("mpr")
     assert imported(PROGRAM)[reader].name == "galvani_process.py"
+
+
+CONDA_NAMES = {
+    "matplotlib": "matplotlib-base",
+    "msgpack": "msgpack-python",
+    "pyside6-essentials": "pyside6",
+}
+
+
+def test_the_conda_recipe_asks_for_the_same() -> None:
+    recipe = yaml.safe_load((ROOT / "config" / "conda" / "recipe.yaml").read_text("utf-8"))
+    wanted = {f"python {PROJECT['requires-python']}"}
+    for line in map(Requirement, PROJECT["dependencies"]):
+        least = min(str(part) for part in line.specifier if part.operator == ">=")
+        wanted.add(f"{CONDA_NAMES.get(line.name, line.name)} {least}")
+    assert set(recipe["requirements"]["run"]) == wanted
+    assert recipe["context"]["version"] == PROJECT["version"]
+    scripts = [f"{name} = {where}" for name, where in PROJECT["scripts"].items()]
+    assert recipe["build"]["python"]["entry_points"] == scripts
+
+
+def test_the_container_is_built_from_what_is_there() -> None:
+    lines = (ROOT / "Containerfile").read_text("utf-8").splitlines()
+    copied = [word for line in lines if line.startswith("COPY ") for word in line.split()[1:-1]]
+    assert copied and all((ROOT / name).exists() for name in copied)

@@ -4,9 +4,11 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 
 import pytest
 
+from monitor import processes
 from monitor.processes import Children, free_addresses, has_display, is_free, stop_on_signal
 
 SLEEPER = """
@@ -25,7 +27,8 @@ for _ in range(600):
 def children(tmp_path, monkeypatch):
     program = tmp_path / "program.py"
     program.write_text(SLEEPER)
-    made = Children(program)
+    monkeypatch.setattr(processes, "command", lambda *words: [sys.executable, str(program), *words])
+    made = Children()
     real = subprocess.Popen
 
     def piped(command, **options):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,8 @@ from monitor.cli.shared import (
     one_line_errors,
     say,
 )
+from monitor.errors import SettingError
+from monitor.program import shared_folder
 
 commands = typer.Typer()
 
@@ -35,6 +38,21 @@ def keys(
             "screen as --server-key",
             soft_wrap=True,
         )
+
+
+@commands.command()
+def config(
+    name: Annotated[str, typer.Argument(help="Which one; without it, their names.")] = "",
+) -> None:
+    """Print a configuration to start from: `pitwatch config id15a > my.toml`."""
+    with one_line_errors():
+        files = {path.stem: path for path in sorted(shared_folder("config").glob("*.toml"))}
+        if name and name not in files:
+            raise SettingError(
+                "configuration", got=name, expected=f"one of {', '.join(files)}", todo="correct it"
+            )
+        # as the file is: rich would wrap and colour it
+        sys.stdout.write(files[name].read_text("utf-8") if name else "\n".join(files) + "\n")
 
 
 @commands.command()

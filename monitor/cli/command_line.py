@@ -1,4 +1,4 @@
-"""The command line as a whole: `python launch.py`, which alone is the demo."""
+"""The command line as a whole: `pitwatch`, which alone is the demo."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ INTERRUPTED = 130
 
 app = typer.Typer(
     cls=Commands,
-    add_completion=False,
     help="Real-time operando monitor for lithium-metal electrodes.",
     pretty_exceptions_enable=False,
 )

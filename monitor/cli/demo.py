@@ -50,12 +50,12 @@ def on_free_addresses(settings: Settings) -> Settings:
     return Settings.model_validate(table)
 
 
-def run_demo(settings: Settings, program: Path, screen: Screen | None) -> Path:
+def run_demo(settings: Settings, screen: Screen | None) -> Path:
     """Simulators and engine, with `screen` in this process; without one, until all scans are done.
 
     Returns the folder of the recording. Raises PitwatchError where a part of it failed.
     """
-    children = Children(program)
+    children = Children()
     with tempfile.TemporaryDirectory(prefix="pitwatch-") as folder:
         config = Path(folder) / "demo.toml"
         config.write_bytes(tomli_w.dumps(as_table(settings)).encode())
@@ -84,9 +84,9 @@ def run_demo(settings: Settings, program: Path, screen: Screen | None) -> Path:
     return recording
 
 
-def run_monitor(settings: Settings, config: Path, program: Path, screen: Screen) -> None:
+def run_monitor(settings: Settings, config: Path, screen: Screen) -> None:
     """Engine on the feeds of `config`, and `screen` in this process."""
-    children = Children(program)
+    children = Children()
     try:
         children.start("engine", ["engine", "--config", str(config)])
         try:

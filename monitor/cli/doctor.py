@@ -57,17 +57,27 @@ class Finding:
 
 
 def examine(console: Messages) -> int:
-    """Print all findings; 0 where nothing that is needed is missing, else 1."""
+    """Print one line, ready or what to do, then all findings; 1 if something needed is missing."""
     findings = list(look())
+    missing = [finding for finding in findings if finding.needed and not finding.ok]
+    console.print(_verdict(missing), soft_wrap=True)
     table = Table(box=None)
     for heading in ("", "what", "seen", "what to do"):
         table.add_column(heading)
     for finding in findings:
-        missing = Text("missing", "red") if finding.needed else Text("–")
-        sign = Text("ok", "green") if finding.ok else missing
+        absent = Text("missing", "red") if finding.needed else Text("–")
+        sign = Text("ok", "green") if finding.ok else absent
         table.add_row(sign, finding.what, finding.seen, "" if finding.ok else finding.todo)
     console.print(table)
-    return int(any(not finding.ok and finding.needed for finding in findings))
+    return int(bool(missing))
+
+
+def _verdict(missing: list[Finding]) -> Text:
+    if not missing:
+        return Text("ready", "bold green")
+    todo = "; ".join(dict.fromkeys(finding.todo for finding in missing))
+    names = ", ".join(finding.what for finding in missing)
+    return Text(f"not ready: {names} missing; {todo}", "bold red")
 
 
 def look() -> Iterator[Finding]:

@@ -8,7 +8,6 @@ import typer
 
 from monitor import settings as settings_file
 from monitor.cli.shared import (
-    PROGRAM,
     Config,
     Out,
     leave,
@@ -19,10 +18,10 @@ from monitor.cli.shared import (
 )
 from monitor.errors import MissingSoftware
 from monitor.processes import has_display
+from monitor.program import shared_folder
 from monitor.settings import Settings
 
 commands = typer.Typer()
-SIMULATED = PROGRAM.parent / "config" / "simulated.toml"
 HEADLESS_SPEED = 20000.0
 
 
@@ -46,7 +45,8 @@ def demo(
         if not headless and not has_display():
             say.print("no display here: running through without a screen")
             headless = True
-        base = settings_for(scenario, settings_file.load(SIMULATED))
+        simulated = settings_file.load(shared_folder("config") / "simulated.toml")
+        base = settings_for(scenario, simulated)
         table = settings_file.as_table(base)
         table["simulator"] |= {"scenario": scenario}
         if scans is not None:
@@ -56,7 +56,7 @@ def demo(
         if out is not None:
             table["experiment"]["data_dir"] = str(out)
         settings = on_free_addresses(settings_file.parse(table))
-        recording = run_demo(settings, PROGRAM, None if headless else open_screen)
+        recording = run_demo(settings, None if headless else open_screen)
         if headless:
             print_report(recording, as_json=False, out=None)
         else:
@@ -76,7 +76,7 @@ def monitor(config: Config) -> None:
         def screen(pull: str, status: str) -> int:
             return open_screen(reachable(pull), reachable(status), keys=keys)
 
-        run_monitor(settings, config, PROGRAM, screen)
+        run_monitor(settings, config, screen)
 
 
 @commands.command()

@@ -16,8 +16,6 @@ from monitor.errors import PitwatchError, SettingError
 if TYPE_CHECKING:
     from monitor.sockets.keys import ClientKeys
 
-PROGRAM = Path(__file__).resolve().parents[2] / "launch.py"
-
 say = Messages(stderr=True)
 
 Config = Annotated[Path, typer.Option("--config", help="Settings, a TOML file.")]

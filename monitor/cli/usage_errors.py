@@ -17,7 +17,7 @@ from monitor.errors import SettingError
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 """Of click, or of typer's own copy of it: typer does not name it."""
 
-OF_NO_COMMAND = ("--help", "--version")
+OF_NO_COMMAND = ("--help", "--version", "--install-completion", "--show-completion")
 
 
 class Commands(typer.core.TyperGroup):

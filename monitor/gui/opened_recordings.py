@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QProcess, Signal
 
 from monitor.processes import free_addresses
+from monitor.program import command
 
-PROGRAM = Path(__file__).parents[2] / "launch.py"
 STOP_MS = 3000
 MAX_OPEN = 3
 
@@ -40,7 +39,8 @@ class Recordings(QObject):
         process.finished.connect(lambda code, _: self._ended(folder, code))
         self._open[folder] = (process, pull, status)
         arguments = ["open", str(folder), "--headless", "--pull", pull, "--status", status]
-        process.start(sys.executable, [str(PROGRAM), *arguments])
+        program, *rest = command(*arguments)
+        process.start(program, rest)
         return pull, status
 
     def close(self) -> None:

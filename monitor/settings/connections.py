@@ -76,7 +76,7 @@ class ResultSettings(Section):
 class SecuritySettings(Section):
     """Who may connect from other machines, and what is connected to there (CURVE keys).
 
-    Keys are those of `launch.py keys`: a public one as its 40 characters, or as its file.
+    Keys are those of `pitwatch keys`: a public one as its 40 characters, or as its file.
     """
 
     secret_key: str = ""

@@ -215,7 +215,7 @@ def read_pair(path: str, setting: str) -> KeyPair:
             setting,
             got=path,
             expected=f"a file with a secret key, NAME{SECRET}",
-            todo="make one with `launch.py keys`",
+            todo="make one with `pitwatch keys`",
         )
     if os.name == "posix" and stat.S_IMODE(file.stat().st_mode) & 0o077:
         raise SettingError(
@@ -229,7 +229,7 @@ def read_pair(path: str, setting: str) -> KeyPair:
             setting,
             got=path,
             expected="two keys that belong together",
-            todo="copy the file again, or make new keys with `launch.py keys`",
+            todo="copy the file again, or make new keys with `pitwatch keys`",
         )
     return KeyPair(public, secret)
 
@@ -255,7 +255,7 @@ def _read(file: Path, setting: str) -> tuple[bytes, bytes | None]:
             setting,
             got=str(file),
             expected=f"a key of {KEY_CHARACTERS} characters, or a file NAME{PUBLIC} ({why})",
-            todo="copy the file again, or make keys with `launch.py keys`",
+            todo="copy the file again, or make keys with `pitwatch keys`",
         ) from None
     return public, secret
 

@@ -47,3 +47,13 @@ def test_a_reader_of_the_same_name_is_told(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(doctor, "version", missing)
     finding = doctor._reader(mpr.FORMAT.software)
     assert not finding.ok and "EC-Lab 11.50" in finding.todo
+
+
+def test_the_first_line_says_ready_or_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    findings = [doctor.Finding("numpy", True, "2.0"), doctor.Finding("x", False, "", "y", False)]
+    monkeypatch.setattr(doctor, "look", lambda: iter(findings))
+    assert printed().splitlines()[0].strip() == "ready"
+    findings.append(doctor.Finding("libGL.so.1", False, "not found", "apt-get install libgl1"))
+    findings.append(doctor.Finding("h5py", False, "no module", "pip install ."))
+    first = printed().splitlines()[0].strip()
+    assert first == "not ready: libGL.so.1, h5py missing; apt-get install libgl1; pip install ."

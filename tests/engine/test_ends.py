@@ -4,11 +4,13 @@ import errno
 import json
 import os
 import signal
+import sys
 import threading
 import time
 
 import pytest
 
+from monitor import processes
 from monitor.core.session import Session
 from monitor.engine import engine as run
 from monitor.engine import start
@@ -437,7 +439,7 @@ def test_text_that_no_utf8_says_is_replayed(bench, record):
     assert [event["data"] for event in told] == replayed
 
 
-def test_children_are_stopped_as_they_are_to_be(tmp_path):
+def test_children_are_stopped_as_they_are_to_be(tmp_path, monkeypatch):
     """`monitor` whose screen failed must not end the recording."""
     program = tmp_path / "program.py"
     program.write_text(
@@ -445,8 +447,9 @@ def test_children_are_stopped_as_they_are_to_be(tmp_path):
         "with stop_on_signal() as stop:\n"
         "    print('up', flush=True); stop.wait(); sys.exit(5 if stop.leaves_broken else 4)\n"
     )
+    monkeypatch.setattr(processes, "command", lambda *_: [sys.executable, str(program)])
     for wanted, code in ((True, 4), (False, 5)):
-        children = Children(program)
+        children = Children()
         reading, writing = os.pipe()
         before = os.dup(1)
         os.dup2(writing, 1)

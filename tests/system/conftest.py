@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from monitor.cli import command_line
-from monitor.cli.shared import PROGRAM
 
 HERE = Path(__file__).parent
 
@@ -27,7 +26,7 @@ def command(
     """command(arguments…) → what `running.launch` returns; in this process, which saves a start."""
 
     def run(*arguments: str) -> Any:
-        monkeypatch.setattr(sys, "argv", [str(PROGRAM), *arguments])
+        monkeypatch.setattr(sys, "argv", ["pitwatch", *arguments])
         capsys.readouterr()
         code = command_line.run()
         out, err = capsys.readouterr()

@@ -17,8 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from monitor.gui.widgets import theme
-
-GUIDE = Path(__file__).parents[3] / "docs" / "guide"
+from monitor.program import shared_folder
 
 
 class GuidePage(QTextBrowser):
@@ -53,9 +52,9 @@ class GuidePage(QTextBrowser):
 class GuidePanel(QMainWindow):
     """A window of its own, so that the live view stays in sight."""
 
-    def __init__(self, folder: Path = GUIDE) -> None:
+    def __init__(self, folder: Path | None = None) -> None:
         super().__init__()
-        self._folder = folder
+        self._folder = folder = folder or shared_folder("docs") / "guide"
         self.setWindowTitle("pitwatch – guide")
         self.page = GuidePage(folder.parent)
         back, home = QPushButton("Back"), QPushButton("Contents")
@@ -72,12 +71,12 @@ class GuidePanel(QMainWindow):
         self.setCentralWidget(inside)
 
     def open_contents(self) -> None:
-        """Shows the first page, or says where the guide is where it was not installed."""
+        """Shows the first page, or says which file is missing."""
         first = self._folder / "index.md"
         if first.is_file():
             self.page.setSource(QUrl.fromLocalFile(str(first)))
         else:
-            self.page.setPlainText(f"The guide is part of the source: {first} is not there.")
+            self.page.setPlainText(f"The guide was not installed: {first} is missing.")
         self.resize(theme.px(900), theme.px(760))
         self.show()
         self.raise_()

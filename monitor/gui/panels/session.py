@@ -86,7 +86,7 @@ class SessionPanel(QFrame):
         if not is_local(address) and address != self._first:
             self.problem.setText(
                 f"“{address}” is on another machine, where keys are needed; start a screen for it: "
-                "launch.py gui --connect ADDRESS --key FILE --server-key KEY"
+                "pitwatch gui --connect ADDRESS --key FILE --server-key KEY"
             )
             return
         self.problem.setText("")

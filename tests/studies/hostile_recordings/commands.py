@@ -1,4 +1,4 @@
-"""Runs commands of `launch.py`, each in a process of its own that can be made to end.
+"""Runs commands of `pitwatch`, each in a process of its own that can be made to end.
 
 The server imports everything once and forks for each command: `python -m
 tests.studies.hostile_recordings.commands`. It reads one JSON list a line, the arguments, and
