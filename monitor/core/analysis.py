@@ -23,8 +23,6 @@ from monitor.core.surface_analysis import SurfaceAnalysis, SurfaceStage
 from monitor.records import ScanResult, ScanStart, frozen
 from monitor.settings import CellSettings, PitSettings
 
-AREAL_LENGTHS = ("Sa", "Sq", "Sz", "Svk", "Vvv")
-"""Vvv is a volume per area: a length."""
 WAITING_BYTES = 2**30
 MAX_WAITING = 64
 """Of scans that wait for readings; the newest one always may."""
@@ -191,6 +189,4 @@ def _plain(summary: dict[str, Any], length_unit: str) -> dict[str, Any]:
         if length_unit == "voxel" and key.endswith("_um"):
             plain[key.removesuffix("_um") + "_voxel"] = value
             plain[key] = None
-        elif key in AREAL_LENGTHS:
-            plain[f"{key}_{'um' if length_unit == 'µm' else 'voxel'}"] = plain.pop(key)
     return plain

@@ -19,6 +19,7 @@ from monitor.core.registration.tilt import Plane
 from monitor.core.surface_statistics.areal import areal
 from monitor.core.surface_statistics.plateau import Plateau, complete
 from monitor.core.surface_statistics.tiles import mean_over_tiles, tile_px
+from monitor.quantities.table import keyed
 from monitor.records import LEDGER_MISSING, LEDGER_RECOVERED, ScanStart
 from monitor.settings import CellSettings, PitSettings
 
@@ -87,7 +88,7 @@ class SurfaceAnalysis:
         if heights.moss is not None:
             maps["deposit_front"] = heights.moss.front
         summary = quality | registration.summary()
-        summary |= areal(heights.height, scan.start.voxel_size[1:])
+        summary |= keyed(areal(heights.height, scan.start.voxel_size[1:]))
         if self._reference is None and _can_be_reference(scan):
             self._reference = self._previous = scan
         reference, previous, before = self._reference, self._previous, self._pit_map
@@ -185,11 +186,7 @@ class SurfaceAnalysis:
             length_unit=start.length_unit,
             averaged_error=summary["averaged_error_um"],
         )
-        lengths = {
-            "pit_depth_max", "pit_depth_mean", "pit_depth_ten", "pit_depth_p50", "pit_depth_p99",
-            "pit_diameter_median", "pit_diameter_p99", "pit_detection_limit",
-        }  # fmt: skip
-        summary.update({k + "_um" if k in lengths else k: v for k, v in statistics.items()})
+        summary |= keyed(statistics)
         return found
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import hdf5plugin
 
-from monitor.records import CURRENT_MAPS, INTERFACE_MAPS, LengthUnit
-from monitor.wire.results.replies import pit_columns
+from monitor.quantities import table
+from monitor.quantities.quantity import Quantity
+from monitor.records import LengthUnit
 
 FORMAT = 1
 SETTINGS_FILE = "experiment.toml"
@@ -29,160 +30,18 @@ SENT = "sent_scan"
 
 SLICES = "entry/reconstruction/data"
 MAP_GROUPS: dict[str, str] = {
-    **dict.fromkeys(INTERFACE_MAPS, "entry/interface"),
-    **dict.fromkeys(CURRENT_MAPS, "entry/current_density"),
+    **dict.fromkeys(table.INTERFACE_MAPS, "entry/interface"),
+    **dict.fromkeys(table.CURRENT_MAPS, "entry/current_density"),
 }
-PIT_LABELS = "pit_labels"
+PIT_LABELS = table.LABELS.name
 LACKING = "slices_not_recorded"
 LATE = "slices_late"
 """Scalar of the summary: how many slices came and are in the maps, but the disk refused them."""
 
-CYCLER_COLUMNS = {
-    "time": "s",
-    "potential_V": "V",
-    "current_mA": "mA",
-    "charge_mAh": "mAh",
-    "cycle": "1",
-    "step": "1",
-}
+CYCLER_COLUMNS = {name: one.recorded_units("µm") for name, one in table.READINGS.items()}
+"""Unit of each column of `cycler.h5`."""
 
-TEXTS = frozenset({"step", "reason", "request", "charge_state"})
-COUNTS = frozenset(
-    {
-        "discharge",
-        "pit_count",
-        "pits_born",
-        "pits_split",
-        "pits_merged",
-        "pits_vanished",
-        "slices_missing",
-        "slices_recovered",
-        LACKING,
-        LATE,
-    }
-)
-FLAGS = frozenset({"complete_separated", "refined", "registered"})
 TEXT_BYTES = 128
-
-_LENGTHS = (
-    "averaged",
-    "averaged_error",
-    "complete",
-    "complete_error",
-    "complete_low",
-    "complete_high",
-    "pit_depth_max",
-    "pit_depth_mean",
-    "pit_depth_ten",
-    "pit_depth_p50",
-    "pit_depth_p99",
-    "pit_diameter_median",
-    "pit_diameter_p99",
-    "pit_detection_limit",
-    "Sa",
-    "Sq",
-    "Sz",
-    "Svk",
-    "Vvv",
-    "noise",
-    "shift_x",
-    "shift_y",
-    "shift_error",
-    "shift_z",
-    "shift_z_error",
-    "plated",
-    "moss",
-    "front_p99",
-    "forecast_depth",
-    "forecast_low",
-    "forecast_high",
-)
-_OTHERS = (
-    "charge_mAh_cm2",
-    "charge_mAh",
-    "current_mA_cm2",
-    "mean_current_mA_cm2",
-    "interval_current_mA_cm2",
-    "soc",
-    "step",
-    "discharge",
-    "discharge_charge_mAh_cm2",
-    "discharge_current_mA_cm2",
-    "coulometry_um",
-    "complete_separated",
-    "closure",
-    "pit_count",
-    "pits_born",
-    "pits_split",
-    "pits_merged",
-    "pits_vanished",
-    "pit_persistence",
-    "pit_depth_growth",
-    "pit_diameter_growth",
-    "min_detectable_j_mA_cm2",
-    "min_detectable_j_interval_mA_cm2",
-    "pit_density_mm2",
-    "pitting_factor",
-    "pit_area_fraction",
-    "j_p1",
-    "j_p50",
-    "j_p99",
-    "j_running_p99",
-    "collector_h",
-    "collector_low_h",
-    "collector_high_h",
-    "informative_h",
-    "Ssk",
-    "Sku",
-    "Sdr",
-    "refined",
-    "refine_memory_MB",
-    "valid_fraction",
-    "cnr",
-    "grey_lithium",
-    "grey_electrolyte",
-    "grey_noise",
-    "slices_missing",
-    "slices_recovered",
-    LACKING,
-    LATE,
-    "registered",
-    "shift_doubtful",
-    "tilt_x_mrad",
-    "tilt_y_mrad",
-    "tilt_error_mrad",
-    "plated_in_pits",
-    "plated_measured",
-    "moss_share",
-    "moss_porosity",
-    "moss_porosity_error",
-    "moss_porosity_by_charge",
-    "moss_confidence",
-    "time",
-    "reason",
-    "request",
-    "charge_state",
-)
-
-_SUFFIX_UNITS = {
-    "_mAh_cm2": "mAh/cm2",
-    "_mA_cm2": "mA/cm2",
-    "_mAh": "mAh",
-    "_mm2": "1/mm2",
-    "_mrad": "mrad",
-    "_MB": "MB",
-    "_h": "h",
-    "_um": "µm",
-    "_um2": "µm2",
-    "_um3": "µm3",
-    "_voxel": "voxel",
-    "_voxel2": "voxel2",
-    "_voxel3": "voxel3",
-}
-_NAME_UNITS = {
-    **dict.fromkeys(("j_p1", "j_p50", "j_p99", "j_running_p99"), "mA/cm2"),
-    "time": "s",
-}
 
 
 def scan_name(number: int) -> str:
@@ -205,35 +64,24 @@ def compression() -> dict[str, Any]:
     return dict(hdf5plugin.Bitshuffle(cname="lz4"))
 
 
-def units_of(key: str) -> str:
-    """Unit of a summary scalar or pit column, told by its name; "" for text, "1" for a number."""
-    if key in TEXTS:
-        return ""
-    if key in _NAME_UNITS:
-        return _NAME_UNITS[key]
-    for suffix in sorted(_SUFFIX_UNITS, key=len, reverse=True):
-        if key.endswith(suffix):
-            return _SUFFIX_UNITS[suffix]
-    return "1"
-
-
 def summary_keys(length_unit: LengthUnit) -> tuple[str, ...]:
-    """Scalars of every scan under `/entry/summary`; in voxels too where no voxel size is known."""
-    lengths = tuple(f"{name}_um" for name in _LENGTHS)
-    if length_unit == "voxel":
-        lengths += tuple(f"{name}_voxel" for name in _LENGTHS)
-    return _OTHERS + lengths
+    """Scalars of every scan under `/entry/summary`; in voxels too if the voxel size is unknown."""
+    return _keys(table.SCALARS, length_unit)
 
 
 def pit_names(length_unit: LengthUnit) -> tuple[str, ...]:
-    """Columns under `/entry/pits`; in voxels too where no voxel size is known."""
-    units: tuple[LengthUnit, ...] = ("µm",) if length_unit == "µm" else ("µm", "voxel")
-    return tuple(dict.fromkeys(name for unit in units for name in pit_columns((), unit)))
+    """Columns under `/entry/pits`; in voxels too if the voxel size is unknown."""
+    return _keys(table.PIT_COLUMNS, length_unit)
+
+
+def _keys(quantities: Mapping[str, Quantity], length_unit: LengthUnit) -> tuple[str, ...]:
+    units = dict.fromkeys(("µm", length_unit))
+    return tuple(dict.fromkeys(one.key(unit) for unit in units for one in quantities.values()))
 
 
 def stored_scalar(key: str, value: Any) -> float | bytes:
     """The value as it stands in the file: None is NaN for a number, "" for text."""
-    if key in TEXTS or isinstance(value, str):
+    if table.form_of(key) == "text" or isinstance(value, str):
         return stored_text(str(value or ""))
     return float("nan") if value is None else float(value)
 
@@ -251,9 +99,10 @@ def read_scalar(key: str, value: Any) -> Any:
     number = float(value)
     if number != number:
         return None
-    if key in FLAGS:
+    form = table.form_of(key)
+    if form == "flag":
         return bool(number)
-    return int(number) if key in COUNTS else number
+    return int(number) if form == "count" else number
 
 
 def is_scalar(value: Any) -> bool:

@@ -43,14 +43,11 @@ from monitor.records.requests import (
     ScanRequest,
 )
 from monitor.records.scans import (
-    CURRENT_MAPS,
-    INTERFACE_MAPS,
     LEDGER_MISSING,
     LEDGER_RECEIVED,
     LEDGER_RECOVERED,
     ScanResult,
     is_preliminary,
-    map_units,
 )
 from monitor.records.slices import (
     PLANNED,

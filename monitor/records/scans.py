@@ -11,34 +11,17 @@ from numpy.typing import NDArray
 
 from monitor.records.cycler import SETTLED_CHARGE
 from monitor.records.pits import Pit
-from monitor.records.slices import LengthUnit, ScanKey, ScanStart
+from monitor.records.slices import ScanKey, ScanStart
 
 LEDGER_MISSING, LEDGER_RECEIVED, LEDGER_RECOVERED = 0, 1, 2
-INTERFACE_MAPS = (
-    "height",
-    "height_error",
-    "bottom",
-    "removal",
-    "removal_error",
-    "deposit_front",
-)
-CURRENT_MAPS = (
-    "cumulative",
-    "cumulative_error",
-    "interval",
-    "interval_error",
-    "absolute",
-    "running",
-    "running_error",
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScanResult:
     """All that is computed of one scan.
 
-    `maps` holds (ny, nx) float32 arrays by the names in `INTERFACE_MAPS` (in `length_unit`) and
-    `CURRENT_MAPS` (mA/cm²); NaN = not measurable; a map that has no meaning yet is absent.
+    `maps` holds (ny, nx) float32 arrays by the names in `quantities.table.MAPS`, lengths in
+    `length_unit`; NaN = not measurable; a map that has no meaning yet is absent.
     `pit_labels` is (ny, nx) int32, the pit id of each pixel, 0 = none. `summary` holds the scalars
     of `/entry/summary`; None = unknown. While the scan runs, `provisional` is true and only
     `height` and `bottom` are there.
@@ -66,8 +49,3 @@ class ScanResult:
 def is_preliminary(summary: Mapping[str, Any]) -> bool:
     """Whether readings to come may change the numbers of a summary that rest on the charge."""
     return (summary.get("charge_state") or "final") not in SETTLED_CHARGE
-
-
-def map_units(name: str, length_unit: LengthUnit) -> str:
-    """Unit of the map `name` for a scan with this length unit."""
-    return "mA/cm2" if name in CURRENT_MAPS else length_unit

@@ -10,8 +10,8 @@ import numpy as np
 
 from monitor.engine.recorder import Recorder
 from monitor.faraday import thickness_um
+from monitor.quantities.table import CURRENT_MAPS
 from monitor.records import (
-    CURRENT_MAPS,
     CyclerDocument,
     Event,
     Output,

@@ -22,7 +22,7 @@ from monitor.core.surface_statistics.tiles import tile_px
 from monitor.engine.serving.scan_history import Scan
 from monitor.engine.serving.state import Store
 from monitor.errors import BadMessage
-from monitor.records import CURRENT_MAPS, map_units
+from monitor.quantities.table import CURRENT_MAPS, LABELS, MAPS
 from monitor.wire.fields import Frame
 from monitor.wire.results.queries import MapRequest, ProfileRequest, StatisticsRequest
 from monitor.wire.results.replies import encode_reply, fit, thinning
@@ -30,14 +30,9 @@ from monitor.wire.results.replies import encode_reply, fit, thinning
 LARGE_PIXELS = 2**18
 """From here on, answers take long enough (10 ms) to hold up the small ones."""
 
-ERRORS = {
-    "removal": "removal_error",
-    "cumulative": "cumulative_error",
-    "interval": "interval_error",
-    "running": "running_error",
-    "absolute": "removal_error",
-}
-DIFFERENCE_ERRORS = {**ERRORS, "height": "height_error"}
+DIFFERENCE_ERRORS = {name: one.error for name, one in MAPS.items() if one.error}
+ERRORS = {name: error for name, error in DIFFERENCE_ERRORS.items() if name != "height"}
+"""Without that of the height: every height is many times its error."""
 
 MapQuestion = MapRequest | StatisticsRequest | ProfileRequest
 Pick = Callable[[NDArray[Any]], NDArray[Any]]
@@ -108,7 +103,7 @@ class Asked:
     def header(self, kind: str) -> dict[str, Any]:
         """What every reply about a map says."""
         name, unit = self._request.name, self.scan.start.length_unit
-        units = "" if name == "pit_labels" else map_units(name, unit)
+        units = "" if name == LABELS.name else MAPS[name].units(unit)
         return about(kind, self.scan, self._request, units)
 
 

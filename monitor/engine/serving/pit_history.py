@@ -7,7 +7,8 @@ from typing import Any
 
 from monitor.engine.serving.scan_history import Scan
 from monitor.errors import BadMessage
-from monitor.wire.results.replies import PIT_LENGTHS, pit_columns
+from monitor.quantities.table import PIT_COLUMNS
+from monitor.wire.results.replies import pit_columns
 
 
 def pit_history(scans: Sequence[Scan], number: int) -> dict[str, Any]:
@@ -22,12 +23,13 @@ def pit_history(scans: Sequence[Scan], number: int) -> dict[str, Any]:
         raise BadMessage("no_pit", f"there is no pit {number} in the {len(scans)} scans so far")
     unit = seen[-1][0].start.length_unit
     seen = [(scan, pit) for scan, pit in seen if scan.start.length_unit == unit]
-    lengths = pit_columns([pit for _, pit in seen], unit)
+    of_pits = pit_columns([pit for _, pit in seen], unit)
+    lengths = {column.key(unit) for column in PIT_COLUMNS.values() if column.is_length}
     columns: dict[str, list[Any]] = {
         "scan": [scan.start.key.scan for scan, _ in seen],
         "time": [scan.start.time for scan, _ in seen],
         "charge_mAh_cm2": [scan.summary.get("charge_mAh_cm2") for scan, _ in seen],
-        **{name: values for name, values in lengths.items() if name.startswith(tuple(PIT_LENGTHS))},
+        **{key: values for key, values in of_pits.items() if key in lengths},
     }
     parents = [pit.parent for _, pit in seen if pit.parent >= 0]
     children = set[int]().union(*(scan.pits.children_of(number) for scan in scans))

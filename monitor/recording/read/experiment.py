@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import RecordingError
+from monitor.quantities.table import form_of
 from monitor.recording import files, format, journal
 from monitor.recording.checksums import NAME as CRC
 from monitor.recording.read import checked_hdf5, pictures
 from monitor.recording.read.checked_hdf5 import opened, opened_file
 from monitor.recording.read.section import cut
 from monitor.settings import CELL_NAME, Settings, parse
-from monitor.wire.results.replies import PIT_FIELDS
 from monitor.wire.slices.stins import DTYPES
 
 MAX_SETTINGS_BYTES = 2**20
@@ -257,7 +257,7 @@ class Scan:
                     file,
                     f"entry/pits/{name}",
                     (None,),
-                    "int64" if name in PIT_FIELDS else "float64",
+                    "int64" if form_of(name) == "count" else "float64",
                 )
                 for name, _ in _datasets(file, "entry/pits")
             }

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import BadMessage, RecordingError
+from monitor.quantities.table import PIT_COLUMNS
 from monitor.recording import format
 from monitor.recording.read.experiment import Scan
 from monitor.records import Pit, ScanResult, ScanStart, frozen
-from monitor.wire.results.replies import PIT_FIELDS, PIT_LENGTHS, PIT_NUMBERS
 from monitor.wire.slices import stins
 
 
@@ -81,14 +81,15 @@ def start_of(scan: Scan) -> ScanStart:
 def pits_of(scan: Scan) -> tuple[Pit, ...]:
     """The recorded pits, in the length unit of the scan. Raises RecordingError."""
     columns = scan.pits()
-    unit = "um" if scan.header.get("length_unit") == "µm" else "voxel"
-    named = {name: name for name in (*PIT_FIELDS, *PIT_NUMBERS)}
-    for name, power in PIT_LENGTHS.items():
-        named[name] = f"{name}_{unit}{'' if power == 1 else power}"
+    unit = str(scan.header.get("length_unit"))
+    named = {name: column.key(unit) for name, column in PIT_COLUMNS.items()}
     rows = len(columns.get("id", ()))
     if any(len(column) != rows for column in columns.values()):
         raise RecordingError(f"{scan.path}: is damaged (columns of pits differ in length)")
-    unknown = {name: [-1 if name in PIT_FIELDS else np.nan] * rows for name in named}
+    unknown = {
+        name: [-1 if column.form == "count" else np.nan] * rows
+        for name, column in PIT_COLUMNS.items()
+    }
     lists = {
         name: columns[stored].tolist() if stored in columns else unknown[name]
         for name, stored in named.items()

@@ -15,6 +15,7 @@ from dectris.compression import decompress
 from numpy.typing import NDArray
 
 from monitor.errors import RecordingError
+from monitor.quantities.table import recorded_units
 from monitor.recording import checksums, files, format
 from monitor.recording.read import checked_hdf5, unclosed_hdf5
 from monitor.recording.read.experiment import Scan
@@ -136,9 +137,9 @@ def _structure(
         if item is None or checked_hdf5.scalar(item) is None:
             findings.error(path, f"entry/summary/{name} is not a scalar", "a number or short text")
             sound = False
-        elif item.attrs.get("units") != format.units_of(name):
+        elif item.attrs.get("units") != recorded_units(name):
             came = repr(item.attrs.get("units"))
-            findings.error(path, f"entry/summary/{name}.units is {came}", format.units_of(name))
+            findings.error(path, f"entry/summary/{name}.units is {came}", recorded_units(name))
     return sound
 
 

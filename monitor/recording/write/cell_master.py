@@ -14,10 +14,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.quantities.table import MAPS, recorded_units
 from monitor.recording import files, format
 from monitor.recording.file_descriptors import when_free
 from monitor.recording.read import checked_hdf5
-from monitor.records import map_units
 
 
 class Master:
@@ -168,7 +168,9 @@ def _stack_of(file: h5py.File, *, scans: list[_Scan], like: _Scan, name: str) ->
     sources = [(row, scan.file) for row, scan in enumerate(scans) if _lies_on(scan, like)]
     shape = (len(scans), *like.alike.shape)
     dataset = _stack(file[where], name, shape, sources, f"{where}/{name}")
-    dataset.attrs["units"] = map_units(name, "µm" if like.alike.length_unit == "µm" else "voxel")
+    dataset.attrs["units"] = MAPS[name].recorded_units(
+        "µm" if like.alike.length_unit == "µm" else "voxel"
+    )
 
 
 def _lies_on(scan: _Scan, like: _Scan) -> bool:
@@ -215,7 +217,7 @@ def _summary(entry: h5py.Group, scans: list[_Scan]) -> None:
         for names, rows, table in tables:
             if key in names:
                 column[rows] = table[:, names.index(key)]
-        _numbers(group, key, column, format.units_of(key))
+        _numbers(group, key, column, recorded_units(key))
 
 
 def _table(scans: list[_Scan], rows: list[int]) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.quantities.table import LABELS, MAPS, form_of, recorded_units
 from monitor.recording import checksums, file_descriptors, format
 from monitor.recording.read.section import cut
 from monitor.recording.write import disk_space
@@ -25,9 +26,8 @@ from monitor.records import (
     ScanResult,
     ScanStart,
     SliceFrame,
-    map_units,
 )
-from monitor.wire.results.replies import PIT_FIELDS, pit_columns
+from monitor.wire.results.replies import pit_columns
 
 FLUSH_EVERY_SLICES = 32
 EMPTY = np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.uint32)
@@ -324,17 +324,17 @@ def _maps(entry: h5py.Group, start: ScanStart) -> None:
         dataset = entry[f"/{where}"].create_dataset(
             name, shape, np.float32, chunks=chunks, fillvalue=np.nan
         )
-        dataset.attrs.update(units=map_units(name, start.length_unit), crc32=np.uint32(0))
+        dataset.attrs.update(units=MAPS[name].recorded_units(start.length_unit), crc32=np.uint32(0))
     labels = entry["interface"].create_dataset(format.PIT_LABELS, shape, np.int32, chunks=chunks)
-    labels.attrs.update(units="1", crc32=np.uint32(0))
+    labels.attrs.update(units=LABELS.recorded_units(start.length_unit), crc32=np.uint32(0))
 
 
 def _pits(entry: h5py.Group, start: ScanStart) -> None:
     group = _group(entry, "pits", "NXcollection")
     for name in format.pit_names(start.length_unit):
-        dtype = np.int64 if name in PIT_FIELDS else np.float64
+        dtype = np.int64 if form_of(name) == "count" else np.float64
         column = group.create_dataset(name, (0,), dtype, maxshape=(None,), chunks=(1024,))
-        column.attrs["units"] = format.units_of(name)
+        column.attrs["units"] = recorded_units(name)
 
 
 def _scalar(group: h5py.Group, key: str, value: float | bytes) -> None:
@@ -343,7 +343,7 @@ def _scalar(group: h5py.Group, key: str, value: float | bytes) -> None:
         dataset = group.create_dataset(key, data=value, dtype=text)
     else:
         dataset = group.create_dataset(key, data=np.float64(value))
-    dataset.attrs["units"] = format.units_of(key)
+    dataset.attrs["units"] = recorded_units(key)
 
 
 def _write_maps(file: h5py.File, result: ScanResult) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from monitor.errors import BadMessage
+from monitor.quantities.table import PIT_COLUMNS
 from monitor.records import LengthUnit, Pit
 from monitor.wire.fields import (
     MAX_SIDE,
@@ -130,30 +131,13 @@ def thinning(shape: tuple[int, int], limit: tuple[int, int] | None) -> int:
     return max(1, -(-shape[0] // limit[0]), -(-shape[1] // limit[1]))
 
 
-PIT_FIELDS = ("id", "parent", "first_scan")
-PIT_LENGTHS = {
-    "x": 1,
-    "y": 1,
-    "area": 2,
-    "diameter": 1,
-    "depth_max": 1,
-    "depth_mean": 1,
-    "volume": 3,
-}
-PIT_NUMBERS = ("current_density_mA_cm2", "p_value")
-
-
 def pit_columns(pits: Iterable[Pit], length_unit: LengthUnit) -> dict[str, list[Any]]:
     """Equal-length columns of pits, named with their unit: `area_um2`, or `area_voxel2`."""
     rows = tuple(pits)
-    word = "um" if length_unit == "µm" else "voxel"
-    columns: dict[str, list[Any]] = {name: [getattr(p, name) for p in rows] for name in PIT_FIELDS}
-    for name, power in PIT_LENGTHS.items():
-        unit = word if power == 1 else f"{word}{power}"
-        columns[f"{name}_{unit}"] = [getattr(p, name) for p in rows]
-    for name in PIT_NUMBERS:
-        columns[name] = [getattr(p, name) for p in rows]
-    return columns
+    return {
+        PIT_COLUMNS[field.name].key(length_unit): [getattr(pit, field.name) for pit in rows]
+        for field in fields(Pit)
+    }
 
 
 _ROW_KEYS = {

@@ -19,12 +19,13 @@ import pytest
 
 from monitor.engine.recorder import Recorder
 from monitor.errors import RecordingError
+from monitor.quantities.table import CURRENT_MAPS, INTERFACE_MAPS
 from monitor.recording.read.experiment import Scan, open_experiment
 from monitor.recording.replay import replay_records
 from monitor.recording.write import cell_files, new_experiment
 from monitor.recording.write.cell_logs import append_readings
 from monitor.recording.write.cell_master import Master
-from monitor.records import CURRENT_MAPS, INTERFACE_MAPS, CyclerReading, SliceFrame
+from monitor.records import CyclerReading, SliceFrame
 from monitor.settings import parse
 from tests.recording.synthetic import (
     NX,
