@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
+from monitor.quantities.quantity import Quantity
+
 UNKNOWN = "–"
+SMALLEST = "< 1e-300"
+"""A number above zero that is smaller than a float can hold."""
 
 
 def number(value: Any, digits: int = 1, unit: str = "") -> str:
@@ -38,6 +43,36 @@ def with_error(value: Any, error: Any) -> str:
     digits = 1 if error >= 0.1 else 2
     # an error below the last digit shown is rounded up to it
     return f"{number(value, digits)} ± {number(max(error, 0.01), digits)}"
+
+
+def value_text(quantity: Quantity, value: Any) -> str:
+    """A value with the digits of its quantity, without the unit but for the % of a share."""
+    if quantity.form == "share":
+        return percent(value, quantity.digits or 0)
+    if quantity.form == "text":
+        return str(value or UNKNOWN)
+    text = number(value, max(quantity.digits or 0, 0))
+    if quantity.digits == -1 and text != UNKNOWN:
+        return f"{value:.0e}" if value else SMALLEST
+    return text
+
+
+def with_unit(quantity: Quantity, value: Any, length_unit: str) -> str:
+    """The same with its unit; lengths are in `length_unit`, µm or voxel."""
+    text, unit = value_text(quantity, value), quantity.unit_text(length_unit)
+    return text if text == UNKNOWN or unit in ("", "%") else f"{text} {unit}"
+
+
+def summary_text(quantity: Quantity, summary: Mapping[str, Any]) -> str:
+    """A number of a scan's summary with its unit; a dash if it is not known."""
+    length_unit = str(summary.get("length_unit") or "µm")
+    return with_unit(quantity, summary.get(quantity.key(length_unit)), length_unit)
+
+
+def column_head(quantity: Quantity, length_unit: str) -> str:
+    """Head of a column: title over unit; the unit alone for charge and current, as in the paper."""
+    unit = quantity.unit_text(length_unit)
+    return unit if unit.startswith("mA") else f"{quantity.title}\n{unit}".rstrip()
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:

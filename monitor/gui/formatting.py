@@ -6,12 +6,22 @@ import math
 from datetime import UTC, datetime
 from html import escape
 
-from monitor.number_text import counted, number, percent, signed, with_error
+from monitor.number_text import (
+    column_head,
+    counted,
+    number,
+    percent,
+    signed,
+    summary_text,
+    value_text,
+    with_error,
+    with_unit,
+)
 from monitor.plain_text import visible
 
 __all__ = [
-    "as_is", "clock", "counted", "duration", "number", "percent", "round_below", "signed", "stamp",
-    "with_error",
+    "as_is", "clock", "column_head", "counted", "duration", "number", "percent", "round_below",
+    "signed", "stamp", "summary_text", "value_text", "with_error", "with_unit",
 ]  # fmt: skip
 
 

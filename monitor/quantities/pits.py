@@ -104,7 +104,7 @@ DEPOSIT = (
              "Porosity of the deposit, by its thickness and the plated charge.", digits=0,
              form="share", needs=("plating", "deposit", "charge", "voxel size")),
     Quantity("moss_confidence", "Moss, confidence",
-             "Mean confidence that the deposit is told from lithium and electrolyte, 0 to 1.",
+             "Mean confidence that the deposit differs from lithium and electrolyte, 0 to 1.",
              needs=("plating", "deposit")),
     Quantity("front_p99", "Deposit front, P99",
              "99th percentile of the height of the deposit front above the first surface.", LENGTH,

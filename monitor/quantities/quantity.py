@@ -21,6 +21,21 @@ Need = Literal[
     "collector",
     "voxel size",
 ]
+NEEDS: dict[Need, str] = {
+    "reference": "the reference scan",
+    "previous": "the previous scan",
+    "charge": "the charge by the cycler",
+    "capacity": "the capacity of the cell",
+    "current": "a current that flowed",
+    "pits": "a pit",
+    "second discharge": "a second discharge",
+    "stripping": "a current that strips",
+    "plating": "plated lithium",
+    "deposit": "a porous deposit",
+    "collector": "a visible bottom of the lithium",
+    "voxel size": "the voxel size",
+}
+"""What each need is, in words."""
 LENGTH = "length"
 """In a unit: the length unit of the scan, µm or voxel."""
 
@@ -90,9 +105,10 @@ class Quantity:
         """The unit as an operator reads it; "" if there is none."""
         return "%" if self.form == "share" else shown_unit(self.units(length_unit))
 
-    def rests_on(self, need: Need) -> bool:
-        """True if it has no value without this."""
-        return need in self.needs
+    @property
+    def rests_on_charge(self) -> bool:
+        """True for a number that can change as long as readings do not cover the scan."""
+        return "charge" in self.needs and self.form in ("number", "share")
 
 
 def word(length_unit: str) -> str:

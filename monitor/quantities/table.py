@@ -31,6 +31,18 @@ READINGS = _by_name(maps.READINGS)
 CURRENT_MAPS = tuple(name for name, one in MAPS.items() if not one.is_length)
 INTERFACE_MAPS = tuple(name for name, one in MAPS.items() if one.is_length)
 
+DISCHARGE_ROW = {
+    "discharge": SCALARS["discharge"],
+    "current_density_mA_cm2": SCALARS["discharge_current_mA_cm2"],
+    **{
+        name: SCALARS[name]
+        for name in (
+            "charge_mAh", "charge_mAh_cm2", "coulometry", "averaged", "complete", "closure"
+        )
+    },
+}  # fmt: skip
+"""Columns of the paper's Table 1, a row for each discharge, by their names in the row."""
+
 _OF_KEY = {
     quantity.key(unit): (quantity, unit)
     for table in (SCALARS, PIT_COLUMNS)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from monitor.core.pits import grain_boundaries as core
 from monitor.errors import SettingError
 from monitor.number_text import counted
+from monitor.quantities.table import MAPS
 from monitor.report.views import PURPLE_WHITE, NoFigure, Shown, first_discharge, show_map, spread
 from monitor.settings import BoundarySettings
 from monitor.sources.pictures import read_picture
@@ -104,7 +105,7 @@ def grain_boundaries(laid: Laid | str) -> Figure:
     left, right = made.subplots(1, 2, width_ratios=(1.2, 1.0))
     removal, (_, dy, dx) = laid.shown.map("removal"), laid.shown.voxel
     image = show_map(left, laid.shown, removal, PURPLE_WHITE.reversed(), spread([removal]))
-    made.colorbar(image, ax=left, shrink=0.85, aspect=25).set_label("removal / µm")
+    made.colorbar(image, ax=left, shrink=0.85, aspect=25).set_label(f"{MAPS['removal'].title} / µm")
     rows, columns = np.nonzero(laid.drawn)
     size = max(0.05, 30.0 / max(laid.drawn.shape))
     left.scatter(columns * dx, rows * dy, s=size, c=LINE, marker="s", linewidths=0)

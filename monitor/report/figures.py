@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from monitor.errors import RecordingError
 from monitor.number_text import number
+from monitor.quantities.table import MAPS
 from monitor.report.views import (
     PURPLE_WHITE,
     NoFigure,
@@ -26,6 +27,7 @@ from monitor.report.views import (
 RELIEF_POINTS = 160
 RELIEF_HEIGHT = 0.3
 HISTOGRAM_BINS = 120
+CURRENT = MAPS["cumulative"]
 
 
 def cross_sections(scans: Sequence[Shown]) -> Figure:
@@ -86,7 +88,7 @@ def two_discharges(scans: Sequence[Shown]) -> Figure:
 
 def current_maps(scans: Sequence[Shown]) -> Figure:
     """Local current density with its distribution, each on a scale of its own (Fig. 4)."""
-    with_current = [s for s in first_discharge(scans) if np.isfinite(s.map("cumulative")).any()]
+    with_current = [s for s in first_discharge(scans) if np.isfinite(s.map(CURRENT.name)).any()]
     if not with_current:
         raise NoFigure("no current density is known (no charge from a cycler)")
     chosen = over_charge(with_current, (0.1, 0.5, 1.0))
@@ -94,18 +96,18 @@ def current_maps(scans: Sequence[Shown]) -> Figure:
     figure = Figure(figsize=(4.1 * len(chosen), above_in + 2.7), dpi=150, layout="constrained")
     panels = figure.subplots(2, len(chosen), squeeze=False, height_ratios=(above_in, 1.5))
     for (above, below), shown in zip(panels.T, chosen, strict=True):
-        values = shown.map("cumulative")
+        values = shown.map(CURRENT.name)
         limits = spread([values], 1.0, 99.0)
         image = show_map(above, shown, values, "viridis", limits)
         bar = figure.colorbar(image, ax=above, shrink=0.9, aspect=25, extend="both")
-        bar.set_label("mA/cm²")
+        bar.set_label(CURRENT.unit_text(""))
         wide = spread([values], 0.1, 99.9)
         below.hist(values[np.isfinite(values)], HISTOGRAM_BINS, range=wide, color="#3b528b")
         mean = shown.summary.get("mean_current_mA_cm2")
         if mean is not None:
             below.axvline(mean, color="#d1495b", lw=1.2, label=f"applied, mean {number(mean, 2)}")
             below.legend(loc="upper right", fontsize=7, frameon=False)
-        below.set_xlabel("local current density / mA/cm²")
+        below.set_xlabel(f"{CURRENT.title} / {CURRENT.unit_text('')}")
         below.set_yticks([])
         below.set_ylabel("pixels")
     figure.suptitle(
@@ -152,7 +154,7 @@ def relief(cells: Mapping[str, Sequence[Shown]]) -> Figure:
             y=1.0,
         )
     bar = figure.colorbar(surface, ax=figure.axes, shrink=0.7, pad=0.06)
-    bar.set_label(f"removal / {next(iter(ends.values())).unit}")
+    bar.set_label(f"{MAPS['removal'].title} / {next(iter(ends.values())).unit}")
     figure.suptitle(
         "Removed lithium, last scan of the first discharge: pits appear as hills", fontsize=10
     )
@@ -172,7 +174,7 @@ def _heights(chosen: Sequence[Shown], title: str) -> Figure:
         image = show_map(axes, shown, values, PURPLE_WHITE, limits)
         axes.label_outer()
     bar = figure.colorbar(image, ax=list(panels), aspect=25, extend="both")
-    bar.set_label(f"height / {chosen[0].unit}")
+    bar.set_label(f"{MAPS['height'].title} / {chosen[0].unit}")
     figure.suptitle(title, fontsize=10)
     return figure
 

@@ -8,7 +8,9 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from monitor.number_text import number, with_error
+from monitor.number_text import UNKNOWN, column_head, value_text, with_error
+from monitor.quantities.quantity import Quantity
+from monitor.quantities.table import DISCHARGE_ROW, SCALARS
 from monitor.recording.read.experiment import Cell, Experiment, Scan
 from monitor.recording.read.stored_scan import start_of
 from monitor.wire.fields import plain
@@ -46,36 +48,17 @@ def in_time(cell: Cell) -> list[Scan]:
 def as_text(name: str, cell: Mapping[str, Any]) -> Table:
     """The paper's Table 1 for one cell, with the closure beside it."""
     rows = cell["table"]
-    unit = "voxel" if any("averaged_voxel" in row for row in rows) else "um"
-    shown = "voxel" if unit == "voxel" else "µm"
+    unit = "voxel" if any("averaged_voxel" in row for row in rows) else "µm"
     table = Table(
         title=f"Cell {name}: thickness reduction at the end of each discharge",
         box=SIMPLE_HEAD,
         collapse_padding=True,
         pad_edge=False,
     )
-    for title in (
-        "\n#",
-        "Current\nmA/cm²",
-        "Charge\nmAh",
-        "\nmAh/cm²",
-        "Coulometry\nµm",
-        f"Averaged\n{shown}",
-        f"Complete\n{shown}",
-        "Closure\n",
-    ):
-        table.add_column(title, justify="right", no_wrap=True)
+    for column in DISCHARGE_ROW.values():
+        table.add_column(column_head(column, unit), justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(
-            str(row["discharge"]),
-            _of_charge(row, "current_density_mA_cm2"),
-            _of_charge(row, "charge_mAh"),
-            _of_charge(row, "charge_mAh_cm2"),
-            _of_charge(row, "coulometry_um", 1),
-            _with_error(row, "averaged", unit),
-            _with_error(row, "complete", unit),
-            _of_charge(row, "closure"),
-        )
+        table.add_row(*(_text(row, name, column, unit) for name, column in DISCHARGE_ROW.items()))
     if any(row.get("charge_state") for row in rows):
         table.caption = (
             "≈ readings of the cycler do not cover this scan, or lie far apart around it"
@@ -83,11 +66,11 @@ def as_text(name: str, cell: Mapping[str, Any]) -> Table:
     return table
 
 
-def _with_error(row: Mapping[str, Any], name: str, unit: str) -> str:
-    return with_error(row.get(f"{name}_{unit}"), row.get(f"{name}_error_{unit}"))
-
-
-def _of_charge(row: Mapping[str, Any], name: str, digits: int = 2) -> str:
-    """A number that rests on charge, with a mark if it is not final."""
-    text = number(row[name], digits)
-    return f"≈ {text}" if row.get("charge_state") and row[name] is not None else text
+def _text(row: Mapping[str, Any], name: str, column: Quantity, length_unit: str) -> str:
+    """A number of a row with its error; with a mark if it rests on charge and is not final."""
+    value = row.get(column.key(length_unit) if column.is_length else name)
+    if column.is_length and column.error:
+        return with_error(value, row.get(SCALARS[column.error].key(length_unit)))
+    text = value_text(column, value)
+    preliminary = column.rests_on_charge and row.get("charge_state") and text != UNKNOWN
+    return f"≈ {text}" if preliminary else text

@@ -9,7 +9,15 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QGridLayout
 
 from monitor.closure import Closure
-from monitor.gui.formatting import as_is, duration, number, percent, stamp, with_error
+from monitor.gui.formatting import (
+    as_is,
+    duration,
+    number,
+    percent,
+    stamp,
+    summary_text,
+    with_error,
+)
 from monitor.gui.state.health import MARKS, TIPS, cell_health
 from monitor.gui.state.snapshot import Choice, Snapshot, measure, shown_scan
 from monitor.gui.widgets import theme
@@ -24,48 +32,41 @@ from monitor.gui.wording.charge import (
     shift_text,
 )
 from monitor.plain_text import visible
+from monitor.quantities.table import SCALARS
 
-FACTS = (
-    ("soc", "SOC", "State of charge, by the charge since the reference and the cell's capacity"),
-    ("charge", "Charge", "Net charge stripped since the reference scan, per area"),
-    ("pits", "Pits", "Significant pits in this scan; their density in brackets"),
-    (
-        "deepest",
-        "Deepest",
-        "Deepest pit in this scan: below the plateau, and in brackets below the first surface (the "
-        "plateau's own removal added), where the forecast counts from",
-    ),
-    (
-        "ahead",
-        "Forecast",
-        "Deepest pit at the next scan, below the first surface as the number in brackets above, by "
-        "the growth so far (nine in ten end between the numbers in brackets)",
-    ),
-    (
-        "collector",
-        "Breakthrough",
-        "When a pit reaches the collector if the current stays (nine in ten)",
-    ),
-    ("averaged", "Averaged", "Mean removal over all valid pixels, and its standard error"),
-    (
-        "complete",
-        "Complete",
-        "Removal of the plateau, not taking into account the pits, and its standard error",
-    ),
-    ("coulometry", "Coulometry", "Thickness of dense lithium for the charge since the reference"),
-    ("closure", "Closure", "Averaged ÷ coulometry: 1 if everything agrees"),
-    ("moss", "Moss", "Mean thickness of the porous deposit, and its porosity by grey level"),
-    (
-        "moved",
-        "Shift",
-        "Of the cell since the reference, in x, y and z, with the error of x and y; the maps are "
-        "put back",
-    ),
-    ("noise", "Noise", "Median standard error of a height"),
-    ("valid", "Valid", "Share of the map in which the height is measurable"),
-)
-OF_CHARGE = ("soc", "charge", "coulometry", "closure", "ahead", "collector")
-"""Facts that rest on the charge of the scan."""
+FACTS = {
+    name: tuple(SCALARS[part] for part in parts)
+    for name, *parts in (
+        ("soc", "soc"),
+        ("charge", "charge_mAh_cm2"),
+        ("pits", "pit_count", "pit_density_mm2"),
+        ("deepest", "pit_depth_max"),
+        ("ahead", "forecast_depth"),
+        ("collector", "collector_h"),
+        ("averaged", "averaged"),
+        ("complete", "complete"),
+        ("coulometry", "coulometry"),
+        ("closure", "closure"),
+        ("moss", "moss", "moss_porosity"),
+        ("moved", "shift_x", "shift_y", "shift_z", "shift_error"),
+        ("noise", "noise"),
+        ("valid", "valid_fraction"),
+    )
+}
+"""Rows of the panel and the quantities in each; the first one is its title."""
+PLAIN = ("soc", "charge", "coulometry", "noise", "valid")
+"""Rows that are one number."""
+MORE = {
+    "deepest": "In brackets: below the first surface (the plateau's own removal added), as the "
+    "forecast counts.",
+}
+
+
+def fact_tip(name: str) -> str:
+    """What the numbers of a row are."""
+    first, *others = FACTS[name]
+    lines = [first.help, *(f"{one.title}: {one.help}" for one in others)]
+    return "\n".join([*lines, *([MORE[name]] if name in MORE else [])])
 
 
 class CellPanel(Card):
@@ -91,8 +92,10 @@ class CellPanel(Card):
         grid = QGridLayout()
         grid.setContentsMargins(0, 2, 0, 0)
         grid.setVerticalSpacing(2)
-        for i, (key, title, tip) in enumerate(FACTS):
+        for i, (key, (first, *_)) in enumerate(FACTS.items()):
+            tip = fact_tip(key)
             self.facts[key] = label("–", "", tip, rich=key == "closure")
+            title = "Shift" if key == "moved" else first.title
             grid.addWidget(label(title, "muted", tip), i, 0)
             self.facts[key].setAlignment(Qt.AlignmentFlag.AlignRight)
             grid.addWidget(self.facts[key], i, 1)
@@ -138,32 +141,24 @@ class CellPanel(Card):
     def _draw_facts(
         self, snapshot: Snapshot, cell: Mapping[str, Any] | None, scan: Mapping[str, Any]
     ) -> None:
-        unit, density, pits = (scan.get(k) for k in ("length_unit", "pit_density_mm2", "pit_count"))
-        unit = str(unit or "")
-        many = f" ({density:.0f} mm⁻²)" if density else ""
+        unit = str(scan.get("length_unit") or "")
         texts = {
-            "soc": percent(scan.get("soc")),
-            "charge": number(scan.get("charge_mAh_cm2"), 2, "mAh/cm²"),
-            "pits": "–" if pits is None else f"{pits}{many}",
+            **{name: summary_text(FACTS[name][0], scan) for name in PLAIN},
+            "pits": _pits_text(scan),
             "deepest": deepest_text(scan, unit),
             "ahead": _ahead_text(scan),
             "collector": _collector_text(scan),
-            # in µm always: beside lengths in voxels it could not be compared
-            "coulometry": number(scan.get("coulometry_um") if unit == "µm" else None, 1, "µm"),
             "moss": _moss_text(scan, unit),
             "moved": shift_text(scan, unit),
-            "noise": number(measure(scan, "noise"), 2, unit),
-            "valid": percent(scan.get("valid_fraction"), 1),
         }
         for key in ("averaged", "complete"):
             value = measure(scan, key)
             text = with_error(value, measure(scan, f"{key}_error"))
             texts[key] = "–" if value is None else f"{text} {unit}"
-        tips = {key: tip for key, _, tip in FACTS}
         for key, text in texts.items():
-            of_charge = key in OF_CHARGE
+            of_charge = FACTS[key][0].rests_on_charge
             self.facts[key].setText(marked(scan, text) if of_charge else text)
-            set_tip(self.facts[key], tips[key] + (mark_tip(cell, scan) if of_charge else ""))
+            set_tip(self.facts[key], fact_tip(key) + (mark_tip(cell, scan) if of_charge else ""))
         self._draw_closure(snapshot, cell, scan)
 
     def _draw_closure(
@@ -186,6 +181,11 @@ def deepest_text(scan: Mapping[str, Any], unit: str) -> str:
     if depth is None or plateau is None:
         return text
     return f"{number(depth)} ({number(plateau + depth)}) {unit}"
+
+
+def _pits_text(scan: Mapping[str, Any]) -> str:
+    count, density = (summary_text(one, scan) for one in FACTS["pits"])
+    return f"{count} ({density})" if scan.get("pit_density_mm2") else count
 
 
 def _ahead_text(scan: Mapping[str, Any]) -> str:

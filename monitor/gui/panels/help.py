@@ -8,9 +8,10 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
 from monitor.gui.actions import MENUS, Item
-from monitor.gui.state.snapshot import MAP_HELP, MAP_TITLES
+from monitor.gui.state.snapshot import MAP_NAMES
 from monitor.gui.widgets import theme
 from monitor.gui.widgets.controls import label
+from monitor.quantities.table import MAPS
 
 WORDS = (
     ("pit", "a region that is significantly deeper than the plateau around it"),
@@ -68,7 +69,7 @@ class HelpPanel(QFrame):
         }
         go = [(k, w) for k, w in keys.get("Go", []) if not w.startswith("Cell ")]
         go.insert(1, ("1 – 9", "Cell by its place"))
-        maps = [(name.replace("_", " "), MAP_HELP[name]) for name in MAP_TITLES]
+        maps = [(MAPS[name].title, MAPS[name].help) for name in MAP_NAMES]
         left = _html("Go", go) + _html("Ask", keys.get("Ask", []))
         left += _html("Engine", keys.get("Engine", []))
         middle = _html("Map", keys.get("Map", [])) + _html("View", keys.get("View", []))

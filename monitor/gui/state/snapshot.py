@@ -9,41 +9,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.quantities.table import MAPS
 from monitor.wire.results.queries import Request, Window
 
-MAP_TITLES = {
-    "height": "height of the interface",
-    "removal": "since the reference",
-    "cumulative": "mean since the reference",
-    "interval": "since the scan before",
-    "absolute": "by Faraday's law alone",
-    "running": "running estimate",
-    "deposit_front": "front of the deposit, after charge",
-    "height_error": "standard error of the height",
-    "removal_error": "standard error of the removal",
-    "cumulative_error": "standard error of the cumulative current",
-    "interval_error": "standard error of the interval current",
-    "running_error": "standard error of the running estimate",
-}
-MAP_HELP = {
-    "height": "h(x, y): from the bottom of the lithium to the lithium/electrolyte interface",
-    "removal": "d = h₀ − h: lithium removed since the reference (first, pristine) scan",
-    "cumulative": "j = j̄ · d/⟨d⟩: mean over the charge since the reference scan, scaled to the "
-    "cycler's current",
-    "interval": "the same between this scan and the one before; there is none at rest",
-    "absolute": "d / (4.8491 µm per mAh/cm² · t): by Faraday's law alone, so that a failing "
-    "segmentation shows",
-    "running": "recursive estimate of each pixel's rate; blank where below its own uncertainty",
-    "deposit_front": "height of the front of the porous deposit (moss); there is none before "
-    "lithium has been plated",
-    "height_error": "how well each height is known: noise, holes in the slices",
-    "removal_error": "how well each removal is known: this scan's height and the reference's",
-    "cumulative_error": "how well the cumulative current density is known",
-    "interval_error": "how well the current density of the last interval is known",
-    "running_error": "how well the running estimate is known, by its own variance",
-}
-MAP_NAMES = tuple(MAP_TITLES)
-CURRENT_MAPS = ("cumulative", "interval", "absolute", "running")
+MAP_NAMES = tuple(name for name in MAPS if name != "bottom")
+"""The maps that a view can show."""
 
 Axis = Literal["y", "x"]
 
@@ -178,11 +148,6 @@ def crosshair(scan: Mapping[str, Any], choice: Choice) -> tuple[int, int]:
     ny, nx = scan["shape"]
     row, column = choice.cross or (ny // 2, nx // 2)
     return min(max(row, 0), ny - 1), min(max(column, 0), nx - 1)
-
-
-def word_of(scan: Mapping[str, Any]) -> str:
-    """How lengths of this scan end in the names of columns."""
-    return "um" if scan["length_unit"] == "µm" else "voxel"
 
 
 def pinned_scan(cell: Mapping[str, Any] | None, choice: Choice) -> Mapping[str, Any] | None:

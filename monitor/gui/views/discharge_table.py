@@ -8,25 +8,16 @@ from typing import Any
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
-from monitor.gui.formatting import number, with_error
+from monitor.gui.formatting import column_head, value_text, with_error
 from monitor.gui.state.snapshot import Choice, Snapshot, measure
 from monitor.gui.widgets.controls import Card, quiet
 from monitor.gui.widgets.plain_text import set_tip
 from monitor.gui.wording.charge import marked, why_preliminary
 from monitor.plain_text import visible, visible_lines
+from monitor.quantities.table import DISCHARGE_ROW
 
-COLUMNS = (
-    ("No.", "Number of the discharge, from 1"),
-    ("mA/cm²", "Applied current density, mean over the discharge"),
-    ("mAh", "Charge of the discharge"),
-    ("mAh/cm²", "Charge per area of the electrode"),
-    ("Coulometry\nµm", "Thickness of dense lithium for this charge: 4.8491 µm per mAh/cm²"),
-    ("Averaged\n{unit}", "Mean removal over all valid pixels, with its standard error"),
-    ("Complete\n{unit}", "Removal of the plateau, not taking into account the pits"),
-    ("Closure", "Averaged ÷ coulometry: 1 where all charge is found as removed lithium"),
-)
-
-COULOMETRY = 4
+COLUMNS = tuple(DISCHARGE_ROW.values())
+COULOMETRY = COLUMNS.index(DISCHARGE_ROW["coulometry"])
 
 
 class TableView(Card):
@@ -50,9 +41,9 @@ class TableView(Card):
         self.body.addWidget(self.table, 1)
 
     def _name_columns(self, unit: str) -> None:
-        for i, (title, tip) in enumerate(COLUMNS):
-            item = QTableWidgetItem(visible_lines(title.format(unit=unit).strip()))
-            set_tip(item, tip)
+        for i, column in enumerate(COLUMNS):
+            item = QTableWidgetItem(visible_lines(column_head(column, unit)))
+            set_tip(item, f"{column.title}: {column.help}")
             self.table.setHorizontalHeaderItem(i, item)
 
     def draw(self, snapshot: Snapshot, choice: Choice) -> None:
@@ -77,17 +68,11 @@ class TableView(Card):
 
 
 def _texts(row: Mapping[str, Any]) -> list[str]:
-    return [
-        str(row["discharge"]),
-        marked(row, number(row["current_density_mA_cm2"], 2)),
-        marked(row, number(row["charge_mAh"], 2)),
-        marked(row, number(row["charge_mAh_cm2"], 2)),
-        marked(row, number(row["coulometry_um"], 1)),
-        _with_error(row, "averaged"),
-        _with_error(row, "complete"),
-        marked(row, number(row["closure"], 2)),
-    ]
-
-
-def _with_error(row: Mapping[str, Any], name: str) -> str:
-    return with_error(measure(row, name), measure(row, f"{name}_error"))
+    texts = []
+    for name, column in DISCHARGE_ROW.items():
+        value = measure(row, name) if column.is_length else row[name]
+        text = value_text(column, value)
+        if column.is_length and column.error:
+            text = with_error(value, measure(row, column.error))
+        texts.append(marked(row, text) if column.rests_on_charge else text)
+    return texts

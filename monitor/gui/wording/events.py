@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from monitor.gui.formatting import counted, number, stamp
 from monitor.gui.wording.requests import reason_text
 from monitor.plain_text import visible
+from monitor.quantities.table import MAPS, of_key
 
 Event = Mapping[str, Any]
 
 LEFT_OUT = ("type", "version", "time", "cell", "number", "id", "run", "request", "stream")
 """Keys of an event that are not shown, of a kind that has no sentence of its own."""
-UNIT = re.compile(r"_(um|voxel|mAh_cm2|mAh|mA_cm2|h)$")
 NO_TIME = "no time yet         "
 
 
@@ -71,13 +70,19 @@ def _scan_verdict(event: Event) -> str:
 
 
 def _scan_corrected(event: Event) -> str:
-    names = dict.fromkeys(_words(UNIT.sub("", str(n))) for n in event.get("changed") or ())
+    names = dict.fromkeys(_title(str(name)) for name in event.get("changed") or ())
     which = f": {', '.join(names)}" if names else ""
     return (
         f"Numbers of scan {event.get('scan')} that rest on charge were corrected, as readings "
         f"of the "
         f"cycler now cover it{which}."
     )
+
+
+def _title(name: str) -> str:
+    """Title of a number or a map; the words of its name if it is not known here."""
+    known = MAPS.get(name) or of_key(name)
+    return _words(name) if known is None else known.title
 
 
 def _pit_onset(event: Event) -> str:

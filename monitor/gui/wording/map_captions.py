@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from monitor.gui.formatting import as_is, counted, number
-from monitor.gui.state.snapshot import MAP_TITLES, Answer, Choice, Snapshot, crosshair, word_of
+from monitor.gui.state.snapshot import Answer, Choice, Snapshot, crosshair
 from monitor.gui.widgets import theme
+from monitor.quantities.quantity import NEEDS, shown_unit
+from monitor.quantities.table import MAPS, PIT_COLUMNS
 
-UNIT_TEXT = {"mA/cm2": "mA/cm²"}
+
+def map_title(name: object) -> str:
+    """Title of a map; the words of its name if it is not known here."""
+    known = MAPS.get(str(name))
+    return str(name).replace("_", " ") if known is None else known.title
+
+
+def listed(words: Iterable[str]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    *begin, last = words
+    return f"{', '.join(begin)} and {last}" if begin else last
 
 
 def caption(
@@ -23,7 +35,7 @@ def caption(
     text = f"<b>Scan {as_is(scan['scan'])}</b>"
     if subtracted is not None:
         text += f" minus <b>scan {as_is(subtracted)}</b>"
-    text += f" · {MAP_TITLES[choice.map]}"
+    text += f" · {map_title(choice.map)}"
     if scan["provisional"]:
         running = (snapshot.cell(choice.cell) or {}).get("running") or {}
         text += f" <span style='color:{warn}'>· provisional"
@@ -43,13 +55,11 @@ def missing_slices(scan: Mapping[str, Any]) -> str:
 
 def absent(name: str, scan: Mapping[str, Any]) -> str:
     """Why a scan does not have this map."""
+    title = map_title(name)
     if scan["provisional"]:
-        return f"{name.replace('_', ' ')} follows after the last slice"
-    if name.startswith("interval"):
-        return "no interval current: it needs a scan before, and a current that flows"
-    if name.removesuffix("_error") in ("cumulative", "absolute", "running"):
-        return "no current density: it needs the reference scan and the cycler's charge"
-    return f"no map of {name.replace('_', ' ')}"
+        return f"{title} follows after the last slice"
+    needs = MAPS[name].needs if name in MAPS else ()
+    return f"no {title}" + (f": it needs {listed(NEEDS[need] for need in needs)}" if needs else "")
 
 
 def value_text(answer: Answer, scan: Mapping[str, Any], choice: Choice) -> str:
@@ -63,7 +73,7 @@ def value_text(answer: Answer, scan: Mapping[str, Any], choice: Choice) -> str:
         # its value was not fetched: that says nothing about whether it could be measured
         where = f"x {column * vx:.{digits}f}, y {row * vy:.{digits}f} {unit}"
         return f"{as_is(where)} · outside the part in view (W shows the whole map)"
-    value_unit = UNIT_TEXT.get(answer.header["units"], answer.header["units"])
+    value_unit = shown_unit(str(answer.header["units"]))
     text = "not measurable here" if value is None else number(value, 2, value_unit)
     if value is None and choice.masked:
         text = "not measurable here, or below the detection limit"
@@ -85,8 +95,8 @@ def pit_text(pit: int | None, pits: Answer | None, scan: Mapping[str, Any]) -> s
     if pit is None or pit not in columns.get("id", ()):
         return ""
     i = columns["id"].index(pit)
-    unit, word = scan["length_unit"], word_of(scan)
-    depth, width = columns[f"depth_max_{word}"][i], columns[f"diameter_{word}"][i]
+    unit = scan["length_unit"]
+    depth, width = (columns[PIT_COLUMNS[name].key(unit)][i] for name in ("depth_max", "diameter"))
     return (
         f"pit {pit}: {number(depth)} deep × {number(width)} {unit} wide, "
         f"since scan {columns['first_scan'][i]}"

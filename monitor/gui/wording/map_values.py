@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from monitor.gui.formatting import counted, number
 from monitor.gui.state.health import fetching
 from monitor.gui.state.snapshot import Answer, Choice, Snapshot, shown_scan
-from monitor.gui.wording.map_captions import UNIT_TEXT, absent
+from monitor.gui.wording.map_captions import absent, map_title
+from monitor.quantities.quantity import shown_unit
 
 Scan = Mapping[str, Any]
 APPLIED = {
@@ -40,19 +41,18 @@ class Measure:
 
 def unit_of(header: Mapping[str, Any]) -> str:
     """Unit of a map's values as it is shown."""
-    units = str(header.get("units", ""))
-    return UNIT_TEXT.get(units, units)
+    return shown_unit(str(header.get("units", "")))
 
 
 def quantity_of(header: Mapping[str, Any]) -> str:
     """Name of what the values are; a difference says so."""
-    name = str(header["name"]).replace("_", " ")
-    return f"Δ {name}" if header.get("minus") is not None else name
+    title = map_title(header["name"])
+    return f"Δ {title}" if header.get("minus") is not None else title
 
 
 def title_of(header: Mapping[str, Any]) -> str:
     """Which map and scan a reply is about, and what is left out or preliminary of it."""
-    parts = [f"{str(header['name']).replace('_', ' ')} of scan {header['scan']}"]
+    parts = [f"{map_title(header['name'])} of scan {header['scan']}"]
     if header.get("minus") is not None:
         parts[0] += f" minus scan {header['minus']}"
     if header.get("least_errors"):

@@ -164,7 +164,7 @@ def test_shares_of_nothing_are_empty():
     [
         ({}, Choice("B"), "before the first map"),
         ({}, Choice("A", map="removal"), "Fetching the distribution of scan 6"),
-        ({}, Choice("A", scan=6, map="absolute"), "no current density"),
+        ({}, Choice("A", scan=6, map="absolute"), "no absolute current density: it needs"),
         ({"distribution": {"type": "error", "why": "has left memory"}}, Choice("A", map="removal"),
          "has left memory"),
         ({"distribution": WHOLE | {"count": 0, "edges": [], "counts": [], "mean": None}},

@@ -24,7 +24,7 @@ TOLD = {
     "scan_corrected": (
         {"scan": 7, "changed": ["coulometry_um", "closure"]},
         "Numbers of scan 7 that rest on charge were corrected, as readings of the cycler now cover "
-        "it: coulometry, closure.",
+        "it: Coulometry, Closure.",
     ),
     "pit_onset": (
         {"scan": 3, "why": "1 significant pit, the first in this cell"},

@@ -14,7 +14,6 @@ from PySide6.QtWidgets import QComboBox
 from monitor.gui.formatting import as_is
 from monitor.gui.state.health import fetching
 from monitor.gui.state.snapshot import (
-    MAP_HELP,
     MAP_NAMES,
     Answer,
     Choice,
@@ -40,8 +39,11 @@ from monitor.gui.widgets.controls import (
 )
 from monitor.gui.widgets.plain_text import set_tip
 from monitor.gui.wording import map_captions
+from monitor.quantities.quantity import shown_unit
+from monitor.quantities.table import MAPS
 
 LEAST_SIDE = 40
+FIXED_WIDTH = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
 READOUT_HELP = (
     "Value under the crosshair; drag it, or click.\n"
     "With Grains: mean distance of the pits to the nearest grain boundary, that of as many places\n"
@@ -87,9 +89,11 @@ class MapView(Card):
 
     def _make_controls(self) -> None:
         for index, name in enumerate(MAP_NAMES):
-            self.selector.addItem(name.replace("_", " "), name)
-            self.selector.setItemData(index, MAP_HELP[name], Qt.ItemDataRole.ToolTipRole)
+            self.selector.addItem(map_captions.map_title(name), name)
+            self.selector.setItemData(index, MAPS[name].help, Qt.ItemDataRole.ToolTipRole)
         set_tip(self.selector, "Which map (keys M and Shift+M)")
+        self.selector.setSizeAdjustPolicy(FIXED_WIDTH)
+        self.selector.setMinimumContentsLength(len(MAPS["cumulative"].title))
         self.selector.activated.connect(lambda i: self.map_chosen.emit(MAP_NAMES[i]))
         quiet(self.selector)
         self.controls = MapControls()
@@ -270,10 +274,10 @@ class MapView(Card):
         colours = theme.colour_map(name, choice.colours, difference=difference)
         self.bar_scale.rounding = max((levels[1] - levels[0]) / 200, 1e-6)
         set_scale(self.bar_scale, colours, levels)
-        title = name.replace("_", " ")
+        title = map_captions.map_title(name)
         if difference:
             title = f"Δ {title}, scan {header['scan']} − scan {header['minus']}"
-        name_axis(self.bar_scale, "right", f"{title} / {map_captions.UNIT_TEXT.get(unit, unit)}")
+        name_axis(self.bar_scale, "right", f"{title} / {shown_unit(unit)}")
         length_unit = header["length_unit"]
         for side, axis in (("bottom", "x"), ("left", "y")):
             name_axis(self.plot, side, f"{axis} / {length_unit}")
@@ -381,4 +385,4 @@ def _shared_levels(snapshot: Snapshot, choice: Choice) -> tuple[float, float] | 
 
 
 def _what(choice: Choice, scan: Any) -> str:
-    return f"{choice.map.replace('_', ' ')} of scan {scan['scan']}"
+    return f"{map_captions.map_title(choice.map)} of scan {scan['scan']}"

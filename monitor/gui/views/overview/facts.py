@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from monitor.closure import Closure
-from monitor.gui.formatting import clock, duration, number, percent
+from monitor.gui.formatting import clock, duration, number, summary_text, with_unit
 from monitor.gui.state.health import State, Tone, cell_health, next_scan, scan_text
-from monitor.gui.state.snapshot import Answer, Snapshot, measure
+from monitor.gui.state.snapshot import Answer, Snapshot
 from monitor.gui.wording.charge import band_of, mark_tip, marked
-from monitor.gui.wording.map_captions import UNIT_TEXT
+from monitor.gui.wording.map_captions import map_title
+from monitor.gui.wording.map_values import unit_of
+from monitor.quantities.table import READINGS, SCALARS
 
 NEWS = ("alarm", "pit_onset")
 
@@ -74,46 +76,44 @@ def map_words(answer: Answer | None, has_scans: bool) -> tuple[str, str]:
     if answer is None or answer.array is None:
         return "", "fetching the map" if has_scans else "waiting for the first scan"
     header = answer.header
-    name, scan = str(header["name"]), header["scan"]
+    title, scan = map_title(header["name"]), header["scan"]
     if answer.levels is None:
-        return "", f"no {name} is measurable in scan {scan}"
+        return "", f"no {title} is measurable in scan {scan}"
     low, high = answer.levels
-    unit = UNIT_TEXT.get(header["units"], header["units"])
+    unit = unit_of(header)
     digits = 2 if "mA" in unit else 1
-    return f"{name} {number(low, digits)} … {number(high, digits)} {unit}", ""
+    return f"{title} {number(low, digits)} … {number(high, digits)} {unit}", ""
 
 
 def _rows(snapshot: Snapshot, cell: Mapping[str, Any]) -> tuple[Fact, ...]:
     scan = _newest_final(cell.get("scans", ()))
-    of = f"of scan {scan['scan']}, the newest that is whole" if scan else "of the newest scan"
+    of = f"Of scan {scan['scan']}, the newest that is whole" if scan else "Of the newest scan"
     reading = cell.get("cycler") or {}
-    pits = scan.get("pit_count")
-    unit = str(scan.get("length_unit", ""))
     mark = mark_tip(cell, scan)
     low, high = band_of(snapshot)
     found = Closure.of(scan)
     outside = found is not None and found.verdict((low, high)) == "outside"
+
+    def of_scan(name: str, more: str = "", tone: Tone = "text") -> Fact:
+        quantity = SCALARS[name]
+        value, tip = summary_text(quantity, scan), f"{quantity.help}{more}\n{of}"
+        if quantity.rests_on_charge:
+            value, tip = marked(scan, value), tip + mark
+        return Fact(quantity.title, value, tip, tone)
+
     return (
-        Fact(
-            "SOC",
-            marked(scan, percent(scan.get("soc"))),
-            f"State of charge, {of}, by charge and capacity; %{mark}",
+        of_scan("soc"),
+        of_scan("step"),
+        *(
+            Fact(one.title, with_unit(one, reading.get(one.name), ""), f"{one.help} Now.")
+            for one in (READINGS["potential_V"], READINGS["current_mA"])
         ),
-        Fact("Step", str(scan.get("step") or "–"), f"Charge, discharge or rest, {of}"),
-        Fact("E", number(reading.get("potential_V"), 3, "V"), "Potential of the cell now, V"),
-        Fact("I", number(reading.get("current_mA"), 3, "mA"), "Current of the cycler now, mA"),
-        Fact("Pits", "–" if pits is None else f"{pits}", f"Significant pits {of}"),
-        Fact(
-            "Deepest",
-            number(measure(scan, "pit_depth_max"), 1, unit),
-            f"Greatest depth of a pit below the plateau, {of}",
-        ),
-        Fact(
-            "Closure",
-            marked(scan, number(scan.get("closure"), 2)),
-            f"Averaged removal ÷ Faraday thickness, {of}: 1 if all charge is found as lithium; "
-            f"coloured outside {low:g} to {high:g} by more than two standard errors, as the alarm "
-            f"(watch.closure_band){mark}",
+        of_scan("pit_count"),
+        of_scan("pit_depth_max"),
+        of_scan(
+            "closure",
+            f" Coloured outside {low:g} to {high:g} by more than two standard errors, as the alarm "
+            "(watch.closure_band).",
             "warn" if outside else "text",
         ),
     )

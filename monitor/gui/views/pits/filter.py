@@ -14,24 +14,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-WORDS: dict[str, tuple[str, ...]] = {
-    "id": ("id", "pit"),
-    "first_scan": ("since", "first scan"),
-    "parent": ("from", "parent"),
-    "depth_max": ("depth", "max depth"),
-    "depth_mean": ("mean", "mean depth"),
-    "diameter": ("diameter", "width"),
-    "area": ("area",),
-    "volume": ("volume",),
-    "current_density_mA_cm2": ("current", "j"),
-    "p_value": ("p",),
-    "x": ("x",),
-    "y": ("y",),
-}
-"""Columns by the words that an operator may call them; the first is the one that is told."""
+from monitor.quantities.table import PIT_COLUMNS
 
-_COLUMN_OF = {word: column for column, words in WORDS.items() for word in words}
-_COLUMN_OF |= {column.lower(): column for column in WORDS}
+SYNONYMS = {
+    "max depth": "depth_max",
+    "mean": "depth_mean",
+    "width": "diameter",
+    "current": "current_density_mA_cm2",
+    "j": "current_density_mA_cm2",
+}
+TITLES = {column.title.lower(): name for name, column in PIT_COLUMNS.items()}
+WORDS = {
+    **{name.lower(): name for name in PIT_COLUMNS},
+    **{name.lower().replace("_", " "): name for name in PIT_COLUMNS},
+    **SYNONYMS,
+    **TITLES,
+}
+"""Columns by all words that an operator may call them: title, name, and others in use."""
 
 Compare = Callable[[Any, float], Any]
 SIGNS: dict[str, Compare] = {
@@ -105,9 +104,9 @@ def _read_condition(part: str) -> Condition | str:
         said = f"“{part.strip()}” is not a condition" if part.strip() else "A condition is missing"
         return f"{said}: write one such as depth > 10, several joined by and"
     word = " ".join(match["word"].lower().split())
-    column = _COLUMN_OF.get(word)
+    column = WORDS.get(word)
     if column is None:
-        known = ", ".join(words[0] for words in WORDS.values())
+        known = ", ".join(TITLES)
         return f"There is no “{word}”: write {known}"
     if _NUMBER.fullmatch(match["number"]) is None:
         return f"“{match['number']}” is not a number: write one such as 12.5"

@@ -23,10 +23,12 @@ from monitor.gui.widgets.controls import (
     style_axes,
 )
 from monitor.gui.widgets.plain_text import set_tip
+from monitor.quantities.table import PIT_COLUMNS, SCALARS
 
+DEPTH, DIAMETER = PIT_COLUMNS["depth_max"], PIT_COLUMNS["diameter"]
+CHARGE = SCALARS["charge_mAh_cm2"]
 TIP = (
-    "depth: of the deepest point below the plateau\n"
-    "diameter: of the circle with the area of the opening\n"
+    f"{DEPTH.title}: {DEPTH.help}\n{DIAMETER.title}: {DIAMETER.help}\n"
     "The vertical line is the shown scan; click to choose the scan nearest to the pointer"
 )
 HEIGHT = 110
@@ -82,8 +84,8 @@ class PitGrowth(QWidget):
             curve.setSymbolPen(None)
             curve.setSymbolSize(theme.px(6))
         self.key.setText(
-            f"<span style='color:{c.depth}'>● depth</span> &nbsp; "
-            f"<span style='color:{c.accent}'>● diameter</span>"
+            f"<span style='color:{c.depth}'>● {DEPTH.title}</span> &nbsp; "
+            f"<span style='color:{c.accent}'>● {DIAMETER.title}</span>"
         )
         self.mark.setPen(theme.pen(c.cross if theme.shade() == "dark" else DARK_CROSS))
         self.message.restyle()
@@ -124,9 +126,10 @@ class PitGrowth(QWidget):
         self, columns: Mapping[str, Any], title: str, history: Answer | None, empty: bool
     ) -> None:
         unit = str(history.header.get("length_unit", "")) if history else ""
-        word = "um" if unit == "µm" else "voxel"
-        for curve, name in ((self.depth_curve, "depth_max"), (self.diameter_curve, "diameter")):
-            values = np.array(columns.get(f"{name}_{word}", [None] * len(self._along)), np.float64)
+        for curve, quantity in ((self.depth_curve, DEPTH), (self.diameter_curve, DIAMETER)):
+            values = np.array(
+                columns.get(quantity.key(unit), [None] * len(self._along)), np.float64
+            )
             draw_curve(curve, self._along, values)
             curve.setVisible(not empty)
         for side, text in (("bottom", title), ("left", unit)):
@@ -167,8 +170,8 @@ def _along(
     if choice.against == "time":
         times = np.array(columns.get("time", ()), np.float64)
         return (times - begin) / 3600.0, "time / h"
-    charges: list[Any] = columns.get("charge_mAh_cm2", [None] * len(columns.get("scan", ())))
-    return np.array(charges, np.float64), "charge / mAh/cm²"
+    charges: list[Any] = columns.get(CHARGE.name, [None] * len(columns.get("scan", ())))
+    return np.array(charges, np.float64), f"{CHARGE.title} / {CHARGE.unit_text('')}"
 
 
 def _caption(history: Answer | None, choice: Choice) -> list[str]:

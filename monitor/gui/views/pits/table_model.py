@@ -4,80 +4,22 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
-from monitor.gui.formatting import number
+from monitor.gui.formatting import value_text
 from monitor.gui.views.pits.filter import Filter
 from monitor.gui.widgets.plain_text import tip_text
 from monitor.plain_text import csv_field, visible_lines
+from monitor.quantities.table import PIT_COLUMNS
 
 Index = QModelIndex | QPersistentModelIndex
-POWERS = {1: "", 2: "²", 3: "³"}
-SMALLEST = "< 1e-300"
-"""A chance that is smaller than numbers can hold."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of the reply. `power`: of the length that it is in, 0 where it is none; `unit`: of
-    what is no length; `digits` after the point, None for whole numbers."""
-
-    name: str
-    title: str
-    tip: str
-    power: int = 0
-    unit: str = ""
-    digits: int | None = 1
-
-    def key(self, word: str) -> str:
-        """Its name in the reply, where lengths end in `word` (um or voxel)."""
-        if not self.power:
-            return self.name
-        return f"{self.name}_{word}" + (str(self.power) if self.power > 1 else "")
-
-    def unit_text(self, length_unit: str) -> str:
-        """Its unit as an operator reads it."""
-        return f"{length_unit}{POWERS[self.power]}" if self.power else self.unit
-
-
-COLUMNS = (
-    Column("id", "Pit", "Number of the pit, the same in all scans", digits=None),
-    Column("first_scan", "Since", "First scan in which the pit is significant", digits=None),
-    Column(
-        "depth_max",
-        "Depth",
-        "Maximum pit depth: of its deepest point below the plateau (ASTM G46, ISO 11463)",
-        power=1,
-    ),
-    Column(
-        "diameter",
-        "Diameter",
-        "Of the circle with the area of the opening: 2·√(area/π)",
-        power=1,
-    ),
-    Column("area", "Area", "Pit size: area of the opening at the surface (ASTM G46)", 2, digits=0),
-    Column("volume", "Volume", "Lithium missing below the plateau, over the opening", 3, digits=0),
-    Column("depth_mean", "Mean depth", "Average depth below the plateau, over the opening", 1),
-    Column(
-        "current_density_mA_cm2",
-        "Current",
-        "Mean of the cumulative current density over the opening",
-        unit="mA/cm²",
-        digits=2,
-    ),
-    Column("p_value", "p", "Chance that noise alone is as deep anywhere in the field", digits=-1),
-    Column("parent", "From", "The pit that it split from, where it did", digits=None),
-    Column("x", "x", "Centre of the opening, along the columns of the map", 1),
-    Column("y", "y", "Centre of the opening, along the rows of the map", 1),
-)
-BY_DEPTH = next(i for i, column in enumerate(COLUMNS) if column.name == "depth_max")
+COLUMNS = tuple(PIT_COLUMNS.values())
+BY_DEPTH = COLUMNS.index(PIT_COLUMNS["depth_max"])
 ROOT = QModelIndex()
 
 
@@ -88,7 +30,7 @@ class PitsModel(QAbstractTableModel):
         super().__init__(parent)
         self._said: Mapping[str, list[Any]] = {}
         self._values: dict[str, NDArray[np.float64]] = {}
-        self._unit, self._word = "", "um"
+        self._unit = ""
         self._filter = Filter()
         self._by, self._falling = BY_DEPTH, True
         self._rows: NDArray[np.intp] = np.arange(0)
@@ -97,11 +39,10 @@ class PitsModel(QAbstractTableModel):
         """Takes the columns of a reply; lengths in `length_unit` (µm or voxel)."""
         self.beginResetModel()
         self._said, self._unit = said, length_unit
-        self._word = "um" if length_unit == "µm" else "voxel"
         self._values = {
-            column.name: np.array(said[column.key(self._word)], np.float64)
-            for column in COLUMNS
-            if column.key(self._word) in said
+            name: np.array(said[column.key(length_unit)], np.float64)
+            for name, column in PIT_COLUMNS.items()
+            if column.key(length_unit) in said
         }
         if "parent" in self._values:
             self._values["parent"][self._values["parent"] < 0] = np.nan
@@ -151,7 +92,7 @@ class PitsModel(QAbstractTableModel):
         """The rows that are shown, in their order (RFC 4180); units stand in the names."""
         text = io.StringIO()
         writer = csv.writer(text)
-        keys = [column.key(self._word) for column in COLUMNS]
+        keys = [column.key(self._unit) for column in COLUMNS]
         keys = [key for key in keys if key in self._said]
         writer.writerow(map(csv_field, keys))
         writer.writerows([csv_field(self._said[key][i]) for key in keys] for i in self._rows)
@@ -173,7 +114,7 @@ class PitsModel(QAbstractTableModel):
             return None
         column = COLUMNS[index.column()]
         values = self._values.get(column.name)
-        return _text(values[self._rows[index.row()]], column) if values is not None else "–"
+        return "–" if values is None else value_text(column, float(values[self._rows[index.row()]]))
 
     def headerData(
         self, section: int, across: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
@@ -186,16 +127,5 @@ class PitsModel(QAbstractTableModel):
         if role == Qt.ItemDataRole.DisplayRole:
             return visible_lines(f"{column.title}\n{unit}")
         if role == Qt.ItemDataRole.ToolTipRole:
-            return tip_text(f"{column.tip}\nin {unit}" if unit else column.tip)
+            return tip_text(f"{column.help}\nin {unit}" if unit else column.help)
         return None
-
-
-def _text(value: float, column: Column) -> str:
-    """A number as it stands in the table."""
-    if math.isnan(value):
-        return "–"
-    if column.digits is None:
-        return f"{value:.0f}"
-    if column.digits < 0:
-        return SMALLEST if value == 0 else f"{value:.0e}"
-    return number(float(value), column.digits)

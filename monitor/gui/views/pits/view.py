@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
 
 from monitor.gui.state.health import fetching
 from monitor.gui.state.snapshot import Answer, Choice, Snapshot, shown_scan
-from monitor.gui.views.pits.filter import WORDS, read_filter
+from monitor.gui.views.pits.filter import TITLES, read_filter
 from monitor.gui.views.pits.growth import PitGrowth
 from monitor.gui.views.pits.table_model import BY_DEPTH, PitsModel
 from monitor.gui.widgets import theme
@@ -31,10 +31,10 @@ ANSWERS = ("pits", "map_pits")
 FILTER_TIP = (
     "Shows the pits for which all conditions hold:\n"
     "depth > 10 and diameter < 40      since = 3      id = 12\n"
-    f"Columns: {', '.join(words[0] for words in WORDS.values())}\n"
+    f"Columns: {', '.join(TITLES)}\n"
     "Signs: < <= > >= = !=; lengths in the unit of the table"
 )
-ROW, COLUMN, WIDE = 22, 62, 78
+ROW, COLUMN, LETTER, ROOM = 22, 62, 7, 22
 SHARES = 3, 2
 """Of the height: the table's and the growth's, until the operator moves the border."""
 HINT = "Click a pit in the table or on the map to see how it grew"
@@ -127,8 +127,8 @@ class PitsView(Card):
         across = self.table.horizontalHeader()
         across.setMinimumSectionSize(theme.px(40))
         for i in range(self.model.columnCount()):
-            title = str(self.model.headerData(i, Qt.Orientation.Horizontal))
-            across.resizeSection(i, theme.px(WIDE if len(title.split("\n")[0]) > 6 else COLUMN))
+            title = str(self.model.headerData(i, Qt.Orientation.Horizontal)).split("\n")[0]
+            across.resizeSection(i, theme.px(max(COLUMN, LETTER * len(title) + ROOM)))
         self.table.setMinimumHeight(theme.px(4 * ROW))
         self.splitter.setStyleSheet(_style())
         self.growth.restyle()

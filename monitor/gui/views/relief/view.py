@@ -15,7 +15,6 @@ from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget
 from monitor.gui.formatting import as_is, number
 from monitor.gui.state.health import fetching
 from monitor.gui.state.snapshot import (
-    MAP_TITLES,
     Answer,
     Choice,
     Snapshot,
@@ -49,6 +48,7 @@ from monitor.gui.widgets.controls import (
     style_axes,
 )
 from monitor.gui.widgets.plain_text import set_tip
+from monitor.gui.wording.map_captions import map_title
 
 if TYPE_CHECKING:
     from monitor.gui.views.relief.gl import Scene
@@ -229,7 +229,7 @@ class ReliefView(Card):
         self._page.show_surface(ground, colours, look, unit)
         self._show_colours(colour_map, levels, unit)
         scan = answer.header["scan"]
-        self.caption.setText(f"<b>Scan {as_is(scan)}</b> · {MAP_TITLES[name]}")
+        self.caption.setText(f"<b>Scan {as_is(scan)}</b> · {map_title(name)}")
         self.scale.setText(_scale_text(ground, look, unit))
         set_tip(self.scale, self.scale.text())
         home = (choice.cell, ground.z.shape, unit)

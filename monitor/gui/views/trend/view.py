@@ -11,60 +11,62 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QToolButton
 
 from monitor.gui.state.health import fetching
-from monitor.gui.state.snapshot import Answer, Choice, Snapshot, measure, shown_scan
-from monitor.gui.views.trend.rows import Trend, TrendRows
+from monitor.gui.state.snapshot import Answer, Choice, Snapshot, shown_scan
+from monitor.gui.views.trend.rows import CURVES, FROM_READINGS, OF_CHARGE, Trend, TrendRows
 from monitor.gui.widgets import theme
 from monitor.gui.widgets.controls import Card, elastic, label, quiet
 from monitor.gui.widgets.paint_queue import Turns
 from monitor.gui.widgets.plain_text import set_tip
 from monitor.gui.wording.charge import is_final
+from monitor.quantities.table import READINGS, SCALARS
 
-ROWS = {
-    "potential": ("E", "Potential of the cell, V; marks are scans, the extra ones in yellow"),
-    "current": ("I", "Current of the cycler, mA"),
-    "pits": ("Pits", "Significant pits in each scan"),
-    "depth": ("Depth", "Depth of pits below the plateau: deepest, 99th percentile, median"),
-    "width": ("Width", "Equivalent diameter of pits: 99th percentile, median"),
-    "thickness": (
-        "Removed",
-        "averaged: mean of the removal over all valid pixels\n"
-        "complete: removal of the plateau, not taking into account the pits\n"
-        "coulometry: thickness of dense lithium for the charge that passed (Faraday)\n"
-        "rings: preliminary, as readings do not cover the scan yet",
-    ),
-    "closure": (
-        "Closure",
-        "Averaged ÷ coulometry: 1 if all charge is found as lithium\n"
-        "rings: preliminary, as readings do not cover the scan yet",
-    ),
+QUANTITIES = {
+    "potential": READINGS["potential_V"],
+    "current": READINGS["current_mA"],
+    "pits": SCALARS["pit_count"],
+    "deepest": SCALARS["pit_depth_max"],
+    "depth_p99": SCALARS["pit_depth_p99"],
+    "depth_p50": SCALARS["pit_depth_p50"],
+    "width_p99": SCALARS["pit_diameter_p99"],
+    "width_p50": SCALARS["pit_diameter_median"],
+    "averaged": SCALARS["averaged"],
+    "complete": SCALARS["complete"],
+    "coulometry": SCALARS["coulometry"],
+    "closure": SCALARS["closure"],
 }
+"""What each curve shows."""
+RINGS = "Rings: preliminary, as readings do not cover the scan yet."
+
+
+def explained(row: str) -> str:
+    """What the curves of a row are."""
+    shown = [one for curve, one in QUANTITIES.items() if CURVES[curve][0] == row]
+    lines = [f"{one.title}: {one.help}" for one in shown] if len(shown) > 1 else [shown[0].help]
+    if row == "potential":
+        lines.append("Marks are scans, the extra ones in yellow.")
+    return "\n".join([*lines, RINGS] if row in OF_CHARGE else lines)
+
+
+NAMES = {
+    **{row: QUANTITIES[row].title for row in ("potential", "current", "pits", "closure")},
+    "depth": "Depth",
+    "width": "Diameter",
+    "thickness": "Removed",
+}
+UNITS_OF = {"depth": "deepest", "width": "width_p99", "thickness": "averaged"}
+"""Rows of several curves: the one that tells their unit."""
+ROWS = ("potential", "current", "pits", "depth", "width", "thickness", "closure")
 USUAL = ("potential", "current", "pits", "depth", "thickness", "closure")
+CHARGE, SOC = SCALARS["charge_mAh_cm2"], SCALARS["soc"]
 AGAINST = {
     "time": ("time", "Hours since the first scan"),
-    "charge": ("charge", "Net charge stripped since the reference scan, mAh/cm²"),
-    "soc": ("SOC", "State of charge, %, by the charge and the cell's capacity"),
+    "charge": ("charge", f"{CHARGE.help} In {CHARGE.unit_text('')}."),
+    "soc": (SOC.title, SOC.help),
 }
-TITLES = {
-    "potential": "E / V",
-    "current": "I / mA",
-    "pits": "pits",
-    "depth": "depth / {unit}",
-    "width": "width / {unit}",
-    "thickness": "removed / {unit}",
-    "closure": "closure",
+AXES = {"time": "time / h"} | {
+    name: f"{one.title} / {one.unit_text('')}" for name, one in (("charge", CHARGE), ("soc", SOC))
 }
-AXES = {"time": "time / h", "charge": "charge / mAh cm⁻²", "soc": "SOC / %"}
-LENGTHS = {
-    "deepest": "pit_depth_max",
-    "depth_p99": "pit_depth_p99",
-    "depth_p50": "pit_depth_p50",
-    "width_p99": "pit_diameter_p99",
-    "width_p50": "pit_diameter_median",
-    "averaged": "averaged",
-    "complete": "complete",
-}
-
-KEY = f"Removed:\n{ROWS['thickness'][1]}\nPits: {ROWS['depth'][1]}"
+KEY = f"{explained('thickness')}\n{explained('depth')}"
 
 Array = NDArray[np.float64]
 Curve = tuple[Array, Array]
@@ -86,7 +88,7 @@ class TrendView(Card):
         self._scans: Sequence[Mapping[str, Any]] = ()
         self._places: Array = np.empty(0)
         self._drawn: tuple[Any, ...] = ()
-        self.rows = TrendRows(tuple(ROWS), turns, self)
+        self.rows = TrendRows(ROWS, turns, self)
         self._make_controls()
         self.rows.graphics.scene().sigMouseClicked.connect(self._clicked)
         self._range_timer = QTimer(self, singleShot=True, interval=150)
@@ -108,10 +110,10 @@ class TrendView(Card):
         self.buttons: dict[str, QToolButton] = {}
         line = QHBoxLayout()
         line.setSpacing(3)
-        for name, (text, tip) in ROWS.items():
+        for name in ROWS:
             button = QToolButton()
-            button.setText(text)
-            set_tip(button, tip)
+            button.setText(NAMES[name])
+            set_tip(button, explained(name))
             button.setCheckable(True)
             button.setChecked(name in USUAL)
             button.clicked.connect(self._arrange)
@@ -136,11 +138,14 @@ class TrendView(Card):
         """Takes on the colours and sizes of the look that was applied last."""
         c = theme.palette()
         self.rows.restyle()
+        averaged, complete, coulometry, deepest = (
+            QUANTITIES[name].title for name in ("averaged", "complete", "coulometry", "deepest")
+        )
         self.key.setText(
-            f"<span style='color:{c.accent}'>● averaged</span> &nbsp;"
-            f"<span style='color:{c.plateau}'>● complete</span> &nbsp;"
-            f"<span style='color:{c.muted}'>┅ coulometry</span> &nbsp;|&nbsp; "
-            f"<span style='color:{c.depth}'>● deepest</span> &nbsp;"
+            f"<span style='color:{c.accent}'>● {averaged}</span> &nbsp;"
+            f"<span style='color:{c.plateau}'>● {complete}</span> &nbsp;"
+            f"<span style='color:{c.muted}'>┅ {coulometry}</span> &nbsp;|&nbsp; "
+            f"<span style='color:{c.depth}'>● {deepest}</span> &nbsp;"
             f"<span style='color:{c.count}'>● P99</span> &nbsp;"
             f"<span style='color:{c.muted}'>● P50</span>"
         )
@@ -176,7 +181,7 @@ class TrendView(Card):
             marks,
             colours,
             float(place) if np.isfinite(place) else None,
-            {n: text.format(unit=unit).removesuffix(" / ") for n, text in TITLES.items()},
+            {row: title_of(row, unit) for row in ROWS},
             _preliminary(scans, self._places, unit),
         )
         self.rows.draw(trend)
@@ -218,37 +223,37 @@ class TrendView(Card):
                 self.scan_chosen.emit(self._scans[int(np.nanargmin(distance))]["scan"])
 
 
+def title_of(row: str, length_unit: str) -> str:
+    """Title of a row with its unit."""
+    unit = QUANTITIES[UNITS_OF.get(row, row)].unit_text(length_unit)
+    return f"{NAMES[row]} / {unit}" if unit else NAMES[row]
+
+
 def _of_readings(columns: Mapping[str, Any], against: str, origin: float) -> dict[str, Curve]:
     """Curves of what the cycler read."""
     if not columns or not len(columns["time"]):
         return {}
     at = _along(columns, against, origin)
     known = np.isfinite(at)
-    told = {"potential": "potential_V", "current": "current_mA"}
-    return {name: (at[known], columns[source][known]) for name, source in told.items()}
+    return {row: (at[known], columns[QUANTITIES[row].name][known]) for row in FROM_READINGS}
 
 
 def _of_scans(scans: Sequence[Mapping[str, Any]], places: Array, unit: str) -> dict[str, Curve]:
     """Curves of what each scan measured; `unit` is that of their lengths."""
     columns = {
-        name: np.array([measure(scan, source) for scan in scans], np.float64)
-        for name, source in LENGTHS.items()
+        curve: _column(scans, one.key(unit))
+        for curve, one in QUANTITIES.items()
+        if CURVES[curve][0] not in FROM_READINGS
     }
-    columns["pits"] = _column(scans, "pit_count")
-    columns["closure"] = _column(scans, "closure")
-    # coulometry is in µm always: it has no place on an axis of voxels
-    if unit == "µm":
-        columns["coulometry"] = _column(scans, "coulometry_um")
     known = np.isfinite(places)
     return {name: (places[known], values[known]) for name, values in columns.items()}
 
 
 def _preliminary(scans: Sequence[Mapping[str, Any]], places: Array, unit: str) -> dict[str, Curve]:
     """Points of the scans whose charge is not final, by the row that they lie in."""
-    names = {"closure": "closure"} | ({"thickness": "coulometry_um"} if unit == "µm" else {})
     found = {}
-    for row, name in names.items():
-        values = _column(scans, name)
+    for row, curve in (("closure", "closure"), ("thickness", "coulometry")):
+        values = _column(scans, QUANTITIES[curve].key(unit))
         chosen = np.array([not is_final(scan) for scan in scans], np.bool_)
         chosen = chosen & np.isfinite(places) & np.isfinite(values)
         found[row] = (places[chosen], values[chosen])
