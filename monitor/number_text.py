@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from monitor.quantities.quantity import Quantity
+from monitor.quantities.table import SCALARS
 
 UNKNOWN = "–"
 SMALLEST = "< 1e-300"
@@ -64,9 +65,14 @@ def with_unit(quantity: Quantity, value: Any, length_unit: str) -> str:
 
 
 def summary_text(quantity: Quantity, summary: Mapping[str, Any]) -> str:
-    """A number of a scan's summary with its unit; a dash if it is not known."""
+    """A number of a scan's summary with its unit, and with its error if it is a length that has
+    one; a dash if it is not known."""
     length_unit = str(summary.get("length_unit") or "µm")
-    return with_unit(quantity, summary.get(quantity.key(length_unit)), length_unit)
+    value = summary.get(quantity.key(length_unit))
+    if not (quantity.is_length and quantity.error):
+        return with_unit(quantity, value, length_unit)
+    text = with_error(value, summary.get(SCALARS[quantity.error].key(length_unit)))
+    return text if text == UNKNOWN else f"{text} {length_unit}"
 
 
 def column_head(quantity: Quantity, length_unit: str) -> str:

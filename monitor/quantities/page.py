@@ -30,6 +30,7 @@ PARTS = (
         table.PIT_COLUMNS,
     ),
     ("Readings", "`cycler.h5` of a recording, replies to `cycler`.", table.READINGS),
+    ("Event values", "`findings` of a `decision`: what each rule judges.", table.FINDINGS),
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from monitor.quantities import charge, maps, pits, surface
+from monitor.quantities import charge, decisions, maps, pits, surface
 from monitor.quantities.quantity import Form, Quantity, unit_in_name
 
 
@@ -27,6 +27,7 @@ MAPS = _by_name(maps.MAPS)
 LABELS = maps.LABELS
 PIT_COLUMNS = _by_name(pits.COLUMNS)
 READINGS = _by_name(maps.READINGS)
+FINDINGS = _by_name(decisions.FINDINGS)
 
 CURRENT_MAPS = tuple(name for name, one in MAPS.items() if not one.is_length)
 INTERFACE_MAPS = tuple(name for name, one in MAPS.items() if one.is_length)

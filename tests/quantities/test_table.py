@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from monitor.core.policy import rules
 from monitor.core.session import Session
 from monitor.quantities import table
 from monitor.quantities.page import page
@@ -22,6 +23,7 @@ KINDS = {
     "map": table.MAPS | {"pit_labels": table.LABELS},
     "pit column": table.PIT_COLUMNS,
     "reading": table.READINGS,
+    "event value": table.FINDINGS,
 }
 ALL = [(kind, one) for kind, quantities in KINDS.items() for one in quantities.values()]
 BAD = (
@@ -113,7 +115,7 @@ def test_every_entry_is_computed():
 
 
 def test_no_title_twice():
-    titles = [one.title.casefold() for _, one in ALL]
+    titles = [one.title.casefold() for kind, one in ALL if kind != "event value"]
     assert sorted({title for title in titles if titles.count(title) > 1}) == []
 
 
@@ -129,6 +131,12 @@ def test_an_entry_is_whole_and_its_help_is_plain(kind, one):
     if not one.unit and one.form != "text":
         assert one.units("µm") == unit_in_name(one.name)
     assert (one.digits is None) == (one.form == "count" or one.name == "refine_memory_MB")
+
+
+def test_every_rule_has_what_it_judges():
+    assert set(rules._RULES) == set(table.FINDINGS)
+    titles = [one.title for one in table.FINDINGS.values()]
+    assert len(titles) == len(set(titles))
 
 
 def test_titles_are_the_terms_of_the_field():

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from monitor.closure import LEAST_COULOMETRY_UM
+from monitor.quantities.table import FINDINGS
 from monitor.records import Pit, Reason, ScanResult, is_preliminary
 from monitor.settings import OnsetSettings
 
-CHARGE_RULES = frozenset({"current", "depth", "closure", "current_step"})
+CHARGE_RULES = frozenset(name for name, one in FINDINGS.items() if "charge" in one.needs)
 """Rules that need the charge: they wait for readings that cover the scan. Others need heights."""
 
 
@@ -67,29 +68,22 @@ class Finding:
     met: bool
     value: float
     limit: float
-    unit: str
+
+    @property
+    def unit(self) -> str:
+        """Unit of value and limit."""
+        return FINDINGS[self.rule].unit_text("µm")
 
     @property
     def text(self) -> str:
         """In words, such as "deepest pit at the next scan 61.2 µm, limit 62.5"."""
         value = "not known" if math.isnan(self.value) else f"{self.value:.3g} {self.unit}".strip()
-        return f"{NAMES[self.rule]} {value}, limit {self.limit:.3g}"
+        return f"{FINDINGS[self.rule].title} {value}, limit {self.limit:.3g}"
 
     def data(self) -> dict[str, Any]:
         """JSON-ready."""
         value = None if math.isnan(self.value) else self.value
         return {"met": self.met, "value": value, "limit": self.limit, "unit": self.unit}
-
-
-NAMES = {
-    "new_pits": "significant pits not asked about before",
-    "growth": "fastest growth of a pit in depth",
-    "current": "local current density, P99",
-    "depth": "deepest penetration at the next scan",
-    "closure": "closure",
-    "current_step": "step of the applied current density",
-    "moss_front": "front of the deposit above the first surface, P99",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,15 +106,15 @@ def findings(now: Situation, before: Before, limits: OnsetSettings) -> dict[str,
     return found
 
 
-def _over(rule: str, value: float, limit: float, unit: str) -> Finding:
-    return Finding(rule, value >= limit, value, limit, unit)
+def _over(rule: str, value: float, limit: float) -> Finding:
+    return Finding(rule, value >= limit, value, limit)
 
 
 def _new_pits(now: Situation, before: Before, limits: OnsetSettings) -> Finding:
     new = [pit for pit in now.pits if pit.id > before.last_pit]
     large = now.length_unit != "µm" or sum(p.area for p in new) >= limits.min_pit_area_um2
     count, limit = float(len(new)), float(limits.min_pits)
-    return Finding("new_pits", count >= limit and large, count, limit, "")
+    return Finding("new_pits", count >= limit and large, count, limit)
 
 
 def _growth(now: Situation, before: Before, limits: OnsetSettings) -> Finding:
@@ -131,17 +125,17 @@ def _growth(now: Situation, before: Before, limits: OnsetSettings) -> Finding:
         depths = {pit.id: pit.depth_max for pit in former.pits}
         rates = [(p.depth_max - depths[p.id]) / hours for p in now.pits if p.id in depths]
         fastest = max(rates, default=math.nan)
-    return _over("growth", fastest, limits.max_growth_um_h, "µm/h")
+    return _over("growth", fastest, limits.max_growth_um_h)
 
 
 def _current(now: Situation, before: Before, limits: OnsetSettings) -> Finding:
     value = now.number("j_running_p99")
-    return _over("current", value, limits.max_j_mA_cm2, "mA/cm²")
+    return _over("current", value, limits.max_j_mA_cm2)
 
 
 def _depth(now: Situation, before: Before, limits: OnsetSettings) -> Finding:
     limit = limits.depth_share * now.foil_um
-    return _over("depth", now.number("forecast_depth_um"), limit, "µm")
+    return _over("depth", now.number("forecast_depth_um"), limit)
 
 
 def _closure(now: Situation, before: Before, limits: OnsetSettings) -> Finding:
@@ -150,7 +144,7 @@ def _closure(now: Situation, before: Before, limits: OnsetSettings) -> Finding:
     value = now.number("closure")
     if not abs(now.number("coulometry_um")) >= LEAST_COULOMETRY_UM:
         value = math.nan
-    return Finding("closure", value < low or value > high, value, low if value < 1 else high, "")
+    return Finding("closure", value < low or value > high, value, low if value < 1 else high)
 
 
 def _current_step(now: Situation, before: Before, limits: OnsetSettings) -> Finding:
@@ -158,11 +152,11 @@ def _current_step(now: Situation, before: Before, limits: OnsetSettings) -> Find
     step = math.nan
     if former is not None:
         step = abs(now.number("current_mA_cm2") - former.number("current_mA_cm2"))
-    return _over("current_step", step, limits.current_step_mA_cm2, "mA/cm²")
+    return _over("current_step", step, limits.current_step_mA_cm2)
 
 
 def _moss_front(now: Situation, before: Before, limits: OnsetSettings) -> Finding:
-    return _over("moss_front", now.number("front_p99_um"), limits.max_front_um, "µm")
+    return _over("moss_front", now.number("front_p99_um"), limits.max_front_um)
 
 
 _RULES: dict[str, Callable[[Situation, Before, OnsetSettings], Finding]] = {

@@ -16,7 +16,6 @@ from monitor.gui.formatting import (
     percent,
     stamp,
     summary_text,
-    with_error,
 )
 from monitor.gui.state.health import MARKS, TIPS, cell_health
 from monitor.gui.state.snapshot import Choice, Snapshot, measure, shown_scan
@@ -54,7 +53,7 @@ FACTS = {
     )
 }
 """Rows of the panel and the quantities in each; the first one is its title."""
-PLAIN = ("soc", "charge", "coulometry", "noise", "valid")
+PLAIN = ("soc", "charge", "averaged", "complete", "coulometry", "noise", "valid")
 """Rows that are one number."""
 MORE = {
     "deepest": "In brackets: below the first surface (the plateau's own removal added), as the "
@@ -151,10 +150,6 @@ class CellPanel(Card):
             "moss": _moss_text(scan, unit),
             "moved": shift_text(scan, unit),
         }
-        for key in ("averaged", "complete"):
-            value = measure(scan, key)
-            text = with_error(value, measure(scan, f"{key}_error"))
-            texts[key] = "–" if value is None else f"{text} {unit}"
         for key, text in texts.items():
             of_charge = FACTS[key][0].rests_on_charge
             self.facts[key].setText(marked(scan, text) if of_charge else text)

@@ -11,13 +11,12 @@ from monitor.gui.actions import MENUS, Item
 from monitor.gui.state.snapshot import MAP_NAMES
 from monitor.gui.widgets import theme
 from monitor.gui.widgets.controls import label
-from monitor.quantities.table import MAPS
+from monitor.quantities.table import MAPS, SCALARS
 
 WORDS = (
     ("pit", "a region that is significantly deeper than the plateau around it"),
     ("plateau", "the surface between pits; its removal is “Complete”"),
-    ("closure", "averaged removal ÷ coulometry; away from 1: area, clock, shift, dead lithium"),
-    ("coulometry", "thickness of dense lithium for the charge, by Faraday's law"),
+    *((SCALARS[name].title.lower(), SCALARS[name].help) for name in ("closure", "coulometry")),
     ("≈", "preliminary: it rests on a charge that readings do not cover yet"),
     ("first surface", "the surface in the reference scan; forecasts count depth from there"),
     ("provisional", "the scan is still running; numbers follow after its last slice"),

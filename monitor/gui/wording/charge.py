@@ -8,6 +8,7 @@ from typing import Any
 from monitor.closure import Closure
 from monitor.gui.formatting import clock, number, signed
 from monitor.gui.state.snapshot import Snapshot, measure
+from monitor.quantities.table import SCALARS
 
 APPROXIMATELY = "≈ "
 CLOSURE_BAND = (0.85, 1.15)
@@ -72,9 +73,9 @@ def closure_tip(snapshot: Snapshot, cell: Mapping[str, Any] | None, scan: Mappin
     cell, unit = cell or {}, str(scan.get("length_unit", ""))
     found = Closure.of(scan)
     lines = [
-        "Averaged removal ÷ coulometry: 1 if all charge is found as removed lithium",
-        f"in brackets: alarm outside {low:g} to {high:g} by more than two standard errors, once "
-        "1 µm has been stripped",
+        SCALARS["closure"].help,
+        f"In brackets: alarm outside {low:g} to {high:g} by more than two standard errors, once "
+        "1 µm has been stripped.",
     ]
     if found is not None:
         averaged = number(measure(scan, "averaged"), 2)

@@ -8,17 +8,13 @@ from typing import Any
 from monitor.gui.formatting import duration
 from monitor.gui.state.health import mode_of
 from monitor.gui.state.snapshot import Snapshot
+from monitor.quantities.table import FINDINGS
 
 NOT_RECEIVED = "not received"
 REASONS = {
     "manual": "requested by the operator",
     "pit_onset": "pit onset",
-    "growth": "growth of a pit",
-    "current": "local current density",
-    "depth": "forecast depth",
-    "closure": "closure",
-    "current_step": "step of the current",
-    "moss_front": "front of the deposit",
+    **{rule: one.title for rule, one in FINDINGS.items()},
 }
 """Reasons of requests, in words."""
 
