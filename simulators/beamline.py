@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 import time as wall
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from ophyd.status import Status
 
@@ -27,7 +26,7 @@ class Station:
     cycler: Cycler
     tomograph: Tomograph
     program: Program
-    metadata: dict[str, Any]
+    metadata: Mapping[str, str | float]
     next_scan: float
     next_reading: float
     periodic_left: float = float("inf")

@@ -44,8 +44,8 @@ class Mailbox:
         self._ended: OrderedDict[str, ScanReply] = OrderedDict()
         self.bad = 0
         self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.ROUTER)
-        self._socket.router_handover = True
-        self._socket.maxmsgsize = 2 * wire.MAX_BYTES
+        self._socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, 2 * wire.MAX_BYTES)
         bind_here(self._socket, endpoint, "simulator.requests")
 
     def poll(self) -> None:

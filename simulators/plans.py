@@ -29,12 +29,9 @@ from simulators.beamline import (
     Acquisition,
     Attempt,
     Interruptions,
-    Pace,
     Station,
 )
-from simulators.devices.detector import ScanOrder
-
-__all__ = ["READING_S", "Acquisition", "Pace", "Station", "acquire"]
+from simulators.devices.scan import ScanOrder
 
 Plan = Generator[Msg, Any, Any]
 

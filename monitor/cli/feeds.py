@@ -64,7 +64,7 @@ def publish(
         typer.Option("--follow", help="Follow the growing cycler file until interrupted."),
     ] = False,
     documents_in: Annotated[
-        str, typer.Option(help="In side of the bluesky Proxy that is started for the cycler.")
+        str, typer.Option(help="In side of the documents proxy that is started for the cycler.")
     ] = Settings().simulator.documents_in,
     documents_out: Annotated[
         str, typer.Option(help="Its out side, which the monitor connects to.")

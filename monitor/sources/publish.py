@@ -20,7 +20,7 @@ from typing import Literal
 
 import numpy as np
 
-from monitor.errors import SettingError, SourceError
+from monitor.errors import EngineUnreachable, SettingError, SourceError
 from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
 from monitor.settings import CELL_NAME, ResultSettings, SimulatorSettings
 from monitor.sources.cyclers.files import CyclerFiles, cycler_paths
@@ -130,7 +130,7 @@ def publish(
         for line in _volume_notes(volumes):
             say(line, 0, 0)
         say("waiting for an engine", 0, total)
-        slices.wait_for_subscriber(subscriber_wait_s)
+        _wait_for_engine(slices, subscriber_wait_s, stop)
         stop.wait(SETTLE_S)
         job = _Publication(
             slices=slices,
@@ -186,7 +186,7 @@ class _Publication:
             for index, (volume, window) in enumerate(zip(volumes, windows, strict=True)):
                 if index:
                     self._pause(began + index * period_s, windows[index - 1], window, period_s)
-                    self.slices.wait_for_subscriber(subscriber_wait_s)
+                    _wait_for_engine(self.slices, subscriber_wait_s, self.stop)
                 self._scan(index, volume, window)
             broken_off = self.stop.is_set()
             if self.files is not None and not broken_off:
@@ -277,6 +277,14 @@ class _Publication:
     def _say_notes(self) -> None:
         while self.files is not None and self.files.notes:
             self.say(self.files.notes.pop(0), 0, 0)
+
+
+def _wait_for_engine(slices: SliceSocket, seconds: float, stop: threading.Event) -> None:
+    if not slices.wait_for_subscriber(seconds) and not stop.is_set():
+        raise EngineUnreachable(
+            f"{slices.endpoint}: nobody subscribed within {seconds:g} s; start the engine with "
+            "this address in feeds.slices"
+        )
 
 
 def _volume_notes(volumes: Sequence[Volume]) -> list[str]:

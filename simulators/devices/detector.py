@@ -10,28 +10,27 @@ import itertools
 import threading
 import time as wall
 import uuid
-from collections import OrderedDict
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from event_model import DataKey
 from ophyd import Component, Device
 from ophyd.device import Staged
 from ophyd.status import Status
 
 from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
 from monitor.sources.feeds.resend_service import ResendService
+from monitor.sources.feeds.slices import SliceSocket
 from monitor.wire.slices import stins
-from simulators.devices.scan import Scan, ScanCut, ScanOrder
+from simulators.devices.scan import Scan, ScanOrder
 from simulators.devices.signals import Quantity
-from simulators.devices.slices import SEND_PATIENCE_S, SlicePublisher
 from simulators.imaging.tomogram import Imaging, Tomogram
 from simulators.imaging.volume_files import Documents, VolumeDocuments, VolumeFile
 from simulators.truth.protocol import CellTime
 from simulators.truth.sample import Sample
 
-__all__ = ["Sample", "ScanCut", "ScanOrder", "SlicePublisher", "Tomograph"]
-
+SEND_PATIENCE_S = 60.0
 SLICE_PATIENCE_S = 1.0
 UNSTAGE_PATIENCE_S = 5.0
 
@@ -59,7 +58,7 @@ class Tomograph(Device):
         cell_name: str,
         sample: Sample,
         imaging: Imaging,
-        publisher: SlicePublisher,
+        publisher: SliceSocket,
         time: CellTime,
         speed: float,
         scan_s: float,
@@ -108,9 +107,9 @@ class Tomograph(Device):
         ):
             signal.put(value, timestamp=self._time.now)
 
-    def describe(self) -> OrderedDict[str, dict[str, Any]]:
+    def describe(self) -> dict[str, DataKey]:
         """Of what read() says and, where volumes are kept, of the volumes in their files."""
-        described = super().describe()
+        described: dict[str, DataKey] = super().describe()
         if self._volumes is not None:
             described[f"{self.name}_volume"] = {
                 "source": f"SIM:{self.name}_volume",
@@ -127,14 +126,14 @@ class Tomograph(Device):
         """Documents of the volumes that have become whole since the last call."""
         yield from self._documents.collect()
 
-    def stage(self) -> list[object]:
+    def stage(self) -> Any:
         """Makes ready for any number of scans. Raises OSError where volumes have no place."""
         if self._volumes is not None:
             self._volumes.mkdir(parents=True, exist_ok=True)
         self._order = None
         return super().stage()
 
-    def unstage(self) -> list[object]:
+    def unstage(self) -> Any:
         """Ends a scan that runs, and waits for its end (not for ever)."""
         self.stop(success=True)
         if self._running is not None and self._running.thread is not None:
@@ -155,8 +154,7 @@ class Tomograph(Device):
         The status fails where the scan is cut (ScanCut), lasts too long (StatusTimeoutError), or
         cannot be made (whatever the reason raised). Raises RuntimeError where nothing can begin.
         """
-        self._check_ready()
-        order, self._order = self._order, None
+        order, self._order = self._ready_order(), None
         status = Status(self, timeout=self._timeout_s)
         scan = Scan(order, self._time.now, status, self._beamline_stop)
         status.add_callback(lambda ended: scan.halt.set())
@@ -165,7 +163,8 @@ class Tomograph(Device):
         scan.thread.start()
         return status
 
-    def _check_ready(self) -> None:
+    def _ready_order(self) -> ScanOrder:
+        """The prepared scan. Raises RuntimeError if it cannot begin."""
         running = self._running
         if self._staged != Staged.yes:
             got, expected, todo = "an unstaged device", "a staged one", "stage it first (bps.stage)"
@@ -175,7 +174,7 @@ class Tomograph(Device):
             got, expected = f"an order while scan {running.order.scan} runs", "one scan at a time"
             todo = "wait for its status"
         else:
-            return
+            return self._order
         raise RuntimeError(f"{self.name}.trigger: got {got}, expected {expected}; {todo}")
 
     @property

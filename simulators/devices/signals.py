@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from event_model import DataKey
 from ophyd import Signal
 
 
@@ -19,8 +20,8 @@ class Quantity(Signal):
         self._units = units
         self._precision = precision
 
-    def describe(self) -> dict[str, dict[str, Any]]:
-        described: dict[str, dict[str, Any]] = super().describe()
+    def describe(self) -> dict[str, DataKey]:
+        described: dict[str, DataKey] = super().describe()
         for entry in described.values():
             if self._units:
                 entry["units"] = self._units

@@ -182,7 +182,7 @@ def edge_shape(
 ) -> NDArray[np.float64]:
     """S(u) of the module: 0 far below an edge, 1 far above it. `u` in voxels, any shape."""
     v = u / fringe_width
-    return ndtr(u / blur) + fringe * v * np.exp(0.5 * (1.0 - v * v))
+    return np.asarray(ndtr(u / blur) + fringe * v * np.exp(0.5 * (1.0 - v * v)))
 
 
 def _upended(row: NDArray[np.float32], nz: int) -> NDArray[np.float32]:
@@ -201,7 +201,7 @@ def _edge_table(blur: float, fringe: float, fringe_width: float) -> NDArray[np.f
 def _noise_bank() -> NDArray[np.float32]:
     """White Gaussian noise of mean 0 and variance 1; each image row reads it at a random place."""
     noise = np.random.default_rng(20240229).standard_normal(BANK_LENGTH)
-    return ((noise - noise.mean()) / noise.std()).astype(np.float32)
+    return np.asarray((noise - noise.mean()) / noise.std(), np.float32)
 
 
 @cache

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import h5py
 import numpy as np
-from event_model import StreamRange, compose_stream_resource
+from event_model import StreamDatum, StreamRange, StreamResource, compose_stream_resource
 from numpy.typing import NDArray
 
 from monitor.records import ScanStart
@@ -17,7 +17,7 @@ from monitor.records import ScanStart
 MIMETYPE = "application/x-hdf5"
 DATASET = "/entry/data/data"
 
-Documents = Iterator[tuple[str, dict[str, Any]]]
+Documents = Iterator[tuple[str, StreamResource | StreamDatum]]
 
 
 class VolumeFile:
@@ -91,7 +91,7 @@ class VolumeDocuments:
                     "swmr": False,
                 },
             )
-            yield "stream_resource", dict(resource.stream_resource_doc)
+            yield "stream_resource", resource.stream_resource_doc
             row, self._rows = self._rows, self._rows + 1
             rows = StreamRange(start=row, stop=row + 1)
-            yield "stream_datum", dict(resource.compose_stream_datum(rows))
+            yield "stream_datum", resource.compose_stream_datum(rows)

@@ -9,6 +9,7 @@ scan at the front of the queue never waits for more than the scan that runs.
 
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import bluesky.plan_stubs as bps
@@ -16,9 +17,11 @@ import bluesky.preprocessors as bpp
 from bluesky import RunEngine
 from bluesky.utils import DuringTask
 
+from monitor.records import Reason
 from monitor.settings import Settings, load
-from simulators import scenarios
-from simulators.devices.detector import SlicePublisher
+from simulators import build
+from simulators.devices.scan import ScanOrder
+from simulators.plans import Plan
 from simulators.queueserver.station import Station
 
 SUBSCRIBER_PATIENCE_S = 30.0
@@ -26,17 +29,17 @@ SUBSCRIBER_PATIENCE_S = 30.0
 _config = os.environ.get("PITWATCH_CONFIG")
 _memory = os.environ.get("PITWATCH_MEMORY")
 _settings = load(Path(_config)) if _config else Settings()
-_publisher = SlicePublisher(_settings.simulator.slices)
+_slices = build.slice_socket(_settings, threading.Event())
 _stations = {
     station.name: station
     for station in (
         Station(
             _settings,
             index,
-            _publisher,
-            Path(_memory) / f"{_settings.cells[index].name}.json" if _memory else None,
+            _slices,
+            Path(_memory) / f"{cell.name}.json" if _memory else None,
         )
-        for index in range(len(scenarios.named(_settings.simulator.scenario).cells))
+        for index, (cell, _) in enumerate(build.paired(_settings))
     )
 }
 _heard = threading.Event()
@@ -44,18 +47,18 @@ _heard = threading.Event()
 RE = RunEngine({}, during_task=DuringTask())
 
 
-def periodic_scan(cell: str):
+def periodic_scan(cell: str) -> Plan:
     """The next scan of the schedule of one cell; its first is the reference."""
     yield from _scan(cell, lambda station: station.periodic())
 
 
-def extra_scan(cell: str, reason: str = "extra", request: str = "", after_scan: int = -1):
+def extra_scan(cell: str, reason: str = "extra", request: str = "", after_scan: int = -1) -> Plan:
     """One scan that answers a request of the monitor, whose id goes into the scan's header."""
-    kind = "manual" if reason == "manual" else "extra"
+    kind: Reason = "manual" if reason == "manual" else "extra"
     yield from _scan(cell, lambda station: station.extra(kind, request))
 
 
-def _scan(cell, ordered):
+def _scan(cell: str, ordered: Callable[[Station], ScanOrder]) -> Plan:
     station = _stations.get(cell)
     if station is None:
         raise ValueError(f"cell: got {cell!r}, expected one of {', '.join(_stations)}")
@@ -66,7 +69,7 @@ def _scan(cell, ordered):
     yield from bpp.stage_wrapper(scan, [station.tomograph])  # one that is aborted ends its stream
 
 
-def _one(station, order):
+def _one(station: Station, order: ScanOrder) -> Plan:
     yield from bps.prepare(station.tomograph, order, wait=True)
     yield from bps.trigger(station.tomograph, wait=True)
     station.ended()
@@ -75,10 +78,10 @@ def _one(station, order):
     yield from bps.save()
 
 
-def _somebody_listens():
+def _somebody_listens() -> Plan:
     """Slices that nobody has subscribed to would be lost, the more so after a restart."""
     for _ in range(int(SUBSCRIBER_PATIENCE_S / 0.1)):
-        if _heard.is_set() or _publisher.wait_for_subscriber(0.05, _heard):
+        if _heard.is_set() or _slices.wait_for_subscriber(0.05):
             _heard.set()
             return
         yield from bps.sleep(0.05)

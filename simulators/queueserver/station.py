@@ -13,16 +13,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from monitor.records import Reason
-from monitor.settings import CellSettings, Settings
-from simulators import scenarios
-from simulators.devices.detector import Sample, ScanOrder, SlicePublisher, Tomograph
-from simulators.imaging.tomogram import Imaging
-from simulators.truth.cell import Cell
-from simulators.truth.foil import FieldOfView
+from monitor.settings import Settings
+from monitor.sources.feeds.slices import SliceSocket
+from simulators import build
+from simulators.build import FIRST_MOMENT
+from simulators.build import LONGEST_SCAN_S as SCAN_S
+from simulators.devices.scan import ScanOrder
 from simulators.truth.protocol import CellTime, Program
-
-FIRST_MOMENT = 1709280000.0  # 2024-03-01 08:00 UTC
-SCAN_S = 240.0
 
 
 @dataclass(slots=True)
@@ -39,15 +36,23 @@ class Station:
     """Orders scans of one cell. `memory`: file of its Progress, None = nothing outlives."""
 
     def __init__(
-        self, settings: Settings, index: int, publisher: SlicePublisher, memory: Path | None
+        self, settings: Settings, index: int, slices: SliceSocket, memory: Path | None
     ) -> None:
-        cell = settings.cells[index]
-        self.name = cell.name
+        _, simulated = build.paired(settings)[index]
+        self.name = settings.cells[index].name
         self._memory = memory
         self._period_s = settings.schedule.period_s
         self._progress = _recalled(memory)
         self._time = CellTime(self._progress.time)
-        self.tomograph = _tomograph(settings, index, cell, publisher, self._time)
+        self.tomograph = build.tomograph(
+            settings,
+            index,
+            Program(simulated.steps, FIRST_MOMENT + SCAN_S),
+            scan_s=SCAN_S,
+            slices=slices,
+            time=self._time,
+            stop=threading.Event(),
+        )
 
     def periodic(self) -> ScanOrder:
         """The next scan of the schedule; the cell's time goes on to when it is due."""
@@ -79,25 +84,3 @@ def _recalled(memory: Path | None) -> Progress:
     if memory is None or not memory.exists():
         return Progress()
     return Progress(**json.loads(memory.read_text("utf-8")))
-
-
-def _tomograph(
-    settings: Settings, index: int, cell: CellSettings, publisher: SlicePublisher, time: CellTime
-) -> Tomograph:
-    simulator = settings.simulator
-    simulated = scenarios.named(simulator.scenario).cells[index]
-    view = FieldOfView(size=simulator.size, field_share=simulated.field_share)
-    seed = scenarios.seed_of(simulator.seed, index)
-    truth = Cell(view, simulated.first_stripping, seed, simulated.plating)
-    return Tomograph(
-        name="id15a",
-        cell_name=cell.name,
-        sample=Sample(truth, Program(simulated.steps, FIRST_MOMENT + SCAN_S)),
-        imaging=Imaging(cnr=simulator.cnr, reversed_z=cell.reversed_z),
-        publisher=publisher,
-        time=time,
-        speed=simulator.speed,
-        scan_s=SCAN_S,
-        seed=(simulator.seed, index),
-        stop=threading.Event(),
-    )

@@ -184,9 +184,8 @@ class Cell:
 
     def _strip(self, removal_um: float) -> None:
         self._removed_in_discharge += removal_um
-        wanted = self._excess_at_start.mean() + self._stripping.pitted_at(
-            self._removed_in_discharge
-        )
+        pitted_um = self._stripping.pitted_at(self._removed_in_discharge)
+        wanted = float(self._excess_at_start.mean()) + pitted_um
         before = float(self._excess.mean())
 
         def missing(stage: float) -> float:

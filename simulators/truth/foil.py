@@ -28,8 +28,10 @@ class FieldOfView:
 
 def pristine_um(field: FieldOfView, rng: np.random.Generator) -> NDArray[np.float64]:
     """(size, size) float64 µm: a flat foil with a smooth roughness of the given rms."""
-    waves = gaussian_filter(rng.normal(size=(field.size, field.size)), 4.0, mode="wrap")
-    return field.foil_um + field.roughness_um * (waves - waves.mean()) / waves.std()
+    waves: NDArray[np.float64] = gaussian_filter(
+        rng.normal(size=(field.size, field.size)), 4.0, mode="wrap"
+    )
+    return np.asarray(field.foil_um + field.roughness_um * (waves - waves.mean()) / waves.std())
 
 
 def grain_boundaries_um(
@@ -42,5 +44,5 @@ def grain_boundaries_um(
     axis = np.arange(-margin_um, field.side_um + margin_um, max(1.0, field.side_um / 400.0))
     points = np.stack(np.meshgrid(axis, axis, indexing="ij"), axis=-1).reshape(-1, 2)
     distance, _ = cKDTree(seeds).query(points, k=2)
-    edge = distance[:, 1] - distance[:, 0]
-    return points[edge <= max(2.0, float(np.quantile(edge, 0.01)))]
+    edge: NDArray[np.float64] = distance[:, 1] - distance[:, 0]
+    return np.asarray(points[edge <= max(2.0, float(np.quantile(edge, 0.01)))])

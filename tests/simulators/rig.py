@@ -9,16 +9,16 @@ from collections.abc import Callable
 from typing import Any
 
 import zmq
-from bluesky import RunEngine
-from bluesky.utils import DuringTask, RunEngineInterrupted
+from bluesky.utils import RunEngineInterrupted
 from event_model import DocumentNames, schema_validators
 
 from monitor.records import ScanEnd, ScanReply, ScanRequest, ScanStart, SliceFrame
 from monitor.wire import requests
 from monitor.wire.slices import stins
+from simulators import build
 from simulators.beamline import Acquisition, Pace, Station
 from simulators.devices.cycler import Cycler
-from simulators.devices.detector import Sample, Tomograph
+from simulators.devices.detector import Tomograph
 from simulators.imaging.tomogram import Imaging
 from simulators.mailbox import Mailbox
 from simulators.plans import acquire
@@ -26,6 +26,7 @@ from simulators.scenarios import PITTING
 from simulators.truth.cell import Cell
 from simulators.truth.foil import FieldOfView
 from simulators.truth.protocol import CellTime, Program, Step
+from simulators.truth.sample import Sample
 
 BEGIN = 1000.0
 PERIOD_S, SCAN_S = 1800.0, 240.0
@@ -117,7 +118,7 @@ class Rig:
         self.documents: list[tuple[str, dict[str, Any]]] = []
         self.time = CellTime(BEGIN)
         self.stop = threading.Event()
-        self.engine = RunEngine({}, context_managers=[], during_task=DuringTask())
+        self.engine = build.run_engine()
         self.engine.subscribe(lambda name, doc: self.documents.append((name, doc)))
         self.mailbox = Mailbox(endpoint, "AB"[:cells])
         self.monitor = Monitor(endpoint)
@@ -187,9 +188,7 @@ class Rig:
             self._thread.join(PATIENCE_S)
         self.monitor.close()
         self.mailbox.close()
-        self.engine.loop.call_soon_threadsafe(self.engine.loop.stop)
-        self.engine._th.join(5.0)
-        self.engine.loop.close()
+        build.close(self.engine)
 
     def _go(self, call: Callable[[], Any]) -> None:
         def run() -> None:

@@ -1,25 +1,26 @@
 """What of the station outlives the RE manager that runs it."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from monitor.settings import Settings
-from simulators import run, scenarios
-from simulators.devices.detector import ScanOrder, SlicePublisher
+from monitor.sources.feeds.slices import SliceSocket
+from simulators import build
+from simulators.devices.scan import ScanOrder
 from simulators.queueserver.station import Station
 from simulators.scenarios import settings_for
 
 
 @pytest.fixture
 def publisher(endpoint):
-    publisher = SlicePublisher(endpoint)
-    yield publisher
-    publisher.close()
+    with SliceSocket(endpoint, 1024, threading.Event()) as publisher:
+        yield publisher
 
 
-def station(publisher: SlicePublisher, memory: Path | None) -> Station:
+def station(publisher: SliceSocket, memory: Path | None) -> Station:
     settings = Settings.model_validate({"simulator": {"size": 64}})
     return Station(settings, 0, publisher, memory)
 
@@ -53,6 +54,6 @@ def test_no_two_cells_are_alike(publisher):
     foils = [cell._sample.cell._rng.random(8) for cell in cells]
     assert not np.array_equal(*foils)
     assert len({cell._seed for cell in cells}) == 2
-    simulated = [run._truth(settings, scenarios.named("two-cells").cells[i], i) for i in (0, 1)]
+    simulated = [build.truth(settings, index) for index in (0, 1)]
     for mine, other in zip(foils, simulated, strict=True):
         assert np.array_equal(mine, other._rng.random(8))

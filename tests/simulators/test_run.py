@@ -25,8 +25,9 @@ from monitor.records import (
 )
 from monitor.settings import RequestSettings
 from monitor.wire.resend import decode_answer, encode_question
+from simulators.build import FIRST_MOMENT
 from simulators.devices.beam import Beam
-from simulators.run import FIRST_MOMENT, simulate
+from simulators.run import simulate
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Cycler readings as bluesky documents, through a stock Publisher and a stock Proxy."""
+"""Cycler readings as bluesky documents, through a stock Publisher and a proxy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from monitor.sources.cyclers.table import CyclerTable
 from monitor.sources.feeds.delivery import Taken
-from monitor.sources.feeds.proxy import ProxyProcess
+from monitor.sources.feeds.proxy import DocumentsProxy
 from monitor.wire.documents import Codec, serializer
 
 UNITS = {
@@ -23,7 +23,6 @@ UNITS = {
     "vmp_cycle": "",
     "vmp_step": "",
 }
-LINGER_MS = 2000
 ABORTED_S = 3.0
 BURST = 250
 """A bluesky Proxy drops what is beyond 1000 waiting messages: so many go, then they are waited
@@ -61,7 +60,7 @@ class ReadingFeed:
                 for key, units in UNITS.items()
             },
         )
-        self._proxy = ProxyProcess(documents_in, documents_out)
+        self._proxy = DocumentsProxy(documents_in, documents_out)
         self._taken = taken
         self._publisher = Publisher(
             documents_in.removeprefix("tcp://"), serializer=serializer(codec)

@@ -2,37 +2,59 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from typing import Self
+from collections.abc import Sequence
+from typing import Protocol, Self
 
 import zmq
 
-from monitor.errors import EngineUnreachable, SettingError
+from monitor.errors import SettingError
 from monitor.sockets.connection import keep_alive
 from monitor.sockets.keys import bind_here
 from monitor.wire.slices.stins import Frame
 
 QUEUE_BYTES = 2**28
+MOST_QUEUED = 1000
 POLL_MS = 200
 LINGER_MS = 10_000
 
 
-class SliceSocket:
-    """Binds `endpoint`; sends messages whole, or not at all once `stop` is set."""
+class Halt(Protocol):
+    """What tells a sender to give up; a threading.Event is one."""
 
-    def __init__(self, endpoint: str, message_bytes: int, stop: threading.Event) -> None:
-        self._endpoint = endpoint
+    def is_set(self) -> bool: ...
+
+
+class SliceSocket:
+    """Binds `endpoint`; sends messages whole, or not at all once `stop` is set. May be used by
+    several threads."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        message_bytes: int,
+        stop: Halt,
+        *,
+        setting: str = "slice endpoint",
+        patience_s: float = math.inf,
+    ) -> None:
+        """`patience_s`: how long a message waits for room. Raises SettingError, which names the
+        setting, if the address cannot be had."""
+        self.endpoint = endpoint
         self._stop = stop
+        self._patience_s = patience_s
+        self._lock = threading.Lock()
         self._subscribed = False
-        self._context = zmq.Context()
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB)
-        self._socket.setsockopt(zmq.SNDHWM, max(2, min(1000, QUEUE_BYTES // message_bytes)))
+        self._socket.sndhwm = max(2, min(MOST_QUEUED, QUEUE_BYTES // message_bytes))
         self._socket.setsockopt(zmq.XPUB_NODROP, 1)
-        self._socket.setsockopt(zmq.SNDTIMEO, POLL_MS)
+        self._socket.sndtimeo = POLL_MS
         keep_alive(self._socket)
         try:
-            bind_here(self._socket, endpoint, "slice endpoint")
+            bind_here(self._socket, endpoint, setting)
         except SettingError:
             self._context.destroy(linger=0)
             raise
@@ -41,31 +63,41 @@ class SliceSocket:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._context.destroy(linger=0 if self._stop.is_set() else LINGER_MS)
+        self.close(0 if self._stop.is_set() else LINGER_MS)
 
-    def wait_for_subscriber(self, seconds: float) -> None:
-        """Returns once somebody subscribes, or `stop` is set; EngineUnreachable after `seconds`."""
+    def close(self, linger_ms: int = 0) -> None:
+        """Closes, leaving queued messages so long to get away."""
+        self._context.destroy(linger=linger_ms)
+
+    def wait_for_subscriber(self, seconds: float) -> bool:
+        """Whether somebody subscribes within so many seconds; stops waiting once `stop` is set."""
         deadline = time.monotonic() + seconds
-        self._note_subscriptions()
-        while not self._subscribed and not self._stop.is_set():
-            if time.monotonic() > deadline:
-                raise EngineUnreachable(
-                    f"{self._endpoint}: nobody subscribed within {seconds:g} s; start the engine "
-                    "with this address in feeds.slices"
-                )
-            self._socket.poll(POLL_MS)
-            self._note_subscriptions()
+        while not self._has_subscriber() and not self._stop.is_set():
+            if (left_s := deadline - time.monotonic()) <= 0.0:
+                return False
+            self._socket.poll(min(POLL_MS, math.ceil(1000 * left_s)))
+        return self._subscribed
 
-    def send(self, frames: list[Frame]) -> bool:
-        """Sends one message; False where `stop` was set before there was room for it."""
-        while not self._stop.is_set():
+    def send(self, frames: Sequence[Frame], halt: Halt | None = None) -> bool:
+        """Sends one message; False if `stop` or `halt` is set before there is room for it. Buffers
+        are not copied. Raises TimeoutError if there is no room for `patience_s`."""
+        deadline = time.monotonic() + self._patience_s
+        while not self._stop.is_set() and not (halt is not None and halt.is_set()):
             try:
-                self._socket.send_multipart(frames, copy=False)
+                with self._lock:
+                    self._socket.send_multipart(frames, copy=False)
                 return True
             except zmq.Again:
-                self._note_subscriptions()
+                self._has_subscriber()
+            if time.monotonic() > deadline:
+                raise TimeoutError(
+                    f"slices: got no room in the queue for {self._patience_s:g} s, expected the "
+                    "subscribers to take messages; end those that have hung"
+                )
         return False
 
-    def _note_subscriptions(self) -> None:
-        while self._socket.poll(0, zmq.POLLIN):
-            self._subscribed = self._socket.recv()[:1] == b"\x01"
+    def _has_subscriber(self) -> bool:
+        with self._lock:
+            while self._socket.poll(0, zmq.POLLIN):
+                self._subscribed = self._socket.recv()[:1] == b"\x01"
+        return self._subscribed

@@ -12,7 +12,8 @@ from ophyd.device import RedundantStaging
 from ophyd.utils import StatusTimeoutError
 
 from monitor.records import ScanEnd, ScanStart, SliceFrame
-from simulators.devices.detector import ScanCut, ScanOrder, Tomograph
+from simulators.devices.detector import Tomograph
+from simulators.devices.scan import ScanCut, ScanOrder
 from simulators.truth.protocol import CellTime
 from tests.simulators.rig import BEGIN, SCAN_S, SMALL, Slices, device
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, tzinfo
@@ -11,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from monitor.errors import MissingSoftware, SourceError
-from monitor.processes import own_environment
 from monitor.sources.cyclers.eclab.derive import Carry, derive
 from monitor.sources.cyclers.looks import Look, at_whole_file
 from monitor.sources.cyclers.table import CyclerTable, make_table
@@ -55,7 +55,7 @@ def read(path: Path, tz: tzinfo | None) -> CyclerTable:
             [sys.executable, "-m", PROCESS, str(path)],
             capture_output=True,
             timeout=TIMEOUT_S,
-            env=own_environment(),
+            env=_environment(),
         )
     except subprocess.TimeoutExpired:
         raise SourceError(f"{path}: its reader took over {TIMEOUT_S:.0f} s; stopped") from None
@@ -80,3 +80,10 @@ def read(path: Path, tz: tzinfo | None) -> CyclerTable:
     derived = derive(columns, columns["time/s"].size, carry)
     notes = tuple(f"{path}: {line}" for line in carry.told())
     return make_table(derived, start.timestamp() if start else None, tz is None, 0, notes)
+
+
+def _environment() -> dict[str, str]:
+    """In which the process finds the modules of this one."""
+    root = str(Path(__file__).resolve().parents[4])
+    paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
+    return {**os.environ, "PYTHONPATH": paths}
