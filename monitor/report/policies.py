@@ -11,6 +11,7 @@ from rich.table import Table
 
 from monitor.cli.output import Messages
 from monitor.errors import RecordingError
+from monitor.quantities.table import PIT_COLUMNS
 from monitor.recording.files import is_folder, write
 from monitor.recording.journal import DAMAGED
 from monitor.recording.read.experiment import open_experiment
@@ -151,7 +152,7 @@ def draw(cells: Cells) -> Figure:
                 label=figure_text(f"{label}: {len(at)} asked"),
             )
         axes.set_title(figure_text(name), fontsize=9, loc="left")
-        axes.set_ylabel(f"depth / {figure_text(unit)}")
+        axes.set_ylabel(f"{PIT_COLUMNS['depth_max'].title} / {figure_text(unit)}")
         axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     panels[-1].set_xlabel("time since the first scan / h")
     return figure

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,13 @@ def test_an_entry_is_whole_and_its_help_is_plain(kind, one):
     if not one.unit and one.form != "text":
         assert one.units("µm") == unit_in_name(one.name)
     assert (one.digits is None) == (one.form == "count" or one.name == "refine_memory_MB")
+
+
+def test_the_table_needs_the_standard_library_alone():
+    for path in (ROOT / "monitor" / "quantities").glob("*.py"):
+        for name in re.findall(r"^(?:from|import) (\S+)", path.read_text("utf-8"), re.MULTILINE):
+            is_own = name.startswith("monitor.quantities")
+            assert is_own or name.partition(".")[0] in sys.stdlib_module_names, f"{path}: {name}"
 
 
 def test_every_rule_has_what_it_judges():
