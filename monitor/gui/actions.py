@@ -1,192 +1,124 @@
-"""Everything that can be done at the screen, each once: the menus, the keys and the help are made
-from this list."""
+"""Everything that can be done at the screen, each once: menus, keys, tooltips and the help are made
+from this table. What an action does is in the `handlers` of whoever does it; the actions that show
+and hide views are made from the views (`views/registry.py`)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
 
-from PySide6.QtGui import QAction, QKeySequence
-from PySide6.QtWidgets import QMainWindow, QMenu, QMenuBar
-
-from monitor.gui.widgets import theme
-from monitor.gui.widgets.plain_text import set_tip
-
-if TYPE_CHECKING:
-    from monitor.gui.main_window import Window
+from monitor.gui.state.snapshot import COLOUR_SCALES
 
 MENUS = ("Engine", "Go", "Map", "Ask", "View", "Help")
+CELLS = 9
+"""So many cells have a key of their own."""
+SIGNS = {
+    "Left": "←",
+    "Right": "→",
+    "Up": "↑",
+    "Down": "↓",
+    "Escape": "Esc",
+    "Return": "Enter",
+    "Space": "space bar",
+}
+
+Handlers = Mapping[str, Callable[[], object]]
+"""What is done, by the name of the action."""
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
-    """One thing to do: its menu, its words, its key (several after a space), what it does."""
+class Action:
+    """One thing to do: its name in the program, its menu, its words, its key (several after a
+    space), what it is for."""
 
+    name: str
     menu: str
     text: str
-    key: str
-    act: Callable[[], Any]
+    key: str = ""
     tip: str = ""
 
-
-def items_of(window: Window) -> list[Item]:
-    """All of them, in the order of the menus."""
-    return [
-        *_engine(window),
-        *_go(window),
-        *_map(window),
-        *_ask(window),
-        *_view(window),
-        Item("Help", "Keys and words", "? F1", window.help.toggle, "This list"),
-        Item(
-            "Help",
-            "Guide",
-            "Shift+F1",
-            window.dialogs.show_guide,
-            "How to watch, judge, ask, replay",
-        ),
-    ]
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Its keys, as Qt names them."""
+        return tuple(self.key.split())
 
 
-def _engine(w: Window) -> list[Item]:
-    dialogs = w.dialogs
-    return [
-        Item("Engine", "Connect…", "Ctrl+E", w.session.toggle, "To another engine; your name"),
-        Item(
-            "Engine",
-            "Open recording…",
-            "Ctrl+O",
-            dialogs.ask_recording,
-            "A recorded experiment",
-        ),
-        Item("Engine", "Back to the first engine", "Ctrl+Home", dialogs.go_home, ""),
-        Item(
-            "Engine", "Picture of the window…", "Ctrl+S", dialogs.ask_window_picture, "PNG or SVG"
-        ),
-        Item(
-            "Engine", "Picture of a view…", "Ctrl+Shift+S", dialogs.ask_view_picture, "PNG or SVG"
-        ),
-        Item("Engine", "Table of pits as CSV…", "Ctrl+Shift+C", dialogs.ask_csv, "As filtered"),
-        Item("Engine", "Quit", "Ctrl+Q", w.close, "Closes the screen; the engine continues"),
-    ]
+ACTIONS: tuple[Action, ...] = (
+    Action("connect", "Engine", "Connect…", "Ctrl+E", "To another engine; your name"),
+    Action("open_recording", "Engine", "Open recording…", "Ctrl+O", "A recorded experiment"),
+    Action("first_engine", "Engine", "Back to the first engine", "Ctrl+Home"),
+    Action("window_picture", "Engine", "Picture of the window…", "Ctrl+S", "PNG or SVG"),
+    Action("view_picture", "Engine", "Picture of a view…", "Ctrl+Shift+S", "PNG or SVG"),
+    Action("pits_csv", "Engine", "Table of pits as CSV…", "Ctrl+Shift+C", "As filtered"),
+    Action("quit", "Engine", "Quit", "Ctrl+Q", "Closes the screen; the engine continues"),
+    Action("board", "Go", "All cells", "B", "The board, and back to the cell"),
+    *(Action(f"cell_{n}", "Go", f"Cell {n}", str(n)) for n in range(1, CELLS + 1)),
+    Action("previous_scan", "Go", "Previous scan", "Left"),
+    Action("next_scan", "Go", "Next scan", "Right"),
+    Action("first_scan", "Go", "First scan", "Home"),
+    Action("last_scan", "Go", "Last scan", "End"),
+    Action("newest_scan", "Go", "Follow the newest scan", "L"),
+    Action("play", "Go", "Play the scans", "Space", "And stop"),
+    Action("pin", "Go", "Pin this scan", "P", "To compare others with it"),
+    Action("compare", "Go", "Compare with the pinned scan", "C", "Beside, or Δ"),
+    Action("next_map", "Map", "Next map", "M"),
+    Action("previous_map", "Map", "Previous map", "Shift+M"),
+    Action("outlines", "Map", "Outlines of pits", "O"),
+    Action("grains", "Map", "Grain boundaries", "G", "If a picture of them is set"),
+    Action("masked", "Map", "Mask below the detection limit", "K"),
+    Action("common", "Map", "Same scale for all scans", "S"),
+    Action("whole_map", "Map", "Whole map", "W"),
+    Action("rectangle", "Map", "Rectangle", "R", "Numbers of a part"),
+    Action("ellipse", "Map", "Ellipse", "Shift+R"),
+    Action("polygon", "Map", "Polygon", "Ctrl+R"),
+    Action("line", "Map", "Profile", "F", "Values along a line"),
+    Action("turn_section", "Map", "Turn the cross-section", "T", "Along x or y"),
+    Action("cross_up", "Map", "Move the crosshair up", "Shift+Up"),
+    Action("cross_down", "Map", "Move the crosshair down", "Shift+Down"),
+    Action("cross_left", "Map", "Move the crosshair left", "Shift+Left"),
+    Action("cross_right", "Map", "Move the crosshair right", "Shift+Right"),
+    Action("pit_here", "Map", "Choose the pit under the crosshair", "I"),
+    *(Action(f"colours_{name}", "Map", f"Colours: {name}") for name in COLOUR_SCALES),
+    Action("extra_scan", "Ask", "Extra scan", "E", "Then Enter; to take what is suggested: twice"),
+    Action("decline", "Ask", "Decline what is suggested", "D"),
+    Action("acknowledge", "Ask", "Acknowledge the alarm", "A"),
+    Action("note", "Ask", "Write a note", "N", "Into the events of the cell"),
+    Action("policy_off", "Ask", "Policy: off", "Ctrl+Shift+O"),
+    Action("policy_suggest", "Ask", "Policy: suggest", "Ctrl+Shift+G"),
+    Action("policy_auto", "Ask", "Policy: auto", "Ctrl+Shift+A"),
+    Action("budget_more", "Ask", "Budget: one scan more", "Ctrl+Shift+Up"),
+    Action("budget_less", "Ask", "Budget: one scan less", "Ctrl+Shift+Down"),
+    Action("against", "View", "Trend against time, charge, SOC", "X"),
+    Action("undo", "View", "Layout: undo", "Ctrl+Z", "Undoes the last change of the panels"),
+    Action("redo", "View", "Layout: redo", "Ctrl+Shift+Z"),
+    Action("default_layout", "View", "Default layout", "Ctrl+0"),
+    Action("shade", "View", "Dark or light", "Ctrl+T"),
+    Action("larger", "View", "Larger text", "Ctrl++ Ctrl+="),
+    Action("smaller", "View", "Smaller text", "Ctrl+-"),
+    Action("full_screen", "View", "Full screen", "F12"),
+    Action("dismiss", "View", "Dismiss", "Escape", "Help, problems, the chosen pit"),
+    Action("help", "Help", "Keys and words", "? F1", "This list"),
+    Action("guide", "Help", "Guide", "Shift+F1", "How to watch, judge, ask, replay"),
+)
+_KEYS = {action.name: action.keys for action in ACTIONS}
 
 
-def _go(w: Window) -> list[Item]:
-    cells = [
-        Item("Go", f"Cell {i + 1}", str(i + 1), partial(w.selection.choose_cell_at, i), "")
-        for i in range(9)
-    ]
-    return [
-        Item("Go", "All cells", "B", w.selection.toggle_board, "The board, and back to the cell"),
-        *cells,
-        Item("Go", "Previous scan", "Left", lambda: w.timeline.step(-1)),
-        Item("Go", "Next scan", "Right", lambda: w.timeline.step(1)),
-        Item("Go", "First scan", "Home", lambda: w.timeline.step(-100_000)),
-        Item("Go", "Last scan", "End", lambda: w.timeline.step(100_000)),
-        Item("Go", "Follow the newest scan", "L", w.selection.follow_live),
-        Item("Go", "Play the scans", "Space", w.timeline.toggle_play, "And stop"),
-        Item("Go", "Pin this scan", "P", w.timeline.toggle_pin, "To compare others with it"),
-        Item(
-            "Go", "Compare with the pinned scan", "C", w.selection.cycle_comparison, "Beside, or Δ"
-        ),
-    ]
+def shown_key(key: str) -> str:
+    """A key as it is written on the keyboard."""
+    return "+".join(SIGNS.get(part, part) for part in key.split("+"))
 
 
-def _map(w: Window) -> list[Item]:
-    move = w.selection.move_cross
-
-    def flip(name: str) -> Callable[[], None]:
-        return lambda: w.choose(**{name: not getattr(w.choice, name)})
-
-    scales = [
-        Item("Map", f"Colours: {name}", "", partial(w.choose, colours=name))
-        for name in theme.COLOUR_SCALES
-    ]
-    return [
-        Item("Map", "Next map", "M", lambda: w.selection.cycle_map(1)),
-        Item("Map", "Previous map", "Shift+M", lambda: w.selection.cycle_map(-1)),
-        Item("Map", "Outlines of pits", "O", flip("outlines")),
-        Item("Map", "Grain boundaries", "G", flip("grains"), "Where a picture of them is set"),
-        Item("Map", "Mask below the detection limit", "K", flip("masked")),
-        Item("Map", "Same scale for all scans", "S", flip("common")),
-        Item("Map", "Whole map", "W", w.map.show_whole),
-        Item("Map", "Rectangle", "R", lambda: w.map.toggle_tool("rectangle"), "Numbers of a part"),
-        Item("Map", "Ellipse", "Shift+R", lambda: w.map.toggle_tool("ellipse")),
-        Item("Map", "Polygon", "Ctrl+R", lambda: w.map.toggle_tool("polygon")),
-        Item("Map", "Profile", "F", lambda: w.map.toggle_tool("line"), "Values along a line"),
-        Item("Map", "Turn the cross-section", "T", w.selection.turn_section, "Along x or y"),
-        Item("Map", "Move the crosshair up", "Shift+Up", lambda: move(1, 0)),
-        Item("Map", "Move the crosshair down", "Shift+Down", lambda: move(-1, 0)),
-        Item("Map", "Move the crosshair left", "Shift+Left", lambda: move(0, -1)),
-        Item("Map", "Move the crosshair right", "Shift+Right", lambda: move(0, 1)),
-        Item("Map", "Choose the pit under the crosshair", "I", w.selection.choose_pit_here),
-        *scales,
-    ]
+def key_of(name: str) -> str:
+    """The first key of an action. Raises KeyError or IndexError for one that has none."""
+    return shown_key(_KEYS[name][0])
 
 
-def _ask(w: Window) -> list[Item]:
-    a = w.acquisition
-
-    def seen(act: Callable[[], None]) -> Callable[[], None]:
-        return partial(w.selection.ask, act)
-
-    return [
-        Item(
-            "Ask",
-            "Extra scan",
-            "E",
-            seen(a.press_extra),
-            "Then Enter; to take what is suggested: twice",
-        ),
-        Item("Ask", "Decline what is suggested", "D", seen(a.press_decline)),
-        Item("Ask", "Acknowledge the alarm", "A", w.notices.acknowledge),
-        Item("Ask", "Write a note", "N", w.selection.write_note, "Into the events of the cell"),
-        Item("Ask", "Policy: off", "Ctrl+Shift+O", seen(partial(a.choose_policy, "off"))),
-        Item("Ask", "Policy: suggest", "Ctrl+Shift+G", seen(partial(a.choose_policy, "suggest"))),
-        Item("Ask", "Policy: auto", "Ctrl+Shift+A", seen(partial(a.choose_policy, "auto"))),
-        Item("Ask", "Budget: one scan more", "Ctrl+Shift+Up", seen(a.budget.stepUp)),
-        Item("Ask", "Budget: one scan less", "Ctrl+Shift+Down", seen(a.budget.stepDown)),
-    ]
+def with_keys(tip: str, *names: str) -> str:
+    """A tooltip with the keys of these actions."""
+    return f"{tip} ({keys_of(*names)})"
 
 
-def view_key(place: int) -> str:
-    """F2 to F11 for the first ten views; others have no key: F1 is help and F12 full screen."""
-    return f"F{place + 2}" if place <= 9 else ""
-
-
-def _view(w: Window) -> list[Item]:
-    views = [
-        Item("View", view.title, view_key(i), partial(w.layouts.show, view.name), "Show or hide")
-        for i, view in enumerate(w.layouts.views)
-    ]
-    return [
-        *views,
-        Item("View", "Trend against time, charge, SOC", "X", w.selection.cycle_against),
-        Item(
-            "View", "Layout: undo", "Ctrl+Z", w.layouts.undo, "Undoes the last change of the panels"
-        ),
-        Item("View", "Layout: redo", "Ctrl+Shift+Z", w.layouts.redo),
-        Item("View", "Default layout", "Ctrl+0", w.layouts.reset),
-        Item("View", "Dark or light", "Ctrl+T", w.toggle_shade),
-        Item("View", "Larger text", "Ctrl++ Ctrl+=", lambda: w.scale_letters(1)),
-        Item("View", "Smaller text", "Ctrl+-", lambda: w.scale_letters(-1)),
-        Item("View", "Full screen", "F12", w.toggle_full_screen),
-        Item("View", "Dismiss", "Escape", w.selection.dismiss, "Help, problems, the chosen pit"),
-    ]
-
-
-def build(window: QMainWindow, bar: QMenuBar, todo: Iterable[Item]) -> dict[str, QAction]:
-    """Puts all items into the menus, with their keys; returns the actions by their text."""
-    menus: dict[str, QMenu] = {name: bar.addMenu(f"&{name}") for name in MENUS}
-    made: dict[str, QAction] = {}
-    for item in todo:
-        action = QAction(item.text, window)
-        action.setShortcuts([QKeySequence(key) for key in item.key.split()])
-        set_tip(action, item.tip)
-        action.triggered.connect(lambda *_, act=item.act: act())
-        menus[item.menu].addAction(action)
-        window.addAction(action)
-        made[item.text] = action
-    return made
+def keys_of(*names: str) -> str:
+    """The first keys of these actions, as a tooltip has them: "keys M and Shift+M"."""
+    *first, last = map(key_of, names)
+    return f"keys {', '.join(first)} and {last}" if first else f"key {last}"

@@ -11,9 +11,6 @@ from typing import TYPE_CHECKING
 from monitor.errors import MissingSoftware
 
 if TYPE_CHECKING:
-    from PySide6.QtCore import QSettings
-
-    from monitor.gui.widgets.theme import Shade
     from monitor.sockets.keys import ClientKeys
 
 _PROBE = "from PySide6.QtWidgets import QApplication; QApplication([])"
@@ -78,6 +75,7 @@ def run(
     from PySide6.QtCore import QSettings
     from PySide6.QtWidgets import QApplication
 
+    from monitor.gui.look import kept_look
     from monitor.gui.main_window import Window
     from monitor.gui.state.client import Client
     from monitor.gui.views.relief.gl_probe import why_no_opengl
@@ -87,7 +85,7 @@ def run(
     app = QApplication.instance() or QApplication([])
     assert isinstance(app, QApplication)
     kept = QSettings(QSettings.Format.IniFormat, QSettings.Scope.UserScope, "pitwatch", "screen")
-    theme.apply(app, *_look(kept))
+    theme.apply(app, *kept_look(kept))
     why_no_opengl()  # a tenth of a second, rather now than when the relief is looked at first
     client = Client(connect, status, keys)
     window = Window(client, cell, kept=kept, viewer=viewer)
@@ -101,15 +99,3 @@ def run(
         return int(app.exec())
     finally:
         client.close()
-
-
-def _look(kept: QSettings) -> tuple[Shade, float]:
-    """Dark or light and how large, as the user had it last."""
-    from monitor.gui.widgets.theme import SCALES
-
-    shade: Shade = "light" if kept.value("shade") == "light" else "dark"
-    try:
-        letters = float(str(kept.value("letters", 1.0)))
-    except ValueError:
-        letters = 1.0
-    return shade, min(max(letters, SCALES[0]), SCALES[-1])

@@ -5,32 +5,62 @@ No dialog here holds up the live view: each is a window of its own.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from monitor.errors import PitwatchError
+from monitor.gui.actions import Handlers
 from monitor.gui.opened_recordings import Recordings
+from monitor.gui.panels.alarms import Notices
 from monitor.gui.panels.guide import GuidePanel
+from monitor.gui.panels.session import SessionPanel
+from monitor.gui.state.client import Client
 from monitor.gui.widgets import export
+from monitor.gui.widgets.paint_queue import Turns
+from monitor.gui.widgets.view import View
 
-if TYPE_CHECKING:
-    from monitor.gui.main_window import Window
 
+class Dialogs(QObject):
+    """What the menus "Engine" and "Help" offer. `engine_changed`: another one answers from now
+    on."""
 
-class Dialogs:
-    """What the menus "Engine" and "Help" offer."""
+    engine_changed = Signal()
 
-    def __init__(self, window: Window) -> None:
-        self._window = window
-        self._home = (window.client.address, window.client.status_address)
+    def __init__(
+        self,
+        window: QWidget,
+        client: Client,
+        notices: Notices,
+        session: SessionPanel,
+        views: Mapping[str, View],
+        queue: Turns,
+    ) -> None:
+        super().__init__(window)
+        self._window, self._client, self._notices = window, client, notices
+        self._session, self._views, self._queue = session, views, queue
+        self._home = (client.address, client.status_address)
         self._guide = GuidePanel()
         self._recordings = Recordings()
-        self._recordings.failed.connect(
-            lambda why: window.notices.add(why, "choose another folder")
-        )
+        self._recordings.failed.connect(lambda why: notices.add(why, "choose another folder"))
+        session.connect_wanted.connect(self.connect_to)
+        session.recording_wanted.connect(self.ask_recording)
+        for view in views.values():
+            view.export_wanted.connect(partial(self.ask_csv, view))
+
+    def handlers(self) -> Handlers:
+        """What it does, by the names of actions."""
+        return {
+            "open_recording": self.ask_recording,
+            "first_engine": self.go_home,
+            "window_picture": self.ask_window_picture,
+            "view_picture": self.ask_view_picture,
+            "guide": self._guide.open_contents,
+        }
 
     def close(self) -> None:
         """Ends the processes that serve recordings."""
@@ -39,21 +69,19 @@ class Dialogs:
 
     def connect_to(self, address: str, status: str | None = None) -> None:
         """Shows another engine from now on."""
-        self._window.client.connect(address, status)
-        self._window.session.know(address)
-        self._window.begin_anew()
+        self._client.connect(address, status)
+        self._session.know(address)
+        self.engine_changed.emit()
 
     def go_home(self) -> None:
         """Back to the engine that the screen was started for."""
-        if self._window.client.address != self._home[0]:
+        if self._client.address != self._home[0]:
             self.connect_to(*self._home)
 
     def open_recording(self, folder: str | Path) -> None:
         """Shows a recorded experiment; the live engine continues by itself."""
         if not (Path(folder) / "experiment.toml").is_file():
-            self._window.notices.add(
-                f"{folder} is no recorded experiment", "it holds experiment.toml"
-            )
+            self._notices.add(f"{folder} is no recorded experiment", "it holds experiment.toml")
             return
         self.connect_to(*self._recordings.open(Path(folder)))
 
@@ -65,36 +93,34 @@ class Dialogs:
 
     def ask_window_picture(self) -> None:
         """A picture of the whole window."""
-        self._ask_path(
-            "Picture of the window", export.KINDS, lambda p: self.picture(self._window, p)
-        )
+        self._ask_path("Picture of the window", export.KINDS, partial(self.picture, self._window))
 
     def ask_view_picture(self) -> None:
         """A picture of the view below the mouse, of the map where there is none."""
-        view = self._view_below_mouse()
-        self._ask_path("Picture of a view", export.KINDS, lambda p: self.picture(view, p))
+        below = (v for v in self._views.values() if v.isVisible() and v.underMouse())
+        view = next(below, self._views["map"])
+        self._ask_path("Picture of a view", export.KINDS, partial(self.picture, view))
 
-    def ask_csv(self) -> None:
-        """The table of pits as it is filtered and sorted."""
-        self._ask_path("Table of pits", "Tables (*.csv)", self.write_csv)
+    def ask_csv(self, view: View) -> None:
+        """The table of a view as it is filtered and sorted."""
+        title = f"Table: {view.title.text()}"
+        self._ask_path(title, "Tables (*.csv)", partial(self.write_csv, view))
 
     def picture(self, widget: QWidget, path: str | Path) -> None:
         """Writes a picture, or says why not."""
         # no view is older than another in it
-        self._window.turns.finish()
+        self._queue.finish()
         try:
             export.save(widget, path)
         except PitwatchError as error:
-            self._window.notices.add(str(error), "choose another name")
+            self._notices.add(str(error), "choose another name")
 
-    def write_csv(self, path: str | Path) -> None:
-        """Writes the table of pits, or says why not."""
+    def write_csv(self, view: View, path: str | Path) -> None:
+        """Writes the table of a view, or says why not."""
         try:
-            Path(path).with_suffix(".csv").write_text(self._window.pits.csv(), "utf-8", newline="")
+            Path(path).with_suffix(".csv").write_text(view.csv(), "utf-8", newline="")
         except OSError as error:
-            self._window.notices.add(
-                f"table: {path} cannot be written ({error})", "choose another folder"
-            )
+            self._notices.add(f"table: {path} cannot be written ({error})", "choose another folder")
 
     def _ask_path(self, title: str, kinds: str, act: Any) -> None:
         dialog = self._dialog(title, QFileDialog.FileMode.AnyFile)
@@ -109,12 +135,3 @@ class Dialogs:
         dialog.setModal(False)
         dialog.setFileMode(mode)
         return dialog
-
-    def _view_below_mouse(self) -> QWidget:
-        window = self._window
-        cards = [window.map, window.pinned, *(view.card for view in window.layouts.views)]
-        return next((card for card in cards if card.isVisible() and card.underMouse()), window.map)
-
-    def show_guide(self) -> None:
-        """The guide, in a window of its own."""
-        self._guide.open_contents()

@@ -1,50 +1,34 @@
-"""The window: views in docks, one timer that repaints them, and what the operator chose."""
+"""The window: the views of the registry in docks, and one timer that repaints them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QSettings, QTimer
-from PySide6.QtWidgets import (
-    QApplication,
-    QHBoxLayout,
-    QMainWindow,
-    QStackedWidget,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
-from monitor.gui import actions
+from monitor.gui import menus
+from monitor.gui.actions import ACTIONS, Handlers
 from monitor.gui.dialogs import Dialogs
-from monitor.gui.panels.acquisition import AcquisitionPanel
+from monitor.gui.look import Look
 from monitor.gui.panels.alarms import Notices
-from monitor.gui.panels.cell import CellPanel
 from monitor.gui.panels.help import HelpPanel
 from monitor.gui.panels.session import SessionPanel
 from monitor.gui.panels.status_bar import StatusBar
 from monitor.gui.selection import Selection
 from monitor.gui.state.client import Client
-from monitor.gui.state.queries import Seen, wants
-from monitor.gui.state.snapshot import Choice, Snapshot, order_problem, shown_scan
-from monitor.gui.views.discharge_table import TableView
-from monitor.gui.views.distribution import DistributionView
-from monitor.gui.views.events import EventView
-from monitor.gui.views.map.view import MapView
-from monitor.gui.views.overview.view import Board
-from monitor.gui.views.pits.view import PitsView
-from monitor.gui.views.profile import ProfileView
-from monitor.gui.views.relief.view import ReliefView
-from monitor.gui.views.section import SectionView
-from monitor.gui.views.timeline.view import TimelineView
-from monitor.gui.views.trend.view import TrendView
-from monitor.gui.widgets import export, theme
+from monitor.gui.state.snapshot import Snapshot
+from monitor.gui.views.overview import view as overview
+from monitor.gui.views.registry import VIEWS, actions_of, make_views, queries
+from monitor.gui.widgets import export
 from monitor.gui.widgets.paint_queue import Turns
-from monitor.gui.workspace import Area, Layouts, View, bench_of
+from monitor.gui.workspace import Layouts, bench_of
 from monitor.plain_text import typed
-from monitor.wire.results.queries import AcknowledgeOrder, NoteOrder, PolicyOrder, ScanOrder
+from monitor.wire.results.queries import Order
 
 REPAINT_MS = 100
 
@@ -61,27 +45,24 @@ class Window(QMainWindow):
         viewer: bool = False,
     ) -> None:
         super().__init__()
-        self.client = client
-        self.kept = kept
-        self.choice = Choice(cell=cell or "")
+        self.client, self.kept = client, kept
         self.snapshot = Snapshot()
-        self._drawn: tuple[Any, ...] = ()
-        self._settled = cell is not None
-        self._viewer = viewer
+        self.selection, self.look = Selection(cell), Look(kept)
         self.turns = Turns(self)
-        self._make_views()
+        self.views = make_views(self.turns, viewer=viewer)
+        self.status, self.notices, self.board = StatusBar(), Notices(), overview.Board()
+        self.notices.viewer = viewer
+        self._drawn: tuple[Any, ...] = ()
         whole = self._lay_out()
         self.setCentralWidget(whole)
         self.setWindowTitle("pitwatch")
         self.resize(1440, 900)
-        self.selection, self.dialogs = Selection(self), Dialogs(self)
-        self.help = HelpPanel(whole)
+        actions = (*actions_of(), *ACTIONS)
+        self.help = HelpPanel(whole, actions)
         self.session = SessionPanel(whole, client.address, self._operator())
-        self.layouts.seen_changed.connect(lambda: self.turns.put("look", self.tick))
+        self.dialogs = Dialogs(self, client, self.notices, self.session, self.views, self.turns)
         self._connect()
-        todo = actions.items_of(self)
-        self.actions_by_text = actions.build(self, self.menuBar(), todo)
-        self.help.fill(todo)
+        self.actions_by_name = menus.build(self, actions, self._handlers())
         self._timer = QTimer(self, interval=REPAINT_MS)
         self._timer.timeout.connect(self.tick)
         self._timer.start()
@@ -90,47 +71,21 @@ class Window(QMainWindow):
 
     # --- how it is put together -------------------------------------------------------------------
 
-    def _make_views(self) -> None:
-        self.status, self.notices, self.board = StatusBar(), Notices(), Board()
-        self.map, self.pinned, self.timeline = MapView(), MapView("pinned"), TimelineView()
-        self.cell, self.acquisition = CellPanel(), AcquisitionPanel()
-        self.section, self.profile = SectionView(), ProfileView()
-        self.trend, self.relief = TrendView(self.turns), ReliefView()
-        self.distribution, self.pits = DistributionView(), PitsView()
-        self.table, self.events = TableView(), EventView()
-        for part in (self.acquisition, self.events, self.notices):
-            part.viewer = self._viewer
-
     def _lay_out(self) -> QWidget:
-        maps = QWidget()
-        row = QHBoxLayout()
-        row.setSpacing(6)
-        for view in (self.map, self.pinned):
-            row.addWidget(view, 1)
-        self.pinned.hide()
-        self.map.link(self.pinned)
-        column = QVBoxLayout(maps)
+        centre = QWidget()
+        column, maps = QVBoxLayout(centre), QHBoxLayout()
         column.setContentsMargins(0, 0, 0, 0)
-        column.addLayout(row, 1)
-        column.addWidget(self.timeline)
-        self.bench = bench_of(maps)
-        left, right = Area.LeftDockWidgetArea, Area.RightDockWidgetArea
-        below = Area.BottomDockWidgetArea
-        self.layouts = Layouts(
-            self.bench,
-            (
-                View("cell", "Cell", self.cell, left, "left"),
-                View("acquisition", "Acquisition", self.acquisition, left, "left below"),
-                View("section", "Cross-section", self.section, below, "below"),
-                View("profile", "Profile", self.profile, below, "below"),
-                View("trend", "Trend", self.trend, right, "right"),
-                View("relief", "Relief", self.relief, right, "right"),
-                View("distribution", "Distribution", self.distribution, right, "right"),
-                View("pits", "Pits", self.pits, right, "right below"),
-                View("table", "Thickness", self.table, right, "right below"),
-                View("events", "Events", self.events, right, "right below"),
-            ),
-        )
+        column.addLayout(maps, 1)
+        maps.setSpacing(6)
+        self._fixed = {spec.name: self.views[spec.name] for spec in VIEWS if not spec.is_dock}
+        for spec in VIEWS:
+            if spec.area == "maps":
+                maps.addWidget(self.views[spec.name], 1)
+            elif spec.area == "centre":
+                column.addWidget(self.views[spec.name])
+        self._show_wanted()
+        self.bench = bench_of(centre)
+        self.layouts = Layouts(self.bench, VIEWS, self.views)
         self.pages = QStackedWidget()
         self.pages.addWidget(self.board)
         self.pages.addWidget(self.bench)
@@ -145,50 +100,40 @@ class Window(QMainWindow):
         return whole
 
     def _connect(self) -> None:
-        choose = self.choose
+        for name, view in self.views.items():
+            self.selection.listen(view)
+            view.order_given.connect(self._order)
+            view.front_wanted.connect(partial(self.bring, name))
         self.board.cell_opened.connect(self.selection.choose_cell)
-        self.cell.cell_chosen.connect(self.selection.choose_cell)
-        for chooser in (self.timeline, self.trend, self.pits):
-            chooser.scan_chosen.connect(lambda scan: choose(scan=scan))
-        self.timeline.live_chosen.connect(self.selection.follow_live)
-        self.timeline.pin_chosen.connect(lambda scan: choose(pinned=scan))
-        self.timeline.comparison_chosen.connect(lambda how: choose(comparison=how))
-        self.trend.against_chosen.connect(lambda against: choose(against=against))
-        self.trend.span_wanted.connect(lambda span: choose(span=span))
-        self.pits.pit_chosen.connect(lambda pit: choose(pit=pit))
-        self.pits.export_wanted.connect(self.dialogs.ask_csv)
-        self.map.map_chosen.connect(lambda name: choose(map=name))
-        self.map.controls.switched.connect(lambda name, on: choose(**{name: on}))
-        self.map.window_wanted.connect(lambda window: choose(window=window))
-        self.map.tools.region_drawn.connect(self.selection.take_region)
-        self.map.tools.line_drawn.connect(self.selection.take_line)
-        self.section.axis_chosen.connect(lambda axis: choose(axis=axis))
-        for view in (self.map, self.pinned, self.section):
-            view.cross_moved.connect(lambda row, column: choose(cross=(row, column)))
-        self.map.pit_clicked.connect(lambda pit: choose(pit=pit))
-        self._connect_orders()
-
-    def _connect_orders(self) -> None:
-        order, by = self.client.order, self._operator
-        self.acquisition.extra_scan.connect(
-            lambda cell, why: order(ScanOrder(cell, why=why, by=by()))
-        )
-        self.acquisition.suggestion_answered.connect(
-            lambda cell, number, taken: order(ScanOrder(cell, "manual", number, taken, by=by()))
-        )
-        self.acquisition.policy_chosen.connect(
-            lambda cell, mode, most: order(PolicyOrder(cell, mode, most, by()))
-        )
-        self.events.note_written.connect(
-            lambda text: order(NoteOrder(self.choice.cell, text, by(), self._shown_number()))
-        )
-        self.notices.acknowledged.connect(
-            lambda cell, number: order(AcknowledgeOrder(cell, number, by()))
-        )
-        self.events.scan_clicked.connect(self.selection.show_scan)
-        self.session.connect_wanted.connect(self.dialogs.connect_to)
-        self.session.recording_wanted.connect(self.dialogs.ask_recording)
+        self.notices.order_given.connect(self._order)
+        self.selection.changed.connect(self.tick)
+        self.selection.front_wanted.connect(self.layouts.bring)
+        self.layouts.seen_changed.connect(lambda: self.turns.put("look", self.tick))
+        self.look.changed.connect(self._restyle)
+        self.dialogs.engine_changed.connect(self._begin_anew)
         self.session.name_changed.connect(lambda name: self._keep("operator", name))
+
+    def _handlers(self) -> Handlers:
+        """What each action does."""
+        found: dict[str, Callable[[], object]] = {
+            "connect": self.session.toggle,
+            "quit": self.close,
+            "help": self.help.toggle,
+            "full_screen": self.toggle_full_screen,
+            "dismiss": self._dismiss,
+        }
+        for name, view in self.views.items():
+            told = view.handlers()
+            if view.asks:
+                told = {key: partial(self._if_visible, name, act) for key, act in told.items()}
+            found.update(told)
+        for part in (self.selection, self.dialogs, self.notices, self.layouts, self.look):
+            found.update(part.handlers())
+        return found
+
+    def _order(self, order: Order) -> None:
+        """Hands an order to the engine, in the operator's name."""
+        self.client.order(replace(order, by=self._operator()))
 
     # --- repainting -------------------------------------------------------------------------------
 
@@ -196,85 +141,70 @@ class Window(QMainWindow):
         """Fetches the newest snapshot; what has changed and can be seen is repainted from it, one
         view at a turn of the event loop."""
         self.snapshot = snapshot = self.client.snapshot()
-        if snapshot.state and self.choice.cell not in snapshot.state["cells"]:
-            self.choice = replace(self.choice, cell=next(iter(snapshot.state["cells"]), ""))
-        if snapshot.state and not self._settled:
-            self._settled = True
-            if len(snapshot.state["cells"]) > 1:
-                self.pages.setCurrentWidget(self.board)
-        self.status.draw(snapshot, self.choice)
+        self.selection.follow(snapshot)
+        choice, on_board = self.selection.choice, self.selection.on_board
+        self.pages.setCurrentWidget(self.board if on_board else self.bench)
+        self.status.draw(snapshot, choice)
         seen = self.layouts.visible()
-        on_board = self.pages.currentWidget() is self.board
         ages = round(snapshot.silent_s) if on_board else 0
-        drawn = (snapshot.number, snapshot.linked, self.choice, seen, on_board, ages)
+        drawn = (snapshot.number, snapshot.linked, choice, seen, on_board, ages)
         if drawn == self._drawn:
             return
         self._drawn = drawn
-        look = Seen(seen, self.map.pixels, self.section.pixels, board=on_board)
-        self.client.query(wants(snapshot, self.choice, look))
         self.notices.draw(snapshot)
         if on_board:
-            self.turns.put("board", partial(self.board.draw, snapshot, self.choice))
+            self.client.query(overview.queries(snapshot))
+            self.turns.put("board", partial(self.board.draw, snapshot, choice))
             return
-        beside = self.choice.comparison == "beside"
-        if beside != self.pinned.isVisible():
-            self.map.controls.narrow(beside)
-            self.pinned.setVisible(beside)
-        # at once: whom it asks for must be whom the next key means
-        self.acquisition.draw(snapshot, self.choice)
-        for name, view in self._visible_views(seen).items():
-            self.turns.put(name, partial(view.draw, snapshot, self.choice))
+        self._show_wanted()
+        names = [*(n for n, v in self._fixed.items() if v.is_wanted(choice)), *seen]
+        pixels = {name: self.views[name].pixels for name in names}
+        self.client.query(queries(snapshot, choice, pixels))
+        for name, view in self.views.items():
+            if view.asks:
+                view.draw(snapshot, choice)
+            elif name in pixels:
+                self.turns.put(name, partial(view.draw, snapshot, choice))
 
-    def _visible_views(self, names: tuple[str, ...]) -> dict[str, Any]:
-        central: dict[str, Any] = {"map": self.map, "timeline": self.timeline}
-        if self.pinned.isVisible():
-            central["pinned"] = self.pinned
-        beside = {name: self.layouts.views_card(name) for name in names if name != "acquisition"}
-        return central | beside
+    def _show_wanted(self) -> None:
+        for view in self._fixed.values():
+            view.setVisible(view.is_wanted(self.selection.choice))
 
-    def choose(self, **changes: Any) -> None:
-        """Changes what is looked at."""
-        self.choice = replace(self.choice, **changes)
-        self.tick()
+    def bring(self, name: str) -> None:
+        """Shows the chosen cell, with this view at the front."""
+        self.layouts.bring(name)
+        self.selection.leave_board()
 
-    def begin_anew(self) -> None:
-        """Another engine answers from now on: nothing that was chosen before is kept."""
-        self._settled = False
+    def _if_visible(self, name: str, act: Callable[[], object]) -> None:
+        """Does what asks the acquisition for something. Where its view is not seen, it is only
+        brought to the front: nothing is asked for a cell that is not looked at."""
+        if not self.selection.on_board and name in self.layouts.visible():
+            act()
+        else:
+            self.bring(name)
+
+    def _dismiss(self) -> None:
+        """What was about to be asked; whatever lies over the views; then the chosen pit."""
+        if any(view.dismiss() for view in self.views.values()):
+            return
+        over = [panel for panel in (self.help, self.session) if panel.isVisible()]
+        for panel in over:
+            panel.hide()
+        if not over:
+            self.notices.dismiss()
+            self.selection.choose(pit=None)
+
+    def _begin_anew(self) -> None:
         self._drawn = ()
         self.turns.clear()
-        self.choice = Choice(colours=self.choice.colours)
+        self.selection.begin_anew()
         self.tick()
 
-    def shown(self) -> Any:
-        """The scan that is shown, or None."""
-        return shown_scan(self.snapshot.cell(self.choice.cell), self.choice)
-
-    def _shown_number(self) -> int | None:
-        scan = self.shown()
-        return None if scan is None else int(scan["scan"])
-
-    # --- look, and what is kept for the user ------------------------------------------------------
-
-    def toggle_shade(self) -> None:
-        """Dark or light."""
-        self.set_look("light" if theme.shade() == "dark" else "dark", theme.scale())
-
-    def scale_letters(self, by: int) -> None:
-        """Larger or smaller letters."""
-        at = min(range(len(theme.SCALES)), key=lambda i: abs(theme.SCALES[i] - theme.scale()))
-        at = min(max(at + by, 0), len(theme.SCALES) - 1)
-        self.set_look(theme.shade(), theme.SCALES[at])
-
-    def set_look(self, shade: theme.Shade, letters: float) -> None:
-        """Applies a look to everything that is there."""
-        app = QApplication.instance()
-        assert isinstance(app, QApplication)
-        theme.apply(app, shade, letters)
-        parts: list[Any] = [self.map, self.pinned, self.timeline, self.board, self.help]
-        for view in parts + [view.card for view in self.layouts.views]:
+    def _restyle(self) -> None:
+        for view in self.views.values():
             view.restyle()
-        self._keep("shade", shade)
-        self._keep("letters", letters)
+        self.board.restyle()
+        self.help.restyle()
         self._drawn = ()
         self.tick()
 
@@ -282,6 +212,8 @@ class Window(QMainWindow):
         """Writes the window as it is into a picture. Raises PitwatchError where that fails."""
         self.turns.finish()
         export.save(self, path)
+
+    # --- the window, and what is kept for the user ------------------------------------------------
 
     def toggle_full_screen(self) -> None:
         """The whole screen, or a window."""
@@ -301,10 +233,6 @@ class Window(QMainWindow):
     def _keep(self, name: str, value: Any) -> None:
         if self.kept is not None:
             self.kept.setValue(name, value)
-
-    def order_problem(self) -> str:
-        """Why nothing can be asked from this screen; nothing where it can."""
-        return order_problem(self.snapshot, viewer=self._viewer)
 
     def showEvent(self, event: Any) -> None:
         """Gives the views their shares at the size that the window has on the screen."""

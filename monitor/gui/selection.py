@@ -1,136 +1,209 @@
-"""Going about: which cell, scan, map, place and pit the operator looks at next."""
+"""What the operator looks at: which cell, scan, map, place, pit and time range, or all cells."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import Any, get_args
 
-from monitor.gui.state.snapshot import MAP_NAMES, Points, Region, crosshair
-from monitor.gui.views.trend.view import AGAINST
+from PySide6.QtCore import QObject, Signal
+
+from monitor.gui.actions import CELLS, Handlers
+from monitor.gui.state.snapshot import (
+    COLOUR_SCALES,
+    MAP_NAMES,
+    Against,
+    Choice,
+    Comparison,
+    Points,
+    Region,
+    Snapshot,
+    crosshair,
+    shown_scan,
+)
+from monitor.gui.widgets.view import View
 from monitor.gui.wording.map_captions import pit_at
 
-if TYPE_CHECKING:
-    from monitor.gui.main_window import Window
+SWITCHES = ("outlines", "grains", "masked", "common")
+"""Fields of the choice that are on or off, each with an action of its name."""
+LEAST_SHARE = 100
 
-COMPARISONS = ("off", "beside", "difference")
 
+class Selection(QObject):
+    """Holds the choice, and turns what keys, menus and views ask for into the next one."""
 
-class Selection:
-    """What keys, menus and views ask for, turned into a new choice of the window."""
+    changed = Signal()
+    front_wanted = Signal(str)
+    """A view that now shows what was asked for."""
 
-    def __init__(self, window: Window) -> None:
-        self._window = window
+    def __init__(self, cell: str | None = None) -> None:
+        super().__init__()
+        self.choice = Choice(cell=cell or "")
+        self.snapshot = Snapshot()
+        self.on_board = False
+        self._settled = cell is not None
 
-    def choose_cell(self, name: str) -> None:
-        """Shows another cell, live."""
-        self._window.pages.setCurrentWidget(self._window.bench)
-        if name != self._window.choice.cell:
-            self._window.choose(
-                cell=name, scan=None, cross=None, window=None, pit=None, pinned=None, span=None
-            )
-        self._window.tick()
+    def follow(self, snapshot: Snapshot) -> None:
+        """Takes note of what is known now: a cell that is there stays chosen. Several cells begin
+        with the board."""
+        self.snapshot = snapshot
+        if snapshot.state is None:
+            return
+        cells = snapshot.state["cells"]
+        if self.choice.cell not in cells:
+            self.choice = replace(self.choice, cell=next(iter(cells), ""))
+        if not self._settled:
+            self._settled = True
+            self.on_board = self.on_board or len(cells) > 1
 
-    def show_scan(self, cell: str, number: int) -> None:
-        """Shows a scan of a cell, if it is known."""
-        found = (self._window.snapshot.cell(cell) or {}).get("scans") or ()
-        if any(scan["scan"] == number for scan in found):
-            self.choose_cell(cell)
-            self._window.choose(scan=number)
+    def begin_anew(self) -> None:
+        """Another engine answers from now on: nothing that was chosen before is kept."""
+        self._settled = False
+        self.choice = Choice(colours=self.choice.colours)
 
-    def choose_cell_at(self, index: int) -> None:
-        """Shows the cell at this place of the list."""
-        names = list(self._window.snapshot.state["cells"]) if self._window.snapshot.state else []
-        if index < len(names):
-            self.choose_cell(names[index])
+    def choose(self, **changes: Any) -> None:
+        """Changes what is looked at."""
+        self.choice = replace(self.choice, **changes)
+        self.changed.emit()
+
+    def shown(self) -> Any:
+        """The scan that is shown, or None."""
+        return shown_scan(self.snapshot.cell(self.choice.cell), self.choice)
+
+    def listen(self, view: View) -> None:
+        """Does what the operator wants to see by this view."""
+        choose = self.choose
+        view.cell_chosen.connect(self.choose_cell)
+        view.scan_chosen.connect(lambda scan: choose(scan=scan))
+        view.scan_of_cell_chosen.connect(self.show_scan)
+        view.newest_chosen.connect(self.follow_newest)
+        view.pin_chosen.connect(lambda scan: choose(pinned=scan))
+        view.comparison_chosen.connect(lambda how: choose(comparison=how))
+        view.against_chosen.connect(lambda against: choose(against=against))
+        view.span_wanted.connect(lambda span: choose(span=span))
+        view.map_chosen.connect(lambda name: choose(map=name))
+        view.switched.connect(lambda name, on: choose(**{name: on}))
+        view.window_wanted.connect(lambda window: choose(window=window))
+        view.cross_moved.connect(lambda row, column: choose(cross=(row, column)))
+        view.axis_chosen.connect(lambda axis: choose(axis=axis))
+        view.region_drawn.connect(self.take_region)
+        view.line_drawn.connect(self.take_line)
+        view.pit_chosen.connect(lambda pit: choose(pit=pit))
+
+    def handlers(self) -> Handlers:
+        """What it does, by the names of actions."""
+        move = self.move_cross
+        return {
+            "board": self.toggle_board,
+            **{f"cell_{n + 1}": partial(self.choose_cell_at, n) for n in range(CELLS)},
+            "newest_scan": self.follow_newest,
+            "compare": self.cycle_comparison,
+            "next_map": partial(self.cycle_map, 1),
+            "previous_map": partial(self.cycle_map, -1),
+            **{name: partial(self._flip, name) for name in SWITCHES},
+            "turn_section": self.turn_section,
+            "cross_up": partial(move, 1, 0),
+            "cross_down": partial(move, -1, 0),
+            "cross_left": partial(move, 0, -1),
+            "cross_right": partial(move, 0, 1),
+            "pit_here": self.choose_pit_here,
+            **{f"colours_{name}": partial(self.choose, colours=name) for name in COLOUR_SCALES},
+            "against": self.cycle_against,
+        }
+
+    def leave_board(self) -> None:
+        """Shows the chosen cell."""
+        self.on_board = False
+        self.changed.emit()
 
     def toggle_board(self) -> None:
         """All cells, or back to the one."""
-        on_board = self._window.pages.currentWidget() is self._window.board
-        self._window.pages.setCurrentWidget(self._window.bench if on_board else self._window.board)
-        self._window.tick()
+        self.on_board = not self.on_board
+        self.changed.emit()
 
-    def follow_live(self) -> None:
+    def choose_cell(self, name: str) -> None:
+        """Shows another cell, live."""
+        if name != self.choice.cell:
+            self.choice = replace(
+                self.choice,
+                cell=name,
+                scan=None,
+                cross=None,
+                window=None,
+                pit=None,
+                pinned=None,
+                span=None,
+            )
+        self.leave_board()
+
+    def choose_cell_at(self, index: int) -> None:
+        """Shows the cell at this place of the list."""
+        names = list(self.snapshot.state["cells"]) if self.snapshot.state else []
+        if index < len(names):
+            self.choose_cell(names[index])
+
+    def show_scan(self, cell: str, number: int) -> None:
+        """Shows a scan of a cell, if it is known."""
+        found = (self.snapshot.cell(cell) or {}).get("scans") or ()
+        if any(scan["scan"] == number for scan in found):
+            self.choose_cell(cell)
+            self.choose(scan=number)
+
+    def follow_newest(self) -> None:
         """Shows the newest scan from now on."""
-        self._window.choose(scan=None)
+        self.choose(scan=None)
 
     def cycle_map(self, by: int) -> None:
         """The next map that the shown scan has."""
-        scan = self._window.shown()
+        scan = self.shown()
         names = [name for name in MAP_NAMES if scan is None or name in scan["maps"]]
         if names:
-            at = names.index(self._window.choice.map) if self._window.choice.map in names else -1
-            self._window.choose(map=names[(at + by) % len(names)])
+            at = names.index(self.choice.map) if self.choice.map in names else -1
+            self.choose(map=names[(at + by) % len(names)])
 
     def cycle_comparison(self) -> None:
         """Off, side by side, difference."""
-        at = COMPARISONS.index(self._window.choice.comparison)
-        self._window.choose(comparison=COMPARISONS[(at + 1) % len(COMPARISONS)])
+        self.choose(comparison=_after(self.choice.comparison, get_args(Comparison)))
 
     def cycle_against(self) -> None:
         """What the trend is drawn against."""
-        ways = tuple(AGAINST)
-        self._window.choose(against=ways[(ways.index(self._window.choice.against) + 1) % len(ways)])
+        self.choose(against=_after(self.choice.against, get_args(Against)))
 
     def turn_section(self) -> None:
         """Along x, or along y."""
-        self._window.choose(axis="x" if self._window.choice.axis == "y" else "y")
+        self.choose(axis="x" if self.choice.axis == "y" else "y")
 
     def move_cross(self, up: int, right: int) -> None:
         """Moves the crosshair by a hundredth of the map, one pixel at least."""
-        scan = self._window.shown()
+        scan = self.shown()
         if scan is not None:
-            row, column = crosshair(scan, self._window.choice)
-            step = max(1, min(scan["shape"]) // 100)
-            moved = replace(self._window.choice, cross=(row + up * step, column + right * step))
-            self._window.choose(cross=crosshair(scan, moved))
+            row, column = crosshair(scan, self.choice)
+            step = max(1, min(scan["shape"]) // LEAST_SHARE)
+            moved = replace(self.choice, cross=(row + up * step, column + right * step))
+            self.choose(cross=crosshair(scan, moved))
 
     def choose_pit_here(self) -> None:
         """The pit under the crosshair, in table, map and growth curve."""
-        scan, labels = (
-            self._window.shown(),
-            self._window.snapshot.answer("map_labels", self._window.choice.cell),
-        )
+        scan, labels = self.shown(), self.snapshot.answer("map_labels", self.choice.cell)
         if scan is not None:
-            self._window.choose(pit=pit_at(labels, crosshair(scan, self._window.choice)))
-
-    def dismiss(self) -> None:
-        """What was about to be asked; whatever lies over the views; then the chosen pit."""
-        if self._window.acquisition.leave():
-            return
-        over = [panel for panel in (self._window.help, self._window.session) if panel.isVisible()]
-        for panel in over:
-            panel.hide()
-        if not over:
-            self._window.notices.dismiss()
-            self._window.choose(pit=None)
-
-    def ask(self, act: Callable[[], None]) -> None:
-        """Does what asks the acquisition for something. Where its panel is not seen, it is only
-        brought to the front: nothing is asked for a cell that is not looked at."""
-        window = self._window
-        on_bench = window.pages.currentWidget() is window.bench
-        if on_bench and "acquisition" in window.layouts.visible():
-            act()
-            return
-        window.pages.setCurrentWidget(window.bench)
-        window.layouts.bring("acquisition")
-        window.tick()
-
-    def write_note(self) -> None:
-        """Puts the cursor where a note is written."""
-        self._window.pages.setCurrentWidget(self._window.bench)
-        self._window.layouts.bring("events")
-        self._window.events.write_note()
+            self.choose(pit=pit_at(labels, crosshair(scan, self.choice)))
 
     def take_region(self, region: Region) -> None:
         """A part of the map to be measured; its numbers come to the front."""
-        if region.kind != "whole" and self._window.choice.region.kind == "whole":
-            self._window.layouts.bring("distribution")
-        self._window.choose(region=region)
+        if region.kind != "whole" and self.choice.region.kind == "whole":
+            self.front_wanted.emit("distribution")
+        self.choose(region=region)
 
     def take_line(self, line: Points) -> None:
         """A line to look along; its profile comes to the front."""
-        if line and not self._window.choice.line:
-            self._window.layouts.bring("profile")
-        self._window.choose(line=line)
+        if line and not self.choice.line:
+            self.front_wanted.emit("profile")
+        self.choose(line=line)
+
+    def _flip(self, name: str) -> None:
+        self.choose(**{name: not getattr(self.choice, name)})
+
+
+def _after(now: str, ways: tuple[str, ...]) -> str:
+    """The next of these ways, the first after the last."""
+    return ways[(ways.index(now) + 1) % len(ways)]

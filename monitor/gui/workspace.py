@@ -2,42 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from functools import partial
 
 from PySide6.QtCore import QByteArray, QEvent, QObject, QSettings, Qt, QTimer, Signal
 from PySide6.QtGui import QContextMenuEvent
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QTabBar, QTabWidget, QWidget
 
-from monitor.gui.widgets.controls import Card
+from monitor.gui.actions import Handlers
+from monitor.gui.views.registry import ViewSpec
 from monitor.gui.widgets.plain_text import set_tip
+from monitor.gui.widgets.view import View
 
 SETTLE_MS = 400
 MAX_STEPS = 50
 VERSION = 1
 Area = Qt.DockWidgetArea
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A view's name in the program, its title, and where it stands at first: views of the same
-    `place` are stacked, the first of them on top."""
-
-    name: str
-    title: str
-    card: Card
-    area: Area
-    place: str
+AREAS = {
+    "left": Area.LeftDockWidgetArea,
+    "right": Area.RightDockWidgetArea,
+    "bottom": Area.BottomDockWidgetArea,
+}
 
 
 class Dock(QDockWidget):
-    """A card in a dock, its title line as the handle; a right click offers the rest."""
+    """A view in a dock, its title line as the handle; a right click offers the rest."""
 
-    def __init__(self, view: View) -> None:
-        super().__init__(view.title)
-        self.setObjectName(view.name)
-        self.setWidget(view.card)
-        bar = view.card.bar
+    def __init__(self, spec: ViewSpec, view: View) -> None:
+        super().__init__(spec.title)
+        self.setObjectName(spec.name)
+        self.setWidget(view)
+        bar = view.bar
         bar.setParent(None)
         bar.setContentsMargins(8, 3, 8, 1)
         set_tip(bar, "Drag to move this view; right click for more")
@@ -66,11 +61,13 @@ class Layouts(QObject):
 
     seen_changed = Signal()
 
-    def __init__(self, bench: QMainWindow, views: Sequence[View]) -> None:
+    def __init__(
+        self, bench: QMainWindow, specs: Iterable[ViewSpec], views: Mapping[str, View]
+    ) -> None:
         super().__init__(bench)
         self._bench = bench
-        self.views = tuple(views)
-        self.docks = {view.name: Dock(view) for view in views}
+        self._specs = [spec for spec in specs if spec.is_dock]
+        self.docks = {spec.name: Dock(spec, views[spec.name]) for spec in self._specs}
         self._past: list[QByteArray] = []
         self._future: list[QByteArray] = []
         self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
@@ -85,7 +82,7 @@ class Layouts(QObject):
             (Qt.Corner.BottomRightCorner, Area.RightDockWidgetArea),
         ):
             bench.setCorner(corner, area)
-        for area in (Area.LeftDockWidgetArea, Area.RightDockWidgetArea, Area.BottomDockWidgetArea):
+        for area in AREAS.values():
             bench.setTabPosition(area, QTabWidget.TabPosition.North)
         self._arrange()
         for dock in self.docks.values():
@@ -110,13 +107,13 @@ class Layouts(QObject):
     def _arrange(self) -> None:
         """The places of the views at first."""
         stacks: dict[str, list[Dock]] = {}
-        for view in self.views:
-            dock = self.docks[view.name]
-            if view.place in stacks:
-                self._bench.tabifyDockWidget(stacks[view.place][-1], dock)
+        for spec in self._specs:
+            dock = self.docks[spec.name]
+            if spec.place in stacks:
+                self._bench.tabifyDockWidget(stacks[spec.place][-1], dock)
             else:
-                self._bench.addDockWidget(view.area, dock)
-            stacks.setdefault(view.place, []).append(dock)
+                self._bench.addDockWidget(AREAS[spec.area], dock)
+            stacks.setdefault(spec.place, []).append(dock)
         for stack in stacks.values():
             stack[0].raise_()
 
@@ -138,12 +135,19 @@ class Layouts(QObject):
     def visible(self) -> tuple[str, ...]:
         """The views that can be seen: not hidden, and on top of their stack."""
         # Qt takes a view behind others for visible: it only lies outside of the window
-        return tuple(v.name for v in self.views if not v.card.visibleRegion().isEmpty())
+        return tuple(
+            name for name, dock in self.docks.items() if not dock.widget().visibleRegion().isEmpty()
+        )
+
+    def handlers(self) -> Handlers:
+        """What it does, by the names of actions."""
+        shown = {f"show_{name}": partial(self.show, name) for name in self.docks}
+        return {"undo": self.undo, "redo": self.redo, "default_layout": self.reset, **shown}
 
     def show(self, name: str) -> None:
         """Brings a view to the front; hides it where it is there already and alone."""
         dock = self.docks[name]
-        if self.views_card(name).isVisible() and not self._bench.tabifiedDockWidgets(dock):
+        if dock.widget().isVisible() and not self._bench.tabifiedDockWidgets(dock):
             dock.hide()
         else:
             dock.show()
@@ -154,14 +158,10 @@ class Layouts(QObject):
         self.docks[name].show()
         self.docks[name].raise_()
 
-    def views_card(self, name: str) -> Card:
-        """The card of a view."""
-        return next(view.card for view in self.views if view.name == name)
-
     def _tidy(self) -> None:
         """Hides the tab bars that Qt leaves behind where a stack grew: they bear fewer tabs than
         the stack has."""
-        by_title = {view.title: self.docks[view.name] for view in self.views}
+        by_title = {dock.windowTitle(): dock for dock in self.docks.values()}
         for bar in self._bench.findChildren(QTabBar):
             dock = by_title.get(bar.tabText(0))
             if dock is not None:

@@ -16,7 +16,9 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit
 from monitor.gui.main_window import Window
 from monitor.gui.state.client import Client
 from monitor.gui.views.overview.card import CellCard
+from monitor.gui.views.registry import VIEWS
 from monitor.gui.widgets import theme
+from monitor.wire.results.queries import ScanOrder
 from tests.gui.live import LiveEngine
 
 WAIT = 20_000
@@ -69,7 +71,7 @@ def shows(window, name, scan):
     answer = window.snapshot.answers.get("map")
     header = answer.header if answer else {}
     is_it = (header.get("name"), header.get("scan")) == (name, scan)
-    return is_it and window.map.image.isVisible() and window.turns.idle
+    return is_it and window.views["map"].image.isVisible() and window.turns.idle
 
 
 def press(qtbot, window, key, modifier=Qt.KeyboardModifier.NoModifier):
@@ -89,42 +91,42 @@ CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModi
 
 def test_an_extra_scan_with_a_reason_reaches_the_acquisition(engine, window, qtbot):
     before = len(engine.acquisition.asked)
-    wait(qtbot, window.acquisition.extra.isEnabled)
-    if window.acquisition.decline.isVisible():  # the onset suggested one already
+    wait(qtbot, window.views["acquisition"].extra.button.isEnabled)
+    if window.views["acquisition"].extra.decline.isVisible():  # the onset suggested one already
         press(qtbot, window, Qt.Key.Key_D)
-        wait(qtbot, lambda: not window.acquisition.decline.isVisible())
+        wait(qtbot, lambda: not window.views["acquisition"].extra.decline.isVisible())
     press(qtbot, window, Qt.Key.Key_E)
-    assert window.acquisition.why.isVisible()
+    assert window.views["acquisition"].extra.why.isVisible()
     # typed into whatever has the keyboard: none of it may act as a key of the window
-    chosen = window.choice
+    chosen = window.selection.choice
     for letter in "edge looks odd":
         qtbot.keyClick(QApplication.focusWidget(), letter)
-    assert window.choice == chosen
+    assert window.selection.choice == chosen
     assert len(engine.acquisition.asked) == before
     qtbot.keyClick(QApplication.focusWidget(), Qt.Key.Key_Return)
     wait(qtbot, lambda: len(engine.acquisition.asked) == before + 1)
     asked = engine.acquisition.asked[-1]
     assert (asked["cell"], asked["reason"]) == ("A", "manual")
     assert asked["evidence"]["why"] == "edge looks odd"
-    wait(qtbot, lambda: "accepted" in window.acquisition.requests.item(0).text())
+    wait(qtbot, lambda: "accepted" in window.views["acquisition"].requests.item(0).text())
     assert not isinstance(QApplication.focusWidget(), QLineEdit), "keys are the window's again"
 
 
 def test_an_extra_scan_is_left_by_escape_before_it_is_asked(engine, window, qtbot):
-    wait(qtbot, window.acquisition.extra.isEnabled)
-    if window.acquisition.decline.isVisible():
+    wait(qtbot, window.views["acquisition"].extra.button.isEnabled)
+    if window.views["acquisition"].extra.decline.isVisible():
         press(qtbot, window, Qt.Key.Key_D)
-        wait(qtbot, lambda: not window.acquisition.decline.isVisible())
+        wait(qtbot, lambda: not window.views["acquisition"].extra.decline.isVisible())
     qtbot.wait(300)
     asked = ids(engine)
     press(qtbot, window, Qt.Key.Key_E)
     qtbot.keyClick(QApplication.focusWidget(), "x")
     press(qtbot, window, Qt.Key.Key_Escape)
-    assert window.acquisition.extra.text() == "Extra scan"
-    assert not window.acquisition.why.isVisible()
+    assert window.views["acquisition"].extra.button.text() == "Extra scan"
+    assert not window.views["acquisition"].extra.why.isVisible()
     assert not isinstance(QApplication.focusWidget(), QLineEdit)
     press(qtbot, window, Qt.Key.Key_E)
-    assert window.acquisition.why.text() == "", "what was left is not asked later"
+    assert window.views["acquisition"].extra.why.text() == "", "what was left is not asked later"
     press(qtbot, window, Qt.Key.Key_Escape)
     assert ids(engine) == asked
 
@@ -136,27 +138,29 @@ def test_nothing_is_asked_for_before_it_is_seen_for_which_cell(engine, window, q
     window.selection.choose_cell("B")
     press(qtbot, window, Qt.Key.Key_E)
     wait(qtbot, lambda: "acquisition" in window.layouts.visible())
-    assert window.acquisition.extra.text() == "Extra scan", "only brought to the front"
+    assert window.views["acquisition"].extra.button.text() == "Extra scan", (
+        "only brought to the front"
+    )
     window.selection.toggle_board()
     press(qtbot, window, Qt.Key.Key_E)
     assert window.pages.currentWidget() is window.bench
     wait(qtbot, lambda: "acquisition" in window.layouts.visible())
-    assert window.acquisition.extra.text() == "Extra scan"
+    assert window.views["acquisition"].extra.button.text() == "Extra scan"
     assert ids(engine) == asked
     # a cell that is chosen is the one that the next key means, before anything is painted
-    window.choose(cell="A")
-    window.actions_by_text["Extra scan"].trigger()
-    window.choose(cell="B")
-    window.actions_by_text["Extra scan"].trigger()
-    assert window.acquisition.extra.text() == "Confirm extra scan: Enter"
-    with qtbot.waitSignal(window.acquisition.extra_scan) as told:
-        window.actions_by_text["Extra scan"].trigger()
-    assert told.args[0] == "B"
+    window.selection.choose(cell="A")
+    window.actions_by_name["extra_scan"].trigger()
+    window.selection.choose(cell="B")
+    window.actions_by_name["extra_scan"].trigger()
+    assert window.views["acquisition"].extra.button.text() == "Confirm extra scan: Enter"
+    with qtbot.waitSignal(window.views["acquisition"].order_given) as told:
+        window.actions_by_name["extra_scan"].trigger()
+    assert told.args[0].cell == "B"
 
 
 def test_views_behind_others_are_neither_drawn_nor_asked_for(window, qtbot):
-    drawn, paint = [], window.relief.draw
-    window.relief.draw = lambda *told: (drawn.append(told), paint(*told))
+    drawn, paint = [], window.views["relief"].draw
+    window.views["relief"].draw = lambda *told: (drawn.append(told), paint(*told))
     press(qtbot, window, Qt.Key.Key_Left)
     wait(qtbot, lambda: shows(window, "height", 1))
     assert "relief" not in window.layouts.visible()
@@ -173,8 +177,8 @@ def test_what_the_engine_suggests_is_taken_or_declined(make, tmp_path, qtbot):
         window = make(engine)
         for scan in range(2):
             engine.scan(scan)
-        wait(qtbot, lambda: window.acquisition.decline.isVisible())
-        assert window.acquisition.extra.text() == "Take suggested scan"
+        wait(qtbot, lambda: window.views["acquisition"].extra.decline.isVisible())
+        assert window.views["acquisition"].extra.button.text() == "Take suggested scan"
         press(qtbot, window, Qt.Key.Key_E)
         press(qtbot, window, Qt.Key.Key_E)
         wait(qtbot, lambda: len(engine.acquisition.asked) == 1)
@@ -184,14 +188,14 @@ def test_what_the_engine_suggests_is_taken_or_declined(make, tmp_path, qtbot):
 
 
 def test_policy_and_budget_are_switched_and_written_down(engine, window, qtbot):
-    wait(qtbot, lambda: window.acquisition.mode.isEnabled())
+    wait(qtbot, lambda: window.views["acquisition"].policy.mode.isEnabled())
     press(qtbot, window, Qt.Key.Key_A, CTRL | SHIFT)
     wait(qtbot, lambda: window.snapshot.cell("A")["policy"]["mode"] == "auto")
-    wait(qtbot, lambda: window.acquisition.mode.currentText() == "auto")
-    most = window.acquisition.budget.value()
+    wait(qtbot, lambda: window.views["acquisition"].policy.mode.currentText() == "auto")
+    most = window.views["acquisition"].policy.budget.value()
     press(qtbot, window, Qt.Key.Key_Down, CTRL | SHIFT)
     wait(qtbot, lambda: window.snapshot.cell("A")["policy"]["max_scans"] == most - 1)
-    window.acquisition.mode.activated.emit(0)
+    window.views["acquisition"].policy.mode.activated.emit(0)
     wait(qtbot, lambda: window.snapshot.cell("A")["policy"]["mode"] == "off")
     assert window.snapshot.cell("B")["policy"]["mode"] == "suggest"
     engine.recorder.drain()
@@ -202,13 +206,16 @@ def test_policy_and_budget_are_switched_and_written_down(engine, window, qtbot):
 
 def test_a_note_goes_into_the_events_of_the_cell(engine, window, qtbot):
     press(qtbot, window, Qt.Key.Key_N)
-    assert window.events.isVisible()
-    qtbot.keyClicks(window.events.note, "Sample stage touched: m, e, 1")
-    assert window.choice.cell == "A"
-    qtbot.keyClick(window.events.note, Qt.Key.Key_Return)
+    assert window.views["events"].isVisible()
+    qtbot.keyClicks(window.views["events"].note, "Sample stage touched: m, e, 1")
+    assert window.selection.choice.cell == "A"
+    qtbot.keyClick(window.views["events"].note, Qt.Key.Key_Return)
 
     def listed():
-        texts = [window.events.list.item(i).text() for i in range(window.events.list.count())]
+        texts = [
+            window.views["events"].list.item(i).text()
+            for i in range(window.views["events"].list.count())
+        ]
         return any("Sample stage touched" in text for text in texts)
 
     wait(qtbot, listed)
@@ -244,8 +251,12 @@ def ids(engine) -> set[str]:
 def test_a_screen_that_may_only_look_says_why_nothing_can_be_asked(engine, make, qtbot):
     window = make(engine, viewer=True)
     window.layouts.bring("events")
-    wait(qtbot, lambda: shows(window, "height", 2) and window.events.isVisible())
-    for widget in (window.acquisition.extra, window.acquisition.mode, window.events.note):
+    wait(qtbot, lambda: shows(window, "height", 2) and window.views["events"].isVisible())
+    for widget in (
+        window.views["acquisition"].extra.button,
+        window.views["acquisition"].policy.mode,
+        window.views["events"].note,
+    ):
         assert not widget.isEnabled()
         assert "--view-only" in widget.toolTip()
     qtbot.wait(500)  # what was ordered before has come to its end
@@ -262,9 +273,9 @@ def test_what_the_engine_refuses_is_told_with_what_to_do(make, tmp_path, qtbot):
     try:
         window = make(engine)
         wait(qtbot, lambda: window.snapshot.linked and window.snapshot.state is not None)
-        wait(qtbot, lambda: not window.acquisition.extra.isEnabled())
-        assert "No acquisition is connected" in window.acquisition.outcome.text()
-        window.acquisition.extra_scan.emit("A", "")
+        wait(qtbot, lambda: not window.views["acquisition"].extra.button.isEnabled())
+        assert "No acquisition is connected" in window.views["acquisition"].outcome.text()
+        window.views["acquisition"].order_given.emit(ScanOrder("A"))
         wait(qtbot, lambda: window.notices.problems[0].isVisible())
         assert "no acquisition is connected" in window.notices.problems[0].text.text()
         press(qtbot, window, Qt.Key.Key_Escape)
@@ -281,7 +292,7 @@ def test_the_board_opens_a_cell_and_is_where_several_cells_begin(engine, make, q
     wait(qtbot, lambda: window.board.isVisible())
     wait(qtbot, lambda: {"board A", "board B"} <= set(window.snapshot.answers))
     press(qtbot, window, Qt.Key.Key_2)
-    wait(qtbot, lambda: window.bench.isVisible() and window.choice.cell == "B")
+    wait(qtbot, lambda: window.bench.isVisible() and window.selection.choice.cell == "B")
     press(qtbot, window, Qt.Key.Key_B)
     assert window.board.isVisible()
     window.board.cell_opened.emit("A")
@@ -295,47 +306,54 @@ def test_time_is_gone_through_played_and_followed(window, qtbot):
     wait(qtbot, lambda: shows(window, "height", 1))
     press(qtbot, window, Qt.Key.Key_Home)
     press(qtbot, window, Qt.Key.Key_Space)
-    wait(qtbot, lambda: window.choice.scan == 2)
+    wait(qtbot, lambda: window.selection.choice.scan == 2)
     press(qtbot, window, Qt.Key.Key_Left)
     wait(qtbot, lambda: shows(window, "height", 1))
     press(qtbot, window, Qt.Key.Key_L)
-    wait(qtbot, lambda: window.choice.scan is None and shows(window, "height", 2))
+    wait(qtbot, lambda: window.selection.choice.scan is None and shows(window, "height", 2))
 
 
 def test_two_scans_are_compared_side_by_side_and_as_a_difference(window, qtbot):
     press(qtbot, window, Qt.Key.Key_Home)
     wait(qtbot, lambda: shows(window, "height", 0))
     press(qtbot, window, Qt.Key.Key_P)
-    assert window.choice.pinned == 0
+    assert window.selection.choice.pinned == 0
     press(qtbot, window, Qt.Key.Key_End)
     press(qtbot, window, Qt.Key.Key_C)
-    wait(qtbot, lambda: window.pinned.isVisible() and window.pinned.image.isVisible())
+    wait(
+        qtbot,
+        lambda: window.views["pinned"].isVisible() and window.views["pinned"].image.isVisible(),
+    )
     assert window.snapshot.answers["pinned"].header["scan"] == 0
-    assert window.map.bar_scale.levels() == window.pinned.bar_scale.levels()
-    window.map.plot.setRange(xRange=(5, 15), yRange=(5, 15), padding=0)
-    ours, theirs = (view.plot.vb.viewRange() for view in (window.map, window.pinned))
+    assert window.views["map"].bar_scale.levels() == window.views["pinned"].bar_scale.levels()
+    window.views["map"].plot.setRange(xRange=(5, 15), yRange=(5, 15), padding=0)
+    ours, theirs = (
+        view.plot.vb.viewRange() for view in (window.views["map"], window.views["pinned"])
+    )
     np.testing.assert_allclose(np.mean(ours, axis=1), np.mean(theirs, axis=1), atol=0.5)
-    window.pinned.cross_moved.emit(7, 9)
-    assert window.choice.cross == (7, 9)
-    assert window.map.across.value() == window.pinned.across.value()
-    window.map.show_whole()
+    window.views["pinned"].cross_moved.emit(7, 9)
+    assert window.selection.choice.cross == (7, 9)
+    assert window.views["map"].across.value() == window.views["pinned"].across.value()
+    window.views["map"].show_whole()
     press(qtbot, window, Qt.Key.Key_C)
     wait(qtbot, lambda: window.snapshot.answers["map"].header.get("minus") == 0)
-    assert not window.pinned.isVisible()
+    assert not window.views["pinned"].isVisible()
     answer = window.snapshot.answers["map"]
     # 3 µm of plateau and more in the pits have gone since the pinned scan
     assert np.nanmedian(answer.array) < -2
-    low, high = window.map.bar_scale.levels()
+    low, high = window.views["map"].bar_scale.levels()
     assert low == pytest.approx(-high)
     press(qtbot, window, Qt.Key.Key_P)
     press(qtbot, window, Qt.Key.Key_C)
-    assert window.choice.comparison == "off"
+    assert window.selection.choice.comparison == "off"
 
 
 def test_what_is_below_the_detection_limit_is_masked(window, qtbot):
     press(qtbot, window, Qt.Key.Key_M)
     press(qtbot, window, Qt.Key.Key_Home)
-    wait(qtbot, lambda: shows(window, "removal", 0) or "removal" in window.map.message.text)
+    wait(
+        qtbot, lambda: shows(window, "removal", 0) or "removal" in window.views["map"].message.text
+    )
     press(qtbot, window, Qt.Key.Key_End)
     wait(qtbot, lambda: shows(window, "removal", 2))
     errors = window.snapshot.answers["map"].array.copy()
@@ -343,98 +361,101 @@ def test_what_is_below_the_detection_limit_is_masked(window, qtbot):
     wait(qtbot, lambda: window.snapshot.answers["map"].header.get("least_errors") == 3.0)
     masked = window.snapshot.answers["map"].array
     assert np.isnan(masked).sum() >= np.isnan(errors).sum()
-    assert window.map.controls.switches["masked"].isChecked()
-    window.map.controls.switches["masked"].click()
-    assert not window.choice.masked
+    assert window.views["map"].controls.switches["masked"].isChecked()
+    window.views["map"].controls.switches["masked"].click()
+    assert not window.selection.choice.masked
 
 
 def test_one_scale_for_all_scans_and_another_set_of_colours(window, qtbot):
     press(qtbot, window, Qt.Key.Key_S)
     wait(qtbot, lambda: {"scale_first", "scale_last"} <= set(window.snapshot.answers))
-    wait(qtbot, lambda: window.map.bar_scale.levels() != window.snapshot.answers["map"].levels)
-    last = window.map.bar_scale.levels()
+    wait(
+        qtbot,
+        lambda: window.views["map"].bar_scale.levels() != window.snapshot.answers["map"].levels,
+    )
+    last = window.views["map"].bar_scale.levels()
     press(qtbot, window, Qt.Key.Key_Home)
     wait(qtbot, lambda: shows(window, "height", 0))
-    assert window.map.bar_scale.levels() == last
-    window.actions_by_text["Colours: cividis"].trigger()
-    wait(qtbot, lambda: window.map.bar_scale.colorMap().name == "cividis")
+    assert window.views["map"].bar_scale.levels() == last
+    window.actions_by_name["colours_cividis"].trigger()
+    wait(qtbot, lambda: window.views["map"].bar_scale.colorMap().name == "cividis")
 
 
 @pytest.mark.parametrize(("tool", "share"), [("rectangle", 1.0), ("ellipse", np.pi / 4)])
 def test_a_region_on_the_map_is_measured(window, qtbot, tool, share):
-    window.map.controls.tools[tool].click()
-    wait(qtbot, lambda: window.choice.region.kind == tool)
-    shape = window.map.tools.shapes[tool]
+    window.views["map"].controls.tools[tool].click()
+    wait(qtbot, lambda: window.selection.choice.region.kind == tool)
+    shape = window.views["map"].tools.shapes[tool]
     shape.setPos((9.5, 9.5))
     shape.setSize((20, 16))
 
     def measured():
         answer = window.snapshot.answers.get("region")
-        points = window.choice.region.points
+        points = window.selection.choice.region.points
         return answer is not None and answer.request.points == points
 
     wait(qtbot, measured)
     area = window.snapshot.answers["region"].header["area"]
     assert area == pytest.approx(share * 20 * 16, rel=0.05)
-    assert window.distribution.isVisible()
-    window.map.controls.tools[tool].click()
-    wait(qtbot, lambda: window.choice.region.kind == "whole")
+    assert window.views["distribution"].isVisible()
+    window.views["map"].controls.tools[tool].click()
+    wait(qtbot, lambda: window.selection.choice.region.kind == "whole")
 
 
 def test_a_polygon_is_a_region_too(window, qtbot):
     press(qtbot, window, Qt.Key.Key_R, CTRL)
-    wait(qtbot, lambda: window.choice.region.kind == "polygon")
-    assert len(window.choice.region.points) == 4
+    wait(qtbot, lambda: window.selection.choice.region.kind == "polygon")
+    assert len(window.selection.choice.region.points) == 4
     wait(qtbot, lambda: "region" in window.snapshot.answers)
     press(qtbot, window, Qt.Key.Key_R, CTRL)
-    assert window.choice.region.kind == "whole"
+    assert window.selection.choice.region.kind == "whole"
 
 
 def test_a_profile_follows_its_line(window, qtbot):
     press(qtbot, window, Qt.Key.Key_F)
-    wait(qtbot, lambda: len(window.choice.line) == 2)
+    wait(qtbot, lambda: len(window.selection.choice.line) == 2)
     wait(qtbot, lambda: {"profile", "profile_reference"} <= set(window.snapshot.answers))
-    assert window.profile.isVisible()
-    (row, left), (_, right) = window.choice.line
+    assert window.views["profile"].isVisible()
+    (row, left), (_, right) = window.selection.choice.line
     header = window.snapshot.answers["profile"].header
     assert header["length"] == pytest.approx((right - left), rel=1e-3)
     assert row == pytest.approx(23.5, abs=2)
     press(qtbot, window, Qt.Key.Key_F)
-    assert window.choice.line == ()
+    assert window.selection.choice.line == ()
 
 
 def test_a_pit_is_chosen_on_the_map_and_in_the_table_and_its_growth_is_shown(window, qtbot):
     wait(qtbot, lambda: "map_labels" in window.snapshot.answers and shows(window, "height", 2))
-    at = window.map.plot.vb.mapViewToScene(QPointF(13, 14)).toPoint()
-    qtbot.mouseClick(window.map.graphics.viewport(), Qt.MouseButton.LeftButton, pos=at)
-    wait(qtbot, lambda: window.choice.pit is not None)
-    pit = window.choice.pit
+    at = window.views["map"].plot.vb.mapViewToScene(QPointF(13, 14)).toPoint()
+    qtbot.mouseClick(window.views["map"].graphics.viewport(), Qt.MouseButton.LeftButton, pos=at)
+    wait(qtbot, lambda: window.selection.choice.pit is not None)
+    pit = window.selection.choice.pit
     wait(qtbot, lambda: "pit_history" in window.snapshot.answers)
     columns = window.snapshot.answers["pit_history"].header["columns"]
     assert columns["scan"] == [1, 2]
     assert columns["depth_max_um"][1] > columns["depth_max_um"][0]
     press(qtbot, window, Qt.Key.Key_Escape)
-    assert window.choice.pit is None
-    window.pits.pit_chosen.emit(pit)
-    wait(qtbot, lambda: window.choice.pit == pit)
+    assert window.selection.choice.pit is None
+    window.views["pits"].pit_chosen.emit(pit)
+    wait(qtbot, lambda: window.selection.choice.pit == pit)
     press(qtbot, window, Qt.Key.Key_Escape)
-    window.choose(cross=(14, 13))
+    window.selection.choose(cross=(14, 13))
     press(qtbot, window, Qt.Key.Key_I)
-    wait(qtbot, lambda: window.choice.pit == pit)
+    wait(qtbot, lambda: window.selection.choice.pit == pit)
 
 
 def test_the_crosshair_moves_by_keys(window, qtbot):
-    window.choose(cross=(20, 20))
+    window.selection.choose(cross=(20, 20))
     for key in (Qt.Key.Key_Up, Qt.Key.Key_Right, Qt.Key.Key_Right):
         press(qtbot, window, key, SHIFT)
-    assert window.choice.cross == (21, 22)
+    assert window.selection.choice.cross == (21, 22)
 
 
 def test_the_trend_is_drawn_against_charge_and_soc(window, qtbot):
-    rows = window.trend.rows
+    rows = window.views["trend"].rows
     wait(qtbot, lambda: rows.curves["potential"].getData()[0] is not None)
     press(qtbot, window, Qt.Key.Key_X)
-    assert window.choice.against == "charge"
+    assert window.selection.choice.against == "charge"
     wait(qtbot, lambda: window.turns.idle)
     x, _ = rows.curves["pits"].getData()
     charges = [scan["charge_mAh_cm2"] for scan in window.snapshot.cell("A")["scans"]]
@@ -447,15 +468,17 @@ def test_the_trend_is_drawn_against_charge_and_soc(window, qtbot):
     press(qtbot, window, Qt.Key.Key_X)
     wait(qtbot, lambda: window.turns.idle)
     assert not any(plot.vb.xInverted() for plot in rows.plots.values())
-    assert window.choice.against == "time"
+    assert window.selection.choice.against == "time"
 
 
 def test_a_click_on_the_trend_goes_to_that_scan(window, qtbot):
-    wait(qtbot, lambda: len(window.trend._places) == 3 and window.turns.idle)
-    plot = window.trend.rows.plots["pits"].vb
+    wait(qtbot, lambda: len(window.views["trend"]._places) == 3 and window.turns.idle)
+    plot = window.views["trend"].rows.plots["pits"].vb
     at = plot.mapViewToScene(QPointF(0.5, 1.0)).toPoint()
-    qtbot.mouseClick(window.trend.rows.graphics.viewport(), Qt.MouseButton.LeftButton, pos=at)
-    wait(qtbot, lambda: window.choice.scan == 1)
+    qtbot.mouseClick(
+        window.views["trend"].rows.graphics.viewport(), Qt.MouseButton.LeftButton, pos=at
+    )
+    wait(qtbot, lambda: window.selection.choice.scan == 1)
 
 
 # --- keeping ---
@@ -464,12 +487,12 @@ def test_a_click_on_the_trend_goes_to_that_scan(window, qtbot):
 def test_pictures_are_written_as_png_and_svg(window, tmp_path):
     window.dialogs.picture(window, tmp_path / "window.png")
     assert QImage(str(tmp_path / "window.png")).width() == window.width()
-    window.dialogs.picture(window.map, tmp_path / "map.svg")
+    window.dialogs.picture(window.views["map"], tmp_path / "map.svg")
     root = ElementTree.parse(tmp_path / "map.svg").getroot()
     assert root.tag.endswith("svg")
-    window.dialogs.picture(window.map, tmp_path / "map.gif")
+    window.dialogs.picture(window.views["map"], tmp_path / "map.gif")
     assert "neither .png nor .svg" in window.notices.problems[0].text.text()
-    window.dialogs.picture(window.map, tmp_path / "nowhere" / "map.png")
+    window.dialogs.picture(window.views["map"], tmp_path / "nowhere" / "map.png")
     assert "cannot be written" in window.notices.problems[1].text.text()
 
 
@@ -484,8 +507,8 @@ def test_file_dialogs_leave_the_live_view_alone(window, qtbot):
 
 def test_the_table_of_pits_is_exported(window, tmp_path, qtbot):
     wait(qtbot, lambda: "map_pits" in window.snapshot.answers)
-    wait(qtbot, lambda: window.pits.csv().count("\n") > 1)
-    window.dialogs.write_csv(tmp_path / "pits")
+    wait(qtbot, lambda: window.views["pits"].csv().count("\n") > 1)
+    window.dialogs.write_csv(window.views["pits"], tmp_path / "pits")
     rows = list(csv.reader(io.StringIO((tmp_path / "pits.csv").read_text("utf-8"))))
     pits = window.snapshot.answers["map_pits"].header["columns"]["id"]
     assert len(rows) == len(pits) + 1
@@ -505,15 +528,14 @@ def test_the_layout_is_undone_redone_reset_and_kept(engine, make, window, qtbot)
     window.close()
     again = make(engine)
     assert again.layouts.docks["table"].isHidden()
-    again.actions_by_text["Default layout"].trigger()
+    again.actions_by_name["default_layout"].trigger()
     wait(qtbot, lambda: not again.layouts.docks["table"].isHidden())
 
 
 def test_views_are_shown_and_hidden_by_their_keys(window, qtbot):
-    keys = {view.name: f"F{i + 2}" for i, view in enumerate(window.layouts.views)}
-    key = getattr(Qt.Key, f"Key_{keys['relief']}")
-    press(qtbot, window, key)
-    wait(qtbot, lambda: window.relief.isVisible())
+    keys = {spec.name: spec.key for spec in VIEWS}
+    press(qtbot, window, getattr(Qt.Key, f"Key_{keys['relief']}"))
+    wait(qtbot, lambda: window.views["relief"].isVisible())
     wait(qtbot, lambda: "relief" in window.snapshot.answers)
 
 
@@ -573,8 +595,8 @@ def test_a_recording_is_opened_beside_the_engine(engine, window, qtbot, tmp_path
     )
     window.selection.choose_cell("A")
     wait(qtbot, lambda: shows(window, "height", 2))
-    assert not window.acquisition.extra.isEnabled()
-    assert window.acquisition.extra.toolTip()
+    assert not window.views["acquisition"].extra.button.isEnabled()
+    assert window.views["acquisition"].extra.button.toolTip()
 
 
 @pytest.mark.slow
@@ -592,9 +614,9 @@ def test_going_about_makes_no_new_plots_and_keeps_no_dialogs(engine, window, qtb
         for cell in ("B", "A"):
             window.selection.choose_cell(cell)
             wait(qtbot, lambda: "map" in window.snapshot.answers)
-        window.choose(scan=1, pinned=0, comparison="beside", pit=1)
+        window.selection.choose(scan=1, pinned=0, comparison="beside", pit=1)
         for tool in ("rectangle", "polygon", "line", "none"):
-            window.map.use_tool(tool)
+            window.views["map"].use_tool(tool)
         for view in ("relief", "distribution", "profile", "events", "pits", "trend"):
             window.layouts.bring(view)
             qtbot.wait(20)
@@ -602,7 +624,7 @@ def test_going_about_makes_no_new_plots_and_keeps_no_dialogs(engine, window, qtb
         for dialog in window.findChildren(QFileDialog):
             dialog.close()
         wait(qtbot, lambda: not window.findChildren(QFileDialog))
-        window.toggle_shade()
+        window.look.toggle_shade()
         window.dialogs.connect_to(engine.pull_address)
         wait(qtbot, lambda: window.snapshot.state is not None)
 

@@ -5,10 +5,9 @@ from matplotlib.image import imsave
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 
-from monitor.gui.state import queries
-from monitor.gui.state.queries import Seen
 from monitor.gui.state.snapshot import Answer, Choice
 from monitor.gui.views.map.overlay import GRAINS
+from monitor.gui.views.registry import queries
 from monitor.gui.wording import map_captions
 from monitor.wire.results.queries import MapRequest
 from tests.gui import made
@@ -32,7 +31,7 @@ def test_a_key_shows_them_and_how_near_the_pits_are(bench, screen, qtbot, tmp_pa
     here.scans("A", 3)
     here.scans("B", 1)
     window = screen(here.publisher, "A")
-    view = window.map
+    view = window.views["map"]
     qtbot.waitUntil(lambda: view.image.isVisible(), timeout=10_000)
     assert view.controls.switches["grains"].isVisible()
     assert not view.grains.lines.isVisible()
@@ -42,10 +41,10 @@ def test_a_key_shows_them_and_how_near_the_pits_are(bench, screen, qtbot, tmp_pa
     drawn = view.grains.lines.image
     assert (drawn[0, : drawn.shape[1] // 3] == GRAINS[2]).all(), "a line along the first row"
     assert (drawn[:, -1] == GRAINS[0]).all(), "where the picture does not reach"
-    window.choose(cell="B")
+    window.selection.choose(cell="B")
     qtbot.waitUntil(lambda: not view.grains.lines.isVisible(), timeout=10_000)
     assert not view.controls.switches["grains"].isVisible()
-    window.choose(cell="A")
+    window.selection.choose(cell="A")
     qtbot.waitUntil(lambda: view.grains.lines.isVisible(), timeout=10_000)
     QTest.keyClick(window, Qt.Key.Key_G)
     qtbot.waitUntil(lambda: not view.grains.lines.isVisible(), timeout=10_000)
@@ -55,7 +54,7 @@ def test_a_key_shows_them_and_how_near_the_pits_are(bench, screen, qtbot, tmp_pa
 def test_they_are_asked_for_only_where_they_are_wanted_and_there():
     def asked(choice, **more):
         cells = {"A": made.cell(made.scan(0), made.scan(1), **more)}
-        return queries.wants(made.snapshot(cells), choice, Seen(("map",), (64, 128)))
+        return queries(made.snapshot(cells), choice, {"map": (64, 128)})
 
     assert "map_grains" not in asked(Choice("A"), grain_boundaries=True)
     assert "map_grains" not in asked(Choice("A", grains=True), grain_boundaries=False)

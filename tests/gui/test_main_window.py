@@ -17,21 +17,21 @@ from tests.gui.synthetic import T0, Cell
 def texts(window):
     """All axis labels, captions and numbers of the window in one string."""
     panels = [
-        window.map.plot,
-        window.section.plot,
-        window.map.bar_scale,
-        *window.trend.rows.plots.values(),
+        window.views["map"].plot,
+        window.views["section"].plot,
+        window.views["map"].bar_scale,
+        *window.views["trend"].rows.plots.values(),
     ]
     axes = [p.getAxis(side).labelText for p in panels for side in ("left", "bottom", "right")]
-    axes += [title.text for title in window.trend.rows.titles.values()]
-    shown = [label.text() for label in window.cell.facts.values()]
-    table = window.table.table
+    axes += [title.text for title in window.views["trend"].rows.titles.values()]
+    shown = [label.text() for label in window.views["cell"].facts.values()]
+    table = window.views["table"].table
     heads = [
         table.horizontalHeaderItem(i).text()
         for i in range(table.columnCount())
         if not table.isColumnHidden(i)
     ]
-    labels = [window.map.readout, window.map.caption]
+    labels = [window.views["map"].readout, window.views["map"].caption]
     return " ".join([*axes, *shown, *heads, *(label.text() for label in labels)])
 
 
@@ -39,7 +39,7 @@ def shows(window, name, scan):
     answer = window.snapshot.answers.get("map")
     header = answer.header if answer else {}
     is_it = (header.get("name"), header.get("scan")) == (name, scan)
-    return is_it and window.map.image.isVisible() and window.turns.idle
+    return is_it and window.views["map"].image.isVisible() and window.turns.idle
 
 
 def is_seen(window, view):
@@ -61,13 +61,16 @@ def test_the_newest_height_map_is_shown_as_it_was_computed(looking, qtbot):
     result = engine.cells["A"].result(9)
     engine.update(result)
     qtbot.waitUntil(lambda: shows(window, "height", 9), timeout=5000)
-    np.testing.assert_array_equal(window.map.image.image, result.maps["height"])
-    rect = window.map.image.mapRectToParent(window.map.image.boundingRect())
+    np.testing.assert_array_equal(window.views["map"].image.image, result.maps["height"])
+    rect = window.views["map"].image.mapRectToParent(window.views["map"].image.boundingRect())
     assert rect.width() == pytest.approx(160 * 0.717)
     assert rect.left() == pytest.approx(-0.5 * 0.717)
     assert "µm" in texts(window)
     qtbot.waitUntil(
-        lambda: window.map.overlay.rims.image is not None and window.map.overlay.rims.image.any()
+        lambda: (
+            window.views["map"].overlay.rims.image is not None
+            and window.views["map"].overlay.rims.image.any()
+        )
     )
 
 
@@ -77,14 +80,14 @@ def test_keys_go_through_scans_and_maps(looking, qtbot):
     qtbot.waitUntil(lambda: shows(window, "removal", 3), timeout=5000)
     qtbot.keyClick(window, Qt.Key.Key_M)
     qtbot.waitUntil(lambda: shows(window, "cumulative", 3), timeout=5000)
-    assert "mA/cm²" in window.map.bar_scale.getAxis("right").labelText
+    assert "mA/cm²" in window.views["map"].bar_scale.getAxis("right").labelText
     qtbot.keyClick(window, Qt.Key.Key_Left)
     qtbot.waitUntil(lambda: shows(window, "cumulative", 2), timeout=5000)
-    assert window.choice.scan == 2
+    assert window.selection.choice.scan == 2
     qtbot.keyClick(window, Qt.Key.Key_Left)
     qtbot.keyClick(window, Qt.Key.Key_Left)
-    qtbot.waitUntil(lambda: "Scan 0" in window.cell.shown.text(), timeout=5000)
-    assert not window.map.image.isVisible()
+    qtbot.waitUntil(lambda: "Scan 0" in window.views["cell"].shown.text(), timeout=5000)
+    assert not window.views["map"].image.isVisible()
     qtbot.keyClick(window, Qt.Key.Key_L)
     qtbot.waitUntil(lambda: shows(window, "cumulative", 3), timeout=5000)
     qtbot.keyClick(window, Qt.Key.Key_Question)
@@ -95,23 +98,23 @@ def test_keys_go_through_scans_and_maps(looking, qtbot):
 
 def test_the_selector_and_the_timeline_choose(looking, qtbot):
     _, window = looking
-    window.map.selector.setCurrentIndex(7)
-    window.map.selector.activated.emit(7)
+    window.views["map"].selector.setCurrentIndex(7)
+    window.views["map"].selector.activated.emit(7)
     qtbot.waitUntil(lambda: shows(window, "height_error", 3), timeout=5000)
-    window.timeline.scan_chosen.emit(1)
+    window.views["timeline"].scan_chosen.emit(1)
     qtbot.waitUntil(lambda: shows(window, "height_error", 1), timeout=5000)
 
 
 def test_a_click_moves_the_crosshair_and_the_cross_section(looking, qtbot):
     engine, window = looking
-    viewport = window.map.plot.vb
+    viewport = window.views["map"].plot.vb
     row, column = 30, 100
     at = viewport.mapViewToScene(QPointF(column * 0.717, row * 0.717)).toPoint()
-    graphics = window.map.plot.scene().views()[0]
+    graphics = window.views["map"].plot.scene().views()[0]
     qtbot.mouseClick(graphics.viewport(), Qt.MouseButton.LeftButton, pos=at)
-    qtbot.waitUntil(lambda: window.choice.cross is not None, timeout=5000)
-    assert window.choice.cross == pytest.approx((row, column), abs=1)
-    row = window.choice.cross[0]
+    qtbot.waitUntil(lambda: window.selection.choice.cross is not None, timeout=5000)
+    assert window.selection.choice.cross == pytest.approx((row, column), abs=1)
+    row = window.selection.choice.cross[0]
 
     def cut():
         answers = window.snapshot.answers
@@ -121,19 +124,19 @@ def test_a_click_moves_the_crosshair_and_the_cross_section(looking, qtbot):
         return (image.header["index"], heights.header["window"][0]) == (row, row)
 
     qtbot.waitUntil(cut, timeout=5000)
-    assert window.section.image.image.shape == (60, 160)
-    x, y = window.section.curves["interface"].getData()
+    assert window.views["section"].image.image.shape == (60, 160)
+    x, y = window.views["section"].curves["interface"].getData()
     removed, _ = engine.cells["A"].removal(3)
     expected = (2 + engine.cells["A"].foil + engine.cells["A"].rough - removed)[row] * 0.717
     np.testing.assert_allclose(x, np.arange(160) * 0.717)
     assert np.nanmax(np.abs(y - expected)) < 5 * 0.6 * 0.717
-    window.section.turn.click()
-    qtbot.waitUntil(lambda: window.section.image.image.shape == (60, 120), timeout=5000)
+    window.views["section"].turn.click()
+    qtbot.waitUntil(lambda: window.views["section"].image.image.shape == (60, 120), timeout=5000)
 
 
 def test_zooming_in_fetches_that_part(looking, qtbot):
     _, window = looking
-    window.map.plot.setRange(xRange=(20, 40), yRange=(20, 40), padding=0)
+    window.views["map"].plot.setRange(xRange=(20, 40), yRange=(20, 40), padding=0)
 
     def zoomed():
         answer = window.snapshot.answers.get("map")
@@ -148,37 +151,37 @@ def test_zooming_in_fetches_that_part(looking, qtbot):
 
 def test_an_extra_scan_needs_two_presses_and_reaches_the_engine(looking, qtbot):
     engine, window = looking
-    qtbot.waitUntil(window.acquisition.extra.isEnabled)
-    qtbot.mouseClick(window.acquisition.extra, Qt.MouseButton.LeftButton)
-    assert window.acquisition.extra.text() == "Confirm extra scan: Enter"
+    qtbot.waitUntil(window.views["acquisition"].extra.button.isEnabled)
+    qtbot.mouseClick(window.views["acquisition"].extra.button, Qt.MouseButton.LeftButton)
+    assert window.views["acquisition"].extra.button.text() == "Confirm extra scan: Enter"
     assert engine.orders == []
     qtbot.keyClick(window, Qt.Key.Key_E)
     qtbot.waitUntil(lambda: len(engine.orders) == 1, timeout=5000)
     assert (engine.orders[0].cell, engine.orders[0].reason) == ("A", "manual")
-    assert window.acquisition.extra.text() == "Extra scan"
+    assert window.views["acquisition"].extra.button.text() == "Extra scan"
     qtbot.waitUntil(
-        lambda: "handed to the engine" in window.acquisition.outcome.text(), timeout=5000
+        lambda: "handed to the engine" in window.views["acquisition"].outcome.text(), timeout=5000
     )
 
 
 def test_what_is_suggested_is_taken_with_two_presses_or_declined_with_one(looking, qtbot):
     engine, window = looking
-    panel = window.acquisition
+    panel = window.views["acquisition"]
 
     def suggest(name):
         data = {"id": name, "reason": "pit_onset", "after_scan": 3, "evidence": {}}
         engine.update(Event(50, "scan_suggested", "A", 1.76e9, data))
-        qtbot.waitUntil(lambda: panel.extra.text() == "Take suggested scan", timeout=5000)
+        qtbot.waitUntil(lambda: panel.extra.button.text() == "Take suggested scan", timeout=5000)
 
     suggest("s1")
-    assert panel.decline.isVisible()
+    assert panel.extra.decline.isVisible()
     qtbot.keyClick(window, Qt.Key.Key_E)
     qtbot.keyClick(window, Qt.Key.Key_E)
     qtbot.waitUntil(lambda: len(engine.orders) == 1, timeout=5000)
     assert (engine.orders[0].suggestion, engine.orders[0].accepted) == ("s1", True)
     engine.update(Event(51, "suggestion_closed", "A", 1.76e9, {"id": "s1", "why": "overtaken"}))
-    qtbot.waitUntil(lambda: panel.extra.text() == "Extra scan", timeout=5000)
-    assert not panel.decline.isVisible()
+    qtbot.waitUntil(lambda: panel.extra.button.text() == "Extra scan", timeout=5000)
+    assert not panel.extra.decline.isVisible()
     assert "overtaken" in panel.requests.item(0).text()
     suggest("s2")
     qtbot.keyClick(window, Qt.Key.Key_D)
@@ -192,25 +195,29 @@ def test_the_forecast_stands_with_the_numbers_of_the_scan(looking, qtbot):
     ahead = {"forecast_depth_um": 24.25, "forecast_low_um": 21.0, "forecast_high_um": 31.5}
     ahead |= {"collector_low_h": 9.2, "collector_h": 14.0, "collector_high_h": None}
     engine.update(replace(result, summary={**result.summary, **ahead}))
-    facts = window.cell.facts
+    facts = window.views["cell"].facts
     qtbot.waitUntil(lambda: facts["ahead"].text() == "24.2 (21.0–31.5) µm", timeout=5000)
     assert facts["collector"].text() == "in 14 (9–…) h"
 
 
 def test_an_unconfirmed_extra_scan_is_forgotten(looking, qtbot, monkeypatch):
     engine, window = looking
-    monkeypatch.setattr("monitor.gui.panels.acquisition.CONFIRM_MS", 50)
+    monkeypatch.setattr("monitor.gui.views.acquisition.extra.CONFIRM_MS", 50)
     qtbot.keyClick(window, Qt.Key.Key_E)
-    qtbot.waitUntil(lambda: window.acquisition.extra.text() == "Extra scan", timeout=5000)
+    qtbot.waitUntil(
+        lambda: window.views["acquisition"].extra.button.text() == "Extra scan", timeout=5000
+    )
     assert engine.orders == []
 
 
 def test_the_trend_follows_readings_and_scans(looking, qtbot):
     engine, window = looking
     window.layouts.bring("table")
-    rows = window.trend.rows
+    rows = window.views["trend"].rows
     qtbot.waitUntil(lambda: rows.curves["potential"].getData()[0] is not None, timeout=5000)
-    qtbot.waitUntil(lambda: window.turns.idle and window.table.table.rowCount() > 0, timeout=5000)
+    qtbot.waitUntil(
+        lambda: window.turns.idle and window.views["table"].table.rowCount() > 0, timeout=5000
+    )
     hours, potential = rows.curves["potential"].getData()
     readings = list(engine.cells["A"].readings(engine.cells["A"].start(3).stop_time + 600))
     assert potential[-1] == pytest.approx(readings[-1].potential_V)
@@ -219,8 +226,8 @@ def test_the_trend_follows_readings_and_scans(looking, qtbot):
         len(engine.cells["A"].result(scan).pits) for scan in range(4)
     ]
     assert len(rows.scan_marks.data) == 4
-    assert window.table.table.item(0, 4).text() == f"{4.8491 * 0.55 * 1.5:.1f}"
-    assert "Next scan in" in window.acquisition.next.text()
+    assert window.views["table"].table.item(0, 4).text() == f"{4.8491 * 0.55 * 1.5:.1f}"
+    assert "Next scan in" in window.views["acquisition"].next.text()
 
 
 def test_progress_feeds_and_events_are_shown(looking, qtbot):
@@ -228,9 +235,9 @@ def test_progress_feeds_and_events_are_shown(looking, qtbot):
     window.layouts.bring("events")
     running = {"scan": 4, "received": 21, "slices": 60, "reason": "periodic", "start_time": T0}
     engine.update(Event(1, "gap", "A", T0, {"lost": 2}), running={"A": running})
-    qtbot.waitUntil(lambda: window.acquisition.progress.value() == 21, timeout=5000)
-    qtbot.waitUntil(lambda: window.events.list.count() == 1, timeout=5000)
-    assert window.events.list.item(0).text() == (
+    qtbot.waitUntil(lambda: window.views["acquisition"].progress.value() == 21, timeout=5000)
+    qtbot.waitUntil(lambda: window.views["events"].list.count() == 1, timeout=5000)
+    assert window.views["events"].list.item(0).text() == (
         f"{stamp(T0)}  A  2 messages of the slices' stream were lost."
     )
     assert "gaps 2" in window.status.slices.text()
@@ -243,15 +250,17 @@ def test_a_provisional_map_says_so(looking, qtbot):
     running = {"scan": 4, "received": 30, "slices": 60, "reason": "periodic", "start_time": T0}
     engine.update(engine.cells["A"].result(4, provisional=True), running={"A": running})
     qtbot.waitUntil(lambda: shows(window, "height", 4), timeout=5000)
-    assert "provisional, 30 of 60 slices" in window.map.caption.text()
-    window.choose(map="removal")
+    assert "provisional, 30 of 60 slices" in window.views["map"].caption.text()
+    window.selection.choose(map="removal")
     qtbot.waitUntil(lambda: shows(window, "removal", 3), timeout=5000)
-    window.choose(scan=4)
-    qtbot.waitUntil(lambda: "after the last slice" in window.map.message.text, timeout=5000)
+    window.selection.choose(scan=4)
+    qtbot.waitUntil(
+        lambda: "after the last slice" in window.views["map"].message.text, timeout=5000
+    )
 
 
 def test_a_part_of_the_trend_has_all_its_readings(bench, screen, qtbot, monkeypatch):
-    monkeypatch.setattr("monitor.gui.state.queries.POINTS", 50)
+    monkeypatch.setattr("monitor.gui.views.trend.view.POINTS", 50)
     engine = bench()
     engine.update(engine.cells["A"].result(0))
     begin = engine.cells["A"].start(0).start_time
@@ -261,25 +270,25 @@ def test_a_part_of_the_trend_has_all_its_readings(bench, screen, qtbot, monkeypa
     window = screen(engine.publisher)
 
     def hours():
-        drawn = window.trend.rows.curves["potential"].getData()[0]
+        drawn = window.views["trend"].rows.curves["potential"].getData()[0]
         return drawn if drawn is not None else np.empty(0)
 
     qtbot.waitUntil(lambda: len(hours()) == 50, timeout=5000)
-    box = window.trend.rows.plots["potential"].vb
+    box = window.views["trend"].rows.plots["potential"].vb
     box.setXRange(4.0, 4.25, padding=0)
     qtbot.waitUntil(lambda: len(hours()) > 80, timeout=5000)
-    at, potential = window.trend.rows.curves["potential"].getData()
+    at, potential = window.views["trend"].rows.curves["potential"].getData()
     assert (np.diff(at) > 0).all()
     assert np.diff(at[(at > 4.0) & (at < 4.25)]) == pytest.approx(1 / 60)
     assert (at[0] < 1.0, at[-1]) == (True, pytest.approx(599 / 60))
     assert potential == pytest.approx(2.0 + 0.06 * at)
-    qtbot.mouseClick(window.trend.whole, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(window.views["trend"].whole, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: len(hours()) == 50, timeout=5000)
-    assert window.choice.span is None
+    assert window.selection.choice.span is None
     box.setXRange(4.0, 4.25, padding=0)
-    qtbot.waitUntil(lambda: not window.trend.rows.is_whole, timeout=5000)
-    window.choose(against="charge")
-    qtbot.waitUntil(lambda: window.trend.rows.is_whole, timeout=5000)
+    qtbot.waitUntil(lambda: not window.views["trend"].rows.is_whole, timeout=5000)
+    window.selection.choose(against="charge")
+    qtbot.waitUntil(lambda: window.views["trend"].rows.is_whole, timeout=5000)
 
 
 def test_without_a_voxel_size_nothing_is_in_um(bench, screen, qtbot):
@@ -288,40 +297,46 @@ def test_without_a_voxel_size_nothing_is_in_um(bench, screen, qtbot):
         engine.update(engine.cells["A"].result(scan))
     window = screen(engine.publisher)
     qtbot.waitUntil(lambda: shows(window, "height", 2), timeout=5000)
-    qtbot.waitUntil(lambda: window.section.image.isVisible(), timeout=5000)
-    for view in window.layouts.views:
-        window.layouts.bring(view.name)
-        qtbot.waitUntil(partial(is_seen, window, view.name), timeout=5000)
+    qtbot.waitUntil(lambda: window.views["section"].image.isVisible(), timeout=5000)
+    for name in window.layouts.docks:
+        window.layouts.bring(name)
+        qtbot.waitUntil(partial(is_seen, window, name), timeout=5000)
     qtbot.waitUntil(lambda: window.turns.idle, timeout=5000)
     assert "µm" not in texts(window)
     assert "voxel" in texts(window)
-    assert window.trend.rows.titles["depth"].text == "depth / voxel"
-    assert window.map.scale._unit == "voxel"
-    assert "No cycler readings" in window.trend.rows.why_empty.text
-    rect = window.map.image.mapRectToParent(window.map.image.boundingRect())
+    assert window.views["trend"].rows.titles["depth"].text == "depth / voxel"
+    assert window.views["map"].scale._unit == "voxel"
+    assert "No cycler readings" in window.views["trend"].rows.why_empty.text
+    rect = window.views["map"].image.mapRectToParent(window.views["map"].image.boundingRect())
     assert rect.width() == pytest.approx(160)
 
 
 def test_before_the_first_scan_the_window_says_what_it_waits_for(bench, screen, qtbot):
     engine = bench(Cell("A"), Cell("B"))
     window = screen(engine.publisher, cell="B")
-    qtbot.waitUntil(lambda: "compiling its kernels" in window.map.message.text, timeout=5000)
+    qtbot.waitUntil(
+        lambda: "compiling its kernels" in window.views["map"].message.text, timeout=5000
+    )
     engine.update()
-    qtbot.waitUntil(lambda: "first scan of cell B" in window.map.message.text, timeout=5000)
-    assert "tcp://" in window.map.message.text
-    assert not window.map.image.isVisible()
+    qtbot.waitUntil(
+        lambda: "first scan of cell B" in window.views["map"].message.text, timeout=5000
+    )
+    assert "tcp://" in window.views["map"].message.text
+    assert not window.views["map"].image.isVisible()
     engine.update(engine.cells["B"].result(0))
     qtbot.waitUntil(lambda: shows(window, "height", 0), timeout=5000)
-    assert window.choice.cell == "B"
+    assert window.selection.choice.cell == "B"
     window.selection.choose_cell("A")
-    qtbot.waitUntil(lambda: "first scan of cell A" in window.map.message.text, timeout=5000)
+    qtbot.waitUntil(
+        lambda: "first scan of cell A" in window.views["map"].message.text, timeout=5000
+    )
 
 
 def test_a_cell_without_recorded_slices_says_so(bench, screen, qtbot):
     engine = bench(table={"experiment": {"record_slices": False}}, slices=False)
     engine.update(engine.cells["A"].result(0))
     window = screen(engine.publisher)
-    qtbot.waitUntil(lambda: "not recorded" in window.section.message.text, timeout=5000)
+    qtbot.waitUntil(lambda: "not recorded" in window.views["section"].message.text, timeout=5000)
 
 
 def test_the_screen_survives_a_restart_of_the_engine(bench, screen, qtbot):
@@ -343,14 +358,13 @@ def test_what_was_fetched_stays_once_the_engine_is_gone(looking, qtbot):
     engine, window = looking
     engine.publisher.close()
     qtbot.waitUntil(lambda: not window.snapshot.linked, timeout=15_000)
-    for page in (window.board, window.bench):
-        window.pages.setCurrentWidget(page)
-        window.tick()
+    for _ in range(2):
+        window.selection.toggle_board()
         window.turns.finish()
     assert shows(window, "height", 3)
-    window.choose(map="removal", scan=1)
+    window.selection.choose(map="removal", scan=1)
     window.turns.finish()
-    assert window.map.caption.text() == (
+    assert window.views["map"].caption.text() == (
         "Removal of scan 1 cannot be fetched: the engine does not answer"
     )
 
@@ -360,7 +374,7 @@ def test_the_stretch_of_a_cross_section_is_that_of_its_size(looking, qtbot, size
     _, window = looking
     window.resize(*size)
 
-    box, bottom = window.section.plot.vb, window.section.plot.getAxis("bottom")
+    box, bottom = window.views["section"].plot.vb, window.views["section"].plot.getAxis("bottom")
 
     def told():
         found = re.search(r"^x / µm \(y = \d+ µm, z ×([\d.]+)\)$", bottom.labelText)

@@ -254,16 +254,14 @@ def _of_model(view: QAbstractItemView, where: str) -> Iterator[str]:
 def shown_by(window: Window, choice: Choice) -> list[str]:
     """All texts of the window, once everything is drawn."""
     heard = window.client.snapshot()
-    window.choice, window.snapshot = choice, heard
+    window.selection.choice, window.snapshot = choice, heard
     window.status.draw(heard, choice)
     window.notices.draw(heard)
     window.notices.add(EVIL, EVIL)
     if not window.notices.is_open:
         window.notices.toggle_details()
-    for view in (window.map, window.pinned, window.timeline, window.board):
+    for view in (*window.views.values(), window.board):
         view.draw(heard, choice)
-    for view in window.layouts.views:
-        view.card.draw(heard, choice)
     window.turns.finish()
     texts = [text for widget in window.findChildren(QWidget) for text in texts_of(widget)]
     for card in window.board.cards.values():
@@ -316,10 +314,10 @@ def test_a_screen_without_an_answer_shows_the_address_as_it_is(window) -> None:
 
 def test_the_cells_are_chosen_by_their_names(window, qtbot) -> None:
     made = window(hostile("µm"))
-    made.cell.draw(made.client.snapshot(), Choice(cell="A"))
-    assert made.cell.cells.currentText() == "A"
-    with qtbot.waitSignal(made.cell.cell_chosen) as chosen:
-        made.cell.cells.activated.emit(0)
+    made.views["cell"].draw(made.client.snapshot(), Choice(cell="A"))
+    assert made.views["cell"].cells.currentText() == "A"
+    with qtbot.waitSignal(made.views["cell"].cell_chosen) as chosen:
+        made.views["cell"].cells.activated.emit(0)
     assert chosen.args == [EVIL]
 
 
@@ -330,17 +328,20 @@ def test_the_cells_are_chosen_by_their_names(window, qtbot) -> None:
 def test_what_is_typed_can_be_sent(window, pasted: str, sent: str) -> None:
     made = window(hostile("µm"))
     written: list[str] = []
-    made.events.note_written.connect(written.append)
-    made.events.note.setText(pasted)
-    made.events._write()
+    view = made.views["events"]
+    view.draw(made.client.snapshot(), CHOICE)
+    view.order_given.connect(lambda order: written.append(order.text))
+    view.note.setText(pasted)
+    view._write()
     assert written == [sent]
 
 
 def test_the_table_of_pits_holds_no_formula(window) -> None:
     made = window(hostile("µm", **answers("µm")))
-    made.pits.draw(made.client.snapshot(), CHOICE)
-    made.pits.model._said = {**made.pits.model._said, "p_value": ["=1+1"], "x_um": [-0.5]}
-    row = made.pits.csv().splitlines()[1].split(",")
+    view = made.views["pits"]
+    view.draw(made.client.snapshot(), CHOICE)
+    view.model._said = {**view.model._said, "p_value": ["=1+1"], "x_um": [-0.5]}
+    row = view.csv().splitlines()[1].split(",")
     assert "'=1+1" in row and "-0.5" in row
 
 

@@ -44,7 +44,7 @@ def words(window):
     """What a screen says, without the ages."""
     window.tick()
     window.turns.finish()
-    window.board.draw(window.snapshot, window.choice)
+    window.board.draw(window.snapshot, window.selection.choice)
     card = window.board.cards["A"].shown.facts if "A" in window.board.cards else None
     said = {
         "engine": window.status.engine.text(),
@@ -53,9 +53,9 @@ def words(window):
         "cycler": window.status.documents.text(),
         "card": None if card is None else f"{card.state} {card.why}",
         "due": None if card is None else card.due,
-        "panel": window.cell.state.text(),
-        "next": window.acquisition.next.text(),
-        "newest": window.timeline.live.toolTip(),
+        "panel": window.views["cell"].state.text(),
+        "next": window.views["acquisition"].next.text(),
+        "newest": window.views["timeline"].live.toolTip(),
         "mode": window.status.experiment.text(),
         "alarms": window.notices.alarm.text.text() if window.notices.alarm.isVisible() else "",
     }

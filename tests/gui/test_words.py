@@ -1,17 +1,13 @@
 """Words of the screen that were wrong: where a value is not fetched, what a difference subtracts,
-what has ended, what became of a request, keys in tooltips."""
-
-import re
+what has ended, what became of a request."""
 
 import numpy as np
 import pytest
-from PySide6.QtWidgets import QWidget
 
-from monitor.gui import actions
-from monitor.gui.panels.acquisition import AcquisitionPanel
 from monitor.gui.state.snapshot import Choice, Order, Snapshot
+from monitor.gui.views.acquisition.view import AcquisitionPanel
 from monitor.gui.views.map.view import MapView
-from monitor.gui.views.section import stretch_text
+from monitor.gui.views.section.view import stretch_text
 from monitor.gui.views.timeline.view import TimelineView
 from monitor.gui.widgets import theme
 from monitor.gui.wording import map_captions
@@ -141,7 +137,7 @@ def test_a_request_that_nobody_received_is_red_where_it_stands(qtbot, waiting, w
 
 def test_the_panel_does_not_say_that_an_unanswered_request_is_on_its_way(qtbot):
     policy = {"unanswered": 1, "refusal": "an extra scan is on its way"}
-    assert "on its way" not in panel_of(qtbot, policy=policy).spent.text()
+    assert "on its way" not in panel_of(qtbot, policy=policy).policy.spent.text()
 
 
 def test_in_a_recording_a_request_that_was_never_answered_says_so(qtbot):
@@ -150,10 +146,10 @@ def test_in_a_recording_a_request_that_was_never_answered_says_so(qtbot):
 
 def test_what_nobody_received_is_not_spent(qtbot):
     panel = panel_of(qtbot, policy={"unanswered": 1})
-    assert panel.spent.text().startswith(
+    assert panel.policy.spent.text().startswith(
         "2 of 20 extra scans spent; 1 requested and not answered yet"
     )
-    assert panel_of(qtbot).spent.text() == "3 of 20 extra scans spent"
+    assert panel_of(qtbot).policy.spent.text() == "3 of 20 extra scans spent"
 
 
 @pytest.mark.parametrize(
@@ -175,47 +171,3 @@ def test_what_was_ordered_is_named(qtbot, order, status, text):
     panel.draw(Snapshot(linked=True, state=told.state, orders=orders), Choice("A"))
     assert panel.outcome.text().startswith(text)
     assert ("handed" in panel.outcome.text()) == ("handed" in text)
-
-
-# --- keys ---
-
-
-def test_an_eleventh_view_has_no_key():
-    keys = [actions.view_key(place) for place in range(14)]
-    assert keys == [f"F{n}" for n in range(2, 12)] + [""] * 4
-
-
-def test_every_key_is_that_of_one_action_and_every_key_in_a_tooltip_is_one(bench, screen, qtbot):
-    window = screen(bench().publisher)
-    keys = [key for command in actions.items_of(window) for key in command.key.split()]
-    assert len(keys) == len(set(keys))
-    known = {_plain(key) for key in keys} | {"Enter"}
-    tips = {widget.toolTip() for widget in window.findChildren(QWidget)}
-    found = [match for tip in tips for match in re.findall(r"\(keys? ([^)]*)\)", tip)]
-    assert len(found) > 10
-    for told in found:
-        for key in _keys_of(told):
-            assert key in known, f"{key} of “{told}” is no key"
-
-
-def _plain(key):
-    names = {
-        "Escape": "Esc",
-        "Left": "←",
-        "Right": "→",
-        "Up": "↑",
-        "Down": "↓",
-        "Space": "space bar",
-    }
-    *modifiers, last = key.split("+") if not key.endswith("+") else [*key[:-1].split("+"), "+"]
-    return "+".join(part for part in [*modifiers, names.get(last, last)] if part)
-
-
-def _keys_of(told):
-    """ "Ctrl+Shift+O, G, A" are three keys of the same modifiers."""
-    told = told.partition(";")[0].partition(":")[0].replace(" to ", ", ")
-    begin = ""
-    for word in re.split(r", then |, | and ", told):
-        if "+" in word:
-            begin = word.rpartition("+")[0] + "+"
-        yield word if "+" in word or not begin else begin + word

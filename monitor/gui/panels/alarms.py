@@ -11,6 +11,7 @@ from typing import Any
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from monitor.gui.actions import Handlers, key_of
 from monitor.gui.formatting import as_is, counted, stamp
 from monitor.gui.state.snapshot import Snapshot, alarms, order_problem
 from monitor.gui.widgets import theme
@@ -18,6 +19,7 @@ from monitor.gui.widgets.controls import elastic, label, quiet
 from monitor.gui.widgets.plain_text import set_tip
 from monitor.gui.wording.alarms import help_of
 from monitor.plain_text import visible
+from monitor.wire.results.queries import AcknowledgeOrder
 
 MAX_LINES = 3
 MAX_OPENED = 5
@@ -51,9 +53,9 @@ class _Line(QFrame):
 
 
 class Notices(QWidget):
-    """Draws alarms and problems; tells which alarm was acknowledged."""
+    """Draws alarms and problems; orders that an alarm is acknowledged."""
 
-    acknowledged = Signal(str, int)
+    order_given = Signal(object)
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,7 +103,11 @@ class Notices(QWidget):
         enough to be read."""
         if self._alarms and self.alarm.button.isEnabled() and not self._too_soon_s():
             newest = self._alarms[0]
-            self.acknowledged.emit(newest.get("cell", ""), int(newest["number"]))
+            self.order_given.emit(AcknowledgeOrder(newest.get("cell", ""), int(newest["number"])))
+
+    def handlers(self) -> Handlers:
+        """What it does, by the names of actions."""
+        return {"acknowledge": self.acknowledge}
 
     def toggle_details(self) -> None:
         """Opens the alarms to what they mean and what to do, or closes them."""
@@ -140,7 +146,7 @@ class Notices(QWidget):
 
     def _draw_button(self) -> None:
         problem, wait_s = self._order_problem, self._too_soon_s()
-        self.alarm.button.setText("Acknowledge (A)")
+        self.alarm.button.setText(f"Acknowledge ({key_of('acknowledge')})")
         self.alarm.button.setEnabled(not problem and not wait_s)
         tip = "Seen: the next alarm, if any, takes its place"
         if wait_s:
@@ -179,7 +185,7 @@ class Notices(QWidget):
                     f"<span style='color:{theme.palette().muted}'>– {as_is(problem.todo)}</span>"
                 )
                 set_tip(line.text, f"{visible(problem.what)}\n{visible(problem.todo)}")
-                line.button.setText("Dismiss (Esc)")
+                line.button.setText(f"Dismiss ({key_of('dismiss')})")
 
     def _dismisser(self, index: int) -> Callable[[], None]:
         def dismiss() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
 
-from monitor.gui.actions import MENUS, Item
+from monitor.gui.actions import CELLS, MENUS, Action, key_of, shown_key
 from monitor.gui.state.snapshot import MAP_NAMES
 from monitor.gui.widgets import theme
 from monitor.gui.widgets.controls import label
@@ -24,16 +24,15 @@ WORDS = (
     ("reference", "the first, pristine scan: removal counts from it"),
     ("onset", "the first scan in which a pit is significant"),
 )
-ARROWS = {"Left": "←", "Right": "→", "Up": "↑", "Down": "↓", "Escape": "Esc", "Return": "Enter"}
 
 
 class HelpPanel(QFrame):
-    """A card in the middle of its parent, filled from the list of items."""
+    """A card in the middle of its parent, filled from the list of actions."""
 
-    def __init__(self, parent: QWidget) -> None:
+    def __init__(self, parent: QWidget, actions: Iterable[Action]) -> None:
         super().__init__(parent)
         self._parent = parent
-        self._deeds: list[Item] = []
+        self._actions = list(actions)
         self.setObjectName("card")
         self.columns = [label(rich=True) for _ in range(3)]
         inside = QWidget()
@@ -50,29 +49,30 @@ class HelpPanel(QFrame):
         box = QVBoxLayout(self)
         box.setContentsMargins(22, 14, 22, 14)
         box.addWidget(
-            label("Keys, maps and words &nbsp; <small>Esc closes</small>", "big", rich=True)
+            label(
+                f"Keys, maps and words &nbsp; <small>{key_of('dismiss')} closes</small>",
+                "big",
+                rich=True,
+            )
         )
         box.addWidget(self._scroll, 1)
         self.hide()
-
-    def fill(self, items: Iterable[Item]) -> None:
-        """Writes the help for these items."""
-        self._deeds = list(items)
         self.restyle()
 
     def restyle(self) -> None:
         """Takes on the colours of the look that was applied last."""
         keys = {
-            menu: [(_keys(d.key), _words(d)) for d in self._deeds if d.menu == menu and d.key]
-            for menu in MENUS
+            menu: [(_keys(a), _words(a)) for a in self._actions if a.menu == menu] for menu in MENUS
         }
-        go = [(k, w) for k, w in keys.get("Go", []) if not w.startswith("Cell ")]
-        go.insert(1, ("1 – 9", "Cell by its place"))
+        first, last = key_of("cell_1"), key_of(f"cell_{CELLS}")
+        # one line for all of them
+        keys["Go"][1 : 1 + CELLS] = [(f"{first} – {last}", "Cell by its place")]
         maps = [(MAPS[name].title, MAPS[name].help) for name in MAP_NAMES]
-        left = _html("Go", go) + _html("Ask", keys.get("Ask", []))
-        left += _html("Engine", keys.get("Engine", []))
-        middle = _html("Map", keys.get("Map", [])) + _html("View", keys.get("View", []))
-        right = _html("Maps", maps) + _html("Words", WORDS) + _html("Help", keys.get("Help", []))
+        left, middle = (
+            "".join(_html(menu, keys[menu]) for menu in menus)
+            for menus in (("Go", "Ask", "Engine"), ("Map", "View"))
+        )
+        right = _html("Maps", maps) + _html("Words", WORDS) + _html("Help", keys["Help"])
         for column, text in zip(self.columns, (left, middle, right), strict=True):
             column.setText(text)
 
@@ -88,15 +88,13 @@ class HelpPanel(QFrame):
             self.raise_()
 
 
-def _keys(text: str) -> str:
-    for name, sign in ARROWS.items():
-        text = text.replace(name, sign)
-    return text.replace(" ", " or ")
+def _keys(action: Action) -> str:
+    return " or ".join(map(shown_key, action.keys))
 
 
-def _words(item: Item) -> str:
-    tip = item.tip if item.tip[1:2].isupper() else item.tip[:1].lower() + item.tip[1:]
-    return item.text.rstrip("…") + (f" <i>– {tip}</i>" if tip else "")
+def _words(action: Action) -> str:
+    tip = action.tip if action.tip[1:2].isupper() else action.tip[:1].lower() + action.tip[1:]
+    return action.text.rstrip("…") + (f" <i>– {tip}</i>" if tip else "")
 
 
 def _html(title: str, pairs: Iterable[tuple[str, str]]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QFrame, QGridLayout, QLineEdit, QPushButton, QWidget
 
+from monitor.gui.actions import key_of, with_keys
 from monitor.gui.widgets import theme
 from monitor.gui.widgets.controls import label
 from monitor.gui.widgets.plain_text import set_tip
@@ -39,14 +40,18 @@ class SessionPanel(QFrame):
         self.go.clicked.connect(self._connect)
         self.address.lineEdit().returnPressed.connect(self._connect)  # type: ignore[union-attr]
         self.recording = QPushButton("Open recording…")
-        set_tip(self.recording, "Shows a recorded experiment in this window (Ctrl+O)")
+        tip = "Shows a recorded experiment in this window"
+        set_tip(self.recording, with_keys(tip, "open_recording"))
         self.recording.clicked.connect(self.recording_wanted)
         self.problem = label("", "muted")
         grid = QGridLayout(self)
         grid.setContentsMargins(20, 14, 20, 14)
         grid.addWidget(
-            label("Session &nbsp; <small>Esc closes</small>", "big", rich=True), 0, 0, 1, 3
-        )
+            label(
+                f"Session &nbsp; <small>{key_of('dismiss')} closes</small>", "big", rich=True
+            ),
+            0, 0, 1, 3,
+        )  # fmt: skip
         grid.addWidget(label("Operator", "muted"), 1, 0)
         grid.addWidget(self.name, 1, 1, 1, 2)
         grid.addWidget(label("Engine at", "muted"), 2, 0)

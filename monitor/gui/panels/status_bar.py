@@ -7,6 +7,7 @@ from typing import Any
 
 from PySide6.QtWidgets import QFrame, QHBoxLayout
 
+from monitor.gui.actions import key_of, keys_of
 from monitor.gui.formatting import as_is, counted, duration, number
 from monitor.gui.state.health import (
     MARKS,
@@ -47,7 +48,12 @@ class StatusBar(QFrame):
         self.engine, self.slices, self.documents = (label(rich=True) for _ in range(3))
         self.rate = label("", "muted", "Rate of received slices over the last seconds")
         self.recorder = label("", "", RECORDER_TIP, rich=True)
-        self.hint = label("<b>?</b> help", "muted", "Keys and definitions (key ?)", rich=True)
+        self.hint = label(
+            f"<b>{key_of('help')}</b> help",
+            "muted",
+            f"Keys and definitions ({keys_of('help')})",
+            rich=True,
+        )
         row.addWidget(self.experiment)
         for widget in (self.engine, self.slices, self.rate, self.documents, self.recorder):
             row.addWidget(widget)

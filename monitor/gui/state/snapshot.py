@@ -14,6 +14,9 @@ from monitor.wire.results.queries import Request, Window
 
 MAP_NAMES = tuple(name for name in MAPS if name != "bottom")
 """The maps that a view can show."""
+COLOUR_SCALES = ("paper", "viridis", "cividis", "inferno", "grey")
+"""What an operator may choose from: the paper's, and perceptually uniform ones that are told apart
+with any colour vision (viridis and cividis), for print (inferno), and without colour."""
 
 Axis = Literal["y", "x"]
 

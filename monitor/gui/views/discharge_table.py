@@ -10,8 +10,9 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTab
 
 from monitor.gui.formatting import column_head, value_text, with_error
 from monitor.gui.state.snapshot import Choice, Snapshot, measure
-from monitor.gui.widgets.controls import Card, quiet
+from monitor.gui.widgets.controls import quiet
 from monitor.gui.widgets.plain_text import set_tip
+from monitor.gui.widgets.view import View
 from monitor.gui.wording.charge import marked, why_preliminary
 from monitor.plain_text import visible, visible_lines
 from monitor.quantities.table import DISCHARGE_ROW
@@ -20,7 +21,7 @@ COLUMNS = tuple(DISCHARGE_ROW.values())
 COULOMETRY = COLUMNS.index(DISCHARGE_ROW["coulometry"])
 
 
-class TableView(Card):
+class TableView(View):
     """Draws the rows."""
 
     def __init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,10 @@ from PySide6.QtGui import QColor, QResizeEvent
 from PySide6.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QWidget
 
 from monitor.gui.formatting import as_is, number
-from monitor.gui.state.snapshot import Answer, Choice, Snapshot
+from monitor.gui.state.queries import Looking, Queries
+from monitor.gui.state.snapshot import Answer, Choice, Query, Snapshot
 from monitor.gui.widgets import theme
 from monitor.gui.widgets.controls import (
-    Card,
     CentreText,
     elastic,
     label,
@@ -25,6 +26,7 @@ from monitor.gui.widgets.controls import (
     style_axes,
 )
 from monitor.gui.widgets.plain_text import set_tip
+from monitor.gui.widgets.view import View
 from monitor.gui.wording.map_values import (
     applied_current,
     bin_width,
@@ -38,6 +40,7 @@ from monitor.gui.wording.map_values import (
     unit_of,
 )
 from monitor.plain_text import visible
+from monitor.wire.results.queries import StatisticsRequest
 
 TIP = (
     "Share of the measured area by value, for the map that is shown\n"
@@ -47,11 +50,26 @@ TIP = (
 NARROW, LOW = 470, 260
 """Below this width (px at the usual letters) numbers stand under the plot, in lines; below this
 height nowhere."""
+BINS = 80
 FLOOR = 0.3
 """How far below the rarest value a logarithmic axis begins, in powers of ten."""
 
 
-class DistributionView(Card):
+def queries(at: Looking) -> Queries:
+    """The histogram of the shown map, and that of the operator's region."""
+    choice, scan = at.choice, at.scan
+    if scan is None or choice.map not in scan["maps"]:
+        return {}
+    common: dict[str, Any] = {"minus": at.minus, "least_errors": choice.least_errors}
+    whole = StatisticsRequest(choice.cell, scan["scan"], choice.map, bins=BINS, **common)
+    asked = {"distribution": Query(whole, (scan["version"],))}
+    if choice.region.kind != "whole":
+        part = replace(whole, kind=choice.region.kind, points=choice.region.points)
+        asked["region"] = Query(part, (scan["version"],))
+    return asked
+
+
+class DistributionView(View):
     """Draws histograms and a table of numbers."""
 
     def __init__(self) -> None:

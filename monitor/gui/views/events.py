@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor
 from PySide6.QtWidgets import QComboBox, QLineEdit, QListWidget, QListWidgetItem
 
-from monitor.gui.state.snapshot import Choice, Snapshot, order_problem
+from monitor.gui.actions import Handlers, keys_of
+from monitor.gui.state.queries import Looking, Queries
+from monitor.gui.state.snapshot import Choice, Query, Snapshot, order_problem, shown_scan
 from monitor.gui.widgets import theme
-from monitor.gui.widgets.controls import Card, quiet
+from monitor.gui.widgets.controls import quiet
 from monitor.gui.widgets.plain_text import set_tip
+from monitor.gui.widgets.view import View
 from monitor.gui.wording.events import event_line, scan_of
 from monitor.plain_text import typed, visible
-from monitor.wire.results.queries import MAX_NOTE
+from monitor.wire.results.queries import MAX_NOTE, EventsRequest, NoteOrder
 
 SHOWN = 1000
+PAST_EVENTS = 1000
 COLOURS = {
     "alarm": "bad",
     "pit_onset": "bad",
@@ -59,17 +63,19 @@ KINDS: dict[str, tuple[str, ...]] = {
 }
 
 
-class EventView(Card):
-    """Draws the list of events; tells what an operator wants noted, and of which cell and scan he
-    clicked an event."""
+def queries(at: Looking) -> Queries:
+    """The events from before this screen was connected."""
+    engine = (at.snapshot.state or {})["engine"]
+    return {"past": Query(EventsRequest(limit=PAST_EVENTS), (engine,))}
 
-    note_written = Signal(str)
-    scan_clicked = Signal(str, int)
+
+class EventView(View):
+    """Draws the list of events; tells what an operator wants noted, and the cell and the scan of an
+    event that was clicked."""
 
     def __init__(self) -> None:
         super().__init__("Events", "What happened, newest first; times are the data's own")
         self._drawn: tuple[Any, ...] = ()
-        self.viewer = False
         self.kinds, self.cells = QComboBox(), QComboBox()
         self.kinds.addItems(list(KINDS))
         set_tip(self.kinds, "Which events are shown")
@@ -115,7 +121,7 @@ class EventView(Card):
         problem = order_problem(snapshot, viewer=self.viewer)
         self.note.setEnabled(not problem)
         self.note.setPlaceholderText(
-            visible(problem or f"Note about cell {choice.cell} (key N), Enter")
+            visible(problem or f"Note about cell {choice.cell} ({keys_of('note')}), Enter")
         )
         set_tip(self.note, problem or "Written into the events of this cell, with the time")
         past = snapshot.answers.get("past")
@@ -138,16 +144,23 @@ class EventView(Card):
     def _click(self, item: QListWidgetItem) -> None:
         cell, scan = item.data(Qt.ItemDataRole.UserRole)
         if cell and scan is not None:
-            self.scan_clicked.emit(cell, scan)
+            self.scan_of_cell_chosen.emit(cell, scan)
 
     def write_note(self) -> None:
         """Puts the cursor where a note is written."""
+        self.front_wanted.emit()
         self.note.setFocus()
+
+    def handlers(self) -> Handlers:
+        return {"note": self.write_note}
 
     def _write(self) -> None:
         text = typed(self.note.text())
-        if text:
-            self.note_written.emit(text)
+        if text and self._shown is not None:
+            snapshot, choice = self._shown
+            scan = shown_scan(snapshot.cell(choice.cell), choice)
+            number = None if scan is None else int(scan["scan"])
+            self.order_given.emit(NoteOrder(choice.cell, text, scan=number))
             self.note.clear()
         self.note.clearFocus()
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from PySide6.QtCore import Qt
 
 from monitor.gui.formatting import as_is, number
-from monitor.gui.state.snapshot import Answer, Choice, Snapshot
+from monitor.gui.state.queries import Looking, Queries
+from monitor.gui.state.snapshot import Answer, Choice, Query, Snapshot, reference_scan
 from monitor.gui.widgets import theme
 from monitor.gui.widgets.controls import (
-    Card,
     CentreText,
     draw_curve,
     elastic,
@@ -22,7 +22,9 @@ from monitor.gui.widgets.controls import (
     style_axes,
 )
 from monitor.gui.widgets.plain_text import set_tip
+from monitor.gui.widgets.view import View
 from monitor.gui.wording.map_values import missing, quantity_of, title_of, unit_of
+from monitor.wire.results.queries import ProfileRequest
 
 NO_LINE = "Draw a line on the map (tool Profile)"
 LIGHT = {"cross": "#a87c00", "before": "#0b7f95", "other": "#c2257a"}
@@ -43,7 +45,21 @@ FACTS_TIP = (
 )
 
 
-class ProfileView(Card):
+def queries(at: Looking) -> Queries:
+    """The shown map along the operator's line: in this scan, the reference, the pinned one."""
+    if at.scan is None or len(at.choice.line) != 2:
+        return {}
+    asked: Queries = {}
+    others = zip(NAMES, (at.scan, reference_scan(at.cell), at.pinned), strict=True)
+    for name, scan in others:
+        is_new = scan is not None and (name == "profile" or scan["scan"] != at.scan["scan"])
+        if scan is not None and is_new and at.choice.map in scan["maps"]:
+            request = ProfileRequest(at.choice.cell, scan["scan"], at.choice.map, *at.choice.line)
+            asked[name] = Query(request, (scan["version"],))
+    return asked
+
+
+class ProfileView(View):
     """Draws values against the distance along the operator's line."""
 
     def __init__(self) -> None:

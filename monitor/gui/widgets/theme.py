@@ -17,6 +17,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QBrush, QColor, QFont, QPalette, QPen
 from PySide6.QtWidgets import QApplication
 
+from monitor.gui.state.snapshot import COLOUR_SCALES
+
 Shade = Literal["dark", "light"]
 SHADES: tuple[Shade, ...] = ("dark", "light")
 SCALES = (0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0)
@@ -213,9 +215,6 @@ _PURPLES = [(38, 6, 66), (92, 34, 138), (150, 90, 186), (207, 172, 224), (255, 2
 _STOPS = [0.0, 0.25, 0.5, 0.75, 1.0]
 PURPLE_WHITE = pg.ColorMap(_STOPS, _PURPLES, name="purple-white")
 WHITE_PURPLE = pg.ColorMap(_STOPS, _PURPLES[::-1], name="white-purple")
-COLOUR_SCALES = ("paper", "viridis", "cividis", "inferno", "grey")
-"""What an operator may choose from: the paper's, and perceptually uniform ones that are told apart
-with any colour vision (viridis and cividis), for print (inferno), and without colour."""
 
 
 def colour_map(name: str, chosen: str = "paper", *, difference: bool = False) -> pg.ColorMap:

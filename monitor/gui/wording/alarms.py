@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from monitor.gui.actions import key_of
+
 
 @dataclass(frozen=True, slots=True)
 class Help:
@@ -181,7 +183,7 @@ MISSING_SLICES = Help(
 )
 OTHER = Help(
     "The text of the alarm says what is wrong.",
-    "See “When something is wrong” in the guide (Shift+F1).",
+    f"See “When something is wrong” in the guide ({key_of('guide')}).",
 )
 
 

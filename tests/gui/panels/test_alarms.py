@@ -29,7 +29,9 @@ def lines(qtbot, qapp, clock):
     qtbot.addWidget(made_lines)
     made_lines.show()
     made_lines.acknowledgements = []
-    made_lines.acknowledged.connect(lambda *told: made_lines.acknowledgements.append(told))
+    made_lines.order_given.connect(
+        lambda order: made_lines.acknowledgements.append((order.cell, order.number))
+    )
     return made_lines
 
 

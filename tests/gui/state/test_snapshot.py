@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from monitor.gui import formatting
-from monitor.gui.state import queries
 from monitor.gui.state import snapshot as model
-from monitor.gui.state.queries import Seen
 from monitor.gui.state.snapshot import Choice, Snapshot
+from monitor.gui.views import overview
+from monitor.gui.views.registry import queries
 
 
 def scan(number, *, maps=("height", "removal"), provisional=False):
@@ -44,7 +44,8 @@ def test_the_crosshair_stays_inside_the_map():
 
 
 def ask(shown, choice, views=("section", "trend"), shape=(64, 128), cut=(512, 256), **more):
-    return queries.wants(snapshot(shown, **more), choice, Seen(views, shape, cut))
+    seen = {"map": shape, "pinned": shape} | dict.fromkeys(views, cut)
+    return queries(snapshot(shown, **more), choice, seen)
 
 
 def test_only_what_can_be_shown_is_asked_for():
@@ -101,7 +102,7 @@ def test_the_board_asks_for_a_small_map_of_each_cell():
     now = snapshot(cell(scan(0), scan(1)))
     now.state["cells"]["B"] = cell(scan(0, maps=["height"]))
     now.state["cells"]["C"] = cell()
-    asked = queries.wants(now, Choice("A"), Seen(board=True))
+    asked = overview.view.queries(now)
     assert set(asked) == {"board A", "board B"}
     assert [query.request.name for query in asked.values()] == ["removal", "height"]
 
@@ -110,7 +111,7 @@ def test_the_cut_of_a_new_scan_is_asked_again_while_its_slices_are_written():
     def cut(shown, **recorder):
         now = snapshot(shown)
         now.state["recorder"] = recorder
-        return queries.wants(now, Choice("A"), Seen())["section"]
+        return queries(now, Choice("A"), {"section": (512, 512)})["section"]
 
     shown = cell(scan(0))
     first = cut(shown, queued_bytes=9, slices=80)

@@ -70,7 +70,7 @@ def test_search_and_kinds_hold_together(view, qtbot):
 
 def test_a_click_tells_cell_and_scan_if_there_is_one(view, qtbot):
     told = []
-    view.scan_clicked.connect(lambda *at: told.append(at))
+    view.scan_of_cell_chosen.connect(lambda *at: told.append(at))
     for row in range(view.list.count()):
         place = view.list.visualItemRect(view.list.item(row)).center()
         qtbot.mouseClick(view.list.viewport(), Qt.MouseButton.LeftButton, pos=place)
@@ -87,8 +87,8 @@ def test_a_click_goes_to_the_scan_of_another_cell(bench, screen, qtbot):
     engine.update(Event(2, "alarm", "B", T0, {"scan": 99, "text": "a scan that is not there"}))
     window = screen(engine.publisher, "A")
     window.layouts.bring("events")
-    qtbot.waitUntil(lambda: window.events.list.count() == 2, timeout=WAIT)
-    window.events.list.itemClicked.emit(window.events.list.item(0))
-    assert (window.choice.cell, window.choice.scan) == ("A", None)
-    window.events.list.itemClicked.emit(window.events.list.item(1))
-    assert (window.choice.cell, window.choice.scan) == ("B", 1)
+    qtbot.waitUntil(lambda: window.views["events"].list.count() == 2, timeout=WAIT)
+    window.views["events"].list.itemClicked.emit(window.views["events"].list.item(0))
+    assert (window.selection.choice.cell, window.selection.choice.scan) == ("A", None)
+    window.views["events"].list.itemClicked.emit(window.views["events"].list.item(1))
+    assert (window.selection.choice.cell, window.selection.choice.scan) == ("B", 1)

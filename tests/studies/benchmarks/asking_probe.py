@@ -18,13 +18,13 @@ from typing import Any
 import zmq
 
 from monitor.gui.state.client import AGAIN_S, LEAST_INTERVAL_S, POLL_S, URGENT
-from monitor.gui.state.queries import Seen, wants
 from monitor.gui.state.snapshot import Choice, Query
 from monitor.gui.state.snapshot_store import SnapshotStore
+from monitor.gui.views.registry import queries as queries_of
 from monitor.wire.results import queries, replies
 from monitor.wire.results.queries import StateRequest
 
-SEEN = Seen(("section", "trend", "pits"), (640, 640), (1024, 640))
+SEEN = {"map": (640, 640), "section": (1024, 640), "trend": (640, 640), "pits": (640, 640)}
 NEWS = tuple(f'"type":"{kind}"'.encode() for kind in URGENT)
 SLEEP_MS = 50
 
@@ -81,7 +81,7 @@ class Screen:
             header, _ = replies.decode_reply([head.buffer])
             self._store.take_state(header)
             if not header.get("unchanged") or header["cells"]["A"]["running"]:
-                self._queries = wants(self._store.snapshot(), Choice("A"), SEEN)
+                self._queries = queries_of(self._store.snapshot(), Choice("A"), SEEN)
 
     def _send(self, name: str, query: Query, now: float) -> None:
         tag = f"{name}#{now}"

@@ -64,17 +64,19 @@ class Cycle:
             self._until(lambda: window.snapshot.state is not None)
             window.selection.choose_cell(cell)
             for scan in range(SCANS):
-                window.choose(scan=scan)
+                window.selection.choose(scan=scan)
                 self._until(lambda scan=scan: self._shows(scan))
             window.selection.cycle_map(1)
-            window.choose(pinned=1, comparison=("beside", "difference")[self._round % 2], pit=3)
+            window.selection.choose(
+                pinned=1, comparison=("beside", "difference")[self._round % 2], pit=3
+            )
             for view in ("relief", "distribution", "events", "pits", "profile", "section", "trend"):
                 window.layouts.bring(view)
                 self._until(lambda view=view: self._is_drawn(view), 1.0)
-            window.map.use_tool("ellipse")
+            window.views["map"].use_tool("ellipse")
             self._until(lambda: "region" in window.snapshot.answers, 1.0)
-            window.map.use_tool("none")
-            window.choose(comparison="off")
+            window.views["map"].use_tool("none")
+            window.selection.choose(comparison="off")
         window.selection.toggle_board()
         window.help.toggle()
         window.dialogs.ask_window_picture()
@@ -82,7 +84,7 @@ class Cycle:
             dialog.close()
         self._app.processEvents()
         window.help.toggle()
-        window.toggle_shade()
+        window.look.toggle_shade()
 
 
 def main() -> None:

@@ -68,10 +68,10 @@ class Operator:
         elif step % 4 == 1:
             window.selection.move_cross(3, 5)
         elif step % 4 == 2:
-            box = window.map.plot.vb
+            box = window.views["map"].plot.vb
             box.scaleBy((0.8, 0.8) if step % 8 < 4 else (1.25, 1.25))
         else:
-            window.map.show_whole()
+            window.views["map"].show_whole()
 
 
 def main() -> None:

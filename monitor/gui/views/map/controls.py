@@ -5,42 +5,43 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QPushButton, QToolButton, QWidget
 
+from monitor.gui.actions import with_keys
 from monitor.gui.state.snapshot import Choice
 from monitor.gui.views.map.tools import Tool
 from monitor.gui.widgets.controls import quiet
 from monitor.gui.widgets.plain_text import set_tip
 
 TOOLS: tuple[tuple[Tool, str, str], ...] = (
-    ("rectangle", "▭", "Rectangle: numbers of this part of the map (key R)"),
+    ("rectangle", "▭", "Rectangle: numbers of this part of the map"),
     ("ellipse", "◯", "Ellipse: numbers of this part of the map"),
     ("polygon", "⬠", "Polygon: numbers of this part; drag its corners, click an edge for one more"),
-    ("line", "╱", "Profile: values along a line; drag its ends (key F)"),
+    ("line", "╱", "Profile: values along a line; drag its ends"),
 )
 SWITCHES = (
     (
         "outlines",
         "Pits",
         "Outline of every significant pit: yellow the oldest, red the newest,\n"
-        "blue the chosen one, green its relatives (key O)",
+        "blue the chosen one, green its relatives",
     ),
     (
         "grains",
         "Grains",
-        "Grain boundaries, from the picture that the cell's settings name (key G)",
+        "Grain boundaries, from the picture that the cell's settings name",
     ),
     (
         "masked",
         "Mask",
-        "Hide what is below the detection limit: values under three standard errors\n(key K)",
+        "Hide what is below the detection limit: values under three standard errors",
     ),
     (
         "common",
         "Same scale",
         "One colour scale for all scans, from the first that has this map to the last,\n"
-        "so that colours compare (key S)",
+        "so that colours compare",
     ),
 )
-"""Each by the field of Choice that it switches."""
+"""Each by the field of Choice that it switches, which is the name of its action too."""
 
 
 class MapControls(QWidget):
@@ -59,7 +60,7 @@ class MapControls(QWidget):
         self.switches: dict[str, QCheckBox] = {}
         for name, text, tip in SWITCHES:
             box = self.switches[name] = QCheckBox(text)
-            set_tip(box, tip)
+            set_tip(box, with_keys(tip, name))
             box.toggled.connect(lambda on, name=name: self.switched.emit(name, on))
             row.addWidget(box)
         row.addStretch(1)
@@ -67,14 +68,15 @@ class MapControls(QWidget):
         for tool, text, tip in TOOLS:
             button = self.tools[tool] = QToolButton()
             button.setText(text)
-            set_tip(button, tip)
+            set_tip(button, with_keys(tip, tool))
             button.setCheckable(True)
             button.clicked.connect(
                 lambda on, tool=tool: self.tool_wanted.emit(tool if on else "none")
             )
             row.addWidget(button)
         self.whole = QPushButton("Whole")
-        set_tip(self.whole, "Show the whole map (key W); the wheel zooms, dragging moves")
+        tip = with_keys("Show the whole map", "whole_map")
+        set_tip(self.whole, f"{tip}; the wheel zooms, dragging moves")
         self.whole.clicked.connect(self.whole_wanted)
         row.addWidget(self.whole)
         quiet(self.whole, *self.switches.values(), *self.tools.values())

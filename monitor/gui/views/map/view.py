@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QRectF, Qt, QTimer, Signal
+from PySide6.QtCore import QRectF, Qt, QTimer
 from PySide6.QtWidgets import QComboBox
 
+from monitor.gui.actions import Handlers, key_of, with_keys
 from monitor.gui.formatting import as_is
 from monitor.gui.state.health import fetching
 from monitor.gui.state.snapshot import (
@@ -22,12 +24,11 @@ from monitor.gui.state.snapshot import (
     pinned_scan,
     shown_scan,
 )
-from monitor.gui.views.map.controls import MapControls
+from monitor.gui.views.map.controls import TOOLS, MapControls
 from monitor.gui.views.map.overlay import GrainOverlay, PitOverlay, extent
 from monitor.gui.views.map.tools import MapTools, Tool
 from monitor.gui.widgets import theme
 from monitor.gui.widgets.controls import (
-    Card,
     CentreText,
     ScaleBar,
     elastic,
@@ -38,6 +39,7 @@ from monitor.gui.widgets.controls import (
     style_axes,
 )
 from monitor.gui.widgets.plain_text import set_tip
+from monitor.gui.widgets.view import View
 from monitor.gui.wording import map_captions
 from monitor.quantities.quantity import shown_unit
 from monitor.quantities.table import MAPS
@@ -51,19 +53,14 @@ READOUT_HELP = (
 )
 
 
-class MapView(Card):
+class MapView(View):
     """Draws the map; tells which map, which point and which window the operator wants.
 
     `side` is "map" for the shown scan, or "pinned" for the one that it is compared with, which has
     no controls of its own.
     """
 
-    map_chosen = Signal(str)
-    cross_moved = Signal(int, int)
-    pit_clicked = Signal(object)
-    window_wanted = Signal(object)
-
-    def __init__(self, side: str = "map") -> None:
+    def __init__(self, side: str = "map", beside: MapView | None = None) -> None:
         super().__init__(
             "Map" if side == "map" else "Pinned", "Seen along z; columns along x, rows along y"
         )
@@ -86,12 +83,14 @@ class MapView(Card):
         self._range_timer = QTimer(self, singleShot=True, interval=150)
         self._range_timer.timeout.connect(self._tell_window)
         self.restyle()
+        if beside is not None:
+            beside.link(self)
 
     def _make_controls(self) -> None:
         for index, name in enumerate(MAP_NAMES):
             self.selector.addItem(map_captions.map_title(name), name)
             self.selector.setItemData(index, MAPS[name].help, Qt.ItemDataRole.ToolTipRole)
-        set_tip(self.selector, "Which map (keys M and Shift+M)")
+        set_tip(self.selector, with_keys("Which map", "next_map", "previous_map"))
         self.selector.setSizeAdjustPolicy(FIXED_WIDTH)
         self.selector.setMinimumContentsLength(len(MAPS["cumulative"].title))
         self.selector.activated.connect(lambda i: self.map_chosen.emit(MAP_NAMES[i]))
@@ -99,6 +98,9 @@ class MapView(Card):
         self.controls = MapControls()
         self.controls.whole_wanted.connect(self.show_whole)
         self.controls.tool_wanted.connect(self.use_tool)
+        self.controls.switched.connect(self.switched)
+        self.tools.region_drawn.connect(self.region_drawn)
+        self.tools.line_drawn.connect(self.line_drawn)
         if self._side == "map":
             self.head.addWidget(self.selector)
             self.body.addWidget(self.controls)
@@ -157,6 +159,15 @@ class MapView(Card):
         )
         return rows, columns
 
+    def handlers(self) -> Handlers:
+        if self._side != "map":
+            return {}
+        tools: Handlers = {tool: partial(self.toggle_tool, tool) for tool, _, _ in TOOLS}
+        return {"whole_map": self.show_whole, **tools}
+
+    def is_wanted(self, choice: Choice) -> bool:
+        return self._side == "map" or choice.comparison == "beside"
+
     def use_tool(self, tool: Tool) -> None:
         """Puts a shape on the map, or takes it away."""
         self.controls.mark(tool)
@@ -173,6 +184,7 @@ class MapView(Card):
         scan = shown_scan(cell, choice) if is_main else pinned_scan(cell, choice)
         self._scan, self._choice = scan, choice
         self.selector.setCurrentIndex(MAP_NAMES.index(choice.map))
+        self.controls.narrow(is_main and choice.comparison == "beside")
         self.controls.draw(choice, grains=bool(cell and cell.get("grain_boundaries")))
         answer = snapshot.answer(self._side, choice.cell)
         problem = self._problem(snapshot, scan, choice, answer)
@@ -224,7 +236,7 @@ class MapView(Card):
 
     def _problem(self, snapshot: Snapshot, scan: Any, choice: Choice, answer: Answer | None) -> str:
         if self._side == "pinned" and scan is None:
-            return "No scan is pinned: press P on the one to compare with"
+            return f"No scan is pinned: press {key_of('pin')} on the one to compare with"
         if snapshot.state is None:
             return f"Waiting for the engine at {snapshot.address}"
         if not snapshot.state["feeds"]:
@@ -304,7 +316,7 @@ class MapView(Card):
             return
         point = self.plot.vb.mapSceneToView(event.scenePos())
         place = self._tell_cross(point.x(), point.y())
-        self.pit_clicked.emit(map_captions.pit_at(self._labels, place))
+        self.pit_chosen.emit(map_captions.pit_at(self._labels, place))
 
     def _tell_cross(self, x: float, y: float) -> tuple[int, int]:
         """The pixel (row, column) at a point of the map, where the crosshair goes."""

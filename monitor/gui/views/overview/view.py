@@ -9,13 +9,17 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QGridLayout, QScrollArea, QVBoxLayout, QWidget
 
-from monitor.gui.state.snapshot import Choice, Snapshot
+from monitor.gui.state.queries import Queries
+from monitor.gui.state.snapshot import Choice, Query, Snapshot
 from monitor.gui.views.overview.card import LEAST, CellCard, letters
 from monitor.gui.views.overview.paint import places
 from monitor.gui.widgets import theme
 from monitor.gui.widgets.controls import label
+from monitor.wire.results.queries import MapRequest
 
 GAP = 6
+FEW, MANY_PIXELS, FEW_PIXELS = 4, (256, 256), (96, 96)
+"""Up to so many cells, small maps have more pixels."""
 BEST_PROPORTIONS = 1.3
 LINE, FACTS = 15.0, 7
 """Usual height of a line in px, and how many facts a card has: to foresee how large maps get."""
@@ -38,6 +42,22 @@ def columns_for(count: int, width: float, height: float, scale: float = 1.0) -> 
         return fits[0], fits[1], gain
 
     return max(range(1, max(1, count) + 1), key=worth)
+
+
+def queries(snapshot: Snapshot) -> Queries:
+    """A small map of the newest scan of each cell."""
+    asked: Queries = {}
+    cells = (snapshot.state or {"cells": {}})["cells"]
+    shape = FEW_PIXELS if len(cells) > FEW else MANY_PIXELS
+    for name, cell in cells.items():
+        if not cell["scans"]:
+            continue
+        scan = cell["scans"][-1]
+        wanted = "removal" if "removal" in scan["maps"] and scan["scan"] else "height"
+        if wanted in scan["maps"]:
+            request = MapRequest(name, scan["scan"], wanted, None, shape)
+            asked[f"board {name}"] = Query(request, (scan["version"],))
+    return asked
 
 
 class Board(QWidget):

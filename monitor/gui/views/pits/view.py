@@ -16,14 +16,18 @@ from PySide6.QtWidgets import (
     QTableView,
 )
 
+from monitor.gui.actions import Handlers, keys_of
 from monitor.gui.state.health import fetching
-from monitor.gui.state.snapshot import Answer, Choice, Snapshot, shown_scan
+from monitor.gui.state.queries import Looking, Queries
+from monitor.gui.state.snapshot import Answer, Choice, Query, Snapshot, shown_scan
 from monitor.gui.views.pits.filter import TITLES, read_filter
 from monitor.gui.views.pits.growth import PitGrowth
 from monitor.gui.views.pits.table_model import BY_DEPTH, PitsModel
 from monitor.gui.widgets import theme
-from monitor.gui.widgets.controls import Card, elastic, label, quiet
+from monitor.gui.widgets.controls import elastic, label, quiet
 from monitor.gui.widgets.plain_text import set_tip
+from monitor.gui.widgets.view import View
+from monitor.wire.results.queries import PitHistoryRequest
 
 ANSWERS = ("pits", "map_pits")
 """The table of the shown scan, under either name."""
@@ -40,15 +44,16 @@ SHARES = 3, 2
 HINT = "Click a pit in the table or on the map to see how it grew"
 
 
-class PitsView(Card):
-    """Draws the table and the growth; tells which pit and which scan the operator wants.
+def queries(at: Looking) -> Queries:
+    """The history of the chosen pit; the table of pits comes with the map."""
+    if at.scan is None or at.choice.pit is None:
+        return {}
+    mark = (at.cell["scans"][-1]["version"],)
+    return {"pit_history": Query(PitHistoryRequest(at.choice.cell, at.choice.pit), mark)}
 
-    `pit_chosen` carries a pit's number, or None where the choice was taken back.
-    """
 
-    pit_chosen = Signal(object)
-    scan_chosen = Signal(int)
-    export_wanted = Signal()
+class PitsView(View):
+    """Draws the table and the growth; tells which pit and which scan the operator wants."""
 
     def __init__(self) -> None:
         super().__init__("Pits", "Significant pits of the shown scan, after ASTM G46 / ISO 11463")
@@ -106,7 +111,8 @@ class PitsView(Card):
         self.table.setWordWrap(False)
         set_tip(
             self.table,
-            "Click a pit to choose it, again to let it go (key Esc); click a heading to sort",
+            f"Click a pit to choose it, again to let it go ({keys_of('dismiss')}); click a heading "
+            "to sort",
         )
         self.table.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.table.verticalHeader().hide()
@@ -153,6 +159,9 @@ class PitsView(Card):
     def csv(self) -> str:
         """The rows that are shown, in their order, with units in the names of the columns."""
         return self.model.csv()
+
+    def handlers(self) -> Handlers:
+        return {"pits_csv": self.export_wanted.emit}
 
     def _show_growth(self, wanted: bool) -> None:
         """Opens the growth below the table with its share of the height, or gives that back."""

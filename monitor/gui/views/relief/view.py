@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import QTimer
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget
 
 from monitor.gui.formatting import as_is, number
 from monitor.gui.state.health import fetching
+from monitor.gui.state.queries import Looking, Queries
 from monitor.gui.state.snapshot import (
     Answer,
     Choice,
+    Query,
     Snapshot,
     crosshair,
     measure,
@@ -39,7 +41,6 @@ from monitor.gui.views.relief.shading import (
 )
 from monitor.gui.widgets import theme
 from monitor.gui.widgets.controls import (
-    Card,
     elastic,
     label,
     name_axis,
@@ -48,22 +49,37 @@ from monitor.gui.widgets.controls import (
     style_axes,
 )
 from monitor.gui.widgets.plain_text import set_tip
+from monitor.gui.widgets.view import View
 from monitor.gui.wording.map_captions import map_title
+from monitor.wire.results.queries import MapRequest
 
 if TYPE_CHECKING:
     from monitor.gui.views.relief.gl import Scene
 
 SURFACES = ("removal", "height")
+POINTS = (280, 280)
 CHECK_MS = 400
 """How long a new 3-D view may take to get its context."""
 PITS = ("pits", "map_pits")
 """The table of the shown scan, under either name: it tells when pits began."""
 
 
-class ReliefView(Card):
-    """Draws the surface; tells which point (row, column) of the map was clicked in 2-D."""
+def queries(at: Looking) -> Queries:
+    """The surface of the shown scan, and the pits on it."""
+    scan, cell = at.scan, at.choice.cell
+    if scan is None:
+        return {}
+    asked: Queries = {}
+    name = "removal" if "removal" in scan["maps"] and scan["scan"] else "height"
+    for answer, wanted in (("relief", name), ("relief_labels", "pit_labels")):
+        if wanted in scan["maps"]:
+            request = MapRequest(cell, scan["scan"], wanted, None, POINTS)
+            asked[answer] = Query(request, (scan["version"],))
+    return asked
 
-    cross_moved = Signal(int, int)
+
+class ReliefView(View):
+    """Draws the surface; tells which point (row, column) of the map was clicked in 2-D."""
 
     def __init__(self) -> None:
         super().__init__("Relief", "The lithium/electrolyte interface of the shown scan")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QTimer, Signal
-from PySide6.QtWidgets import QComboBox, QFrame, QGridLayout, QHBoxLayout, QSizePolicy, QToolButton
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QSizePolicy, QToolButton
 
+from monitor.gui.actions import Handlers, keys_of, with_keys
 from monitor.gui.state.health import NO_ENGINE, ending, is_ended
 from monitor.gui.state.snapshot import Choice, Snapshot
 from monitor.gui.views.timeline.marks import timeline
@@ -14,6 +15,7 @@ from monitor.gui.views.timeline.strip import TimelineStrip
 from monitor.gui.widgets import theme
 from monitor.gui.widgets.controls import quiet
 from monitor.gui.widgets.plain_text import set_tip
+from monitor.gui.widgets.view import View
 
 HEIGHT = 64
 SPEEDS = (1, 3, 10)
@@ -24,17 +26,12 @@ COMPARISONS = {
 }
 
 
-class TimelineView(QFrame):
+class TimelineView(View):
     """Draws the scans; tells which one to show or to pin (None: none), and how to compare."""
 
-    scan_chosen = Signal(int)
-    pin_chosen = Signal(object)
-    live_chosen = Signal()
-    comparison_chosen = Signal(str)
-
     def __init__(self) -> None:
-        super().__init__()
-        self.setObjectName("card")
+        super().__init__("Scans")
+        self.bar.hide()
         self._numbers: list[int] = []
         self._shown: int | None = None
         self._pinned: int | None = None
@@ -43,27 +40,31 @@ class TimelineView(QFrame):
         self.strip = TimelineStrip()
         self.strip.scan_clicked.connect(self._choose)
         self.strip.scan_marked.connect(self._pin)
-        self._row = QHBoxLayout(self)
-        self._row.setSpacing(6)
-        self._row.addLayout(self._controls())
-        self._row.addWidget(self.strip, 1)
+        row = QHBoxLayout()
+        row.setSpacing(6)
+        row.addLayout(self._controls())
+        row.addWidget(self.strip, 1)
+        self.body.addLayout(row)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.restyle()
 
     def _controls(self) -> QGridLayout:
-        self.first = _button("|◀", "First scan (key Home)", lambda: self.step(-len(self._numbers)))
-        self.before = _button("◀", "Previous scan (key ←)", lambda: self.step(-1))
-        self.after = _button("▶", "Next scan (key →)", lambda: self.step(1))
+        acts = self.handlers()
+        self.first = _button("|◀", with_keys("First scan", "first_scan"), acts["first_scan"])
+        self.before = _button(
+            "◀", with_keys("Previous scan", "previous_scan"), acts["previous_scan"]
+        )
+        self.after = _button("▶", with_keys("Next scan", "next_scan"), acts["next_scan"])
         self.play = _button("Play", "", self.toggle_play)
-        set_tip(self.play, "Shows one scan after the other, up to the last (space bar)")
+        set_tip(self.play, with_keys("Shows one scan after the other, up to the last", "play"))
         self.live = _button("Newest", "", self._go_live)
         self.live.setCheckable(True)
         self.pin = _button("Pin", "", self.toggle_pin)
         self.pin.setCheckable(True)
         set_tip(
             self.pin,
-            "Pins the scan that is shown, to compare others with it (key P; or Ctrl and a click, "
-            "or a click with the right button, on a scan)",
+            f"Pins the scan that is shown, to compare others with it ({keys_of('pin')}; or Ctrl "
+            "and a click, or a click with the right button, on a scan)",
         )
         self.speed = QComboBox()
         self.speed.addItems([f"{speed} / s" for speed in SPEEDS])
@@ -91,6 +92,16 @@ class TimelineView(QFrame):
             button.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         return grid
 
+    def handlers(self) -> Handlers:
+        return {
+            "previous_scan": lambda: self.step(-1),
+            "next_scan": lambda: self.step(1),
+            "first_scan": lambda: self.step(-len(self._numbers)),
+            "last_scan": lambda: self.step(len(self._numbers)),
+            "play": self.toggle_play,
+            "pin": self.toggle_pin,
+        }
+
     @property
     def is_playing(self) -> bool:
         """Whether one scan is shown after the other."""
@@ -98,7 +109,7 @@ class TimelineView(QFrame):
 
     def restyle(self) -> None:
         """Takes on the colours and sizes of the look that was applied last."""
-        self._row.setContentsMargins(theme.px(6), theme.px(4), theme.px(4), theme.px(4))
+        self.body.setContentsMargins(theme.px(6), theme.px(4), theme.px(4), theme.px(4))
         self.play.setMinimumWidth(theme.px(50))
         # the style sheet gives buttons their size: no less than they ask for
         self.setMinimumHeight(theme.px(HEIGHT))
@@ -132,7 +143,7 @@ class TimelineView(QFrame):
 
     def _draw_live(self, snapshot: Snapshot, choice: Choice) -> None:
         self.live.setChecked(choice.scan is None)
-        tip = "Follow the newest scan that has the chosen map (key L)"
+        tip = with_keys("Follow the newest scan that has the chosen map", "newest_scan")
         if snapshot.state is not None and is_ended(snapshot, choice.cell):
             tip += f"; no more are expected: {ending(snapshot)}"
         elif snapshot.state is not None and not snapshot.linked:
@@ -182,7 +193,7 @@ class TimelineView(QFrame):
     def _go_live(self) -> None:
         self._stop()
         self.live.setChecked(True)
-        self.live_chosen.emit()
+        self.newest_chosen.emit()
 
     def _play_on(self) -> None:
         at = self._place()
@@ -205,7 +216,7 @@ class TimelineView(QFrame):
             self._timer.start(self._interval())
 
 
-def _button(text: str, tip: str, act: Callable[[], None]) -> QToolButton:
+def _button(text: str, tip: str, act: Callable[[], object]) -> QToolButton:
     button = QToolButton()
     button.setText(text)
     set_tip(button, tip)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -14,7 +14,6 @@ from PySide6.QtCore import QObject, Qt, Signal
 
 from monitor.gui.widgets import theme
 from monitor.gui.widgets.controls import CentreText, CornerText, draw_curve, style_axes
-from monitor.gui.widgets.paint_queue import Turns
 from monitor.gui.widgets.plain_text import as_html
 
 CURVES = {
@@ -41,6 +40,8 @@ it they fill at least: where it changes, all axes are made anew."""
 
 Array = NDArray[np.float64]
 Span = tuple[float, float]
+Put = Callable[[str, Callable[[], None]], None]
+"""Has something painted at one of the next turns, in the place of what waits under its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +73,9 @@ class TrendRows(QObject):
 
     moved = Signal()
 
-    def __init__(self, names: Sequence[str], turns: Turns, parent: QObject | None = None) -> None:
+    def __init__(self, names: Sequence[str], put: Put, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._turns = turns
+        self._put = put
         self.graphics = pg.GraphicsLayoutWidget()
         self.graphics.ci.layout.setContentsMargins(0, 0, 0, 0)
         self.graphics.ci.layout.setSpacing(2)
@@ -191,7 +192,7 @@ class TrendRows(QObject):
 
     def _put_all(self) -> None:
         for name in self._order:
-            self._turns.put(f"trend {name}", partial(self._draw_row, name))
+            self._put(f"trend {name}", partial(self._draw_row, name))
 
     def _draw_row(self, name: str) -> None:
         """Brings one row to what is to be drawn now."""
@@ -234,7 +235,7 @@ class TrendRows(QObject):
         self.is_whole, self._span = False, (span[0], span[1])
         for name in self._order:
             if name != by:
-                self._turns.put(f"trend {name}", partial(self._draw_row, name))
+                self._put(f"trend {name}", partial(self._draw_row, name))
         self.moved.emit()
 
 

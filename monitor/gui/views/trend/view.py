@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QToolButton
 
+from monitor.gui.actions import with_keys
 from monitor.gui.state.health import fetching
-from monitor.gui.state.snapshot import Answer, Choice, Snapshot, shown_scan
+from monitor.gui.state.queries import Looking, Queries
+from monitor.gui.state.snapshot import Answer, Choice, Query, Snapshot, shown_scan
 from monitor.gui.views.trend.rows import CURVES, FROM_READINGS, OF_CHARGE, Trend, TrendRows
 from monitor.gui.widgets import theme
-from monitor.gui.widgets.controls import Card, elastic, label, quiet
-from monitor.gui.widgets.paint_queue import Turns
+from monitor.gui.widgets.controls import elastic, label, quiet
 from monitor.gui.widgets.plain_text import set_tip
+from monitor.gui.widgets.view import View
 from monitor.gui.wording.charge import is_final
 from monitor.quantities.table import READINGS, SCALARS
+from monitor.wire.results.queries import CyclerRequest
 
 QUANTITIES = {
     "potential": READINGS["potential_V"],
@@ -56,6 +60,7 @@ NAMES = {
 UNITS_OF = {"depth": "deepest", "width": "width_p99", "thickness": "averaged"}
 """Rows of several curves: the one that tells their unit."""
 ROWS = ("potential", "current", "pits", "depth", "width", "thickness", "closure")
+POINTS = 2000
 USUAL = ("potential", "current", "pits", "depth", "thickness", "closure")
 CHARGE, SOC = SCALARS["charge_mAh_cm2"], SCALARS["soc"]
 AGAINST = {
@@ -72,15 +77,24 @@ Array = NDArray[np.float64]
 Curve = tuple[Array, Array]
 
 
-class TrendView(Card):
+def queries(at: Looking) -> Queries:
+    """The readings, and more of them for the part of the time that is in view."""
+    points, choice = at.cell["cycler_points"], at.choice
+    if not points:
+        return {}
+    whole = CyclerRequest(choice.cell, POINTS, rows=True)
+    asked = {"cycler": Query(whole, (points,))}
+    if choice.span is not None and choice.against == "time":
+        since, until = choice.span
+        asked["cycler_part"] = Query(replace(whole, since=since, until=until), (points,))
+    return asked
+
+
+class TrendView(View):
     """Draws the curves; tells which scan was clicked, what to draw against, and which part of the
     time is in view, so that it can have more readings."""
 
-    scan_chosen = Signal(int)
-    against_chosen = Signal(str)
-    span_wanted = Signal(object)
-
-    def __init__(self, turns: Turns) -> None:
+    def __init__(self) -> None:
         super().__init__("Trend", "Click: the nearest scan; the wheel zooms, dragging moves")
         self._home: tuple[str, str] = ("", "")
         self._origin = 0.0
@@ -88,7 +102,7 @@ class TrendView(Card):
         self._scans: Sequence[Mapping[str, Any]] = ()
         self._places: Array = np.empty(0)
         self._drawn: tuple[Any, ...] = ()
-        self.rows = TrendRows(ROWS, turns, self)
+        self.rows = TrendRows(ROWS, lambda *told: self.queue.put(*told), self)
         self._make_controls()
         self.rows.graphics.scene().sigMouseClicked.connect(self._clicked)
         self._range_timer = QTimer(self, singleShot=True, interval=150)
@@ -105,7 +119,7 @@ class TrendView(Card):
         for index, (text, tip) in enumerate(AGAINST.values()):
             self.against.addItem(text)
             self.against.setItemData(index, tip, 3)
-        set_tip(self.against, "What the curves are drawn against (key X)")
+        set_tip(self.against, with_keys("What the curves are drawn against", "against"))
         self.against.activated.connect(lambda i: self.against_chosen.emit(tuple(AGAINST)[i]))
         self.buttons: dict[str, QToolButton] = {}
         line = QHBoxLayout()

@@ -132,7 +132,7 @@ class Screen:
         qtbot.addWidget(self.view)
         self.view.resize(1280, 66)
         self.view.scan_chosen.connect(self.choose)
-        self.view.live_chosen.connect(lambda: self.set(scan=None))
+        self.view.newest_chosen.connect(lambda: self.set(scan=None))
         self.view.pin_chosen.connect(lambda scan: self.set(pinned=scan))
         self.view.comparison_chosen.connect(lambda how: self.set(comparison=how))
         self.set()

@@ -18,7 +18,7 @@ def turns():
 @pytest.fixture
 def rows(qtbot, qapp, turns):
     theme.apply(qapp)
-    made = TrendRows(NAMES, turns)
+    made = TrendRows(NAMES, turns.put)
     qtbot.addWidget(made.graphics)
     made.restyle()
     made.arrange(NAMES[:4])

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QRectF, Qt, Signal
+from PySide6.QtCore import QRectF, Qt
 from PySide6.QtWidgets import QPushButton
 
+from monitor.gui.actions import keys_of, with_keys
 from monitor.gui.state.health import fetching
 from monitor.gui.state.snapshot import Answer, Choice, Snapshot, crosshair, shown_scan
 from monitor.gui.widgets import theme
 from monitor.gui.widgets.controls import (
-    Card,
     CentreText,
     draw_curve,
     label,
@@ -24,16 +24,14 @@ from monitor.gui.widgets.controls import (
     style_axes,
 )
 from monitor.gui.widgets.plain_text import set_tip
+from monitor.gui.widgets.view import View
 
 LINES = ("interface", "reference", "pinned", "bottom")
 DASHED = ("reference", "pinned")
 
 
-class SectionView(Card):
+class SectionView(View):
     """Draws one vertical plane; tells when the operator moves along it or turns it."""
-
-    cross_moved = Signal(int, int)
-    axis_chosen = Signal(str)
 
     def __init__(self) -> None:
         super().__init__(
@@ -47,7 +45,7 @@ class SectionView(Card):
         self._home: tuple[Any, ...] = ()
         self._along, self._at = "", ""
         self.turn = QPushButton("x – z")
-        set_tip(self.turn, "Turn the plane: along x or along y (key T)")
+        set_tip(self.turn, with_keys("Turn the plane: along x or along y", "turn_section"))
         self.turn.clicked.connect(
             lambda: self.axis_chosen.emit("x" if self._choice.axis == "y" else "y")
         )
@@ -56,8 +54,8 @@ class SectionView(Card):
             "",
             "",
             "interface: lithium/electrolyte in this scan\nreference: the same in the first scan, "
-            "standing on this scan's bottom\npinned: the same in the scan that was pinned (key P)\n"
-            "bottom: lower side of the lithium",
+            "standing on this scan's bottom\npinned: the same in the scan that was pinned "
+            f"({keys_of('pin')})\nbottom: lower side of the lithium",
             rich=True,
         )
         self.head.addWidget(self.turn)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from monitor.gui.panels.cell import CellPanel
 from monitor.gui.state.snapshot import Choice
+from monitor.gui.views.cell import CellPanel
 from monitor.gui.views.discharge_table import TableView
 from monitor.gui.views.overview.facts import cell_facts
 from monitor.gui.widgets import theme

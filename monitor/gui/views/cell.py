@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QGridLayout
 
 from monitor.closure import Closure
+from monitor.gui.actions import CELLS, key_of
 from monitor.gui.formatting import (
     as_is,
     duration,
@@ -20,8 +21,9 @@ from monitor.gui.formatting import (
 from monitor.gui.state.health import MARKS, TIPS, cell_health
 from monitor.gui.state.snapshot import Choice, Snapshot, measure, shown_scan
 from monitor.gui.widgets import theme
-from monitor.gui.widgets.controls import Card, label, quiet
+from monitor.gui.widgets.controls import label, quiet
 from monitor.gui.widgets.plain_text import set_tip
+from monitor.gui.widgets.view import View
 from monitor.gui.wording.charge import (
     band_of,
     closure_text,
@@ -68,16 +70,18 @@ def fact_tip(name: str) -> str:
     return "\n".join([*lines, *([MORE[name]] if name in MORE else [])])
 
 
-class CellPanel(Card):
+class CellPanel(View):
     """Draws the numbers of the shown scan; tells which cell to show."""
-
-    cell_chosen = Signal(str)
 
     def __init__(self) -> None:
         super().__init__("Cell", "The cell and the scan that all views show")
         self._names: list[str] = []
         self.cells = QComboBox()
-        set_tip(self.cells, "The cell that all views show (keys 1 to 9; B: all of them)")
+        keys = f"keys {key_of('cell_1')} to {key_of(f'cell_{CELLS}')}"
+        set_tip(
+            self.cells,
+            f"The cell that all views show ({keys}; {key_of('board')}: all of them)",
+        )
         self.cells.activated.connect(lambda i: self.cell_chosen.emit(self.cells.itemData(i)))
         quiet(self.cells)
         self.head.addWidget(self.cells, 1)

@@ -1,0 +1,55 @@
+"""How the screen looks, dark or light and how large its text is, as its user had it last."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, QSettings, Signal
+from PySide6.QtWidgets import QApplication
+
+from monitor.gui.actions import Handlers
+from monitor.gui.widgets import theme
+
+
+class Look(QObject):
+    """Changes the look of the whole program; `changed` tells that all has to be drawn again."""
+
+    changed = Signal()
+
+    def __init__(self, kept: QSettings | None) -> None:
+        super().__init__()
+        self._kept = kept
+
+    def handlers(self) -> Handlers:
+        """What it does, by the names of actions."""
+        return {
+            "shade": self.toggle_shade,
+            "larger": lambda: self.scale_text(1),
+            "smaller": lambda: self.scale_text(-1),
+        }
+
+    def toggle_shade(self) -> None:
+        """Dark or light."""
+        self._apply("light" if theme.shade() == "dark" else "dark", theme.scale())
+
+    def scale_text(self, by: int) -> None:
+        """Larger or smaller text."""
+        at = min(range(len(theme.SCALES)), key=lambda i: abs(theme.SCALES[i] - theme.scale()))
+        self._apply(theme.shade(), theme.SCALES[min(max(at + by, 0), len(theme.SCALES) - 1)])
+
+    def _apply(self, shade: theme.Shade, scale: float) -> None:
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        theme.apply(app, shade, scale)
+        if self._kept is not None:
+            self._kept.setValue("shade", shade)
+            self._kept.setValue("letters", scale)
+        self.changed.emit()
+
+
+def kept_look(kept: QSettings) -> tuple[theme.Shade, float]:
+    """Dark or light and how large, as the user had it last."""
+    shade: theme.Shade = "light" if kept.value("shade") == "light" else "dark"
+    try:
+        scale = float(str(kept.value("letters", 1.0)))
+    except ValueError:
+        scale = 1.0
+    return shade, min(max(scale, theme.SCALES[0]), theme.SCALES[-1])

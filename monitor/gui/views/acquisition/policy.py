@@ -1,0 +1,101 @@
+"""Whether the engine asks for extra scans by itself, and how many it may."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSpinBox, QVBoxLayout, QWidget
+
+from monitor.gui.actions import key_of, keys_of
+from monitor.gui.widgets import theme
+from monitor.gui.widgets.controls import label, quiet
+from monitor.gui.widgets.plain_text import set_tip
+from monitor.wire.results.queries import MAX_SCANS_PER_CELL
+
+MODES = {
+    "off": "Never asks by itself; decisions are still written down",
+    "suggest": f"Suggests extra scans; an operator takes ({key_of('extra_scan')}) or declines "
+    f"({key_of('decline')}) them",
+    "auto": "Asks for extra scans by itself, within the budget",
+}
+
+
+class PolicyControls(QWidget):
+    """Draws the policy of a cell; `chosen` carries the mode and the most extra scans."""
+
+    chosen = Signal(str, int)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("bar")
+        self._drawn: Mapping[str, Any] | None = None
+        self.mode = QComboBox()
+        for index, (mode, tip) in enumerate(MODES.items()):
+            self.mode.addItem(mode)
+            self.mode.setItemData(index, tip, Qt.ItemDataRole.ToolTipRole)
+        self.mode.activated.connect(lambda i: self.choose(tuple(MODES)[i]))
+        self.budget = QSpinBox()
+        self.budget.setRange(0, MAX_SCANS_PER_CELL)
+        self.budget.setKeyboardTracking(False)
+        self.budget.valueChanged.connect(lambda _: self.choose(self.mode.currentText()))
+        self.spent = label("", "muted")
+        self.spent.setWordWrap(True)
+        quiet(self.mode)
+        row = QHBoxLayout()
+        row.addWidget(label("Policy", "muted", "Whether the engine asks for scans by itself"))
+        row.addWidget(self.mode, 1)
+        row.addWidget(label("at most", "muted", "Extra scans of this cell, in all"))
+        row.addWidget(self.budget)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addLayout(row)
+        column.addWidget(self.spent)
+
+    def restyle(self) -> None:
+        """Takes on the sizes of the look that was applied last."""
+        self.budget.setFixedWidth(theme.px(72))
+
+    def enable(self, problem: str) -> None:
+        """Whether the policy can be switched, or why not."""
+        modes = keys_of(*(f"policy_{mode}" for mode in MODES))
+        budget = keys_of("budget_more", "budget_less")
+        for widget, tip in (
+            (self.mode, f"off, suggest or auto ({modes})"),
+            (self.budget, f"Most extra scans of this cell, in all: wheel ({budget})"),
+        ):
+            widget.setEnabled(not problem)
+            set_tip(widget, problem or tip)
+
+    def choose(self, mode: str) -> None:
+        """Switches the policy of the shown cell."""
+        if self.mode.isEnabled():
+            self.chosen.emit(mode, self.budget.value())
+
+    def draw(self, policy: Mapping[str, Any]) -> None:
+        """Shows the policy of the cell, and what it has spent of its budget."""
+        if self._drawn == policy:
+            return
+        self._drawn = policy
+        self.mode.setCurrentText(policy.get("mode", "off"))
+        self.budget.blockSignals(True)
+        self.budget.setValue(int(policy.get("max_scans") or 0))
+        self.budget.blockSignals(False)
+        text = spent_text(policy)
+        self.spent.setText(text)
+        self.spent.setVisible(bool(text))
+
+
+def spent_text(policy: Mapping[str, Any]) -> str:
+    """How many extra scans were made of how many, and why there are no more now."""
+    spent, most = policy.get("extra_scans"), policy.get("max_scans")
+    # of an engine that does not tell them apart, all that was asked for counts as spent
+    waiting = int(policy.get("unanswered") or 0)
+    parts = [] if spent is None else [f"{spent - waiting} of {most} extra scans spent"]
+    if waiting:
+        parts.append(f"{waiting} requested and not answered yet, no more until then")
+    if policy.get("refusal") and spent is not None and not waiting:
+        parts.append(f"no more now: {policy['refusal']}")
+    return "; ".join(parts)

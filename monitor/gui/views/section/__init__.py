@@ -1,0 +1,1 @@
+"""The vertical cross-section through the crosshair."""

@@ -1,0 +1,74 @@
+"""What all views of the window are: cards that draw what is chosen, and emit what their operator
+wants to see next or to have done."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Signal
+
+from monitor.gui.actions import Handlers
+from monitor.gui.state.snapshot import Choice, Snapshot
+from monitor.gui.widgets.controls import Card
+from monitor.gui.widgets.paint_queue import Turns
+
+
+class View(Card):
+    """A card with a name in the table of views. It computes nothing and waits for nothing.
+
+    `cross_moved` carries (row, column) in pixels of the map; `pit_chosen` and `pin_chosen` a
+    number, or None where the choice is taken back; `window_wanted` a part of the map and
+    `span_wanted` one of the trend, None for all of it; `order_given` an order without its author.
+    """
+
+    cell_chosen = Signal(str)
+    scan_chosen = Signal(int)
+    scan_of_cell_chosen = Signal(str, int)
+    newest_chosen = Signal()
+    pin_chosen = Signal(object)
+    comparison_chosen = Signal(str)
+    against_chosen = Signal(str)
+    span_wanted = Signal(object)
+    map_chosen = Signal(str)
+    switched = Signal(str, bool)
+    window_wanted = Signal(object)
+    cross_moved = Signal(int, int)
+    axis_chosen = Signal(str)
+    region_drawn = Signal(object)
+    line_drawn = Signal(object)
+    pit_chosen = Signal(object)
+    order_given = Signal(object)
+    export_wanted = Signal()
+    front_wanted = Signal()
+
+    asks = False
+    """It gives orders by key: only while it is visible, and it is drawn at once, so that it asks
+    for the cell that the next key means."""
+
+    def __init__(self, title: str, tip: str = "") -> None:
+        super().__init__(title, tip)
+        self.queue = Turns(self)
+        self.viewer = False
+
+    @property
+    def pixels(self) -> tuple[int, int]:
+        """(rows, columns) that it can show, for what it asks of the engine."""
+        return 512, 512
+
+    def is_wanted(self, choice: Choice) -> bool:
+        """Whether it is shown at all, for one that has a fixed place in the window."""
+        return True
+
+    def draw(self, snapshot: Snapshot, choice: Choice) -> None:
+        """Shows what is chosen, from the newest snapshot."""
+        raise NotImplementedError
+
+    def dismiss(self) -> bool:
+        """Takes back what was about to be done; whether there was something."""
+        return False
+
+    def csv(self) -> str:
+        """The table that is shown, as CSV; nothing where there is none."""
+        return ""
+
+    def handlers(self) -> Handlers:
+        """What it does, by the names of actions."""
+        return {}
