@@ -1,8 +1,6 @@
 """Two screens that connect at different times say the same, in every state of engine and feeds; and
 bar, card, panel and alarm of one cell agree."""
 
-import re
-
 import pytest
 
 from monitor.engine.engine import Engine
@@ -13,6 +11,7 @@ from monitor.playback.opened import Recorded, serving_settings
 from monitor.recording.read.experiment import open_experiment
 from tests.core.experiment import scan_records
 from tests.gui.live import LiveEngine
+from tests.gui.said import ages, words
 from tests.recording.opened_run import chosen, run
 
 WAIT = 30_000
@@ -38,40 +37,6 @@ def look_at(qtbot, qapp):
     yield build
     for client in clients:
         client.close()
-
-
-def words(window):
-    """What a screen says, without the ages."""
-    window.tick()
-    window.turns.finish()
-    window.board.draw(window.snapshot, window.selection.choice)
-    card = window.board.cards["A"].shown.facts if "A" in window.board.cards else None
-    said = {
-        "engine": window.status.engine.text(),
-        "slices": window.status.slices.text(),
-        "slices why": window.status.slices.toolTip(),
-        "cycler": window.status.documents.text(),
-        "card": None if card is None else f"{card.state} {card.why}",
-        "due": None if card is None else card.due,
-        "panel": window.views["cell"].state.text(),
-        "next": window.views["acquisition"].next.text(),
-        "newest": window.views["timeline"].live.toolTip(),
-        "mode": window.status.experiment.text(),
-        "alarms": window.notices.alarm.text.text() if window.notices.alarm.isVisible() else "",
-    }
-    return {key: _plain(text) for key, text in said.items()}
-
-
-def _plain(text):
-    """Without colours and without what moves with time."""
-    text = re.sub(r"<[^>]*>", "", text or "")
-    return re.sub(r"\b\d+ (s|min \d+ s|min|h \d+ min)\b", "… s", text)
-
-
-def ages(window):
-    window.tick()
-    told = window.snapshot.state["health"]
-    return [told["slices"]["age_s"], told["documents"]["age_s"], told["cells"]["A"]["age_s"]]
 
 
 def agree(qtbot, first, look_at, engine, done):
