@@ -69,14 +69,14 @@ def main() -> None:
         return tuple(answer.header["window"]) if answer is not None else None
 
     until(lambda: map_window() is not None)
-    box = window.map.plot.vb
+    box = window.views["map"].plot.vb
     begin = time.perf_counter()
     for frame in range(FRAMES):
         factor = 0.97 if frame < FRAMES // 2 else 1 / 0.97
         box.scaleBy((factor, factor))
         box.translateBy(x=side * 0.001, y=side * 0.001)
         app.processEvents()
-        window.map.graphics.viewport().repaint()
+        window.views["map"].graphics.viewport().repaint()
     rate = FRAMES / (time.perf_counter() - begin)
     before = map_window()
     box.scaleBy((0.3, 0.3))
