@@ -12,7 +12,7 @@ import zmq
 from bluesky.utils import RunEngineInterrupted
 from event_model import DocumentNames, schema_validators
 
-from monitor.records import ScanEnd, ScanReply, ScanRequest, ScanStart, SliceFrame
+from monitor.records import FINAL_REPLIES, ScanEnd, ScanReply, ScanRequest, ScanStart, SliceFrame
 from monitor.wire import requests
 from monitor.wire.slices import stins
 from simulators import build
@@ -27,21 +27,22 @@ from simulators.truth.cell import Cell
 from simulators.truth.foil import FieldOfView
 from simulators.truth.protocol import CellTime, Program, Step
 from simulators.truth.sample import Sample
+from tests.helpers.waiting import PATIENCE_S, eventually
 
 BEGIN = 1000.0
 PERIOD_S, SCAN_S = 1800.0, 240.0
-PATIENCE_S = 90.0
 SMALL = Imaging(slices=40, collector_slices=8.0)
 
 
 class Slices:
     """Stands for the slice stream: what it was given, decoded. `broken` makes it fail, and the
-    scan `held` gets no further than its third slice."""
+    scan `held` gets no further than its third slice; `ended` is told of each scan that ends."""
 
     def __init__(self) -> None:
         self.records: list[Any] = []
         self.broken = False
         self.held = -1
+        self.ended: Callable[[int], None] = lambda scan: None
 
     def send(self, frames: Any, stop: Any) -> bool:
         if self.broken:
@@ -53,6 +54,8 @@ class Slices:
             time.sleep(0.001)
         if stop.is_set():
             return False
+        if isinstance(record, ScanEnd):
+            self.ended(record.scan)
         self.records.append(record)
         return True
 
@@ -81,6 +84,11 @@ class Monitor:
     def statuses(self, id_: str) -> list[str]:
         return [status for status, _ in self.heard(id_)]
 
+    def up_to_the_end(self, id_: str) -> list[tuple[str, int | None]]:
+        """(status, scan) of each reply to this id, once it is told how it ended."""
+        eventually(lambda: not {*FINAL_REPLIES}.isdisjoint(self.statuses(id_)))
+        return self.heard(id_)
+
     def why(self, id_: str) -> str:
         self.heard(id_)
         return next(reply.why for reply in reversed(self.replies) if reply.id == id_)
@@ -107,6 +115,27 @@ def program() -> Program:
     return Program((Step("discharge", 0.2, 10.0),), BEGIN + SCAN_S)
 
 
+class HeldPace(Pace):
+    """A pace that stands still between two scans for as long as a test needs."""
+
+    rests_after = -1
+    """Number of the scan after which cell time stands, until `go_on`."""
+    _rest: float | None = None
+
+    def time(self) -> float:
+        return super().time() if self._rest is None else self._rest
+
+    def over(self, scan: int) -> None:
+        """A scan has been sent to its end."""
+        if scan == self.rests_after:
+            self.rests_after, self._rest = -1, super().time()
+
+    def go_on(self) -> None:
+        if self._rest is not None:
+            self._wall_origin += (super().time() - self._rest) / self._speed
+            self._rest = None
+
+
 class Rig:
     """Cells A (and B), their plan and their RunEngine, which runs in a thread."""
 
@@ -117,6 +146,8 @@ class Rig:
         self.slices, self.lines = Slices(), []
         self.documents: list[tuple[str, dict[str, Any]]] = []
         self.time = CellTime(BEGIN)
+        self.pace = HeldPace(self.time, speed, PERIOD_S)
+        self.slices.ended = self.pace.over
         self.stop = threading.Event()
         self.engine = build.run_engine()
         self.engine.subscribe(lambda name, doc: self.documents.append((name, doc)))
@@ -128,7 +159,7 @@ class Rig:
             stations=[self._station(i, cells, scans, speed, device_) for i in range(cells)],
             time=self.time,
             mailbox=self.mailbox,
-            pace=Pace(self.time, speed, PERIOD_S),
+            pace=self.pace,
             period_s=PERIOD_S,
             scan_s=SCAN_S,
             stop=self.stop,
@@ -152,6 +183,12 @@ class Rig:
 
     def start(self) -> None:
         self._go(lambda: self.engine(acquire(self.beamline)))
+
+    def start_and_rest(self) -> None:
+        """Returns after the first scan, while cell time stands still."""
+        self.pace.rests_after = 0
+        self.start()
+        self.until(lambda: self.recorded[:1] == [0])
 
     def resume(self) -> None:
         self.joined()

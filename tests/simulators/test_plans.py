@@ -39,7 +39,9 @@ def test_a_deferred_pause_waits_for_the_end_of_the_scan_and_loses_no_request(rig
     r.monitor.ask("r2")
     r.resume()
     r.joined()
-    assert r.monitor.statuses("r1") == r.monitor.statuses("r2") == ["accepted", "running", "done"]
+    for id_ in ("r1", "r2"):
+        told = [status for status, _ in r.monitor.up_to_the_end(id_)]
+        assert told == ["accepted", "running", "done"]
     assert sorted(r.ended) == r.recorded == list(range(len(r.scans)))
     assert {line.split("(")[0][-2:] for line in r.lines} == {f"{n} " for n in r.ended}
 
@@ -47,10 +49,10 @@ def test_a_deferred_pause_waits_for_the_end_of_the_scan_and_loses_no_request(rig
 def test_an_immediate_pause_lets_the_running_scan_end_once(rig):
     r = rig()
     r.slices.held = 1
-    r.start()
-    r.until(lambda: r.recorded[:1] == [0])
+    r.start_and_rest()
     r.monitor.ask("r1")
     r.sends(1)
+    r.pace.go_on()
     r.pause()
     r.joined()
     r.monitor.ask("r2")
@@ -59,8 +61,9 @@ def test_an_immediate_pause_lets_the_running_scan_end_once(rig):
     assert r.recorded == [0]
     r.resume()
     r.joined()
-    assert r.monitor.heard("r1") == [("accepted", None), ("running", 1), ("done", 1)]
-    assert r.monitor.statuses("r2")[-1] == "done"
+    told = r.monitor.up_to_the_end("r1")
+    assert told == [("accepted", None), ("running", 1), ("done", 1)]
+    assert r.monitor.up_to_the_end("r2")[-1][0] == "done"
     assert r.recorded == list(range(len(r.scans))) == r.ended
 
 
@@ -89,10 +92,10 @@ def test_scans_missed_in_a_pause_are_left_out_and_so_are_readings(rig):
 def test_a_plan_that_is_ended_answers_its_requests(rig, how):
     r = rig(scans=9)
     r.slices.held = 1
-    r.start()
-    r.until(lambda: r.recorded[:1] == [0])
+    r.start_and_rest()
     r.monitor.ask("r1")
     r.sends(1)
+    r.pace.go_on()
     r.monitor.ask("r2")
     r.until(lambda: "accepted" in r.monitor.statuses("r2"))
     getattr(r.engine, how)()
@@ -126,10 +129,10 @@ def test_a_paused_plan_can_be_aborted(rig):
 def test_a_stop_of_the_beamline_closes_the_run_and_answers(rig):
     r = rig()
     r.slices.held = 1
-    r.start()
-    r.until(lambda: r.recorded[:1] == [0])
+    r.start_and_rest()
     r.monitor.ask("r1")
     r.sends(1)
+    r.pace.go_on()
     r.beamline.stop.set()
     r.joined()
     r.until(lambda: r.monitor.statuses("r1")[-1] == "failed")
@@ -142,10 +145,10 @@ def test_lost_beam_cuts_the_scan_and_none_begins_before_it_is_back(rig):
     for suspender in beam.suspenders():
         r.engine.install_suspender(suspender)
     r.slices.held = 1
-    r.start()
-    r.until(lambda: r.recorded[:1] == [0])
+    r.start_and_rest()
     r.monitor.ask("r1")
     r.sends(1)
+    r.pace.go_on()
     beam.ring_current.put(20.0)
     count = len(r.slices.records)
     r.until(lambda: not r.beamline.stations[0].tomograph.busy)
@@ -157,9 +160,10 @@ def test_lost_beam_cuts_the_scan_and_none_begins_before_it_is_back(rig):
     assert len(r.scans) == 2
     beam.ring_current.put(200.0)
     r.joined()
-    assert r.monitor.heard("r1") == [("accepted", None), ("running", 1), ("failed", 1)]
+    told = r.monitor.up_to_the_end("r1")
+    assert told == [("accepted", None), ("running", 1), ("failed", 1)]
     assert "suspended" in r.monitor.why("r1")
-    assert r.monitor.statuses("r2")[-1] == "done"
+    assert r.monitor.up_to_the_end("r2")[-1][0] == "done"
     assert 1 not in r.ended and 1 not in r.recorded
     assert r.recorded == [0, *range(2, len(r.scans))]
     assert any("scan 1 failed" in line and "suspended" in line for line in r.lines)
@@ -169,9 +173,10 @@ def test_lost_beam_cuts_the_scan_and_none_begins_before_it_is_back(rig):
 def test_any_suspender_holds_the_schedule_while_it_waits(rig):
     r, beam = rig(), Beam(name="beam")
     r.engine.install_suspender(SuspendBoolHigh(beam.shutter_closed))
-    r.start()
-    r.until(lambda: r.recorded[:1] == [0])
+    r.start_and_rest()
     beam.shutter_closed.put(True)
+    r.until(lambda: r.beamline.suspended())
+    r.pace.go_on()
     lost = r.beamline.pace.time()
     r.until(lambda: r.beamline.pace.time() > lost + 2.2 * PERIOD_S)
     assert len(r.scans) == 1
@@ -184,9 +189,10 @@ def test_any_suspender_holds_the_schedule_while_it_waits(rig):
 def test_a_pause_within_a_suspension_ends_with_the_suspension(rig):
     r, beam = rig(), Beam(name="beam")
     r.engine.install_suspender(SuspendBoolHigh(beam.shutter_closed))
-    r.start()
-    r.until(lambda: r.recorded[:1] == [0])
+    r.start_and_rest()
     beam.shutter_closed.put(True)
+    r.until(lambda: r.beamline.suspended())
+    r.pace.go_on()
     lost = r.beamline.pace.time()
     r.until(lambda: r.beamline.pace.time() > lost + 0.2 * PERIOD_S)
     r.pause()
@@ -202,11 +208,13 @@ def test_a_pause_within_a_suspension_ends_with_the_suspension(rig):
 def test_extra_scans_neither_delay_nor_double_the_periodic_ones(rig):
     r = rig(scans=4, speed=3000.0)
     r.start()
-    for number in range(24):
+    for number in range(8):
         r.monitor.ask(f"r{number}")
+    for number in range(8, 24):
         with suppress(AssertionError):
             now = r.beamline.pace.time()
             r.until(lambda now=now: r.time.now > now + 170.0 or r.engine.state == "idle")
+        r.monitor.ask(f"r{number}")
     r.joined()
     periodic = [begin for _, _, reason, begin in r.scans if reason in ("reference", "periodic")]
     assert periodic == [0.0, PERIOD_S, 2 * PERIOD_S, 3 * PERIOD_S]
@@ -242,10 +250,10 @@ def test_a_request_repeated_at_any_time_by_anybody_makes_one_scan(rig):
 
 def test_two_cells_share_the_beam(rig):
     r = rig(cells=2)
-    r.start()
-    r.until(lambda: r.recorded[:1] == [0])
+    r.start_and_rest()
     for number in range(6):
         r.monitor.ask(f"r{number}", "AB"[number % 2], "manual" if number == 5 else "pit_onset")
+    r.pace.go_on()
     r.joined()
     for cell, offset in (("A", 0.0), ("B", PERIOD_S / 2)):
         grid = [
@@ -253,7 +261,7 @@ def test_two_cells_share_the_beam(rig):
         ]
         assert grid == [offset, offset + PERIOD_S, offset + 2 * PERIOD_S]
         assert [n for c, n, *_ in r.scans if c == cell] == list(range(6))
-    assert all(r.monitor.statuses(f"r{number}")[-1] == "done" for number in range(6))
+    assert all(r.monitor.up_to_the_end(f"r{number}")[-1][0] == "done" for number in range(6))
     begins = sorted(begin for *_, begin in r.scans)
     assert all(b - a >= SCAN_S for a, b in pairwise(begins))
     assert [doc["exit_status"] for name, doc in r.documents if name == "stop"] == ["success"] * 2

@@ -61,7 +61,7 @@ def test_documents_under_a_run_engine_fit_their_schemas():
         warnings.simplefilter("error")
         engine(plan())
     engine.loop.call_soon_threadsafe(engine.loop.stop)
-    engine._th.join(5.0)
+    engine._th.join()
     engine.loop.close()
     for name, doc in documents:
         schema_validators[DocumentNames[name]].validate(doc)
