@@ -16,9 +16,8 @@ from monitor.playback.replay import ReplaySource, _sections, run_replay
 from monitor.recording.read.experiment import open_experiment
 from monitor.recording.write import disk_space
 from monitor.records import ScanStart, SliceFrame
-from monitor.watch import Watcher
 from monitor.wire.results.queries import SectionRequest
-from tests.helpers.waiting import PATIENCE_S, eventually
+from tests.helpers.waiting import PATIENCE_S, PatientWatcher, eventually
 from tests.recording.synthetic import NX, NY, Scene, messages, settings, write_scan
 
 
@@ -84,7 +83,7 @@ def test_a_screen_of_a_replay_gets_the_newest_scan(tmp_path: Path) -> None:
     newest = open_experiment(folder).cells["A"].scans[-1].section("y", 3)
 
     def screen(pull: str, status: str) -> int:
-        with closing(Watcher(pull)) as watcher:
+        with closing(PatientWatcher(pull)) as watcher:
             watcher.until(
                 lambda s: (s["feeds"].get("slices") or {}).get("messages", 0) >= 16,
                 PATIENCE_S,
@@ -129,7 +128,7 @@ def test_an_error_beside_the_screen_is_told_and_is_no_success(
     tmp_path: Path, failing: None
 ) -> None:
     def screen(pull: str, status: str) -> int:
-        with closing(Watcher(pull)) as watcher:
+        with closing(PatientWatcher(pull)) as watcher:
             state = watcher.until(lambda s: bool(s["alarms"]), PATIENCE_S, lambda: True)
         assert state["alarms"][-1]["condition"] == "engine"
         assert "the replay ends" in state["alarms"][-1]["text"]

@@ -18,6 +18,7 @@ from monitor.engine.recorder import Recorder
 from monitor.playback.opened import Recorded, serving_settings
 from monitor.recording.read.experiment import open_experiment
 from tests.core.experiment import experiment
+from tests.helpers.waiting import PATIENCE_MS
 from tests.recording.opened_run import LOST, RECOVERED, chosen, run
 
 CELLS = {"A": (0, 1, 2), "B": (0,)}
@@ -33,7 +34,7 @@ class Screen:
 
     def ask(self, **request: Any) -> list[Any]:
         self._dealer.send_json(request)
-        assert self._dealer.poll(60_000), f"no answer to {request}"
+        assert self._dealer.poll(PATIENCE_MS), f"no answer to {request}"
         header, *buffers = self._dealer.recv_multipart()
         return [zmq.utils.jsonapi.loads(header), *buffers]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from monitor.sources.volumes.volume import Volume, open_volumes
 from monitor.wire import documents
 from monitor.wire.resend import decode_answer, encode_question
 from monitor.wire.slices import stins
+from tests.helpers.waiting import PATIENCE_MS, eventually
 from tests.sources.cyclers.eclab.mpt_files import mpt_text
 
 pytest.importorskip("bluesky")
@@ -48,14 +48,12 @@ class Listener:
                 self.messages.append(socket.recv_multipart())
         socket.close(linger=0)
 
-    def wait(self, done: Any, seconds: float = 60.0) -> None:
-        deadline = time.monotonic() + seconds
-        while not done(self.messages) and time.monotonic() < deadline:
-            time.sleep(0.02)
+    def wait(self, done: Any) -> None:
+        eventually(lambda: done(self.messages))
 
     def close(self) -> None:
         self._closed.set()
-        self._thread.join(5.0)
+        self._thread.join()
         self._context.term()
 
 
@@ -146,7 +144,7 @@ def test_what_was_published_can_be_asked_for_again(volumes: list[Volume], listen
                 question = ResendQuestion("B", 0, (1, 3, 4), header=True)
                 dealer.send(encode_question(question))
                 while not heard or not isinstance(heard[-1], ResendEnd):
-                    assert dealer.poll(60_000)
+                    assert dealer.poll(PATIENCE_MS)
                     heard.append(decode_answer(dealer.recv_multipart()))
 
         publish(volumes[:1], cell="B", endpoint=endpoint, resend=resend, progress=ask)
@@ -213,6 +211,8 @@ def test_readings_run_with_the_wall_clock_between_scans(
 
     def note(_text: str, sent: int, _total: int) -> None:
         if sent == 6:  # the first slice of the second scan
+            # those that have left are on their way, and no more leave meanwhile
+            docs.wait(lambda messages: sum(b" event " in m[0] for m in messages) >= 15)
             counts.append(sum(b" event " in frames[0] for frames in docs.messages))
 
     publish(

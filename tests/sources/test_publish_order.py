@@ -20,6 +20,7 @@ from monitor.sources.feeds import delivery as taken_module
 from monitor.sources.feeds.delivery import find_engine
 from monitor.sources.publish import publish
 from monitor.sources.volumes.volume import Volume, open_volumes
+from tests.helpers.waiting import eventually
 from tests.sources.cyclers.eclab.mpt_files import mpt_text
 
 FIRST = 1704884549.886  # 2024-01-10 11:02:29.886 UTC
@@ -83,13 +84,11 @@ class Engine:
     def close(self) -> None:
         self._ended.set()
         for thread in self._threads:
-            thread.join(10.0)
+            thread.join()
         self._context.term()
 
     def until(self, kind: str, count: int = 1) -> None:
-        end = time.monotonic() + 30.0
-        while sum(name == kind for name, _ in self.heard) < count and time.monotonic() < end:
-            time.sleep(0.02)
+        eventually(lambda: sum(name == kind for name, _ in self.heard) >= count)
 
 
 @pytest.fixture

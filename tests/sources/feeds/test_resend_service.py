@@ -15,6 +15,7 @@ from monitor.sources.feeds.resend_service import ResendService
 from monitor.wire import resend as wire
 from monitor.wire.slices import stins
 from tests.core.phantom import start
+from tests.helpers.waiting import PATIENCE_MS
 
 SHAPE = (20, 16, 16)
 SIZE = 16 * 16 * 2
@@ -30,7 +31,7 @@ class Client:
         self._socket.send_multipart(frames)
 
     def hear(self) -> ScanStart | SliceFrame | ResendEnd:
-        assert self._socket.poll(60_000), "no answer"
+        assert self._socket.poll(PATIENCE_MS), "no answer"
         return wire.decode_answer(self._socket.recv_multipart())
 
     def silent(self) -> bool:
