@@ -28,7 +28,7 @@ def of_array(values: NDArray[Any]) -> int:
     return zlib.crc32(np.ascontiguousarray(values).data.cast("B") if values.size else b"")
 
 
-def of_attributes(attributes: Mapping[str, Any]) -> int:
+def of_attributes(attributes: Mapping[str, object]) -> int:
     """Of a group's attributes but the checksum, as JSON with sorted keys and without spaces."""
     plain = {key: _plain(value) for key, value in attributes.items() if key != NAME}
     return zlib.crc32(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode())

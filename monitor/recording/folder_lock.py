@@ -14,7 +14,7 @@ import platform
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from monitor.errors import RecordingError
 from monitor.recording import files
@@ -34,6 +34,14 @@ LOCK_WAIT_S, LOCK_STEP_S = 2.0, 0.02
 HELD_BY_OTHERS = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES})
 """What `flock` says of a lock that somebody has; whatever else it says, there are no locks there,
 as on NFS, Lustre or GPFS that are mounted without."""
+
+
+class Owner(TypedDict):
+    """What tells a process from all others: `since` is when it began, as Linux counts it."""
+
+    host: str
+    pid: int
+    since: str
 
 
 class FolderLock:
@@ -101,16 +109,15 @@ def _lock(file: int, *, shared: bool = False, wait_s: float = 0.0) -> str:
         time.sleep(LOCK_STEP_S)
 
 
-def _owner(pid: int) -> dict[str, Any]:
-    """What tells a process from all others: `since` is when it began, as Linux counts it."""
+def _owner(pid: int) -> Owner:
     since = ""
     with contextlib.suppress(OSError):
         since = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[19]
     return {"host": platform.node(), "pid": pid, "since": since}
 
 
-def _said(path: Path) -> dict[str, Any]:
-    """The owner that stands in a lock file; {} where none does: an end by an error takes it out,
+def _said(path: Path) -> Owner | None:
+    """The owner that stands in a lock file; None where none does: an end by an error takes it out,
     and older versions never wrote any."""
     with contextlib.suppress(
         OSError, RecordingError, ValueError, LookupError, TypeError, RecursionError
@@ -118,7 +125,7 @@ def _said(path: Path) -> dict[str, Any]:
         with files.opened(path, path.parent) as file:
             said = json.loads(file.read(MAX_OWNER_BYTES))
         return {"host": str(said["host"]), "pid": int(said["pid"]), "since": str(said["since"])}
-    return {}
+    return None
 
 
 def _owner_lives(path: Path) -> bool:

@@ -10,7 +10,7 @@ import hdf5plugin
 
 from monitor.quantities import table
 from monitor.quantities.quantity import Quantity
-from monitor.records import LengthUnit
+from monitor.records import LengthUnit, Summary
 
 FORMAT = 1
 SETTINGS_FILE = "experiment.toml"
@@ -59,7 +59,7 @@ def iso_time(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
-def compression() -> dict[str, Any]:
+def compression() -> Mapping[str, object]:
     """Keywords for `create_dataset`: bitshuffle + LZ4."""
     return dict(hdf5plugin.Bitshuffle(cname="lz4"))
 
@@ -119,7 +119,7 @@ def chunk_rows(rows: int, row_bytes: int, target_bytes: int = 2**19) -> int:
     return max(1, min(rows, target_bytes // max(1, row_bytes)))
 
 
-def scalars(summary: Mapping[str, Any], length_unit: LengthUnit) -> dict[str, float | bytes]:
+def scalars(summary: Summary, length_unit: LengthUnit) -> dict[str, float | bytes]:
     """`summary` as it goes into the file: all known keys, then whatever else is a scalar."""
     keys = dict.fromkeys((*summary_keys(length_unit), *summary))
     return {

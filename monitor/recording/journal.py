@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal, TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +54,7 @@ DAMAGED = (
     ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError,
 )  # fmt: skip
 """What reading a line raises that was not written by a `JournalWriter`."""
-NUMBER = "scan"
+NUMBER: Final = "scan"
 """In `frame` of a header's line: the number of the scan here, if that is not the one sent."""
 MAX_COUNT = 2**32
 """Bad messages in one line."""
@@ -76,6 +76,32 @@ NAMES: dict[str, type[Any]] = {
 READERS: dict[str, TypeAdapter[Any]] = {name: TypeAdapter(kind) for name, kind in NAMES.items()}
 
 
+Object = dict[str, object]
+"""A line that was read, before it is known what it is."""
+
+
+class Place(TypedDict, total=False):
+    """Where the pixels of a slice are; of a header, the file of its scan, and its number here if
+    that is not the one sent."""
+
+    file: str
+    pixels: Literal["kept", "none", "not_finite", "refused"]
+    scan: int
+
+
+class Line(TypedDict, total=False):
+    """A line of the journal: of the slice stream `header` and `frame`, of the cycler `name` and
+    `doc`, else one of `NAMES` with the fields of its record."""
+
+    n: int
+    at: float
+    feed: str
+    header: stins.Header
+    frame: Place
+    name: str
+    doc: Mapping[str, object]
+
+
 class JournalWriter:
     """Appends lines. What the disk refuses waits in memory, up to a bound, and is tried again."""
 
@@ -89,7 +115,7 @@ class JournalWriter:
         """There are so many lines already."""
         self._number = lines
 
-    def append(self, entry: Mapping[str, Any]) -> None:
+    def append(self, entry: Line) -> None:
         """Numbers the line, keeps it for the next `flush`. Raises OSError when too much waits."""
         line = self._encoder.encode({"n": self._number, **entry})
         if len(self._waiting) > MAX_WAITING_BYTES:
@@ -118,7 +144,7 @@ class JournalWriter:
 
 def slice_header(
     frame: bytes | memoryview | None, record: ScanStart | SliceFrame | ScanEnd
-) -> dict[str, Any]:
+) -> stins.Header:
     """The header of a slice-stream message by its first frame, as it came (without one, as we would
     send it); of codec `dectris2` in the keys of `stins`, as pixels are elsewhere."""
     if frame is not None:
@@ -131,16 +157,14 @@ def slice_header(
     return stins.slice_header(record)
 
 
-def entry_of(
-    record: Record, header: Mapping[str, Any] | None, frame: Mapping[str, Any]
-) -> dict[str, Any]:
+def entry_of(record: Record, header: stins.Header | None, frame: Place) -> Line:
     """What a line says of a record; `header` and `frame` for messages of the slice stream."""
     if header is not None:
         return {"header": header, "frame": frame}
     if isinstance(record, CyclerDocument):
         return {"name": record.name, "doc": record.doc}
     name = next(name for name, kind in NAMES.items() if isinstance(record, kind))
-    return {name: asdict(record)}
+    return cast(Line, {name: asdict(record)})
 
 
 def writable(record: Record) -> Record:
@@ -156,7 +180,7 @@ def writable(record: Record) -> Record:
     return replace(record, **bad) if bad else record
 
 
-def record_of(entry: Mapping[str, Any], limits: Limits = LARGEST) -> Record:
+def record_of(entry: Line, limits: Limits = LARGEST) -> Record:
     """The record in a line, except of a slice's `image` message, whose pixels are elsewhere.
 
     Raises RecordingError where it holds none.
@@ -170,7 +194,7 @@ def record_of(entry: Mapping[str, Any], limits: Limits = LARGEST) -> Record:
         return CyclerDocument(str(entry["name"]), entry["doc"])
     for name, reader in READERS.items():
         if name in entry:
-            text = json.dumps(entry[name], ensure_ascii=False)
+            text = json.dumps(cast(Object, entry)[name], ensure_ascii=False)
             record: Record = reader.validate_json(LONE.sub("?", text), strict=True)
             if isinstance(record, BadInput) and not 0 < record.count <= MAX_COUNT:
                 raise RecordingError(f"journal: line {entry.get('n')} counts {record.count!r:.20}")
@@ -178,7 +202,7 @@ def record_of(entry: Mapping[str, Any], limits: Limits = LARGEST) -> Record:
     raise RecordingError(f"journal: line {entry.get('n')} holds no message that is known")
 
 
-def slice_of(entry: Mapping[str, Any], pixels: NDArray[Any]) -> SliceFrame:
+def slice_of(entry: Line, pixels: NDArray[Any]) -> SliceFrame:
     """The slice of a line with an `image` message, whose pixels are given."""
     header = entry["header"]
     return SliceFrame(
@@ -192,22 +216,22 @@ def slice_of(entry: Mapping[str, Any], pixels: NDArray[Any]) -> SliceFrame:
     )
 
 
-def _numbered(start: ScanStart, entry: Mapping[str, Any]) -> ScanStart:
+def _numbered(start: ScanStart, entry: Line) -> ScanStart:
     """A header with the number under which its scan is recorded, if that is not the one sent."""
     scan = number_of(entry)
     return start if scan == start.number else start.numbered(scan)
 
 
-def number_of(entry: Mapping[str, Any]) -> int:
+def number_of(entry: Line) -> int:
     """The number under which the scan of a line with a `header` message is recorded."""
     return int((entry.get("frame") or {}).get(NUMBER, entry["header"]["scan"]))
 
 
-def _is_recovered(entry: Mapping[str, Any]) -> bool:
+def _is_recovered(entry: Line) -> bool:
     return bool(entry.get("feed") == RESEND_FEED)
 
 
-def lines(path: Path, within: Path) -> Iterator[dict[str, Any]]:
+def lines(path: Path, within: Path) -> Iterator[Object]:
     """The lines of a journal in the recording `within`. A last line that a crash cut short is left
     out.
 
@@ -228,7 +252,7 @@ def lines(path: Path, within: Path) -> Iterator[dict[str, Any]]:
         raise RecordingError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def parse_line(line: bytes) -> dict[str, Any]:
+def parse_line(line: bytes) -> Object:
     """What a line says. Raises one of `DAMAGED`."""
     entry = json.loads(line, object_hook=_untagged)
     if not isinstance(entry, dict):

@@ -6,7 +6,7 @@ import math
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, islice, pairwise
 from typing import Any
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from monitor.errors import BadMessage, RecordingError
 from monitor.recording import format
-from monitor.recording.journal import DAMAGED, number_of, record_of, slice_of
+from monitor.recording.journal import DAMAGED, Line, Place, number_of, record_of, slice_of
 from monitor.recording.read import checked_hdf5
 from monitor.recording.read.experiment import Experiment, Scan
 from monitor.records import Acknowledgement, Record, SliceFrame, frozen
@@ -111,7 +111,7 @@ class _Numbers:
     def __init__(self) -> None:
         self._here: dict[ScanName, int] = {}
 
-    def scan_of(self, entry: Mapping[str, Any]) -> ScanName:
+    def scan_of(self, entry: Line) -> ScanName:
         header = entry["header"]
         cell, stream = str(header.get("cell")), str(header.get("stream"))
         sent = int(header.get("scan", -1))
@@ -153,7 +153,7 @@ class _Reader:
         self._skipped: Counter[str] = Counter()
         self._pixels = Pixels(experiment, self._limits)
 
-    def read(self, entry: Mapping[str, Any]) -> Record | None:
+    def read(self, entry: Line) -> Record | None:
         """None for what is left out, and for a slice whose pixels a crash kept from the disk."""
         header = entry.get("header")
         if header is None:
@@ -171,9 +171,7 @@ class _Reader:
     def close(self) -> None:
         self._pixels.close()
 
-    def _slice(
-        self, entry: Mapping[str, Any], header: Mapping[str, Any], frame: Mapping[str, Any]
-    ) -> SliceFrame | None:
+    def _slice(self, entry: Line, header: stins.Header, frame: Place) -> SliceFrame | None:
         check_slice(header["shape"], self._limits)
         if frame.get("pixels") == "kept":
             place = header["cell"], frame["file"], header["frame"]

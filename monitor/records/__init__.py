@@ -24,6 +24,7 @@ from monitor.records.cycler import (
 )
 from monitor.records.events import (
     Event,
+    EventData,
     Output,
     Record,
 )
@@ -47,6 +48,7 @@ from monitor.records.scans import (
     LEDGER_RECEIVED,
     LEDGER_RECOVERED,
     ScanResult,
+    Summary,
     is_preliminary,
 )
 from monitor.records.slices import (

@@ -19,6 +19,9 @@ from monitor.records.requests import Order, ScanReply, ScanRequest
 from monitor.records.scans import ScanResult
 from monitor.records.slices import ScanEnd, ScanStart, SliceFrame
 
+EventData = Mapping[str, Any]
+"""What an event says, JSON-ready; the table of events in docs/contract.md has its keys."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -28,7 +31,7 @@ class Event:
     kind: str
     cell: str
     time: float
-    data: Mapping[str, Any] = field(default_factory=dict)
+    data: EventData = field(default_factory=dict)
 
 
 Record = (

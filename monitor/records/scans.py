@@ -15,6 +15,9 @@ from monitor.records.slices import ScanKey, ScanStart
 
 LEDGER_MISSING, LEDGER_RECEIVED, LEDGER_RECOVERED = 0, 1, 2
 
+Summary = Mapping[str, Any]
+"""Scalars of a scan by the names of `/entry/summary`: numbers, flags and texts; None = unknown."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScanResult:
@@ -34,7 +37,7 @@ class ScanResult:
     maps: Mapping[str, NDArray[np.float32]]
     pit_labels: NDArray[np.int32] | None
     pits: tuple[Pit, ...]
-    summary: Mapping[str, Any]
+    summary: Summary
 
     @property
     def key(self) -> ScanKey:
@@ -46,6 +49,6 @@ class ScanResult:
         return is_preliminary(self.summary)
 
 
-def is_preliminary(summary: Mapping[str, Any]) -> bool:
+def is_preliminary(summary: Summary) -> bool:
     """Whether readings to come may change the numbers of a summary that rest on the charge."""
     return (summary.get("charge_state") or "final") not in SETTLED_CHARGE

@@ -9,15 +9,14 @@ operator's. What it asks for is taken to be granted.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from monitor.core.policy.onset import Decision, OnsetWatch
 from monitor.core.policy.rules import Situation
-from monitor.recording.read.experiment import Cell, Experiment, Scan
+from monitor.recording.read.experiment import Cell, EventLine, Experiment, Scan
 from monitor.recording.read.stored_scan import pits_of
-from monitor.records import ScanReply, ScanRequest
+from monitor.records import EventData, ScanReply, ScanRequest
 from monitor.settings import OnsetSettings
 
 LIVE = "as recorded"
@@ -101,13 +100,13 @@ def live(experiment: Experiment, cell: Cell) -> Outcome:
     return outcome
 
 
-def _as_told(situation: Situation, data: Mapping[str, Any]) -> Situation:
+def _as_told(situation: Situation, data: EventData) -> Situation:
     """The situation at the end of the scan: its charge may have become known only later."""
     summary = {**situation.summary, "charge_state": data.get("charge_state", "final")}
     return replace(situation, summary=summary)
 
 
-def _is_same(decision: Decision, recorded: Mapping[str, Any]) -> bool:
+def _is_same(decision: Decision, recorded: EventData) -> bool:
     """Whether a decision is the one that was recorded, by a version that may not have told all."""
     again = json.loads(json.dumps(decision.data()))
     told = {key: recorded.get(key) for key in again if key in recorded or key not in TOLD_LATER}
@@ -142,15 +141,15 @@ def first_known_later(outcome: Outcome) -> int | None:
     return min(lasting, default=None)
 
 
-def _story(experiment: Experiment, cell: Cell) -> Iterator[tuple[dict[str, Any], Situation | None]]:
+def _story(experiment: Experiment, cell: Cell) -> Iterator[tuple[EventLine, Situation | None]]:
     """The events of a cell in order; with each `scan_complete` or `scan_corrected` the situation as
     it is recorded."""
     settings = experiment.settings.cell(cell.name)
     foil = settings.foil_thickness_um if settings else 0.0
-    scans: dict[int, list[Scan]] = {}
+    scans: dict[int | None, list[Scan]] = {}
     for scan in cell.scans:
         scans.setdefault(scan.number, []).append(scan)
-    complete: dict[int, list[Scan]] = {}
+    complete: dict[int | None, list[Scan]] = {}
     for event in cell.events():
         number, kind = event["data"].get("scan"), event["kind"]
         waiting, passed = scans.get(number, []), complete.setdefault(number, [])

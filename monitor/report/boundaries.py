@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -38,7 +37,7 @@ class Laid:
     found: core.Attraction
 
     @property
-    def numbers(self) -> dict[str, Any]:
+    def numbers(self) -> Mapping[str, float]:
         """JSON-ready; NaN where the landmarks leave nothing to judge them by."""
         scan = {"scan": self.shown.scan.number, "landmark_residual_um": self.residual_um}
         return {**scan, **asdict(self.found)}

@@ -14,7 +14,7 @@ from monitor.recording.files import write
 from monitor.recording.read.experiment import Experiment, open_experiment
 from monitor.report import figures
 from monitor.report.boundaries import Laid, grain_boundaries, lay
-from monitor.report.table import as_text, numbers
+from monitor.report.table import Numbers, as_text, numbers
 from monitor.report.views import NoFigure, Shown, all_scans, as_png
 from monitor.settings import load
 from monitor.wire.fields import plain
@@ -34,7 +34,7 @@ def report(
     as_json: bool = False,
     console: Messages | None = None,
     pictures: Path | None = None,
-) -> dict[str, Any]:
+) -> Numbers:
     """The numbers of `report --json`. Figures go to `out` (by default `report/` in the recording).
 
     Without `as_json` the table is printed, and where each figure is or why it is not; with it

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from matplotlib.figure import Figure
 from rich.table import Table
@@ -23,6 +23,29 @@ COLOURS = ("#5b2a86", "#e07a1f", "#2a7f62", "#b3374d", "#2f6db5")
 Cells = dict[str, list[Outcome]]
 
 
+class Fired(TypedDict):
+    """A scan after which a policy asked for another."""
+
+    scan: int
+    time: float
+    verdict: str
+    why: str
+
+
+class PolicyNumbers(TypedDict):
+    """One policy on one cell, JSON-ready. `reproduced`: how many of the recorded decisions it made
+    again; `scans_after_first_pit` may be negative."""
+
+    policy: str
+    reproduced: dict[str, int] | None
+    scans: int
+    fired: list[Fired]
+    extra_scans: int
+    dose_kGy: float
+    first_pit_known_later: int | None
+    scans_after_first_pit: int | None
+
+
 def backtest(
     experiments: Sequence[Path],
     policies: Sequence[Path],
@@ -30,7 +53,7 @@ def backtest(
     out: Path | None = None,
     as_json: bool = False,
     console: Messages | None = None,
-) -> dict[str, Any]:
+) -> dict[str, list[PolicyNumbers]]:
     """The numbers of `backtest --json`: for each experiment and cell, the live policy and others.
 
     `policies`: TOML files with a section `[onset]`. A figure goes to `out`, where it is given.
@@ -69,8 +92,7 @@ def _outcomes(path: Path, others: Sequence[tuple[str, OnsetSettings]]) -> Cells:
     return found
 
 
-def _numbers(outcome: Outcome) -> dict[str, Any]:
-    """One policy on one cell, JSON-ready."""
+def _numbers(outcome: Outcome) -> PolicyNumbers:
     same = outcome.reproduced
     known = first_known_later(outcome)
     fired = outcome.fired

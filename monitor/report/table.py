@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import NotRequired, TypedDict
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -13,21 +13,38 @@ from monitor.quantities.quantity import Quantity
 from monitor.quantities.table import DISCHARGE_ROW, SCALARS
 from monitor.recording.read.experiment import Cell, Experiment, Scan
 from monitor.recording.read.stored_scan import start_of
+from monitor.records import Summary
 from monitor.wire.fields import plain
 from monitor.wire.results.replies import table_rows
 
 
-def numbers(experiment: Experiment) -> dict[str, Any]:
+class CellNumbers(TypedDict):
+    """Rows of the paper's table, numbers of each scan, and what a picture of grain boundaries
+    shows."""
+
+    table: Sequence[Summary]
+    scans: Sequence[Summary]
+    boundaries: NotRequired[Mapping[str, float]]
+
+
+class Numbers(TypedDict):
+    """What `report --json` prints."""
+
+    experiment: str
+    cells: dict[str, CellNumbers]
+
+
+def numbers(experiment: Experiment) -> Numbers:
     """Table rows and summaries of every cell, JSON-ready; what is not known is None."""
     cells = {}
     for name, cell in experiment.cells.items():
         scans = summaries(cell)
         cells[name] = {"table": table_rows(scans), "scans": scans}
-    found: dict[str, Any] = plain({"experiment": experiment.name, "cells": cells})
+    found: Numbers = plain({"experiment": experiment.name, "cells": cells})
     return found
 
 
-def summaries(cell: Cell) -> list[dict[str, Any]]:
+def summaries(cell: Cell) -> list[Summary]:
     """One dictionary a scan, in the order of time: number, reason, whether complete, summary."""
     return [
         {
@@ -45,7 +62,7 @@ def in_time(cell: Cell) -> list[Scan]:
     return sorted(cell.scans, key=lambda scan: start_of(scan).start_time)
 
 
-def as_text(name: str, cell: Mapping[str, Any]) -> Table:
+def as_text(name: str, cell: CellNumbers) -> Table:
     """The paper's Table 1 for one cell, with the closure beside it."""
     rows = cell["table"]
     unit = "voxel" if any("averaged_voxel" in row for row in rows) else "µm"
@@ -66,7 +83,7 @@ def as_text(name: str, cell: Mapping[str, Any]) -> Table:
     return table
 
 
-def _text(row: Mapping[str, Any], name: str, column: Quantity, length_unit: str) -> str:
+def _text(row: Summary, name: str, column: Quantity, length_unit: str) -> str:
     """A number of a row with its error; with a mark if it rests on charge and is not final."""
     value = row.get(column.key(length_unit) if column.is_length else name)
     if column.is_length and column.error:

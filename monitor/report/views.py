@@ -19,7 +19,7 @@ from monitor.number_text import number, percent
 from monitor.plain_text import visible
 from monitor.recording.read.experiment import Cell, Scan
 from monitor.recording.read.stored_scan import start_of
-from monitor.records import ScanStart
+from monitor.records import ScanStart, Summary
 from monitor.report.table import in_time, summaries
 from monitor.settings import CellSettings
 from monitor.wire.results.replies import ends_of_discharges, thinning
@@ -48,7 +48,7 @@ class Shown:
     """One scan of a cell, with its summary."""
 
     scan: Scan
-    summary: dict[str, Any]
+    summary: Summary
     cell: CellSettings
 
     @cached_property

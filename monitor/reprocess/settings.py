@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from monitor.errors import SettingError
-from monitor.settings import Settings, as_table, parse
+from monitor.settings import Settings, Table, as_table, parse
 
 
 def changed(settings: Settings, changes: Sequence[str]) -> Settings:
@@ -33,7 +33,7 @@ def changed(settings: Settings, changes: Sequence[str]) -> Settings:
     return parse(table | {"cells": list(cells.values())})
 
 
-def _put(table: dict[str, Any], path: list[str], value: Any) -> None:
+def _put(table: Table, path: list[str], value: Any) -> None:
     """Puts a value into nested sections; those of the cells are by their names."""
     here: Any = table
     for depth, part in enumerate(path[:-1]):

@@ -25,6 +25,7 @@ from monitor.settings.experiment import (
     SimulatorSettings,
 )
 from monitor.settings.loading import (
+    Table,
     as_table,
     load,
     parse,

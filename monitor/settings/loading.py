@@ -14,6 +14,9 @@ from monitor.settings.cells import CellSettings
 from monitor.settings.experiment import Settings
 from monitor.settings.section import Section
 
+Table = dict[str, Any]
+"""Settings as TOML has them, nested, before they are checked."""
+
 
 def load(path: Path) -> Settings:
     """Settings from a TOML file. Raises SettingError, one line, for whatever is wrong in it."""
@@ -45,7 +48,7 @@ def _pictures_beside(path: Path, cell: CellSettings) -> CellSettings:
     )
 
 
-def parse(table: dict[str, Any]) -> Settings:
+def parse(table: Table) -> Settings:
     """Settings from a nested dictionary. Raises SettingError for the first thing wrong in it."""
     try:
         return Settings.model_validate(table)
@@ -53,7 +56,7 @@ def parse(table: dict[str, Any]) -> Settings:
         raise _worded(error) from None
 
 
-def as_table(settings: Settings) -> dict[str, Any]:
+def as_table(settings: Settings) -> Table:
     """The settings as a nested dictionary that TOML can hold: None is left out."""
     return settings.model_dump(mode="json", exclude_none=True)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, TypeGuard
 
 import msgpack
@@ -27,7 +27,7 @@ COLUMNS, TABLES = {"time", "seq_num", "uid"}, {"data", "timestamps", "filled"}
 PLAIN = (str, int, float, complex, bytes, type(None), np.generic, np.ndarray)
 
 
-def serializer(codec: Codec) -> Callable[[dict[str, Any]], bytes]:
+def serializer(codec: Codec) -> Callable[[Mapping[str, object]], bytes]:
     """The `serializer` to give to `bluesky.callbacks.zmq.Publisher`."""
     return _to_msgpack if codec == "msgpack" else _to_json
 
@@ -175,12 +175,12 @@ def _pickled(name: str) -> BadMessage:
     )
 
 
-def _to_msgpack(doc: dict[str, Any]) -> bytes:
+def _to_msgpack(doc: Mapping[str, object]) -> bytes:
     packed: bytes = msgpack.packb(doc, default=msgpack_numpy.encode)
     return packed
 
 
-def _to_json(doc: dict[str, Any]) -> bytes:
+def _to_json(doc: Mapping[str, object]) -> bytes:
     return json.dumps(doc, default=_plain).encode()
 
 

@@ -77,7 +77,7 @@ def _firsts(rows: int) -> range:
     return range(0, rows, ROWS_AT_ONCE)
 
 
-def read_object(frame: Frame, what: str) -> dict[str, Any]:
+def read_object(frame: Frame, what: str) -> dict[str, object]:
     """The JSON object in a frame. Raises BadMessage for anything else."""
     try:
         message = json.loads(bytes(frame))
@@ -89,7 +89,7 @@ def read_object(frame: Frame, what: str) -> dict[str, Any]:
 
 
 def checked(
-    fields: TypeAdapter[T], message: Mapping[str, Any], what: str, kind: str = "bad_request"
+    fields: TypeAdapter[T], message: Mapping[str, object], what: str, kind: str = "bad_request"
 ) -> T:
     """What a message says, of the type that `fields` validates. A field that is null or absent is
     the default; unknown fields are ignored. Raises BadMessage of this kind, with a text that begins

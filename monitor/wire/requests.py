@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, get_args
 
@@ -81,7 +82,7 @@ def decode_reply(frame: bytes | memoryview) -> ScanReply:
     return ScanReply(said.id, said.status, why, said.scan)
 
 
-def _json(message: dict[str, Any]) -> bytes:
+def _json(message: Mapping[str, object]) -> bytes:
     return json.dumps(message, separators=(",", ":"), allow_nan=False).encode()
 
 
@@ -97,7 +98,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _message(frame: bytes | memoryview, expected: str) -> dict[str, Any]:
+def _message(frame: bytes | memoryview, expected: str) -> dict[str, object]:
     if len(frame) > MAX_BYTES:
         raise BadMessage("too_long", f"requests: {len(frame)} bytes for a {expected}; dropped")
     try:

@@ -43,7 +43,7 @@ _SAID = TypeAdapter(_Said)
 
 def encode_question(question: ResendQuestion) -> bytes:
     """Frame of a `resend` message. `header` is left out where the header is not asked for."""
-    message: dict[str, Any] = {
+    message: dict[str, object] = {
         "htype": "resend",
         "cell": question.cell,
         "scan": question.scan,

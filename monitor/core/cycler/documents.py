@@ -23,6 +23,9 @@ DOCUMENT_NAMES = {
     "start", "descriptor", "event", "event_page", "stop",
     "resource", "datum", "datum_page", "stream_resource", "stream_datum", "bulk_events",
 }  # fmt: skip
+Document = Mapping[str, Any]
+"""As it came: what of it is used is checked where it is read."""
+Values = Mapping[str, object]
 MANGLED = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
 TIME_UNIT, TIME_STILL, CLOCK_SET, TWO_CYCLERS = (
     "time_unit", "time_still", "clock_set", "two_cyclers",
@@ -38,7 +41,7 @@ class Notice:
     condition: str
     text: str
     over: bool = False
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, float | str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -102,7 +105,7 @@ class Documents:
             taken.problems.append(_mangled(document.name, error))
         return taken
 
-    def _take(self, name: str, doc: Mapping[str, Any], taken: Taken) -> None:
+    def _take(self, name: str, doc: Document, taken: Taken) -> None:
         if name not in DOCUMENT_NAMES:
             raise BadMessage(
                 "unknown_document", f"documents: name {name[:40]!r} is unknown; dropped"
@@ -115,7 +118,7 @@ class Documents:
             self._stop(doc, taken)
         elif name in ("event", "event_page"):
             descriptor = _text(doc["descriptor"])
-            run = self._run_of(descriptor, doc)
+            run = self._run_of(descriptor)
             if run is None:
                 return
             taken.heard.add(run.cell.name)
@@ -129,7 +132,7 @@ class Documents:
                 except MANGLED as error:
                     taken.problems.append(_mangled(name, error))
 
-    def _start(self, doc: Mapping[str, Any], taken: Taken) -> None:
+    def _start(self, doc: Document, taken: Taken) -> None:
         cell, uid = doc.get("cell"), _text(doc["uid"])
         if cell is None or self._settings.cell(_text(cell)) is None:
             _remember(self._other_runs, uid, "")
@@ -148,7 +151,7 @@ class Documents:
             ]
         _remember(self._run_cell, uid, cell)
 
-    def _stop(self, doc: Mapping[str, Any], taken: Taken) -> None:
+    def _stop(self, doc: Document, taken: Taken) -> None:
         """What was held of the run's streams is let go."""
         ended = self._run_cell.get(str(doc.get("run_start")))
         if ended is not None:
@@ -161,7 +164,7 @@ class Documents:
             if uid == run.uid and descriptor in self._streams:
                 self._place(run.cell, self._streams[descriptor].end(), taken)
 
-    def _run_of(self, descriptor: str, doc: Mapping[str, Any]) -> _Run | None:
+    def _run_of(self, descriptor: str) -> _Run | None:
         """The run of a cell that an event belongs to; None where it is of no cell of ours."""
         uid = self._descriptor_run.get(descriptor)
         name = None if uid is None else self._run_cell.get(uid)
@@ -230,17 +233,15 @@ class Documents:
 
 # --- events and pages -----------------------------------------------------------------------------
 
-Cells = tuple[Mapping[str, Any], Mapping[str, Any], Any, Any]
+Cells = tuple[Values, Values, Any, Any]
 """Of one event: data, timestamps, its time, its number in the stream."""
 
 
-def _event(doc: Mapping[str, Any]) -> Iterator[Cells]:
+def _event(doc: Document) -> Iterator[Cells]:
     yield doc["data"], doc.get("timestamps") or {}, doc["time"], doc.get("seq_num")
 
 
-def _page(
-    doc: Mapping[str, Any], cell: CellSettings, problems: list[BadMessage]
-) -> Iterator[Cells]:
+def _page(doc: Document, cell: CellSettings, problems: list[BadMessage]) -> Iterator[Cells]:
     """The events of a page. Where columns are of different length, those that all have."""
     times, numbers = doc["time"], doc.get("seq_num")
     columns: list[tuple[str, str, Any]] = [("time", "", times)]
@@ -269,8 +270,8 @@ def _page(
 
 def _row_of(
     cell: CellSettings,
-    data: Mapping[str, Any],
-    stamps: Mapping[str, Any],
+    data: Values,
+    stamps: Values,
     when: Any,
     count: Any,
     taken: Taken,
@@ -357,7 +358,7 @@ def _of_clock(cell: CellSettings, placed: Placed) -> Iterator[Notice]:
             f"it ran: {placed.shift_s:.0f} s are added to the readings of this run from now on. "
             f"Set `clock_offset_s` = {offset:g} before the next run, or have the cycler send UTC"
         )
-        facts = {"value": placed.shift_s, "unit": "s"}
+        facts: dict[str, float | str] = {"value": placed.shift_s, "unit": "s"}
         yield Notice(name, CLOCK_SET, text, over=not placed.shift_s, facts=facts)
 
 

@@ -12,7 +12,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 from monitor.core.cycler.stream_times import clock_step
 from monitor.core.news import Sign
@@ -91,7 +90,7 @@ class TimeChecks:
                 "charge is interpolated. Unless the cycler paused, its clock was set ahead (local "
                 f"time): set `clock_offset_s` = {offset:g} before the next run"
             )
-        facts: dict[str, Any] = {"value": gap, "unit": "s"} if gap else {}
+        facts: dict[str, float | str] = {"value": gap, "unit": "s"} if gap else {}
         sign = Sign(SET_AHEAD, bad=bool(gap), good=not gap, text=text, facts=facts)
         return [*self.judged(times, settled=True), sign]
 
@@ -144,7 +143,7 @@ class TimeChecks:
             return []
         name = self._cell.name
         right = f"the times of cell {name}'s readings fit its scans and the clock"
-        facts: Mapping[str, Any] = {}
+        facts: Mapping[str, float | str] = {}
         if verdict.offset_s is not None:
             facts = {"value": round(verdict.offset_s, 3), "unit": "s"}
         return [

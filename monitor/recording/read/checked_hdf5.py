@@ -119,7 +119,11 @@ def group(file: h5py.File, path: str) -> h5py.Group:
     return found
 
 
-def attributes(file: h5py.File, path: str) -> dict[str, Any]:
+Attributes = dict[str, Any]
+"""Of a group or dataset: numbers, texts and arrays."""
+
+
+def attributes(file: h5py.File, path: str) -> Attributes:
     """The attributes of a group or dataset in this file ("": of the file). Raises RecordingError
     for those of another one, and for what is larger than any attribute."""
     owner = item(file, path) if path else file

@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Required, TypedDict, cast
 
 import h5py
 import numpy as np
@@ -21,12 +21,34 @@ from monitor.quantities.table import form_of
 from monitor.recording import files, format, journal
 from monitor.recording.checksums import NAME as CRC
 from monitor.recording.read import checked_hdf5, pictures
-from monitor.recording.read.checked_hdf5 import opened, opened_file
+from monitor.recording.read.checked_hdf5 import Attributes, opened, opened_file
 from monitor.recording.read.section import cut
-from monitor.settings import CELL_NAME, Settings, parse
+from monitor.records import EventData, Summary
+from monitor.settings import CELL_NAME, Settings, Table, parse
 from monitor.wire.slices.stins import DTYPES
 
 MAX_SETTINGS_BYTES = 2**20
+
+
+class EventLine(TypedDict, total=False):
+    """A line of the events' files: the fields of a `records.Event`, or of a request that no event
+    says (without `number` and `time`)."""
+
+    number: int
+    kind: Required[str]
+    cell: str
+    time: float
+    data: Required[EventData]
+
+
+class Manifest(TypedDict, total=False):
+    """The file of a recording's settings."""
+
+    format: int
+    id: str
+    created: str
+    versions: dict[str, str]
+    settings: Table
 
 
 def open_experiment(path: Path) -> Experiment:
@@ -50,7 +72,7 @@ def open_experiment(path: Path) -> Experiment:
         )
     if not _has_names(table.get("settings", {})):
         raise RecordingError(f"{settings_file}: is damaged (its cells have no names)")
-    return Experiment(Path(path), table)
+    return Experiment(Path(path), cast(Manifest, table))
 
 
 def settings_text(folder: Path) -> bytes:
@@ -75,13 +97,13 @@ def _has_names(settings: Any) -> bool:
 class Experiment:
     """One recorded experiment; what is in its files is read when it is asked for."""
 
-    def __init__(self, path: Path, table: dict[str, Any]) -> None:
+    def __init__(self, path: Path, table: Manifest) -> None:
         self.path = path
-        self.versions: dict[str, str] = table.get("versions", {})
-        self.created: str = table.get("created", "")
+        self.versions = table.get("versions", {})
+        self.created = table.get("created", "")
         identity = table.get("id", "")
         self.identity: str = identity if isinstance(identity, str) else ""
-        self._settings_table: dict[str, Any] = table.get("settings", {})
+        self._settings_table = table.get("settings", {})
 
     @property
     def name(self) -> str:
@@ -113,9 +135,10 @@ class Experiment:
         names = [cell["name"] for cell in self._settings_table.get("cells", [])]
         return {name: Cell(self.path / name) for name in names}
 
-    def journal(self) -> Iterator[dict[str, Any]]:
+    def journal(self) -> Iterator[journal.Line]:
         """The lines of the journal."""
-        return journal.lines(self.path / format.JOURNAL_FILE, self.path)
+        found = journal.lines(self.path / format.JOURNAL_FILE, self.path)
+        return cast(Iterator[journal.Line], found)
 
 
 class Cell:
@@ -160,7 +183,7 @@ class Cell:
         whole = min(len(column) for column in columns.values())
         return {name: column[:whole] for name, column in columns.items()}
 
-    def events(self) -> list[dict[str, Any]]:
+    def events(self) -> list[EventLine]:
         """Events and decisions, in order; a last line that was cut short is left out. Raises
         RecordingError where one has no kind or no data."""
         path = self.path / format.EVENTS_FILE
@@ -168,7 +191,7 @@ class Cell:
         for number, event in enumerate(found, 1):
             if not isinstance(event.get("kind"), str) or not isinstance(event.get("data"), dict):
                 raise RecordingError(f"{path}: line {number} is damaged")
-        return found
+        return cast(list[EventLine], found)
 
 
 class Scan:
@@ -178,7 +201,7 @@ class Scan:
         self.path = path
 
     @cached_property
-    def header(self) -> dict[str, Any]:
+    def header(self) -> Attributes:
         """The facts of the `header` message, with `length_unit` and `voxel_size` (z, y, x)."""
         with opened(self.path) as file:
             found = checked_hdf5.attributes(file, "entry")
@@ -221,7 +244,7 @@ class Scan:
             raise RecordingError(f"{self.path}: is damaged (its ledger is not there)")
         return found
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> Summary:
         """The scalars; None = unknown."""
         with opened(self.path) as file:
             found = {

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from monitor.errors import RecordingError
 from monitor.recording import files, format
@@ -108,7 +107,7 @@ def _output(line: bytes, cells: set[str]) -> Event | ScanRequest | None:
     return Event(number, kind, cell, float(time), data)
 
 
-def _request(cell: str, data: dict[str, Any] | Any) -> ScanRequest | None:
+def _request(cell: str, data: Mapping[str, object]) -> ScanRequest | None:
     identity, reason = data.get("id"), data.get("reason")
     after, evidence = data.get("after_scan"), data.get("evidence", {})
     if not isinstance(identity, str) or not isinstance(reason, str) or type(after) is not int:

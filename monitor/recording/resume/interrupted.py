@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import h5py
 
@@ -20,7 +19,7 @@ from monitor.recording.folder_lock import (
 )
 from monitor.recording.read import pictures, unclosed_hdf5
 from monitor.recording.read.checked_hdf5 import UNREADABLE
-from monitor.recording.read.experiment import Experiment, open_experiment
+from monitor.recording.read.experiment import EventLine, Experiment, open_experiment
 from monitor.settings import Settings
 
 __all__ = ["LOCK_FILE", "FolderLock", "held", "interrupted", "is_growing", "is_interrupted", "mend"]
@@ -108,7 +107,7 @@ def last_event(folder: Path) -> int:
     for path in folder.rglob(format.EVENTS_FILE):
         with path.open("rb") as file:
             for line in file:
-                entry: dict[str, Any] = json.loads(line)
+                entry: EventLine = json.loads(line)
                 highest = max(highest, int(entry.get("number", 0)))
     return highest
 

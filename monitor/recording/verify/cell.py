@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.errors import RecordingError
 from monitor.recording import files, format
@@ -94,7 +95,7 @@ def _cut_short(path: Path, lacking: int, findings: Findings) -> None:
 
 def _columns(
     path: Path,
-    columns: dict[str, Any],
+    columns: Mapping[str, NDArray[np.float64]],
     told: Sequence[Any] | None,
     findings: Findings,
     todo: str,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from monitor.errors import PitwatchError, RecordingError, SettingError
 from monitor.recording import checksums, files, format
@@ -172,7 +172,16 @@ def totals(findings: Findings) -> dict[str, int]:
     return dict(findings.checked) | {f"{kind}s": findings.count(kind) for kind in kinds}
 
 
-def as_table(findings: Findings, repaired: list[str]) -> dict[str, Any]:
+class Report(TypedDict):
+    """For `--json`."""
+
+    experiment: str
+    findings: list[dict[str, str]]
+    repaired: list[str]
+    totals: dict[str, int]
+
+
+def as_table(findings: Findings, repaired: list[str]) -> Report:
     """For `--json`."""
     return {
         "experiment": findings.folder.resolve().name,

@@ -5,17 +5,25 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from monitor.core.cycler.history import MeasuredReadings
 from monitor.errors import BadMessage, RecordingError
 from monitor.recording import checksums, files, format
-from monitor.recording.journal import DAMAGED, MAX_LINE_BYTES, RESEND_FEED, parse_line, record_of
+from monitor.recording.journal import (
+    DAMAGED,
+    MAX_LINE_BYTES,
+    RESEND_FEED,
+    Line,
+    Object,
+    parse_line,
+    record_of,
+)
 from monitor.recording.verify.findings import Findings
 from monitor.recording.verify.scans import ScanFacts
 from monitor.records import LEDGER_RECEIVED, LEDGER_RECOVERED, CyclerDocument
@@ -37,7 +45,7 @@ class Told:
 
 def lines(
     path: Path, findings: Findings, *, growing: bool, sealed: bool
-) -> Iterator[tuple[int, dict[str, Any]]]:
+) -> Iterator[tuple[int, Object]]:
     """(number from 0, object) of the whole lines that are sound; the others are findings.
 
     `sealed`: the recording was begun by a version that gives every line a checksum.
@@ -83,7 +91,7 @@ def check_journal(
         if entry.get("n") != number:
             findings.error(path, f"line {number + 1} has n {entry.get('n')!r:.20}", f"{number}")
         try:
-            _take(entry, told, documents)
+            _take(cast(Line, entry), told, documents)
         except (BadMessage, RecordingError, *DAMAGED):
             bare += 1
             if bare == 1:
@@ -91,7 +99,7 @@ def check_journal(
     return told
 
 
-def _take(entry: Mapping[str, Any], told: Told, documents: MeasuredReadings | None) -> None:
+def _take(entry: Line, told: Told, documents: MeasuredReadings | None) -> None:
     header = entry.get("header")
     if header is None:
         record = record_of(entry)

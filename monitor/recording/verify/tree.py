@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import h5py
@@ -93,7 +93,7 @@ def _attributes(have: Any, want: Any, path: str) -> Iterator[Difference]:
             yield f"{path}.{key}", "there", "no attribute of this name"
 
 
-def _small(item: Any) -> dict[str, Any]:
+def _small(item: Any) -> Mapping[str, object]:
     return attributes(item.file, item.name.strip("/"))
 
 

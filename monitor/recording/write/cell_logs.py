@@ -8,7 +8,6 @@ import os
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -34,7 +33,7 @@ class EventWriter:
         """Whether lines wait for the next `flush`."""
         return bool(self._waiting)
 
-    def append(self, path: Path, event: Mapping[str, Any]) -> None:
+    def append(self, path: Path, event: Mapping[str, object]) -> None:
         """Keeps one line for the next `flush`. Raises OSError where too many wait already; then
         only is it lost."""
         text = json.dumps(plain(event), separators=(",", ":"), allow_nan=False)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from monitor.core.cycler.history import MeasuredReadings
 from monitor.errors import RecordingError
 from monitor.recording import format
-from monitor.recording.journal import NUMBER, JournalWriter, entry_of, slice_header
+from monitor.recording.journal import NUMBER, JournalWriter, Place, entry_of, slice_header
 from monitor.recording.read import experiment
 from monitor.recording.write.bad_messages import BadMessages
 from monitor.recording.write.cell_files import CellFiles
@@ -36,6 +36,7 @@ from monitor.records import (
     SliceFrame,
 )
 from monitor.settings import Settings
+from monitor.wire.slices.stins import Header
 
 PREVIEWS = frozenset({"scan_progress", "heartbeat", "maps"})
 MAX_RESULTS_BYTES = 2**29
@@ -105,7 +106,7 @@ class ExperimentWriter:
                     attempt(errors, lambda event=output: self._event(asdict(event), event.cell))
                 case ScanRequest() if not _told(output, message.outputs):
                     request = {"kind": "scan_request", "cell": output.cell, "data": asdict(output)}
-                    attempt(errors, lambda line=request: self._event(line, line["cell"]))
+                    attempt(errors, lambda line=request: self._event(line, str(line["cell"])))
         return errors
 
     def flush(self, *, last: bool = False) -> list[OSError]:
@@ -176,8 +177,8 @@ class ExperimentWriter:
                 return
         if any(isinstance(o, Event) and o.kind == "bad_message" for o in message.outputs):
             self._sum_up()
-        header: dict[str, Any] | None = None
-        frame: Mapping[str, Any] = {}
+        header: Header | None = None
+        frame: Place = {}
         failure: OSError | None = None
         if isinstance(record, ScanStart | SliceFrame | ScanEnd):
             header = slice_header(message.header, record)
@@ -203,7 +204,7 @@ class ExperimentWriter:
         for feed, at, bad in self._bad.summed_up():
             self._journal.append({"at": at, "feed": feed, **entry_of(bad, None, {})})
 
-    def _slice_stream(self, record: ScanStart | SliceFrame | ScanEnd) -> Mapping[str, Any]:
+    def _slice_stream(self, record: ScanStart | SliceFrame | ScanEnd) -> Place:
         if isinstance(record, ScanStart):
             return self._start(record)
         if isinstance(record, ScanEnd):
@@ -226,10 +227,10 @@ class ExperimentWriter:
     def _store(self, scan: ScanFile, frame: SliceFrame) -> None:
         scan.add(frame)
 
-    def _start(self, start: ScanStart) -> Mapping[str, Any]:
+    def _start(self, start: ScanStart) -> Place:
         cell = self._cells.get(start.key.cell)
         scan = cell.start(start) if cell else None
-        frame: dict[str, Any] = {"file": scan.path.name} if scan else {}
+        frame: Place = {"file": scan.path.name} if scan else {}
         return frame if start.sent is None else {**frame, NUMBER: start.key.scan}
 
     def _running(self, frame: SliceFrame) -> ScanFile | None:
@@ -266,7 +267,7 @@ class ExperimentWriter:
         self._journal.flush()
         cell.write_master()
 
-    def _event(self, line: dict[str, Any], cell: str) -> None:
+    def _event(self, line: Mapping[str, object], cell: str) -> None:
         folder = self._cells[cell].folder if cell in self._cells else self.folder
         self._events.append(folder / format.EVENTS_FILE, line)
 

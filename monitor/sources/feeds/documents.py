@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import threading
-from typing import Any, Literal, Self
+from collections.abc import Mapping
+from typing import Literal, Self
 
 import numpy as np
 from bluesky.callbacks.zmq import Publisher
-from event_model import compose_run
+from event_model import Event, compose_run
 from numpy.typing import NDArray
 
 from monitor.sources.cyclers.table import CyclerTable
@@ -126,17 +127,15 @@ class ReadingFeed:
         patience_s = ABORTED_S if exit_status == "abort" else math.inf
         self._taken.wait(threading.Event(), patience_s)
 
-    def _publish(self, name: str, document: Any) -> None:
+    def _publish(self, name: str, document: Mapping[str, object]) -> None:
         self._publisher(name, document)
         self._taken.sent()
 
-    def _event(self, index: int) -> dict[str, Any]:
+    def _event(self, index: int) -> Event:
         time = float(self._times[index])
         data = {key: float(column[index]) for key, column in self._columns.items()}
-        return dict(
-            self._stream.compose_event(
-                data=data, timestamps=dict.fromkeys(data, time), time=time, validate=False
-            )
+        return self._stream.compose_event(
+            data=data, timestamps=dict.fromkeys(data, time), time=time, validate=False
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def from_infos(path: Path) -> Size | None:
     return None
 
 
-def from_imagej(told: dict[str, Any], per_pixel: tuple[float, float] | None) -> Size | None:
+def from_imagej(told: Mapping[str, object], per_pixel: tuple[float, float] | None) -> Size | None:
     """From ImageJ's `unit` and `spacing`; `per_pixel`: the sides (y, x) of a pixel in that unit."""
     um = _um(str(told.get("unit", "")).replace("\\u00B5", "µ"))
     if um is None or per_pixel is None:

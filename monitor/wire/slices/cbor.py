@@ -135,8 +135,8 @@ class _Reader:
             values.append(self._item(depth + 1))
         return values
 
-    def _map(self, length: int | None, depth: int) -> dict[str, Any]:
-        values: dict[str, Any] = {}
+    def _map(self, length: int | None, depth: int) -> dict[str, object]:
+        values: dict[str, object] = {}
         while self._goes_on(len(values), length):
             key = self._item(depth + 1)
             if not isinstance(key, str) or key in values:

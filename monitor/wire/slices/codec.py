@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from monitor.records import ScanEnd, ScanStart, SliceFrame
 from monitor.wire.fields import Frame
@@ -20,9 +19,9 @@ def decode(frames: Sequence[Frame], limits: Limits = LARGEST) -> ScanStart | Sli
     return stins.decode(frames, limits)
 
 
-def header_of(frame: Frame) -> dict[str, Any]:
+def header_of(frame: Frame) -> stins.Header:
     """What the first frame of a message that can be decoded says, in the keys of `stins`."""
     if dectris.is_dectris([frame]):
         return dectris.header_of(frame)
-    header: dict[str, Any] = json.loads(bytes(frame))
+    header: stins.Header = json.loads(bytes(frame))
     return header

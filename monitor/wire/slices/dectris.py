@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -68,7 +68,7 @@ def encode_slice(frame: SliceFrame, compression: str = "none") -> list[Frame]:
     if compression != "none":
         buffer = Tag(COMPRESSED, [compression, data.itemsize, buffer])
     array = Tag(ROWS_FIRST, [list(data.shape), Tag(WRITTEN[data.dtype.name], buffer)])
-    user = stins.slice_header(frame, compression) | {"pad": ""}
+    user: dict[str, object] = {**stins.slice_header(frame, compression), "pad": ""}
     message = {
         "type": "image",
         "series_id": frame.scan,
@@ -104,17 +104,17 @@ def decode(frames: Sequence[Frame], limits: Limits = LARGEST) -> ScanStart | Sli
     return stins.record_of(header, buffers, limits)
 
 
-def header_of(frame: Frame) -> dict[str, Any]:
+def header_of(frame: Frame) -> stins.Header:
     """What a message says besides its pixels, in the keys of codec `stins` and as JSON can hold it,
     `codec` and further keys of `user_data` included. Raises BadMessage."""
-    return _translated(frame)[0] | {"codec": "dectris2"}
+    return cast(stins.Header, _translated(frame)[0] | {"codec": "dectris2"})
 
 
 def _series(stream: str, cell: str, scan: int) -> str:
     return f"{stream}/{cell}/{scan}"
 
 
-def _translated(frame: Frame) -> tuple[dict[str, Any], list[Frame]]:
+def _translated(frame: Frame) -> tuple[dict[str, object], list[Frame]]:
     """The header in the keys of `stins`, and the buffer of an image."""
     message = cbor.read(frame)
     if not isinstance(message, dict):
@@ -128,7 +128,7 @@ def _translated(frame: Frame) -> tuple[dict[str, Any], list[Frame]]:
         )
     if not isinstance(user, dict):
         raise BadMessage("bad_header", f"slices: user_data of {kind} is no map; dropped")
-    own: dict[str, Any] = {"htype": HTYPES[kind]}
+    own: dict[str, object] = {"htype": HTYPES[kind]}
     buffers: list[Frame] = []
     if kind == "start":
         own |= _announced(message, user)
@@ -141,7 +141,7 @@ def _translated(frame: Frame) -> tuple[dict[str, Any], list[Frame]]:
     return plain | own, buffers
 
 
-def _check_agreement(user: dict[str, Any], own: dict[str, Any]) -> None:
+def _check_agreement(user: dict[str, object], own: dict[str, object]) -> None:
     for key, value in own.items():
         if user.get(key) is not None and user[key] != value:
             raise BadMessage(
@@ -151,10 +151,10 @@ def _check_agreement(user: dict[str, Any], own: dict[str, Any]) -> None:
             )
 
 
-def _announced(message: dict[str, Any], user: dict[str, Any]) -> dict[str, Any]:
+def _announced(message: dict[str, object], user: dict[str, object]) -> dict[str, object]:
     """What DECTRIS's own fields say of a series, in the keys of `stins`, as far as they are there.
     The day of arming is taken for a start that is not given."""
-    found: dict[str, Any] = {}
+    found: dict[str, object] = {}
     if message.get("image_dtype") is not None:
         found["type"] = message["image_dtype"]
     names = ["number_of_images", "image_size_y", "image_size_x"]
@@ -182,7 +182,7 @@ def _seconds(date: Any) -> float | None:
         return None
 
 
-def _image(message: dict[str, Any]) -> tuple[dict[str, Any], Frame]:
+def _image(message: dict[str, object]) -> tuple[dict[str, object], Frame]:
     """Index, shape, type and compression of the one channel of an image, and its buffer."""
     data = message.get("data")
     if not isinstance(data, dict) or len(data) != 1:

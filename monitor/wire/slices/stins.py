@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Sequence
-from typing import Any, TypeGuard
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict, TypeGuard, TypeVar, get_args
 
 import numpy as np
 
 from monitor.errors import BadMessage
 from monitor.plain_text import is_plain
-from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
+from monitor.records import Reason, ScanEnd, ScanKey, ScanStart, SliceFrame
 from monitor.time_units import seconds
 from monitor.wire.fields import MAX_SIDE as MAX_SIDE
 from monitor.wire.fields import Frame as Frame
@@ -34,9 +34,39 @@ from monitor.wire.slices.pixels import compressed, pixels_of
 
 SCHEMA = "operando-slices/1"
 HTYPES = ("header", "image", "series_end")
-REASONS = ("reference", "periodic", "extra", "manual")
+REASONS: tuple[Reason, ...] = get_args(Reason)
 MAX_NAME = 250
 MAX_HEADER_BYTES = 2**20
+
+Said = Mapping[str, object]
+"""What a header says, before it is checked."""
+T = TypeVar("T", int, str)
+
+
+class Header(TypedDict, total=False):
+    """What the messages of the stream say besides pixels; docs/contract.md has which says what."""
+
+    htype: str
+    msg_number: int
+    filename: str
+    schema: str
+    stream: str
+    cell: str
+    run: str
+    scan: int
+    reason: str
+    request: str
+    axis: str
+    volume_shape: list[int]
+    type: str
+    voxel_size_um: list[float] | None
+    start_time: float
+    stop_time: float
+    resend: str
+    frame: int
+    shape: list[int]
+    compression: str
+    slices: int
 
 
 def encode_start(start: ScanStart) -> list[Frame]:
@@ -55,7 +85,7 @@ def encode_end(end: ScanEnd) -> list[Frame]:
     return [_json(end_header(end))]
 
 
-def start_header(start: ScanStart) -> dict[str, Any]:
+def start_header(start: ScanStart) -> Header:
     """What a `header` message says."""
     voxel = start.voxel_size_um
     return {
@@ -79,7 +109,7 @@ def start_header(start: ScanStart) -> dict[str, Any]:
     }
 
 
-def slice_header(frame: SliceFrame, compression: str = "none") -> dict[str, Any]:
+def slice_header(frame: SliceFrame, compression: str = "none") -> Header:
     """What an `image` message says besides its pixels."""
     return {
         "htype": "image",
@@ -94,7 +124,7 @@ def slice_header(frame: SliceFrame, compression: str = "none") -> dict[str, Any]
     }
 
 
-def end_header(end: ScanEnd) -> dict[str, Any]:
+def end_header(end: ScanEnd) -> Header:
     """What a `series_end` message says."""
     return {
         "htype": "series_end",
@@ -117,7 +147,7 @@ def decode(frames: Sequence[Frame], limits: Limits = LARGEST) -> ScanStart | Sli
 
 
 def record_of(
-    header: dict[str, Any], buffers: Sequence[Frame], limits: Limits = LARGEST
+    header: Said, buffers: Sequence[Frame], limits: Limits = LARGEST
 ) -> ScanStart | SliceFrame | ScanEnd:
     """The record that a header says, of a slice with the pixels in its one buffer. Raises
     BadMessage as `decode` does."""
@@ -141,11 +171,11 @@ def record_of(
     )
 
 
-def _json(header: dict[str, Any]) -> bytes:
+def _json(header: Header) -> bytes:
     return json.dumps(header, separators=(",", ":")).encode()
 
 
-def _header(frames: Sequence[Frame]) -> dict[str, Any]:
+def _header(frames: Sequence[Frame]) -> Said:
     if not frames:
         raise BadMessage("not_json", "slices: a message without frames; dropped")
     if len(frames[0]) > MAX_HEADER_BYTES:
@@ -165,7 +195,7 @@ def _header(frames: Sequence[Frame]) -> dict[str, Any]:
     return header
 
 
-def _get(header: dict[str, Any], key: str, kind: type) -> Any:
+def _get(header: Said, key: str, kind: type[T]) -> T:
     value = header.get(key)
     if not isinstance(value, kind) or isinstance(value, bool):
         raise BadMessage(
@@ -176,8 +206,8 @@ def _get(header: dict[str, Any], key: str, kind: type) -> Any:
     return value
 
 
-def _count(header: dict[str, Any], key: str) -> int:
-    value: int = _get(header, key, int)
+def _count(header: Said, key: str) -> int:
+    value = _get(header, key, int)
     if not 0 <= value < 2**62:
         raise BadMessage(
             "bad_header", f"slices: {key} is {shown(value)}, expected 0 or more; dropped"
@@ -185,12 +215,12 @@ def _count(header: dict[str, Any], key: str) -> int:
     return value
 
 
-def _text(header: dict[str, Any], key: str, default: str | None = None) -> str:
+def _text(header: Said, key: str, default: str | None = None) -> str:
     """A name that can be printed, and written into any file; kept once for all messages. Null is as
     if it were not there."""
     if default is not None and header.get(key) is None:
         return default
-    value: str = _get(header, key, str)
+    value = _get(header, key, str)
     if len(value) > MAX_NAME or not is_plain(value):
         raise BadMessage(
             "bad_header",
@@ -207,7 +237,7 @@ def _is_finite(value: object) -> TypeGuard[float]:
     return abs(value) < sys.float_info.max
 
 
-def _shape(header: dict[str, Any], key: str, length: int) -> tuple[int, ...]:
+def _shape(header: Said, key: str, length: int) -> tuple[int, ...]:
     value = header.get(key)
     if (
         not isinstance(value, list)
@@ -221,17 +251,16 @@ def _shape(header: dict[str, Any], key: str, length: int) -> tuple[int, ...]:
     return tuple(value)
 
 
-def _dtype(header: dict[str, Any]) -> np.dtype[Any]:
-    try:
-        return DTYPES[header.get("type", "")]
-    except (KeyError, TypeError):
+def _dtype(header: Said) -> np.dtype[Any]:
+    name = header.get("type")
+    if not isinstance(name, str) or name not in DTYPES:
         raise BadMessage(
-            "bad_type",
-            f"slices: type is {shown(header.get('type'))}, expected {', '.join(DTYPES)}; dropped",
-        ) from None
+            "bad_type", f"slices: type is {shown(name)}, expected {', '.join(DTYPES)}; dropped"
+        )
+    return DTYPES[name]
 
 
-def _start(header: dict[str, Any], limits: Limits) -> ScanStart:
+def _start(header: Said, limits: Limits) -> ScanStart:
     shape = _shape(header, "volume_shape", 3)
     if math.prod(shape) > MAX_VOXELS:
         raise BadMessage(
@@ -244,7 +273,8 @@ def _start(header: dict[str, Any], limits: Limits) -> ScanStart:
             "bad_header",
             f"slices: reason {shown(reason)} or axis {shown(axis)} is unknown; scan refused",
         )
-    check_volume(shape, axis, _dtype(header).itemsize, limits)
+    dtype = _dtype(header)
+    check_volume(shape, axis, dtype.itemsize, limits)
     start, stop, time_remark = _times(header)
     voxel_size, remark = _voxel_size(header.get("voxel_size_um"))
     return ScanStart(
@@ -255,7 +285,7 @@ def _start(header: dict[str, Any], limits: Limits) -> ScanStart:
         request=_text(header, "request", ""),
         axis=axis,
         volume_shape=(shape[0], shape[1], shape[2]),
-        dtype=header["type"],
+        dtype=dtype.name,
         voxel_size_um=voxel_size,
         start_time=start,
         stop_time=stop,
@@ -265,7 +295,7 @@ def _start(header: dict[str, Any], limits: Limits) -> ScanStart:
     )
 
 
-def _times(header: dict[str, Any]) -> tuple[float, float, str]:
+def _times(header: Said) -> tuple[float, float, str]:
     """Start and announced end, UTC s, and what is wrong with them, or "". The end is the start if
     it is not known yet, or lies before it. Raises BadMessage for a start that is no time."""
     try:
@@ -319,7 +349,7 @@ def _voxel_size(value: Any) -> tuple[tuple[float, float, float] | None, str]:
     )
 
 
-def _slice(header: dict[str, Any], buffers: Sequence[Frame], limits: Limits) -> SliceFrame:
+def _slice(header: Said, buffers: Sequence[Frame], limits: Limits) -> SliceFrame:
     shape = _shape(header, "shape", 2)
     check_slice(shape, limits)
     dtype = _dtype(header)
