@@ -8,11 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from monitor.quantities.table import FINDINGS
 from monitor.settings.section import NotNegative, Positive, Section
 
-RULES = (
-    "new_pits", "growth", "current", "depth", "closure", "current_step", "moss_front",
-)  # fmt: skip
+RULES = tuple(FINDINGS)
 QUIET_HOURS = re.compile(r"([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d")
 
 
