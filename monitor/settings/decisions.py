@@ -36,6 +36,7 @@ class OnsetSettings(Section):
     closure_band: tuple[NotNegative, Positive] = (0.8, 1.2)
     current_step_mA_cm2: Positive = 0.1
     max_front_um: Positive = 50.0
+    least_breakthrough_h: Positive = 4.0
     confirm: Annotated[bool, Field(strict=True)] = True
     clear_scans: Annotated[int, Field(ge=1, strict=True)] = 2
     cooldown_s: NotNegative = 900.0

@@ -159,6 +159,12 @@ def _moss_front(now: Situation, before: Before, limits: OnsetSettings) -> Findin
     return _over("moss_front", now.number("front_p99_um"), limits.max_front_um)
 
 
+def _breakthrough(now: Situation, before: Before, limits: OnsetSettings) -> Finding:
+    """The low end of the interval: the collector may be reached that soon."""
+    value, limit = now.number("collector_low_h"), limits.least_breakthrough_h
+    return Finding("breakthrough", value <= limit, value, limit)
+
+
 _RULES: dict[str, Callable[[Situation, Before, OnsetSettings], Finding]] = {
     "new_pits": _new_pits,
     "growth": _growth,
@@ -167,4 +173,5 @@ _RULES: dict[str, Callable[[Situation, Before, OnsetSettings], Finding]] = {
     "closure": _closure,
     "current_step": _current_step,
     "moss_front": _moss_front,
+    "breakthrough": _breakthrough,
 }

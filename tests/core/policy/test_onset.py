@@ -89,7 +89,7 @@ def test_rules_joined_by_and_must_all_be_met():
 
 
 def test_what_is_not_known_meets_no_rule():
-    names = ["growth", "current", "depth", "closure", "current_step", "moss_front"]
+    names = ["growth", "current", "depth", "closure", "current_step", "moss_front", "breakthrough"]
     assert verdicts([situation(0), situation(1)], when=names) == ["no", "no"]
 
 
@@ -102,6 +102,7 @@ def test_what_is_not_known_meets_no_rule():
         ("closure", {}, {"closure": 0.7, "coulometry_um": 3.0}),
         ("current_step", {"current_mA_cm2": 0.5}, {"current_mA_cm2": 0.2}),
         ("moss_front", {}, {"front_p99_um": 60.0}),
+        ("breakthrough", {}, {"collector_low_h": 3.0}),
     ],
 )
 def test_each_rule_is_met_by_its_number(rule, before, now):
@@ -112,6 +113,14 @@ def test_each_rule_is_met_by_its_number(rule, before, now):
     found = [watch.judge(scan) for scan in scans][-1].findings[rule]
     assert found.met and found.value > 0 and found.limit > 0
     assert f"limit {found.limit:.3g}" in found.text
+
+
+def test_a_breakthrough_that_is_far_off_asks_for_nothing():
+    far = {"collector_low_h": 4.1, "collector_h": 9.0}
+    assert verdicts([situation(0, [1], **far)], when=["breakthrough"]) == ["no"]
+    assert verdicts(
+        [situation(0, [1], **far)], when=["breakthrough"], least_breakthrough_h=4.1
+    ) == ["ask"]
 
 
 def test_cooldown_quiet_hours_and_a_scan_on_its_way_hold_a_request_back_but_do_not_lose_it():
@@ -184,7 +193,8 @@ def test_decisions_are_json_ready_and_say_every_number():
     data = policy().judge(situation(0, [1], closure=math.nan)).data()
     assert data["verdict"] == "ask" and data["request"]
     assert set(data["findings"]) == {
-        "new_pits", "growth", "current", "depth", "closure", "current_step", "moss_front"
+        "new_pits", "growth", "current", "depth", "closure", "current_step", "moss_front",
+        "breakthrough",
     }  # fmt: skip
     assert data["findings"]["closure"]["value"] is None
     assert data["findings"]["new_pits"] == {"met": True, "value": 1.0, "limit": 1.0, "unit": ""}
