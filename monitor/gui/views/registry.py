@@ -11,7 +11,7 @@ from typing import Literal
 from monitor.gui.actions import Action
 from monitor.gui.state.queries import Needs, Pixels, Queries, none, queries_of
 from monitor.gui.state.snapshot import Choice, Snapshot
-from monitor.gui.views import discharge_table, distribution, events, profile
+from monitor.gui.views import closure, discharge_table, distribution, events, profile
 from monitor.gui.views.acquisition.view import AcquisitionPanel
 from monitor.gui.views.cell import CellPanel
 from monitor.gui.views.map import queries as maps
@@ -73,6 +73,7 @@ VIEWS: tuple[ViewSpec, ...] = (
         "distribution", "Distribution", distribution.DistributionView, "right", "right", "F8",
         distribution.queries,
     ),
+    ViewSpec("closure", "Closure", closure.ClosureView, "right", "right", "Shift+F6"),
     ViewSpec("pits", "Pits", pits.PitsView, "right", "right below", "F9", pits.queries),
     ViewSpec("table", "Thickness", discharge_table.TableView, "right", "right below", "F10"),
     ViewSpec("events", "Events", events.EventView, "right", "right below", "F11", events.queries),
