@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field, TypeAdapter
@@ -16,7 +16,6 @@ from monitor.plain_text import one_line
 from monitor.records import ReplyStatus, ScanReply, ScanRequest
 from monitor.wire.fields import Printable, checked, short
 
-STATUSES = get_args(ReplyStatus)
 MAX_BYTES = 1 << 20
 MAX_TEXT = 500
 Text = Annotated[str, Field(strict=True, min_length=1, max_length=MAX_TEXT), Printable]

@@ -18,11 +18,12 @@ from monitor.processes import free_addresses
 from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
 from monitor.sources.feeds.resend_service import ResendService
 from monitor.sources.feeds.slices import SliceSocket
-from monitor.wire.slices import dectris, stins
+from monitor.wire.slices import stins
+from tests.helpers import dectris_stream
 from tests.system.contract_producer import SHAPE, volume
 from tests.system.running import PATIENCE_S, engine, launch, scans_done, write_config
 
-CODECS = {"A": stins, "B": dectris}
+CODECS = {"A": stins, "B": dectris_stream}
 SCANS = 3
 LOST = (1, 40)
 """Scan and slice of B that get lost on the way."""

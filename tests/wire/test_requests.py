@@ -1,4 +1,5 @@
 import json
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -6,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.errors import BadMessage
-from monitor.records import ScanReply, ScanRequest
+from monitor.records import ReplyStatus, ScanReply, ScanRequest
 from monitor.wire import requests
 
 REQUEST = ScanRequest("4f0c", "A", "pit_onset", 7, {"pits": 3, "p_value": 1e-6})
@@ -37,7 +38,7 @@ def test_request_round_trip(id_, cell, reason, after_scan, evidence):
 
 @given(
     texts,
-    st.sampled_from(requests.STATUSES),
+    st.sampled_from(get_args(ReplyStatus)),
     st.text(printable, max_size=80),
     st.none() | st.integers(0, 9),
 )

@@ -83,17 +83,6 @@ class Documents:
         """Cells whose newest run has ended: no reading is expected before another one begins."""
         return frozenset(self._ended)
 
-    def readings(self, document: CyclerDocument) -> list[CyclerReading]:
-        """The readings in one document; none in those that only describe.
-
-        Raises BadMessage where nothing of it can be used: it lacks what bluesky's event model
-        requires, or its run is unknown (its start document was missed).
-        """
-        taken = self.take(document)
-        if taken.problems and not taken.readings:
-            raise taken.problems[0]
-        return taken.readings
-
     def take(self, document: CyclerDocument) -> Taken:
         """All that one document brings. Raises nothing for what the document holds."""
         taken = Taken()

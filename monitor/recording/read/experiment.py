@@ -100,7 +100,6 @@ class Experiment:
     def __init__(self, path: Path, table: Manifest) -> None:
         self.path = path
         self.versions = table.get("versions", {})
-        self.created = table.get("created", "")
         identity = table.get("id", "")
         self.identity: str = identity if isinstance(identity, str) else ""
         self._settings_table = table.get("settings", {})

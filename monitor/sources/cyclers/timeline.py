@@ -35,11 +35,6 @@ def reading_origin(table: CyclerTable, now: float) -> float:
     return now - float(table.time_s[0]) if len(table) else now
 
 
-def reading_times(table: CyclerTable, now: float) -> NDArray[np.float64]:
-    """UTC s (n,) of each reading; a file without a start time begins `now`."""
-    return np.asarray(reading_origin(table, now) + table.time_s, float)
-
-
 def scan_windows(
     count: int, times: NDArray[np.float64], mode: CyclerTime, interval_s: float, now: float
 ) -> list[ScanWindow]:

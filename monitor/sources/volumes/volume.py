@@ -22,15 +22,13 @@ CHECKED_BYTES = 2**31
 class Volume:
     """One volume in a file: its planes are read as they are asked for.
 
-    `shape` is (nz, ny, nx); `dtype` the wire type that the planes come in, `source_dtype` that of
-    the file; `voxel_size_um` is (z, y, x), None where the file does not say it; `notes` are for
-    the operator.
+    `shape` is (nz, ny, nx); `dtype` the wire type that the planes come in; `voxel_size_um` is
+    (z, y, x), None if the file does not say it; `notes` are for the operator.
     """
 
     name: str
     shape: tuple[int, int, int]
     dtype: str
-    source_dtype: str
     voxel_size_um: tuple[float, float, float] | None
     _planes: Planes
     keep_blank: bool = False
@@ -93,4 +91,4 @@ def _open(given: str) -> Volume:
     planes = reader_of(path).read(path, dataset)
     dtype = wire_dtype(planes.dtype, given)
     name = path.name + (f"::{dataset}" if dataset else "")
-    return Volume(name, planes.shape, dtype, planes.dtype.name, planes.voxel_size_um, planes)
+    return Volume(name, planes.shape, dtype, planes.voxel_size_um, planes)

@@ -47,13 +47,6 @@ def read(frame: Frame) -> Any:
     return reader.whole()
 
 
-def write(value: Any) -> bytes:
-    """A value of None, bool, int of 64 bits, float, str, bytes, memoryview, list, dict and Tag."""
-    parts: list[Frame] = []
-    _write(value, parts)
-    return b"".join(parts)
-
-
 class _Reader:
     """Reads one message from its beginning to its end."""
 
@@ -168,41 +161,3 @@ class _Reader:
 
     def _refuse(self, why: str, kind: str = "not_json") -> NoReturn:
         raise BadMessage(kind, f"slices: CBOR of {len(self._frame)} bytes {why}; dropped")
-
-
-def _write(value: Any, parts: list[Frame]) -> None:
-    match value:
-        case None:
-            parts.append(b"\xf6")
-        case bool():
-            parts.append(b"\xf5" if value else b"\xf4")
-        case int():
-            parts.append(_head(UNSIGNED, value) if value >= 0 else _head(NEGATIVE, -1 - value))
-        case float():
-            parts.append(b"\xfb" + struct.pack(">d", value))
-        case str():
-            text = value.encode()
-            parts += [_head(TEXT, len(text)), text]
-        case bytes() | memoryview():
-            parts += [_head(BYTES, len(value)), value]
-        case Tag():
-            parts.append(_head(TAG, value.number))
-            _write(value.value, parts)
-        case list():
-            parts.append(_head(ARRAY, len(value)))
-            for item in value:
-                _write(item, parts)
-        case dict():
-            parts.append(_head(MAP, len(value)))
-            for key, item in value.items():
-                _write(key, parts)
-                _write(item, parts)
-        case _:
-            raise TypeError(f"{type(value).__name__} is not written as CBOR")
-
-
-def _head(kind: int, number: int) -> bytes:
-    if number < 24:
-        return bytes([kind << 5 | number])
-    size = next(size for size in range(4) if number < 1 << (8 << size))
-    return bytes([kind << 5 | 24 + size]) + number.to_bytes(1 << size, "big")

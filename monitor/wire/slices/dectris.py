@@ -11,19 +11,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 
-import numpy as np
-
 from monitor.errors import BadMessage
 from monitor.records import ScanEnd, ScanStart, SliceFrame
 from monitor.wire.fields import Frame
 from monitor.wire.slices import cbor, stins
 from monitor.wire.slices.cbor import Tag
 from monitor.wire.slices.limits import LARGEST, Limits, shown
-from monitor.wire.slices.pixels import DTYPES, compressed
+from monitor.wire.slices.pixels import DTYPES
 
 HTYPES = {"start": "header", "image": "image", "end": "series_end"}
 DATE, ROWS_FIRST, COMPRESSED = 0, 40, 56500
-WRITTEN = {"uint8": 64, "uint16": 69, "float32": 85}
 TYPED = {
     64: "uint8", 65: "uint16 (big-endian)", 66: "uint32 (big-endian)", 68: "uint8", 69: "uint16",
     70: "uint32", 72: "int8", 77: "int16", 78: "int32", 81: "float32 (big-endian)", 85: "float32",
@@ -33,64 +30,11 @@ KINDS = {
     "shape": "bad_shape", "volume_shape": "bad_shape", "type": "bad_type",
     "compression": "bad_compression",
 }  # fmt: skip
-CHANNEL = "slice"
-ALIGNED = 8
 
 
 def is_dectris(frames: Sequence[Frame]) -> bool:
     """Whether a message is of this codec, by its first byte."""
     return bool(frames) and cbor.is_map(frames[0])
-
-
-def encode_start(start: ScanStart) -> list[Frame]:
-    """Frame of a `start` message."""
-    along_z = start.axis == "z"
-    nz, ny, nx = start.volume_shape
-    message = {
-        "type": "start",
-        "series_id": start.key.scan,
-        "series_unique_id": _series(start.stream, start.key.cell, start.key.scan),
-        "channels": [CHANNEL],
-        "image_dtype": start.dtype,
-        "image_size_x": nx,
-        "image_size_y": ny if along_z else nz,
-        "number_of_images": nz if along_z else ny,
-        "user_data": stins.start_header(start),
-    }
-    return [cbor.write(message)]
-
-
-def encode_slice(frame: SliceFrame, compression: str = "none") -> list[Frame]:
-    """Frame of an `image` message, whose pixels begin at a multiple of 8 bytes: who receives it
-    need not copy them. `compression`: "none" or "bslz4"."""
-    data = np.ascontiguousarray(frame.data, DTYPES[frame.data.dtype.name])
-    buffer: Any = compressed(data, compression)
-    if compression != "none":
-        buffer = Tag(COMPRESSED, [compression, data.itemsize, buffer])
-    array = Tag(ROWS_FIRST, [list(data.shape), Tag(WRITTEN[data.dtype.name], buffer)])
-    user: dict[str, object] = {**stins.slice_header(frame, compression), "pad": ""}
-    message = {
-        "type": "image",
-        "series_id": frame.scan,
-        "series_unique_id": _series(frame.stream, frame.cell, frame.scan),
-        "image_id": frame.frame,
-        "user_data": user,
-        "data": {CHANNEL: array},
-    }
-    if compression == "none":
-        user["pad"] = " " * (-(len(cbor.write(message)) - data.nbytes) % ALIGNED)
-    return [cbor.write(message)]
-
-
-def encode_end(end: ScanEnd) -> list[Frame]:
-    """Frame of an `end` message."""
-    message = {
-        "type": "end",
-        "series_id": end.scan,
-        "series_unique_id": _series(end.stream, end.cell, end.scan),
-        "user_data": stins.end_header(end),
-    }
-    return [cbor.write(message)]
 
 
 def decode(frames: Sequence[Frame], limits: Limits = LARGEST) -> ScanStart | SliceFrame | ScanEnd:
@@ -108,10 +52,6 @@ def header_of(frame: Frame) -> stins.Header:
     """What a message says besides its pixels, in the keys of codec `stins` and as JSON can hold it,
     `codec` and further keys of `user_data` included. Raises BadMessage."""
     return cast(stins.Header, _translated(frame)[0] | {"codec": "dectris2"})
-
-
-def _series(stream: str, cell: str, scan: int) -> str:
-    return f"{stream}/{cell}/{scan}"
 
 
 def _translated(frame: Frame) -> tuple[dict[str, object], list[Frame]]:

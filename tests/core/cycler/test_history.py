@@ -221,7 +221,11 @@ def reader(*cells):
 
 
 def feed(documents, name, doc):
-    return documents.readings(CyclerDocument(name, dict(doc)))
+    """The readings in one document. Raises the first problem if it has none."""
+    taken = documents.take(CyclerDocument(name, dict(doc)))
+    if taken.problems and not taken.readings:
+        raise taken.problems[0]
+    return taken.readings
 
 
 def begun(documents, run, stream):

@@ -25,7 +25,8 @@ from monitor.records import (
 from monitor.wire import documents, requests, resend
 from monitor.wire.results import queries
 from monitor.wire.results import replies as results
-from monitor.wire.slices import dectris, stins
+from monitor.wire.slices import stins
+from tests.helpers import dectris_stream
 
 Frames = list[bytes]
 SHAPE = (24, 16, 16)
@@ -76,13 +77,13 @@ def dectris_slices() -> list[Frames]:
     rng = np.random.default_rng(1)
     made: list[Frames] = []
     for start in starts():
-        made.append(_plain(dectris.encode_start(start)))
+        made.append(_plain(dectris_stream.encode_start(start)))
         image = rng.integers(0, 1000, start.slice_shape).astype(np.uint16)
         for frame in (0, 1, start.slice_count - 1):
             one = SliceFrame(CELL, start.key.scan, "s", frame + 1, frame, image)
-            made += [_plain(dectris.encode_slice(one, how)) for how in ("none", "bslz4")]
+            made += [_plain(dectris_stream.encode_slice(one, how)) for how in ("none", "bslz4")]
         end = ScanEnd(CELL, start.key.scan, "s", start.slice_count + 1, start.slice_count)
-        made.append(_plain(dectris.encode_end(end)))
+        made.append(_plain(dectris_stream.encode_end(end)))
     return made
 
 

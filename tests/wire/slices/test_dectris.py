@@ -19,6 +19,7 @@ from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
 from monitor.wire import resend
 from monitor.wire.slices import cbor, codec, dectris, stins
 from monitor.wire.slices.limits import Limits
+from tests.helpers import dectris_stream
 
 START = ScanStart(
     ScanKey("A", "run-1", 7), "s-1", 0, "extra", "r-1", "z", (30, 20, 10), "uint16",
@@ -73,8 +74,8 @@ def refusal(frames):
 @pytest.mark.parametrize("axis", ["z", "y"])
 def test_starts_and_ends_come_back_as_they_went(voxel, axis):
     sent = replace(START, axis=axis, volume_shape=(3, 4, 5), voxel_size_um=voxel)
-    assert codec.decode(dectris.encode_start(sent)) == sent
-    assert codec.decode(dectris.encode_end(END)) == END
+    assert codec.decode(dectris_stream.encode_start(sent)) == sent
+    assert codec.decode(dectris_stream.encode_end(END)) == END
 
 
 @pytest.mark.parametrize("compression", ["none", "bslz4"])
@@ -83,7 +84,7 @@ def test_starts_and_ends_come_back_as_they_went(voxel, axis):
 def test_slices_come_back_bit_by_bit(dtype, compression, shape):
     pixels = (np.random.default_rng(1).normal(100, 20, shape)).astype(dtype)
     sent = SliceFrame("A", 7, "s-1", 3, 2, pixels)
-    frames = dectris.encode_slice(sent, compression)
+    frames = dectris_stream.encode_slice(sent, compression)
     back, other = codec.decode(frames), codec.decode(stins.encode_slice(sent, compression))
     assert len(frames) == 1
     for name in ("cell", "scan", "stream", "msg_number", "frame", "recovered"):
@@ -95,7 +96,7 @@ def test_slices_come_back_bit_by_bit(dtype, compression, shape):
 
 def test_pixels_are_looked_at_in_the_message_and_not_copied():
     pixels = np.arange(64 * 65, dtype="<f4").reshape(64, 65)
-    (frame,) = dectris.encode_slice(SliceFrame("A", 7, "s", 3, 2, pixels))
+    (frame,) = dectris_stream.encode_slice(SliceFrame("A", 7, "s", 3, 2, pixels))
     received = np.frombuffer(frame, np.uint8).copy()
     back = codec.decode([memoryview(received)])
     assert np.shares_memory(back.data, received)
@@ -146,7 +147,7 @@ def test_a_message_that_says_that_it_is_cbor_or_has_no_lengths_is_read():
 
 
 def test_the_library_reads_what_we_write():
-    (frame,) = dectris.encode_slice(SliceFrame("A", 7, "s", 3, 2, PIXELS), "bslz4")
+    (frame,) = dectris_stream.encode_slice(SliceFrame("A", 7, "s", 3, 2, PIXELS), "bslz4")
     message = cbor2.loads(frame)
     assert next(iter(message)) == "type"
     assert (message["type"], message["image_id"], message["series_id"]) == ("image", 2, 7)
@@ -155,7 +156,7 @@ def test_the_library_reads_what_we_write():
     assert channel.value[1].value.tag == 56500
     assert list(channel.value[1].value.value[:2]) == ["bslz4", 2]
     assert message["user_data"].items() >= {"cell": "A", "scan": 7, "htype": "image"}.items()
-    begin = cbor2.loads(dectris.encode_start(START)[0])
+    begin = cbor2.loads(dectris_stream.encode_start(START)[0])
     assert (begin["number_of_images"], begin["image_size_y"]) == (30, 20)
 
 
@@ -170,7 +171,7 @@ VALUE = st.recursive(
 
 
 @given(VALUE)
-def test_values_are_those_of_the_library_both_ways(value):
+def test_values_are_those_of_the_library(value):
     def plain(found):
         if isinstance(found, list):
             return [plain(item) for item in found]
@@ -178,21 +179,20 @@ def test_values_are_those_of_the_library_both_ways(value):
             return {key: plain(item) for key, item in found.items()}
         return bytes(found) if isinstance(found, memoryview) else found
 
-    assert cbor2.loads(cbor.write(value)) == value
     assert plain(cbor.read(cbor2.dumps(value))) == value
     assert plain(cbor.read(cbor2.dumps(value, canonical=True))) == value
 
 
 def test_either_codec_is_told_by_its_first_byte():
     sent = SliceFrame("A", 7, "s", 3, 2, PIXELS)
-    assert dectris.is_dectris(dectris.encode_slice(sent))
+    assert dectris.is_dectris(dectris_stream.encode_slice(sent))
     assert not any(map(dectris.is_dectris, ([], [b""], [b"\xd9\xd9\xf7"], stins.encode_end(END))))
-    again = resend.decode_answer(dectris.encode_slice(sent))
+    again = resend.decode_answer(dectris_stream.encode_slice(sent))
     assert again.recovered and again.frame == 2
-    again = resend.decode_answer(dectris.encode_start(START))
+    again = resend.decode_answer(dectris_stream.encode_start(START))
     assert again == START and again.recovered
     with pytest.raises(BadMessage, match="not asked for"):
-        resend.decode_answer(dectris.encode_end(END))
+        resend.decode_answer(dectris_stream.encode_end(END))
 
 
 def test_the_journal_can_hold_what_a_message_says():
@@ -325,7 +325,7 @@ def test_what_is_too_large_is_refused_before_memory_is_taken():
         codec.decode(start(number_of_images=10**5), Limits(volume_bytes=10**6))
 
 
-WHOLE = [*image(), *start(), dectris.encode_end(END)[0], *packed("bslz4", 2, b"\0" * 40)]
+WHOLE = [*image(), *start(), dectris_stream.encode_end(END)[0], *packed("bslz4", 2, b"\0" * 40)]
 
 
 @given(st.sampled_from(WHOLE), st.data())
