@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import zmq
 
 from monitor.errors import EngineUnreachable
 from monitor.sockets.keys import ClientKeys
 from monitor.wire.results import replies
+from monitor.wire.results.headers import ReplyHeader
 from monitor.wire.results.queries import Request, StateRequest, encode_request
+from monitor.wire.results.state import State
 
 POLL_S = 0.2
+WHOLE = StateRequest()
 
 
 class Watcher:
@@ -25,7 +28,7 @@ class Watcher:
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._connected()
 
-    def ask(self, request: Request, timeout_s: float = 10.0) -> tuple[dict[str, Any], Any]:
+    def ask(self, request: Request, timeout_s: float = 10.0) -> tuple[ReplyHeader, Any]:
         """Header and array of the reply. Raises EngineUnreachable where none comes in time."""
         self._socket.send_multipart(encode_request(request))
         if not self._socket.poll(int(timeout_s * 1000)):
@@ -35,13 +38,13 @@ class Watcher:
             )
         return replies.decode_reply(self._socket.recv_multipart())
 
-    def state(self, timeout_s: float = 10.0) -> dict[str, Any]:
-        """The whole small state of the engine."""
-        return self.ask(StateRequest(), timeout_s)[0]
+    def state(self, timeout_s: float = 10.0, request: StateRequest = WHOLE) -> State:
+        """The small state of the engine, by default the whole."""
+        return cast(State, self.ask(request, timeout_s)[0])
 
     def until(
-        self, met: Callable[[dict[str, Any]], bool], timeout_s: float, alive: Callable[[], bool]
-    ) -> dict[str, Any]:
+        self, met: Callable[[State], bool], timeout_s: float, alive: Callable[[], bool]
+    ) -> State:
         """The first state for which `met` holds. Raises EngineUnreachable after `timeout_s`, or as
         soon as `alive` says that the engine's process has ended."""
         end = time.monotonic() + timeout_s

@@ -19,6 +19,8 @@ from monitor.plain_text import visible
 from monitor.processes import Children, free_addresses, is_free
 from monitor.settings import Settings, as_table
 from monitor.watch import Watcher
+from monitor.wire.results.cells import Cell
+from monitor.wire.results.state import State
 
 START_S = 180.0
 SETTLE_S = 600.0
@@ -132,12 +134,13 @@ def _recording(settings: Settings, children: Children) -> Path:
 def _follow(settings: Settings, children: Children) -> Path:
     """Show how far the scans are until the simulator has sent all and the engine has done all."""
     watcher = Watcher(settings.results.pull)
-    seen: dict[str, Any] = {}
+    folder = ""
 
-    def moved(state: dict[str, Any]) -> bool:
+    def moved(state: State) -> bool:
+        nonlocal folder
         for name, cell in state["cells"].items():
             progress.update(bars[name], **_bar(cell))
-        seen.update(state)
+        folder = state["recorder"]["folder"]
         return not children.alive("simulator")
 
     try:
@@ -155,12 +158,12 @@ def _follow(settings: Settings, children: Children) -> Path:
             if children.wait("simulator"):
                 raise PitwatchError("the simulators failed; what they said stands above")
             watcher.until(_Idle(), SETTLE_S, alive)
-        return Path(seen["recorder"]["folder"])
+        return Path(folder)
     finally:
         watcher.close()
 
 
-def _bar(cell: dict[str, Any]) -> dict[str, Any]:
+def _bar(cell: Cell) -> dict[str, Any]:
     done = [scan for scan in cell["scans"] if not scan["provisional"]]
     running = cell["running"]
     if running:
@@ -180,7 +183,7 @@ class _Idle:
         self._messages = -1
         self._since = 0.0
 
-    def __call__(self, state: dict[str, Any]) -> bool:
+    def __call__(self, state: State) -> bool:
         messages = state["feeds"]["slices"]["messages"]
         running = any(cell["running"] for cell in state["cells"].values())
         if running or messages != self._messages:

@@ -24,6 +24,7 @@ from monitor.core.refinement.refine import Spare
 from monitor.errors import BadMessage
 from monitor.number_text import counted
 from monitor.records import FeedQuiet, ScanEnd, ScanKey, ScanResult, ScanStart, SliceFrame
+from monitor.records.state import ScanProgress
 from monitor.settings import FeedSettings
 
 PROGRESS_STEPS = 20
@@ -61,7 +62,7 @@ class Intake:
         return self._streams.gaps
 
     @property
-    def running(self) -> dict[str, dict[str, Any] | None]:
+    def running(self) -> dict[str, ScanProgress | None]:
         """The scan that each cell is in the middle of, JSON-ready."""
         return {name: _progress(cell) for name, cell in self._cells.items()}
 
@@ -455,7 +456,7 @@ def _announced(start: ScanStart) -> dict[str, Any]:
     return facts if start.sent is None else {**facts, "sent": start.sent}
 
 
-def _progress(cell: Cell) -> dict[str, Any] | None:
+def _progress(cell: Cell) -> ScanProgress | None:
     if not cell.scans.open:
         return None
     *_, scan = cell.scans

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 from monitor.core.arrival.running_scan import RunningScan
 from monitor.core.cell import Cell
@@ -46,6 +45,7 @@ from monitor.records import (
     SliceFrame,
     TroublePart,
 )
+from monitor.records.state import Feeds, Policy, Watch
 from monitor.settings import Settings
 
 
@@ -114,7 +114,7 @@ class Session:
         return tuple(self._out.now)
 
     @property
-    def feeds(self) -> dict[str, dict[str, Any]]:
+    def feeds(self) -> Feeds:
         """Counters of the feeds, JSON-ready."""
         return {
             "slices": {
@@ -162,12 +162,12 @@ class Session:
         return self._cells[cell].history.plated_by(time)
 
     @property
-    def policies(self) -> dict[str, dict[str, Any]]:
+    def policies(self) -> dict[str, Policy]:
         """Each cell's policy: mode, budget, what it has spent, and why it could not ask now."""
         return self._requests.policies(self._out.time)
 
     @property
-    def watches(self) -> dict[str, dict[str, Any]]:
+    def watches(self) -> dict[str, Watch]:
         """What the watch over each cell says beyond its alarms, JSON-ready."""
         return {name: cell.watch.state for name, cell in self._cells.items()}
 

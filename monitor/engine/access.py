@@ -13,7 +13,7 @@ import socket as plain_socket
 import threading
 import time
 from collections import OrderedDict
-from typing import Any, Literal
+from typing import Literal
 
 import zmq
 from zmq.utils import z85
@@ -21,8 +21,8 @@ from zmq.utils import z85
 from monitor.errors import SettingError
 from monitor.settings import SecuritySettings
 from monitor.sockets.keys import ClientKeys, KeyPair, is_local, random_pair, read_pair, read_public
+from monitor.wire.results.state import RefusedClient, Role, Security
 
-Role = Literal["operator", "viewer", ""]
 Door = Literal["screens", "producers"]
 
 ZAP_ADDRESS = "inproc://zeromq.zap.01"
@@ -42,7 +42,7 @@ class Gate:
         self._plain = frozenset(security.plain)
         self._lock = threading.Lock()
         self._porters: dict[zmq.Context[zmq.Socket[bytes]], _Porter] = {}
-        self._refused: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
+        self._refused: OrderedDict[tuple[str, str], RefusedClient] = OrderedDict()
         self._refused_keys = self._refused_orders = 0
         self._own: KeyPair | None = None
         if security.secret_key:
@@ -159,14 +159,19 @@ class Gate:
         with self._lock:
             self._refused_keys += 1
             name = (address, key)
-            known = self._refused.pop(name, {"count": 0})
-            facts = {"time": time.time(), "address": address, "key": key, "door": door}
-            self._refused[name] = facts | {"count": known["count"] + 1}
+            known = self._refused.pop(name, None)
+            self._refused[name] = {
+                "time": time.time(),
+                "address": address,
+                "key": key,
+                "door": door,
+                "count": 1 if known is None else known["count"] + 1,
+            }
             while len(self._refused) > REFUSED_REMEMBERED:
                 self._refused.popitem(last=False)
 
     @property
-    def status(self) -> dict[str, Any]:
+    def status(self) -> Security:
         """Clients and orders that were refused, and the last ones, JSON-ready."""
         with self._lock:
             return {

@@ -20,6 +20,7 @@ from monitor.engine.machine import leave_a_core
 from monitor.engine.recorder import Recorder
 from monitor.engine.requests.requester import Answer, Requester
 from monitor.engine.resend.requester import ResendRequester
+from monitor.engine.serving.engine_state import EngineState
 from monitor.engine.serving.publisher import Publisher
 from monitor.engine.serving.replies import Section
 from monitor.errors import PitwatchError
@@ -306,17 +307,19 @@ class Engine:
         points, self._new_points = self._new_points, []
         self._publisher.update(
             outputs,
-            feeds=self._session.feeds,
-            running=self._session.slices.running,
-            cycler=self._session.cycler,
-            recorder=self._recorder.status if self._recorder else None,
-            points=points,
-            references=self._session.reference_charges_mAh,
-            policies=self._session.policies,
-            watches=self._session.watches,
-            clock_offsets_s=self._clock_offsets_s,
-            silence=self._silences.state,
-            ended=self._ended(),
+            EngineState(
+                feeds=self._session.feeds,
+                running=self._session.slices.running,
+                cycler=self._session.cycler,
+                recorder=self._recorder.status if self._recorder else {},
+                references=self._session.reference_charges_mAh,
+                policies=self._session.policies,
+                watches=self._session.watches,
+                clock_offsets_s=self._clock_offsets_s,
+                silence=self._silences.state,
+                ended=self._ended(),
+            ),
+            points,
         )
 
     @property

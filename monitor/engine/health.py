@@ -7,14 +7,14 @@ not matter. The same states begin and end the alarms on silence (`silence`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Literal
 
 from monitor.records import SilenceState, SilentFeed
+from monitor.records.state import FeedCounts, ScanProgress
+from monitor.wire.results import state as wire
 
-State = Literal["LIVE", "IDLE", "LATE", "DEAD", "REPLAY"]
 WRONG_READINGS = {
     "readings_refused": "readings are received, but all are earlier than the newest: not used",
     "time_counter": "the times of readings are not counted from 1970",
@@ -27,7 +27,7 @@ WRONG_READINGS = {
 }
 """By the condition of an alarm: why readings that are received are not used as they should be."""
 RUN_ENDED = "the cycler's run has ended"
-URGENCY: tuple[State, ...] = ("DEAD", "LATE", "LIVE", "IDLE", "REPLAY")
+URGENCY: tuple[wire.HealthState, ...] = ("DEAD", "LATE", "LIVE", "IDLE", "REPLAY")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,12 @@ class Health:
     """A state, how long ago the last message came that it is about (s; None: none came, or it is
     not counted), and why. `overdue_s`: s of cell time that the next scan is overdue, or None."""
 
-    state: State
+    state: wire.HealthState
     age_s: float | None
     why: str
     overdue_s: float | None = None
 
-    def data(self) -> dict[str, Any]:
+    def data(self) -> wire.Health:
         """JSON-ready."""
         age = None if self.age_s is None else round(max(0.0, self.age_s), 1)
         return {"state": self.state, "age_s": age, "why": self.why, "overdue_s": self.overdue_s}
@@ -81,10 +81,15 @@ class CellHealth:
         worse = silent and URGENCY.index(cycler.state) < URGENCY.index(slices.state)
         return cycler if worse else slices
 
-    def data(self) -> dict[str, Any]:
-        """JSON-ready."""
-        told = self.whole.data() | {"overdue_s": self.slices.overdue_s}
-        return told | {"slices": self.slices.data(), "cycler": self.cycler.data()}
+    def data(self, *, ended: bool) -> wire.CellHealth:
+        """JSON-ready. `ended`: nothing more is expected of the cell."""
+        return {
+            **self.whole.data(),
+            "overdue_s": self.slices.overdue_s,
+            "slices": self.slices.data(),
+            "cycler": self.cycler.data(),
+            "ended": ended,
+        }
 
 
 def live(
@@ -92,7 +97,7 @@ def live(
     silence: Silence,
     now: float,
     *,
-    running: Mapping[str, Any] | None,
+    running: ScanProgress | None,
     has_scans: bool,
     has_readings: bool,
     conditions: Iterable[str] = (),
@@ -113,6 +118,20 @@ def live(
     if wrong and cycler.state in ("LIVE", "IDLE"):
         cycler = Health("LATE", cycler.age_s, wrong[0])
     return CellHealth(slices, cycler)
+
+
+def report(
+    cells: Mapping[str, CellHealth], documents: FeedCounts, ended: Container[str]
+) -> wire.FeedsHealth:
+    """Health of the two feeds and of each cell, JSON-ready. `documents`: counters of that feed;
+    `ended`: cells of which nothing more is expected."""
+    cycler = feed((name, cell.cycler) for name, cell in cells.items())
+    told = without_readings(cycler, documents.get("bad", {}), documents.get("readings", 0))
+    return {
+        "slices": feed((name, cell.slices) for name, cell in cells.items()).data(),
+        "documents": told.data(),
+        "cells": {name: cell.data(ended=name in ended) for name, cell in cells.items()},
+    }
 
 
 def without_readings(told: Health, bad: Mapping[str, int], readings: int) -> Health:
@@ -160,14 +179,14 @@ def _slices(
     heard: Heard | None,
     overdue: tuple[SilenceState, float],
     now: float,
-    running: Mapping[str, Any] | None,
+    running: ScanProgress | None,
     *,
     has_scans: bool,
     is_over: bool,
 ) -> Health:
     age = None if heard is None else now - heard.last
     if running:
-        scan = running.get("scan")
+        scan = running["scan"]
         if heard is not None and heard.state in ("LATE", "DEAD"):
             return Health(heard.state, age, f"scan {scan} is running and no slice is received")
         return Health("LIVE", age, f"receiving slices of scan {scan}")

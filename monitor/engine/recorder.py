@@ -38,6 +38,7 @@ from monitor.records import (
     SliceFrame,
 )
 from monitor.settings import Settings
+from monitor.wire.results.state import Recorder as RecorderState
 
 QUEUE_BYTES = 2 * 2**30
 """At most; an eighth of the memory, if that is less."""
@@ -187,7 +188,7 @@ class Recorder:
         return found
 
     @property
-    def status(self) -> dict[str, Any]:
+    def status(self) -> RecorderState:
         """What waits, what was written, and what went wrong; JSON-ready."""
         with self._change:
             return {

@@ -138,7 +138,7 @@ class Selection(QObject):
 
     def choose_cell_at(self, index: int) -> None:
         """Shows the cell at this place of the list."""
-        names = list(self.snapshot.state["cells"]) if self.snapshot.state else []
+        names = list(self.snapshot.cells)
         if index < len(names):
             self.choose_cell(names[index])
 

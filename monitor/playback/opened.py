@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from monitor.cli.demo import Screen
 from monitor.core.cycler.history import CyclerHistory
+from monitor.engine.serving.engine_state import EngineState
 from monitor.engine.serving.publisher import Publisher
 from monitor.errors import BadMessage, PitwatchError, RecordingError
 from monitor.processes import free_addresses, is_free, stop_on_signal
@@ -23,7 +24,9 @@ from monitor.recording.read.experiment import Cell, Experiment, open_experiment
 from monitor.recording.read.map_cache import MapCache
 from monitor.recording.read.past_events import past_of
 from monitor.records import CyclerReading, Event, Output, ScanResult
+from monitor.records.state import Feeds, ScanProgress
 from monitor.settings import CellSettings, Settings, as_table, parse
+from monitor.wire.results.state import Recorder as RecorderState
 
 MOST_READINGS = 400_000
 MOST_PROBLEMS_SAID = 10
@@ -119,12 +122,18 @@ class Recorded:
             stored_map=self.maps.get,
             mode="recording",
         )
+        columns = self._cycler
+        made = {cell.name: history_of(cell, columns[cell.name]) for cell in self._settings.cells}
         publisher.update(
             [*self._outputs, *self._alarms()],
-            feeds=self._feeds(),
-            running=self._running(),
-            recorder=self._recorder(),
-            **self._cycler_facts(),
+            EngineState(
+                feeds=self._feeds(),
+                running=self._running(),
+                cycler={name: history.last for name, history in made.items() if history.last},
+                recorder=self._recorder(),
+                references={n: reference_charge(h, self._outputs) for n, h in made.items()},
+            ),
+            [point for history in made.values() for point in history.take_new()],
         )
         return publisher
 
@@ -148,28 +157,18 @@ class Recorded:
             self._contents[cell].problems.append(Problem(cell, None, str(error)))
             return {}
 
-    def _cycler_facts(self) -> dict[str, Any]:
-        """Readings, and charges of the references, as the session told them."""
-        columns = self._cycler
-        made = {cell.name: history_of(cell, columns[cell.name]) for cell in self._settings.cells}
-        return {
-            "points": [point for history in made.values() for point in history.take_new()],
-            "cycler": {name: history.last for name, history in made.items() if history.last},
-            "references": {n: reference_charge(h, self._outputs) for n, h in made.items()},
-        }
-
-    def _feeds(self) -> dict[str, dict[str, Any]]:
+    def _feeds(self) -> Feeds:
         readings = sum(len(columns.get("time", ())) for columns in self._cycler.values())
         return feed_counters(self._experiment, self._past, self._contents.values(), readings)
 
-    def _running(self) -> dict[str, dict[str, Any] | None]:
+    def _running(self) -> dict[str, ScanProgress | None]:
         """Of a recording that grows, the scan that each cell is in the middle of."""
         return {
             name: _progress(found.parts[-1]) if self._growing and found.parts else None
             for name, found in self._contents.items()
         }
 
-    def _recorder(self) -> dict[str, Any]:
+    def _recorder(self) -> RecorderState:
         found = self._contents.values()
         return {
             "folder": str(self._experiment.path.resolve()),
@@ -214,7 +213,7 @@ def reference_charge(history: CyclerHistory, outputs: Iterable[Output]) -> float
     return None
 
 
-def _progress(part: Part) -> dict[str, Any]:
+def _progress(part: Part) -> ScanProgress:
     start = part.start
     return {
         "scan": start.key.scan,

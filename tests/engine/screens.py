@@ -6,6 +6,7 @@ import time
 import numpy as np
 import zmq
 
+from monitor.engine.serving.engine_state import EngineState
 from tests.helpers.waiting import PATIENCE_MS, PATIENCE_S
 
 ANY_PORT = {"status": "tcp://127.0.0.1:*", "pull": "tcp://127.0.0.1:*"}
@@ -47,4 +48,5 @@ class Screen:
 
 
 def update(publisher, *outputs, running=None, cycler=None):
-    publisher.update(outputs, feeds=FEEDS, running=running or {"A": None}, cycler=cycler or {})
+    state = EngineState(feeds=FEEDS, running=running or {"A": None}, cycler=cycler or {})
+    publisher.update(outputs, state)

@@ -5,6 +5,7 @@ import pytest
 from monitor.engine import health
 from monitor.engine.feeds.silence import Silences
 from monitor.engine.health import Heard, Silence
+from monitor.engine.serving.engine_state import EngineState
 from monitor.records import Event, ScanRequest
 from monitor.settings import WatchSettings
 from tests.engine.screens import FEEDS, update
@@ -160,9 +161,7 @@ def clock(monkeypatch):
 
 def test_ages_are_counted_when_a_reply_is_made_not_when_a_screen_connects(bench, clock):
     publisher, screen = bench()
-    publisher.update(
-        (), feeds=FEEDS, running={"A": RUNNING}, cycler={}, silence=heard(3.0, "DEAD", clock)
-    )
+    publisher.update((), EngineState(FEEDS, {"A": RUNNING}, silence=heard(3.0, "DEAD", clock)))
     first = screen.ask(type="state")
     clock[0] += 300.0
     moving = screen.ask(type="state", since=first["version"], engine=first["engine"])
@@ -182,7 +181,7 @@ def test_a_replay_that_has_ended_is_told_at_once(bench):
     update(publisher)
     before = screen.ask(type="state")
     assert before["experiment"]["ended"] is False
-    publisher.update((), feeds=FEEDS, running={}, cycler={}, ended=True)
+    publisher.update((), EngineState(feeds=FEEDS, ended=True))
     after = screen.ask(type="state", since=before["version"], engine=before["engine"])
     assert after["experiment"]["ended"] is True, "though nothing else has changed"
     assert after["health"]["cells"]["A"]["ended"] is True

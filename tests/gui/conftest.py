@@ -8,6 +8,7 @@ import pytest
 from PySide6.QtCore import QEvent
 from pytestqt.qtbot import QtBot
 
+from monitor.engine.serving.engine_state import EngineState
 from monitor.engine.serving.publisher import Publisher
 from monitor.gui.main_window import Window
 from monitor.gui.state.client import Client
@@ -66,9 +67,8 @@ class Bench:
 
     def update(self, *outputs, running=None, cycler=None):
         none = dict.fromkeys(self.cells)
-        self.publisher.update(
-            outputs, feeds=FEEDS, running=none | (running or {}), cycler=cycler or {}
-        )
+        state = EngineState(feeds=FEEDS, running=none | (running or {}), cycler=cycler or {})
+        self.publisher.update(outputs, state)
 
     def scans(self, name, count):
         """Scans 0 … count - 1 and the readings up to then."""

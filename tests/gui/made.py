@@ -91,7 +91,7 @@ def health_of(cells, ages=None, mode="live", *, ended=False):
     return {
         "slices": health.feed((name, one.slices) for name, one in told.items()).data(),
         "documents": health.feed((name, one.cycler) for name, one in told.items()).data(),
-        "cells": {name: {**one.data(), "ended": over} for name, one in told.items()},
+        "cells": {name: one.data(ended=over) for name, one in told.items()},
     }
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPointF, Qt
 
+from monitor.engine.serving.engine_state import EngineState
 from monitor.gui.formatting import stamp
 from monitor.records import CyclerReading, Event
 from tests.gui.conftest import FEEDS
@@ -401,10 +402,9 @@ def test_a_disk_that_refuses_is_told_without_widening_the_window(bench, screen, 
     for failing, text in ((True, "Recording fails"), (False, "Recording resumed")):
         made.publisher.update(
             (),
-            feeds=FEEDS,
-            running={"A": None},
-            cycler={},
-            recorder={"alarm": why, "failing": failing, "queued_bytes": 0},
+            EngineState(
+                feeds=FEEDS, recorder={"alarm": why, "failing": failing, "queued_bytes": 0}
+            ),
         )
         qtbot.waitUntil(lambda text=text: text in window.status.recorder.text(), timeout=10_000)
         assert window.status.recorder.toolTip() == why

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import unicodedata
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -130,8 +131,8 @@ def answers(unit: str) -> dict[str, Answer]:
     told = {"length_unit": unit, "shape": [72, 96], "window": [0, 72, 0, 96], "units": EVIL}
     shown = map_answer(EVIL, 1, "height", **told)
     header = dict(shown.header)
-    labels = map_answer(EVIL, 1, "pit_labels", shape.astype(np.int32), rims=shape.astype(np.int32),
-                        **told)  # fmt: skip
+    whole = shape.astype(np.int32)
+    labels = replace(map_answer(EVIL, 1, "pit_labels", whole, **told), rims=whole)
     names = ("depth_max", "diameter", "depth_mean", "x", "y")
     word = "um" if unit == "µm" else "voxel"
     pits = {f"{name}_{word}": [1.0] for name in names} | {

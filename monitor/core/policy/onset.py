@@ -22,6 +22,7 @@ from monitor.core.policy.rules import CHARGE_RULES, Before, Finding, Situation, 
 from monitor.core.policy.trust import untrusted
 from monitor.core.watchdog.checks import Usual
 from monitor.records import PolicyMode, ScanReply, ScanRequest
+from monitor.records.state import Policy
 from monitor.settings import OnsetSettings, WatchSettings, rules_of
 
 Verdict = Literal["ask", "suggest", "no"]
@@ -252,7 +253,7 @@ class OnsetWatch:
         """How many extra scans there may be in all."""
         return self._settings.max_scans_per_cell
 
-    def state(self, time: float) -> dict[str, Any]:
+    def state(self, time: float) -> Policy:
         """The policy, what it has spent, what it waits for an answer to, and why it could not ask
         at `time`; JSON-ready."""
         return {

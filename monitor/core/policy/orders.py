@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, replace
-from typing import Any
 
 from monitor.core.news import News, Told
 from monitor.core.policy.onset import Decision, OnsetWatch, request_id
@@ -30,6 +29,7 @@ from monitor.records import (
     ScanStart,
     TroublePart,
 )
+from monitor.records.state import Policy
 from monitor.settings import Settings
 
 
@@ -55,7 +55,7 @@ class ScanRequests:
         """Requests whose scan has not been seen to begin."""
         return self._book.unserved
 
-    def policies(self, time: float) -> dict[str, dict[str, Any]]:
+    def policies(self, time: float) -> dict[str, Policy]:
         """The policy of each cell as it stands at `time`, JSON-ready."""
         return {name: watch.state(time) for name, watch in self._watches.items()}
 

@@ -23,6 +23,7 @@ from monitor.records import (
     SilenceState,
     SilentFeed,
 )
+from monitor.records.state import Watch
 from monitor.settings import WatchSettings
 
 IN_A_ROW = ("closure", "noise", "grey_levels")
@@ -120,7 +121,7 @@ class CellWatch:
         return self._settings.due_grace * self._period_s
 
     @property
-    def state(self) -> dict[str, Any]:
+    def state(self) -> Watch:
         """`scan_delay_s`: how long after its start, in cell time, the last scan on schedule was
         heard of (None before any, and without a cycler); `conditions`: what is wrong now."""
         known = self._planned is not None and self._now is not None

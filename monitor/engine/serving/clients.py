@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from monitor.engine.access import Role
 from monitor.wire.results.queries import Request
+from monitor.wire.results.state import Role
 
 Envelope = list[bytes]
 """Whom a reply goes to; of a REQ socket with the empty frame that it expects before the reply."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from monitor.engine.serving.paged_history import PER_PAGE, Pages
+from monitor.wire.results.cells import Alarm
 from monitor.wire.results.queries import EventsRequest
 
 MAX_NEWEST = 200
@@ -36,7 +37,7 @@ class EventHistory:
         self._versions, self._numbers = array("q"), array("q")
         self._kinds, self._cells = array("I"), array("I")
         self._words: dict[str, int] = {}
-        self._alarms: dict[int, dict[str, Any]] = {}
+        self._alarms: dict[int, Alarm] = {}
         self._lasting: dict[str, set[str]] = {}
 
     def __len__(self) -> int:
@@ -47,9 +48,15 @@ class EventHistory:
         self._keep(event)
         number = event.number
         if event.kind == "alarm" and number is not None:
-            facts = {"number": number, "time": time, "cell": event.cell}
-            facts |= {"text": data.get("text", ""), "scan": data.get("scan")}
-            facts |= {"condition": data.get("condition", ""), "ended": None}
+            facts: Alarm = {
+                "number": number,
+                "time": time,
+                "cell": event.cell,
+                "text": data.get("text", ""),
+                "scan": data.get("scan"),
+                "condition": data.get("condition", ""),
+                "ended": None,
+            }
             self._alarms[number] = facts
             if condition := facts["condition"]:
                 self._lasting.setdefault(event.cell, set()).add(str(condition))
@@ -62,7 +69,7 @@ class EventHistory:
             over = data.get("alarm")
             self._lasting.get(event.cell, set()).discard(str(data.get("condition")))
             if isinstance(over, int) and over in self._alarms:
-                self._alarms[over] = self._alarms[over] | {"ended": time}
+                self._alarms[over] = {**self._alarms[over], "ended": time}
 
     def _keep(self, event: KeptEvent) -> None:
         self._frames.append(event.frame)
@@ -100,7 +107,7 @@ class EventHistory:
     def _told(self, places: list[int]) -> list[bytes]:
         return list(self._frames.some([self._frames.first + place for place in places]))
 
-    def alarms(self, cell: str) -> list[dict[str, Any]]:
+    def alarms(self, cell: str) -> list[Alarm]:
         """The newest alarms of a cell ("": without one) that wait to be seen, oldest first."""
         return [facts for facts in self._alarms.values() if facts["cell"] == cell][-ALARMS_SHOWN:]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from monitor.records import ScanKey
 from monitor.settings import BoundarySettings, Settings
 from monitor.sources.pictures import read_picture
 from monitor.wire.fields import Frame
+from monitor.wire.results.headers import Attraction, MapPart
 from monitor.wire.results.queries import MapRequest, Request
 from monitor.wire.results.replies import encode_reply, fit, thinning
 
@@ -64,14 +66,15 @@ class Boundaries:
         y0, y1, x0, x1 = fit(laid.shape, request.window, request.shape)
         step = thinning((y1 - y0, x1 - x0), request.shape)
         found = self._attraction(scan, laid, asked)
-        header = about("map", scan, request, "") | {
+        part: MapPart = {
             "window": (y0, y1, x0, x1),
             "step": step,
             "landmark_residual_um": laid.residual_um,
-            "attraction": None if found is None else asdict(found),
+            "attraction": None if found is None else cast(Attraction, asdict(found)),
         }
         window = thinned(laid.values[y0:y1, x0:x1], step)
-        return encode_reply(header, window.astype(np.int32))
+        header = about("map", scan, request, "")
+        return encode_reply({**header, **part}, window.astype(np.int32))
 
     def _laid_on(self, scan: Scan, asked: BoundarySettings) -> _Laid:
         start, cell = scan.start, scan.start.key.cell

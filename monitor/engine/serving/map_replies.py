@@ -24,6 +24,7 @@ from monitor.engine.serving.state import Store
 from monitor.errors import BadMessage
 from monitor.quantities.table import CURRENT_MAPS, LABELS, MAPS
 from monitor.wire.fields import Frame
+from monitor.wire.results.headers import AboutMap, MapPart, ProfilePart, StatisticsPart
 from monitor.wire.results.queries import MapRequest, ProfileRequest, StatisticsRequest
 from monitor.wire.results.replies import encode_reply, fit, thinning
 
@@ -100,14 +101,14 @@ class Asked:
             found = significant(found, joint, least)
         return found
 
-    def header(self, kind: str) -> dict[str, Any]:
+    def header(self, kind: str) -> AboutMap:
         """What every reply about a map says."""
         name, unit = self._request.name, self.scan.start.length_unit
         units = "" if name == LABELS.name else MAPS[name].units(unit)
         return about(kind, self.scan, self._request, units)
 
 
-def about(kind: str, scan: Scan, asked: MapQuestion, units: str) -> dict[str, Any]:
+def about(kind: str, scan: Scan, asked: MapQuestion, units: str) -> AboutMap:
     """What every reply about a map of this scan says."""
     start = scan.start
     return {
@@ -152,8 +153,9 @@ def map_reply(store: Store, request: MapRequest) -> list[Frame]:
     asked = Asked(store, request)
     y0, y1, x0, x1 = fit(asked.shape, request.window, request.shape)
     step = thinning((y1 - y0, x1 - x0), request.shape)
-    header = asked.header("map") | {"window": (y0, y1, x0, x1), "step": step}
-    return encode_reply(header, asked.values(lambda values: values[y0:y1:step, x0:x1:step]))
+    part: MapPart = {"window": (y0, y1, x0, x1), "step": step}
+    values = asked.values(lambda values: values[y0:y1:step, x0:x1:step])
+    return encode_reply({**asked.header("map"), **part}, values)
 
 
 def profile_reply(store: Store, request: ProfileRequest) -> list[Frame]:
@@ -166,8 +168,8 @@ def profile_reply(store: Store, request: ProfileRequest) -> list[Frame]:
     _, size_y, size_x = asked.scan.start.voxel_size
     away = (request.stop[0] - request.start[0]), (request.stop[1] - request.start[1])
     length = float(np.hypot(away[0] * size_y, away[1] * size_x))
-    facts = {"start": request.start, "stop": request.stop, "length": length}
-    return encode_reply(asked.header("profile") | facts, values)
+    part: ProfilePart = {"start": request.start, "stop": request.stop, "length": length}
+    return encode_reply({**asked.header("profile"), **part}, values)
 
 
 def statistics_reply(store: Store, request: StatisticsRequest) -> list[Frame]:
@@ -185,25 +187,26 @@ def statistics_reply(store: Store, request: StatisticsRequest) -> list[Frame]:
     with_zero = request.name in CURRENT_MAPS
     edges, counts = histogram(known, request.bins, request.low, request.high, with_zero=with_zero)
     start = asked.scan.start
-    facts = {
+    tile = tile_px(start)
+    error = mean_error(values, region, tile)
+    part: StatisticsPart = {
         "kind": request.kind,
         "points": request.points,
         "count": known.size,
         "share": known.size / pixels,
         "area": pixels * start.voxel_size[1] * start.voxel_size[2],
-        **_mean_error(values, region, tile_px(start)),
+        "mean_error": error,
+        "mean_error_why": "" if error is not None else _too_few(tile),
         "pits": _pits_inside(asked.scan, region),
         "edges": edges,
         "counts": counts,
     }
-    return encode_reply(asked.header("statistics") | facts | describe(known))
+    return encode_reply({**asked.header("statistics"), **part, **describe(known)})
 
 
-def _mean_error(values: NDArray[Any], region: Region, tile: tuple[int, int]) -> dict[str, Any]:
-    error = mean_error(values, region, tile)
+def _too_few(tile: tuple[int, int]) -> str:
     which = f"fewer than two tiles of {tile[0]}×{tile[1]} pixels"
-    why = "" if error is not None else f"{which} lie in the region and are measured"
-    return {"mean_error": error, "mean_error_why": why}
+    return f"{which} lie in the region and are measured"
 
 
 def _pits_inside(scan: Scan, region: Region) -> int:

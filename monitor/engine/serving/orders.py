@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from monitor.engine.access import Gate, Role
+from monitor.engine.access import Gate
 from monitor.engine.serving.state import Store
 from monitor.errors import PitwatchError
 from monitor.records import Acknowledgement, OperatorNote, OperatorRequest, PolicyChange
 from monitor.records import Order as Ordered
 from monitor.settings import Settings
 from monitor.wire.fields import Frame
+from monitor.wire.results.headers import Header
 from monitor.wire.results.queries import (
     NAMES,
     AcknowledgeOrder,
@@ -20,6 +21,7 @@ from monitor.wire.results.queries import (
     ScanOrder,
 )
 from monitor.wire.results.replies import encode_reply
+from monitor.wire.results.state import Role
 
 VIEWER = (
     "your key is listed as a viewer's: it may look, not order; ask an operator, or have it listed "
@@ -45,7 +47,7 @@ class Orders:
 
     def reply(self, order: Order, role: Role) -> list[Frame]:
         """Sent or refused, to a client of this role."""
-        header = {"type": NAMES[type(order)], "cell": order.cell, "tag": order.tag}
+        header: Header = {"type": NAMES[type(order)], "cell": order.cell, "tag": order.tag}
         try:
             if role != "operator":
                 self._gate.refused_order()

@@ -8,10 +8,11 @@ from typing import Any
 from monitor.engine.serving.scan_history import Scan
 from monitor.errors import BadMessage
 from monitor.quantities.table import PIT_COLUMNS
+from monitor.wire.results.headers import TableHeader
 from monitor.wire.results.replies import pit_columns
 
 
-def pit_history(scans: Sequence[Scan], number: int) -> dict[str, Any]:
+def pit_history(scans: Sequence[Scan], number: int) -> TableHeader:
     """Columns of one pit, a row for each scan in which it is seen, with its kin; JSON-ready.
 
     `scans`: the final ones of its cell, in the order of time. Lengths are in the unit of the newest

@@ -11,34 +11,26 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import zmq
 
-from monitor.engine.access import Gate, Role
+from monitor.engine.access import Gate
 from monitor.engine.failures import Failures
-from monitor.engine.health import Silence
 from monitor.engine.serving.clients import FEW_BYTES, Asked, Client, Clients
+from monitor.engine.serving.engine_state import EngineState
 from monitor.engine.serving.replies import Answers, Section, error_reply
 from monitor.engine.serving.scan_history import StoredMap
 from monitor.engine.serving.state import Store
 from monitor.errors import BadMessage, PitwatchError, SettingError
-from monitor.records import (
-    ConnectionChange,
-    CyclerPoint,
-    CyclerReading,
-    Event,
-    Order,
-    ScanRequest,
-    ScanResult,
-)
+from monitor.records import ConnectionChange, CyclerPoint, Order, Output
 from monitor.settings import Settings
 from monitor.sockets.accepted import HANDSHAKE_MS, Accepted, ConnectionGuard, most_clients
 from monitor.sockets.connection import keep_alive
 from monitor.wire.fields import MAX_NAME, Frame
 from monitor.wire.results.queries import MAX_REQUEST_BYTES, decode_request
+from monitor.wire.results.state import Mode, Role
 
 __all__ = ["Publisher", "Section"]
 
@@ -76,7 +68,7 @@ class Publisher:
         section: Section | None,
         on_operator: Callable[[Order], None],
         stored_map: StoredMap | None,
-        mode: str = "live",
+        mode: Mode = "live",
         gate: Gate | None = None,
         on_failure: Callable[[BaseException], object] | None = None,
     ) -> None:
@@ -124,41 +116,13 @@ class Publisher:
 
     def update(
         self,
-        outputs: Iterable[Event | ScanResult | ScanRequest],
-        *,
-        feeds: Mapping[str, Any],
-        running: Mapping[str, Mapping[str, Any] | None],
-        cycler: Mapping[str, CyclerReading],
-        recorder: Mapping[str, Any] | None = None,
+        outputs: Iterable[Output],
+        engine: EngineState,
         points: Iterable[CyclerPoint] = (),
-        references: Mapping[str, float | None] | None = None,
-        policies: Mapping[str, Mapping[str, Any]] | None = None,
-        watches: Mapping[str, Mapping[str, Any]] | None = None,
-        clock_offsets_s: Mapping[str, float | None] | None = None,
-        silence: Silence | None = None,
-        ended: bool = False,
     ) -> None:
-        """Takes what one message brought. The mappings are kept: do not change them afterwards.
-
-        `cycler`: the last reading of each cell; `points`: all readings that are new; `references`:
-        net charge that each cell's reference scan found stripped, mAh; `policies` and
-        `watches`: as they stand; `clock_offsets_s`: estimates, by cell (docs/watchdog.md);
-        `silence`: when each feed was last heard; `ended`: nothing more comes out of a recording.
-        """
-        self._store.update(
-            outputs,
-            feeds,
-            running,
-            cycler,
-            recorder,
-            points,
-            references,
-            policies,
-            watches,
-            clock_offsets_s,
-            silence,
-            ended=ended,
-        )
+        """Takes the outputs of one message, how the engine stands after it, and the readings of
+        cyclers that are new."""
+        self._store.update(outputs, engine, points)
         if self._store.outbox:
             self._nudge()
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.engine.access import Gate, Role
+from monitor.engine.access import Gate
 from monitor.engine.serving.grain_boundaries import Boundaries, is_asked
 from monitor.engine.serving.map_replies import is_slow, map_reply, profile_reply, statistics_reply
 from monitor.engine.serving.orders import Orders
@@ -20,9 +20,10 @@ from monitor.settings import Settings
 from monitor.wire.fields import Frame
 from monitor.wire.results import queries as ask
 from monitor.wire.results import replies
+from monitor.wire.results.headers import SectionHeader, TableHeader
+from monitor.wire.results.state import Role
 
 Section = Callable[[str, int | None, str, int], NDArray[Any]]
-Facts = dict[str, Any]
 MANY_ROWS = 5000
 """From here on, a table takes longer than a small answer may."""
 
@@ -110,7 +111,7 @@ class Answers:
         # the running scan has slices before it has its first maps, so the store need not know it
         plane = self._section(request.cell, request.scan, request.axis, request.index)
         step = replies.thinning((plane.shape[0], plane.shape[1]), request.shape)
-        header = {
+        header: SectionHeader = {
             "type": "section",
             "cell": request.cell,
             "scan": request.scan,
@@ -125,10 +126,10 @@ class Answers:
 def _about(
     kind: str,
     request: ask.PitsRequest | ask.PitHistoryRequest | ask.CyclerRequest,
-    facts: Facts,
+    facts: TableHeader,
     rows: Sequence[NDArray[Any]] | None = None,
 ) -> list[Frame]:
-    header = {"type": kind, "cell": request.cell, "tag": request.tag, **facts}
+    header: TableHeader = {"type": kind, "cell": request.cell, "tag": request.tag, **facts}
     return replies.encode_reply(header, None if rows is None else np.array(rows))
 
 

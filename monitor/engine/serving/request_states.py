@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import cast
+
+from monitor.wire.results.cells import RequestState, UnansweredRequest
 
 MAX_REQUESTS = 200
 STATUS = {"scan_suggested": "suggested", "suggestion_closed": "closed"}
 """What the kind of an event says of its request, beyond its data."""
 
-BLANK: dict[str, Any] = {
+BLANK: RequestState = {
     "id": "", "reason": "", "status": "", "why": "", "scan": None, "after_scan": None,
 }  # fmt: skip
 
@@ -18,13 +20,13 @@ class RequestStates:
     """The newest requests of one cell, by id."""
 
     def __init__(self) -> None:
-        self._known: dict[str, dict[str, Any]] = {}
+        self._known: dict[str, RequestState] = {}
         self._sent: dict[str, float] = {}
 
     def __contains__(self, identity: str) -> bool:
         return identity in self._known
 
-    def note(self, data: Mapping[str, Any], kind: str = "") -> None:
+    def note(self, data: Mapping[str, object], kind: str = "") -> None:
         """Takes what `data` says of the request whose id it holds, if it holds one."""
         identity = data.get("id")
         if not isinstance(identity, str):
@@ -38,7 +40,8 @@ class RequestStates:
         said |= {"status": STATUS[kind]} if kind in STATUS else {}
         if said.get("status", "sent") != "sent":
             self._sent.pop(identity, None)
-        self._known[identity] = self._known.get(identity, BLANK) | said
+        known = self._known.get(identity, BLANK)
+        self._known[identity] = cast(RequestState, {**known, **said})
         while len(self._known) > MAX_REQUESTS:
             del self._known[next(iter(self._known))]
 
@@ -48,7 +51,7 @@ class RequestStates:
         while len(self._sent) > MAX_REQUESTS:
             del self._sent[next(iter(self._sent))]
 
-    def unanswered(self, now: float, limit_s: float) -> list[dict[str, Any]]:
+    def unanswered(self, now: float, limit_s: float) -> list[UnansweredRequest]:
         """Requests of which nothing has been heard, JSON-ready: `id`, `age_s` since they were sent,
         `received`: false after `limit_s` of silence, null before."""
         return [
@@ -60,6 +63,6 @@ class RequestStates:
             for identity, sent in self._sent.items()
         ]
 
-    def newest(self) -> list[dict[str, Any]]:
+    def newest(self) -> list[RequestState]:
         """All that are kept, oldest first; JSON-ready."""
         return list(self._known.values())

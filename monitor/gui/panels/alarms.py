@@ -4,9 +4,8 @@ they mean, and what went wrong at this screen with what to do. Nothing here stop
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from PySide6.QtCore import QTimer, Signal
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
@@ -19,6 +18,7 @@ from monitor.gui.widgets.controls import elastic, label, quiet
 from monitor.gui.widgets.plain_text import set_tip
 from monitor.gui.wording.alarms import help_of
 from monitor.plain_text import visible
+from monitor.wire.results.cells import Alarm
 from monitor.wire.results.queries import AcknowledgeOrder
 
 MAX_LINES = 3
@@ -60,7 +60,7 @@ class Notices(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.viewer = False
-        self._alarms: list[Mapping[str, Any]] = []
+        self._alarms: list[Alarm] = []
         self._problems: list[Problem] = []
         self._refused = 0
         self._shown: int | None = None
@@ -195,9 +195,10 @@ class Notices(QWidget):
         return dismiss
 
 
-def _heading(alarm: Mapping[str, Any]) -> str:
+def _heading(alarm: Alarm) -> str:
     """Cell, date and time, text; and since when it is over."""
     cell = f"cell {as_is(alarm['cell'])}, " if alarm.get("cell") else ""
     when = f"{stamp(alarm['time'])} UTC: " if alarm.get("time") else ""
-    over = f" <i>(over since {stamp(alarm['ended'])} UTC)</i>" if alarm.get("ended") else ""
+    ended = alarm.get("ended")
+    over = f" <i>(over since {stamp(ended)} UTC)</i>" if ended else ""
     return f"{cell}{when}{as_is(alarm['text'])}{over}"

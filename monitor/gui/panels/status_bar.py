@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from PySide6.QtWidgets import QFrame, QHBoxLayout
 
 from monitor.gui.actions import key_of, keys_of
@@ -23,6 +20,8 @@ from monitor.gui.widgets import theme
 from monitor.gui.widgets.controls import label
 from monitor.gui.widgets.plain_text import set_tip
 from monitor.plain_text import visible
+from monitor.records.state import FeedCounts
+from monitor.wire.results.state import Recorder, Security
 
 COUNTERS = (
     ("gaps", "messages that were sent and lost on the way, whether recovered or not"),
@@ -62,22 +61,22 @@ class StatusBar(QFrame):
 
     def draw(self, snapshot: Snapshot, choice: Choice) -> None:
         """Shows feeds, ages and counters."""
-        state = snapshot.state or {}
-        name = state.get("experiment", {}).get("name", "pitwatch")
+        experiment, feeds = snapshot.told.get("experiment"), snapshot.told.get("feeds", {})
+        name = experiment.get("name", "pitwatch") if experiment else "pitwatch"
         mode = mode_text(snapshot)
         self.experiment.setText(f"<b>{as_is(name)}</b>" + (f" · {as_is(mode)}" if mode else ""))
         self._draw_engine(snapshot)
-        feeds = state.get("feeds", {})
-        for widget, title, feed, health in (
-            (self.slices, "Slices", "slices", slices_health(snapshot)),
-            (self.documents, "Cycler", "documents", documents_health(snapshot)),
+        slices, documents = slices_health(snapshot), documents_health(snapshot)
+        for widget, title, name, feed, health in (
+            (self.slices, "Slices", "slices", feeds.get("slices", {}), slices),
+            (self.documents, "Cycler", "documents", feeds.get("documents", {}), documents),
         ):
-            widget.setText(_feed_text(title, health, feeds.get(feed, {})))
-            set_tip(widget, _feed_tip(feed, health, feeds.get(feed, {})))
+            widget.setText(_feed_text(title, health, feed))
+            set_tip(widget, _feed_tip(name, health, feed))
         self.rate.setText(f"{snapshot.rate_MB_s:.0f} MB/s")
         self.rate.setVisible(snapshot.rate_MB_s >= 0.5)
         # what an engine told before it fell silent says nothing of now
-        self._draw_recorder((state.get("recorder") or {}) if snapshot.linked else {})
+        self._draw_recorder((snapshot.told.get("recorder") or {}) if snapshot.linked else {})
 
     def _draw_engine(self, snapshot: Snapshot) -> None:
         if snapshot.linked:
@@ -87,7 +86,7 @@ class StatusBar(QFrame):
         else:
             # the same words on a screen that was there and on one that was opened later
             text, colour = "does not answer", theme.palette().bad
-        security = (snapshot.state or {}).get("security") or {}
+        security = snapshot.told.get("security") or {}
         if security.get("refused_keys"):
             refused = f"{security['refused_keys']} refused"
             text += f" <span style='color:{theme.palette().warn}'>· {as_is(refused)}</span>"
@@ -100,7 +99,7 @@ class StatusBar(QFrame):
             tip += f"\n{snapshot.bad_replies} replies could not be read"
         set_tip(self.engine, "\n".join([tip, *_refused(security)]))
 
-    def _draw_recorder(self, recorder: Mapping[str, Any]) -> None:
+    def _draw_recorder(self, recorder: Recorder) -> None:
         alarm, queued = recorder.get("alarm"), recorder.get("queued_bytes")
         self.recorder.setVisible(bool(recorder))
         bad, good = theme.palette().bad, theme.palette().good
@@ -116,7 +115,7 @@ class StatusBar(QFrame):
             self.recorder.setText(f"<span style='color:{good}'>●</span> Recording {waiting}")
 
 
-def _refused(security: Mapping[str, Any]) -> list[str]:
+def _refused(security: Security) -> list[str]:
     """Lines on clients and orders that the engine refused; none where there were none."""
     lines = []
     if security.get("refused_keys"):
@@ -128,13 +127,13 @@ def _refused(security: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _feed_text(title: str, health: FeedHealth, feed: Mapping[str, Any]) -> str:
+def _feed_text(title: str, health: FeedHealth, feed: FeedCounts) -> str:
     colour = theme.state_colour(health.state)
     mark = MARKS[health.state]
     text = f"<span style='color:{colour}'>{mark} {title} <b>{health.state}</b></span>"
     if health.age_s is not None:
         text += f" {duration(health.age_s)}"
-    troubles = [f"{name} {feed[name]}" for name, _ in COUNTERS if feed.get(name)]
+    troubles = [f"{name} {feed.get(name)}" for name, _ in COUNTERS if feed.get(name)]
     bad = sum((feed.get("bad") or {}).values())
     if bad:
         troubles.append(f"bad {bad}")
@@ -145,10 +144,10 @@ def _feed_text(title: str, health: FeedHealth, feed: Mapping[str, Any]) -> str:
     return text
 
 
-def _feed_tip(name: str, health: FeedHealth, feed: Mapping[str, Any]) -> str:
+def _feed_tip(name: str, health: FeedHealth, feed: FeedCounts) -> str:
     lines = [health.why, counted(feed.get("messages", 0), "message")]
     if feed.get("bytes"):
         lines[-1] += f", {feed['bytes'] / 1e6:.1f} MB"
-    lines += [f"{key}: {feed[key]} ({tip})" for key, tip in COUNTERS if key in feed]
+    lines += [f"{key}: {feed.get(key)} ({tip})" for key, tip in COUNTERS if key in feed]
     lines += [f"bad, {kind}: {count}" for kind, count in (feed.get("bad") or {}).items()]
     return "\n".join([*lines, "", TIPS[name]])

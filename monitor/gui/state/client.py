@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 import zmq
 
@@ -27,7 +27,9 @@ from monitor.sockets.connection import Connection, keep_alive
 from monitor.sockets.keys import ClientKeys
 from monitor.wire.results import queries
 from monitor.wire.results import replies as results
+from monitor.wire.results.headers import ReplyHeader
 from monitor.wire.results.queries import StateRequest
+from monitor.wire.results.state import State
 
 POLL_S = 0.4
 ANSWER_PATIENCE_S = 20.0
@@ -293,12 +295,12 @@ class Client:
         else:
             self._store.answer(name, flight.query, header, array)
 
-    def _take_state(self, header: dict[str, Any]) -> None:
+    def _take_state(self, header: ReplyHeader) -> None:
         """The engine's state; one that is malformed costs itself."""
         if header.get("type") != "state":
             return
         try:
-            is_other = self._store.take_state(header)
+            is_other = self._store.take_state(cast(State, header))
         except MALFORMED:
             self._store.bad_reply()
             return

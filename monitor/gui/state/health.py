@@ -6,19 +6,19 @@ same. A screen adds one thing that only it can know: that the engine does not an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from monitor.gui.formatting import clock, duration
 from monitor.gui.state.snapshot import Snapshot
+from monitor.wire.results.cells import Cell
+from monitor.wire.results.state import CellHealth, Health, HealthState
 
-State = Literal["LIVE", "IDLE", "LATE", "DEAD", "REPLAY"]
 Tone = Literal["text", "muted", "warn", "bad"]
 """How a line is meant: names of colours of the palette."""
 
 NO_ENGINE = "the engine does not answer"
-MARKS: dict[State, str] = {"LIVE": "▶", "IDLE": "○", "LATE": "▲", "DEAD": "✕", "REPLAY": "◆"}
+MARKS: dict[HealthState, str] = {"LIVE": "▶", "IDLE": "○", "LATE": "▲", "DEAD": "✕", "REPLAY": "◆"}
 """The shape that stands beside each state."""
 
 TIPS = {
@@ -54,7 +54,7 @@ class FeedHealth:
     """State of a feed or a cell, how long ago its last message came (s; None: none came, or that is
     not known), and why."""
 
-    state: State
+    state: HealthState
     age_s: float | None
     why: str
 
@@ -90,8 +90,9 @@ def cell_health(snapshot: Snapshot, name: str) -> FeedHealth:
 def is_ended(snapshot: Snapshot, name: str) -> bool:
     """Whether nothing more is expected of a cell: a recording, a replay that was played to its end,
     or a cycler whose run has ended while no scan is running."""
-    told, cell = _of_cell(snapshot, name) or {}, snapshot.cell(name) or {}
-    return bool(told.get("ended")) and (mode_of(snapshot) != "live" or not cell.get("running"))
+    told = _of_cell(snapshot, name)
+    is_over = told is not None and bool(told.get("ended"))
+    return is_over and (mode_of(snapshot) != "live" or not snapshot.running(name))
 
 
 def ending(snapshot: Snapshot) -> str:
@@ -109,15 +110,15 @@ def fetching(snapshot: Snapshot, what: str) -> str:
 
 def mode_text(snapshot: Snapshot) -> str:
     """How the engine works, for the bar: nothing that has ended is called live."""
-    mode, cells = mode_of(snapshot), (snapshot.state or {}).get("cells", {})
-    if not cells or not all(is_ended(snapshot, name) for name in cells):
+    mode = mode_of(snapshot)
+    if not snapshot.cells or not all(is_ended(snapshot, name) for name in snapshot.cells):
         return mode
     return {"live": "run ended", "replay": "replay ended"}.get(mode, mode)
 
 
 def scan_text(snapshot: Snapshot, name: str) -> str:
     """How far the scan of a cell is that runs, or that was not finished."""
-    running = (snapshot.cell(name) or {}).get("running")
+    running = snapshot.running(name)
     if not running:
         return "no scan is running"
     unfinished = ", not finished" if is_ended(snapshot, name) else ""
@@ -128,10 +129,11 @@ def scan_text(snapshot: Snapshot, name: str) -> str:
 
 def mode_of(snapshot: Snapshot) -> str:
     """live, replay or recording; "" before the engine has answered."""
-    return str((snapshot.state or {}).get("experiment", {}).get("mode", ""))
+    experiment = snapshot.told.get("experiment")
+    return str(experiment.get("mode", "")) if experiment else ""
 
 
-def time_left(cell: Mapping[str, Any]) -> float | None:
+def time_left(cell: Cell) -> float | None:
     """Seconds of cell time to the next scan on schedule, below 0 after it was due.
 
     None if the cell's clock is not known: without a cycler nothing tells the time between scans.
@@ -145,21 +147,22 @@ def time_left(cell: Mapping[str, Any]) -> float | None:
 def next_scan(snapshot: Snapshot, name: str) -> NextScan:
     """When the next scan on schedule is due, in the cell's own time, or why there is none."""
     cell = snapshot.cell(name)
-    if cell is None or cell.get("next_scan_time") is None:
+    at = cell.get("next_scan_time") if cell else None
+    if cell is None or at is None:
         return NextScan("–", "muted")
     if is_ended(snapshot, name):
         return NextScan(f"none: {ending(snapshot)}", "muted")
     if not snapshot.linked:
         return NextScan(f"not known: {NO_ENGINE}", "warn")
-    at, left = cell["next_scan_time"], time_left(cell)
+    left = time_left(cell)
     when = f"at {clock(at, cell.get('time'))} UTC"
     if left is None:
         return NextScan(when, "muted")
-    told = _of_cell(snapshot, name) or {}
-    if documents_of(snapshot, name) == "DEAD" or told.get("ended"):
+    told = _of_cell(snapshot, name)
+    if documents_of(snapshot, name) == "DEAD" or (told and told.get("ended")):
         # the cell's clock is the cycler's: without readings nothing counts down
         return NextScan(f"{when} (no readings: not counted down)", "muted")
-    overdue_s = told.get("overdue_s")
+    overdue_s = told.get("overdue_s") if told else None
     if overdue_s is not None:
         return NextScan(f"overdue by {duration(overdue_s)}", "warn")
     if left < 0:
@@ -169,23 +172,25 @@ def next_scan(snapshot: Snapshot, name: str) -> NextScan:
 
 def documents_of(snapshot: Snapshot, name: str) -> str:
     """State of the cycler of one cell; "" if the engine does not tell it."""
-    return str(((_of_cell(snapshot, name) or {}).get("cycler") or {}).get("state", ""))
+    told = _of_cell(snapshot, name)
+    cycler = told.get("cycler") if told else None
+    return str(cycler.get("state", "")) if cycler else ""
 
 
-def _feed(snapshot: Snapshot, name: str) -> FeedHealth:
+def _feed(snapshot: Snapshot, name: Literal["slices", "documents"]) -> FeedHealth:
     if not snapshot.linked or snapshot.state is None:
         return FeedHealth("DEAD", None, NO_ENGINE)
-    told = (snapshot.state.get("health") or {}).get(name)
+    told = (snapshot.told.get("health") or {}).get(name)
     return FeedHealth("IDLE", None, "not reported by this engine") if told is None else _told(told)
 
 
-def _of_cell(snapshot: Snapshot, name: str) -> Mapping[str, Any] | None:
-    cells = ((snapshot.state or {}).get("health") or {}).get("cells") or {}
+def _of_cell(snapshot: Snapshot, name: str) -> CellHealth | None:
+    cells = (snapshot.told.get("health") or {}).get("cells") or {}
     found = cells.get(name)
-    return found if isinstance(found, Mapping) else None
+    return found if isinstance(found, dict) else None
 
 
-def _told(told: Mapping[str, Any]) -> FeedHealth:
+def _told(told: Health) -> FeedHealth:
     state, age = told.get("state"), told.get("age_s")
     if state not in MARKS:
         return FeedHealth("IDLE", None, "not reported by this engine")

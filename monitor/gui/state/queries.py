@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from monitor.gui.state.snapshot import Choice, Query, Snapshot, pinned_scan, shown_scan
+from monitor.wire.results.cells import Cell, Scan
 
 Queries = dict[str, Query]
-Scan = Mapping[str, Any]
 Pixels = tuple[int, int]
 
 
@@ -20,7 +19,7 @@ class Looking:
 
     snapshot: Snapshot
     choice: Choice
-    cell: Mapping[str, Any]
+    cell: Cell
     scan: Scan | None
     pinned: Scan | None
     pixels: Pixels = (512, 512)

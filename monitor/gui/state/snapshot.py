@@ -10,7 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.quantities.table import MAPS
+from monitor.records.state import ScanProgress
+from monitor.wire.results.cells import Alarm, Cell, Scan, TableRow
+from monitor.wire.results.events import StatusEvent
+from monitor.wire.results.headers import Columns, ReplyHeader
 from monitor.wire.results.queries import Request, Window
+from monitor.wire.results.state import State
 
 MAP_NAMES = tuple(name for name in MAPS if name != "bottom")
 """The maps that a view can show."""
@@ -23,17 +28,24 @@ Axis = Literal["y", "x"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """A reply to what a view asked for. `levels`: where its colours begin and end."""
+    """A reply to what a view asked for. `levels`: where its colours begin and end; `rims`: those of
+    the pits in a map of their labels."""
 
     request: Request
-    header: Mapping[str, Any]
+    header: ReplyHeader
     array: NDArray[Any] | None
     levels: tuple[float, float] | None = None
+    rims: NDArray[np.int32] | None = None
 
     @property
     def error(self) -> str:
         """Why there is no answer, or nothing."""
         return str(self.header.get("why", "")) if self.header.get("type") == "error" else ""
+
+    @property
+    def columns(self) -> Columns:
+        """Those of a table, by name; none if it has none."""
+        return self.header.get("columns", {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +67,31 @@ class Snapshot:
     linked: bool = False
     silent_s: float = 0.0
     address: str = ""
-    state: Mapping[str, Any] | None = None
+    state: State | None = None
     answers: Mapping[str, Answer] = field(default_factory=dict)
-    events: tuple[Mapping[str, Any], ...] = ()
+    events: tuple[StatusEvent, ...] = ()
     orders: tuple[Order, ...] = ()
     bad_replies: int = 0
     rate_MB_s: float = 0.0
 
-    def cell(self, name: str) -> Mapping[str, Any] | None:
+    @property
+    def told(self) -> State:
+        """The engine's state; empty before it has answered."""
+        return self.state or {}
+
+    @property
+    def cells(self) -> Mapping[str, Cell]:
+        """The state of each cell by name."""
+        return self.told.get("cells", {})
+
+    def cell(self, name: str) -> Cell | None:
         """The state of a cell, or None before the engine has told it."""
-        return self.state["cells"].get(name) if self.state else None
+        return self.cells.get(name)
+
+    def running(self, name: str) -> ScanProgress | None:
+        """The scan that a cell is in the middle of."""
+        cell = self.cell(name)
+        return cell.get("running") if cell else None
 
     def answer(self, name: str, cell: str) -> Answer | None:
         """The answer of this name, unless it is about another cell."""
@@ -132,7 +159,7 @@ class Query:
     mark: tuple[Any, ...] = ()
 
 
-def shown_scan(cell: Mapping[str, Any] | None, choice: Choice) -> Mapping[str, Any] | None:
+def shown_scan(cell: Cell | None, choice: Choice) -> Scan | None:
     """The scan to show: the chosen one, or the newest that has the chosen map, or the newest."""
     scans = cell["scans"] if cell else []
     if choice.scan is not None:
@@ -141,25 +168,25 @@ def shown_scan(cell: Mapping[str, Any] | None, choice: Choice) -> Mapping[str, A
     return having[-1] if having else (scans[-1] if scans else None)
 
 
-def reference_scan(cell: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+def reference_scan(cell: Cell | None) -> Scan | None:
     """The first final scan: the one that removal counts from."""
     return next((scan for scan in cell["scans"] if not scan["provisional"]), None) if cell else None
 
 
-def crosshair(scan: Mapping[str, Any], choice: Choice) -> tuple[int, int]:
+def crosshair(scan: Scan, choice: Choice) -> tuple[int, int]:
     """(row, column) of the crosshair inside the scan's map; its middle before one is chosen."""
     ny, nx = scan["shape"]
     row, column = choice.cross or (ny // 2, nx // 2)
     return min(max(row, 0), ny - 1), min(max(column, 0), nx - 1)
 
 
-def pinned_scan(cell: Mapping[str, Any] | None, choice: Choice) -> Mapping[str, Any] | None:
+def pinned_scan(cell: Cell | None, choice: Choice) -> Scan | None:
     """The scan that others are compared with, where there is one."""
     scans = cell["scans"] if cell and choice.pinned is not None else []
     return next((scan for scan in scans if scan["scan"] == choice.pinned), None)
 
 
-def relatives(columns: Mapping[str, Any], pit: int | None) -> set[int]:
+def relatives(columns: Columns, pit: int | None) -> set[int]:
     """The pits that a pit came from or that came from it, as far as they are in the table."""
     pairs = list(zip(columns.get("id", ()), columns.get("parent", ()), strict=True))
     parents = {parent for number, parent in pairs if number == pit and parent >= 0}
@@ -177,19 +204,24 @@ def order_problem(snapshot: Snapshot, *, viewer: bool = False) -> str:
     return str(snapshot.state.get("may_order", ""))
 
 
-def alarms(snapshot: Snapshot) -> list[Mapping[str, Any]]:
+def alarms(snapshot: Snapshot) -> list[Alarm]:
     """Alarms that nobody has acknowledged, newest first; those of all cells."""
-    state = snapshot.state or {}
-    found = list(state.get("alarms") or ())
-    for cell in state.get("cells", {}).values():
+    found = list(snapshot.told.get("alarms") or ())
+    for cell in snapshot.cells.values():
         found += cell.get("alarms") or ()
     return sorted(found, key=lambda alarm: -alarm["number"])
 
 
-def measure(summary: Mapping[str, Any], name: str) -> float | None:
+def measure(scan: Scan | TableRow, name: str) -> float | None:
     """A length of a summary, in µm or in voxels, whichever it was told in."""
-    value = summary.get(f"{name}_um")
-    return value if value is not None else summary.get(f"{name}_voxel")
+    value = number_of(scan, f"{name}_um")
+    return value if value is not None else number_of(scan, f"{name}_voxel")
+
+
+def number_of(scan: Scan | TableRow, name: str) -> float | None:
+    """A number of a summary, of whatever name; None if it is not known."""
+    value = scan.get(name)
+    return value if isinstance(value, int | float) else None
 
 
 def rims(labels: NDArray[np.int32]) -> NDArray[np.int32]:

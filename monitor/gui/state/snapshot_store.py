@@ -17,7 +17,12 @@ from numpy.typing import NDArray
 
 from monitor.gui.state.snapshot import Answer, Order, Query, Snapshot, colour_levels, rims
 from monitor.gui.state.state_updates import merged
+from monitor.wire.results.cells import Cell
+from monitor.wire.results.headers import ReplyHeader
 from monitor.wire.results.queries import CyclerRequest, MapRequest
+from monitor.wire.results.state import State
+
+Array = NDArray[Any]
 
 MAX_EVENTS = 200
 MAX_ORDERS = 20
@@ -48,7 +53,7 @@ class SnapshotStore:
             )
 
     @property
-    def state(self) -> Mapping[str, Any] | None:
+    def state(self) -> State | None:
         """The engine's state, as it was told last."""
         return self._snapshot.state
 
@@ -81,19 +86,18 @@ class SnapshotStore:
             others = tuple(o for o in self._snapshot.orders if o.number != order.number)
             self._change(orders=(*others, order)[-MAX_ORDERS:])
 
-    def answer(self, name: str, query: Query, header: dict[str, Any], array: Any) -> None:
+    def answer(self, name: str, query: Query, header: ReplyHeader, array: Array | None) -> None:
         """A reply to what a view wants; what takes time is worked out here, not in the screen."""
         try:
-            levels = _worked_out(query, header, array)
+            answer = _worked_out(query, header, array)
         except (TypeError, ValueError, AttributeError):
             self.bad_reply()
             return
-        answer = Answer(query.request, header, array, levels)
         with self.lock:
             if name in self._wanted:
                 self._change(answers={**self._snapshot.answers, name: answer})
 
-    def take_state(self, header: dict[str, Any]) -> bool:
+    def take_state(self, header: State) -> bool:
         """The engine's state; True where another engine answers than before. Raises KeyError,
         TypeError, ValueError or AttributeError if it is malformed; it changes nothing then."""
         now = time.monotonic()
@@ -102,9 +106,10 @@ class SnapshotStore:
             old = self._snapshot.state
             is_other = old is None or old["engine"] != header["engine"]
             if header.get("unchanged") and old:
-                cells = {n: {**old["cells"][n], **moving} for n, moving in header["cells"].items()}
-                state, events = {**old, **header, "cells": cells}, self._snapshot.events
-                is_other = False
+                moved = header["cells"].items()
+                cells: dict[str, Cell] = {name: {**old["cells"][name], **m} for name, m in moved}
+                state: State = {**old, **header, "cells": cells}
+                is_other, events = False, self._snapshot.events
             else:
                 state = merged(None if is_other else old, header)
                 known = () if is_other else self._snapshot.events
@@ -118,7 +123,7 @@ class SnapshotStore:
             self._change(state=state, events=events)
             return is_other
 
-    def _note_rate(self, header: Mapping[str, Any], now: float) -> None:
+    def _note_rate(self, header: State, now: float) -> None:
         """How many bytes of slices the engine has received by now."""
         size = header.get("feeds", {}).get("slices", {}).get("bytes")
         if size is not None:
@@ -136,12 +141,13 @@ class SnapshotStore:
         self._snapshot = dataclasses.replace(self._snapshot, number=number, **fields)
 
 
-def _check_state(header: Mapping[str, Any]) -> None:
+def _check_state(header: State) -> None:
     """Raises ValueError, or what reading it raises, for a state that lacks what is read of it."""
     if not isinstance(header["version"], int) or not isinstance(header["engine"], str):
         raise ValueError("version and engine")
     float(header["time"])
-    for feed in dict(header.get("feeds", {})).values():
+    feeds = header.get("feeds", {})
+    for feed in (feeds.get("slices", {}), feeds.get("documents", {}), feeds.get("requests", {})):
         int(feed.get("messages") or 0)
         float(feed.get("bytes") or 0.0)
         float(feed.get("last_time") or 0.0)
@@ -154,21 +160,20 @@ def _check_state(header: Mapping[str, Any]) -> None:
         raise ValueError("events")
 
 
-def _worked_out(
-    query: Query, header: dict[str, Any], array: NDArray[Any] | None
-) -> tuple[float, float] | None:
-    """Levels of the colours; what else the views need goes into the header."""
+def _worked_out(query: Query, header: ReplyHeader, array: Array | None) -> Answer:
+    """The answer with what its views need of it: columns, levels of the colours, rims of pits."""
+    request = query.request
     if header.get("type") == "error":
-        return None
-    if isinstance(query.request, CyclerRequest):
+        return Answer(request, header, array)
+    if isinstance(request, CyclerRequest):
         table = np.zeros((0, 0)) if array is None else array
-        header["columns"] = dict(zip(header.get("names", ()), table, strict=True))
-        return None
+        columns = dict(zip(header.get("names", ()), table, strict=True))
+        return Answer(request, {**header, "columns": columns}, array)
     if array is None:
-        return None
-    if not isinstance(query.request, MapRequest):
-        return colour_levels(array[array != 0])  # a slice that has not come is 0
-    if query.request.name != "pit_labels":
-        return colour_levels(array)
-    header["rims"] = rims(array)
-    return None
+        return Answer(request, header, array)
+    if not isinstance(request, MapRequest):
+        levels = colour_levels(array[array != 0])  # a slice that has not come is 0
+        return Answer(request, header, array, levels)
+    if request.name != "pit_labels":
+        return Answer(request, header, array, colour_levels(array))
+    return Answer(request, header, array, rims=rims(array))

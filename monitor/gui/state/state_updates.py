@@ -10,9 +10,11 @@ import sys
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
-State = Mapping[str, Any]
+from monitor.wire.results.cells import Cell, Scan
+from monitor.wire.results.state import State
+
 Kind = type[float] | type[int] | type[object]
 Places = dict[str, tuple[Kind, int]]
 EXACT = 2**53
@@ -22,35 +24,36 @@ page of memory for itself."""
 _PLACES: dict[tuple[tuple[str, Kind], ...], Places] = {}
 
 
-def merged(old: State | None, told: State) -> dict[str, Any]:
+def merged(old: State | None, told: State) -> State:
     """The state now. `told` is whole, or bears `changes`: then what it says of a scan takes the
     place of what was known of it, and all other scans of `old` stay."""
-    cells = {}
+    cells: dict[str, Cell] = {}
+    known = old["cells"] if old and told.get("changes") else {}
     for name, cell in told["cells"].items():
-        known = old["cells"].get(name, {}) if old and told.get("changes") else {}
-        cells[name] = {**cell, "scans": _scans(known.get("scans", ()), cell.get("scans", ()))}
+        scans = known[name].get("scans", ()) if name in known else ()
+        cells[name] = {**cell, "scans": _scans(scans, cell.get("scans", ()))}
     return {**told, "cells": cells}
 
 
-def _scans(known: Iterable[State], new: Iterable[State]) -> list[State]:
+def _scans(known: Iterable[Scan], new: Iterable[Scan]) -> list[Scan]:
     """All of a cell, in the order of time."""
     scans = {(scan["run"], scan["scan"]): scan for scan in known}
-    scans |= {(scan["run"], scan["scan"]): Facts(scan) for scan in new}
+    scans |= {(scan["run"], scan["scan"]): cast(Scan, Facts(scan)) for scan in new}
     return sorted(scans.values(), key=lambda scan: float(scan["start_time"] or 0.0))
 
 
-class Facts(Mapping[str, Any]):
+class Facts(Mapping[str, object]):
     """A dict that is not changed any more: where things lie is shared with all others that are made
     alike, and numbers lie in a row. A fifth of the memory, for a scan's facts."""
 
     __slots__ = ("_numbers", "_others", "_places")
 
-    def __init__(self, facts: State) -> None:
+    def __init__(self, facts: Mapping[str, object]) -> None:
         kinds = tuple((sys.intern(key), _kind(value)) for key, value in facts.items())
         if kinds not in _PLACES:
             _PLACES[kinds] = _places(kinds)
         self._places = _PLACES[kinds]
-        numbers = (facts[key] for key, kind in kinds if kind is not object)
+        numbers = (cast("float | None", facts[key]) for key, kind in kinds if kind is not object)
         row = [math.nan if value is None else value for value in numbers]
         self._numbers = tuple(array("d", row[i : i + SMALL]) for i in range(0, len(row), SMALL))
         self._others = tuple(_shared(facts[key]) for key, kind in kinds if kind is object)

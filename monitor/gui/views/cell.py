@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QGridLayout
 
@@ -34,6 +31,7 @@ from monitor.gui.wording.charge import (
 )
 from monitor.plain_text import visible
 from monitor.quantities.table import SCALARS
+from monitor.wire.results.cells import Cell, Scan
 
 FACTS = {
     name: tuple(SCALARS[part] for part in parts)
@@ -108,7 +106,7 @@ class CellPanel(View):
 
     def draw(self, snapshot: Snapshot, choice: Choice) -> None:
         """Shows the cell that was chosen."""
-        names = list(snapshot.state["cells"]) if snapshot.state else []
+        names = list(snapshot.cells)
         if names != self._names:
             self._names = names
             self.cells.clear()
@@ -130,7 +128,7 @@ class CellPanel(View):
         self.state.setText(f"<span style='color:{colour}'>{mark} {health.state}{age}</span>")
         set_tip(self.state, f"{health.why}\n\n{TIPS['cell']}")
 
-    def _draw_scan(self, cell: Mapping[str, Any] | None, shown: Mapping[str, Any] | None) -> None:
+    def _draw_scan(self, cell: Cell | None, shown: Scan | None) -> None:
         if cell is None or shown is None:
             self.shown.setText("No scan yet")
             self.when.setText("")
@@ -141,9 +139,7 @@ class CellPanel(View):
         hours = (shown["start_time"] - scans[0]["start_time"]) / 3600
         self.when.setText(f"{number(hours, 2)} h · {stamp(shown['start_time'])} UTC")
 
-    def _draw_facts(
-        self, snapshot: Snapshot, cell: Mapping[str, Any] | None, scan: Mapping[str, Any]
-    ) -> None:
+    def _draw_facts(self, snapshot: Snapshot, cell: Cell | None, scan: Scan) -> None:
         unit = str(scan.get("length_unit") or "")
         texts = {
             **{name: summary_text(FACTS[name][0], scan) for name in PLAIN},
@@ -160,9 +156,7 @@ class CellPanel(View):
             set_tip(self.facts[key], fact_tip(key) + (mark_tip(cell, scan) if of_charge else ""))
         self._draw_closure(snapshot, cell, scan)
 
-    def _draw_closure(
-        self, snapshot: Snapshot, cell: Mapping[str, Any] | None, scan: Mapping[str, Any]
-    ) -> None:
+    def _draw_closure(self, snapshot: Snapshot, cell: Cell | None, scan: Scan) -> None:
         """Closure with its error; in the colour of a warning if it is out of the alarm's band."""
         band, found = band_of(snapshot), Closure.of(scan)
         text = as_is(closure_text(scan, band))
@@ -173,7 +167,7 @@ class CellPanel(View):
         set_tip(self.facts["closure"], closure_tip(snapshot, cell, scan))
 
 
-def deepest_text(scan: Mapping[str, Any], unit: str) -> str:
+def deepest_text(scan: Scan, unit: str) -> str:
     """The deepest pit below the plateau, and in brackets below the first surface."""
     depth, plateau = measure(scan, "pit_depth_max"), measure(scan, "complete")
     text = number(depth, 1, unit)
@@ -182,22 +176,23 @@ def deepest_text(scan: Mapping[str, Any], unit: str) -> str:
     return f"{number(depth)} ({number(plateau + depth)}) {unit}"
 
 
-def _pits_text(scan: Mapping[str, Any]) -> str:
+def _pits_text(scan: Scan) -> str:
     count, density = (summary_text(one, scan) for one in FACTS["pits"])
     return f"{count} ({density})" if scan.get("pit_density_mm2") else count
 
 
-def _ahead_text(scan: Mapping[str, Any]) -> str:
-    names = ("forecast_depth_um", "forecast_low_um", "forecast_high_um")
-    middle, low, high = (scan.get(name) for name in names)
+def _ahead_text(scan: Scan) -> str:
+    middle = scan.get("forecast_depth_um")
+    low, high = scan.get("forecast_low_um"), scan.get("forecast_high_um")
     if middle is None or low is None or high is None:
         return "–"
     return f"{number(middle)} ({number(low)}–{number(high)}) µm"
 
 
-def _collector_text(scan: Mapping[str, Any]) -> str:
+def _collector_text(scan: Scan) -> str:
     """Hours, in brackets from when to when; what is beyond the forecast's reach stays open."""
-    low, middle, high = (scan.get(f"collector{part}_h") for part in ("_low", "", "_high"))
+    middle = scan.get("collector_h")
+    low, high = scan.get("collector_low_h"), scan.get("collector_high_h")
     if scan.get("forecast_depth_um") is None:
         return "–"
     if low is None:
@@ -207,7 +202,7 @@ def _collector_text(scan: Mapping[str, Any]) -> str:
     return f"in {middle_text}({low:.0f}–{high_text}) h"
 
 
-def _moss_text(scan: Mapping[str, Any], unit: str) -> str:
+def _moss_text(scan: Scan, unit: str) -> str:
     thickness, porosity = measure(scan, "moss"), scan.get("moss_porosity")
     if thickness is None or porosity is None:
         return "–"

@@ -3,9 +3,8 @@ with the line on which both agree."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
@@ -19,6 +18,7 @@ from monitor.gui.widgets import theme
 from monitor.gui.widgets.controls import CentreText, elastic, label, name_axis, style_axes
 from monitor.gui.widgets.plain_text import set_tip
 from monitor.gui.widgets.view import View
+from monitor.wire.results.cells import Scan
 
 TIP = (
     "averaged removal from the surface against coulometry, one point for each scan with its "
@@ -43,7 +43,7 @@ class Point:
     inside: bool
 
 
-def points_of(scans: Sequence[Mapping[str, Any]], band: tuple[float, float]) -> list[Point]:
+def points_of(scans: Sequence[Scan], band: tuple[float, float]) -> list[Point]:
     """The scans whose closure is known, in the order of time."""
     found = []
     for scan in scans:

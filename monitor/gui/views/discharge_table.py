@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem
 
 from monitor.gui.formatting import column_head, value_text, with_error
-from monitor.gui.state.snapshot import Choice, Snapshot, measure
+from monitor.gui.state.snapshot import Choice, Snapshot, measure, number_of
 from monitor.gui.widgets.controls import quiet
 from monitor.gui.widgets.plain_text import set_tip
 from monitor.gui.widgets.view import View
 from monitor.gui.wording.charge import marked, why_preliminary
 from monitor.plain_text import visible, visible_lines
 from monitor.quantities.table import DISCHARGE_ROW
+from monitor.wire.results.cells import TableRow
 
 COLUMNS = tuple(DISCHARGE_ROW.values())
 COULOMETRY = COLUMNS.index(DISCHARGE_ROW["coulometry"])
@@ -68,10 +66,10 @@ class TableView(View):
                 self.table.setItem(i, j, item)
 
 
-def _texts(row: Mapping[str, Any]) -> list[str]:
+def _texts(row: TableRow) -> list[str]:
     texts = []
     for name, column in DISCHARGE_ROW.items():
-        value = measure(row, name) if column.is_length else row[name]
+        value = measure(row, name) if column.is_length else number_of(row, name)
         text = value_text(column, value)
         if column.is_length and column.error:
             text = with_error(value, measure(row, column.error))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -40,6 +39,7 @@ from monitor.gui.wording.map_values import (
     unit_of,
 )
 from monitor.plain_text import visible
+from monitor.wire.results.headers import ReplyHeader
 from monitor.wire.results.queries import StatisticsRequest
 
 TIP = (
@@ -60,8 +60,14 @@ def queries(at: Looking) -> Queries:
     choice, scan = at.choice, at.scan
     if scan is None or choice.map not in scan["maps"]:
         return {}
-    common: dict[str, Any] = {"minus": at.minus, "least_errors": choice.least_errors}
-    whole = StatisticsRequest(choice.cell, scan["scan"], choice.map, bins=BINS, **common)
+    whole = StatisticsRequest(
+        choice.cell,
+        scan["scan"],
+        choice.map,
+        bins=BINS,
+        minus=at.minus,
+        least_errors=choice.least_errors,
+    )
     asked = {"distribution": Query(whole, (scan["version"],))}
     if choice.region.kind != "whole":
         part = replace(whole, kind=choice.region.kind, points=choice.region.points)
@@ -194,9 +200,7 @@ class DistributionView(View):
             self._draw_curves(header, part, width)
             self._draw_lines(header, applied)
 
-    def _draw_curves(
-        self, header: Mapping[str, Any], part: Mapping[str, Any] | None, width: float
-    ) -> None:
+    def _draw_curves(self, header: ReplyHeader, part: ReplyHeader | None, width: float) -> None:
         log = self.log.isChecked()
         histograms = [shares(header, width), shares(part, width) if part else (np.empty(0),) * 2]
         known = np.concatenate([share for _, share in histograms])
@@ -220,7 +224,7 @@ class DistributionView(View):
         ends = np.concatenate([edges for edges, _ in histograms])
         self.plot.setXRange(float(ends.min()), float(ends.max()), padding=0.02)
 
-    def _draw_lines(self, header: Mapping[str, Any], applied: float | None) -> None:
+    def _draw_lines(self, header: ReplyHeader, applied: float | None) -> None:
         # the unit stands on the axis; with it a label would not fit beside the middle
         if (mean := header.get("mean")) is not None:
             self.mean.setPos(mean)
@@ -232,9 +236,7 @@ class DistributionView(View):
             if not low <= applied <= high:
                 self.plot.setXRange(min(low, applied), max(high, applied), padding=0.02)
 
-    def _fill_table(
-        self, header: Mapping[str, Any] | None, part: Mapping[str, Any] | None, why: str
-    ) -> None:
+    def _fill_table(self, header: ReplyHeader | None, part: ReplyHeader | None, why: str) -> None:
         columns = [measures(header or {}), measures(part or {})]
         for row, measure in enumerate(columns[0]):
             self.titles[row].setText(measure.title)
@@ -249,9 +251,7 @@ class DistributionView(View):
         self.lines.setVisible(bool(self.lines.text()))
         self.table.setVisible(header is not None and not self._is_narrow)
 
-    def _lines(
-        self, header: Mapping[str, Any] | None, part: Mapping[str, Any] | None, why: str
-    ) -> list[str]:
+    def _lines(self, header: ReplyHeader | None, part: ReplyHeader | None, why: str) -> list[str]:
         """The numbers in short where there is no room for a table, and why there is no region."""
         c = theme.palette()
         lines = []

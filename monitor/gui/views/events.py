@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import Qt
@@ -18,6 +18,7 @@ from monitor.gui.widgets.plain_text import set_tip
 from monitor.gui.widgets.view import View
 from monitor.gui.wording.events import event_line, scan_of
 from monitor.plain_text import typed, visible
+from monitor.wire.results.events import StatusEvent
 from monitor.wire.results.queries import MAX_NOTE, EventsRequest, NoteOrder
 
 SHOWN = 1000
@@ -65,7 +66,7 @@ KINDS: dict[str, tuple[str, ...]] = {
 
 def queries(at: Looking) -> Queries:
     """The events from before this screen was connected."""
-    engine = (at.snapshot.state or {})["engine"]
+    engine = at.snapshot.told["engine"]
     return {"past": Query(EventsRequest(limit=PAST_EVENTS), (engine,))}
 
 
@@ -165,15 +166,13 @@ class EventView(View):
         self.note.clearFocus()
 
 
-def joined(
-    older: Sequence[Mapping[str, Any]], newer: Sequence[Mapping[str, Any]]
-) -> list[Mapping[str, Any]]:
+def joined(older: Sequence[StatusEvent], newer: Sequence[StatusEvent]) -> list[StatusEvent]:
     """Events of two lists, each once, newest first; `version` tells them apart."""
     known = {event["version"]: event for event in (*older, *newer)}
     return [known[version] for version in sorted(known, reverse=True)]
 
 
-def _item(event: Mapping[str, Any], line: str) -> QListWidgetItem:
+def _item(event: StatusEvent, line: str) -> QListWidgetItem:
     """A line of the list, which knows the cell and the scan that it is about."""
     item, scan = QListWidgetItem(line), scan_of(event)
     item.setForeground(QColor(getattr(theme.palette(), COLOURS.get(event["type"], "text"))))

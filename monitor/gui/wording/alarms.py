@@ -5,11 +5,10 @@ docs/watchdog.md and docs/guide/wrong.md explain the same at length.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from monitor.gui.actions import key_of
+from monitor.wire.results.cells import Alarm
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +186,7 @@ OTHER = Help(
 )
 
 
-def help_of(alarm: Mapping[str, Any]) -> Help:
+def help_of(alarm: Alarm) -> Help:
     """What an alarm means and what to do; of one that is not known, where to look."""
     # a connection's has the setting and the address behind it
     condition = str(alarm.get("condition") or "").partition(" ")[0]

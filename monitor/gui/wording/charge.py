@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from monitor.closure import Closure
 from monitor.gui.formatting import clock, number, signed
 from monitor.gui.state.snapshot import Snapshot, measure
 from monitor.quantities.table import SCALARS
+from monitor.wire.results.cells import Cell, Charged, Scan
 
 APPROXIMATELY = "≈ "
 CLOSURE_BAND = (0.85, 1.15)
@@ -24,28 +22,28 @@ STATES = {
 """What `charge_state` of a scan says, other than that it is final."""
 
 
-def is_final(scan: Mapping[str, Any]) -> bool:
+def is_final(scan: Charged) -> bool:
     """Whether readings cover the scan; recordings of before do not say it, and are final."""
     return scan.get("charge_state") not in STATES
 
 
-def marked(scan: Mapping[str, Any], text: str) -> str:
+def marked(scan: Charged, text: str) -> str:
     """A number that rests on charge, with a mark if it is preliminary."""
     return text if is_final(scan) or text == "–" else APPROXIMATELY + text
 
 
-def why_preliminary(cell: Mapping[str, Any] | None, scan: Mapping[str, Any]) -> str:
+def why_preliminary(cell: Cell | None, scan: Charged) -> str:
     """Why the numbers of a scan that rest on charge are preliminary; "" if they are final."""
     if is_final(scan):
         return ""
-    last = ((cell or {}).get("cycler") or {}).get("time")
+    last = cell.get("cycler") if cell else None
     readings = "there are no readings yet"
     if last is not None:
-        readings = f"readings end at {clock(last, scan.get('start_time'))} UTC"
+        readings = f"readings end at {clock(last['time'], scan.get('start_time'))} UTC"
     return STATES[str(scan["charge_state"])].format(readings=readings)
 
 
-def mark_tip(cell: Mapping[str, Any] | None, scan: Mapping[str, Any]) -> str:
+def mark_tip(cell: Cell | None, scan: Scan) -> str:
     """The same as lines to add to a tooltip."""
     why = why_preliminary(cell, scan)
     return f"\n≈ {why}" if why else ""
@@ -53,12 +51,11 @@ def mark_tip(cell: Mapping[str, Any] | None, scan: Mapping[str, Any]) -> str:
 
 def band_of(snapshot: Snapshot) -> tuple[float, float]:
     """The band of closure outside of which the engine raises its alarm."""
-    told = (snapshot.state or {}).get("settings", {}).get("closure_band") or CLOSURE_BAND
-    low, high = told
+    low, high = snapshot.told.get("settings", {}).get("closure_band") or CLOSURE_BAND
     return float(low), float(high)
 
 
-def closure_text(scan: Mapping[str, Any], band: tuple[float, float]) -> str:
+def closure_text(scan: Scan, band: tuple[float, float]) -> str:
     """Closure with its standard error, and in brackets the band of the alarm."""
     found = Closure.of(scan)
     if found is None:
@@ -67,7 +64,7 @@ def closure_text(scan: Mapping[str, Any], band: tuple[float, float]) -> str:
     return marked(scan, f"{text} ({band[0]:g}–{band[1]:g})")
 
 
-def closure_tip(snapshot: Snapshot, cell: Mapping[str, Any] | None, scan: Mapping[str, Any]) -> str:
+def closure_tip(snapshot: Snapshot, cell: Cell | None, scan: Scan) -> str:
     """What closure is, when it raises an alarm, and what can be wrong, with the values in use."""
     low, high = band_of(snapshot)
     cell, unit = cell or {}, str(scan.get("length_unit", ""))
@@ -83,7 +80,8 @@ def closure_tip(snapshot: Snapshot, cell: Mapping[str, Any] | None, scan: Mappin
     lines += ["", "Away from 1, check what it was computed with:"]
     area = cell.get("area_cm2")
     lines.append(f"electrode area: {number(area, 4, 'cm²')}")
-    offset = (cell.get("watch") or {}).get("clock_offset_estimate_s")
+    watch = cell.get("watch")
+    offset = watch.get("clock_offset_estimate_s") if watch else None
     clock_line = f"clock_offset_s of the cycler: {number(cell.get('clock_offset_s'), 1, 's')}"
     if offset is not None:
         clock_line += f"; its readings are at most {number(offset, 1, 's')} behind this engine"
@@ -93,7 +91,7 @@ def closure_tip(snapshot: Snapshot, cell: Mapping[str, Any] | None, scan: Mappin
     return "\n".join(lines) + mark_tip(cell, scan)
 
 
-def shift_text(scan: Mapping[str, Any], unit: str) -> str:
+def shift_text(scan: Scan, unit: str) -> str:
     """How far the cell moved since the reference, in x, y and z."""
     if not scan.get("registered"):
         return "not known" if scan else "–"

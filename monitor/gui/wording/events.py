@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from monitor.gui.formatting import counted, number, stamp
 from monitor.gui.wording.requests import reason_text
 from monitor.plain_text import visible
 from monitor.quantities.table import MAPS, of_key
-
-Event = Mapping[str, Any]
+from monitor.wire.results.events import StatusEvent
 
 LEFT_OUT = ("type", "version", "time", "cell", "number", "id", "run", "request", "stream")
 """Keys of an event that are not shown, of a kind that has no sentence of its own."""
 NO_TIME = "no time yet         "
 
 
-def event_line(event: Event) -> str:
+def event_line(event: StatusEvent) -> str:
     """Date and time of the data, cell, and the sentence."""
     when = stamp(event["time"]) if event.get("time") else NO_TIME
     cell = f"{event['cell']}  " if event.get("cell") else ""
     return visible(f"{when}  {cell}{sentence(event)}".rstrip())
 
 
-def sentence(event: Event) -> str:
+def sentence(event: StatusEvent) -> str:
     """What happened, as a sentence."""
     kind = str(event.get("type", ""))
     text = SENTENCES.get(kind, _plain)(event)
@@ -34,7 +32,7 @@ def sentence(event: Event) -> str:
     return text if text.endswith(("?", "!")) else f"{text}."
 
 
-def scan_of(event: Event) -> int | None:
+def scan_of(event: StatusEvent) -> int | None:
     """The scan that an event is about, or after which it happened; None if there is none."""
     for key in ("scan", "after_scan"):
         value = event.get(key)
@@ -43,14 +41,14 @@ def scan_of(event: Event) -> int | None:
     return None
 
 
-def _scan_started(event: Event) -> str:
+def _scan_started(event: StatusEvent) -> str:
     asked = ", as requested" if event.get("request") else ""
     slices = event.get("slices")
     many = f", {counted(slices, 'slice')}" if isinstance(slices, int) else ""
     return f"Scan {event.get('scan')} has started ({event.get('reason')}{many}){asked}."
 
 
-def _scan_complete(event: Event) -> str:
+def _scan_complete(event: StatusEvent) -> str:
     pits = event.get("pit_count")
     facts = [] if pits is None else [counted(int(pits), "pit")]
     if event.get("averaged_um") is not None:
@@ -61,7 +59,7 @@ def _scan_complete(event: Event) -> str:
     return f"Scan {event.get('scan')} {whole}" + (f": {', '.join(facts)}." if facts else ".")
 
 
-def _scan_verdict(event: Event) -> str:
+def _scan_verdict(event: StatusEvent) -> str:
     left = event.get("slices_to_come")
     early = f", {counted(left, 'slice')} before its end" if isinstance(left, int) else ""
     decision = event.get("decision") or event.get("verdict")
@@ -69,7 +67,7 @@ def _scan_verdict(event: Event) -> str:
     return f"Scan {event.get('scan')} has been judged{early}{found}."
 
 
-def _scan_corrected(event: Event) -> str:
+def _scan_corrected(event: StatusEvent) -> str:
     names = dict.fromkeys(_title(str(name)) for name in event.get("changed") or ())
     which = f": {', '.join(names)}" if names else ""
     return (
@@ -85,19 +83,19 @@ def _title(name: str) -> str:
     return _words(name) if known is None else known.title
 
 
-def _pit_onset(event: Event) -> str:
+def _pit_onset(event: StatusEvent) -> str:
     return f"Pitting has begun in scan {event.get('scan')}{_because(event)}."
 
 
-def _scan_request(event: Event) -> str:
+def _scan_request(event: StatusEvent) -> str:
     return f"An extra scan was requested {_request(event)}."
 
 
-def _scan_suggested(event: Event) -> str:
+def _scan_suggested(event: StatusEvent) -> str:
     return f"An extra scan is suggested {_request(event)}. E takes it, D declines it."
 
 
-def _scan_reply(event: Event) -> str:
+def _scan_reply(event: StatusEvent) -> str:
     status, scan = str(event.get("status", "")), event.get("scan")
     which = "The requested scan" + (f" (scan {scan})" if scan is not None else "")
     texts = {
@@ -112,7 +110,7 @@ def _scan_reply(event: Event) -> str:
     )
 
 
-def _decision(event: Event) -> str:
+def _decision(event: StatusEvent) -> str:
     texts = {
         "ask": "an extra scan is requested",
         "suggest": "an extra scan is suggested",
@@ -122,37 +120,37 @@ def _decision(event: Event) -> str:
     return f"Decision on scan {event.get('scan')}: {verdict}{_because(event)}."
 
 
-def _suggestion_closed(event: Event) -> str:
+def _suggestion_closed(event: StatusEvent) -> str:
     return f"The suggestion of an extra scan is closed{_because(event)}."
 
 
-def _request_judged(event: Event) -> str:
+def _request_judged(event: StatusEvent) -> str:
     verb = "confirms" if event.get("type") == "request_confirmed" else "refutes"
     return f"Scan {event.get('scan')} {verb} the reason for which it was requested."
 
 
-def _policy_changed(event: Event) -> str:
+def _policy_changed(event: StatusEvent) -> str:
     before = f" from {event['before']}" if event.get("before") else ""
     most, by = event.get("max_scans"), f", by {event['by']}" if event.get("by") else ""
     budget = "" if most is None else f", at most {counted(int(most), 'extra scan')}"
     return f"The policy was changed{before} to {event.get('mode')}{budget}{by}."
 
 
-def _note(event: Event) -> str:
+def _note(event: StatusEvent) -> str:
     about = "" if event.get("scan") is None else f" on scan {event['scan']}"
     return f"Note{about}{_by(event)}: {event.get('text', '')}"
 
 
-def _alarm(event: Event) -> str:
+def _alarm(event: StatusEvent) -> str:
     what = "Alarm over" if event.get("type") == "alarm_ended" else "Alarm"
     return f"{what}{_on_scan(event)}: {event.get('text', '')}."
 
 
-def _alarm_acknowledged(event: Event) -> str:
+def _alarm_acknowledged(event: StatusEvent) -> str:
     return f"An alarm was acknowledged{_by(event)}: {event.get('text', '')}."
 
 
-def _gap(event: Event) -> str:
+def _gap(event: StatusEvent) -> str:
     lost, total = event.get("lost"), event.get("total")
     many = counted(lost, "message") if isinstance(lost, int) else "Messages"
     verb = "was" if lost == 1 else "were"
@@ -162,14 +160,14 @@ def _gap(event: Event) -> str:
     return text + (f", {total} in all." if total is not None and total != lost else ".")
 
 
-def _bad_message(event: Event) -> str:
+def _bad_message(event: StatusEvent) -> str:
     feed, kind = event.get("feed", "a feed"), event.get("bad_kind", "")
     count = event.get("count")
     many = f", {count} of this kind so far" if isinstance(count, int) and count > 1 else ""
     return f"A message of {feed} cannot be used ({_words(kind)}{many}): {event.get('text', '')}."
 
 
-def _connection(event: Event) -> str:
+def _connection(event: StatusEvent) -> str:
     """A connection that was lost, or is back; the text names setting and address."""
     what = {"lost": "Connection lost", "back": "Connection is back"}.get(
         str(event.get("state")), "Connection"
@@ -182,7 +180,7 @@ def _connection(event: Event) -> str:
     return f"{what}: {text}" + (begun if event.get("state") == "back" else "")
 
 
-SENTENCES: dict[str, Callable[[Event], str]] = {
+SENTENCES: dict[str, Callable[[StatusEvent], str]] = {
     "scan_started": _scan_started,
     "scan_complete": _scan_complete,
     "scan_verdict": _scan_verdict,
@@ -206,7 +204,7 @@ SENTENCES: dict[str, Callable[[Event], str]] = {
 }
 
 
-def _plain(event: Event) -> str:
+def _plain(event: StatusEvent) -> str:
     """Kind and facts of an event of a kind that is not known here."""
     facts = [
         f"{_words(key.removesuffix('_um'))} {_short(value)}"
@@ -217,7 +215,7 @@ def _plain(event: Event) -> str:
     return f"{_words(event.get('type', '')).capitalize()}: {', '.join(facts)}".rstrip(": ") + "."
 
 
-def _request(event: Event) -> str:
+def _request(event: StatusEvent) -> str:
     """Why, after which scan, by whom and in which words."""
     evidence = event.get("evidence")
     said = evidence if isinstance(evidence, Mapping) else {}
@@ -230,15 +228,15 @@ def _request(event: Event) -> str:
     return f"{when}{why}{who}{words}"
 
 
-def _because(event: Event) -> str:
+def _because(event: StatusEvent) -> str:
     return f": {event['why']}" if event.get("why") else ""
 
 
-def _by(event: Event) -> str:
+def _by(event: StatusEvent) -> str:
     return f" by {event['by']}" if event.get("by") else ""
 
 
-def _on_scan(event: Event) -> str:
+def _on_scan(event: StatusEvent) -> str:
     scan = event.get("scan")
     named = scan is None or str(event.get("text", "")).startswith(f"scan {scan} ")
     return "" if named else f" on scan {scan}"
@@ -248,7 +246,7 @@ def _words(name: object) -> str:
     return str(name).replace("_", " ")
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:.4g}" if isinstance(value, float) else _words(value)

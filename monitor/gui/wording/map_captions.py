@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from monitor.gui.state.snapshot import Answer, Choice, Snapshot, crosshair
 from monitor.gui.widgets import theme
 from monitor.quantities.quantity import NEEDS, shown_unit
 from monitor.quantities.table import MAPS, PIT_COLUMNS
+from monitor.wire.results.cells import Scan
+from monitor.wire.results.headers import ReplyHeader
 
 
 def map_title(name: object) -> str:
@@ -26,9 +28,7 @@ def listed(words: Iterable[str]) -> str:
     return f"{', '.join(begin)} and {last}" if begin else last
 
 
-def caption(
-    scan: Mapping[str, Any], snapshot: Snapshot, choice: Choice, subtracted: int | None = None
-) -> str:
+def caption(scan: Scan, snapshot: Snapshot, choice: Choice, subtracted: int | None = None) -> str:
     """Scan and map, the scan that is subtracted in a difference, and what is to be known before one
     believes it; as HTML."""
     warn = theme.palette().warn
@@ -37,9 +37,9 @@ def caption(
         text += f" minus <b>scan {as_is(subtracted)}</b>"
     text += f" · {map_title(choice.map)}"
     if scan["provisional"]:
-        running = (snapshot.cell(choice.cell) or {}).get("running") or {}
+        running = snapshot.running(choice.cell)
         text += f" <span style='color:{warn}'>· provisional"
-        if running.get("slices"):
+        if running and running.get("slices"):
             text += as_is(f", {running['received']} of {running['slices']} slices")
         text += "</span>"
     elif not scan["complete"]:
@@ -47,13 +47,13 @@ def caption(
     return text
 
 
-def missing_slices(scan: Mapping[str, Any]) -> str:
+def missing_slices(scan: Scan) -> str:
     """How many slices of an incomplete scan are missing."""
     missing = scan.get("slices_missing")
     return f"{counted(missing, 'slice')} missing" if missing else "some slices missing"
 
 
-def absent(name: str, scan: Mapping[str, Any]) -> str:
+def absent(name: str, scan: Scan) -> str:
     """Why a scan does not have this map."""
     title = map_title(name)
     if scan["provisional"]:
@@ -62,7 +62,7 @@ def absent(name: str, scan: Mapping[str, Any]) -> str:
     return f"no {title}" + (f": it needs {listed(NEEDS[need] for need in needs)}" if needs else "")
 
 
-def value_text(answer: Answer, scan: Mapping[str, Any], choice: Choice) -> str:
+def value_text(answer: Answer, scan: Scan, choice: Choice) -> str:
     """Place and value of the crosshair, as HTML."""
     row, column = crosshair(scan, choice)
     _, vy, vx = scan["voxel_size"]
@@ -89,9 +89,9 @@ def pit_at(labels: Answer | None, place: tuple[int, int]) -> int | None:
     return int(found) if found else None
 
 
-def pit_text(pit: int | None, pits: Answer | None, scan: Mapping[str, Any]) -> str:
+def pit_text(pit: int | None, pits: Answer | None, scan: Scan) -> str:
     """The pit's number and measures."""
-    columns = pits.header.get("columns", {}) if pits else {}
+    columns = pits.columns if pits else {}
     if pit is None or pit not in columns.get("id", ()):
         return ""
     i = columns["id"].index(pit)
@@ -118,13 +118,13 @@ def grains_text(answer: Answer | None) -> str:
     )
 
 
-def in_window(header: Mapping[str, Any], row: int, column: int) -> bool:
+def in_window(header: ReplyHeader, row: int, column: int) -> bool:
     """Whether a pixel of the whole map lies in the part that a reply holds."""
     y0, y1, x0, x1 = header["window"]
     return bool(y0 <= row < y1 and x0 <= column < x1)
 
 
-def value_at(array: Any, header: Mapping[str, Any], row: int, column: int) -> float | None:
+def value_at(array: Any, header: ReplyHeader, row: int, column: int) -> float | None:
     """The value at a pixel of the whole map; None outside the window or where not measurable."""
     if array is None:
         return None

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.gui.formatting import counted, number
 from monitor.gui.state.health import fetching
-from monitor.gui.state.snapshot import Answer, Choice, Snapshot, shown_scan
+from monitor.gui.state.snapshot import Answer, Choice, Snapshot, number_of, shown_scan
 from monitor.gui.wording.map_captions import absent, map_title
 from monitor.quantities.quantity import shown_unit
+from monitor.wire.results.cells import Cell
+from monitor.wire.results.headers import ReplyHeader
 
-Scan = Mapping[str, Any]
 APPLIED = {
     "cumulative": "mean_current_mA_cm2",
     "absolute": "mean_current_mA_cm2",
@@ -39,18 +38,18 @@ class Measure:
     tip: str
 
 
-def unit_of(header: Mapping[str, Any]) -> str:
+def unit_of(header: ReplyHeader) -> str:
     """Unit of a map's values as it is shown."""
     return shown_unit(str(header.get("units", "")))
 
 
-def quantity_of(header: Mapping[str, Any]) -> str:
+def quantity_of(header: ReplyHeader) -> str:
     """Name of what the values are; a difference says so."""
     title = map_title(header["name"])
     return f"Δ {title}" if header.get("minus") is not None else title
 
 
-def title_of(header: Mapping[str, Any]) -> str:
+def title_of(header: ReplyHeader) -> str:
     """Which map and scan a reply is about, and what is left out or preliminary of it."""
     parts = [f"{map_title(header['name'])} of scan {header['scan']}"]
     if header.get("minus") is not None:
@@ -74,7 +73,7 @@ def missing(snapshot: Snapshot, choice: Choice, answer: Answer | None, what: str
     return answer.error
 
 
-def measures(header: Mapping[str, Any]) -> tuple[Measure, ...]:
+def measures(header: ReplyHeader) -> tuple[Measure, ...]:
     """The rows of the table for one region; what is not known is a dash."""
     unit = unit_of(header)
     share, pits = header.get("share"), header.get("pits")
@@ -84,12 +83,12 @@ def measures(header: Mapping[str, Any]) -> tuple[Measure, ...]:
         Measure("median", number(header.get("median"), 2), f"Median, {unit}"),
         Measure(
             "P5–P95",
-            _span(header, "p5", "p95"),
+            _span(header.get("p5"), header.get("p95")),
             f"5th and 95th percentile, {unit}: nine in ten pixels lie between",
         ),
         Measure(
             "min–max",
-            _span(header, "minimum", "maximum"),
+            _span(header.get("minimum"), header.get("maximum")),
             f"Least and greatest value, {unit}; single pixels of noise are among them",
         ),
         Measure(
@@ -102,7 +101,7 @@ def measures(header: Mapping[str, Any]) -> tuple[Measure, ...]:
     )
 
 
-def in_short(header: Mapping[str, Any]) -> str:
+def in_short(header: ReplyHeader) -> str:
     """The most important of the measures in one line."""
     told = {row.title: row.value for row in measures(header)}
     words = ", ".join(f"{name} {told[name]}" for name in ("mean", "sd", "median", "P5–P95"))
@@ -111,24 +110,23 @@ def in_short(header: Mapping[str, Any]) -> str:
     return f"{words} {unit_of(header)}; {told['area']}, {many}"
 
 
-def applied_current(header: Mapping[str, Any], cell: Mapping[str, Any] | None) -> float | None:
+def applied_current(header: ReplyHeader, cell: Cell | None) -> float | None:
     """The cycler's current density (mA/cm²) that a map's mean is to be compared with; None where
     there is none: no map of currents, a difference, or no cycler."""
     key = APPLIED.get(str(header["name"]))
     if key is None or header.get("minus") is not None or cell is None:
         return None
     scan = next((scan for scan in cell["scans"] if scan["scan"] == header["scan"]), None)
-    value = scan.get(key) if scan else None
-    return None if value is None else float(value)
+    return number_of(scan, key) if scan else None
 
 
-def bin_width(header: Mapping[str, Any]) -> float | None:
+def bin_width(header: ReplyHeader) -> float | None:
     """Width of a histogram's bins, in the map's unit; None where it has none."""
     edges = header.get("edges") or []
     return float(edges[1] - edges[0]) if len(edges) > 1 else None
 
 
-def shares(header: Mapping[str, Any], width: float) -> tuple[NDArray[np.float64], ...]:
+def shares(header: ReplyHeader, width: float) -> tuple[NDArray[np.float64], ...]:
     """Edges (n + 1) and, between them, % of the measured area in each `width` of the value (n);
     both empty where nothing is measured. Bins of another width are thereby comparable."""
     own, count = bin_width(header), header.get("count")
@@ -138,7 +136,7 @@ def shares(header: Mapping[str, Any], width: float) -> tuple[NDArray[np.float64]
     return np.array(header["edges"], np.float64), 100.0 * counts / count * (width / own)
 
 
-def _mean(header: Mapping[str, Any]) -> Measure:
+def _mean(header: ReplyHeader) -> Measure:
     unit, error = unit_of(header), header.get("mean_error")
     text = number(header.get("mean"), 2)
     if error is not None:
@@ -161,12 +159,12 @@ def log_ticks(low: float, high: float) -> list[tuple[float, str]]:
     return [(place, text) for place, text in places if low <= place <= high]
 
 
-def _span(header: Mapping[str, Any], low: str, high: str) -> str:
-    ends = [number(header.get(key), 2) for key in (low, high)]
+def _span(low: float | None, high: float | None) -> str:
+    ends = [number(end, 2) for end in (low, high)]
     return "–" if "–" in ends else f"{ends[0]} – {ends[1]}"
 
 
-def _area(header: Mapping[str, Any]) -> str:
+def _area(header: ReplyHeader) -> str:
     area, unit = header.get("area"), header.get("length_unit", "")
     if area is None:
         return "–"

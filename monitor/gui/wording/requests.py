@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from monitor.gui.formatting import duration
 from monitor.gui.state.health import mode_of
 from monitor.gui.state.snapshot import Snapshot
 from monitor.quantities.table import FINDINGS
+from monitor.wire.results.cells import Cell, RequestState, UnansweredRequest
 
 NOT_RECEIVED = "not received"
 REASONS = {
@@ -24,7 +22,7 @@ def reason_text(reason: object) -> str:
     return REASONS.get(str(reason), str(reason).replace("_", " "))
 
 
-def status_of(snapshot: Snapshot, cell: Mapping[str, Any], request: Mapping[str, Any]) -> str:
+def status_of(snapshot: Snapshot, cell: Cell, request: RequestState) -> str:
     """The status of a request; a request that was sent and of which the engine has heard nothing
     for too long was not received, as was one that a recording never tells of again."""
     status = str(request["status"])
@@ -36,13 +34,13 @@ def status_of(snapshot: Snapshot, cell: Mapping[str, Any], request: Mapping[str,
     return NOT_RECEIVED if waiting is not None and waiting.get("received") is False else status
 
 
-def request_text(snapshot: Snapshot, cell: Mapping[str, Any], request: Mapping[str, Any]) -> str:
+def request_text(snapshot: Snapshot, cell: Cell, request: RequestState) -> str:
     """One line: reason, scan, who asked and why, what became of it."""
     status = status_of(snapshot, cell, request)
     text = reason_text(request["reason"])
-    if request.get("after_scan") is not None:
-        before = int(request["after_scan"]) < 0
-        text += ", before any scan" if before else f", after scan {request['after_scan']}"
+    after = request.get("after_scan")
+    if after is not None:
+        text += ", before any scan" if after < 0 else f", after scan {after}"
     if request.get("by"):
         text += f", by {request['by']}"
     if request.get("words"):
@@ -62,6 +60,6 @@ def request_text(snapshot: Snapshot, cell: Mapping[str, Any], request: Mapping[s
     return text
 
 
-def _unanswered(cell: Mapping[str, Any], request: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def _unanswered(cell: Cell, request: RequestState) -> UnansweredRequest | None:
     waiting = cell.get("unanswered") or ()
     return next((one for one in waiting if one.get("id") == request["id"]), None)

@@ -15,6 +15,7 @@ from monitor.recording.read.contents import Contents
 from monitor.recording.read.experiment import Experiment
 from monitor.recording.read.past_events import Past
 from monitor.records import Event
+from monitor.records.state import FeedCounts, Feeds
 
 HEAD_BYTES = 256
 TELLING = {b"slices": b',"header"', b"documents": b',"name"', b"replies": b',"reply"'}
@@ -23,7 +24,7 @@ TELLING = {b"slices": b',"header"', b"documents": b',"name"', b"replies": b',"re
 
 def feed_counters(
     experiment: Experiment, past: Past, contents: Iterable[Contents], readings: int
-) -> dict[str, dict[str, Any]]:
+) -> Feeds:
     """By feed: `recording` (true), `messages`, `last_time`, and what else the files tell.
 
     `last_time`: when the journal's last line came, UTC s by the clock of the machine that recorded
@@ -32,7 +33,7 @@ def feed_counters(
     contents = list(contents)
     messages, last_time = count_messages(experiment.path)
     lost, bad = _told(past.outputs)
-    common = {"recording": True, "last_time": last_time}
+    common: FeedCounts = {"recording": True, "last_time": last_time}
     return {
         "slices": {
             **common,

@@ -41,14 +41,15 @@ class EngineCount:
     def slices(self) -> list[str]:
         """The addresses it takes slices from, none in a replay or a recording. Raises
         EngineUnreachable."""
-        state, _ = self._watcher.ask(StateRequest(), ANSWER_S)
-        if state.get("experiment", {}).get("mode") != "live":
+        state = self._watcher.state(ANSWER_S)
+        experiment = state.get("experiment")
+        if experiment is None or experiment["mode"] != "live":
             return []
         return list(state.get("settings", {}).get("slices", []))
 
     def documents(self) -> int | None:
         """Raises EngineUnreachable; None as long as it compiles its kernels."""
-        state, _ = self._watcher.ask(StateRequest(self._version, self._engine), ANSWER_S)
+        state = self._watcher.state(ANSWER_S, StateRequest(self._version, self._engine))
         self._version, self._engine = state["version"], state["engine"]
         feeds = state.get("feeds", {})
         return int(feeds["documents"]["messages"]) if "documents" in feeds else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,8 @@ from monitor.wire.fields import (
     short,
     to_json,
 )
+from monitor.wire.results.cells import TableRow
+from monitor.wire.results.headers import ReplyHeader
 from monitor.wire.results.queries import Window
 
 MAX_DIMENSIONS = 3
@@ -48,7 +50,7 @@ class Status:
     data: Mapping[str, Any]
 
 
-def encode_reply(header: Mapping[str, Any], array: NDArray[Any] | None = None) -> list[Frame]:
+def encode_reply(header: Mapping[str, object], array: NDArray[Any] | None = None) -> list[Frame]:
     """Frames of a reply; `shape` and `dtype` of the array are written into its header."""
     if array is None and isinstance(columns := header.get("columns"), Mapping):
         rest = {key: value for key, value in header.items() if key != "columns"}
@@ -62,7 +64,7 @@ def encode_reply(header: Mapping[str, Any], array: NDArray[Any] | None = None) -
     return [head, data.reshape(-1).view(np.uint8).data if data.size else b""]
 
 
-def decode_reply(frames: Sequence[Frame]) -> tuple[dict[str, Any], NDArray[Any] | None]:
+def decode_reply(frames: Sequence[Frame]) -> tuple[ReplyHeader, NDArray[Any] | None]:
     """Header and read-only array (or None) of a reply; BadMessage where they do not agree."""
     if not 1 <= len(frames) <= 2:
         raise BadMessage("bad_reply", f"reply of {len(frames)} frames, expected 1 or 2")
@@ -70,7 +72,7 @@ def decode_reply(frames: Sequence[Frame]) -> tuple[dict[str, Any], NDArray[Any] 
     if not isinstance(header.get("type"), str):
         raise BadMessage("bad_reply", f"reply type is {short(header.get('type'))}")
     if len(frames) == 1:
-        return header, None
+        return cast(ReplyHeader, header), None
     shape, name = header.get("shape"), header.get("dtype")
     if (
         name not in REPLY_DTYPES
@@ -85,7 +87,7 @@ def decode_reply(frames: Sequence[Frame]) -> tuple[dict[str, Any], NDArray[Any] 
         raise BadMessage("bad_reply", f"reply: {len(frames[1])} bytes, expected {expected}")
     array = np.frombuffer(frames[1], dtype).reshape(shape)
     array.setflags(write=False)
-    return header, array
+    return cast(ReplyHeader, header), array
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ TABLE_KEYS = ("discharge", "step", _OWN_CURRENT, _CHARGE_STATE, *_ROW_KEYS.value
 """What `table_rows` looks at of a summary."""
 
 
-def table_rows(scan_summaries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def table_rows(scan_summaries: Iterable[Mapping[str, Any]]) -> list[TableRow]:
     """One row per discharge, after Table 1 of the paper, from summaries of final scans in order.
 
     Unknown numbers are None; keys in voxels are there only where the voxel size is unknown,
@@ -184,7 +186,7 @@ def ends_of_discharges(
     return dict(sorted(last.items()))
 
 
-def _row(number: int, summary: Mapping[str, Any]) -> dict[str, Any]:
+def _row(number: int, summary: Mapping[str, Any]) -> TableRow:
     row: dict[str, Any] = {"discharge": number}
     row |= {key: plain(summary.get(source)) for key, source in _ROW_KEYS.items()}
     own = summary.get(_OWN_CURRENT)  # of this discharge, not since the reference
@@ -193,4 +195,4 @@ def _row(number: int, summary: Mapping[str, Any]) -> dict[str, Any]:
     row |= {key: plain(summary[key]) for key in _VOXEL_KEYS if summary.get(key) is not None}
     if summary.get(_CHARGE_STATE) not in (None, "", "final"):
         row[_CHARGE_STATE] = summary[_CHARGE_STATE]
-    return row
+    return cast(TableRow, row)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from monitor.engine.serving import grain_boundaries
+from monitor.engine.serving.engine_state import EngineState
 from monitor.engine.serving.grain_boundaries import NAME, Boundaries, thinned
 from monitor.engine.serving.state import Store
 from monitor.errors import BadMessage
@@ -40,7 +41,7 @@ def told(settings: Settings, found: tuple[Pit, ...], voxel_um: float | None = PI
             if not scan:
                 whole = replace(whole, pits=(), pit_labels=np.zeros((NY, NX), np.int32))
             whole = replace(whole, pits=found if scan else ())
-            store.update([whole], {}, {}, {}, None)
+            store.update([whole], EngineState())
     return store
 
 

@@ -4,6 +4,7 @@ import threading
 
 import pytest
 
+from monitor.engine.serving.engine_state import EngineState
 from monitor.engine.serving.event_history import MAX_ALARMS, MAX_KEPT, EventHistory, KeptEvent
 from monitor.engine.serving.paged_history import PER_PAGE
 from monitor.errors import PitwatchError
@@ -110,7 +111,7 @@ def test_the_state_says_who_may_order_and_what_the_policy_is(orders_bench):
     assert (state["may_order"], state["role"]) == ("", "operator")
     policy = {"mode": "auto", "max_scans": 20, "extra_scans": 3, "max_scans_per_hour": 2,
               "refusal": "an extra scan is on its way"}  # fmt: skip
-    publisher.update((), feeds=FEEDS, running={}, cycler={}, policies={"A": policy})
+    publisher.update((), EngineState(feeds=FEEDS, policies={"A": policy}))
     again = screen.ask(type="state", since=state["version"], engine=state["engine"])
     assert again["unchanged"] is True, "a policy moves with time, without any event"
     assert again["cells"]["A"]["policy"] == policy

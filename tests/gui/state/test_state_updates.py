@@ -6,6 +6,7 @@ import tracemalloc
 from hypothesis import given
 from hypothesis import strategies as st
 
+from monitor.engine.serving.engine_state import EngineState
 from monitor.engine.serving.state import Store
 from monitor.gui.state.state_updates import Facts, merged
 from monitor.settings import parse
@@ -27,7 +28,7 @@ def test_pieces_make_the_whole_in_whatever_order_scans_come(steps):
     store = Store(parse({}), None, "live")
     seen = merged(None, told(store, None))
     for which, looks in steps:
-        store.update([RESULTS[which]], {}, {}, {}, None)
+        store.update([RESULTS[which]], EngineState())
         if looks:
             seen = merged(seen, told(store, seen))
     news = told(store, seen)
@@ -39,8 +40,8 @@ def test_pieces_make_the_whole_in_whatever_order_scans_come(steps):
 
 def test_what_is_whole_forgets_what_was_known():
     first, second = Store(parse({}), None, "live"), Store(parse({}), None, "live")
-    first.update([RESULTS[2, False]], {}, {}, {}, None)
-    second.update([RESULTS[1, False]], {}, {}, {}, None)
+    first.update([RESULTS[2, False]], EngineState())
+    second.update([RESULTS[1, False]], EngineState())
     seen = merged(None, told(first, None))
     seen = merged(seen, told(second, seen))
     assert [scan["scan"] for scan in seen["cells"]["A"]["scans"]] == [1]

@@ -99,7 +99,7 @@ def test_under_the_mouse_the_values_are_told(draw):
         (THREE, Choice("A"), NO_LINE),
         ({}, Choice("B", line=LINE), "before the first map"),
         ({}, Choice("A", line=LINE), "Fetching the profile of scan 6"),
-        ({}, Choice("A", line=LINE, scan=6, map="absolute"), "no current density"),
+        ({}, Choice("A", line=LINE, scan=6, map="absolute"), "no absolute current density"),
         (
             {"profile": profile(6, [np.nan, np.nan])},
             Choice("A", line=LINE),

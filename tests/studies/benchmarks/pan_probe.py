@@ -16,6 +16,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 import numpy as np
 from PySide6.QtWidgets import QApplication
 
+from monitor.engine.serving.engine_state import EngineState
 from monitor.engine.serving.publisher import Publisher
 from monitor.gui.main_window import Window
 from monitor.gui.state.client import Client
@@ -49,9 +50,7 @@ def main() -> None:
     publisher = Publisher(
         settings, section=None, on_operator=lambda _: None, stored_map=None, mode="live"
     )
-    publisher.update(
-        (result(side),), feeds={"slices": {"messages": 1}}, running={"A": None}, cycler={}
-    )
+    publisher.update((result(side),), EngineState(feeds={"slices": {"messages": 1}}))
     client = Client(publisher.pull_address, publisher.status_address)
     window = Window(client, "A")
     window.resize(1920, 1080)

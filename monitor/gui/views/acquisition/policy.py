@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QSpinBox, QVBoxLayout, QWidget
 
@@ -12,6 +9,7 @@ from monitor.gui.actions import key_of, keys_of
 from monitor.gui.widgets import theme
 from monitor.gui.widgets.controls import label, quiet
 from monitor.gui.widgets.plain_text import set_tip
+from monitor.records.state import Policy
 from monitor.wire.results.queries import MAX_SCANS_PER_CELL
 
 MODES = {
@@ -30,7 +28,7 @@ class PolicyControls(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("bar")
-        self._drawn: Mapping[str, Any] | None = None
+        self._drawn: Policy | None = None
         self.mode = QComboBox()
         for index, (mode, tip) in enumerate(MODES.items()):
             self.mode.addItem(mode)
@@ -74,7 +72,7 @@ class PolicyControls(QWidget):
         if self.mode.isEnabled():
             self.chosen.emit(mode, self.budget.value())
 
-    def draw(self, policy: Mapping[str, Any]) -> None:
+    def draw(self, policy: Policy) -> None:
         """Shows the policy of the cell, and what it has spent of its budget."""
         if self._drawn == policy:
             return
@@ -88,7 +86,7 @@ class PolicyControls(QWidget):
         self.spent.setVisible(bool(text))
 
 
-def spent_text(policy: Mapping[str, Any]) -> str:
+def spent_text(policy: Policy) -> str:
     """How many extra scans were made of how many, and why there are no more now."""
     spent, most = policy.get("extra_scans"), policy.get("max_scans")
     # of an engine that does not tell them apart, all that was asked for counts as spent

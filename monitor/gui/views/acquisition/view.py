@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,6 +20,7 @@ from monitor.gui.widgets.plain_text import set_tip
 from monitor.gui.widgets.view import View
 from monitor.gui.wording.requests import NOT_RECEIVED, request_text, status_of
 from monitor.plain_text import visible
+from monitor.wire.results.cells import Cell
 from monitor.wire.results.queries import PolicyOrder, ScanOrder
 
 STATUS_COLOURS = {
@@ -116,7 +116,7 @@ class AcquisitionPanel(View):
         outcome = scan_problem or self._outcome(snapshot)
         self.outcome.setText(outcome)
         self.outcome.setVisible(bool(outcome))
-        self._draw_requests(snapshot, cell)
+        self._draw_requests(snapshot, cell or {})
 
     def _answer(self, suggestion: str, taken: bool) -> None:
         self.order_given.emit(ScanOrder(self._cell, suggestion=suggestion, accepted=taken))
@@ -130,11 +130,10 @@ class AcquisitionPanel(View):
         ]
         return _order_text(orders[-1]) if orders else ""
 
-    def _draw_requests(self, snapshot: Snapshot, cell: Mapping[str, Any] | None) -> None:
-        requests: Sequence[Mapping[str, Any]] = cell["requests"] if cell else ()
+    def _draw_requests(self, snapshot: Snapshot, cell: Cell) -> None:
         lines = [
-            (request_text(snapshot, cell or {}, r), status_of(snapshot, cell or {}, r), r["id"])
-            for r in reversed(requests)
+            (request_text(snapshot, cell, r), status_of(snapshot, cell, r), r["id"])
+            for r in reversed(cell.get("requests", ()))
         ]
         if self._drawn == (lines, theme.shade()):
             return
@@ -165,12 +164,13 @@ def _order_text(order: Order) -> str:
 
 def _next_text(snapshot: Snapshot, name: str) -> str:
     cell = snapshot.cell(name)
-    if not cell or cell.get("next_scan_time") is None:
+    due = cell.get("next_scan_time") if cell else None
+    if not cell or due is None:
         return "Next scan: not known before the first"
     told = next_scan(snapshot, name)
     colour = getattr(theme.palette(), told.tone)
     text = as_is(told.text)
     if text.startswith("in ") and time_left(cell) is not None:
-        at = clock(cell["next_scan_time"], cell.get("time"))
+        at = clock(due, cell.get("time"))
         text = f"in <b>{text.removeprefix('in ')}</b>, at {at}"
     return f"<span style='color:{colour}'>Next scan {text}</span>"

@@ -3,7 +3,7 @@ boundaries."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from PySide6.QtCore import QRectF
 
 from monitor.gui.state.snapshot import Answer, Choice, relatives
 from monitor.gui.widgets import theme
+from monitor.wire.results.cells import Scan
+from monitor.wire.results.headers import Columns, ReplyHeader
 
 MAX_NUMBERS = 60
 LEAST_PIXELS = 30
@@ -80,20 +82,18 @@ class PitOverlay:
             number.hide()
         self._drawn = ()
 
-    def draw(
-        self, labels: Answer | None, pits: Answer | None, scan: Mapping[str, Any], choice: Choice
-    ) -> None:
+    def draw(self, labels: Answer | None, pits: Answer | None, scan: Scan, choice: Choice) -> None:
         """Shows the pits of a scan; nothing where they are not known or not wanted."""
-        if labels is None or labels.array is None or not choice.outlines:
+        rims = labels.rims if labels is not None else None
+        if labels is None or labels.array is None or rims is None or not choice.outlines:
             self.hide()
             return
-        columns = pits.header.get("columns", {}) if pits else {}
+        columns = pits.columns if pits else {}
         view = tuple(round(v, 3) for side in self._plot.vb.viewRange() for v in side)
         drawn = (labels, pits, choice.pit, view)
         if drawn == self._drawn:
             return
         if drawn[:3] != self._drawn[:3]:
-            rims = labels.header["rims"]
             image = colours_of(rims, columns, scan["scan"], choice.pit)
             if choice.pit is not None:
                 image[thickened(labels.array, rims, choice.pit)] = CHOSEN
@@ -103,7 +103,7 @@ class PitOverlay:
         self._drawn = drawn
         self._draw_numbers(columns, scan["length_unit"])
 
-    def _draw_numbers(self, columns: Mapping[str, Any], unit: str) -> None:
+    def _draw_numbers(self, columns: Columns, unit: str) -> None:
         """Numbers only of pits that are wide enough on the screen to bear them."""
         (x0, x1), (y0, y1) = self._plot.vb.viewRange()
         word = "um" if unit == "µm" else "voxel"
@@ -123,7 +123,7 @@ class PitOverlay:
 
 
 def colours_of(
-    rims: NDArray[np.int32], columns: Mapping[str, Any], scan: int, chosen: int | None
+    rims: NDArray[np.int32], columns: Columns, scan: int, chosen: int | None
 ) -> NDArray[np.uint8]:
     """RGBA (ny, nx, 4) of rims that carry pit numbers: by birth, the chosen pit and its relatives
     apart; transparent elsewhere."""
@@ -162,7 +162,7 @@ def _mark(table: NDArray[np.uint8], numbers: Collection[int], colour: tuple[int,
             table[number] = colour
 
 
-def extent(header: Mapping[str, Any], shape: tuple[int, ...]) -> QRectF:
+def extent(header: ReplyHeader, shape: tuple[int, ...]) -> QRectF:
     """Where an image lies: pixel centres at index × voxel size."""
     y0, _, x0, _ = header["window"]
     _, vy, vx = header["voxel_size"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from monitor.gui.state.queries import Looking, Queries, Scan
+from monitor.gui.state.queries import Looking, Queries
 from monitor.gui.state.snapshot import Query
+from monitor.wire.results.cells import Scan
 from monitor.wire.results.queries import MapRequest, PitsRequest, StatisticsRequest
 
 AROUND = (192, 192)

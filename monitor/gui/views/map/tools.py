@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Literal
 
 import pyqtgraph as pg
@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, QRectF, Signal
 
 from monitor.gui.state.snapshot import Points, Region
 from monitor.gui.widgets import theme
+from monitor.wire.results.cells import Scan
 
 Tool = Literal["none", "rectangle", "ellipse", "polygon", "line"]
 REGION, LINE = "#7fe3ff", "#ffd84d"
@@ -46,7 +47,7 @@ class MapTools(QObject):
             shape.sigRegionChangeFinished.connect(self._tell)
         self._moving = False
 
-    def use(self, tool: Tool, scan: Mapping[str, Any] | None) -> None:
+    def use(self, tool: Tool, scan: Scan | None) -> None:
         """Puts a shape into the middle of what is in view; the shape in use before goes away."""
         if scan is None:
             return
@@ -69,7 +70,7 @@ class MapTools(QObject):
         for name, shape in self.shapes.items():
             shape.setVisible(visible and name == self.tool)
 
-    def _place(self, tool: Tool, scan: Mapping[str, Any]) -> None:
+    def _place(self, tool: Tool, scan: Scan) -> None:
         (x0, x1), (y0, y1) = self._plot.vb.viewRange()
         ny, nx = scan["shape"]
         vy, vx = self._voxel

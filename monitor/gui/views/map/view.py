@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -43,6 +42,7 @@ from monitor.gui.widgets.view import View
 from monitor.gui.wording import map_captions
 from monitor.quantities.quantity import shown_unit
 from monitor.quantities.table import MAPS
+from monitor.wire.results.cells import Scan
 
 LEAST_SIDE = 40
 FIXED_WIDTH = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
@@ -300,7 +300,7 @@ class MapView(View):
             if self._side == "map":
                 self.show_whole()
 
-    def _draw_cross(self, scan: Mapping[str, Any], choice: Choice) -> None:
+    def _draw_cross(self, scan: Scan, choice: Choice) -> None:
         row, column = crosshair(scan, choice)
         self._moving = True
         self.across.setPos(row * scan["voxel_size"][1])

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from monitor.closure import Closure
 from monitor.gui.formatting import clock, duration, number, summary_text, with_unit
-from monitor.gui.state.health import State, Tone, cell_health, next_scan, scan_text
+from monitor.gui.state.health import Tone, cell_health, next_scan, scan_text
 from monitor.gui.state.snapshot import Answer, Snapshot
 from monitor.gui.wording.charge import band_of, mark_tip, marked
 from monitor.gui.wording.map_captions import map_title
 from monitor.gui.wording.map_values import unit_of
 from monitor.quantities.table import READINGS, SCALARS
+from monitor.wire.results.cells import Alarm, Cell, Reading, Scan
+from monitor.wire.results.events import StatusEvent
+from monitor.wire.results.state import HealthState
 
 NEWS = ("alarm", "pit_onset")
 
@@ -34,7 +36,7 @@ class CellFacts:
     runs. `news`: the newest alarm or onset."""
 
     name: str
-    state: State
+    state: HealthState
     age: str
     why: str
     progress: tuple[int, int] | None
@@ -50,7 +52,7 @@ def cell_facts(snapshot: Snapshot, name: str) -> CellFacts:
     """The words of the card of this cell; what has never come is a dash."""
     health = cell_health(snapshot, name)
     cell = snapshot.cell(name) or {}
-    running = cell.get("running")
+    running = snapshot.running(name)
     due = next_scan(snapshot, name)
     news, news_tone = _news(snapshot, cell, name)
     return CellFacts(
@@ -85,10 +87,10 @@ def map_words(answer: Answer | None, has_scans: bool) -> tuple[str, str]:
     return f"{title} {number(low, digits)} … {number(high, digits)} {unit}", ""
 
 
-def _rows(snapshot: Snapshot, cell: Mapping[str, Any]) -> tuple[Fact, ...]:
+def _rows(snapshot: Snapshot, cell: Cell) -> tuple[Fact, ...]:
     scan = _newest_final(cell.get("scans", ()))
     of = f"Of scan {scan['scan']}, the newest that is whole" if scan else "Of the newest scan"
-    reading = cell.get("cycler") or {}
+    reading = cell.get("cycler") or Reading()
     mark = mark_tip(cell, scan)
     low, high = band_of(snapshot)
     found = Closure.of(scan)
@@ -119,11 +121,11 @@ def _rows(snapshot: Snapshot, cell: Mapping[str, Any]) -> tuple[Fact, ...]:
     )
 
 
-def _newest_final(scans: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
-    return next((scan for scan in reversed(list(scans)) if not scan["provisional"]), {})
+def _newest_final(scans: Sequence[Scan]) -> Scan:
+    return next((scan for scan in reversed(scans) if not scan["provisional"]), Scan())
 
 
-def _news(snapshot: Snapshot, cell: Mapping[str, Any], name: str) -> tuple[str, Tone]:
+def _news(snapshot: Snapshot, cell: Cell, name: str) -> tuple[str, Tone]:
     """The newest alarm that waits to be seen, or else the newest event that is an alarm or an
     onset."""
     waiting, now = cell.get("alarms") or (), cell.get("time")
@@ -144,7 +146,7 @@ def _news(snapshot: Snapshot, cell: Mapping[str, Any], name: str) -> tuple[str, 
     return _told(last, now), "muted" if "alarms" in cell else "bad"
 
 
-def _told(event: Mapping[str, Any], now: float | None) -> str:
+def _told(event: StatusEvent | Alarm, now: float | None) -> str:
     """When, in which scan and what; the date if it is not the one of `now`."""
     at = f"{clock(event['time'], now)} " if event.get("time") else ""
     scan = event.get("scan")

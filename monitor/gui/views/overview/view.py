@@ -47,7 +47,7 @@ def columns_for(count: int, width: float, height: float, scale: float = 1.0) -> 
 def queries(snapshot: Snapshot) -> Queries:
     """A small map of the newest scan of each cell."""
     asked: Queries = {}
-    cells = (snapshot.state or {"cells": {}})["cells"]
+    cells = snapshot.cells
     shape = FEW_PIXELS if len(cells) > FEW else MANY_PIXELS
     for name, cell in cells.items():
         if not cell["scans"]:
@@ -97,7 +97,7 @@ class Board(QWidget):
 
     def draw(self, snapshot: Snapshot, choice: Choice) -> None:
         """Shows all cells that the engine knows, in its order."""
-        names = list(snapshot.state["cells"]) if snapshot.state else []
+        names = list(snapshot.cells)
         self.empty.setText(f"Waiting for the engine at {snapshot.address}")
         if names != list(self.cards):
             self._make(names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ from monitor.gui.widgets.controls import (
 )
 from monitor.gui.widgets.plain_text import set_tip
 from monitor.quantities.table import PIT_COLUMNS, SCALARS
+from monitor.wire.results.cells import Cell, Scan
+from monitor.wire.results.headers import Columns
 
 DEPTH, DIAMETER = PIT_COLUMNS["depth_max"], PIT_COLUMNS["diameter"]
 CHARGE = SCALARS["charge_mAh_cm2"]
@@ -96,8 +98,8 @@ class PitGrowth(QWidget):
     def draw(
         self,
         history: Answer | None,
-        cell: Mapping[str, Any] | None,
-        shown: Mapping[str, Any] | None,
+        cell: Cell | None,
+        shown: Scan | None,
         choice: Choice,
     ) -> None:
         """Shows the chosen pit's `history` up to now, and where the `shown` scan stands."""
@@ -110,7 +112,7 @@ class PitGrowth(QWidget):
             return
         self._drawn = drawn
         problem = _problem(history, choice)
-        columns = history.header.get("columns", {}) if history and not problem else {}
+        columns = history.columns if history and not problem else {}
         self._scans = columns.get("scan", ())
         self._along, title = _along(columns, choice, begin)
         if self._scans and not np.isfinite(self._along).any():
@@ -123,7 +125,7 @@ class PitGrowth(QWidget):
         self._draw_mark(number)
 
     def _draw_curves(
-        self, columns: Mapping[str, Any], title: str, history: Answer | None, empty: bool
+        self, columns: Columns, title: str, history: Answer | None, empty: bool
     ) -> None:
         unit = str(history.header.get("length_unit", "")) if history else ""
         for curve, quantity in ((self.depth_curve, DEPTH), (self.diameter_curve, DIAMETER)):
@@ -158,14 +160,12 @@ def _problem(history: Answer | None, choice: Choice) -> str:
         return f"Fetching the history of pit {choice.pit}"
     if history.error:
         return history.error
-    if not history.header.get("columns", {}).get("scan"):
+    if not history.columns.get("scan"):
         return f"Pit {choice.pit} is in no scan of this cell"
     return ""
 
 
-def _along(
-    columns: Mapping[str, Any], choice: Choice, begin: float
-) -> tuple[NDArray[np.float64], str]:
+def _along(columns: Columns, choice: Choice, begin: float) -> tuple[NDArray[np.float64], str]:
     """Where each scan of the history stands, and what the axis is called."""
     if choice.against == "time":
         times = np.array(columns.get("time", ()), np.float64)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from PySide6.QtCore import QEvent, QModelIndex, Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
@@ -27,6 +24,7 @@ from monitor.gui.widgets import theme
 from monitor.gui.widgets.controls import elastic, label, quiet
 from monitor.gui.widgets.plain_text import set_tip
 from monitor.gui.widgets.view import View
+from monitor.wire.results.cells import Scan
 from monitor.wire.results.queries import PitHistoryRequest
 
 ANSWERS = ("pits", "map_pits")
@@ -58,7 +56,7 @@ class PitsView(View):
     def __init__(self) -> None:
         super().__init__("Pits", "Significant pits of the shown scan, after ASTM G46 / ISO 11463")
         self._choice = Choice()
-        self._shown: Mapping[str, Any] | None = None
+        self._shown: Scan | None = None
         self._pits: Answer | None = None
         self._unit = ""
         self._selected: int | None = None
@@ -193,7 +191,7 @@ class PitsView(View):
         if answer is None:
             what = f"the pits of scan {scan['scan']}"
             return "" if self._pits is not None else fetching(snapshot, what)
-        if not answer.error and not answer.header["columns"]["id"]:
+        if not answer.error and not answer.columns["id"]:
             return f"No significant pit in scan {scan['scan']}"
         return answer.error
 
@@ -202,7 +200,7 @@ class PitsView(View):
         if answer is not None and self._shown is not None and answer is not self._pits:
             self._pits, self._unit = answer, self._shown["length_unit"]
             place = self.table.verticalScrollBar().value()
-            self.model.show(answer.header.get("columns", {}), self._unit)
+            self.model.show(answer.columns, self._unit)
             self._select()
             self.table.verticalScrollBar().setValue(place)
         if self._choice.pit != self._selected:

@@ -6,12 +6,13 @@ The light and the slopes follow B. K. P. Horn, "Hill shading and the reflectance
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from monitor.wire.results.headers import ReplyHeader
 
 Array = NDArray[np.float32]
 Colours = NDArray[np.uint8]
@@ -71,7 +72,7 @@ def thin(array: NDArray[Any]) -> int:
 
 
 def surface(
-    array: Array, header: Mapping[str, Any], plateau: float | None, hills: bool
+    array: Array, header: ReplyHeader, plateau: float | None, hills: bool
 ) -> Surface | None:
     """The surface of a map's reply; None where nothing of it is measurable.
 

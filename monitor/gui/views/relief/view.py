@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -51,6 +50,8 @@ from monitor.gui.widgets.controls import (
 from monitor.gui.widgets.plain_text import set_tip
 from monitor.gui.widgets.view import View
 from monitor.gui.wording.map_captions import map_title
+from monitor.wire.results.cells import Scan
+from monitor.wire.results.headers import Columns
 from monitor.wire.results.queries import MapRequest
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class ReliefView(View):
         self._scene: Scene | None = None
         self._refused = ""
         self._now: tuple[Snapshot, Choice] | None = None
-        self._scan: Mapping[str, Any] | None = None
+        self._scan: Scan | None = None
         self._ground: tuple[Any, ...] = ()
         self._drawn: tuple[Any, ...] = ()
         self._homes: dict[int, tuple[Any, ...]] = {}
@@ -211,7 +212,7 @@ class ReliefView(View):
             text.setText("")
         self.why.hide()
 
-    def _surface(self, answer: Answer, scan: Mapping[str, Any]) -> Surface | None:
+    def _surface(self, answer: Answer, scan: Scan) -> Surface | None:
         key = (answer, self.controls.look.hills)
         if self._ground[:2] != key:
             plateau = measure(scan, "complete") if answer.header["name"] == "removal" else None
@@ -236,7 +237,7 @@ class ReliefView(View):
         table = colour_map.getLookupTable(nPts=256)
         colours = painted(ground, levels, table, light, theme.rgb(theme.palette().no_data))
         if labels is not None:
-            columns = pits.header.get("columns", {}) if pits is not None else {}
+            columns = pits.columns if pits is not None else {}
             if self._page is self.flat and not ages:
                 _outline(colours, labels, columns, choice)
             else:
@@ -318,9 +319,11 @@ class ReliefView(View):
             self.cross_moved.emit(min(max(row, 0), ny - 1), min(max(column, 0), nx - 1))
 
 
-def _outline(colours: Colours, labels: Answer, columns: Mapping[str, Any], choice: Choice) -> None:
+def _outline(colours: Colours, labels: Answer, columns: Columns, choice: Choice) -> None:
     """Puts the rims of pits over the `colours`."""
-    rims = _of_interest(labels.header["rims"], columns, choice.pit, choice.outlines)
+    if labels.rims is None:
+        return
+    rims = _of_interest(labels.rims, columns, choice.pit, choice.outlines)
     over = colours_of(rims, columns, labels.header["scan"], choice.pit)
     np.copyto(colours[..., :3], over[..., :3], where=over[..., 3:] > 0)
 
@@ -328,7 +331,7 @@ def _outline(colours: Colours, labels: Answer, columns: Mapping[str, Any], choic
 def _tint(
     colours: Colours,
     labels: Answer,
-    columns: Mapping[str, Any],
+    columns: Columns,
     chosen: int | None,
     light: Array,
     every: bool,
@@ -342,7 +345,7 @@ def _tint(
 
 
 def _of_interest(
-    labels: NDArray[np.int32], columns: Mapping[str, Any], chosen: int | None, every: bool
+    labels: NDArray[np.int32], columns: Columns, chosen: int | None, every: bool
 ) -> NDArray[np.int32]:
     """Pit numbers on the points that are drawn: of all, or of the chosen pit and its relatives."""
     skip = thin(labels)

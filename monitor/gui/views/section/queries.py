@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from monitor.gui.state.queries import Looking, Queries, Scan
+from monitor.gui.state.queries import Looking, Queries
 from monitor.gui.state.snapshot import Query, crosshair, reference_scan
+from monitor.wire.results.cells import Scan
 from monitor.wire.results.queries import MapRequest, SectionRequest, Window
 
 LATE_SCANS = 3
@@ -46,7 +47,7 @@ def _mark(scan: Scan, at: Looking) -> tuple[Any, ...]:
     if scan["provisional"] and running:
         return scan["version"], 20 * running["received"] // max(1, running["slices"])
     if scan["scan"] in [late["scan"] for late in at.cell["scans"][-LATE_SCANS:]]:
-        recorder = (at.snapshot.state or {}).get("recorder") or {}
+        recorder = at.snapshot.told.get("recorder") or {}
         written = recorder.get("slices", 0) // 100 if recorder.get("queued_bytes") else None
         return scan["version"], written
     return (scan["version"],)

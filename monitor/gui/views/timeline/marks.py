@@ -5,17 +5,21 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
 from monitor.gui.formatting import counted, stamp
 from monitor.gui.state.health import is_ended
 from monitor.gui.state.snapshot import Choice, Snapshot, shown_scan
 from monitor.gui.wording.map_captions import missing_slices
+from monitor.records.state import ScanProgress
+from monitor.wire.results.cells import Scan
 
 Kind = Literal["reference", "periodic", "extra"]
+KINDS: dict[str, Kind] = {"reference": "reference", "periodic": "periodic"}
+"""By the reason of a scan; all others are extra."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,8 @@ def timeline(snapshot: Snapshot, choice: Choice) -> Timeline:
     scans = list(cell["scans"])
     known = len(scans)
     if running and running["scan"] not in (scan["scan"] for scan in scans):
-        scans.append({**running, "provisional": True})
+        begun: Scan = {"scan": running["scan"], "start_time": running["start_time"]}
+        scans.append({**begun, "reason": running["reason"], "provisional": True})
     if not scans:
         return Timeline()
     origin = float(scans[0]["start_time"])
@@ -111,14 +116,13 @@ def ticks(span: float, most: int) -> list[float]:
 
 
 def _mark(
-    scan: Mapping[str, Any],
-    running: Mapping[str, Any] | None,
+    scan: Scan,
+    running: ScanProgress | None,
     origin: float,
     *,
     is_known: bool,
     is_onset: bool,
 ) -> Mark:
-    reason = scan["reason"]
     progress = None
     if scan["provisional"]:
         goes_on = running is not None and running["scan"] == scan["scan"]
@@ -127,7 +131,7 @@ def _mark(
     return Mark(
         scan=scan["scan"],
         hours=hours,
-        kind=reason if reason in ("reference", "periodic") else "extra",
+        kind=KINDS.get(scan["reason"], "extra"),
         complete=bool(scan.get("complete")),
         progress=progress,
         is_known=is_known,
@@ -136,9 +140,7 @@ def _mark(
     )
 
 
-def _tip(
-    scan: Mapping[str, Any], running: Mapping[str, Any] | None, hours: float, is_onset: bool
-) -> str:
+def _tip(scan: Scan, running: ScanProgress | None, hours: float, is_onset: bool) -> str:
     """Number, reason, time, whether it is whole, and its pits: a line each."""
     lines = [f"Scan {scan['scan']}, {scan['reason']}"]
     lines.append(f"{hours:.2f} h, {stamp(scan['start_time'])} UTC")
@@ -150,14 +152,15 @@ def _tip(
         lines.append("complete")
     else:
         lines.append(f"incomplete: {missing_slices(scan)}")
-    if scan.get("pit_count") is not None:
-        lines.append(counted(scan["pit_count"], "pit") + (", the first: onset" if is_onset else ""))
+    pits = scan.get("pit_count")
+    if pits is not None:
+        lines.append(counted(pits, "pit") + (", the first: onset" if is_onset else ""))
     return "\n".join(lines)
 
 
-def _onset_scan(snapshot: Snapshot, name: str, scans: Sequence[Mapping[str, Any]]) -> int | None:
+def _onset_scan(snapshot: Snapshot, name: str, scans: Sequence[Scan]) -> int | None:
     """The scan in which pits began: as the engine told it, or else the first that has any."""
     for event in snapshot.events:
         if event.get("type") == "pit_onset" and event.get("cell") == name:
-            return None if event.get("scan") is None else int(event["scan"])
+            return event.get("scan")
     return next((int(scan["scan"]) for scan in scans if scan.get("pit_count")), None)

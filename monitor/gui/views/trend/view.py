@@ -14,7 +14,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QToolButton
 from monitor.gui.actions import with_keys
 from monitor.gui.state.health import fetching
 from monitor.gui.state.queries import Looking, Queries
-from monitor.gui.state.snapshot import Answer, Choice, Query, Snapshot, shown_scan
+from monitor.gui.state.snapshot import Answer, Choice, Query, Snapshot, number_of, shown_scan
 from monitor.gui.views.trend.rows import CURVES, FROM_READINGS, OF_CHARGE, Trend, TrendRows
 from monitor.gui.widgets import theme
 from monitor.gui.widgets.controls import elastic, label, quiet
@@ -22,6 +22,8 @@ from monitor.gui.widgets.plain_text import set_tip
 from monitor.gui.widgets.view import View
 from monitor.gui.wording.charge import is_final
 from monitor.quantities.table import READINGS, SCALARS
+from monitor.wire.results.cells import Scan
+from monitor.wire.results.headers import Columns
 from monitor.wire.results.queries import CyclerRequest
 
 QUANTITIES = {
@@ -99,7 +101,7 @@ class TrendView(View):
         self._home: tuple[str, str] = ("", "")
         self._origin = 0.0
         self._span: tuple[float, float] | None = None
-        self._scans: Sequence[Mapping[str, Any]] = ()
+        self._scans: Sequence[Scan] = ()
         self._places: Array = np.empty(0)
         self._drawn: tuple[Any, ...] = ()
         self.rows = TrendRows(ROWS, lambda *told: self.queue.put(*told), self)
@@ -205,7 +207,7 @@ class TrendView(View):
             self.rows.show_whole()
 
     def _marks(
-        self, columns: Mapping[str, Array], scans: Sequence[Mapping[str, Any]]
+        self, columns: Mapping[str, Array], scans: Sequence[Scan]
     ) -> tuple[Curve, list[str]]:
         """Scans on the curve of the potential, the extra ones in yellow."""
         starts = np.array([scan["start_time"] for scan in scans], np.float64)
@@ -243,7 +245,7 @@ def title_of(row: str, length_unit: str) -> str:
     return f"{NAMES[row]} / {unit}" if unit else NAMES[row]
 
 
-def _of_readings(columns: Mapping[str, Any], against: str, origin: float) -> dict[str, Curve]:
+def _of_readings(columns: Columns, against: str, origin: float) -> dict[str, Curve]:
     """Curves of what the cycler read."""
     if not columns or not len(columns["time"]):
         return {}
@@ -252,7 +254,7 @@ def _of_readings(columns: Mapping[str, Any], against: str, origin: float) -> dic
     return {row: (at[known], columns[QUANTITIES[row].name][known]) for row in FROM_READINGS}
 
 
-def _of_scans(scans: Sequence[Mapping[str, Any]], places: Array, unit: str) -> dict[str, Curve]:
+def _of_scans(scans: Sequence[Scan], places: Array, unit: str) -> dict[str, Curve]:
     """Curves of what each scan measured; `unit` is that of their lengths."""
     columns = {
         curve: _column(scans, one.key(unit))
@@ -263,7 +265,7 @@ def _of_scans(scans: Sequence[Mapping[str, Any]], places: Array, unit: str) -> d
     return {name: (places[known], values[known]) for name, values in columns.items()}
 
 
-def _preliminary(scans: Sequence[Mapping[str, Any]], places: Array, unit: str) -> dict[str, Curve]:
+def _preliminary(scans: Sequence[Scan], places: Array, unit: str) -> dict[str, Curve]:
     """Points of the scans whose charge is not final, by the row that they lie in."""
     found = {}
     for row, curve in (("closure", "closure"), ("thickness", "coulometry")):
@@ -276,8 +278,7 @@ def _preliminary(scans: Sequence[Mapping[str, Any]], places: Array, unit: str) -
 
 def _columns(whole: Answer | None, part: Answer | None) -> Mapping[str, Array]:
     """The readings, those of the part in view in the place of the few that the whole has there."""
-    told: Mapping[str, Any] = (whole.header.get("columns") if whole else None) or {}
-    full: Mapping[str, Any] = (part.header.get("columns") if part else None) or {}
+    told, full = (answer.columns if answer else {} for answer in (whole, part))
     if not told or not full or not len(full["time"]):
         return told
     before, after = told["time"] < full["time"][0], told["time"] > full["time"][-1]
@@ -287,17 +288,17 @@ def _columns(whole: Answer | None, part: Answer | None) -> Mapping[str, Array]:
     }
 
 
-def _origin(scans: Sequence[Mapping[str, Any]], readings: Answer | None) -> float:
+def _origin(scans: Sequence[Scan], readings: Answer | None) -> float:
     """Hour 0: the first scan, or the first reading before there is one."""
     if scans:
         return float(scans[0]["start_time"])
-    times = readings.header.get("columns", {}).get("time") if readings else None
+    times = readings.columns.get("time") if readings else None
     return float(times[0]) if times is not None and times.size else 0.0
 
 
-def _places(scans: Sequence[Mapping[str, Any] | None], against: str, origin: float) -> Array:
+def _places(scans: Sequence[Scan | None], against: str, origin: float) -> Array:
     """Where each scan lies on the axis; NaN where that is not known."""
-    told = [scan or {} for scan in scans]
+    told: list[Scan] = [scan or {} for scan in scans]
     if against == "time":
         times = np.array([scan.get("start_time") for scan in told], np.float64)
         return (times - origin) / 3600.0
@@ -306,7 +307,7 @@ def _places(scans: Sequence[Mapping[str, Any] | None], against: str, origin: flo
     return 100.0 * _column(told, "soc")
 
 
-def _along(columns: Mapping[str, Any], against: str, origin: float) -> Array:
+def _along(columns: Columns, against: str, origin: float) -> Array:
     """Where each reading lies on the axis; NaN where that is not known."""
     if against == "time":
         return np.asarray((columns["time"] - origin) / 3600.0)
@@ -315,5 +316,5 @@ def _along(columns: Mapping[str, Any], against: str, origin: float) -> Array:
     return np.asarray(factor * columns.get(name, unknown))
 
 
-def _column(scans: Sequence[Mapping[str, Any]], name: str) -> Array:
-    return np.array([scan.get(name) for scan in scans], np.float64)
+def _column(scans: Sequence[Scan], name: str) -> Array:
+    return np.array([number_of(scan, name) for scan in scans], np.float64)

@@ -54,8 +54,8 @@ def relief(array, scan=3, name="removal"):
 
 
 def labels_of(array, scan=3):
-    head = header("pit_labels", array.shape, scan=scan) | {"rims": rims(array)}
-    return Answer(MapRequest("A", scan, "pit_labels"), head, array)
+    head = header("pit_labels", array.shape, scan=scan)
+    return Answer(MapRequest("A", scan, "pit_labels"), head, array, rims=rims(array))
 
 
 def pits_of(scan=3):
