@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -42,6 +43,8 @@ CYCLER_COLUMNS = {name: one.recorded_units("µm") for name, one in table.READING
 """Unit of each column of `cycler.h5`."""
 
 TEXT_BYTES = 128
+SCAN_FILE = re.compile(r"scan_\d{4,18}\.h5")
+"""What `scan_name` may give."""
 
 
 def scan_name(number: int) -> str:

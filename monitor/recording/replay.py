@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -26,7 +25,6 @@ from monitor.wire.slices.limits import Limits, check_slice, limits_of
 
 ScanName = tuple[str, str, int]
 
-SCAN_FILE = re.compile(r"scan_\d{4,18}\.h5")
 LEAST_BYTES_OF_PIXEL = 64
 MOST_HOLES = 20
 UNUSABLE = (BadMessage, *DAMAGED)
@@ -247,7 +245,7 @@ class Pixels:
             if known is not None:
                 known[1].close()
             folder = self._experiment.cells[cell].path
-            if not SCAN_FILE.fullmatch(name):
+            if not format.SCAN_FILE.fullmatch(name):
                 raise ValueError  # it would be a path to anywhere
             part = name + format.PART
             # where a recording is gone on with, the part is being written again out of the old one

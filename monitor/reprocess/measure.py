@@ -23,10 +23,11 @@ from monitor.core.plating import Measured
 from monitor.core.session import Session
 from monitor.errors import RecordingError
 from monitor.playback.replay import line_of, replay_settings
+from monitor.recording import format
 from monitor.recording.folder_lock import FolderLock
 from monitor.recording.journal import number_of
 from monitor.recording.read.experiment import Experiment, Scan, open_experiment
-from monitor.recording.replay import SCAN_FILE, UNUSABLE, Pixels, replay_records
+from monitor.recording.replay import UNUSABLE, Pixels, replay_records
 from monitor.recording.write.experiment import Message
 from monitor.recording.write.new_experiment import create_experiment
 from monitor.recording.write.without_pixels import WriterWithoutPixels
@@ -227,7 +228,7 @@ def _files(experiment: Experiment) -> dict[ScanKey, str]:
         header: Any = entry.get("header")
         frame: Any = entry.get("frame")
         try:
-            if header["htype"] == "header" and SCAN_FILE.fullmatch(frame["file"]):
+            if header["htype"] == "header" and format.SCAN_FILE.fullmatch(frame["file"]):
                 # `run` may be left out, or null, where there is none
                 key = ScanKey(header["cell"], header.get("run") or "", number_of(entry))
                 files.setdefault(key, frame["file"])

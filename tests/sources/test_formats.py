@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import tzinfo
 from importlib.metadata import requires
 from pathlib import Path
+from threading import Event
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from monitor.errors import SourceError
 from monitor.sources.cyclers import readers as cyclers
-from monitor.sources.formats import Reader, listed
+from monitor.sources.cyclers.looks import at_whole_file
+from monitor.sources.cyclers.table import COLUMNS, CyclerTable, make_table
+from monitor.sources.formats import Format, Reader, listed
 from monitor.sources.volumes import readers as volumes
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "files.md"
@@ -40,6 +46,31 @@ def test_a_file_of_no_format_is_said_with_its_first_line_and_what_can_be_read(
     with pytest.raises(SourceError) as caught:
         cyclers.read_cycler(path)
     assert "'NEWARE" in str(caught.value) and listed(cyclers.READERS) in str(caught.value)
+
+
+def test_another_format_is_one_module_in_the_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(path: Path, tz: tzinfo | None) -> CyclerTable:
+        columns = dict.fromkeys(COLUMNS, np.arange(float(path.stat().st_size)))
+        return make_table(columns, 0.0, True, 0)
+
+    module = SimpleNamespace(
+        FORMAT=Format("Other", ".oth"),
+        recognises=lambda path, head: head.startswith(b"OTHER"),
+        read=read,
+        follow=lambda path, tz: at_whole_file(path, lambda: read(path, tz), every=1),
+    )
+    monkeypatch.setattr(cyclers, "READERS", (module, *cyclers.READERS))
+    path, stop = tmp_path / "run.oth", Event()
+    path.write_bytes(b"OTHER")
+    assert len(cyclers.read_cycler(path)) == 5
+    tables = cyclers.follow(path, stop=stop, poll_s=0.001)
+    assert len(next(tables)) == 5
+    path.write_bytes(b"OTHER and more")
+    assert next(tables).time_s[0] == 5.0
+    stop.set()
+    assert list(tables) == []
 
 
 def test_a_format_is_told_by_what_is_inside_too(tmp_path: Path) -> None:

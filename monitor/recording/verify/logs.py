@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +29,6 @@ from monitor.records import LEDGER_RECEIVED, LEDGER_RECOVERED, CyclerDocument
 from monitor.settings import Settings
 
 TORN = "a crash cut it short: `--repair` takes it off and keeps a copy"
-SCAN_FILE = re.compile(r"scan_\d{4,18}\.h5")
 
 
 @dataclass
@@ -112,7 +110,7 @@ def _take(entry: Line, told: Told, documents: MeasuredReadings | None) -> None:
         return
     name = entry["frame"].get("file")
     scan = (str(header["cell"]), str(name))
-    if name is not None and not SCAN_FILE.fullmatch(str(name)):
+    if name is not None and not format.SCAN_FILE.fullmatch(str(name)):
         raise ValueError(name)
     if header["htype"] != "image":
         record = record_of(entry)
