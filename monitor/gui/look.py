@@ -7,6 +7,7 @@ from PySide6.QtWidgets import QApplication
 
 from monitor.gui.actions import Handlers
 from monitor.gui.widgets import theme
+from monitor.gui.widgets.palette import Shade
 
 
 class Look(QObject):
@@ -35,7 +36,7 @@ class Look(QObject):
         at = min(range(len(theme.SCALES)), key=lambda i: abs(theme.SCALES[i] - theme.scale()))
         self._apply(theme.shade(), theme.SCALES[min(max(at + by, 0), len(theme.SCALES) - 1)])
 
-    def _apply(self, shade: theme.Shade, scale: float) -> None:
+    def _apply(self, shade: Shade, scale: float) -> None:
         app = QApplication.instance()
         assert isinstance(app, QApplication)
         theme.apply(app, shade, scale)
@@ -45,9 +46,9 @@ class Look(QObject):
         self.changed.emit()
 
 
-def kept_look(kept: QSettings) -> tuple[theme.Shade, float]:
+def kept_look(kept: QSettings) -> tuple[Shade, float]:
     """Dark or light and how large, as the user had it last."""
-    shade: theme.Shade = "light" if kept.value("shade") == "light" else "dark"
+    shade: Shade = "light" if kept.value("shade") == "light" else "dark"
     try:
         scale = float(str(kept.value("letters", 1.0)))
     except ValueError:

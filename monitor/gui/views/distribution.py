@@ -16,15 +16,9 @@ from monitor.gui.formatting import as_is, number
 from monitor.gui.state.queries import Looking, Queries
 from monitor.gui.state.snapshot import Answer, Choice, Query, Snapshot
 from monitor.gui.widgets import theme
-from monitor.gui.widgets.controls import (
-    CentreText,
-    elastic,
-    label,
-    name_axis,
-    quiet,
-    style_axes,
-)
+from monitor.gui.widgets.controls import elastic, label, quiet
 from monitor.gui.widgets.plain_text import set_tip
+from monitor.gui.widgets.plot import Plot, name_axis
 from monitor.gui.widgets.view import View
 from monitor.gui.wording.map_values import (
     applied_current,
@@ -103,17 +97,15 @@ class DistributionView(View):
         self.restyle()
 
     def _make_plot(self) -> None:
-        self.graphics = pg.GraphicsLayoutWidget()
-        self.graphics.ci.layout.setContentsMargins(0, 0, 0, 0)
-        self.plot = self.graphics.addPlot()
-        self.plot.setMouseEnabled(False, False)
+        self.graphics = Plot(grid=True, axis=48)
+        self.plot = self.graphics.plot
         self.whole = pg.PlotCurveItem()
         self.region = pg.PlotCurveItem()
         self.mean = pg.InfiniteLine(angle=90, label="", labelOpts={"position": 0.94})
         self.applied = pg.InfiniteLine(angle=90, label="", labelOpts={"position": 0.82})
         for item in (self.whole, self.region, self.mean, self.applied):
             self.plot.addItem(item, ignoreBounds=True)
-        self.message = CentreText(self.plot)
+        self.message = self.graphics.message
 
     def _make_table(self) -> None:
         self.table = QWidget()
@@ -141,10 +133,7 @@ class DistributionView(View):
     def restyle(self) -> None:
         """Takes on the colours and sizes of the look that was applied last."""
         c = theme.palette()
-        self.graphics.setBackground(c.panel)
-        style_axes(self.plot, "left", "bottom")
-        self.plot.getAxis("left").setWidth(theme.px(48))
-        self.plot.showGrid(x=True, y=True, alpha=0.12)
+        self.graphics.restyle()
         fill = QColor(c.accent)
         fill.setAlpha(110)
         self.whole.setBrush(fill)
@@ -160,7 +149,6 @@ class DistributionView(View):
             line.label.setFont(theme.axis_font())
             line.label.fill = pg.mkBrush(c.panel)
         self.heads[1].setText(f"<span style='color:{c.count}'>region</span>")
-        self.message.restyle()
         self._drawn = ()
         self._redraw()
 
@@ -191,8 +179,7 @@ class DistributionView(View):
             item.setVisible(is_full)
         self.applied.setVisible(is_full and applied is not None)
         self.region.setVisible(is_full and part is not None)
-        for side in ("left", "bottom"):
-            self.plot.getAxis(side).setVisible(is_full)
+        self.graphics.show_axes(is_full)
         self.caption.setText(title_of(header) if header else "")
         set_tip(self.caption, self.caption.text())
         self._fill_table(header, part, "" if region is None else region.error)

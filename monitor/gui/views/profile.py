@@ -13,22 +13,14 @@ from monitor.gui.formatting import as_is, number
 from monitor.gui.state.queries import Looking, Queries
 from monitor.gui.state.snapshot import Answer, Choice, Query, Snapshot, reference_scan
 from monitor.gui.widgets import theme
-from monitor.gui.widgets.controls import (
-    CentreText,
-    draw_curve,
-    elastic,
-    label,
-    name_axis,
-    style_axes,
-)
+from monitor.gui.widgets.controls import elastic, label
 from monitor.gui.widgets.plain_text import set_tip
+from monitor.gui.widgets.plot import Plot, draw_curve, name_axis
 from monitor.gui.widgets.view import View
 from monitor.gui.wording.map_values import missing, quantity_of, title_of, unit_of
 from monitor.wire.results.queries import ProfileRequest
 
 NO_LINE = "Draw a line on the map (tool Profile)"
-LIGHT = {"cross": "#a87c00", "before": "#0b7f95", "other": "#c2257a"}
-"""Colours of the lines on a light ground; on a dark one they are the palette's."""
 NAMES = {
     "profile": ("cross", "scan {scan}"),
     "profile_reference": ("before", "reference, scan {scan}"),
@@ -68,17 +60,15 @@ class ProfileView(View):
         self.caption = elastic(label("", "muted", "Which map and scan this is about"))
         self.key = elastic(label("", "", KEY_TIP, rich=True))
         self.head.addWidget(self.caption, 1)
-        self.graphics = pg.GraphicsLayoutWidget()
-        self.graphics.ci.layout.setContentsMargins(0, 0, 0, 0)
-        self.plot = self.graphics.addPlot()
-        self.plot.setMouseEnabled(False, False)
+        self.graphics = Plot(grid=True, axis=52)
+        self.plot = self.graphics.plot
         self.curves = {name: pg.PlotDataItem() for name in reversed(NAMES)}
         for curve in self.curves.values():
             self.plot.addItem(curve)
         self.here = pg.InfiniteLine(angle=90)
         self.here.hide()
         self.plot.addItem(self.here, ignoreBounds=True)
-        self.message = CentreText(self.plot)
+        self.message = self.graphics.message
         self.facts = elastic(label("", "", FACTS_TIP))
         self.graphics.scene().sigMouseMoved.connect(self._pointed)
         self._shown: dict[str, tuple[Answer, NDArray[np.float64], NDArray[np.float64]]] = {}
@@ -90,16 +80,12 @@ class ProfileView(View):
     def restyle(self) -> None:
         """Takes on the colours and sizes of the look that was applied last."""
         c = theme.palette()
-        self.graphics.setBackground(c.panel)
-        style_axes(self.plot, "left", "bottom")
-        self.plot.getAxis("left").setWidth(theme.px(52))
-        self.plot.showGrid(x=True, y=True, alpha=0.12)
+        self.graphics.restyle()
         for name, curve in self.curves.items():
             dash = name == "profile_reference"
             style = Qt.PenStyle.DashLine if dash else Qt.PenStyle.SolidLine
             curve.setPen(theme.pen(colour_of(name), 2, style))
         self.here.setPen(theme.pen(c.muted))
-        self.message.restyle()
         self._drawn = ()
         self._tell()
 
@@ -129,8 +115,7 @@ class ProfileView(View):
     def _draw_curves(self, problem: str) -> None:
         self.message.set(problem)
         self.here.hide()
-        for side in ("left", "bottom"):
-            self.plot.getAxis(side).setVisible(not problem)
+        self.graphics.show_axes(not problem)
         for name, curve in self.curves.items():
             shown = self._shown.get(name)
             if shown is None or problem:
@@ -167,8 +152,8 @@ class ProfileView(View):
     def _pointed(self, place: Any) -> None:
         """The place on the line under the mouse."""
         now = self._shown.get("profile")
-        inside = self.plot.vb.sceneBoundingRect().contains(place)
-        at = self.plot.vb.mapSceneToView(place).x() if inside else -1.0
+        point = self.graphics.place(place)
+        at = -1.0 if point is None else point.x()
         is_on = now is not None and 0.0 <= at <= float(now[1][-1])
         self.here.setVisible(is_on)
         if is_on:
@@ -178,8 +163,7 @@ class ProfileView(View):
 
 def colour_of(name: str) -> str:
     """Colour of a line, seen on either look."""
-    role = NAMES[name][0]
-    return str(getattr(theme.palette(), role)) if theme.shade() == "dark" else LIGHT[role]
+    return str(getattr(theme.palette(), f"{NAMES[name][0]}_on_panel"))
 
 
 def value_at(along: NDArray[np.float64], values: NDArray[np.float64], at: float) -> float | None:

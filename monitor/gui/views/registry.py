@@ -17,7 +17,8 @@ from monitor.gui.views.cell import CellPanel
 from monitor.gui.views.map import queries as maps
 from monitor.gui.views.map.view import MapView
 from monitor.gui.views.pits import view as pits
-from monitor.gui.views.relief import view as relief
+from monitor.gui.views.relief import queries as relief
+from monitor.gui.views.relief.view import ReliefView
 from monitor.gui.views.section import queries as section
 from monitor.gui.views.section.view import SectionView
 from monitor.gui.views.timeline.view import TimelineView
@@ -68,7 +69,7 @@ VIEWS: tuple[ViewSpec, ...] = (
         "profile", "Profile", profile.ProfileView, "bottom", "below", "F5", profile.queries
     ),
     ViewSpec("trend", "Trend", trend.TrendView, "right", "right", "F6", trend.queries),
-    ViewSpec("relief", "Relief", relief.ReliefView, "right", "right", "F7", relief.queries),
+    ViewSpec("relief", "Relief", ReliefView, "right", "right", "F7", relief.queries),
     ViewSpec(
         "distribution", "Distribution", distribution.DistributionView, "right", "right", "F8",
         distribution.queries,

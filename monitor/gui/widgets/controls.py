@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-import pyqtgraph as pg
-from numpy.typing import NDArray
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
-from monitor.gui.formatting import round_below
-from monitor.gui.widgets import theme
-from monitor.gui.widgets.plain_text import PlainLabel, RichLabel, as_html, set_tip
-from monitor.plain_text import visible
+from monitor.gui.widgets.plain_text import PlainLabel, RichLabel, set_tip
 
 
 class Card(QFrame):
@@ -60,124 +52,3 @@ def quiet(*widgets: QWidget) -> None:
     """Keeps the keyboard with the window's shortcuts."""
     for widget in widgets:
         widget.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-
-
-def style_axes(plot: pg.PlotItem, *sides: str) -> None:
-    """Fonts and colours of a plot's axes; numbers are never rescaled to milli or kilo."""
-    for side in sides:
-        axis = plot.getAxis(side)
-        axis.setTickFont(theme.axis_font())
-        # where the label is seen, switching this off would scale once more
-        seen = axis.label.isVisible()
-        axis.label.hide()
-        axis.enableAutoSIPrefix(False)
-        axis.label.setVisible(seen)
-        axis.setPen(theme.palette().line)
-        axis.setTextPen(theme.palette().muted)
-        # finer ticks bear no numbers and cost half of the time to draw
-        axis.setStyle(maxTickLevel=1)
-    plot.hideButtons()
-    plot.setMenuEnabled(False)
-
-
-def name_axis(plot: pg.PlotItem, side: str, text: str) -> None:
-    """Gives an axis its text; one that has it already is not made anew."""
-    axis = plot.getAxis(side)
-    if axis.labelText != as_html(text) or not axis.label.isVisible():
-        axis.setLabel(as_html(text))
-
-
-def set_scale(bar: pg.ColorBarItem, colours: pg.ColorMap, levels: tuple[float, float]) -> None:
-    """Gives a colour bar and its images their colours and levels."""
-    if bar.colorMap() is not colours:
-        bar.setColorMap(colours)
-    bar.setLevels(levels)
-
-
-def draw_curve(curve: pg.PlotDataItem, x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
-    """Draws y over x with gaps where y is NaN; nothing where all of it is (bounds would warn)."""
-    if np.isfinite(y).any():
-        curve.setData(x, y, connect="finite")
-    else:
-        curve.clear()
-
-
-class CentreText:
-    """A line of text in the middle of a plot, saying why it is empty."""
-
-    place = (0.5, 0.5)
-    offset = (0.0, 0.0)
-    points = 10.0
-
-    def __init__(self, plot: pg.PlotItem) -> None:
-        self._item = pg.LabelItem("")
-        self._item.setParentItem(plot.vb)
-        self._text = ""
-        self.restyle()
-
-    @property
-    def text(self) -> str:
-        """What it says now."""
-        return self._text
-
-    def restyle(self) -> None:
-        """Takes on the colours and sizes of the look that was applied last."""
-        size = f"{self.points * theme.scale():.1f}pt"
-        self._item.setText(as_html(self._text), color=theme.palette().muted, size=size)
-        self._item.anchor(itemPos=self.place, parentPos=self.place, offset=self.offset)
-
-    def set(self, text: str) -> None:
-        """Shows the text; nothing hides it."""
-        if text != self._text:
-            self._text = text
-            self.restyle()
-        self._item.setVisible(bool(text))
-
-
-class CornerText(CentreText):
-    """The title of a plot, in an upper corner: it needs no room beside it."""
-
-    points = 8.0
-
-    def __init__(self, plot: pg.PlotItem, *, right: bool = False) -> None:
-        if right:
-            self.place, self.offset = (1.0, 0.0), (-4.0, 0.0)
-        else:
-            self.place, self.offset = (0.0, 0.0), (4.0, 0.0)
-        super().__init__(plot)
-
-
-class ScaleBar:
-    """A bar of a round length in the corner of an image, which follows the zoom."""
-
-    def __init__(self, plot: pg.PlotItem) -> None:
-        self._box = plot.vb
-        self._unit = ""
-        pen = theme.pen("#ffffff", 4)
-        shadow = theme.pen("#000000", 7)
-        self._shadow = pg.PlotDataItem(pen=shadow)
-        self._line = pg.PlotDataItem(pen=pen)
-        self._text = pg.TextItem("", color="#ffffff", anchor=(0.0, 1.0), fill=(0, 0, 0, 150))
-        for item in (self._shadow, self._line, self._text):
-            item.setZValue(20)
-            self._box.addItem(item, ignoreBounds=True)
-        self._box.sigRangeChanged.connect(self._place)
-
-    def set_visible(self, visible: bool) -> None:
-        """Shown only where there is something to measure."""
-        for item in (self._shadow, self._line, self._text):
-            item.setVisible(visible)
-
-    def set_unit(self, unit: str) -> None:
-        """µm or voxel."""
-        self._unit = unit
-        self._place()
-
-    def _place(self, *_: Any) -> None:
-        (x0, x1), (y0, y1) = self._box.viewRange()
-        length = round_below(0.22 * (x1 - x0))
-        left, y = x0 + 0.04 * (x1 - x0), y0 + 0.05 * (y1 - y0)
-        for item in (self._shadow, self._line):
-            item.setData([left, left + length], [y, y])
-        self._text.setText(visible(f"{length:g} {self._unit}"))
-        self._text.setPos(left, y + 0.01 * (y1 - y0))

@@ -6,10 +6,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
@@ -18,88 +17,14 @@ from PySide6.QtGui import QBrush, QColor, QFont, QPalette, QPen
 from PySide6.QtWidgets import QApplication
 
 from monitor.gui.state.snapshot import COLOUR_SCALES
+from monitor.gui.widgets.palette import PALETTES, Palette, Shade
 
-Shade = Literal["dark", "light"]
 SHADES: tuple[Shade, ...] = ("dark", "light")
 SCALES = (0.8, 0.9, 1.0, 1.15, 1.3, 1.5, 1.75, 2.0)
 ICONS = Path(__file__).parent / "icons"
 POINT_SIZE = 9.0
 FAMILY = "DejaVu Sans"
 
-
-@dataclass(frozen=True, slots=True)
-class Palette:
-    """Colours by what they are for. `on_image`: lines that lie on a picture, whatever the shade."""
-
-    back: str
-    panel: str
-    field: str
-    line: str
-    text: str
-    muted: str
-    accent: str
-    good: str
-    warn: str
-    bad: str
-    count: str
-    depth: str
-    plateau: str
-    chosen: str
-    progress: str
-    extra: str
-    armed: str
-    empty: str
-    no_data: str
-    cross: str = "#ffd84d"
-    before: str = "#5ad1e6"
-    other: str = "#ff7ab8"
-    bottom: str = "#b48ae0"
-
-
-PALETTES: dict[Shade, Palette] = {
-    "dark": Palette(
-        back="#14171c",
-        panel="#1b1f26",
-        field="#252b34",
-        line="#353d48",
-        text="#dfe4ea",
-        muted="#94a0ae",
-        accent="#4fb3d9",
-        good="#57c08a",
-        warn="#e9b44c",
-        bad="#f0654e",
-        count="#f0a35e",
-        depth="#f0654e",
-        plateau="#b48ae0",
-        chosen="#1f4a5c",
-        progress="#2b7a99",
-        extra="#23463a",
-        armed="#7a4a12",
-        empty="#0f1216",
-        no_data="#58616e",
-    ),
-    "light": Palette(
-        back="#e6e9ed",
-        panel="#f7f8fa",
-        field="#ffffff",
-        line="#c3cad3",
-        text="#1c2530",
-        muted="#586574",
-        accent="#1273a3",
-        good="#1d7d4c",
-        warn="#9a6200",
-        bad="#c0341d",
-        count="#b05a08",
-        depth="#c0341d",
-        plateau="#7445b5",
-        chosen="#cfe6f2",
-        progress="#8cc6e0",
-        extra="#d5eee0",
-        armed="#ffdca3",
-        empty="#d5dae0",
-        no_data="#aab3bd",
-    ),
-}
 
 _shade: Shade = "dark"
 _scale = 1.0

@@ -7,7 +7,8 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from monitor.engine import engine as module
+from monitor.engine import engine as hearing
+from monitor.engine.serving import state as telling
 from monitor.records import CyclerDocument
 from tests.core.experiment import scan_records
 from tests.gui.live import LiveEngine
@@ -37,7 +38,8 @@ class Story:
 
     def __init__(self, folder: Path) -> None:
         self.clock = MovedClock()
-        module.time = self.clock  # type: ignore[assignment]
+        # both have to read the same clock: when something was heard, and how long ago that is
+        hearing.time = telling.time = self.clock  # type: ignore[assignment]
         self.engine = LiveEngine(folder)
         self._left = scan_records(1)
 
@@ -62,7 +64,7 @@ class Story:
         """Ends the engine; what it recorded stays."""
         self.engine.recorder.drain()
         self.engine.close()
-        module.time = time
+        hearing.time = telling.time = time
 
 
 class OwnProcess:

@@ -13,17 +13,13 @@ from PySide6.QtCore import QRectF
 
 from monitor.gui.state.snapshot import Answer, Choice, relatives
 from monitor.gui.widgets import theme
+from monitor.gui.widgets.palette import CHOSEN, GRAINS, NEWEST, OLDEST, RELATED, SHADE, WHITE
 from monitor.wire.results.cells import Scan
 from monitor.wire.results.headers import Columns, ReplyHeader
 
 MAX_NUMBERS = 60
 LEAST_PIXELS = 30
 """Width of a pit on the screen from which on its number has room inside of it."""
-OLDEST, NEWEST = (255, 196, 77), (232, 62, 62)
-"""Rims of the first pits and of those born in the shown scan; the paper's Figure 5 has them so."""
-CHOSEN, RELATED = (90, 240, 255, 255), (178, 255, 120, 255)
-GRAINS = np.array([(0, 0, 0, 90), (0, 0, 0, 0), (20, 20, 20, 200)], np.uint8)
-"""Where the picture of grain boundaries does not reach (dimmed), within a grain, on a boundary."""
 
 
 class GrainOverlay:
@@ -62,8 +58,7 @@ class PitOverlay:
         self.rims.setZValue(5)
         plot.addItem(self.rims)
         self._numbers = [
-            pg.TextItem("", color="#ffffff", anchor=(0.5, 0.5), fill=(0, 0, 0, 90))
-            for _ in range(MAX_NUMBERS)
+            pg.TextItem("", color=WHITE, anchor=(0.5, 0.5), fill=SHADE) for _ in range(MAX_NUMBERS)
         ]
         for number in self._numbers:
             number.setZValue(6)

@@ -10,10 +10,10 @@ from PySide6.QtCore import QObject, QRectF, Signal
 
 from monitor.gui.state.snapshot import Points, Region
 from monitor.gui.widgets import theme
+from monitor.gui.widgets.palette import REGION, WHITE
 from monitor.wire.results.cells import Scan
 
 Tool = Literal["none", "rectangle", "ellipse", "polygon", "line"]
-REGION, LINE = "#7fe3ff", "#ffd84d"
 
 
 class MapTools(QObject):
@@ -31,8 +31,8 @@ class MapTools(QObject):
         self._plot = plot
         self._voxel = (1.0, 1.0)
         self.tool: Tool = "none"
-        pen, hover = theme.pen(REGION, 2), theme.pen("#ffffff", 2)
-        line_pen = theme.pen(LINE, 2)
+        pen, hover = theme.pen(REGION, 2), theme.pen(WHITE, 2)
+        line_pen = theme.pen(theme.palette().cross, 2)
         options = {"pen": pen, "hoverPen": hover, "handlePen": pen, "handleHoverPen": hover}
         self.shapes: dict[str, pg.ROI] = {
             "rectangle": pg.RectROI((0, 0), (1, 1), sideScalers=True, **options),

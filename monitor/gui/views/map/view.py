@@ -11,7 +11,7 @@ import pyqtgraph as pg
 from PySide6.QtCore import QRectF, Qt, QTimer
 from PySide6.QtWidgets import QComboBox
 
-from monitor.gui.actions import Handlers, key_of, with_keys
+from monitor.gui.actions import Handlers, with_keys
 from monitor.gui.formatting import as_is
 from monitor.gui.state.health import fetching
 from monitor.gui.state.snapshot import (
@@ -23,21 +23,20 @@ from monitor.gui.state.snapshot import (
     pinned_scan,
     shown_scan,
 )
+from monitor.gui.views.map.contents import problem_of, shared_levels, what
 from monitor.gui.views.map.controls import TOOLS, MapControls
 from monitor.gui.views.map.overlay import GrainOverlay, PitOverlay, extent
 from monitor.gui.views.map.tools import MapTools, Tool
 from monitor.gui.widgets import theme
-from monitor.gui.widgets.controls import (
-    CentreText,
+from monitor.gui.widgets.controls import elastic, label, quiet
+from monitor.gui.widgets.plain_text import set_tip
+from monitor.gui.widgets.plot import (
+    Plot,
     ScaleBar,
-    elastic,
-    label,
     name_axis,
-    quiet,
     set_scale,
     style_axes,
 )
-from monitor.gui.widgets.plain_text import set_tip
 from monitor.gui.widgets.view import View
 from monitor.gui.wording import map_captions
 from monitor.quantities.quantity import shown_unit
@@ -45,6 +44,8 @@ from monitor.quantities.table import MAPS
 from monitor.wire.results.cells import Scan
 
 LEAST_SIDE = 40
+LONG, SHORT = len(MAPS["cumulative"].title), 10
+"""Letters of a title that the selector has room for: all, or few beside another map."""
 FIXED_WIDTH = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
 READOUT_HELP = (
     "Value under the crosshair; drag it, or click.\n"
@@ -92,7 +93,6 @@ class MapView(View):
             self.selector.setItemData(index, MAPS[name].help, Qt.ItemDataRole.ToolTipRole)
         set_tip(self.selector, with_keys("Which map", "next_map", "previous_map"))
         self.selector.setSizeAdjustPolicy(FIXED_WIDTH)
-        self.selector.setMinimumContentsLength(len(MAPS["cumulative"].title))
         self.selector.activated.connect(lambda i: self.map_chosen.emit(MAP_NAMES[i]))
         quiet(self.selector)
         self.controls = MapControls()
@@ -107,9 +107,8 @@ class MapView(View):
         self.head.addWidget(self.caption, 1)
 
     def _make_plot(self) -> None:
-        self.graphics = pg.GraphicsLayoutWidget()
-        self.graphics.ci.layout.setContentsMargins(0, 0, 0, 0)
-        self.plot = self.graphics.addPlot()
+        self.graphics = Plot()
+        self.plot = self.graphics.plot
         self.plot.vb.setAspectLocked(True)
         self.ground = pg.ImageItem(axisOrder="row-major")
         self.image = pg.ImageItem(axisOrder="row-major")
@@ -129,7 +128,7 @@ class MapView(View):
         self.overlay = PitOverlay(self.plot)
         self.tools = MapTools(self.plot)
         self.scale = ScaleBar(self.plot)
-        self.message = CentreText(self.plot)
+        self.message = self.graphics.message
         self.plot.scene().sigMouseClicked.connect(self._clicked)
         self.plot.vb.sigRangeChanged.connect(lambda *_: self._range_timer.start())
         self.plot.vb.sigRangeChangedManually.connect(lambda *_: self._moved())
@@ -138,15 +137,12 @@ class MapView(View):
     def restyle(self) -> None:
         """Takes on the colours and sizes of the look that was applied last."""
         c = theme.palette()
-        self.graphics.setBackground(c.panel)
-        style_axes(self.plot, "left", "bottom")
+        self.graphics.restyle()
         style_axes(self.bar_scale, "right")
-        self.plot.vb.setBackgroundColor(c.empty)
         self.ground.setImage(np.ones((1, 1, 3), np.uint8) * theme.rgb(c.no_data), levels=None)
         for line in (self.across, self.down):
             line.setPen(theme.pen(c.cross))
             line.setHoverPen(theme.pen(c.cross, 3))
-        self.message.restyle()
         self.overlay.restyle()
         self._drawn = ()
 
@@ -184,10 +180,12 @@ class MapView(View):
         scan = shown_scan(cell, choice) if is_main else pinned_scan(cell, choice)
         self._scan, self._choice = scan, choice
         self.selector.setCurrentIndex(MAP_NAMES.index(choice.map))
-        self.controls.narrow(is_main and choice.comparison == "beside")
+        narrow = is_main and choice.comparison == "beside"
+        self.controls.narrow(narrow)
+        self.selector.setMinimumContentsLength(SHORT if narrow else LONG)
         self.controls.draw(choice, grains=bool(cell and cell.get("grain_boundaries")))
         answer = snapshot.answer(self._side, choice.cell)
-        problem = self._problem(snapshot, scan, choice, answer)
+        problem = problem_of(self._side, snapshot, scan, choice, answer)
         self.message.set(problem)
         shown = not problem and answer is not None and answer.array is not None
         self._show_parts(shown)
@@ -199,10 +197,10 @@ class MapView(View):
             self.grains.hide()
             return
         if (answer.header["scan"], answer.header["name"]) != (scan["scan"], choice.map):
-            self.caption.setText(as_is(fetching(snapshot, _what(choice, scan))))
+            self.caption.setText(as_is(fetching(snapshot, what(choice, scan))))
             return
         around = snapshot.answer(f"{self._side}_around", choice.cell)
-        self._draw_image(answer, around, _shared_levels(snapshot, choice), choice)
+        self._draw_image(answer, around, shared_levels(snapshot, choice), choice)
         self._draw_cross(scan, choice)
         labels = snapshot.answer(f"{self._side}_labels", choice.cell)
         labels = labels if labels and labels.header.get("scan") == scan["scan"] else None
@@ -231,28 +229,7 @@ class MapView(View):
             item.setVisible(shown)
         self.tools.set_visible(shown)
         self.scale.set_visible(shown)
-        for side in ("left", "bottom"):
-            self.plot.getAxis(side).setVisible(shown)
-
-    def _problem(self, snapshot: Snapshot, scan: Any, choice: Choice, answer: Answer | None) -> str:
-        if self._side == "pinned" and scan is None:
-            return f"No scan is pinned: press {key_of('pin')} on the one to compare with"
-        if snapshot.state is None:
-            return f"Waiting for the engine at {snapshot.address}"
-        if not snapshot.state["feeds"]:
-            return "The engine is compiling its kernels,\nonce on this machine: half a minute"
-        if scan is None:
-            running = (snapshot.cell(choice.cell) or {}).get("running")
-            if running:
-                return f"Waiting for the first map of scan {running['scan']}"
-            sources = ", ".join(snapshot.state["settings"].get("slices") or ())
-            source = f"\nits slices are expected from {sources}" if sources else ""
-            return f"Waiting for the first scan of cell {choice.cell}{source}"
-        if choice.map not in scan["maps"]:
-            return f"Scan {scan['scan']}: {map_captions.absent(choice.map, scan)}"
-        if answer is None:
-            return "" if snapshot.linked else fetching(snapshot, _what(choice, scan))
-        return answer.error
+        self.graphics.show_axes(shown)
 
     def _draw_image(
         self,
@@ -312,9 +289,9 @@ class MapView(View):
             self._tell_cross(self.down.value(), self.across.value())
 
     def _clicked(self, event: Any) -> None:
-        if self._scan is None or not self.plot.vb.sceneBoundingRect().contains(event.scenePos()):
+        point = self.graphics.place(event.scenePos())
+        if self._scan is None or point is None:
             return
-        point = self.plot.vb.mapSceneToView(event.scenePos())
         place = self._tell_cross(point.x(), point.y())
         self.pit_chosen.emit(map_captions.pit_at(self._labels, place))
 
@@ -375,26 +352,3 @@ class MapView(View):
         whole = (*rows, *columns) == (0, ny, 0, nx)
         empty = rows[0] >= rows[1] or columns[0] >= columns[1]
         self.window_wanted.emit(None if whole or empty else (*rows, *columns))
-
-
-def _shared_levels(snapshot: Snapshot, choice: Choice) -> tuple[float, float] | None:
-    """One scale where colours are to be compared: of the two scans that stand side by side, or of
-    all scans, from the first that has this map to the last, in between which it only grows."""
-    if choice.common:
-        told = [snapshot.answer(f"scale_{which}", choice.cell) for which in ("first", "last")]
-        headers = [a.header for a in told if a is not None and a.header.get("name") == choice.map]
-        pairs = [(h.get("p1"), h.get("p99")) for h in headers]
-    elif choice.comparison == "beside":
-        shown = [snapshot.answer(side, choice.cell) for side in ("map", "pinned")]
-        pairs = [a.levels for a in shown if a is not None and a.levels is not None]
-    else:
-        return None
-    lows = [low for low, _ in pairs if low is not None]
-    highs = [high for _, high in pairs if high is not None]
-    if not lows or not highs or max(highs) <= min(lows):
-        return None
-    return min(lows), max(highs)
-
-
-def _what(choice: Choice, scan: Any) -> str:
-    return f"{map_captions.map_title(choice.map)} of scan {scan['scan']}"

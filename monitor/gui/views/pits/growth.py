@@ -14,15 +14,9 @@ from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 from monitor.gui.formatting import as_is
 from monitor.gui.state.snapshot import Answer, Choice
 from monitor.gui.widgets import theme
-from monitor.gui.widgets.controls import (
-    CentreText,
-    draw_curve,
-    elastic,
-    label,
-    name_axis,
-    style_axes,
-)
+from monitor.gui.widgets.controls import elastic, label
 from monitor.gui.widgets.plain_text import set_tip
+from monitor.gui.widgets.plot import Plot, draw_curve, name_axis
 from monitor.quantities.table import PIT_COLUMNS, SCALARS
 from monitor.wire.results.cells import Cell, Scan
 from monitor.wire.results.headers import Columns
@@ -34,8 +28,6 @@ TIP = (
     "The vertical line is the shown scan; click to choose the scan nearest to the pointer"
 )
 HEIGHT = 110
-DARK_CROSS = "#c99700"
-"""The crosshair's yellow, seen on white."""
 
 
 class PitGrowth(QWidget):
@@ -51,19 +43,16 @@ class PitGrowth(QWidget):
         self.caption = elastic(label("", "", TIP, rich=True))
         self.key = label("", "", TIP, rich=True)
         self.setObjectName("growth")
-        self.graphics = pg.GraphicsLayoutWidget()
+        self.graphics = Plot(grid=True, axis=48)
         # as high as the room that the table leaves it, not as it would like to be
         self.graphics.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
-        self.graphics.ci.layout.setContentsMargins(0, 0, 0, 0)
-        self.plot = self.graphics.addPlot()
-        self.plot.setMouseEnabled(x=False, y=False)
-        self.plot.showGrid(x=True, y=True, alpha=0.12)
+        self.plot = self.graphics.plot
         self.depth_curve, self.diameter_curve = (
             self.plot.plot(symbol="o", symbolSize=6) for _ in range(2)
         )
         self.mark = pg.InfiniteLine(angle=90)
         self.plot.addItem(self.mark, ignoreBounds=True)
-        self.message = CentreText(self.plot)
+        self.message = self.graphics.message
         self.graphics.scene().sigMouseClicked.connect(self._clicked)
         body = QVBoxLayout(self)
         body.setContentsMargins(0, 0, 0, 0)
@@ -77,9 +66,7 @@ class PitGrowth(QWidget):
     def restyle(self) -> None:
         """Takes on the colours and sizes of the look that was applied last."""
         c = theme.palette()
-        self.graphics.setBackground(c.panel)
-        style_axes(self.plot, "left", "bottom")
-        self.plot.getAxis("left").setWidth(theme.px(48))
+        self.graphics.restyle()
         for curve, colour in ((self.depth_curve, c.depth), (self.diameter_curve, c.accent)):
             curve.setPen(theme.pen(colour, 1.5))
             curve.setSymbolBrush(theme.brush(colour))
@@ -89,8 +76,7 @@ class PitGrowth(QWidget):
             f"<span style='color:{c.depth}'>● {DEPTH.title}</span> &nbsp; "
             f"<span style='color:{c.accent}'>● {DIAMETER.title}</span>"
         )
-        self.mark.setPen(theme.pen(c.cross if theme.shade() == "dark" else DARK_CROSS))
-        self.message.restyle()
+        self.mark.setPen(theme.pen(c.cross_on_panel))
         self.setStyleSheet("#growth, #growth QLabel { background: transparent }")
         self.setMinimumHeight(theme.px(HEIGHT))
         self._drawn = ()
@@ -147,9 +133,10 @@ class PitGrowth(QWidget):
             self.mark.setPos(float(at[0]))
 
     def _clicked(self, event: Any) -> None:
-        if not self.plot.vb.sceneBoundingRect().contains(event.scenePos()):
+        at = self.graphics.place(event.scenePos())
+        if at is None:
             return
-        away = np.abs(self._along - self.plot.vb.mapSceneToView(event.scenePos()).x())
+        away = np.abs(self._along - at.x())
         if np.isfinite(away).any():
             self.scan_chosen.emit(int(self._scans[int(np.nanargmin(away))]))
 

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from monitor.gui.views.relief.shading import Colours, Look, Surface
 from monitor.gui.widgets import theme
-from monitor.gui.widgets.controls import CentreText, name_axis, style_axes
+from monitor.gui.widgets.plot import Plot, name_axis
 
 
 class FlatRelief(QWidget):
@@ -21,16 +21,15 @@ class FlatRelief(QWidget):
     def __init__(self) -> None:
         super().__init__()
         self._whole = QRectF(0, 0, 1, 1)
-        self.graphics = pg.GraphicsLayoutWidget()
-        self.graphics.ci.layout.setContentsMargins(0, 0, 0, 0)
-        self.plot = self.graphics.addPlot()
+        self.graphics = Plot()
+        self.plot = self.graphics.plot
         self.plot.vb.setAspectLocked(True)
         self.image = pg.ImageItem(axisOrder="row-major")
         self.plot.addItem(self.image)
         self.across, self.down = (pg.InfiniteLine(angle=angle) for angle in (0, 90))
         for line in (self.across, self.down):
             self.plot.addItem(line, ignoreBounds=True)
-        self.message = CentreText(self.plot)
+        self.message = self.graphics.message
         self.plot.scene().sigMouseClicked.connect(self._clicked)
         body = QVBoxLayout(self)
         body.setContentsMargins(0, 0, 0, 0)
@@ -40,12 +39,9 @@ class FlatRelief(QWidget):
     def restyle(self) -> None:
         """Takes on the colours and sizes of the look that was applied last."""
         c = theme.palette()
-        self.graphics.setBackground(c.panel)
-        style_axes(self.plot, "left", "bottom")
-        self.plot.vb.setBackgroundColor(c.empty)
+        self.graphics.restyle()
         for line in (self.across, self.down):
             line.setPen(theme.pen(c.cross))
-        self.message.restyle()
 
     def show_surface(self, ground: Surface, colours: Colours, look: Look, unit: str) -> None:
         """Shows the surface in colours that have the light in them: (ny, nx, 4) uint8."""
@@ -78,10 +74,9 @@ class FlatRelief(QWidget):
     def _set_visible(self, visible: bool) -> None:
         for item in (self.image, self.across, self.down):
             item.setVisible(visible)
-        for side in ("left", "bottom"):
-            self.plot.getAxis(side).setVisible(visible)
+        self.graphics.show_axes(visible)
 
     def _clicked(self, event: Any) -> None:
-        if self.image.isVisible() and self.plot.vb.sceneBoundingRect().contains(event.scenePos()):
-            point = self.plot.vb.mapSceneToView(event.scenePos())
+        point = self.graphics.place(event.scenePos())
+        if self.image.isVisible() and point is not None:
             self.pointed.emit(point.x(), point.y())

@@ -6,77 +6,47 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyqtgraph as pg
-from numpy.typing import NDArray
 from PySide6.QtCore import QTimer
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget
 
 from monitor.gui.formatting import as_is, number
 from monitor.gui.state.health import fetching
-from monitor.gui.state.queries import Looking, Queries
 from monitor.gui.state.snapshot import (
     Answer,
     Choice,
-    Query,
     Snapshot,
     crosshair,
     measure,
-    relatives,
     shown_scan,
 )
-from monitor.gui.views.map.overlay import colours_of
 from monitor.gui.views.relief.controls import ReliefControls
 from monitor.gui.views.relief.flat import FlatRelief
 from monitor.gui.views.relief.gl_probe import why_no_opengl
+from monitor.gui.views.relief.pit_marks import outline, tint
+from monitor.gui.views.relief.queries import SURFACES
 from monitor.gui.views.relief.shading import (
-    Array,
-    Colours,
     Look,
     Surface,
     painted,
     shade,
     surface,
-    thin,
 )
 from monitor.gui.widgets import theme
-from monitor.gui.widgets.controls import (
-    elastic,
-    label,
-    name_axis,
-    quiet,
-    set_scale,
-    style_axes,
-)
+from monitor.gui.widgets.controls import elastic, label, quiet
 from monitor.gui.widgets.plain_text import set_tip
+from monitor.gui.widgets.plot import name_axis, set_scale, style_axes
 from monitor.gui.widgets.view import View
 from monitor.gui.wording.map_captions import map_title
 from monitor.wire.results.cells import Scan
-from monitor.wire.results.headers import Columns
-from monitor.wire.results.queries import MapRequest
 
 if TYPE_CHECKING:
     from monitor.gui.views.relief.gl import Scene
 
-SURFACES = ("removal", "height")
-POINTS = (280, 280)
 CHECK_MS = 400
 """How long a new 3-D view may take to get its context."""
 PITS = ("pits", "map_pits")
 """The table of the shown scan, under either name: it tells when pits began."""
-
-
-def queries(at: Looking) -> Queries:
-    """The surface of the shown scan, and the pits on it."""
-    scan, cell = at.scan, at.choice.cell
-    if scan is None:
-        return {}
-    asked: Queries = {}
-    name = "removal" if "removal" in scan["maps"] and scan["scan"] else "height"
-    for answer, wanted in (("relief", name), ("relief_labels", "pit_labels")):
-        if wanted in scan["maps"]:
-            request = MapRequest(cell, scan["scan"], wanted, None, POINTS)
-            asked[answer] = Query(request, (scan["version"],))
-    return asked
 
 
 class ReliefView(View):
@@ -239,10 +209,10 @@ class ReliefView(View):
         if labels is not None:
             columns = pits.columns if pits is not None else {}
             if self._page is self.flat and not ages:
-                _outline(colours, labels, columns, choice)
+                outline(colours, labels, columns, choice)
             else:
                 # rims would hide the walls that are to be seen in 3-D
-                _tint(colours, labels, columns, choice.pit, light, ages)
+                tint(colours, labels, columns, choice.pit, light, ages)
         self._page.show_surface(ground, colours, look, unit)
         self._show_colours(colour_map, levels, unit)
         scan = answer.header["scan"]
@@ -317,42 +287,6 @@ class ReliefView(View):
             (ny, nx), (_, vy, vx) = self._scan["shape"], self._scan["voxel_size"]
             row, column = round(y / vy), round(x / vx)
             self.cross_moved.emit(min(max(row, 0), ny - 1), min(max(column, 0), nx - 1))
-
-
-def _outline(colours: Colours, labels: Answer, columns: Columns, choice: Choice) -> None:
-    """Puts the rims of pits over the `colours`."""
-    if labels.rims is None:
-        return
-    rims = _of_interest(labels.rims, columns, choice.pit, choice.outlines)
-    over = colours_of(rims, columns, labels.header["scan"], choice.pit)
-    np.copyto(colours[..., :3], over[..., :3], where=over[..., 3:] > 0)
-
-
-def _tint(
-    colours: Colours,
-    labels: Answer,
-    columns: Columns,
-    chosen: int | None,
-    light: Array,
-    every: bool,
-) -> None:
-    """Gives pits the colour of their age, in the `light` that falls on them."""
-    assert labels.array is not None
-    pits = _of_interest(labels.array, columns, chosen, every)
-    over = colours_of(pits, columns, labels.header["scan"], chosen)
-    lit = (over[..., :3] * light[..., None]).astype(np.uint8)
-    np.copyto(colours[..., :3], lit, where=over[..., 3:] > 0)
-
-
-def _of_interest(
-    labels: NDArray[np.int32], columns: Columns, chosen: int | None, every: bool
-) -> NDArray[np.int32]:
-    """Pit numbers on the points that are drawn: of all, or of the chosen pit and its relatives."""
-    skip = thin(labels)
-    labels = labels[::skip, ::skip]
-    if every:
-        return labels
-    return np.where(np.isin(labels, [chosen or 0, *relatives(columns, chosen)]), labels, 0)
 
 
 def _scale_text(ground: Surface, look: Look, unit: str) -> str:

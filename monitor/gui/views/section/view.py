@@ -15,15 +15,10 @@ from monitor.gui.actions import keys_of, with_keys
 from monitor.gui.state.health import fetching
 from monitor.gui.state.snapshot import Answer, Choice, Snapshot, crosshair, shown_scan
 from monitor.gui.widgets import theme
-from monitor.gui.widgets.controls import (
-    CentreText,
-    draw_curve,
-    label,
-    name_axis,
-    quiet,
-    style_axes,
-)
+from monitor.gui.widgets.controls import label, quiet
+from monitor.gui.widgets.palette import FAINT, PICTURE_GREY
 from monitor.gui.widgets.plain_text import set_tip
+from monitor.gui.widgets.plot import Plot, draw_curve, name_axis
 from monitor.gui.widgets.view import View
 
 LINES = ("interface", "reference", "pinned", "bottom")
@@ -64,18 +59,17 @@ class SectionView(View):
         self._make_plot()
 
     def _make_plot(self) -> None:
-        self.graphics = pg.GraphicsLayoutWidget()
-        self.graphics.ci.layout.setContentsMargins(0, 0, 0, 0)
-        self.plot = self.graphics.addPlot()
+        self.graphics = Plot()
+        self.plot = self.graphics.plot
         self.image = pg.ImageItem(axisOrder="row-major")
         self.plot.addItem(self.image)
         self.curves = {name: pg.PlotDataItem() for name in LINES}
         for name in ("reference", "pinned", "bottom", "interface"):
             self.plot.addItem(self.curves[name], ignoreBounds=True)
-        self.mark = pg.InfiniteLine(angle=90, movable=True, pen=theme.pen("#ffffff60"))
+        self.mark = pg.InfiniteLine(angle=90, movable=True, pen=theme.pen(FAINT))
         self.mark.sigDragged.connect(self._dragged)
         self.plot.addItem(self.mark, ignoreBounds=True)
-        self.message = CentreText(self.plot)
+        self.message = self.graphics.message
         for changed in (self.plot.vb.sigRangeChanged, self.plot.vb.sigResized):
             changed.connect(lambda *_: self._tell_stretch())
         self.body.addWidget(self.graphics, 1)
@@ -84,15 +78,12 @@ class SectionView(View):
     def restyle(self) -> None:
         """Takes on the colours and sizes of the look that was applied last."""
         c = theme.palette()
-        self.graphics.setBackground(c.panel)
-        style_axes(self.plot, "left", "bottom")
-        self.plot.vb.setBackgroundColor(c.empty)
+        self.graphics.restyle()
         self._colours = dict(zip(LINES, (c.cross, c.before, c.other, c.bottom), strict=True))
         for name, curve in self.curves.items():
             dash = name in DASHED
             style = Qt.PenStyle.DashLine if dash else Qt.PenStyle.SolidLine
             curve.setPen(theme.pen(self._colours[name], 2, style))
-        self.message.restyle()
         self._tell_key(pinned=False)
 
     def _tell_key(self, *, pinned: bool) -> None:
@@ -104,7 +95,7 @@ class SectionView(View):
                 continue
             mark = "┅" if name in DASHED else "━"
             colour = self._colours[name]
-            back = "background:#30363e;" if plain else ""
+            back = f"background:{PICTURE_GREY};" if plain else ""
             parts.append(f"<span style='color:{colour};{back}'>&nbsp;{mark}&nbsp;</span> {name}")
         self.key.setText(" &nbsp; ".join(parts))
 
@@ -131,8 +122,7 @@ class SectionView(View):
         visible = cut is not None and not problem and scan is not None
         for item in (self.image, self.mark, *self.curves.values()):
             item.setVisible(visible)
-        for side in ("left", "bottom"):
-            self.plot.getAxis(side).setVisible(visible)
+        self.graphics.show_axes(visible)
         if not visible or cut is None or scan is None:
             return
         drawn = (cut, *lines, scan["scan"], choice.axis)

@@ -24,7 +24,6 @@ LARGEST, SPECIAL, SMALLEST = 6.5, 3.2, 1.8
 REACH, EDGE = 16.0, 16.0
 """Sizes in px at the usual letters: of a mark, at least where it is a special one, at least; how
 near a click must be, and what is left free beside the axis."""
-LIGHT_CROSS = "#c99700"
 DUE = "The next scan on schedule is due here"
 
 
@@ -165,7 +164,7 @@ class TimelineStrip(QWidget):
             if crowded and not is_shown:
                 continue
             last = x
-            painter.setPen(QColor(cross() if is_shown else colours.muted))
+            painter.setPen(QColor(colours.cross_on_panel if is_shown else colours.muted))
             box = QRectF(x - wide, 0, 2 * wide, line)
             painter.drawText(box, int(Qt.AlignmentFlag.AlignCenter), visible(mark.scan))
 
@@ -184,7 +183,7 @@ class TimelineStrip(QWidget):
 
     def _pin(self, painter: QPainter, x: float, top: float, line: float) -> None:
         """A pin with the scan's number to its left."""
-        colour = QColor(theme.palette().other if theme.shade() == "dark" else "#c2257a")
+        colour = QColor(theme.palette().other_on_panel)
         x -= 0.55 * line if self._is_shown_at(x) else 0.0
         painter.setPen(QPen(colour, 1.5))
         painter.drawLine(QPointF(x, top), QPointF(x, 0.4 * line))
@@ -199,7 +198,7 @@ class TimelineStrip(QWidget):
 
     def _ring(self, painter: QPainter, x: float, y: float, size: float) -> None:
         """Around the scan that is shown, with a line down to the hours."""
-        painter.setPen(QPen(QColor(cross()), 2))
+        painter.setPen(QPen(QColor(theme.palette().cross_on_panel), 2))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         around = size + 3.5 * theme.scale()
         painter.drawEllipse(QPointF(x, y), around, around)
@@ -209,11 +208,6 @@ class TimelineStrip(QWidget):
     def _is_shown_at(self, x: float) -> bool:
         mark = self.mark_at(x)
         return mark is not None and mark.scan == self.shown.shown
-
-
-def cross() -> str:
-    """Colour of what is chosen, so that it is seen on either look."""
-    return theme.palette().cross if theme.shade() == "dark" else LIGHT_CROSS
 
 
 def is_special(mark: Mark) -> bool:

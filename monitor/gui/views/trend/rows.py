@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PySide6.QtCore import QObject, Qt, Signal
 
 from monitor.gui.widgets import theme
-from monitor.gui.widgets.controls import CentreText, CornerText, draw_curve, style_axes
 from monitor.gui.widgets.plain_text import as_html
+from monitor.gui.widgets.plot import GRID, CentreText, CornerText, draw_curve, new_plot, style_axes
 
 CURVES = {
     "potential": ("potential", "good", ""),
@@ -79,7 +79,7 @@ class TrendRows(QObject):
         self.graphics = pg.GraphicsLayoutWidget()
         self.graphics.ci.layout.setContentsMargins(0, 0, 0, 0)
         self.graphics.ci.layout.setSpacing(2)
-        self.plots = {name: pg.PlotItem() for name in names}
+        self.plots = {name: new_plot() for name in names}
         self.curves = {name: self.plots[row].plot() for name, (row, _, _) in CURVES.items()}
         self.titles = {
             # readings begin at the upper left, what is counted in scans ends at the upper right
@@ -149,10 +149,9 @@ class TrendRows(QObject):
             plot.getAxis("bottom").setStyle(maxTickLevel=0)
             # rows are low: rather few numbers than crowded ones
             plot.getAxis("left").setStyle(textFillLimits=[(0, 0.6), (2, 0.5), (4, 0.35)])
-            plot.showGrid(x=True, y=True, alpha=0.12)
-        line = c.cross if theme.shade() == "dark" else "#c99700"
+            plot.showGrid(x=True, y=True, alpha=GRID)
         for mark in self._shown.values():
-            mark.setPen(theme.pen(line))
+            mark.setPen(theme.pen(c.cross_on_panel))
         for name, (_, colour, kind) in CURVES.items():
             curve, colour = self.curves[name], getattr(c, colour)
             style = Qt.PenStyle.DashLine if kind == "dash" else Qt.PenStyle.SolidLine

@@ -1,0 +1,58 @@
+"""What a map shows: between which values, or why nothing. Pure functions, no Qt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from monitor.gui.actions import key_of
+from monitor.gui.state.health import fetching
+from monitor.gui.state.snapshot import Answer, Choice, Snapshot
+from monitor.gui.wording import map_captions
+
+
+def problem_of(
+    side: str, snapshot: Snapshot, scan: Any, choice: Choice, answer: Answer | None
+) -> str:
+    """Why there is no map; nothing if there is one. `side`: "map" or "pinned"."""
+    if side == "pinned" and scan is None:
+        return f"No scan is pinned: press {key_of('pin')} on the one to compare with"
+    if snapshot.state is None:
+        return f"Waiting for the engine at {snapshot.address}"
+    if not snapshot.state["feeds"]:
+        return "The engine is compiling its kernels,\nonce on this machine: half a minute"
+    if scan is None:
+        running = (snapshot.cell(choice.cell) or {}).get("running")
+        if running:
+            return f"Waiting for the first map of scan {running['scan']}"
+        sources = ", ".join(snapshot.state["settings"].get("slices") or ())
+        source = f"\nits slices are expected from {sources}" if sources else ""
+        return f"Waiting for the first scan of cell {choice.cell}{source}"
+    if choice.map not in scan["maps"]:
+        return f"Scan {scan['scan']}: {map_captions.absent(choice.map, scan)}"
+    if answer is None:
+        return "" if snapshot.linked else fetching(snapshot, what(choice, scan))
+    return answer.error
+
+
+def shared_levels(snapshot: Snapshot, choice: Choice) -> tuple[float, float] | None:
+    """One scale where colours are to be compared: of the two scans that stand side by side, or of
+    all scans, from the first that has this map to the last, in between which it only grows."""
+    if choice.common:
+        told = [snapshot.answer(f"scale_{which}", choice.cell) for which in ("first", "last")]
+        headers = [a.header for a in told if a is not None and a.header.get("name") == choice.map]
+        pairs = [(h.get("p1"), h.get("p99")) for h in headers]
+    elif choice.comparison == "beside":
+        shown = [snapshot.answer(side, choice.cell) for side in ("map", "pinned")]
+        pairs = [a.levels for a in shown if a is not None and a.levels is not None]
+    else:
+        return None
+    lows = [low for low, _ in pairs if low is not None]
+    highs = [high for _, high in pairs if high is not None]
+    if not lows or not highs or max(highs) <= min(lows):
+        return None
+    return min(lows), max(highs)
+
+
+def what(choice: Choice, scan: Any) -> str:
+    """The map and the scan that are asked for."""
+    return f"{map_captions.map_title(choice.map)} of scan {scan['scan']}"
