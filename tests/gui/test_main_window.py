@@ -305,7 +305,7 @@ def test_without_a_voxel_size_nothing_is_in_um(bench, screen, qtbot):
     qtbot.waitUntil(lambda: window.turns.idle, timeout=5000)
     assert "µm" not in texts(window)
     assert "voxel" in texts(window)
-    assert window.views["trend"].rows.titles["depth"].text == "depth / voxel"
+    assert window.views["trend"].rows.titles["depth"].text == "Depth / voxel"
     assert window.views["map"].scale._unit == "voxel"
     assert "No cycler readings" in window.views["trend"].rows.why_empty.text
     rect = window.views["map"].image.mapRectToParent(window.views["map"].image.boundingRect())

@@ -101,6 +101,13 @@ def ending(snapshot: Snapshot) -> str:
     return words.get(mode_of(snapshot), "the cycler's run has ended")
 
 
+def no_scan(snapshot: Snapshot, name: str) -> str:
+    """What is said in the place of the scans of a cell that has none."""
+    if is_ended(snapshot, name):
+        return f"Cell {name} has no scan: {ending(snapshot)}"
+    return f"Waiting for the first scan of cell {name}"
+
+
 def fetching(snapshot: Snapshot, what: str) -> str:
     """What is said in the place of something that is asked of the engine."""
     if snapshot.linked:
@@ -118,6 +125,8 @@ def mode_text(snapshot: Snapshot) -> str:
 
 def scan_text(snapshot: Snapshot, name: str) -> str:
     """How far the scan of a cell is that runs, or that was not finished."""
+    if snapshot.state is None:
+        return "no answer of the engine yet"
     running = snapshot.running(name)
     if not running:
         return "no scan is running"

@@ -130,7 +130,7 @@ class CellPanel(View):
 
     def _draw_scan(self, cell: Cell | None, shown: Scan | None) -> None:
         if cell is None or shown is None:
-            self.shown.setText("No scan yet")
+            self.shown.setText("No scan yet" if cell is not None else "–")
             self.when.setText("")
             return
         scans = cell["scans"]

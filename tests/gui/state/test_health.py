@@ -144,3 +144,20 @@ def test_the_guide_shows_the_marks_that_the_screen_draws():
     assert told == feeds.MARKS
     for state, mark in feeds.MARKS.items():
         assert f"{mark} {state}" in feeds.TIPS["cell"]
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ({}, "Waiting for the first scan of cell A"),
+        ({"mode": "replay"}, "Waiting for the first scan of cell A"),
+        ({"mode": "replay", "ended": True}, "Cell A has no scan: the replay has ended"),
+        ({"mode": "recording"}, "Cell A has no scan: this is a recording"),
+    ],
+)
+def test_no_scan_is_waited_for_if_none_is_expected(more, text):
+    assert feeds.no_scan(made.snapshot({"A": made.cell()}, **more), "A") == text
+
+
+def test_nothing_is_said_of_a_scan_before_the_engine_has_answered():
+    assert "running" not in feeds.scan_text(Snapshot(), "A")

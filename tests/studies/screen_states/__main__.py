@@ -50,9 +50,12 @@ class Screens:
         self._open.append((window, client))
         return window
 
-    def show(self, state: str, done: Done, act: Callable[[], None] = lambda: None) -> None:
-        """Waits until the first screen says what `done` wants; another one, connected now, then
-        says the same. `act` is done again and again meanwhile."""
+    def show(
+        self, state: str, done: Done, act: Callable[[], None] = lambda: None, silent_s: float = 0.0
+    ) -> None:
+        """Waits until the first screen says what `done` wants, and that slices are missing for
+        `silent_s`; another one, connected now, then says the same. `act` is done again and again
+        meanwhile."""
 
         def wait(what: str, is_so: Callable[[], bool]) -> None:
             end = time.monotonic() + PATIENCE_S
@@ -62,6 +65,8 @@ class Screens:
                 QTest.qWait(200)
 
         wait("the first screen", lambda: done(words(self.first)))
+        if silent_s:
+            wait("its ages", lambda: (ages(self.first)[0] or 0.0) >= silent_s)
         second = self._look()
         wait("the second screen", lambda: words(second) == words(self.first))
         if self.first.snapshot.linked:
@@ -94,9 +99,13 @@ def live(out: Path, folder: Path) -> Path:
         story.begin()
         screens.show("2-receiving", lambda w: "LIVE receiving" in (w["card"] or ""), story.more)
         story.clock.ahead_s += 61.0
-        screens.show("3-stopped-a-minute", lambda w: "DEAD" in w["slices"] and w["alarms"] != "")
+        screens.show(
+            "3-stopped-a-minute",
+            lambda w: "DEAD" in w["slices"] and w["alarms"] != "",
+            silent_s=60.0,
+        )
         story.clock.ahead_s += 240.0
-        screens.show("4-stopped-five-minutes", lambda w: "DEAD" in w["cycler"])
+        screens.show("4-stopped-five-minutes", lambda w: "DEAD" in w["cycler"], silent_s=300.0)
         story.end()
         screens.show("5-run-ended", lambda w: "has ended" in (w["due"] or ""))
     finally:

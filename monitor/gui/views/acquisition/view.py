@@ -164,6 +164,8 @@ def _order_text(order: Order) -> str:
 
 def _next_text(snapshot: Snapshot, name: str) -> str:
     cell = snapshot.cell(name)
+    if snapshot.state is None:
+        return "Next scan: not known"
     due = cell.get("next_scan_time") if cell else None
     if not cell or due is None:
         return "Next scan: not known before the first"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from monitor.gui.actions import key_of
-from monitor.gui.state.health import fetching
+from monitor.gui.state.health import fetching, is_ended, no_scan
 from monitor.gui.state.snapshot import Answer, Choice, Snapshot
 from monitor.gui.wording import map_captions
 
@@ -25,8 +25,9 @@ def problem_of(
         if running:
             return f"Waiting for the first map of scan {running['scan']}"
         sources = ", ".join(snapshot.state["settings"].get("slices") or ())
-        source = f"\nits slices are expected from {sources}" if sources else ""
-        return f"Waiting for the first scan of cell {choice.cell}{source}"
+        if not sources or is_ended(snapshot, choice.cell):
+            return no_scan(snapshot, choice.cell)
+        return f"{no_scan(snapshot, choice.cell)}\nits slices are expected from {sources}"
     if choice.map not in scan["maps"]:
         return f"Scan {scan['scan']}: {map_captions.absent(choice.map, scan)}"
     if answer is None:

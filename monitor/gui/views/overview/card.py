@@ -8,6 +8,7 @@ from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QHelpEvent, QImage, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QToolTip
 
+from monitor.gui.state.health import ending, is_ended
 from monitor.gui.state.snapshot import Answer, Choice, Snapshot
 from monitor.gui.views.overview.facts import cell_facts, map_words
 from monitor.gui.views.overview.paint import Brush, Shown
@@ -69,8 +70,9 @@ class CellCard(QFrame):
             self._pictured = (answer, choice.colours)
             self._image = picture(answer, choice.colours) if answer else None
         has_scans = bool((snapshot.cell(self.name) or {}).get("scans"))
+        ended = ending(snapshot) if is_ended(snapshot, self.name) else ""
         wide = proportions(answer) if answer else 1.0
-        self.shown = Shown(facts, self._image, wide, *map_words(answer, has_scans))
+        self.shown = Shown(facts, self._image, wide, *map_words(answer, has_scans, ended))
         self.setAccessibleName(visible(f"{facts.name}: {facts.state} {facts.age}, {facts.why}"))
         if self.property("chosen") != chosen:
             self.setProperty("chosen", chosen)

@@ -70,13 +70,14 @@ def cell_facts(snapshot: Snapshot, name: str) -> CellFacts:
     )
 
 
-def map_words(answer: Answer | None, has_scans: bool) -> tuple[str, str]:
+def map_words(answer: Answer | None, has_scans: bool, ended: str = "") -> tuple[str, str]:
     """What stands under the small map (which map, where its colours begin and end), and what stands
-    in its place where there is none."""
+    in its place where there is none. `ended`: why no scan is expected any more."""
     if answer is not None and answer.error:
         return "", answer.error
     if answer is None or answer.array is None:
-        return "", "fetching the map" if has_scans else "waiting for the first scan"
+        absent = f"no scan: {ended}" if ended else "waiting for the first scan"
+        return "", "fetching the map" if has_scans else absent
     header = answer.header
     title, scan = map_title(header["name"]), header["scan"]
     if answer.levels is None:

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
 )
 
 from monitor.gui.actions import Handlers, keys_of
-from monitor.gui.state.health import fetching
+from monitor.gui.state.health import fetching, no_scan
 from monitor.gui.state.queries import Looking, Queries
 from monitor.gui.state.snapshot import Answer, Choice, Query, Snapshot, shown_scan
 from monitor.gui.views.pits.filter import TITLES, read_filter
@@ -183,7 +183,7 @@ class PitsView(View):
             return f"Waiting for the engine at {snapshot.address}"
         scan = self._shown
         if scan is None:
-            return f"Waiting for the first scan of cell {self._choice.cell}"
+            return no_scan(snapshot, self._choice.cell)
         if "pit_labels" not in scan["maps"]:
             if scan["provisional"]:
                 return f"Scan {scan['scan']}: pits follow after the last slice"

@@ -11,7 +11,7 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QHBoxLayout, QPushButton, QStackedWidget
 
 from monitor.gui.formatting import as_is, number
-from monitor.gui.state.health import fetching
+from monitor.gui.state.health import fetching, no_scan
 from monitor.gui.state.snapshot import (
     Answer,
     Choice,
@@ -166,7 +166,7 @@ class ReliefView(View):
             return f"Waiting for the engine at {snapshot.address}"
         scan = self._scan
         if scan is None:
-            return f"Waiting for the first scan of cell {choice.cell}"
+            return no_scan(snapshot, choice.cell)
         if not any(name in scan["maps"] for name in SURFACES):
             return f"Scan {scan['scan']} has no map of heights"
         if answer is None:

@@ -133,7 +133,9 @@ class SectionView(View):
         self._draw_mark(scan, choice)
 
     def _problem(self, snapshot: Snapshot, cut: Answer | None) -> str:
-        if snapshot.state is None or self._scan is None:
+        if snapshot.state is None:
+            return f"Waiting for the engine at {snapshot.address}"
+        if self._scan is None:
             return "No cross-section before the first map"
         if cut is None and not snapshot.linked:
             return fetching(snapshot, "the cross-section")

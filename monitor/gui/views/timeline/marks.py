@@ -39,13 +39,14 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """All marks in order of time, when the next scan is due (h; None: no scan is expected), and
-    what is shown and pinned."""
+    """All marks in order of time, when the next scan is due (h; None: no scan is expected), what is
+    shown and pinned, and what stands in the place of marks if there are none."""
 
     marks: tuple[Mark, ...] = ()
     due: float | None = None
     shown: int | None = None
     pinned: int | None = None
+    empty: str = "No scan yet"
 
     @property
     def span(self) -> float:
@@ -62,6 +63,8 @@ class Timeline:
 def timeline(snapshot: Snapshot, choice: Choice) -> Timeline:
     """The scans of the chosen cell, and the one that runs before it has a first map."""
     cell = snapshot.cell(choice.cell)
+    if snapshot.state is None:
+        return Timeline(empty="Waiting for the engine")
     if cell is None:
         return Timeline()
     running = cell.get("running")

@@ -111,7 +111,7 @@ class TimelineStrip(QWidget):
         if not xs:
             painter.setPen(QColor(colours.muted))
             centre = int(Qt.AlignmentFlag.AlignCenter)
-            painter.drawText(self.rect(), centre, "No scan yet")
+            painter.drawText(self.rect(), centre, self.shown.empty)
             painter.end()
             return
         line = QFontMetricsF(theme.axis_font()).height()

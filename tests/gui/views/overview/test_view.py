@@ -136,6 +136,7 @@ def test_an_alarm_that_has_been_seen_is_not_red_any_more(more, tone):
 def test_what_stands_for_a_map_that_is_not_there():
     assert map_words(None, False) == ("", "waiting for the first scan")
     assert map_words(None, True) == ("", "fetching the map")
+    assert map_words(None, False, "this is a recording") == ("", "no scan: this is a recording")
     request = MapRequest("A", 3, "removal")
     failed = Answer(request, {"type": "error", "why": "has left memory"}, None)
     assert map_words(failed, True) == ("", "has left memory")
