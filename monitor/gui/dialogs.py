@@ -51,6 +51,7 @@ class Dialogs(QObject):
         session.recording_wanted.connect(self.ask_recording)
         for view in views.values():
             view.export_wanted.connect(partial(self.ask_csv, view))
+            view.picture_wanted.connect(partial(self.ask_picture, view))
 
     def handlers(self) -> Handlers:
         """What it does, by the names of actions."""
@@ -98,7 +99,10 @@ class Dialogs(QObject):
     def ask_view_picture(self) -> None:
         """A picture of the view below the mouse, of the map where there is none."""
         below = (v for v in self._views.values() if v.isVisible() and v.underMouse())
-        view = next(below, self._views["map"])
+        self.ask_picture(next(below, self._views["map"]))
+
+    def ask_picture(self, view: View) -> None:
+        """A picture of this view."""
         self._ask_path("Picture of a view", export.KINDS, partial(self.picture, view))
 
     def ask_csv(self, view: View) -> None:

@@ -30,6 +30,7 @@ class Dock(QDockWidget):
 
     def __init__(self, spec: ViewSpec, view: View) -> None:
         super().__init__(spec.title)
+        self._view = view
         self.setObjectName(spec.name)
         self.setWidget(view)
         bar = view.bar
@@ -44,7 +45,7 @@ class Dock(QDockWidget):
         )
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
-        """Hide it, or take it out of the window."""
+        """Hide it, take it out of the window, or keep a picture of it."""
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addAction(
@@ -52,6 +53,7 @@ class Dock(QDockWidget):
             lambda: self.setFloating(not self.isFloating()),
         )
         menu.addAction("Hide", self.hide)
+        menu.addAction("Picture of this view…", self._view.picture_wanted.emit)
         menu.popup(event.globalPos())
 
 

@@ -37,6 +37,7 @@ class View(Card):
     pit_chosen = Signal(object)
     order_given = Signal(object)
     export_wanted = Signal()
+    picture_wanted = Signal()
     front_wanted = Signal()
 
     asks = False
