@@ -15,8 +15,9 @@ from monitor.closure import SURE, Closure
 from monitor.gui.formatting import number, with_error
 from monitor.gui.state.snapshot import Choice, Snapshot, shown_scan
 from monitor.gui.widgets import theme
-from monitor.gui.widgets.controls import CentreText, elastic, label, name_axis, style_axes
+from monitor.gui.widgets.controls import elastic, label
 from monitor.gui.widgets.plain_text import set_tip
+from monitor.gui.widgets.plot import Plot, name_axis
 from monitor.gui.widgets.view import View
 from monitor.wire.results.cells import Scan
 
@@ -64,10 +65,8 @@ class ClosureView(View):
         self._drawn: object = None
         self.caption = elastic(label("", "muted", "Of the scan that is shown"))
         self.head.addWidget(self.caption, 1)
-        self.graphics = pg.GraphicsLayoutWidget()
-        self.graphics.ci.layout.setContentsMargins(0, 0, 0, 0)
-        self.plot = self.graphics.addPlot()
-        self.plot.setMouseEnabled(False, False)
+        self.graphics = Plot(grid=True, axis=52)
+        self.plot = self.graphics.plot
         self.equal = pg.PlotDataItem()
         self.limits = (pg.PlotDataItem(), pg.PlotDataItem())
         self.band = pg.FillBetweenItem(*self.limits)
@@ -76,17 +75,14 @@ class ClosureView(View):
         for item in (self.band, *self.limits, self.equal, self.errors, self.points):
             self.plot.addItem(item, ignoreBounds=True)
         self.points.sigClicked.connect(self._clicked)
-        self.message = CentreText(self.plot)
+        self.message = self.graphics.message
         self.body.addWidget(self.graphics, 1)
         self.restyle()
 
     def restyle(self) -> None:
         """Takes on the colours and sizes of the look that was applied last."""
         c = theme.palette()
-        self.graphics.setBackground(c.panel)
-        style_axes(self.plot, "left", "bottom")
-        self.plot.getAxis("left").setWidth(theme.px(52))
-        self.plot.showGrid(x=True, y=True, alpha=0.12)
+        self.graphics.restyle()
         self.equal.setPen(theme.pen(c.muted, 1, Qt.PenStyle.DashLine))
         for line in self.limits:
             line.setPen(None)
@@ -94,7 +90,6 @@ class ClosureView(View):
         shade.setAlpha(36)
         self.band.setBrush(shade)
         self.errors.setOpts(pen=theme.pen(c.muted))
-        self.message.restyle()
         self._drawn = None
 
     def draw(self, snapshot: Snapshot, choice: Choice) -> None:
@@ -127,8 +122,7 @@ class ClosureView(View):
         )
 
     def _draw_lines(self, points: Sequence[Point], band: tuple[float, float]) -> None:
-        for side in ("left", "bottom"):
-            self.plot.getAxis(side).setVisible(bool(points))
+        self.graphics.show_axes(bool(points))
         if not points:
             for line in (self.equal, *self.limits):
                 line.clear()
