@@ -5,6 +5,9 @@ An error names the thing, what came, what was expected and what to do, in one li
 command with exit code 1.
 """
 
+LONGEST = 500
+"""Characters of what came: a setting of a recording may be as long as its file."""
+
 
 class PitwatchError(Exception):
     """Whatever goes wrong and is understood; its text is fit for the operator."""
@@ -14,7 +17,7 @@ class SettingError(PitwatchError):
     """A setting is wrong: nothing has started."""
 
     def __init__(self, what: str, *, got: object, expected: str, todo: str) -> None:
-        super().__init__(f"{what}: got {got!r}, expected {expected}; {todo}")
+        super().__init__(f"{_cut(what)}: got {_shown(got)}, expected {_cut(expected)}; {todo}")
 
 
 class BadMessage(PitwatchError):
@@ -43,3 +46,14 @@ class EngineFailed(PitwatchError):
 
 class MissingSoftware(PitwatchError):
     """A library or program that this task needs is not installed."""
+
+
+def _shown(got: object) -> str:
+    try:
+        return _cut(repr(got))
+    except (RecursionError, ValueError):  # nested too deeply, or a number too long to be written
+        return f"a {type(got).__name__} that cannot be shown"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

@@ -18,6 +18,7 @@ from monitor.errors import BadMessage, RecordingError
 from monitor.recording import format
 from monitor.recording.journal import DAMAGED, Line, Place, number_of, record_of, slice_of
 from monitor.recording.read import checked_hdf5
+from monitor.recording.read.compressed_chunks import window
 from monitor.recording.read.experiment import Experiment, Scan
 from monitor.records import Acknowledgement, Record, SliceFrame, frozen
 from monitor.wire.slices import stins
@@ -226,11 +227,13 @@ class Pixels:
             checked_hdf5.check(file, format.SLICES, volume, shape, kinds, math.inf)
             along_z = checked_hdf5.group(file, "entry").attrs["axis"] == "z"
             check_slice(volume.shape[1:] if along_z else volume.shape[::2], self._limits)
-            data = volume[frame] if along_z else volume[:, frame, :]
+            nz, ny, nx = map(range, volume.shape)
+            one = range(frame, frame + 1)
+            ranges = (one, ny, nx) if along_z else (nz, one, nx)
+            pixels = window(volume, *ranges).squeeze(axis=0 if along_z else 1)
         except checked_hdf5.UNREADABLE as error:
             why = checked_hdf5.one_line(error)
             raise RecordingError(f"{file.filename}: is damaged ({why})") from None
-        pixels = np.ascontiguousarray(data)
         pixels.setflags(write=False)
         return pixels
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import struct
 import tomllib
 import tracemalloc
 
 import h5py
+import hdf5plugin
 import numpy as np
 import pytest
 import tomli_w
 
 from monitor.engine.recorder import Recorder
-from monitor.errors import RecordingError
+from monitor.errors import PitwatchError, RecordingError
 from monitor.playback.opened import Recorded, serving_settings
 from monitor.playback.replay import replay_settings
 from monitor.recording import format
@@ -284,10 +286,85 @@ def test_a_volume_that_is_small_on_the_disk_and_large_in_memory_is_refused(recor
         tracemalloc.stop()
 
 
+SAID = struct.Struct(">QII")
+"""How a chunk begins: its bytes, those of a block, and those of the first block once compressed."""
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        *(lambda b, size=size: SAID.pack(size, *b[1:]) for size in (0, 2**31, 2**40, 2**63 + 7)),
+        *(lambda b, size=size: SAID.pack(b[0], size, b[2]) for size in (1, 2**31, 2**32 - 1)),
+        *(lambda b, size=size: SAID.pack(*b[:2], size) for size in (0, 10**6, 2**31 - 1)),
+    ],
+)
+@pytest.mark.parametrize("most", [None, 4, 15, 40])
+def test_a_chunk_that_states_wrong_lengths_costs_its_recording_alone(recorded, harm, most):
+    """HDF5's filter would read beyond the chunk, which ends the process."""
+    path = recorded / "A" / "scan_0000.h5"
+    with h5py.File(path, "r+") as file:
+        volume = file[format.SLICES].id
+        at = volume.get_chunk_info(0).chunk_offset
+        _, stored = volume.read_direct_chunk(at)
+        begin, rest = SAID.unpack(stored[: SAID.size]), bytes(stored[SAID.size :])
+        volume.write_direct_chunk(at, (harm(begin) + rest)[:most])
+    assert "is damaged" in refusal(recorded)
+    with pytest.raises(RecordingError, match="is damaged"):
+        open_experiment(recorded).cells["A"].scans[0].section("y", 0)
+    assert verify(recorded).count("error")
+
+
+@pytest.mark.parametrize("place", ["entry/interface/height", "entry/ledger/order", format.SLICES])
+@pytest.mark.parametrize(
+    "how", [{"compression": "gzip"}, {"compression": "lzf"}, dict(hdf5plugin.Blosc())]
+)
+def test_numbers_that_were_compressed_by_other_filters_are_refused(recorded, place, how):
+    """A chunk of gzip may make any number of bytes, whatever the shape of the dataset is."""
+    with h5py.File(recorded / "A" / "scan_0000.h5", "r+") as file:
+        values, attributes = file[place][...], dict(file[place].attrs)
+        del file[place]
+        file.create_dataset(place, data=values, **how).attrs.update(attributes)
+    with pytest.raises(RecordingError, match="compressed in another way"):
+        scan = open_experiment(recorded).cells["A"].scans[0]
+        scan.map("height"), scan.order(), scan.section("y", 0)
+    assert "compressed in another way" in " ".join(f.what for f in verify(recorded).found)
+
+
+@pytest.mark.parametrize("place", ["entry", "entry/summary/averaged_um"])
+def test_attributes_that_are_longer_than_any_are_not_shown(recorded, place):
+    with h5py.File(recorded / "A" / "scan_0000.h5", "r+") as file:
+        kind = h5py.string_dtype()
+        file[place].attrs.create("reason" if place == "entry" else "units", "x" * 10**7, dtype=kind)
+    findings = verify(recorded)
+    assert "10000000 bytes" in " ".join(finding.what for finding in findings.found)
+    assert max(len(finding.line(recorded)) for finding in findings.found) < 500
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"n = " + b"1" * 5000,
+        b".".join([b"a"] * 120_000) + b" = 1",
+        b"[settings." + b".".join([b"a"] * 90) + b"]\nb = 1",
+        b'[settings.onset]\nmode = "' + b"x" * 100_000 + b'"',
+        b"[settings.onset]\nmode = " + b"[" * 400 + b"]" * 400,
+        b"[settings.onset]\nmax_scans = " + b"9" * 4000,
+        b"[settings]\nx = 1",
+    ],
+)
+def test_settings_that_take_long_to_read_or_to_show_are_refused_in_one_line(recorded, text):
+    (recorded / format.SETTINGS_FILE).write_bytes(b"format = 1\n" + text + b"\n")
+    with pytest.raises(PitwatchError) as refused:
+        _ = open_experiment(recorded).settings
+    assert len(str(refused.value)) < 2000
+    assert "\n" not in str(refused.value)
+
+
 def table_of_zeros(group, names, rows):
-    """Columns of which one row is on the disk; 3 million such rows are 25 kB."""
+    """Columns of which one row is on the disk: as long as any, or compressed."""
+    how = {"compression": 9} if rows < 1e6 else {}
     for name, dtype in names.items():
-        group.create_dataset(name, (rows,), dtype, chunks=(1000,), compression=9)[0] = 1
+        group.create_dataset(name, (rows,), dtype, chunks=(1000,), **how)[0] = 1
 
 
 def in_pits(recorded, rows):

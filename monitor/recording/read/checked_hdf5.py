@@ -20,6 +20,7 @@ from monitor.recording import files
 from monitor.recording.file_descriptors import are_exhausted
 from monitor.recording.folder_lock import is_growing
 from monitor.recording.read import unclosed_hdf5
+from monitor.recording.read.compressed_chunks import window
 
 MAX_ARRAY_BYTES = 2**30
 MAX_AHEAD_BYTES = 2**26
@@ -33,10 +34,11 @@ MAX_CHUNK_BYTES = 2**28
 MAX_TEXT_BYTES = 1024
 PITS = "entry/pits/"
 MOST_PITS, MOST_ROWS = 2**18, 2**24
-MOST_PACKED, SMALL_TABLE_BYTES = 100, 2**20
-"""A table, whose length its file alone says, takes at most so many times the bytes that it has in
-the file. The recorder compresses none; 3 million rows of zeros are 25 kB."""
+BITSHUFFLE = 32008
+"""The only filter that any version of pitwatch has used: for slices, and once for maps. Another one
+may make gigabytes of a small chunk, or trust what the chunk says of itself."""
 MAX_CHUNKS = 2**22
+OURS = "numbers that are not compressed, or by bitshuffle and LZ4"
 UNREADABLE = (KeyError, OSError, RuntimeError, TypeError, ValueError, AttributeError, MemoryError)
 """What h5py raises where bytes of a file are not what they must be."""
 
@@ -135,9 +137,12 @@ def attributes(file: h5py.File, path: str) -> Attributes:
     for key in owner.attrs:
         stored = owner.attrs.get_id(key)
         size = math.prod(stored.shape or ()) * stored.dtype.itemsize
+        if size <= MAX_TEXT_BYTES:
+            found[key] = owner.attrs[key]
+            texts = [one for one in np.ravel(found[key]) if isinstance(one, str)]
+            size = max(map(len, texts), default=0)  # of text, known once it is read
         if size > MAX_TEXT_BYTES:
             raise damaged(file, f"{path}.{key}", f"{size} bytes", f"{MAX_TEXT_BYTES} at most")
-        found[key] = owner.attrs[key]
     return found
 
 
@@ -151,6 +156,8 @@ def find(file: h5py.File, path: str) -> h5py.Dataset | None:
         raise damaged(file, path, "a group", "a dataset")
     if is_elsewhere(found):
         raise damaged(file, path, "a link into another file", "its own numbers")
+    if is_foreign(found):
+        raise damaged(file, path, "compressed in another way", OURS)
     return found
 
 
@@ -159,6 +166,25 @@ def is_elsewhere(dataset: h5py.Dataset) -> bool:
     as HDF5 may open those files for that."""
     made = dataset.id.get_create_plist()
     return bool(made.get_layout() == h5py.h5d.VIRTUAL or made.get_external_count())
+
+
+def filters_of(dataset: h5py.Dataset) -> list[int]:
+    """Numbers of the filters that its chunks go through."""
+    made = dataset.id.get_create_plist()
+    return [made.get_filter(n)[0] for n in range(made.get_nfilters())]
+
+
+def is_foreign(dataset: h5py.Dataset) -> bool:
+    """Whether its chunks go through a filter that no version of pitwatch used for such numbers."""
+    return filters_of(dataset) not in ([], [BITSHUFFLE] if len(dataset.shape) > 1 else [])
+
+
+def numbers(dataset: h5py.Dataset) -> NDArray[Any]:
+    """All of a dataset that was found and checked, in the byte order of this machine. Raises one of
+    `UNREADABLE` if it is damaged."""
+    if filters_of(dataset):
+        return window(dataset, *map(range, dataset.shape))
+    return np.asarray(dataset[...], dataset.dtype.newbyteorder("="))
 
 
 def array(
@@ -174,35 +200,25 @@ def array(
     if not is_written(dataset):
         return None
     check_stored(file, path, dataset)
-    return np.asarray(dataset[...], dataset.dtype.newbyteorder("="))
+    return numbers(dataset)
 
 
 def check_stored(file: h5py.File, path: str, dataset: h5py.Dataset) -> None:
     """Raises RecordingError for a dataset that would take far more memory than it has numbers in
     the file, and for a table with more rows than one can have."""
     if len(dataset.shape) == 1:
-        _check_rows(file, path, dataset)
+        rows, most = dataset.shape[0], MOST_PITS if path.startswith(PITS) else MOST_ROWS
+        if rows > most:
+            raise damaged(file, path, f"{rows} rows", f"{most} at most")
     if dataset.nbytes > MAX_ARRAY_BYTES:
         raise damaged(file, path, f"{dataset.nbytes} bytes", f"{MAX_ARRAY_BYTES} at most")
     stored = most = dataset.id.get_storage_size()
-    if dataset.id.get_create_plist().get_nfilters():
+    if filters_of(dataset):
         most = max(MAX_RATIO * stored, MAX_AHEAD_BYTES)
     elif file.swmr_mode:  # of a file that grows, the length may be known before the numbers are
         most = stored + MAX_AHEAD_BYTES
     if dataset.nbytes > most:
         raise damaged(file, path, f"{stored} bytes", f"{dataset.nbytes}")
-
-
-def _check_rows(file: h5py.File, path: str, dataset: h5py.Dataset) -> None:
-    """Raises RecordingError for a table with more rows than one can have, or than its bytes in the
-    file can stand for."""
-    rows, most = dataset.shape[0], MOST_PITS if path.startswith(PITS) else MOST_ROWS
-    if rows > most:
-        raise damaged(file, path, f"{rows} rows", f"{most} at most")
-    stored = dataset.id.get_storage_size()
-    packed = dataset.id.get_create_plist().get_nfilters()
-    if packed and dataset.nbytes > SMALL_TABLE_BYTES + MOST_PACKED * stored:
-        raise damaged(file, path, f"{rows} rows in {stored} bytes", "rows that are not compressed")
 
 
 def is_written(dataset: h5py.Dataset) -> bool:

@@ -22,12 +22,13 @@ from monitor.recording import files, format, journal
 from monitor.recording.checksums import NAME as CRC
 from monitor.recording.read import checked_hdf5, pictures
 from monitor.recording.read.checked_hdf5 import Attributes, opened, opened_file
-from monitor.recording.read.section import cut
+from monitor.recording.read.compressed_chunks import section
 from monitor.records import EventData, Summary
 from monitor.settings import CELL_NAME, Settings, Table, parse
 from monitor.wire.slices.stins import DTYPES
 
-MAX_SETTINGS_BYTES = 2**20
+MAX_SETTINGS_BYTES, MAX_DOTS = 2**18, 100
+"""Of settings, and of one line of them: what TOML costs grows with the square of a dotted key."""
 
 
 class EventLine(TypedDict, total=False):
@@ -62,13 +63,13 @@ def open_experiment(path: Path) -> Experiment:
             f"{path}: no recorded experiment ({format.SETTINGS_FILE} is not there); give the "
             "folder that holds it"
         ) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: also of a number too long
         raise RecordingError(f"{settings_file}: cannot be read ({error})") from None
     version = table.get("format")
     if not isinstance(version, int) or version > format.FORMAT:
         raise RecordingError(
-            f"{path}: recorded in format {version!r}, this pitwatch reads up to {format.FORMAT}; "
-            "install a newer pitwatch"
+            f"{path}: recorded in format {version!r:.20}, this pitwatch reads up to "
+            f"{format.FORMAT}; install a newer pitwatch"
         )
     if not _has_names(table.get("settings", {})):
         raise RecordingError(f"{settings_file}: is damaged (its cells have no names)")
@@ -82,6 +83,8 @@ def settings_text(folder: Path) -> bytes:
         text = file.read(MAX_SETTINGS_BYTES + 1)
     if len(text) > MAX_SETTINGS_BYTES:
         raise RecordingError(f"{path}: is too long for settings")
+    if any(line.count(b".") > MAX_DOTS for line in text.split(b"\n")):
+        raise RecordingError(f"{path}: is damaged (a line with more than {MAX_DOTS} dots)")
     return text
 
 
@@ -288,7 +291,7 @@ class Scan:
     def section(self, axis: str, index: int) -> NDArray[Any]:
         """Vertical cut (nz, nx) at y = index, or (nz, ny) at x = index. Raises RecordingError."""
         with opened(self.path) as file:
-            return cut(self._volume(file), axis, index)
+            return section(self._volume(file), axis, index)
 
     def open(self) -> h5py.File:
         """The file itself; the caller closes it. Raises RecordingError."""

@@ -11,13 +11,13 @@ from typing import Any
 
 import h5py
 import numpy as np
-from dectris.compression import decompress
 from numpy.typing import NDArray
 
 from monitor.errors import RecordingError
 from monitor.quantities.table import recorded_units
 from monitor.recording import checksums, files, format
 from monitor.recording.read import checked_hdf5, unclosed_hdf5
+from monitor.recording.read.compressed_chunks import chunk_at
 from monitor.recording.read.experiment import Scan
 from monitor.recording.read.stored_scan import start_of
 from monitor.recording.verify.findings import Findings
@@ -137,9 +137,10 @@ def _structure(
         if item is None or checked_hdf5.scalar(item) is None:
             findings.error(path, f"entry/summary/{name} is not a scalar", "a number or short text")
             sound = False
-        elif item.attrs.get("units") != recorded_units(name):
-            came = repr(item.attrs.get("units"))
-            findings.error(path, f"entry/summary/{name}.units is {came}", recorded_units(name))
+            continue
+        units = checked_hdf5.attributes(file, f"entry/summary/{name}").get("units")
+        if units != recorded_units(name):
+            findings.error(path, f"entry/summary/{name}.units is {units!r}", recorded_units(name))
     return sound
 
 
@@ -260,21 +261,15 @@ def _pixels(
 
 
 def _crc_of_slice(volume: h5py.Dataset, start: ScanStart, along: int, number: int) -> int | None:
-    """Read chunk by chunk, as many bytes as a chunk has and no more; None where one is damaged."""
+    """None where a chunk is damaged."""
     rows, columns = start.slice_shape
-    dtype, crc = np.dtype(start.dtype), 0
+    crc = 0
     for first in range(0, rows, volume.chunks[1 - along]):
-        at = (number, first, 0) if along == 0 else (first, number, 0)
-        mask, stored = volume.id.read_direct_chunk(at)
-        shape = (volume.chunks[1 - along], columns)
-        expected = math.prod(shape) * dtype.itemsize
-        if mask or int.from_bytes(stored[:8], "big") != expected:
-            return None
         try:
-            pixels = decompress(bytes(stored), "bslz4", elem_size=dtype.itemsize)
-        except Exception:
+            chunk = chunk_at(volume, (number, first, 0) if along == 0 else (first, number, 0))
+        except ValueError:
             return None
-        if len(pixels) != expected:
+        if chunk is None:
             return None
-        crc = zlib.crc32(pixels[: (rows - first) * columns * dtype.itemsize], crc)
+        crc = zlib.crc32(chunk.reshape(-1, columns)[: rows - first].data, crc)
     return crc

@@ -18,9 +18,12 @@ from monitor.recording.checksums import NAME
 from monitor.recording.read.checked_hdf5 import (
     MAX_ARRAY_BYTES,
     MAX_TEXT_BYTES,
+    OURS,
     attributes,
     damaged,
     is_elsewhere,
+    is_foreign,
+    numbers,
 )
 
 MAX_OBJECTS = 2000
@@ -106,6 +109,9 @@ def _dataset(have: Any, want: Any, path: str, *, equal: bool) -> Iterator[Differ
         if _sources(have) != _sources(want) or have.shape != want.shape or have.dtype != want.dtype:
             yield path, "another stack", "one of the scans that are there"
             return
+    if is_foreign(have):
+        yield path, "compressed in another way", OURS
+        return
     fits = all(
         limit is None or side == wanted
         for side, wanted, limit in zip(have.shape, want.shape, want.maxshape, strict=False)
@@ -117,8 +123,8 @@ def _dataset(have: Any, want: Any, path: str, *, equal: bool) -> Iterator[Differ
     if equal and not want.is_virtual:
         if have.nbytes > MAX_ARRAY_BYTES:
             yield path, f"{have.nbytes} bytes", f"{want.nbytes}"
-        elif not _same(have[()], want[()]):
-            yield path, _short(have[()]), _short(want[()])
+        elif not _same(found := have[()] if have.shape == () else numbers(have), want[()]):
+            yield path, _short(found), _short(want[()])
 
 
 def _sources(dataset: h5py.Dataset) -> list[Any]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from monitor.quantities.table import LABELS, MAPS, form_of, recorded_units
 from monitor.recording import checksums, file_descriptors, format
-from monitor.recording.read.section import cut
+from monitor.recording.read.compressed_chunks import section
 from monitor.recording.write import disk_space
 from monitor.recording.write.compressed_chunks import write_plane
 from monitor.records import (
@@ -157,7 +157,7 @@ class ScanFile:
 
     def section(self, axis: str, index: int) -> NDArray[Any] | None:
         """Vertical cut through the slices that have come; None before the first one."""
-        return None if self._file is None else cut(self._file[format.SLICES], axis, index)
+        return None if self._file is None else section(self._file[format.SLICES], axis, index)
 
     def close(self) -> None:
         """Closes the file; one that was not finished stays a readable `.part`."""

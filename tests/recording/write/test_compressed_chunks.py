@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from monitor.recording import format
+from monitor.recording.read.compressed_chunks import section, window
 from monitor.recording.write import compressed_chunks
 
 
@@ -38,6 +39,14 @@ def test_planes_come_back(
         np.testing.assert_array_equal(file["z"][2], plane)
         np.testing.assert_array_equal(file["y"][:, 3], plane)
         assert not file["z"][1].any() and not file["y"][:, 2].any()
+        rows, columns = map(range, shape)
+        for one, wanted in ((range(2, 3), plane), (range(1, 2), np.zeros_like(plane))):
+            np.testing.assert_array_equal(window(file["z"], one, rows, columns)[0], wanted)
+        np.testing.assert_array_equal(window(file["y"], rows, range(3, 4), columns)[:, 0], plane)
+        last = shape[0] - 1, shape[1] - 1
+        for name, axis, index in (("z", "y", last[0]), ("z", "x", last[1]), ("y", "x", 0)):
+            wanted = file[name][:, index] if axis == "y" else file[name][:, :, index]
+            np.testing.assert_array_equal(section(file[name], axis, index), wanted)
 
 
 def test_the_bytes_are_those_of_the_filter() -> None:
