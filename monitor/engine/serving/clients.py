@@ -24,11 +24,14 @@ QUESTIONS_WAITING_PER_SCREEN, WAITING_BYTES_PER_SCREEN = 64, 2**18
 BUDGET_S, REMEMBERED_S = 3.0, 10.0
 """Work for one client: what it used counts less and less, by a factor e in REMEMBERED_S. So it has
 0.3 s a second in the long run."""
+ARRIVED_S, REFUSED_S = 0.5, 0.02
+"""What a connection costs that has not asked for some time, so that nobody gains by a new one; and
+a request that is refused because too many wait, so that who floods uses up its budget by that."""
 UNREAD_PER_SCREEN, UNREAD_IN_ALL = 32 * 2**20, 256 * 2**20
 """Bytes. One reply may be larger; it is then the only one."""
 STALLED_S = 2.0
 """A client none of whose replies has left for so long gives way if the memory is needed."""
-FORGOTTEN_S = 1e-3
+FORGOTTEN_S = 0.05
 FEW_BYTES = 4096
 """What is smaller is copied by ZeroMQ, and bounded by the number of replies that wait."""
 
@@ -110,6 +113,8 @@ class Clients:
         if client is None:
             client = self._clients[name] = Client(name, owner)
         client.owner, client.descriptor = owner, descriptor
+        if owner not in self._used:
+            self.charge(client, ARRIVED_S)
         return client
 
     # --- work -------------------------------------------------------------------------------------
@@ -143,9 +148,10 @@ class Clients:
         client.slow.append(asked)
 
     def charge(self, client: Client, seconds: float) -> None:
-        """The client has used so much time."""
+        """The client has used so much time; no more than two budgets are held against it."""
         now = self._clock()
-        self._used[client.owner] = self._used_s(client.owner, now) + seconds, now
+        used = min(self._used_s(client.owner, now) + seconds, 2 * BUDGET_S)
+        self._used[client.owner] = used, now
 
     def _used_s(self, owner: bytes, now: float) -> float:
         used, at = self._used.get(owner, (0.0, now))

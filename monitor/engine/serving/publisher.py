@@ -18,7 +18,7 @@ import zmq
 
 from monitor.engine.access import Gate
 from monitor.engine.failures import Failures
-from monitor.engine.serving.clients import FEW_BYTES, Asked, Client, Clients
+from monitor.engine.serving.clients import FEW_BYTES, REFUSED_S, Asked, Client, Clients
 from monitor.engine.serving.engine_state import EngineState
 from monitor.engine.serving.replies import Answers, Section, error_reply
 from monitor.engine.serving.scan_history import StoredMap
@@ -255,6 +255,7 @@ class Publisher:
                 why = f"request of {asked.size} bytes, expected {MAX_REQUEST_BYTES} at most"
                 self._send(client, asked, error_reply(why))
             elif not client.ask(asked):
+                self._clients.charge(client, REFUSED_S)
                 self._send(client, asked, error_reply("too many of your requests wait: ask again"))
         return True
 

@@ -102,3 +102,23 @@ def test_clients_that_left_are_forgotten(bench):
         bench.next()
     bench.clients.forget()
     assert len(bench.clients) == 0
+
+
+def test_who_floods_uses_up_its_budget_by_what_is_refused(bench):
+    for _ in range(200):
+        if not bench.ask(b"flood"):
+            bench.clients.charge(bench.client(b"flood"), module.REFUSED_S)
+    for _ in range(1000):  # no more is held against it than it can make up for
+        bench.clients.charge(bench.client(b"flood"), module.REFUSED_S)
+    bench.ask(b"screen")
+    assert [bench.next(), bench.next()] == [b"screen", None]
+    bench.now += REMEMBERED_S
+    assert bench.next() == b"flood"
+
+
+def test_a_new_connection_does_not_overtake_one_that_asks_now_and_then(bench):
+    bench.ask(b"screen")
+    bench.now += REMEMBERED_S
+    bench.clients.charge(bench.client(b"screen"), 0.1)
+    bench.ask(b"new")
+    assert [bench.next(), bench.next()] == [b"screen", b"new"]

@@ -1,6 +1,6 @@
-"""`python -m tests.studies.hostile_clients [--seconds S] [--clients N] [--every-s S] [--keys]`:
-hostile clients for some minutes, while scans come. Exits with 1 if a slice is not recorded, or if
-a screen that looks waits longer than a second at the median."""
+"""`python -m tests.studies.hostile_clients [--seconds S] [--clients N] [--every-s S] [--keys]
+[--kinds KIND,…]`: hostile clients for some minutes, while scans come. Exits with 1 if a slice is
+not recorded, or if a screen that looks waits longer than a second at the median."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from statistics import median
 
+from tests.studies.hostile_clients.crowd import KINDS
 from tests.studies.hostile_clients.study import study
 
 
@@ -23,6 +24,9 @@ def main() -> int:
     parser.add_argument("--every-s", type=float, default=60.0, help="a scan every so often")
     parser.add_argument("--side", type=int, default=512, help="of the maps, pixels")
     parser.add_argument("--keys", action="store_true", help="as many again with a viewer's key")
+    parser.add_argument(
+        "--kinds", default=",".join(KINDS), help="of the clients; --clients 0: none"
+    )
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="pitwatch-hostile-") as folder:
         figures = study(
@@ -32,6 +36,7 @@ def main() -> int:
             every_s=given.every_s,
             side=given.side,
             with_keys=given.keys,
+            kinds=given.kinds.split(","),
         )
     print(figures)
     return int(bool(figures.lacking) or median(figures.answers_s) > 1.0)

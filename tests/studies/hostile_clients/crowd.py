@@ -1,6 +1,6 @@
 """The hostile clients, in a process of their own: `python -m tests.studies.hostile_clients.crowd
-PULL STATUS COUNT [SERVER SECRET]`, without keys or with those of a viewer. Ends when its input
-closes, and says what they did."""
+PULL STATUS COUNT KINDS [SERVER SECRET]`, without keys or with those of a viewer; KINDS: which of
+them, with commas between. Ends when its input closes, and says what they did."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import zmq
 
@@ -32,20 +32,21 @@ QUESTIONS = [
 ]
 LARGE = b'{"type":"note","cell":"A","tag":"t","text":"' + b"x" * 100_000 + b'"}'
 PARTS, PAUSE_S = 20_000, 0.05
+KINDS = ("idle", "unread", "flood", "endless", "oversize")
 
 
 class Crowd:
-    """So many clients, of each kind as many."""
+    """So many clients, of each of these kinds as many."""
 
-    def __init__(self, pull: str, status: str, count: int, keys: ClientKeys | None) -> None:
+    def __init__(
+        self, pull: str, status: str, count: int, kinds: Sequence[str], keys: ClientKeys | None
+    ) -> None:
         self._pull, self._status, self._keys = pull, status, keys
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._context.max_sockets = 10_000
         self.done: Counter[str] = Counter()
-        kinds: list[Callable[[], None]] = [
-            self._idle, self._unread, self._flood, self._endless, self._oversize,
-        ]  # fmt: skip
-        for kind, _ in zip(itertools.cycle(kinds), range(count), strict=False):
+        made: list[Callable[[], None]] = [getattr(self, f"_{kind}") for kind in kinds]
+        for kind, _ in zip(itertools.cycle(made), range(count), strict=False):
             threading.Thread(target=self._run, args=(kind,), daemon=True).start()
 
     def _run(self, kind: Callable[[], None]) -> None:
@@ -112,11 +113,13 @@ def _port(address: str) -> int:
     return int(address.rpartition(":")[2])
 
 
-def main(pull: str, status: str, count: str, server: str = "", secret: str = "") -> None:
+def main(
+    pull: str, status: str, count: str, kinds: str, server: str = "", secret: str = ""
+) -> None:
     keys = (
         ClientKeys(read_pair(secret, "viewer"), read_public(server, "engine")) if secret else None
     )
-    crowd = Crowd(pull, status, int(count), keys)
+    crowd = Crowd(pull, status, int(count), kinds.split(","), keys)
     time.sleep(1.0)
     print("there", flush=True)
     sys.stdin.read()

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
@@ -17,14 +18,18 @@ import numpy as np
 import zmq
 
 from monitor.errors import EngineUnreachable
+from monitor.faraday import UM_PER_MAH_CM2
 from monitor.recording.read.experiment import open_experiment
-from monitor.settings import load
+from monitor.records import CyclerDocument, Record
+from monitor.settings import Settings, load
 from monitor.sockets.keys import ClientKeys, make_keys, read_pair
 from monitor.watch import Watcher
+from monitor.wire import documents
 from monitor.wire.results.queries import MapRequest, StateRequest, StatisticsRequest
 from tests.core.phantom import columns, noisy, records, start
-from tests.recording.synthetic import frames_of
+from tests.recording.synthetic import cycler_event, cycler_run, frames_of
 from tests.studies.fuzz.decoders import resident_MB
+from tests.studies.hostile_clients.crowd import KINDS
 from tests.system.running import ROOT, engine, scans_done, write_config
 
 SLICES = 60
@@ -76,8 +81,10 @@ def study(
     every_s: float,
     side: int = 512,
     with_keys: bool = False,
+    kinds: Sequence[str] = KINDS,
 ) -> Figures:
-    """Runs it for so long, with a scan every so often. Raises EngineUnreachable, AssertionError."""
+    """Runs it for so long, with a scan every so often. What grows rightfully, the maps of earlier
+    scans, goes to the disk from the first scan on. Raises EngineUnreachable, AssertionError."""
     files = {name: make_keys(folder / "keys", name) for name in ("engine", "screen", "viewer")}
     security = {}
     if with_keys:
@@ -86,37 +93,38 @@ def study(
             "viewers": [str(files[name][0]) for name in ("screen", "viewer")],
         }
     config = write_config(
-        folder, requests={"backend": "none"}, security=security, onset={"mode": "off"}
+        folder,
+        requests={"backend": "none"},
+        security=security,
+        onset={"mode": "off"},
+        results={"memory_MB": 1.0},
     )
     settings = load(config)
     server = read_pair(str(files["engine"][1]), "engine").public
     keys = ClientKeys(read_pair(str(files["screen"][1]), "screen"), server) if with_keys else None
     figures = Figures()
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    producer = context.socket(zmq.XPUB)
-    producer.setsockopt(zmq.XPUB_NODROP, 1)
-    producer.setsockopt(zmq.SNDTIMEO, int(1000 * PATIENCE_S))
-    producer.bind(settings.feeds.slices[0])
+    beamline = _Beamline(settings, side)
     try:
         with engine(config, keys=keys) as (process, watcher):
-            assert producer.poll(60_000)
-            _send_scan(producer, 0, side)
+            beamline.wait()
+            beamline.scan(0)
             watcher.until(lambda s: len(scans_done(s)) == 1, PATIENCE_S, lambda: True)
             figures.before_MB = resident_MB(process.pid)
             crowd = "tests.studies.hostile_clients.crowd"
             addresses = (settings.results.pull, settings.results.status)
             command = [sys.executable, "-m", crowd, *addresses, str(clients)]
+            command += [",".join(kinds)]
             if with_keys:
                 command += [str(files["engine"][0]), str(files["viewer"][1])]
             crowds = [_crowd(command)]
             if with_keys:  # and as many that have none
-                crowds.append(_crowd(command[:6]))
+                crowds.append(_crowd(command[:7]))
             try:
                 for crowd in crowds:
                     assert crowd.stdout is not None
                     assert crowd.stdout.readline().strip() == "there"
-                _run(figures, producer, process.pid, (settings.results.pull, keys),
-                     seconds=seconds, every_s=every_s, side=side)  # fmt: skip
+                _run(figures, beamline, process.pid, (settings.results.pull, keys),
+                     seconds=seconds, every_s=every_s)  # fmt: skip
             finally:
                 for crowd in crowds:
                     said, _ = crowd.communicate("")
@@ -124,7 +132,7 @@ def study(
             watcher.until(lambda s: len(scans_done(s)) == figures.scans, PATIENCE_S, lambda: True)
             figures.told |= {alarm["text"] for alarm in watcher.state()["alarms"]}
     finally:
-        context.destroy(linger=0)
+        beamline.close()
     figures.lacking = _lacking(settings.experiment.data_dir / settings.experiment.name, figures)
     return figures
 
@@ -136,13 +144,12 @@ def _crowd(command: list[str]) -> subprocess.Popen[str]:
 
 def _run(
     figures: Figures,
-    producer: zmq.Socket[bytes],
+    beamline: _Beamline,
     process: int,
     at: tuple[str, ClientKeys | None],
     *,
     seconds: float,
     every_s: float,
-    side: int,
 ) -> None:
     """Sends scans, while a screen of its own thread asks and the memory is sampled."""
     stop = threading.Event()
@@ -152,7 +159,7 @@ def _run(
     try:
         while (now := time.monotonic() - begin) < seconds:
             if now >= (figures.scans - 1) * every_s:
-                _send_scan(producer, figures.scans, side)
+                beamline.scan(figures.scans)
                 figures.scans += 1
             figures.memory_MB.append(resident_MB(process))
             time.sleep(min(1.0, seconds / 10))
@@ -178,21 +185,59 @@ def _look(figures: Figures, pull: str, keys: ClientKeys | None, stop: threading.
             watcher.ask(requests[number % len(requests)])
         except EngineUnreachable:
             figures.unanswered += 1
+            watcher.close()  # a late answer would be taken for that of the next question
+            watcher = Watcher(pull, keys)
         else:
             figures.answers_s.append(time.monotonic() - begin)
         number += 1
     watcher.close()
 
 
-def _send_scan(producer: zmq.Socket[bytes], scan: int, side: int) -> None:
-    """A flat foil that gets a little thinner from scan to scan."""
-    bottom = np.full((side, side), 10.0)
-    volume = noisy(columns(bottom, bottom + 30.0 - 0.1 * scan, SLICES))
-    begin = start(volume.shape, scan=scan)
-    begin = replace(begin, msg_number=scan * (begin.slice_count + 2))
-    for record in records(begin, volume):
-        frames: Any = frames_of(record)
-        producer.send_multipart(frames)
+class _Beamline:
+    """The sending ends: a flat foil that gets a little thinner from scan to scan, and readings
+    that cover each scan, so that none waits for them in memory."""
+
+    def __init__(self, settings: Settings, side: int) -> None:
+        self._side = side
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._slices = self._bound(settings.feeds.slices[0])
+        self._documents = self._bound(settings.feeds.documents[0])
+
+    def _bound(self, address: str) -> zmq.Socket[bytes]:
+        made = self._context.socket(zmq.XPUB)
+        made.setsockopt(zmq.XPUB_NODROP, 1)
+        made.setsockopt(zmq.SNDTIMEO, int(1000 * PATIENCE_S))
+        made.bind(address)
+        return made
+
+    def wait(self) -> None:
+        """Until the engine listens; then a run of the cycler begins."""
+        for socket in (self._slices, self._documents):
+            assert socket.poll(60_000)
+            socket.recv()
+        for document in cycler_run("A"):
+            self._send(document)
+
+    def scan(self, number: int) -> None:
+        """Sends a scan, and a reading before and after it."""
+        bottom = np.full((self._side, self._side), 10.0)
+        lost_um = 0.1 * number
+        volume = noisy(columns(bottom, bottom + 30.0 - lost_um, SLICES))
+        begin = start(volume.shape, scan=number)
+        begin = replace(begin, msg_number=number * (begin.slice_count + 2))
+        charge_mAh = lost_um / UM_PER_MAH_CM2
+        for count, time_s in enumerate((begin.start_time, begin.stop_time + 1.0)):
+            self._send(cycler_event("A", time_s, charge_mAh, 2 * number + count + 1))
+        for record in records(begin, volume):
+            frames: Any = frames_of(record)
+            self._slices.send_multipart(frames)
+
+    def _send(self, document: Record) -> None:
+        assert isinstance(document, CyclerDocument)
+        self._documents.send(documents.encode(document, "msgpack"))
+
+    def close(self) -> None:
+        self._context.destroy(linger=0)
 
 
 def _lacking(folder: Path, figures: Figures) -> list[str]:
