@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import cast
 
 from monitor.engine import health
 from monitor.engine.serving.engine_state import EngineState
@@ -52,7 +52,7 @@ class CellResults:
             self.readings.add(reading)
             self.reading = reading
 
-    def policy_changed(self, data: Mapping[str, Any]) -> None:
+    def policy_changed(self, data: Mapping[str, object]) -> None:
         """An event says what the policy is now; a session may say more of it."""
         said = {key: data.get(key) for key in ("mode", "max_scans")}
         self._policy = cast(Policy, {**self._policy, **said})

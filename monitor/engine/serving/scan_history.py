@@ -19,6 +19,7 @@ from monitor.errors import BadMessage
 from monitor.recording.read.stored_scan import StoredMaps
 from monitor.records import PLANNED, Pit, ScanKey, ScanResult, ScanStart
 from monitor.wire.fields import to_json
+from monitor.wire.results import cells
 from monitor.wire.results.replies import TABLE_KEYS
 
 StoredMap = Callable[[str, int, str], NDArray[Any] | None]
@@ -139,7 +140,7 @@ class History:
         newer = [n for n in self._in_time() if self._versions[n] > since]
         return (_parted(facts)[1] for facts in self._facts.some(newer))
 
-    def summaries(self) -> Iterator[dict[str, Any]]:
+    def summaries(self) -> Iterator[dict[str, float | str | None]]:
         """Of the final ones, in the order of time, what `table_rows` looks at."""
         for number in self._in_time():
             if self._final[number]:
@@ -165,9 +166,9 @@ class History:
         return sorted(range(len(self._begun)), key=self._begun.__getitem__)
 
 
-def _facts(result: ScanResult, names: tuple[str, ...], version: int) -> dict[str, Any]:
+def _facts(result: ScanResult, names: tuple[str, ...], version: int) -> dict[str, object]:
     start = result.start
-    facts: dict[str, Any] = {
+    facts: cells.Scan = {
         "scan": start.key.scan,
         "run": start.key.run,
         "sent": start.number,
@@ -177,7 +178,7 @@ def _facts(result: ScanResult, names: tuple[str, ...], version: int) -> dict[str
         "start_time": start.start_time,
         "stop_time": start.stop_time,
         "length_unit": start.length_unit,
-        "shape": start.volume_shape[1:],
+        "shape": (start.volume_shape[1], start.volume_shape[2]),
         "volume_shape": start.volume_shape,
         "voxel_size": start.voxel_size,
         "maps": names,

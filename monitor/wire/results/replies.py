@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +36,7 @@ from monitor.wire.results.headers import ReplyHeader
 from monitor.wire.results.queries import Window
 
 MAX_DIMENSIONS = 3
+Summary = TypeVar("Summary", bound=Mapping[str, object])
 REPLY_DTYPES = ("float32", "float64", "int32", "uint8", "uint16")
 
 
@@ -160,7 +161,7 @@ TABLE_KEYS = ("discharge", "step", _OWN_CURRENT, _CHARGE_STATE, *_ROW_KEYS.value
 """What `table_rows` looks at of a summary."""
 
 
-def table_rows(scan_summaries: Iterable[Mapping[str, Any]]) -> list[TableRow]:
+def table_rows(scan_summaries: Iterable[Mapping[str, object]]) -> list[TableRow]:
     """One row per discharge, after Table 1 of the paper, from summaries of final scans in order.
 
     Unknown numbers are None; keys in voxels are there only where the voxel size is unknown,
@@ -170,24 +171,25 @@ def table_rows(scan_summaries: Iterable[Mapping[str, Any]]) -> list[TableRow]:
 
 
 def ends_of_discharges(
-    scan_summaries: Iterable[Mapping[str, Any]],
-) -> dict[int, Mapping[str, Any]]:
+    scan_summaries: Iterable[Summary],
+) -> dict[int, Summary]:
     """For each discharge the summary of its last scan before charging begins."""
-    last: dict[int, Mapping[str, Any]] = {}
+    last: dict[int, Summary] = {}
     charged: set[int] = set()
     for summary in scan_summaries:
-        number = summary.get("discharge")
-        if number is None:
+        found = summary.get("discharge")
+        if found is None:
             continue
+        number = int(cast(float, found))
         if summary.get("step") == "charge":
-            charged.add(int(number))
-        if int(number) not in charged:
-            last[int(number)] = summary
+            charged.add(number)
+        if number not in charged:
+            last[number] = summary
     return dict(sorted(last.items()))
 
 
-def _row(number: int, summary: Mapping[str, Any]) -> TableRow:
-    row: dict[str, Any] = {"discharge": number}
+def _row(number: int, summary: Mapping[str, object]) -> TableRow:
+    row: dict[str, object] = {"discharge": number}
     row |= {key: plain(summary.get(source)) for key, source in _ROW_KEYS.items()}
     own = summary.get(_OWN_CURRENT)  # of this discharge, not since the reference
     if own is not None:
