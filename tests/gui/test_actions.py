@@ -4,6 +4,7 @@ import csv
 import gc
 import io
 from collections import Counter
+from uuid import uuid4
 from xml.etree import ElementTree
 
 import numpy as np
@@ -18,7 +19,7 @@ from monitor.gui.state.client import Client
 from monitor.gui.views.overview.card import CellCard
 from monitor.gui.views.registry import VIEWS
 from monitor.gui.widgets import theme
-from monitor.wire.results.queries import ScanOrder
+from monitor.wire.results.queries import NoteOrder, ScanOrder
 from tests.gui.live import LiveEngine
 
 WAIT = 20_000
@@ -117,7 +118,7 @@ def test_an_extra_scan_is_left_by_escape_before_it_is_asked(engine, window, qtbo
     if window.views["acquisition"].extra.decline.isVisible():
         press(qtbot, window, Qt.Key.Key_D)
         wait(qtbot, lambda: not window.views["acquisition"].extra.decline.isVisible())
-    qtbot.wait(300)
+    settle(qtbot, engine, window)
     asked = ids(engine)
     press(qtbot, window, Qt.Key.Key_E)
     qtbot.keyClick(QApplication.focusWidget(), "x")
@@ -128,11 +129,12 @@ def test_an_extra_scan_is_left_by_escape_before_it_is_asked(engine, window, qtbo
     press(qtbot, window, Qt.Key.Key_E)
     assert window.views["acquisition"].extra.why.text() == "", "what was left is not asked later"
     press(qtbot, window, Qt.Key.Key_Escape)
+    settle(qtbot, engine, window)
     assert ids(engine) == asked
 
 
 def test_nothing_is_asked_for_before_it_is_seen_for_which_cell(engine, window, qtbot):
-    qtbot.wait(500)  # what was ordered before has come to its end
+    settle(qtbot, engine, window)
     asked = ids(engine)
     window.layouts.docks["acquisition"].hide()
     window.selection.choose_cell("B")
@@ -248,6 +250,20 @@ def ids(engine) -> set[str]:
     return {request["id"] for request in engine.acquisition.asked}
 
 
+def settle(qtbot, engine, window):
+    """Until what was ordered before has come to its end: a note that is ordered now is recorded,
+    and the acquisition has heard of all requests before it."""
+    text = str(uuid4())
+    window.client.order(NoteOrder("A", text))
+
+    def is_over():
+        events = [*engine.events("A"), *engine.events("B")]
+        asked = {e["data"]["id"] for e in events if e["kind"] == "scan_request"}
+        return text in [e["data"].get("text") for e in events] and asked <= ids(engine)
+
+    wait(qtbot, is_over)
+
+
 def test_a_screen_that_may_only_look_says_why_nothing_can_be_asked(engine, make, qtbot):
     window = make(engine, viewer=True)
     window.layouts.bring("events")
@@ -259,13 +275,13 @@ def test_a_screen_that_may_only_look_says_why_nothing_can_be_asked(engine, make,
     ):
         assert not widget.isEnabled()
         assert "--view-only" in widget.toolTip()
-    qtbot.wait(500)  # what was ordered before has come to its end
+    settle(qtbot, engine, window)
     asked, events = ids(engine), len(engine.events())
     for key in (Qt.Key.Key_E, Qt.Key.Key_E, Qt.Key.Key_A):
         press(qtbot, window, key)
     press(qtbot, window, Qt.Key.Key_A, CTRL | SHIFT)
-    qtbot.wait(500)
-    assert (ids(engine), len(engine.events())) == (asked, events)
+    settle(qtbot, engine, window)
+    assert (ids(engine), len(engine.events())) == (asked, events + 1), "the note alone"
 
 
 def test_what_the_engine_refuses_is_told_with_what_to_do(make, tmp_path, qtbot):
@@ -514,10 +530,10 @@ def test_the_table_of_pits_is_exported(window, tmp_path, qtbot):
 
 
 def test_the_layout_is_undone_redone_reset_and_kept(engine, make, window, qtbot):
-    qtbot.wait(600)
+    wait(qtbot, lambda: not window.layouts._settle.isActive())
     dock = window.layouts.docks["table"]
     dock.hide()
-    qtbot.wait(600)
+    wait(qtbot, lambda: not window.layouts._settle.isActive())
     assert not dock.isVisible()
     press(qtbot, window, Qt.Key.Key_Z, CTRL)
     assert not dock.isHidden()

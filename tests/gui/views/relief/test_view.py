@@ -428,7 +428,7 @@ def display():
             yield f":{number.readline().strip()}"
     finally:
         server.terminate()
-        server.wait(timeout=10)
+        server.wait()
 
 
 def on(display, **more):
