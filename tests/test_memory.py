@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from monitor import memory
+from tests.helpers.waiting import eventually
 
 PIECE = 64 * 1024  # below what the C library takes by mmap
 PIECES = 1600
@@ -52,9 +53,10 @@ def test_hdf5_may_be_used_by_another_thread_meanwhile(tmp_path):
     try:
         for _ in range(300):
             memory.give_back()
+        eventually(lambda: memory.give_back() is not None and (written[0] or failed))
     finally:
         stop.set()
-        writer.join(30)
+        writer.join()
     assert not failed
     assert written[0] > 0
 

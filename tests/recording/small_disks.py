@@ -9,7 +9,7 @@ import random
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from monitor.engine.recorder import Recorder
 from monitor.recording.read.experiment import open_experiment
 from monitor.recording.verify.experiment import verify
 from monitor.records import ScanResult
+from tests.helpers.waiting import eventually
 from tests.recording.synthetic import Scene, cycler_event, cycler_run, settings, write_scan
 
 DISK_MB, SCANS, SCENE = 110, 6, Scene()
@@ -52,24 +53,20 @@ def fill(disk: Path, leave: int = 0) -> Path:
     return full
 
 
-def record(recorder: Recorder, pause: float) -> list[ScanResult]:
-    """A run of `SCANS` scans with readings between."""
+def record(
+    recorder: Recorder, pause: float, before: Callable[[int], None] = lambda scan: None
+) -> list[ScanResult]:
+    """A run of `SCANS` scans with readings between; `before` is called before each of them."""
     for document in cycler_run("A"):
         recorder.write("documents", (), document, ())
     made = []
     for scan in range(SCANS):
+        before(scan)
         reading = cycler_event("A", 1.6e9 + scan, 0.1 * scan, scan + 1)
         recorder.write("documents", (), reading, ())
         made.append(write_scan(recorder, SCENE, scan, msg_number=100 * scan, slices_missing=0))
         time.sleep(pause)
     return made
-
-
-def wait_until(met, patience_s: float = 120.0) -> None:
-    end = time.monotonic() + patience_s
-    while not met():
-        assert time.monotonic() < end, "it does not come"
-        time.sleep(0.05)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -88,7 +85,7 @@ def test_only_the_declared_slices_are_missing(disks: Path, seed: int) -> None:
     other.start()
     made = record(recorder, 0.3)
     other.join()
-    wait_until(lambda: not recorder.status["failing"])
+    eventually(lambda: not recorder.status["failing"])
     troubles = recorder.troubles()
     recorder.close()
     findings = verify(recorder.folder)
@@ -112,15 +109,18 @@ def test_only_the_declared_slices_are_missing(disks: Path, seed: int) -> None:
 def test_what_the_first_disk_refuses_is_on_the_second(disks: Path) -> None:
     recorder = Recorder(settings(disks / "one", second_dir=str(disks / "two")))
     full: list[Path] = []
-    timer = threading.Timer(0.7, lambda: full.append(fill(disks / "one")))
-    timer.start()
-    made = record(recorder, 0.5)
-    timer.join()
-    wait_until(lambda: not recorder.status["queued_bytes"])
+
+    def somebody(scan: int) -> None:
+        if scan == 2:
+            eventually(lambda: not recorder.status["queued_bytes"])
+            full.append(fill(disks / "one"))
+
+    made = record(recorder, 0.0, somebody)
+    eventually(lambda: not recorder.status["queued_bytes"])
     during = recorder.status
     assert during["failing"] and str(disks / "two") in during["alarm"]
     full[0].unlink()
-    wait_until(lambda: not recorder.status["failing"])
+    eventually(lambda: not recorder.status["failing"])
     recorder.close()
     first = open_experiment(recorder.folder).cells["A"]
     second = open_experiment(disks / "two" / "made-up").cells["A"]
@@ -144,11 +144,11 @@ def test_a_second_disk_that_is_full_too_costs_nothing_but_its_part(disks: Path) 
     recorder = Recorder(settings(disks / "one", second_dir=str(disks / "two")))
     full = [fill(disks / "one"), fill(disks / "two")]
     made = record(recorder, 0.0)
-    wait_until(lambda: not recorder.status["queued_bytes"])
+    eventually(lambda: not recorder.status["queued_bytes"])
     assert "nor in the second folder" in recorder.status["alarm"]
     for one in full:
         one.unlink()
-    wait_until(lambda: not recorder.status["failing"])
+    eventually(lambda: not recorder.status["failing"])
     recorder.close()
     cell = open_experiment(recorder.folder).cells["A"]
     assert len(cell.scans) == len(made)
