@@ -17,6 +17,7 @@ import zmq
 from monitor.records import ScanEnd, ScanStart, SliceFrame, frozen
 from monitor.sources.feeds.resend_service import ResendService
 from tests.core.phantom import columns, noisy, records, start
+from tests.helpers.waiting import PATIENCE_MS, PATIENCE_S
 from tests.recording.synthetic import frames_of
 
 SHAPE = (240, 96, 96)
@@ -127,7 +128,7 @@ class Network:
 
     def joined(self) -> None:
         """Wait until an engine has subscribed since the last call."""
-        assert self._joined.wait(60)
+        assert self._joined.wait(PATIENCE_S)
         self._joined.clear()
 
     def close(self) -> None:
@@ -156,7 +157,7 @@ class Producer:
         self._socket = self._context.socket(zmq.XPUB)
         self._socket.sndhwm = 0
         self._socket.bind(inner)
-        assert self._socket.poll(60_000), "the network has not subscribed"
+        assert self._socket.poll(PATIENCE_MS), "the network has not subscribed"
         self._socket.recv()
 
     def send(self, messages: Iterable[ScanStart | SliceFrame | ScanEnd], every_s: float) -> None:

@@ -8,9 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +15,10 @@ import pytest
 import zmq
 
 from monitor.processes import free_addresses
+from tests.helpers.waiting import PATIENCE_MS, PATIENCE_S, eventually
 from tests.system.running import ROOT
 
 SIMULATED = ROOT / "simulators" / "queueserver"
-MANAGER_S = 60.0
 
 
 class Redis:
@@ -37,7 +34,7 @@ class Redis:
         self._process = subprocess.Popen(
             [program, *options, "--dir", str(folder)], stdout=subprocess.DEVNULL
         )
-        wait_for(self._listens, 10.0, "redis-server")
+        eventually(self._listens)
 
     def _listens(self) -> bool:
         with socket.socket() as probe:
@@ -45,7 +42,7 @@ class Redis:
 
     def close(self) -> None:
         self._process.terminate()
-        self._process.wait(60.0)
+        self._process.wait(PATIENCE_S)
 
 
 class ReManager:
@@ -85,28 +82,24 @@ class ReManager:
                     "MPLBACKEND": "agg",
                 },
             )
-        wait_for(lambda: self.ask("status") is not None, MANAGER_S, "RE manager")
         self.ask("environment_open")
-        wait_for(self._open, MANAGER_S, "RE environment")
-
-    def _open(self) -> bool:
-        status = self.ask("status")
-        return bool(status and status["worker_environment_state"] == "idle")
+        eventually(lambda: self.ask("status")["worker_environment_state"] == "idle", step_s=0.1)
 
     def kill(self) -> None:
         """No chance to tidy up: manager and worker end at once."""
         if self._process is not None:
             os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait(60.0)
+            self._process.wait(PATIENCE_S)
             self._process = None
 
-    def ask(self, method: str, **params: Any) -> dict[str, Any] | None:
-        """The manager's answer; None where none comes in a second."""
+    def ask(self, method: str, **params: Any) -> dict[str, Any]:
+        """The manager's answer. One that is just starting answers once it is there."""
         with self._context.socket(zmq.REQ) as asking:
             asking.linger = 0
             asking.connect(self.control)
             asking.send_json({"method": method, "params": params})
-            return asking.recv_json() if asking.poll(1000) else None
+            assert asking.poll(PATIENCE_MS), f"no answer to {method}"
+            return dict(asking.recv_json())
 
     def add(self, *names: str, **kwargs: Any) -> None:
         """Plans, or `queue_stop`, at the back of the queue."""
@@ -114,26 +107,23 @@ class ReManager:
             kind = "instruction" if name == "queue_stop" else "plan"
             item = {"item_type": kind, "name": name, "kwargs": kwargs if kind == "plan" else {}}
             answer = self.ask("queue_item_add", item=item, user="test", user_group="primary")
-            assert answer and answer["success"], answer
+            assert answer["success"], answer
 
     def has_stopped(self) -> bool:
         """Whether nothing runs and no `queue_stop` is ahead."""
-        status, queue = self.ask("status") or {}, self.ask("queue_get") or {}
-        ahead = [item["name"] for item in queue.get("items", [])]
-        return status.get("manager_state") == "idle" and "queue_stop" not in ahead
+        ahead = [item["name"] for item in self.ask("queue_get")["items"]]
+        return self.ask("status")["manager_state"] == "idle" and "queue_stop" not in ahead
 
     def plans_run(self, after: int, count: int) -> list[tuple[str, str, str]]:
         """(plan, id of the request, how it ended) of all that was run after the first `after`,
         in order, once they are `count`: the manager hears of an end later than the engine does."""
-        with suppress(AssertionError):  # let the caller compare
-            wait_for(lambda: len(self._history()) >= after + count, 10.0, "history")
+        eventually(lambda: len(self._history()) >= after + count, step_s=0.1)
         return self._history()[after:]
 
     def _history(self) -> list[tuple[str, str, str]]:
-        answer = self.ask("history_get") or {"items": []}
         return [
             (item["name"], item.get("kwargs", {}).get("request", ""), item["result"]["exit_status"])
-            for item in answer["items"]
+            for item in self.ask("history_get")["items"]
             if item["item_type"] == "plan"
         ]
 
@@ -144,11 +134,3 @@ class ReManager:
     def close(self) -> None:
         self.kill()
         self._context.destroy(linger=0)
-
-
-def wait_for(met: Callable[[], bool], timeout_s: float, what: str) -> None:
-    """Until it is so. Raises AssertionError that names what was waited for."""
-    end = time.monotonic() + timeout_s
-    while not met():
-        assert time.monotonic() < end, f"{what}: not there after {timeout_s:g} s"
-        time.sleep(0.1)

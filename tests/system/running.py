@@ -17,11 +17,11 @@ from monitor.settings import as_table, parse
 from monitor.sockets.keys import ClientKeys
 from monitor.watch import Watcher
 from tests.core.phantom import columns, noisy, records, start
+from tests.helpers.waiting import PATIENCE_S, PatientWatcher
 from tests.recording.synthetic import frames_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "launch.py"
-PATIENCE_S = 180.0
 
 
 def launch(*arguments: str, timeout: float = PATIENCE_S, **environment: str) -> Any:
@@ -84,12 +84,12 @@ def engine(
         stderr=subprocess.PIPE,
         text=True,
     )
-    watcher = Watcher(settings.load(config).results.pull, keys)
+    watcher = PatientWatcher(settings.load(config).results.pull, keys)
     try:
         watcher.until(lambda s: bool(s["feeds"]), PATIENCE_S, lambda: process.poll() is None)
         yield process, watcher
         process.terminate()
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, f"{process.returncode}: {said}"
     finally:
         watcher.close()

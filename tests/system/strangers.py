@@ -27,6 +27,7 @@ from monitor.watch import Watcher
 from monitor.wire.results.queries import NoteOrder, ScanOrder, StateRequest
 from monitor.wire.slices import stins
 from tests.core.phantom import start
+from tests.helpers.waiting import PATIENCE_MS, PatientWatcher
 from tests.studies.fuzz.decoders import resident_MB
 from tests.system.running import PATIENCE_S, PROGRAM, write_config
 
@@ -79,7 +80,7 @@ class Beamline:
 
     @contextmanager
     def asking(self, keys: ClientKeys | None) -> Iterator[Watcher]:
-        watcher = Watcher(self.settings.results.pull, keys)
+        watcher = PatientWatcher(self.settings.results.pull, keys)
         try:
             yield watcher
         finally:
@@ -97,7 +98,7 @@ def beamline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Beamlin
             watcher.until(lambda s: bool(s["feeds"]), PATIENCE_S, lambda: process.poll() is None)
         yield made, process.pid
         process.terminate()
-        assert process.wait(60) == 0
+        assert process.wait(PATIENCE_S) == 0
     finally:
         if process.poll() is None:
             process.kill()
@@ -165,7 +166,7 @@ def test_a_viewer_looks_and_an_operator_asks_for_a_scan(beamline: tuple[Beamline
     with made.asking(made.client("operator")) as operator:
         assert operator.state()["role"] == "operator"
         assert operator.ask(ScanOrder("A"))[0]["status"] == "sent"
-    assert made.box.poll(60_000)
+    assert made.box.poll(PATIENCE_MS)
     assert json.loads(made.box.recv_multipart()[-1])["cell"] == "A"
 
 
@@ -203,7 +204,7 @@ def test_pickles_and_huge_announcements_cost_nothing(beamline: tuple[Beamline, i
         {"volume_shape": [131_072] * 3, "type": "float32"},
     ]
     for source in (made.documents, made.slices):
-        assert source.poll(60_000)
+        assert source.poll(PATIENCE_MS)
         source.recv()
     before, counted = resident_MB(pid), state(made)["feeds"]
     for number in range(50):
@@ -258,7 +259,7 @@ def test_without_keys_an_engine_does_not_start(
         [sys.executable, str(PROGRAM), "engine", "--config", str(config)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 2, done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
@@ -277,10 +278,10 @@ def test_a_plain_producer_elsewhere_is_connected_to_where_the_settings_say_so(
     config = write_config(tmp_path, feeds={"slices": [address]}, security={"plain": [address]})
     process = subprocess.Popen([sys.executable, str(PROGRAM), "engine", "--config", str(config)])
     try:
-        assert producer.poll(60_000)
+        assert producer.poll(PATIENCE_MS)
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(PATIENCE_S)
         context.destroy(linger=0)
     assert process.returncode == 0
 
@@ -291,7 +292,10 @@ def test_simulators_and_publish_listen_on_loopback_alone(tmp_path: Path) -> None
     config.write_bytes(tomli_w.dumps({"simulator": {"slices": address}}).encode())
     for command in (["simulate", "--config", str(config)],):
         done = subprocess.run(
-            [sys.executable, str(PROGRAM), *command], capture_output=True, text=True, timeout=120
+            [sys.executable, str(PROGRAM), *command],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
         )
         assert done.returncode == 2, done.stderr
         assert "ssh tunnel" in done.stderr

@@ -11,6 +11,7 @@ from monitor.recording.read.experiment import open_experiment
 from monitor.recording.read.past_events import past_of
 from monitor.recording.replay import replay_records
 from monitor.records import Event
+from tests.helpers.waiting import PATIENCE_MS, PATIENCE_S
 from tests.system import running
 
 TOLD = ("connection", "alarm", "alarm_ended")
@@ -29,7 +30,7 @@ def test_what_is_too_long_costs_no_scan_but_itself(tmp_path):
         with running.engine(config) as (process, watcher):
 
             def until(met):
-                return watcher.until(met, 60, lambda: process.poll() is None)
+                return watcher.until(met, PATIENCE_S, lambda: process.poll() is None)
 
             def told(seen, kind, **facts):
                 return [
@@ -38,8 +39,8 @@ def test_what_is_too_long_costs_no_scan_but_itself(tmp_path):
                     if event["type"] == kind and facts.items() <= event.items()
                 ]
 
-            assert producer.poll(30_000)
-            assert proxy.poll(30_000)
+            assert producer.poll(PATIENCE_MS)
+            assert proxy.poll(PATIENCE_MS)
             running.send_scan(producer, 0, "before")
             until(lambda s: len(running.scans_done(s)) == 1)
             producer.send_multipart([b"{}", bytes(6 * 2**20)])

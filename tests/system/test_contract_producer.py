@@ -66,7 +66,7 @@ def stopped_after(process):
     finally:
         if process.poll() is None:
             process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE_S)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ def played(tmp_path_factory):
                     "heard": screen.heard,
                 }
             engine_process.terminate()
-            assert engine_process.wait(60) == 0
+            assert engine_process.wait(PATIENCE_S) == 0
         yield answers, folder / "out" / "demo" / "A"
     finally:
         screen.context.destroy(linger=0)

@@ -10,6 +10,7 @@ import zmq
 from monitor import settings as settings_file
 from monitor.processes import free_addresses
 from monitor.sockets.keys import ClientKeys, make_keys, read_pair
+from tests.helpers.waiting import PATIENCE_MS, PATIENCE_S
 from tests.system import running
 
 LIMIT, IDLE = 1024, 1300
@@ -72,7 +73,7 @@ def test_a_scan_is_recorded_beside_more_idle_connections_than_there_are_descript
         monkeypatch.setattr(running.subprocess, "Popen", limited)
         with running.engine(config, keys=keys) as (process, watcher):
             monkeypatch.setattr(running.subprocess, "Popen", start_process)
-            assert producer.poll(30_000)
+            assert producer.poll(PATIENCE_MS)
 
             def alive():
                 return process.poll() is None
@@ -91,9 +92,9 @@ def test_a_scan_is_recorded_beside_more_idle_connections_than_there_are_descript
                 for crowd in crowds:
                     assert crowd.stdout.readline().strip() == "there"
                 running.send_scan(producer)
-                state = watcher.until(lambda s: len(running.scans_done(s)) == 1, 120, alive)
+                state = watcher.until(lambda s: len(running.scans_done(s)) == 1, PATIENCE_S, alive)
                 (scan,) = running.scans_done(state)
-                state = watcher.until(lambda s: s["recorder"]["scans"] == 1, 60, alive)
+                state = watcher.until(lambda s: s["recorder"]["scans"] == 1, PATIENCE_S, alive)
                 assert scan["complete"]
                 assert not scan.get("slices_not_recorded")
                 assert state["recorder"]["failures"] == 0, [a["text"] for a in state["alarms"]]

@@ -13,6 +13,7 @@ import zmq
 from monitor.recording.read.experiment import open_experiment
 from monitor.settings import load
 from tests.core.experiment import scan_records
+from tests.helpers.waiting import PATIENCE_MS, PatientWatcher
 from tests.system.running import PATIENCE_S, PROGRAM, ROOT, engine, launch, scans_done, write_config
 from tests.system.test_restart import Beamline, until
 
@@ -59,10 +60,11 @@ def test_an_error_inside_is_told_and_the_next_engine_goes_on(tmp_path: Path) -> 
         (line,) = [text for text in said.splitlines() if "error:" in text]
         assert "MemoryError: no room for µm" in line and str(folder / "errors.log") in line
         assert "Traceback" not in said and "Traceback" in (folder / "errors.log").read_text("utf-8")
-        told = []
-        while status.poll(1000):
-            told.append(json.loads(status.recv()))
-        assert "engine" in [s.get("condition") for s in told if s["type"] == "alarm"]
+        alarm = {}
+        while alarm.get("condition") != "engine":
+            assert status.poll(PATIENCE_MS), "nothing is told of it"
+            alarm = json.loads(status.recv())
+        assert alarm["type"] == "alarm"
         with engine(config) as (_, watcher):
             beamline.connected()
             beamline.send(scan_records(1)[40:])
@@ -106,9 +108,7 @@ def test_an_engine_in_a_terminal_that_is_closed_is_gone_on_with(tmp_path: Path) 
 def engine_s_state(config: Path):
     from contextlib import closing
 
-    from monitor.watch import Watcher
-
-    return closing(Watcher(load(config).results.pull))
+    return closing(PatientWatcher(load(config).results.pull))
 
 
 def test_a_monitor_without_a_screen_does_not_end_what_it_goes_on_with(tmp_path: Path) -> None:

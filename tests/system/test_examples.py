@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,10 +15,12 @@ from monitor.engine.requests.requester import Requester
 from monitor.processes import free_addresses
 from monitor.records import ScanReply, ScanRequest
 from monitor.settings import RequestSettings
+from tests.helpers.waiting import PATIENCE_S, eventually
 from tests.system.running import ROOT
 
 EXAMPLES = ROOT / "docs" / "examples"
-PATIENCE_S = 120.0
+Reply = tuple[str, str, int | None]
+"""Status, why, scan."""
 REQUEST = ScanRequest("5a6f9d86-0b5a-4a0e-9d0e-0f6f5d5c1a11", "A", "pit_onset", 7, {"pits": 3})
 
 
@@ -39,20 +40,28 @@ def example(name: str, **environment: str) -> Iterator[tuple[Requester, Any]]:
     finally:
         requester.close()
         process.terminate()
-        process.communicate(timeout=60.0)
+        process.communicate(timeout=PATIENCE_S)
 
 
-def replies(requester: Requester, count: int) -> list[tuple[str, str, int | None]]:
-    """(status, why, scan) of the replies that are new, once they are `count`."""
-    heard: list[ScanReply] = []
-    end = time.monotonic() + PATIENCE_S
-    while len(heard) < count and time.monotonic() < end:
-        for reply in requester.poll():
-            assert isinstance(reply, ScanReply), reply
-            if reply not in heard:
-                heard.append(reply)
-        time.sleep(0.01)
-    return [(reply.status, reply.why, reply.scan) for reply in heard]
+def heard_up_to(requester: Requester, last: Reply) -> set[Reply]:
+    """All replies that come until `last` does."""
+    heard: set[Reply] = set()
+    eventually(lambda: heard.update(map(_told, requester.poll())) or last in heard)
+    return heard
+
+
+def _told(reply: object) -> Reply:
+    assert isinstance(reply, ScanReply), reply
+    return reply.status, reply.why, reply.scan
+
+
+def replies(requester: Requester, count: int) -> list[Reply]:
+    """The replies that differ, once they are `count`."""
+    heard: dict[Reply, None] = {}
+    eventually(
+        lambda: heard.update(dict.fromkeys(map(_told, requester.poll()))) or len(heard) >= count
+    )
+    return list(heard)
 
 
 def test_mailbox() -> None:
@@ -62,7 +71,7 @@ def test_mailbox() -> None:
         requester.send(REQUEST)
         assert replies(requester, 1) == [("done", "", 1)]
         process.terminate()
-        said, _ = process.communicate(timeout=60.0)
+        said, _ = process.communicate(timeout=PATIENCE_S)
         assert said == f"scan of cell A for request {REQUEST.id}\n", "one scan, not two"
 
 
@@ -107,20 +116,22 @@ def test_epics_ioc(channel_access: dict[str, str]) -> None:
     other = ScanRequest("f4b1a2c0-6a35-4b0b-8d4e-59d6d4a80a22", "B", "manual", 2, {})
     with example("epics_ioc.py", **channel_access) as (requester, _):
         requester.send(REQUEST)
-        assert replies(requester, 1) == [("accepted", "", None)]
-        time.sleep(0.2)
+        accepted, running = ("accepted", "", None), ("running", "", None)
+        assert replies(requester, 1) == [accepted]
         names = ("REQUEST", "CELL", "REASON", "STATUS")
-        assert values(channel_access, *names) == [REQUEST.id, "A", "pit_onset", "waiting"]
+        shown = [REQUEST.id, "A", "pit_onset", "waiting"]
+        eventually(lambda: values(channel_access, *names) == shown)
         client(channel_access, "put", "PIT:STATUS", "running")
-        assert ("running", "", None) in replies(requester, 1)
+        assert heard_up_to(requester, running) <= {accepted, running}
         client(channel_access, "put", "PIT:STATUS", "over")  # no such status: no reply
         client(channel_access, "put", "PIT:SCAN", "8")
         client(channel_access, "put", "PIT:STATUS", "done")
-        assert replies(requester, 1) == [("done", "", 8)]
+        done = ("done", "", 8)
+        assert heard_up_to(requester, done) <= {accepted, running, done}
         requester.send(other)
-        replies(requester, 1)
+        heard_up_to(requester, accepted)
+        eventually(lambda: values(channel_access, *names)[-1:] == ["waiting"])
         client(channel_access, "put", "PIT:WHY", "'shutter closed'")
         client(channel_access, "put", "PIT:STATUS", "refused")
-        assert ("refused", "shutter closed", None) in replies(requester, 1)
-        time.sleep(0.2)
-        assert values(channel_access, *names) == []
+        heard_up_to(requester, ("refused", "shutter closed", None))
+        eventually(lambda: values(channel_access, *names) == [])

@@ -205,7 +205,7 @@ def test_a_killed_engine_goes_on_and_asks_for_what_it_missed(
             until(watcher, lambda s: (s["cells"]["A"]["running"] or {}).get("scan") == 1)
             on_disk(watcher, line.file(0).parents[1])
             process.kill()
-            process.wait(60)
+            process.wait(PATIENCE_S)
         line.send(second[at - 30 : at])
         with engine(line.config) as (_, watcher):
             line.network.joined()
@@ -228,7 +228,7 @@ def test_a_scan_that_was_sent_while_no_engine_ran_is_asked_for(
             until(watcher, lambda s: len(scans_done(s)) == 1)
             on_disk(watcher, line.file(0).parents[1])
             process.kill()
-            process.wait(60)
+            process.wait(PATIENCE_S)
         line.send(second)
         with engine(line.config) as (_, watcher):
             line.network.joined()

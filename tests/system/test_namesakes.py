@@ -21,6 +21,7 @@ import zmq
 from monitor.settings import load
 from monitor.watch import Watcher
 from monitor.wire.results.queries import ScanOrder
+from tests.helpers.waiting import PATIENCE_MS, PATIENCE_S, eventually
 from tests.system import contract_producer
 from tests.system.contract_producer import SHAPE
 from tests.system.running import ROOT, engine, launch, scans_done, write_config
@@ -42,7 +43,7 @@ class Producer:
         self._socket = self._context.socket(zmq.XPUB)
         self._socket.setsockopt(zmq.XPUB_NODROP, 1)
         self._socket.setsockopt(zmq.XPUB_VERBOSER, 1)
-        self._socket.setsockopt(zmq.RCVTIMEO, 60_000)
+        self._socket.setsockopt(zmq.RCVTIMEO, PATIENCE_MS)
         self._socket.bind(address)
         self._numbers: dict[str, Any] = {}
 
@@ -96,15 +97,8 @@ def until(watcher: Watcher, what: Any) -> dict[str, Any]:
         found[:] = [state]
         return bool(what(state))
 
-    watcher.until(look, 120.0, lambda: True)
+    watcher.until(look, PATIENCE_S, lambda: True)
     return found[0]
-
-
-def wait_for(what: Any) -> None:
-    end = time.monotonic() + 60.0
-    while not what():
-        assert time.monotonic() < end, "it did not get there"
-        time.sleep(0.1)
 
 
 def slices_in(part: Path) -> int:
@@ -141,11 +135,11 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Pa
             state = until(watcher, lambda s: numbers(s, "B") == [0, 1, 10_000])
             assert numbers(state, "A") == [0, 1]
             # both are flushed once a second
-            wait_for(lambda: slices_in(folder / "runs/demo/A/scan_10001.h5.part") == 30)
+            eventually(lambda: slices_in(folder / "runs/demo/A/scan_10001.h5.part") == 30)
             journal = folder / "runs/demo/journal.jsonl"
-            wait_for(lambda: journal.read_bytes().count(b"\n") >= 98 + 49 + 31 + 3 * 98)
+            eventually(lambda: journal.read_bytes().count(b"\n") >= 98 + 49 + 31 + 3 * 98)
             process.send_signal(signal.SIGKILL)
-            process.wait(10)
+            process.wait(PATIENCE_S)
         with engine(config) as (_, watcher):
             producer.connected()
             until(watcher, lambda s: numbers(s, "B") == [0, 1, 10_000])
@@ -285,7 +279,7 @@ def test_an_experiment_made_again_asks_with_other_ids(tmp_path: Path) -> None:
     finally:
         producer.close()
         mailbox.terminate()
-        mailbox.communicate(timeout=10)
+        mailbox.communicate(timeout=PATIENCE_S)
     assert len(set(ids)) == 2
     assert made == ids, "each was a scan of its own"
     folders = sorted((tmp_path / "runs").iterdir())

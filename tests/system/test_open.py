@@ -17,6 +17,7 @@ import pytest
 from monitor.recording.read.experiment import open_experiment
 from monitor.watch import Watcher
 from monitor.wire.results.queries import MapRequest, PitsRequest, SectionRequest
+from tests.helpers.waiting import PatientWatcher
 from tests.system.running import PATIENCE_S, PROGRAM, engine, launch, scans_done, write_config
 
 SCANS = 3
@@ -53,11 +54,11 @@ def opened(*arguments: str) -> Iterator[tuple[Watcher, list[str]]]:
             said.append(line.strip())
         address = SERVING.search(said[-1])
         assert address is not None
-        watcher = Watcher(address[1])
+        watcher = PatientWatcher(address[1])
         yield watcher, said
         watcher.close()
         process.send_signal(signal.SIGTERM)
-        _, rest = process.communicate(timeout=120)
+        _, rest = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0 and rest == "", rest
     finally:
         if process.poll() is None:

@@ -16,7 +16,8 @@ from monitor.records import FINAL_REPLIES, ScanReply, ScanRequest
 from monitor.settings import RequestSettings
 from monitor.watch import Watcher
 from monitor.wire.results import queries
-from tests.system.remanager import Redis, ReManager, wait_for
+from tests.helpers.waiting import eventually
+from tests.system.remanager import Redis, ReManager
 from tests.system.running import PATIENCE_S, engine, scans_done, write_config
 
 
@@ -55,7 +56,7 @@ def beamline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Beamline]:
     config = write_config(
         folder,
         requests={"backend": "queueserver", "control": control},
-        feeds={"give_up_s": 5.0},
+        feeds={"give_up_s": 20.0},  # a busy machine computes the first volume for long
         schedule={"period_s": 7200.0},
         onset={"max_scans_per_cell": 1},
         simulator={"speed": 40.0},  # a scan takes six seconds: others are killed within it
@@ -76,7 +77,7 @@ def test_an_onset_brings_an_extra_scan_to_the_front_of_the_queue(beamline: Beaml
     manager.add("periodic_scan", "periodic_scan", "queue_stop", "periodic_scan", cell="A")
     assert manager.ask("queue_start")["success"]
     asked = beamline.request("pit_onset", "done")
-    wait_for(manager.has_stopped, PATIENCE_S, "queue_stop")  # before or after the extra scan
+    eventually(manager.has_stopped, step_s=0.1)  # before or after the extra scan
     manager.ask("queue_autostart", enable=True)
     state = beamline.until(lambda s: len(scans_done(s)) >= 4)
     scans = scans_done(state)
@@ -151,10 +152,12 @@ def _replies(manager: ReManager, request: ScanRequest) -> list[ScanReply]:
     requester = Requester(RequestSettings(backend="queueserver", control=manager.control))
     requester.send(request)
     heard: list[ScanReply] = []
-    end = time.monotonic() + PATIENCE_S
-    while not (heard and heard[-1].status in FINAL_REPLIES) and time.monotonic() < end:
-        heard += [reply for reply in requester.poll() if isinstance(reply, ScanReply)]
-        time.sleep(0.01)
+
+    def is_over() -> bool:
+        heard.extend(reply for reply in requester.poll() if isinstance(reply, ScanReply))
+        return bool(heard) and heard[-1].status in FINAL_REPLIES
+
+    eventually(is_over)
     requester.close()
     return heard
 

@@ -32,7 +32,9 @@ def current(t):
 
 
 class Run:
-    """A run of a cell; `put` sends one event."""
+    """A run of a cell; `put` sends one event. `sent`: documents of all runs."""
+
+    sent = 0
 
     def __init__(self, cycler, cell, number=1):
         self.uid, self.cell, self.socket = f"{cell}-{number}", cell, cycler
@@ -42,6 +44,7 @@ class Run:
                       name="primary")  # fmt: skip
 
     def document(self, name, /, **doc):
+        Run.sent += 1
         self.socket.send(b" " + name.encode() + b" " + json.dumps(doc).encode())
 
     def put(self, when, data, stamp=None, **more):
@@ -210,6 +213,11 @@ def told(tmp_path_factory):
         slices = bound(context, table.feeds.slices[0])
         for cell, send in SENDS.items():
             send(Run(documents, cell))
+        watcher.until(
+            lambda s: s["feeds"]["documents"]["messages"] == Run.sent,
+            PATIENCE_S,
+            lambda: process.poll() is None,
+        )
         send_scans(slices, SENDS)
 
         def alarms(state):

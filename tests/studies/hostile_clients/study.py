@@ -34,6 +34,7 @@ from tests.system.running import ROOT, engine, scans_done, write_config
 
 SLICES = 60
 WARM_UP = 0.3
+LEAST_ANSWERS = 3
 PATIENCE_S = 120.0
 
 
@@ -157,7 +158,7 @@ def _run(
     screen.start()
     begin, figures.scans = time.monotonic(), 1
     try:
-        while (now := time.monotonic() - begin) < seconds:
+        while (now := time.monotonic() - begin) < seconds or len(figures.answers_s) < LEAST_ANSWERS:
             if now >= (figures.scans - 1) * every_s:
                 beamline.scan(figures.scans)
                 figures.scans += 1

@@ -19,7 +19,7 @@ from monitor.errors import EngineUnreachable
 from monitor.processes import free_addresses
 from monitor.settings import load
 from monitor.watch import Watcher
-from tests.studies.kills.beamline import CELLS, Beamline
+from tests.studies.kills.beamline import CELLS, Beamline, documents_of
 from tests.system.running import PROGRAM, scans_done, write_config
 
 START_S, END_S = 180.0, 180.0
@@ -56,12 +56,21 @@ class Engine:
             raise EngineUnreachable(f"{error}; {cells}, {state['feeds']}") from None
 
     def wait_until_all_is_written(self, scans: int, patience_s: float = END_S) -> None:
-        """Until so many scans of each cell are done; then a moment for the last readings."""
-        self.wait_for(
-            lambda s: all(len(scans_done(s, cell)) == scans for cell in CELLS), patience_s
-        )
+        """Until so many scans and all readings of each cell are taken, and are on the disk."""
+        readings = {
+            cell: sum(document.name == "event" for document in documents_of(cell, scans))
+            for cell in CELLS
+        }
+
+        def is_taken(state: dict[str, Any]) -> bool:
+            return all(
+                len(scans_done(state, cell)) == scans
+                and state["cells"][cell]["cycler_points"] == count
+                for cell, count in readings.items()
+            )
+
+        self.wait_for(is_taken, patience_s)
         self.wait_for(lambda s: not (s.get("recorder") or {}).get("queued_bytes"))
-        time.sleep(2.5)
 
     def kill(self) -> None:
         """SIGKILL: nothing is written or said any more."""
@@ -73,7 +82,7 @@ class Engine:
         self._end()
 
     def _end(self) -> None:
-        self.process.communicate(timeout=60)
+        self.process.communicate(timeout=END_S)
         self.watcher.close()
 
 
@@ -100,7 +109,7 @@ class Producer:
         self._start()
 
     def close(self) -> None:
-        self._process.communicate(b"", timeout=60)
+        self._process.communicate(b"", timeout=END_S)
 
 
 def run_with_killed_producer(
