@@ -21,6 +21,7 @@ sys.exit(command_line.run())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ends", ["raise KeyboardInterrupt", "return 130"])
 def test_an_interrupted_command_ends_though_a_socket_is_open(ends):
     code = CODE.format(root=str(ROOT), ends=ends)

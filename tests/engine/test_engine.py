@@ -236,6 +236,7 @@ def test_what_was_ordered_holds_for_the_engine_that_goes_on(engine, tmp_path):
     assert (decisions[-1]["mode"], decisions[-1]["max_scans"]) == ("suggest", 3)
 
 
+@pytest.mark.slow
 def test_silence_is_an_alarm_that_ends_is_recorded_and_holds_for_the_engine_that_goes_on(
     engine, tmp_path
 ):

@@ -59,6 +59,7 @@ sys.exit(run(sys.argv[1], sys.argv[2], cell="A"))
 """
 
 
+@pytest.mark.slow
 def test_the_window_runs_until_it_is_told_to_stop(bench):
     engine = bench()
     addresses = engine.publisher.pull_address, engine.publisher.status_address

@@ -54,6 +54,7 @@ def are_near(one, other):
     return other is None if one is None else other is not None and abs(one - other) < 3.0
 
 
+@pytest.mark.slow
 def test_a_live_engine_from_its_first_reply_to_its_end(qtbot, look_at, tmp_path):
     engine = LiveEngine(tmp_path, watch=WATCH)
     closed = False
@@ -105,6 +106,7 @@ def _state(text):
     return text.partition(" · ")[0].strip()
 
 
+@pytest.mark.slow
 def test_the_cyclers_run_ends_and_nothing_is_called_silent(qtbot, look_at, tmp_path):
     engine = LiveEngine(tmp_path, watch=WATCH)
     try:

@@ -113,6 +113,7 @@ def test_the_figure_and_the_words(tmp_path: Path) -> None:
     assert min(pixels.shape[:2]) > 300 and pixels[..., :3].std() > 0.05
 
 
+@pytest.mark.slow
 def test_what_lacks_is_said(tmp_path: Path) -> None:
     picture(tmp_path)
     bare = record(tmp_path / "bare", ())

@@ -51,6 +51,7 @@ def test_json_is_the_contract(two_cells: Path, capsys: pytest.CaptureFixture[str
     assert cell["scans"][7]["discharge"] == 2
 
 
+@pytest.mark.slow
 def test_every_figure_is_drawn(two_cells: Path, tmp_path: Path) -> None:
     told = draw(open_experiment(two_cells), tmp_path / "figures")
     names = ("cross_sections", "height_maps", "current_density", "two_discharges")
@@ -66,6 +67,7 @@ def text_of(folder: Path, out: Path) -> str:
     return said.getvalue()
 
 
+@pytest.mark.slow
 def test_the_words_fit_what_is_there(tmp_path: Path) -> None:
     without = make(tmp_path, scene=Scene(voxel_um=None, nz=8), record_slices=False)
     text = text_of(without, tmp_path / "out")

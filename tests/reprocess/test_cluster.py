@@ -29,6 +29,8 @@ from tests.reprocess.test_measure import contents, record, straight
 
 ROLES = {"ca": "tls_ca_file", "cert": "tls_client_cert", "key": "tls_client_key"}
 
+pytestmark = pytest.mark.slow  # a cluster is started
+
 
 @dataclass
 class Running:

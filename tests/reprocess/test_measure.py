@@ -112,6 +112,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {order: record(tmp_path_factory.mktemp(order), of) for order, of in records.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["in order", "out of order"])
 @pytest.mark.parametrize("trial", TRIALS)
 def test_it_is_what_one_session_makes_of_it(
@@ -159,6 +160,7 @@ def test_headers_that_leave_out_what_they_may(left: tuple[()] | None, tmp_path: 
     assert [n for n in measured if found.get(n) != truth[n]] == []
 
 
+@pytest.mark.slow
 def test_levels_of_the_scan_before_are_handed_on(tmp_path: Path) -> None:
     """A scan that is cut short finds no grey levels of its own: it is measured again with those of
     the scan before, once they are known."""

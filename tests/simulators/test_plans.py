@@ -10,6 +10,8 @@ from bluesky.suspenders import SuspendBoolHigh
 from simulators.devices.beam import Beam
 from tests.simulators.rig import PERIOD_S, SCAN_S, Monitor, Rig
 
+pytestmark = pytest.mark.slow  # periods of simulated time are waited for
+
 
 @pytest.fixture
 def rig(endpoint) -> Iterator[Callable[..., Rig]]:

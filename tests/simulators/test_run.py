@@ -117,6 +117,7 @@ def test_current_begins_after_the_reference_and_is_negative(plain_run):
     assert all(1.5 < row["vmp_potential"] < 3.0 for _, row in rows)
 
 
+@pytest.mark.slow
 def test_a_request_during_a_scan_waits_and_is_answered(capture, quick_settings):
     settings = quick_settings("paper-0.55", scans=3, speed=1000.0)
     requester = Requester(RequestSettings(endpoint=settings.simulator.requests))

@@ -157,6 +157,7 @@ def test_what_was_published_can_be_asked_for_again(volumes: list[Volume], listen
     np.testing.assert_array_equal(slices[0].data, list(volumes[0].slices())[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["own", "scaled"])
 def test_all_readings_arrive_once_in_time_order_and_span_the_scans(
     mode: Any, volumes: list[Volume], listen: Any, tmp_path: Path
@@ -200,6 +201,7 @@ def test_all_readings_arrive_once_in_time_order_and_span_the_scans(
         assert starts[1].stop_time == pytest.approx(last)
 
 
+@pytest.mark.slow
 def test_readings_run_with_the_wall_clock_between_scans(
     volumes: list[Volume], listen: Any, tmp_path: Path
 ) -> None:
@@ -230,6 +232,7 @@ def test_readings_run_with_the_wall_clock_between_scans(
     assert counts[0] >= 15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("forever", [False, True])
 def test_readings_that_are_appended_meanwhile_arrive_too(
     forever: bool, volumes: list[Volume], listen: Any, tmp_path: Path

@@ -25,6 +25,8 @@ from tests.sources.cyclers.eclab.mpt_files import mpt_text
 
 FIRST = 1704884549.886  # 2024-01-10 11:02:29.886 UTC
 
+pytestmark = pytest.mark.slow  # each starts a proxy
+
 
 class Engine:
     """Takes documents and slices one after the other as an engine does, slowly; tells its count."""
