@@ -32,8 +32,8 @@ def warm_up_first():
     warm_up()
     Session.feed = failing
 start.warm_up = warm_up_first
-import launch
-sys.exit(launch.run())
+from monitor.cli.__main__ import main
+main()
 """
 CELL = {"name": "A", "foil_thickness_um": 40.0}
 
