@@ -24,14 +24,13 @@ QUESTIONS_WAITING_PER_SCREEN, WAITING_BYTES_PER_SCREEN = 64, 2**18
 BUDGET_S, REMEMBERED_S = 3.0, 10.0
 """Work for one client: what it used counts less and less, by a factor e in REMEMBERED_S. So it has
 0.3 s a second in the long run."""
-ARRIVED_S, REFUSED_S = 0.5, 0.02
-"""What a connection costs that has not asked for some time, so that nobody gains by a new one; and
-a request that is refused because too many wait, so that who floods uses up its budget by that."""
+REFUSED_S = 0.02
+"""What a request costs that is refused because too many wait: who floods uses up its budget."""
 UNREAD_PER_SCREEN, UNREAD_IN_ALL = 32 * 2**20, 256 * 2**20
 """Bytes. One reply may be larger; it is then the only one."""
 STALLED_S = 2.0
 """A client none of whose replies has left for so long gives way if the memory is needed."""
-FORGOTTEN_S = 0.05
+FORGOTTEN_S = 1e-3
 FEW_BYTES = 4096
 """What is smaller is copied by ZeroMQ, and bounded by the number of replies that wait."""
 
@@ -113,8 +112,6 @@ class Clients:
         if client is None:
             client = self._clients[name] = Client(name, owner)
         client.owner, client.descriptor = owner, descriptor
-        if owner not in self._used:
-            self.charge(client, ARRIVED_S)
         return client
 
     # --- work -------------------------------------------------------------------------------------

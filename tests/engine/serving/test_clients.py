@@ -114,11 +114,3 @@ def test_who_floods_uses_up_its_budget_by_what_is_refused(bench):
     assert [bench.next(), bench.next()] == [b"screen", None]
     bench.now += REMEMBERED_S
     assert bench.next() == b"flood"
-
-
-def test_a_new_connection_does_not_overtake_one_that_asks_now_and_then(bench):
-    bench.ask(b"screen")
-    bench.now += REMEMBERED_S
-    bench.clients.charge(bench.client(b"screen"), 0.1)
-    bench.ask(b"new")
-    assert [bench.next(), bench.next()] == [b"screen", b"new"]
