@@ -75,7 +75,8 @@ class SliceSocket:
         while not self._has_subscriber() and not self._stop.is_set():
             if (left_s := deadline - time.monotonic()) <= 0.0:
                 return False
-            self._socket.poll(min(POLL_MS, math.ceil(1000 * left_s)))
+            with self._lock:
+                self._socket.poll(min(POLL_MS, math.ceil(1000 * left_s)))
         return self._subscribed
 
     def send(self, frames: Sequence[Frame], halt: Halt | None = None) -> bool:
