@@ -1,4 +1,4 @@
-"""Engines for the screens of this study: one whose clock is moved, one that can be killed."""
+"""Engines for the screens of this study: one whose feeds stop, one that can be killed."""
 
 from __future__ import annotations
 
@@ -7,40 +7,21 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from monitor.engine import engine as hearing
-from monitor.engine.serving import state as telling
 from monitor.records import CyclerDocument
 from tests.core.experiment import scan_records
 from tests.gui.live import LiveEngine
 
+WATCH = {"late_s": 1.0, "dead_s": 6.0, "cycler_s": 6.0}
+"""A tenth of the limits by default: six seconds here stand for a minute."""
 FIRST_SLICES = 40
 SLICES_AT_ONCE = 4
-
-
-class MovedClock:
-    """Stands in for the module `time` of an engine in this process: it can be put forward, so that
-    five minutes of silence need not be waited for. Nothing else of the engine is changed."""
-
-    def __init__(self) -> None:
-        self.ahead_s = 0.0
-
-    def monotonic(self) -> float:
-        """Seconds, with what it was put forward."""
-        return time.monotonic() + self.ahead_s
-
-    def time(self) -> float:
-        """UTC s, with what it was put forward."""
-        return time.time() + self.ahead_s
 
 
 class Story:
     """A live engine: one whole scan, then one that stops in the middle."""
 
     def __init__(self, folder: Path) -> None:
-        self.clock = MovedClock()
-        # both have to read the same clock: when something was heard, and how long ago that is
-        hearing.time = telling.time = self.clock  # type: ignore[assignment]
-        self.engine = LiveEngine(folder)
+        self.engine = LiveEngine(folder, watch=WATCH)
         self._left = scan_records(1)
 
     def begin(self) -> None:
@@ -64,7 +45,6 @@ class Story:
         """Ends the engine; what it recorded stays."""
         self.engine.recorder.drain()
         self.engine.close()
-        hearing.time = telling.time = time
 
 
 class OwnProcess:
