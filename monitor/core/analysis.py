@@ -7,18 +7,15 @@ is needed to compute it again.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from monitor.core.charge_analysis import ChargeAnalysis, ChargeStage
 from monitor.core.cycler.history import CyclerHistory
-from monitor.core.interface.heights import Heights
 from monitor.core.plating import Measured
+from monitor.core.summary import summary_of
 from monitor.core.surface_analysis import SurfaceAnalysis, SurfaceStage
 from monitor.records import ScanResult, ScanStart, frozen
 from monitor.settings import CellSettings, PitSettings
@@ -100,7 +97,7 @@ class CellAnalysis:
     def finish(self, scan: Measured) -> ScanResult:
         """All maps, pits and numbers of a scan whose slices have come, in the reference's frame."""
         stage = self._surface.update(scan)
-        self.doubt = stage.doubt
+        self.doubt = stage.registration.doubt
         if not self._waiting and self._history.covers(stage.scan.start.time):
             return _result(stage, self._charge.update(stage))
         before = None if self._waiting else self._carried()
@@ -161,32 +158,5 @@ def _result(stage: SurfaceStage, charge: ChargeStage) -> ScanResult:
         maps={name: frozen(values) for name, values in maps.items()},
         pit_labels=None if stage.pits is None else stage.pits.labels,
         pits=charge.pits,
-        summary=_plain({**charge.summary, **stage.summary}, scan.start.length_unit),
+        summary=summary_of(scan.start.length_unit, *charge.numbers, *stage.numbers),
     )
-
-
-def provisional(start: ScanStart, ledger: NDArray[np.uint8], heights: Heights) -> ScanResult:
-    """The heights of a scan that is still running."""
-    return ScanResult(
-        start=start,
-        provisional=True,
-        complete=False,
-        ledger=frozen(ledger.copy()),
-        maps={"height": heights.height, "bottom": heights.bottom},
-        pit_labels=None,
-        pits=(),
-        summary={},
-    )
-
-
-def _plain(summary: dict[str, Any], length_unit: str) -> dict[str, Any]:
-    """JSON-ready: no NaN, and lengths under `_voxel` names where the voxel size is unknown."""
-    plain: dict[str, Any] = {}
-    for key, value in summary.items():
-        if isinstance(value, float | np.floating):
-            value = float(value) if math.isfinite(value) else None
-        plain[key] = value
-        if length_unit == "voxel" and key.endswith("_um"):
-            plain[key.removesuffix("_um") + "_voxel"] = value
-            plain[key] = None
-    return plain

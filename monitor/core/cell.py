@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from monitor.core.analysis import CellAnalysis
-from monitor.core.arrival.scan_queue import CellScans
+from monitor.core.arrival.cell_scans import CellScans
 from monitor.core.cycler.history import CyclerHistory
 from monitor.core.cycler.time_checks import TimeChecks
-from monitor.core.interface.grey_levels import Levels
+from monitor.core.interface.levels import Levels
+from monitor.core.plating import Measured
 from monitor.core.watchdog.watchdog import CellWatch
+from monitor.records import ScanResult
+from monitor.records.state import ScanProgress
 from monitor.settings import CellSettings, Settings
 
 
@@ -24,3 +27,29 @@ class Cell:
         self.scans = CellScans()
         self.levels: Levels | None = None
         self.last_scan = -1
+
+    def finish(self, measured: Measured) -> ScanResult:
+        """All maps, pits and numbers of a scan that has been measured."""
+        self.levels = measured.levels or self.levels
+        self.last_scan = measured.start.key.scan
+        return self.analysis.finish(measured)
+
+    @property
+    def progress(self) -> ScanProgress | None:
+        """The newest open scan, JSON-ready; None if there is none."""
+        if not self.scans.open:
+            return None
+        *_, scan = self.scans.open
+        return {
+            "scan": scan.start.key.scan,
+            "reason": scan.start.reason,
+            "start_time": scan.start.start_time,
+            "received": scan.received,
+            "slices": scan.start.slice_count,
+        }
+
+    @property
+    def reference_charge_mAh(self) -> float | None:
+        """Net charge that its reference scan found stripped; None before there is one."""
+        since = self.analysis.reference_time
+        return None if since is None else self.history.charge_at(since)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from monitor.records import ScanRequest
+from monitor.records import Json, ScanRequest
+
+Facts = Mapping[str, Json]
+"""By name, of a sign or an event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,7 @@ class Sign:
     bad: bool
     good: bool
     text: str
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Facts = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Told:
 
     kind: str
     cell: str
-    data: Mapping[str, Any]
+    data: Facts
     at: float | None = None
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
 
 from monitor.core.news import News
 from monitor.core.watchdog.acknowledgements import Alarms
 from monitor.errors import BadMessage
-from monitor.records import Event, Output, ScanRequest
+from monitor.records import Event, Json, Output, ScanRequest
 
 FEEDS = ("slices", "documents", "requests")
 
@@ -39,7 +38,7 @@ class Outputs:
                 "bad_message", "", feed=feed, bad_kind=error.kind, count=count, text=str(error)
             )
 
-    def event(self, kind: str, cell: str, *, at: float | None = None, **data: Any) -> None:
+    def event(self, kind: str, cell: str, *, at: float | None = None, **data: Json) -> None:
         """An event at `at` of the data's time, or at the latest time that has been heard of."""
         self._number += 1
         time = self.time if at is None else at
@@ -54,7 +53,7 @@ class Outputs:
             if isinstance(told, ScanRequest):
                 self.now.append(told)
             elif told.kind == "alarm_ended":
-                number = self._alarms.ended(told.cell, told.data["condition"])
+                number = self._alarms.ended(told.cell, str(told.data["condition"]))
                 self.event(told.kind, told.cell, at=told.at, alarm=number, **told.data)
             else:
                 self.event(told.kind, told.cell, at=told.at, **told.data)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.cycler.history import CyclerHistory
 from monitor.core.deposit.mass_balance import plated_um, plating_shares, porosity_by_charge
-from monitor.core.interface.grey_levels import Levels
 from monitor.core.interface.heights import Heights
+from monitor.core.interface.levels import Levels
 from monitor.core.pits.link import PitMap
 from monitor.records import ScanStart
 from monitor.settings import CellSettings
@@ -37,6 +36,24 @@ class Measured:
     made_again: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Plating:
+    """What has been plated since the last discharge: mean thickness, µm (voxels), the share of it
+    that lies in pits, and the share of the field in which it was measured. If it is porous, its
+    thickness, the share of the field that has it, and its porosity: by the slices, with its
+    standard deviation and confidence (0 to 1), and by the charge. None = unknown."""
+
+    plated_um: float
+    plated_in_pits: float
+    plated_measured: float
+    moss_um: float | None = None
+    moss_share: float | None = None
+    moss_porosity: float | None = None
+    moss_porosity_error: float | None = None
+    moss_confidence: float | None = None
+    moss_porosity_by_charge: float | None = None
+
+
 class PlatingWatch:
     """Follows one cell: its last scan before lithium was plated, and what has grown on it."""
 
@@ -45,51 +62,47 @@ class PlatingWatch:
         self._before: Measured | None = None
         self._labels: NDArray[np.int32] | None = None
 
-    def summary(
-        self, scan: Measured, history: CyclerHistory, pits: PitMap | None
-    ) -> dict[str, Any]:
-        """Numbers of the deposit; empty before lithium has been plated. All scans are in one frame.
+    def update(self, scan: Measured, history: CyclerHistory, pits: PitMap | None) -> Plating | None:
+        """Takes in one scan; None before lithium has been plated. All scans are in one frame.
 
         `pits`: those of the scan before this one. Porosity by charge takes the field's share of
         the current to be that of the electrode.
         """
         if not history.plated_by(scan.start.time) or self._before is None:
             self._before = scan
-            return {}
+            return None
         if self._labels is None:
             shape = scan.heights.height.shape
             self._labels = pits.labels if pits is not None else np.zeros(shape, np.int32)
         if self._before.start.volume_shape[1:] != scan.start.volume_shape[1:]:
-            return {}
+            return None
         return self._numbers(self._before, scan, history, self._labels)
 
     def _numbers(
         self, before: Measured, scan: Measured, history: CyclerHistory, labels: NDArray[np.int32]
-    ) -> dict[str, Any]:
+    ) -> Plating | None:
         q0, q1 = history.charge_at(before.start.time), history.charge_at(scan.start.time)
         charge = (q0 - q1) / self._cell.area_cm2 if q0 is not None and q1 is not None else None
         if charge is not None and charge <= 0:
-            return {}  # what was plated has been stripped again
+            return None  # what was plated has been stripped again
         now, moss = scan.heights, scan.heights.moss
         front = now.height if moss is None else moss.front
         porosity = 0.0 if moss is None else moss.porosity
         grown = plated_um(before.heights.lithium, now.height, front, porosity)
         shares = plating_shares(grown, labels)
-        numbers: dict[str, Any] = {
-            "plated_um": shares.plated_um,
-            "plated_in_pits": shares.pit_share,
-            "plated_measured": shares.measured,
-        }
+        plated = Plating(shares.plated_um, shares.pit_share, shares.measured)
         if moss is None or not shares.measured:
-            return numbers
-        deposit = float(np.nanmean(front - before.heights.lithium))
-        numbers |= {
-            "moss_um": float(np.nanmean(front - now.height)),
-            "moss_share": moss.share,
-            "moss_porosity": moss.porosity,
-            "moss_porosity_error": moss.porosity_error,
-            "moss_confidence": float(np.mean(moss.confidence)),
-        }
+            return plated
+        by_charge = None
         if charge is not None and scan.start.voxel_size_um:
-            numbers["moss_porosity_by_charge"] = porosity_by_charge(deposit, charge)
-        return numbers
+            deposit = float(np.nanmean(front - before.heights.lithium))
+            by_charge = porosity_by_charge(deposit, charge)
+        return replace(
+            plated,
+            moss_um=float(np.nanmean(front - now.height)),
+            moss_share=moss.share,
+            moss_porosity=moss.porosity,
+            moss_porosity_error=moss.porosity_error,
+            moss_confidence=float(np.mean(moss.confidence)),
+            moss_porosity_by_charge=by_charge,
+        )

@@ -1,21 +1,26 @@
 """One record in, events out: the whole way of the data, read top to bottom.
 
-The session reads no clock and touches no socket or file. The same records in the same order give
-the same events and maps, bit by bit.
+Records arrive; scans whose turn it is are measured and judged; what follows is told. The session
+reads no clock and touches no socket or file. The same records in the same order give the same
+events and maps, bit by bit.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterable
+from dataclasses import replace
 
+from monitor.core import scan_events
+from monitor.core.arrival.measurement import Measure, SliceMeasurement
+from monitor.core.arrival.outstanding import Outstanding
 from monitor.core.arrival.running_scan import RunningScan
 from monitor.core.cell import Cell
-from monitor.core.cycler.documents import Documents
-from monitor.core.cycler.time_checks import no_current, scan_times
-from monitor.core.intake import Intake
+from monitor.core.intake import Arrived, Intake
 from monitor.core.outputs import Outputs
+from monitor.core.plating import Measured
 from monitor.core.policy.orders import ScanRequests
+from monitor.core.policy.rules import Situation
+from monitor.core.readings import Readings
 from monitor.core.watchdog.connections import Connections
 from monitor.errors import BadMessage
 from monitor.records import (
@@ -45,7 +50,7 @@ from monitor.records import (
     SliceFrame,
     TroublePart,
 )
-from monitor.records.state import Feeds, Policy, Watch
+from monitor.records.state import Feeds, Policy, ScanProgress, Watch
 from monitor.settings import Settings
 
 
@@ -53,86 +58,172 @@ class Session:
     """Everything between the wire and the results."""
 
     def __init__(
-        self,
-        settings: Settings,
-        running: Callable[..., RunningScan] = RunningScan,
-        *,
-        identity: str = "",
+        self, settings: Settings, measure: Measure = SliceMeasurement, *, identity: str = ""
     ) -> None:
-        """`running`: what makes a scan that has begun, as `RunningScan` is made; `identity`: of the
-        recording, so that ids of requests are its own."""
+        """`measure`: begins the measurement of a scan; `identity`: of the recording, so that ids of
+        requests are its own."""
         self._cells = {cell.name: Cell(cell, settings) for cell in settings.cells}
-        self._documents = Documents(settings)
         self._requests = ScanRequests(settings, identity)
         self._connections = Connections()
         self._out = Outputs(self._requests.alarms)
-        self.slices = Intake(self._cells, settings.feeds, self._requests, self._out, running)
-        self._counts: Counter[str] = Counter()
-        self._points: list[CyclerPoint] = []
-        self._heard: set[str] = set()
-        self._concluded: dict[str, ScanStart] = {}
+        self._slices = Intake(self._cells, settings.feeds, self._out, measure)
+        self._readings = Readings(settings, self._cells, self._out)
+        self._replies = 0
 
     def named(self, record: Record) -> Record:
         """A record as it will be taken: a header has the number under which its scan is known."""
-        return self.slices.named(record) if isinstance(record, ScanStart) else record
+        return self._slices.named(record) if isinstance(record, ScanStart) else record
 
     def feed(self, record: Record) -> tuple[Output, ...]:
         """Take one record; returns what follows from it, in order."""
-        self._out.now, self._points, self._heard = [], [], set()
+        self._out.now = []
+        self._readings.forget()
         try:
-            match record:
-                case SliceFrame():
-                    self.slices.slice(record)
-                case ScanStart():
-                    self.slices.start(record)
-                    self._started(record)
-                case ScanEnd():
-                    self.slices.end(record)
-                case CyclerDocument():
-                    self._document(record)
-                case ScanReply():
-                    self._counts["replies"] += 1
-                    self._out.news(self._requests.reply(record))
-                case OperatorRequest() | PolicyChange() | OperatorNote() | Acknowledgement():
-                    self._order(record)
-                case FeedQuiet():
-                    self.slices.quiet(record)
-                case FeedSilence():
-                    self._silence(record)
-                case CyclerClock():
-                    self._clock(record)
-                case RecordingTrouble():
-                    self._out.news(self._requests.recording(record))
-                case ConnectionChange():
-                    self._out.news(self._connections.take(record))
-                case BadInput():
-                    error = BadMessage(record.kind, record.text)
-                    self._out.refuse(record.feed, error, record.count)
+            self._take(record)
         except BadMessage as error:
             self._out.refuse(_feed_of(record), error)
-        self._check_times()
+        concluded = [o for o in self._out.now if isinstance(o, ScanResult) and not o.provisional]
+        for result in concluded:
+            self._readings.concluded(result)
         return tuple(self._out.now)
+
+    # --- arrive ---------------------------------------------------------------------------------
+
+    def _take(self, record: Record) -> None:
+        """Raises BadMessage if it cannot be used."""
+        match record:
+            case SliceFrame():
+                self._follow(self._slices.slice(record))
+            case ScanStart():
+                self._follow(self._slices.start(record))
+                self._readings.started(record)
+            case ScanEnd():
+                self._follow(self._slices.end(record))
+            case FeedQuiet():
+                self._follow(self._slices.quiet(record))
+            case CyclerDocument():
+                for name in self._readings.document(record):
+                    self._correct(self._cells[name])
+                    self._readings.check_charge(name)
+            case CyclerClock():
+                self._readings.clock(record)
+            case ScanReply():
+                self._replies += 1
+                self._out.news(self._requests.reply(record))
+            case OperatorRequest() | PolicyChange() | OperatorNote() | Acknowledgement():
+                self._order(record)
+            case FeedSilence():
+                self._silence(record)
+            case RecordingTrouble():
+                self._out.news(self._requests.recording(record))
+            case ConnectionChange():
+                self._out.news(self._connections.take(record))
+            case BadInput():
+                error = BadMessage(record.kind, record.text)
+                self._out.refuse(record.feed, error, record.count)
+
+    def _follow(self, arrivals: Iterable[Arrived]) -> None:
+        """Scans that have begun, and those whose turn it is, in order."""
+        for arrived in arrivals:
+            if isinstance(arrived, ScanStart):
+                self._out.news(self._requests.started(arrived))
+                self._out.news(self._cells[arrived.key.cell].watch.started(arrived))
+            else:
+                self._conclude(arrived)
+
+    def _order(self, order: Order) -> None:
+        cell = self._cells.get(order.cell)
+        last_scan = -1 if cell is None else cell.last_scan
+        self._out.news(self._requests.order(order, last_scan, self._out.time))
+
+    def _silence(self, silence: FeedSilence) -> None:
+        """A part of a feed is late, by the clock of the machine."""
+        cell = self._cells.get(silence.cell)
+        if cell is not None:
+            self._out.news(cell.watch.silence(silence, scanning=bool(cell.scans.open)))
+
+    # --- measure --------------------------------------------------------------------------------
+
+    def _conclude(self, scan: RunningScan) -> None:
+        """Maps, pits and verdict of a scan whose turn it is."""
+        cell = self._cells[scan.start.key.cell]
+        made_again = cell.scans.is_made_again(scan)
+        measured = scan.finish()
+        if measured is None:
+            self._out.news([scan_events.nothing_came(scan.start)])
+        else:
+            measured = replace(measured, made_again=made_again)
+            self._out.time = max(self._out.time, scan.start.stop_time)
+            self._judge(cell, measured, cell.finish(measured))
+        whole = measured is not None and (scan.whole or (scan.ended and not made_again))
+        self._out.news(self._requests.ended(scan.start, scan.received, whole=whole))
+        if not cell.scans.open:
+            self._out.news(cell.watch.concluded(scan.start.key.scan))
+
+    # --- judge and tell -------------------------------------------------------------------------
+
+    def _judge(self, cell: Cell, measured: Measured, result: ScanResult) -> None:
+        """What a scan says: whether another one is asked for, and what is wrong with it."""
+        decision = self._requests.judge(Situation.of(result, cell.settings.foil_thickness_um))
+        self._out.add(result)
+        self._out.news([scan_events.complete(result)])
+        self._out.news(cell.watch.judge(result, cell.analysis.doubt))
+        self._out.news(scan_events.slices_missing(result))
+        self._out.news(self._requests.decided(result, decision))
+        if not result.preliminary:
+            self._check_deposit(cell, measured)
+
+    def _correct(self, cell: Cell) -> None:
+        """Scans that waited for readings are judged by them, oldest first."""
+        for correction in cell.analysis.corrections():
+            result = correction.after
+            self._out.add(result)
+            self._out.news([scan_events.corrected(correction)])
+            self._out.news(cell.watch.judge_charge(result))
+            situation = Situation.of(result, cell.settings.foil_thickness_um)
+            decision = self._requests.judge_charge(situation)
+            if decision is not None:
+                self._out.news(self._requests.decided(result, decision, corrected=True))
+            self._check_deposit(cell, correction.measured)
+        self._out.news(map(scan_events.not_corrected, cell.analysis.not_corrected()))
+
+    def _check_deposit(self, cell: Cell, measured: Measured) -> None:
+        """Whether a porous deposit was looked for must have been known when the scan began."""
+        if not measured.plated and cell.history.plated_by(measured.start.stop_time):
+            self._out.news([scan_events.deposit_unknown(measured)])
+
+    # --- what is known so far -------------------------------------------------------------------
+
+    @property
+    def outstanding(self) -> Outstanding:
+        """What the open scans lack."""
+        return self._slices.outstanding
+
+    @property
+    def running(self) -> dict[str, ScanProgress | None]:
+        """The scan that each cell is in the middle of, JSON-ready."""
+        return {name: cell.progress for name, cell in self._cells.items()}
 
     @property
     def feeds(self) -> Feeds:
         """Counters of the feeds, JSON-ready."""
         return {
             "slices": {
-                "messages": self.slices.counts["slices"],
-                "bytes": self.slices.counts["bytes"],
-                "gaps": self.slices.gaps,
-                "recovered": self.slices.counts["recovered"],
-                "repeats": self.slices.counts["repeats"],
-                "late": self.slices.counts["late"],
+                "messages": self._slices.counts["slices"],
+                "bytes": self._slices.counts["bytes"],
+                "gaps": self._slices.gaps,
+                "recovered": self._slices.counts["recovered"],
+                "repeats": self._slices.counts["repeats"],
+                "late": self._slices.counts["late"],
                 "bad": dict(self._out.bad["slices"]),
             },
             "documents": {
-                "messages": self._counts["documents"],
-                "readings": self._counts["readings"],
+                "messages": self._readings.counts["documents"],
+                "readings": self._readings.counts["readings"],
                 "bad": dict(self._out.bad["documents"]),
             },
             "requests": {
-                "messages": self._counts["replies"],
+                "messages": self._replies,
                 "bad": dict(self._out.bad["requests"]),
             },
         }
@@ -145,17 +236,17 @@ class Session:
     @property
     def points(self) -> tuple[CyclerPoint, ...]:
         """What the last record has added to the histories of the cyclers."""
-        return tuple(self._points)
+        return tuple(self._readings.points)
 
     @property
     def heard(self) -> frozenset[str]:
         """The cells whose cycler the last record was of, whether its readings are used or not."""
-        return frozenset(self._heard)
+        return frozenset(self._readings.heard)
 
     @property
     def reference_charges_mAh(self) -> dict[str, float | None]:
         """Net charge that each cell's reference scan found stripped; None before there is one."""
-        return {name: self._reference_charge(cell) for name, cell in self._cells.items()}
+        return {name: cell.reference_charge_mAh for name, cell in self._cells.items()}
 
     def plated_by(self, cell: str, time: float) -> bool:
         """Whether lithium has been plated in a cell by `time`, as far as readings have come."""
@@ -176,7 +267,7 @@ class Session:
         """Whether a scan is late or dead by the time of its cell, and for how long, s; none is
         expected once the cycler's run has ended."""
         return {
-            n: c.watch.overdue(scanning=bool(c.scans.open) or n in self._documents.ended)
+            n: c.watch.overdue(scanning=bool(c.scans.open) or n in self._readings.ended_runs)
             for n, c in self._cells.items()
         }
 
@@ -204,95 +295,12 @@ class Session:
     @property
     def ended_runs(self) -> frozenset[str]:
         """Cells whose cycler has ended its run and begun no other."""
-        return self._documents.ended
+        return self._readings.ended_runs
 
     @property
     def unserved(self) -> list[ScanRequest]:
         """Requests whose scan has not been seen to begin."""
         return self._requests.unserved
-
-    # --- cycler, operator, silence ----------------------------------------------------------------
-
-    def _document(self, document: CyclerDocument) -> None:
-        self._counts["documents"] += 1
-        taken = self._documents.take(document)
-        self._heard = taken.heard
-        for problem in taken.problems:
-            self._out.refuse("documents", problem)
-        for notice in taken.notices:
-            self._out.news(self._cells[notice.cell].watch.notice(notice))
-        for name in self._documents.ended:
-            self._out.news(self._cells[name].watch.run_ended())
-        for name, time in taken.withdrawn:
-            self._cells[name].history.withdraw(time)
-        for reading in taken.readings:
-            self._out.time = max(self._out.time, reading.time)
-            self._counts["readings"] += 1
-            self._reading(self._cells[reading.cell], reading)
-        for name in dict.fromkeys(point.reading.cell for point in self._points):
-            self.slices.readings_arrived(name)
-            self._check_charge(self._cells[name])
-
-    def _reading(self, cell: Cell, reading: CyclerReading) -> None:
-        try:
-            cell.history.add(reading)
-        except BadMessage as error:  # of a page of readings, the others are still good
-            self._out.refuse("documents", error)
-        new = cell.history.take_new()
-        self._points += new
-        signs = cell.times.accepted() if new else cell.times.refused(reading, cell.history.times)
-        self._out.news(cell.watch.times(signs))
-        cell.watch.told(cell.history.times[-1])
-
-    def _started(self, start: ScanStart) -> None:
-        """A header was heard: its times are held against those of the readings."""
-        cell = self._cells[start.key.cell]
-        start = cell.scans.named(start)
-        if start.key in cell.scans.open:
-            signs = [scan_times(start), *cell.times.started(start, cell.history.times)]
-            self._out.news(cell.watch.times(signs, scan=start.key.scan))
-
-    def _clock(self, clock: CyclerClock) -> None:
-        """How the readings of a cell stand against the clock of the machine."""
-        cell = self._cells.get(clock.cell)
-        if cell is not None:
-            self._out.news(cell.watch.times(cell.times.clock(clock, cell.history.times)))
-
-    def _check_times(self) -> None:
-        """Of scans that were concluded just now."""
-        for result in [o for o in self._out.now if isinstance(o, ScanResult) and not o.provisional]:
-            cell = self._cells[result.key.cell]
-            signs = cell.times.concluded(result.start.time, cell.history.times)
-            self._out.news(cell.watch.times(signs, scan=result.key.scan))
-            self._concluded[result.key.cell] = result.start
-            self._check_charge(cell)
-
-    def _check_charge(self, cell: Cell) -> None:
-        """Whether readings that reach the newest scan have a current or charge."""
-        start = self._concluded.get(cell.settings.name)
-        if start is None:
-            return
-        lacking, scan = cell.history.lacks_charge(start.time), start.key.scan
-        if lacking or cell.history.covers(start.time):
-            refused = cell.history.refused_currents
-            sign = no_current(cell.settings, scan, lacking=lacking, refused=refused)
-            self._out.news(cell.watch.times([sign], scan=scan))
-
-    @staticmethod
-    def _reference_charge(cell: Cell) -> float | None:
-        since = cell.analysis.reference_time
-        return None if since is None else cell.history.charge_at(since)
-
-    def _order(self, order: Order) -> None:
-        cell = self._cells.get(order.cell)
-        last_scan = -1 if cell is None else cell.last_scan
-        self._out.news(self._requests.order(order, last_scan, self._out.time))
-
-    def _silence(self, silence: FeedSilence) -> None:
-        """A part of a feed is late, by the clock of the machine."""
-        cell = self._cells.get(silence.cell)
-        if cell is not None:
-            self._out.news(cell.watch.silence(silence, scanning=bool(cell.scans.open)))
 
 
 def _feed_of(record: Record) -> str:

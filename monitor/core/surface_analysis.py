@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.current.density import removal
-from monitor.core.pits.detect import find_pits, pit_summary
-from monitor.core.pits.link import PitMap, changes
+from monitor.core.interface.heights import Heights
+from monitor.core.pits.detect import find_pits
+from monitor.core.pits.link import PitChanges, PitMap, changes
+from monitor.core.pits.statistics import PitStatistics, pit_statistics
 from monitor.core.plating import Measured
 from monitor.core.registration.frame import Frame, Registration
 from monitor.core.registration.tilt import Plane
+from monitor.core.robust import known_of_rows
+from monitor.core.summary import Numbers
 from monitor.core.surface_statistics.areal import areal
 from monitor.core.surface_statistics.plateau import Plateau, complete
 from monitor.core.surface_statistics.tiles import mean_over_tiles, tile_px
@@ -32,24 +35,73 @@ PERCENTILE_SAMPLE = 262144
 Map = NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How well a scan could be measured. Lengths in its length unit; grey levels as in the slices;
+    None = unknown."""
+
+    noise_um: float
+    refined: bool
+    refine_memory_MB: float | None
+    valid_fraction: float
+    cnr: float | None
+    grey_lithium: float | None
+    grey_electrolyte: float | None
+    grey_noise: float | None
+    slices_missing: int
+    slices_recovered: int
+
+
+@dataclass(frozen=True, slots=True)
+class Thickness:
+    """Lithium removed since the reference, by Averaged and Complete (Tonin et al., Table 1), and
+    how far the front of the deposit stands above the first surface (99th percentile, None without
+    a deposit), in the length unit of the scan."""
+
+    averaged_um: float
+    averaged_error_um: float
+    complete_um: float
+    complete_error_um: float
+    complete_low_um: float
+    complete_high_um: float
+    complete_separated: bool
+    front_p99_um: float | None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SurfaceStage:
     """A scan as its heights alone describe it.
 
     `scan`: with its maps in the frame of the reference; `maps`: (ny, nx) float32 in the scan's
-    length unit; `reference`, `previous`: the scans it is compared with, None if it cannot be
-    compared; `pits_before`, `pits`: of the previous scan and of this one; `doubt`: why it may lie
-    beside the reference, or "".
+    length unit; `roughness`: parameters of ISO 25178-2; `registration`: how it lay against the
+    reference. If it can be compared with the reference: `thickness`; `reference`, `previous`: the
+    scans it is compared with; `pits_before`, `pits`: of the previous scan and of this one.
     """
 
     scan: Measured
     maps: Mapping[str, Map]
-    summary: Mapping[str, Any]
-    doubt: str
+    quality: Quality
+    registration: Registration
+    roughness: Mapping[str, float]
+    thickness: Thickness | None = None
     reference: Measured | None = None
     previous: Measured | None = None
     pits_before: PitMap | None = None
     pits: PitMap | None = None
+    pit_changes: PitChanges | None = None
+    pit_statistics: PitStatistics | None = None
+
+    @property
+    def numbers(self) -> tuple[Numbers | Mapping[str, float] | None, ...]:
+        """What goes into the summary."""
+        return (
+            self.quality,
+            self.registration.summary(),
+            self.roughness,
+            self.thickness,
+            self.pit_changes,
+            self.pit_statistics,
+        )
 
     @property
     def nbytes(self) -> int:
@@ -77,36 +129,23 @@ class SurfaceAnalysis:
 
     def update(self, scan: Measured) -> SurfaceStage:
         """Takes in one scan, in the order of scans."""
-        quality = self._quality(scan)
+        quality = _quality(scan, self._cell)
         scan, registration = self._placed(scan)
-        heights = scan.heights
-        maps: dict[str, Map] = {
-            "height": heights.height,
-            "height_error": heights.error,
-            "bottom": heights.bottom,
-        }
-        if heights.moss is not None:
-            maps["deposit_front"] = heights.moss.front
-        summary = quality | registration.summary()
-        summary |= keyed(areal(heights.height, scan.start.voxel_size[1:]))
+        stage = SurfaceStage(
+            scan,
+            _maps(scan.heights),
+            quality,
+            registration,
+            keyed(areal(scan.heights.height, scan.start.voxel_size[1:])),
+        )
         if self._reference is None and _can_be_reference(scan):
             self._reference = self._previous = scan
-        reference, previous, before = self._reference, self._previous, self._pit_map
-        if reference is None or not same_grid(reference.start, scan.start):
-            return SurfaceStage(scan, maps, summary, registration.doubt)
-        maps["removal"], maps["removal_error"] = removal(
-            reference.heights.lithium,
-            reference.heights.lithium_error,
-            heights.lithium,
-            heights.lithium_error,
-        )
-        summary |= self._thickness(scan.start, maps["removal"])
-        summary |= self._above(reference, scan)
-        found = self._pits(scan, maps, summary)
+        reference, previous = self._reference, self._previous
+        if reference is None or previous is None or not same_grid(reference.start, scan.start):
+            return stage
+        stage = self._with_pits(_compared(stage, reference, previous))
         self._previous = scan
-        return SurfaceStage(
-            scan, maps, summary, registration.doubt, reference, previous, before, found
-        )
+        return stage
 
     def _placed(self, scan: Measured) -> tuple[Measured, Registration]:
         """The scan with its maps in the frame of the reference, and how it lay there."""
@@ -119,56 +158,15 @@ class SurfaceAnalysis:
         heights, registration = self._frame.place(scan.start, scan.heights)
         return replace(scan, heights=heights), registration
 
-    def _quality(self, scan: Measured) -> dict[str, Any]:
-        levels, turned = scan.levels, self._cell.reversed_z
-        return {
-            "noise_um": scan.heights.noise,
-            "refined": scan.refined,
-            "refine_memory_MB": scan.refine_memory_MB,
-            "valid_fraction": float(np.isfinite(scan.heights.height).mean()),
-            "cnr": levels.cnr(turned) if levels else None,
-            "grey_lithium": levels.lithium if levels else None,
-            "grey_electrolyte": levels.electrolyte(turned) if levels else None,
-            "grey_noise": levels.noise if levels else None,
-            "slices_missing": int((scan.ledger == LEDGER_MISSING).sum()),
-            "slices_recovered": int((scan.ledger == LEDGER_RECOVERED).sum()),
-        }
-
-    @staticmethod
-    def _thickness(start: ScanStart, lost: Map) -> dict[str, Any]:
-        """Averaged and Complete (Tonin et al., Table 1)."""
-        averaged, averaged_error = mean_over_tiles(lost, tile_px(start))
-        plateau = _plateau(start, lost)
-        return {
-            "averaged_um": averaged,
-            "averaged_error_um": averaged_error,
-            "complete_um": plateau.value,
-            "complete_error_um": plateau.error,
-            "complete_low_um": plateau.low,
-            "complete_high_um": plateau.high,
-            "complete_separated": plateau.separated,
-        }
-
-    @staticmethod
-    def _above(reference: Measured, scan: Measured) -> dict[str, Any]:
-        """How far the front of the deposit stands above the first surface, 99th percentile."""
-        if scan.heights.moss is None:
-            return {"front_p99_um": None}
-        highest = percentiles(scan.heights.moss.front - reference.heights.height, (99,))
-        return {"front_p99_um": None if highest is None else highest[0]}
-
-    def _pits(
-        self, scan: Measured, maps: Mapping[str, Map], summary: dict[str, Any]
-    ) -> PitMap | None:
-        """Pits below the plateau; adds their statistics to `summary`."""
-        plateau = summary["complete_um"]
-        if not math.isfinite(plateau):
-            return None
-        start, before = scan.start, self._pit_map
+    def _with_pits(self, stage: SurfaceStage) -> SurfaceStage:
+        """With the pits below the plateau, if there is one."""
+        before, start, thickness = self._pit_map, stage.scan.start, stage.thickness
+        if thickness is None or not math.isfinite(thickness.complete_um):
+            return replace(stage, pits_before=before)
         found = find_pits(
-            maps["removal"],
-            maps["removal_error"],
-            plateau,
+            stage.maps["removal"],
+            stage.maps["removal_error"],
+            thickness.complete_um,
             voxel_yx=start.voxel_size[1:],
             settings=self._pit_settings,
             length_unit=start.length_unit,
@@ -176,18 +174,74 @@ class SurfaceAnalysis:
             previous=before,
         )
         self._pit_map = found
-        summary |= changes(found, before)
-        area = float(np.isfinite(maps["removal"]).sum()) * math.prod(start.voxel_size[1:])
-        statistics = pit_summary(
+        area = np.isfinite(stage.maps["removal"]).sum() * math.prod(start.voxel_size[1:])
+        statistics = pit_statistics(
             found,
-            area,
-            summary["averaged_um"],
-            plateau_value=plateau,
+            float(area),
+            thickness.averaged_um,
+            plateau_value=thickness.complete_um,
             length_unit=start.length_unit,
-            averaged_error=summary["averaged_error_um"],
+            averaged_error=thickness.averaged_error_um,
         )
-        summary |= keyed(statistics)
-        return found
+        return replace(
+            stage,
+            pits_before=before,
+            pits=found,
+            pit_changes=changes(found, before),
+            pit_statistics=statistics,
+        )
+
+
+def _maps(heights: Heights) -> dict[str, Map]:
+    maps = {"height": heights.height, "height_error": heights.error, "bottom": heights.bottom}
+    return maps if heights.moss is None else {**maps, "deposit_front": heights.moss.front}
+
+
+def _quality(scan: Measured, cell: CellSettings) -> Quality:
+    levels, turned = scan.levels, cell.reversed_z
+    return Quality(
+        noise_um=scan.heights.noise,
+        refined=scan.refined,
+        refine_memory_MB=scan.refine_memory_MB,
+        valid_fraction=float(np.isfinite(scan.heights.height).mean()),
+        cnr=levels.cnr(turned) if levels else None,
+        grey_lithium=levels.lithium if levels else None,
+        grey_electrolyte=levels.electrolyte(turned) if levels else None,
+        grey_noise=levels.noise if levels else None,
+        slices_missing=int((scan.ledger == LEDGER_MISSING).sum()),
+        slices_recovered=int((scan.ledger == LEDGER_RECOVERED).sum()),
+    )
+
+
+def _compared(stage: SurfaceStage, reference: Measured, previous: Measured) -> SurfaceStage:
+    """With what has been removed since the reference."""
+    one, other = reference.heights, stage.scan.heights
+    lost, lost_error = removal(one.lithium, one.lithium_error, other.lithium, other.lithium_error)
+    return replace(
+        stage,
+        maps={**stage.maps, "removal": lost, "removal_error": lost_error},
+        thickness=_thickness(reference, stage.scan, lost),
+        reference=reference,
+        previous=previous,
+    )
+
+
+def _thickness(reference: Measured, scan: Measured, lost: Map) -> Thickness:
+    averaged, averaged_error = mean_over_tiles(lost, tile_px(scan.start))
+    plateau = _plateau(scan.start, lost)
+    moss, highest = scan.heights.moss, None
+    if moss is not None:
+        highest = percentiles(moss.front - reference.heights.height, (99,))
+    return Thickness(
+        averaged,
+        averaged_error,
+        plateau.value,
+        plateau.error,
+        plateau.low,
+        plateau.high,
+        plateau.separated,
+        None if highest is None else highest[0],
+    )
 
 
 def _can_be_reference(scan: Measured) -> bool:
@@ -208,8 +262,7 @@ def _plateau(start: ScanStart, lost: Map) -> Plateau:
 def percentiles(values: Map, percents: tuple[float, ...]) -> list[float] | None:
     """Percentiles of the known values; of a large map, one row in some is enough. None where
     nothing is known."""
-    some = values[:: max(1, values.size // PERCENTILE_SAMPLE)]
-    known = some[np.isfinite(some)]
+    known = known_of_rows(values, PERCENTILE_SAMPLE)
     return [float(v) for v in np.percentile(known, percents)] if known.size else None
 
 

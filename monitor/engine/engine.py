@@ -143,7 +143,7 @@ class Engine:
             text = f"{lost.setting}: {lost.address} is connected to by a new engine"
             self._handle(Received("connections", None, replace(lost, state="back", text=text)))
         if self._resender is not None:
-            self._resender.catch_up(self._session.slices.missed)
+            self._resender.catch_up(self._session.outstanding.missed)
         if self._requester is not None:
             for request in self._session.unserved:
                 self._hand_on(self._requester, request)
@@ -155,11 +155,12 @@ class Engine:
         while not stop.is_set():
             for received in self._source.take(ASKING_MS if self._is_asking else POLL_MS):
                 self._handle(received)
-                if self._resender is not None and self._session.slices.pressed:
+                if self._resender is not None and self._session.outstanding.memory_pressure:
                     self._hold(self._resender, stop)
             self._recover()
             if self._requester is not None:
-                self._beside(self._requester)
+                for feed, record in self._reported(self._requester):
+                    self._handle(Received(feed, None, record))
             self._show(())
 
     def fail(self, error: BaseException) -> str:
@@ -197,7 +198,8 @@ class Engine:
         up, it is waited for, a moment."""
         end = time.monotonic() + HOLD_S
         self._recover()
-        while self._session.slices.pressed and resender.is_expecting and not stop.wait(HOLD_STEP_S):
+        outstanding = self._session.outstanding
+        while outstanding.memory_pressure and resender.is_expecting and not stop.wait(HOLD_STEP_S):
             self._recover()
             if time.monotonic() > end:
                 return
@@ -208,39 +210,43 @@ class Engine:
             return
         for received in self._resender.take():
             self._handle(received)
-        session = self._session
-        for quiet in self._resender.look(
-            session.slices.lacking, session.slices.unknown, session.slices.resend_addresses
-        ):
+        lack = self._session.outstanding
+        for quiet in self._resender.look(lack.lacking, lack.unknown, lack.resend_addresses):
             self._handle(Received("slices", None, quiet))
 
-    def _beside(self, requester: Requester) -> None:
-        """What comes by other ways than the feeds: replies, the operator's orders, silence."""
+    def _reported(self, requester: Requester) -> Iterator[tuple[str, Record]]:
+        """What comes by other ways than the feeds, one after the other."""
         for reply in requester.poll():
             feed = "connections" if isinstance(reply, ConnectionChange) else "replies"
-            self._handle(Received(feed, None, self._stamped(reply)))
+            yield feed, self._stamped(reply)
         for crowd in self._publisher.changes():
-            self._handle(Received("connections", None, crowd))
+            yield "connections", crowd
         while self._orders:
-            self._handle(Received("operator", None, self._orders.popleft()))
+            yield "operator", self._orders.popleft()
         for trouble in (self._recorder or self._failures).troubles():
-            self._handle(Received("recording", None, trouble))
+            yield "recording", trouble
         now, session = time.monotonic(), self._session
         for change in self._silences.look(
-            session.slices.unfinished, now, session.overdue, session.ended_runs
+            session.outstanding.unfinished, now, session.overdue, session.ended_runs
         ):
-            self._handle(Received(change.feed, None, change))
+            yield change.feed, change
         for clock in self._clocks.look(time.time(), now) if self._clocks is not None else ():
-            self._handle(Received("documents", None, clock))
-        waiting, feeds = self._session.slices.waiting, self._settings.feeds
+            yield "documents", clock
+        for quiet in self._quiet_cells():
+            yield "slices", quiet
+
+    def _quiet_cells(self) -> Iterator[FeedQuiet]:
+        """Cells of which no slice has come for so long that their scans are finished as they are:
+        sooner if what they lack is not being asked for."""
+        lack, feeds = self._session.outstanding, self._settings.feeds
         busy = self._resender.busy_cells if self._resender is not None else set()
-        busy = busy | self._session.slices.held
-        for cell in self._session.slices.unfinished:
+        waiting, busy = lack.waiting, busy | lack.held
+        for cell in lack.unfinished:
             silence = time.monotonic() - self._last_slice.get(cell, 0.0)
             if silence > feeds.give_up_s:
-                self._handle(Received("slices", None, FeedQuiet(cell=cell, given_up=True)))
+                yield FeedQuiet(cell=cell, given_up=True)
             elif cell in waiting and cell not in busy and silence > feeds.quiet_s:
-                self._handle(Received("slices", None, FeedQuiet(cell=cell)))
+                yield FeedQuiet(cell=cell)
 
     def _stamped(self, reply: Answer) -> Answer:
         """A reply, with how long after its cell's last slice the request was taken up."""
@@ -250,29 +256,38 @@ class Engine:
         return reply if last is None else replace(reply, after_s=time.monotonic() - last)
 
     def _handle(self, received: Received) -> None:
+        """The way of one record: heard, taken in, recorded, handed on, shown."""
         record = writable(self._session.named(received.record))
-        if isinstance(record, SliceFrame | ScanStart):
-            cell = record.cell if isinstance(record, SliceFrame) else record.key.cell
-            if self._settings.cell(cell) is not None:
-                self._last_slice[cell] = time.monotonic()
-                self._silences.heard("slices", cell, time.monotonic())
+        self._note_slice(record)
         outputs = self._feed(record)
-        if (
-            self._recorder is not None
-        ):  # first of all: what was taken in is not lost by what follows
+        if self._recorder is not None:
+            # first of all: what was taken in is not lost by what follows
             self._recorder.write(received.feed, received.frames or (), record, outputs)
-        for cell in self._session.heard:
-            self._silences.heard("documents", cell, time.monotonic())
-        if self._clocks is not None:
-            for point in self._session.points:
-                reading = point.reading
-                self._clocks.heard(reading.cell, reading.time, time.time(), time.monotonic())
+        self._note_readings()
         for output in outputs:
             if self._requester is not None:
                 self._hand_on(self._requester, output)
             if self._on_output is not None:
                 self._on_output(output)
         self._show(outputs, force=isinstance(record, CyclerDocument))
+
+    def _note_slice(self, record: Record) -> None:
+        """When slices of a cell were received last, by this machine's clock."""
+        if not isinstance(record, SliceFrame | ScanStart):
+            return
+        cell = record.cell if isinstance(record, SliceFrame) else record.key.cell
+        if self._settings.cell(cell) is not None:
+            self._last_slice[cell] = time.monotonic()
+            self._silences.heard("slices", cell, time.monotonic())
+
+    def _note_readings(self) -> None:
+        """When readings of a cell were received last, and how they stand against the clock."""
+        for cell in self._session.heard:
+            self._silences.heard("documents", cell, time.monotonic())
+        if self._clocks is not None:
+            for point in self._session.points:
+                reading = point.reading
+                self._clocks.heard(reading.cell, reading.time, time.time(), time.monotonic())
 
     def _feed(self, record: Record) -> tuple[Output, ...]:
         outputs = self._session.feed(record)
@@ -305,16 +320,17 @@ class Engine:
             return
         self._last_shown = now
         points, self._new_points = self._new_points, []
+        session = self._session
         self._publisher.update(
             outputs,
             EngineState(
-                feeds=self._session.feeds,
-                running=self._session.slices.running,
-                cycler=self._session.cycler,
+                feeds=session.feeds,
+                running=session.running,
+                cycler=session.cycler,
                 recorder=self._recorder.status if self._recorder else {},
-                references=self._session.reference_charges_mAh,
-                policies=self._session.policies,
-                watches=self._session.watches,
+                references=session.reference_charges_mAh,
+                policies=session.policies,
+                watches=session.watches,
                 clock_offsets_s=self._clock_offsets_s,
                 silence=self._silences.state,
                 ended=self._ended(),

@@ -1,4 +1,4 @@
-"""Recording off the compute thread: a queue bounded in bytes, one thread that does all HDF5."""
+"""Recording off the compute thread: one thread does all HDF5."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import math
 import shutil
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from itertools import islice
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from monitor import memory
+from monitor.engine.disk_troubles import DiskTroubles
 from monitor.engine.failures import Failures
+from monitor.engine.message_queue import MessageQueue
 from monitor.errors import RecordingError
-from monitor.recording import file_descriptors
 from monitor.recording.error_log import ErrorLog
 from monitor.recording.folder_lock import FolderLock
 from monitor.recording.read.experiment import open_experiment
@@ -44,11 +43,7 @@ QUEUE_BYTES = 2 * 2**30
 """At most; an eighth of the memory, if that is less."""
 SHARE_FOR_QUEUE = 8
 FLUSH_S = 1.0
-ANSWER_S = 5.0
 AT_ONCE, GATHER_S = 8, 0.01
-MAX_TROUBLES = 100
-STALLED_S = 60.0
-"""So long without progress while something waits is told: the disk hangs, as NFS can."""
 PAUSE_S, LONGEST_PAUSE_S = 0.01, 1.0
 STUCK = 10
 """After so many errors of our own in a row, what waits first is taken to be what causes them."""
@@ -97,24 +92,14 @@ class Recorder:
         second = settings.experiment.second_dir
         self._second = SecondRecording(settings, Path(second), self.identity) if second else None
         share = memory.machine_bytes() // SHARE_FOR_QUEUE
-        self._limit = queue_bytes or min(QUEUE_BYTES, share)
-        self._change = threading.Condition()
-        self._messages: deque[tuple[Message, int]] = deque()
+        self._queue = MessageQueue(queue_bytes or min(QUEUE_BYTES, share))
+        self._disk = DiskTroubles(self.folder)
+        if self.problem:
+            self._disk.add(RecordingTrouble(True, 0, self.problem, "lock"))
         self._current: Message | None = None
         self._errors_in_a_row = 0
-        self._progress_at = time.monotonic()
-        self._stalled = False
-        self._ended = False
-        self._asked: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
-        self._queued_bytes = 0
-        self._waits = 0
-        self._closing = False
-        self._alarm = ""
-        self._failing, self._failures_then = False, 0
+        self._failures_then = 0
         self._lacking_before: Counter[str] = Counter()
-        self._troubles: deque[RecordingTrouble] = deque(maxlen=MAX_TROUBLES)
-        if self.problem:
-            self._troubles.append(RecordingTrouble(True, 0, self.problem, "lock"))
         self._counts: Counter[str] = Counter()
         self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
         self._thread.start()
@@ -142,11 +127,11 @@ class Recorder:
         header = None
         if frames and isinstance(record, ScanStart | SliceFrame | ScanEnd):
             header = frames[0]
-        self._queue(Message(feed, time.time(), header, record, tuple(outputs)))
+        self._queue.put(Message(feed, time.time(), header, record, tuple(outputs)))
 
     def write_again(self, feed: str, record: Record, outputs: tuple[Output, ...]) -> None:
         """Queues a message out of the journal of the recording that is gone on with."""
-        self._queue(Message(feed, 0.0, None, record, tuple(outputs), again=True))
+        self._queue.put(Message(feed, 0.0, None, record, tuple(outputs), again=True))
 
     def leave_broken(self) -> None:
         """Not all could be queued: the recording can be gone on with another time."""
@@ -158,90 +143,49 @@ class Recorder:
         self.drain(timeout_s=math.inf)
         forget_old(self.folder, keep=bool(self.status["failures"]))
 
-    def _queue(self, message: Message) -> None:
-        size = message.nbytes
-        with self._change:
-            if self._closing:
-                return
-            if self._queued_bytes and self._queued_bytes + size > self._limit:
-                self._waits += 1
-                self._change.wait_for(
-                    lambda: (
-                        not self._queued_bytes
-                        or self._queued_bytes + size <= self._limit
-                        or self._ended
-                    )
-                )
-            self._messages.append((message, size))
-            self._queued_bytes += size
-            self._change.notify_all()
-
     def section(self, cell: str, scan: int | None, axis: str, index: int) -> NDArray[Any]:
         """Vertical cut of a scan (None: the running or the last one), also while it runs: (nz, nx)
         for axis y, (nz, ny) for axis x; slices that have not come are 0. Raises RecordingError."""
-        plane: NDArray[Any] = self._ask(lambda: self._writer.section(cell, scan, axis, index))
-        return plane
+        return self._queue.ask(lambda: self._writer.section(cell, scan, axis, index))
 
     def stored_map(self, cell: str, scan: int, name: str) -> NDArray[Any] | None:
         """A map of a finished scan from its file; None where it has none. Raises RecordingError."""
-        found: NDArray[Any] | None = self._ask(lambda: self._writer.stored_map(cell, scan, name))
-        return found
+        return self._queue.ask(lambda: self._writer.stored_map(cell, scan, name))
 
     @property
     def status(self) -> RecorderState:
         """What waits, what was written, and what went wrong; JSON-ready."""
-        with self._change:
-            return {
-                "folder": str(self.folder),
-                "queued_bytes": self._queued_bytes,
-                "queue_limit_bytes": self._limit,
-                "waits": self._waits,
-                "alarm": self._alarm,
-                "failing": self._failing,
-                "failures": self._counts["failures"],
-                "messages": self._counts["messages"],
-                "slices": self._counts["slices"],
-                "scans": self._writer.scans_written,
-            }
+        queue, disk = self._queue, self._disk
+        return {
+            "folder": str(self.folder),
+            "queued_bytes": queue.queued_bytes,
+            "queue_limit_bytes": queue.limit_bytes,
+            "waits": queue.waits,
+            "alarm": disk.alarm,
+            "failing": disk.failing,
+            "failures": disk.failures,
+            "messages": self._counts["messages"],
+            "slices": self._counts["slices"],
+            "scans": self._writer.scans_written,
+        }
 
     def troubles(self) -> list[RecordingTrouble]:
         """What has become of the disk since this was last asked: it refuses, or takes again; and of
-        errors of our own. Raises RecordingError where nothing is recorded any more."""
-        with self._change:
-            if self._ended and not self._closing:
-                raise RecordingError(
-                    f"{self.folder}: its recorder has ended, and nothing is recorded any more; "
-                    "start the engine again with the same settings: it resumes the recording"
-                )
-            self._look_for_a_stall()
-            found = list(self._troubles)
-            self._troubles.clear()
-        return found + self.failures.troubles()
-
-    def _look_for_a_stall(self) -> None:
-        """A disk that neither takes nor refuses is told before the queue is full."""
-        seconds = time.monotonic() - self._progress_at if self._messages else 0.0
-        if self._stalled == (seconds >= STALLED_S):
-            return
-        self._stalled = not self._stalled
-        text = "the disk takes what is to be recorded again"
-        if self._stalled:
-            text = (
-                f"recording to {self.folder} stands still: the disk has taken nothing for "
-                f"{seconds:.0f} s, {self._queued_bytes / 1e6:.0f} MB wait; once "
-                f"{self._limit / 1e6:.0f} MB do, the engine waits for it; look at the disk, or at "
-                "the file server"
+        errors of our own. Raises RecordingError if nothing is recorded any more."""
+        queue = self._queue
+        if queue.ended and not queue.closing:
+            raise RecordingError(
+                f"{self.folder}: its recorder has ended, and nothing is recorded any more; "
+                "start the engine again with the same settings: it resumes the recording"
             )
-        self._troubles.append(RecordingTrouble(self._stalled, 0, text, "stalled"))
+        self._disk.stands_still(queue.still_for_s, queue.queued_bytes, queue.limit_bytes)
+        return self._disk.take() + self.failures.troubles()
 
     def drain(self, timeout_s: float = 60.0) -> bool:
         """Waits until all that was queued is written and flushed; False where time ran out."""
-        with self._change:
-            limit = None if math.isinf(timeout_s) else timeout_s
-            done = self._change.wait_for(lambda: not self._queued_bytes or self._ended, limit)
-            done = done and not self._ended
+        done = self._queue.wait_until_written(None if math.isinf(timeout_s) else timeout_s)
         if done:
-            self._ask(self._flush)
+            self._queue.ask(self._flush)
         return done
 
     def give_up(self) -> None:
@@ -258,25 +202,9 @@ class Recorder:
 
     def close(self) -> None:
         """Writes all that is queued, and ends the recording. A second call does nothing."""
-        with self._change:
-            self._closing = True
-            self._change.notify_all()
+        self._queue.close()
         self._thread.join()
         self._lock.release(broken=self._broken)
-
-    def _ask(self, question: Callable[[], Any]) -> Any:
-        """Has the writer's thread answer, before it goes on with the queue."""
-        answer: Future[Any] = Future()
-        with self._change:
-            if not self._thread.is_alive():
-                raise RecordingError("the recording has ended")
-            self._asked.append((question, answer))
-            self._change.notify_all()
-        try:
-            return answer.result(ANSWER_S)
-        except TimeoutError:
-            answer.cancel()
-            raise RecordingError("the disk is too busy to read from the recording now") from None
 
     # --- the writer's thread ---------------------------------------------------------------------
 
@@ -287,11 +215,8 @@ class Recorder:
         except BaseException as error:  # the thread ends with it: the compute thread hears of that
             self.failures.write("recorder", error)
         finally:
-            with self._change:
-                self._broken = self._broken or not self._closing  # it ended by itself
-                self._ended = True
-                self._change.notify_all()
-            self._answer_all()
+            self._broken = self._broken or not self._queue.closing  # it ended by itself
+            self._queue.end()
 
     def _work(self) -> None:
         flushed = time.monotonic()
@@ -311,17 +236,12 @@ class Recorder:
     def _lose(self, error: Exception) -> bool:
         """An error of our own: it costs what was being written. True where that was the last."""
         self._errors_in_a_row += 1
-        with self._change:
-            lost, self._current = self._current, None
-            if self._messages and (lost is not None or self._errors_in_a_row > STUCK):
-                lost = self._pop()
-            done = self._closing and not self._messages
-            done = done and self._errors_in_a_row > STUCK
+        lost, self._current = self._current, None
+        if lost is not None or self._errors_in_a_row > STUCK:
+            lost = self._queue.pop() or lost
+        done = self._queue.is_done and self._errors_in_a_row > STUCK
         is_slice = lost is not None and isinstance(lost.record, SliceFrame)
-        text = self.failures.add("recorder", error, lost=int(is_slice))
-        with self._change:
-            self._counts["failures"] += 1
-            self._alarm = text
+        self._disk.own_error(self.failures.add("recorder", error, lost=int(is_slice)))
         if lost is None and not done:
             time.sleep(min(PAUSE_S * self._errors_in_a_row, LONGEST_PAUSE_S))
         return done
@@ -342,46 +262,31 @@ class Recorder:
     def _flush(self) -> None:
         """Hands on what was written. A second without a failure, after some, with room, is the end
         of the trouble."""
-        failures = self._counts["failures"]
+        failures = self._disk.failures
         self._note(self._writer.flush())
         if self._second is not None:
             self._second.flush()
-        calm = self._counts["failures"] == failures == self._failures_then
-        if self._failing and calm and disk_space.is_enough(self.folder):
+        calm = self._disk.failures == failures == self._failures_then
+        if self._disk.failing and calm and disk_space.is_enough(self.folder):
             self._over()
-        self._failures_then = self._counts["failures"]
+        self._failures_then = self._disk.failures
 
     def _step(self) -> bool:
         """Answers what is asked and writes some messages; False when all is done."""
-        with self._change:
-            self._change.wait_for(
-                lambda: self._messages or self._asked or self._closing, timeout=FLUSH_S
-            )
-            messages = [message for message, _ in islice(self._messages, AT_ONCE)]
-            self._progress_at = time.monotonic()
-            closing = self._closing
-        self._answer_all()
+        messages, closing = self._queue.take(AT_ONCE, FLUSH_S)
+        self._queue.answer()
         if not messages:
             return not closing
         for message in messages:
             self._current = message
             self._note(self._write(message))
             self._current = None
-            with self._change:
-                self._pop()
-                self._counts["messages"] += 1
-                self._counts["slices"] += isinstance(message.record, SliceFrame)
+            self._counts["messages"] += 1
+            self._counts["slices"] += isinstance(message.record, SliceFrame)
+            self._queue.pop()
         if len(messages) < AT_ONCE and not closing:
             time.sleep(GATHER_S)  # to wake for each slice would cost the computing thread time
         return True
-
-    def _pop(self) -> Message:
-        """The first message that waits is done with. The lock is held."""
-        message, size = self._messages.popleft()
-        self._queued_bytes -= size
-        self._progress_at = time.monotonic()
-        self._change.notify_all()
-        return message
 
     def _write(self, message: Message) -> list[OSError]:
         if message.again and isinstance(self._writer, ResumedWriter):
@@ -394,51 +299,18 @@ class Recorder:
             memory.give_back()  # a scan's slices and buffers are done with
         return errors
 
-    def _answer_all(self) -> None:
-        while True:
-            with self._change:
-                if not self._asked:
-                    return
-                question, answer = self._asked.popleft()
-            if not answer.set_running_or_notify_cancel():
-                continue
-            try:
-                answer.set_result(question())
-            except RecordingError as error:
-                answer.set_exception(error)
-            except Exception as error:
-                answer.set_exception(RecordingError(f"the recording cannot be read: {error}"))
-
     def _note(self, errors: list[OSError]) -> None:
         if not errors:
             return
         for error in errors:
             if isinstance(error.__cause__, Exception):  # of HDF5, or of our own
                 self.failures.write("recorder", error.__cause__)
-        why, todo = _cause(errors[-1])
-        lacking = self._lacking
-        with self._change:
-            self._counts["failures"] += len(errors)
-            self._alarm = (
-                f"recording to {self.folder} fails ({why}): {lacking.total()} slices are not "
-                f"recorded so far{self._elsewhere}; {todo}; recording is tried again"
-            )
-            if not self._failing:
-                self._troubles.append(RecordingTrouble(True, lacking.total(), self._alarm))
-            self._failing = True
+        self._disk.refused(errors, self._lacking.total(), self._in_second)
 
     def _over(self) -> None:
         """The disk takes what is to be recorded, and has taken what waited for it."""
-        lacking = self._lacking
-        lacks = ", ".join(f"{count} slices of {name}" for name, count in sorted(lacking.items()))
-        with self._change:
-            self._alarm = (
-                f"recording to {self.folder} has resumed; it lacks {lacks or 'nothing'}"
-                f"{self._elsewhere}"
-            )
-            self._troubles.append(RecordingTrouble(False, lacking.total(), self._alarm))
-            self._failing = False
-            self._lacking_before = self._writer.lacking.copy()
+        self._disk.over(self._lacking, self._in_second)
+        self._lacking_before = self._writer.lacking.copy()
         if self._second is not None:
             self._second.needed = False
 
@@ -448,23 +320,13 @@ class Recorder:
         return self._writer.lacking - self._lacking_before
 
     @property
-    def _elsewhere(self) -> str:
+    def _in_second(self) -> str:
         second = self._second
         if second is None or not (second.folder or second.problem):
             return ""
         if second.problem:
             return f" (nor in the second folder: {second.problem})"
         return f" (they are in {second.folder})"
-
-
-def _cause(error: OSError) -> tuple[str, str]:
-    """What the system says of a failure to write, and what to do about it."""
-    if file_descriptors.are_exhausted(error):
-        return "too many open files", (
-            "end what holds connections to the engine open (ss -tnp), or raise `ulimit -n`"
-        )
-    why = error.strerror or " ".join(str(error).split()) or type(error).__name__
-    return why, "free some space or mend the disk"
 
 
 def _cannot_be_written(folder: Path, error: OSError) -> RecordingError:

@@ -25,6 +25,7 @@ from monitor.records.cycler import (
 from monitor.records.events import (
     Event,
     EventData,
+    Json,
     Output,
     Record,
 )
@@ -47,9 +48,11 @@ from monitor.records.scans import (
     LEDGER_MISSING,
     LEDGER_RECEIVED,
     LEDGER_RECOVERED,
+    Scalar,
     ScanResult,
     Summary,
     is_preliminary,
+    number_of,
 )
 from monitor.records.slices import (
     PLANNED,

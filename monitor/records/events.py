@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,8 @@ from monitor.records.requests import Order, ScanReply, ScanRequest
 from monitor.records.scans import ScanResult
 from monitor.records.slices import ScanEnd, ScanStart, SliceFrame
 
+Json = str | bool | int | float | None | Sequence["Json"] | Mapping[str, "Json"]
+"""What JSON can hold, read-only."""
 EventData = Mapping[str, Any]
 """What an event says, JSON-ready; the table of events in docs/contract.md has its keys."""
 

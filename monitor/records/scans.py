@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +14,10 @@ from monitor.records.slices import ScanKey, ScanStart
 
 LEDGER_MISSING, LEDGER_RECEIVED, LEDGER_RECOVERED = 0, 1, 2
 
-Summary = Mapping[str, Any]
-"""Scalars of a scan by the names of `/entry/summary`: numbers, flags and texts; None = unknown."""
+
+Scalar = str | bool | int | float | None
+Summary = Mapping[str, Scalar]
+"""Numbers, flags and texts of a scan by their names in `/entry/summary`; None = unknown."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +48,12 @@ class ScanResult:
     def preliminary(self) -> bool:
         """Whether readings to come may change the numbers that rest on the charge."""
         return is_preliminary(self.summary)
+
+
+def number_of(summary: Summary, name: str) -> float | None:
+    """A number of a summary; None if it is unknown."""
+    value = summary.get(name)
+    return None if isinstance(value, str) else value
 
 
 def is_preliminary(summary: Summary) -> bool:

@@ -12,7 +12,8 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from monitor.core.policy.onset import Decision, OnsetWatch
+from monitor.core.policy.decision import Decision
+from monitor.core.policy.onset import OnsetWatch
 from monitor.core.policy.rules import Situation
 from monitor.recording.read.experiment import Cell, EventLine, Experiment, Scan
 from monitor.recording.read.stored_scan import pits_of

@@ -19,7 +19,7 @@ from monitor.number_text import number, percent
 from monitor.plain_text import visible
 from monitor.recording.read.experiment import Cell, Scan
 from monitor.recording.read.stored_scan import start_of
-from monitor.records import ScanStart, Summary
+from monitor.records import ScanStart, Summary, number_of
 from monitor.report.table import in_time, summaries
 from monitor.settings import CellSettings
 from monitor.wire.results.replies import ends_of_discharges, thinning
@@ -119,7 +119,7 @@ def over_charge(scans: Sequence[Shown], parts: Sequence[float]) -> list[Shown]:
 def _progress(scans: Sequence[Shown]) -> NDArray[np.float64]:
     """How far each scan is, 0 to 1: by state of charge, else by charge, else by its place."""
     for key, sign in (("soc", -1.0), ("charge_mAh_cm2", 1.0)):
-        values = [scan.summary.get(key) for scan in scans]
+        values = [number_of(scan.summary, key) for scan in scans]
         known = [sign * value for value in values if value is not None]
         if len(known) == len(scans) and known and max(known) > min(known):
             done = np.array(known)

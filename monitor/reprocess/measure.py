@@ -16,10 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from monitor.core.arrival.running_scan import RunningScan
-from monitor.core.arrival.unmeasured_scan import UnmeasuredScan
-from monitor.core.interface.grey_levels import Levels
+from monitor.core.arrival.assembly import Arrival, Assembly
+from monitor.core.arrival.measurement import ScanSetup, SliceMeasurement
+from monitor.core.interface.heights import Heights
 from monitor.core.plating import Measured
+from monitor.core.refinement.band import Spare
 from monitor.core.session import Session
 from monitor.errors import RecordingError
 from monitor.playback.replay import line_of, replay_settings
@@ -37,12 +38,11 @@ from monitor.records import (
     Record,
     ScanKey,
     ScanResult,
-    ScanStart,
     SliceFrame,
 )
 from monitor.reprocess.cluster import RemoteScheduler, cluster
 from monitor.reprocess.settings import changed
-from monitor.settings import CellSettings, Settings
+from monitor.settings import Settings
 
 FLUSH_EVERY = 1000
 MEMORY_SHARE, BYTES_OF_PIXEL = 0.7, 200
@@ -80,29 +80,27 @@ class Task:
 
     experiment: Path
     file: str
-    start: ScanStart
-    cell: CellSettings
-    memory_bytes: int
-    plated: bool
-    former: Levels | None
+    setup: ScanSetup
     slices: tuple[tuple[int, bool], ...]
 
     def __str__(self) -> str:
-        return f"cell {self.start.key.cell} scan {self.start.key.scan}"
+        return f"cell {self.setup.start.key.cell} scan {self.setup.start.key.scan}"
 
 
 def measure(task: Task) -> tuple[Measured | None, bool]:
     """The scan as measured, and whether the grey levels of the scan before matter for it. Raises
     RecordingError."""
-    start, key = task.start, task.start.key
-    scan = RunningScan(start, task.cell, task.former, task.memory_bytes, plated=task.plated)
+    start, key = task.setup.start, task.setup.start.key
+    assembly = Assembly(start, task.setup.memory_bytes)
+    measurement = SliceMeasurement(task.setup, assembly, Spare())
     pixels = Pixels(open_experiment(task.experiment))
     try:
         for number, (index, recovered) in enumerate(task.slices):
             data = pixels.read(key.cell, task.file, index)
             if data is not None:
                 frame = SliceFrame(key.cell, key.scan, start.stream, number, index, data, recovered)
-                scan.add(frame)
+                if assembly.add(frame) is Arrival.NEW:
+                    measurement.take(frame)
     except UNUSABLE as error:
         why = f"{type(error).__name__}: {error}".splitlines()[0]
         raise RecordingError(
@@ -110,7 +108,39 @@ def measure(task: Task) -> tuple[Measured | None, bool]:
         ) from None
     finally:
         pixels.close()
-    return scan.finish(), scan.leant
+    if not assembly.received:
+        return None, False
+    return measurement.finish(), measurement.used_previous_levels
+
+
+class Unmeasured:
+    """A scan whose slices are measured elsewhere: here only which of them came is noted."""
+
+    def __init__(
+        self,
+        setup: ScanSetup,
+        _assembly: Assembly,
+        _spare: Spare,
+        *,
+        measured: Callable[[ScanSetup, tuple[tuple[int, bool], ...]], Measured | None],
+    ) -> None:
+        """`measured`: asked once, at the scan's end, for what was measured; it is given the slices
+        of the maps as in `Task`."""
+        self._setup = setup
+        self._came: list[tuple[int, bool]] = []
+        self._measured = measured
+
+    def take(self, frame: SliceFrame) -> None:
+        """Its pixels may be anything that has the shape and type."""
+        self._came.append((frame.frame, frame.recovered))
+
+    def provisional(self) -> Heights | None:
+        """Nothing is known while slices come."""
+        return None
+
+    def finish(self) -> Measured | None:
+        """What was measured elsewhere."""
+        return self._measured(self._setup, tuple(self._came))
 
 
 def run_reprocess(
@@ -150,7 +180,7 @@ def reprocess(
     tasks = _tasks(experiment, settings) if tasks is None else tasks
     scans = _Measuring(tasks, pool)
     identity = experiment.identity
-    session = Session(settings, partial(UnmeasuredScan, measured=scans.measured), identity=identity)
+    session = Session(settings, partial(Unmeasured, measured=scans.measured), identity=identity)
     name = f"{settings.experiment.name}-again"
     folder = create_experiment(settings, data_dir, name, identity)
     lock = FolderLock(folder)
@@ -199,26 +229,21 @@ def _tasks(experiment: Experiment, settings: Settings) -> dict[ScanKey, Task]:
     files = _files(experiment)
     tasks: dict[ScanKey, Task] = {}
 
-    def note(scan: UnmeasuredScan) -> None:
-        key = scan.start.key
-        cell = next(cell for cell in settings.cells if cell.name == key.cell)
-        memory = int(settings.feeds.reorder_memory_MB * 1e6)
-        file = files.get(key)
-        if file is not None and scan.came:
-            tasks[key] = Task(
-                experiment.path, file, scan.start, cell, memory, scan.plated, None, tuple(scan.came)
-            )
+    def note(setup: ScanSetup, slices: tuple[tuple[int, bool], ...]) -> None:
+        file = files.get(setup.start.key)
+        if file is not None:
+            setup = replace(setup, previous_levels=None)
+            tasks[setup.start.key] = Task(experiment.path, file, setup, slices)
 
-    session = Session(
-        settings, partial(UnmeasuredScan, measured=note), identity=experiment.identity
-    )
+    session = Session(settings, partial(Unmeasured, measured=note), identity=experiment.identity)
     for _, record in _records(experiment):
         session.feed(record)
     # of readings that came after their scan, the session could not know it then
-    return {
-        key: replace(task, plated=task.plated or session.plated_by(key.cell, task.start.stop_time))
-        for key, task in tasks.items()
-    }
+    for key, task in tasks.items():
+        plated = session.plated_by(key.cell, task.setup.start.stop_time)
+        setup = replace(task.setup, plated=task.setup.plated or plated)
+        tasks[key] = replace(task, setup=setup)
+    return tasks
 
 
 def _files(experiment: Experiment) -> dict[ScanKey, str]:
@@ -247,18 +272,20 @@ class _Measuring:
         self._promises: dict[ScanKey, Promise] = {}
         self._go_ahead(AHEAD * pool.workers)
 
-    def measured(self, scan: UnmeasuredScan) -> Measured | None:
+    def measured(self, setup: ScanSetup, _: tuple[tuple[int, bool], ...]) -> Measured | None:
         """What was measured of a scan whose turn it is; waits for it."""
-        key = scan.start.key
+        key = setup.start.key
         while key in self._tasks and key not in self._promises and self._go_ahead(1):
             pass
         promise = self._promises.pop(key, None)
         if promise is None:
             return None
-        found, leant = promise.result()
+        found, used_previous_levels = promise.result()
         self._go_ahead(1)
-        if leant and scan.former is not None:
-            task = replace(self._tasks[key], former=scan.former)
+        if used_previous_levels and setup.previous_levels is not None:
+            task = self._tasks[key]
+            previous = replace(task.setup, previous_levels=setup.previous_levels)
+            task = replace(task, setup=previous)
             found, _ = self._pool.submit(measure, task).result()
         measured: Measured | None = found
         return measured
@@ -283,5 +310,5 @@ def _workers(tasks: Collection[Task]) -> int:
 
 def _bytes_of(task: Task) -> int:
     """About what it takes to measure a scan."""
-    _, ny, nx = task.start.volume_shape
-    return BYTES_OF_PIXEL * ny * nx + task.memory_bytes
+    _, ny, nx = task.setup.start.volume_shape
+    return BYTES_OF_PIXEL * ny * nx + task.setup.memory_bytes

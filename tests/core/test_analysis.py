@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from monitor.core.analysis import CellAnalysis, provisional
+from monitor.core.analysis import CellAnalysis
+from monitor.core.arrival.running_scan import provisional
 from monitor.core.cycler.history import CyclerHistory
 from monitor.core.interface.heights import Heights
 from monitor.core.plating import Measured

@@ -5,14 +5,14 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.arrival import scan_queue as module
+from monitor.core.arrival import cell_scans as module
+from monitor.core.arrival.cell_scans import MAX_DONE, MAX_OPEN_SCANS
 from monitor.core.arrival.message_numbers import (
     MAX_REMEMBERED,
     MAX_STREAMS,
     MAX_STREAMS_OF_SCAN,
     Streams,
 )
-from monitor.core.arrival.scan_queue import MAX_DONE, MAX_OPEN_SCANS
 from monitor.core.session import Session
 from monitor.records import FeedQuiet, ScanEnd, ScanKey
 from tests.core.experiment import scan_records, settings

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from monitor.core.arrival.measurement import ScanSetup
 from monitor.core.arrival.running_scan import RunningScan
 from monitor.records import SliceFrame, frozen
 from monitor.settings import CellSettings
@@ -31,13 +32,13 @@ def sent(volume, *, upright, order=None, axis="z", memory=MEMORY, layers=UPWARDS
         layers=layers if upright else layers[::-1],
     )
     volume = volume if upright else volume[::-1]
-    scan = RunningScan(start(volume.shape, axis=axis), cell, None, memory)
+    scan = RunningScan(ScanSetup(start(volume.shape, axis=axis), cell, None, memory))
     given = []
     for index in range(scan.start.slice_count) if order is None else order:
         plane = volume[index] if axis == "z" else volume[:, index]
         image = frozen(np.ascontiguousarray(plane))
         scan.add(SliceFrame("A", 0, "s", int(index), int(index), image))
-        given.append(scan.provisional())
+        given.append(scan._measurement.provisional())
     return scan, [heights for heights in given if heights is not None]
 
 

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from monitor.core.policy.onset import request_id
+from monitor.core.policy.decision import request_id
 from monitor.core.session import Session
 from monitor.records import (
     BadInput,
@@ -281,7 +281,7 @@ def test_slices_that_come_after_the_end_that_tells_of_them_are_waited_for(straig
     session = Session(settings())
     outputs = run(numbered[: at + 2], session)
     assert finals(outputs) == []
-    assert session.slices.waiting == ["A"], "silence ends it all the same"
+    assert session.outstanding.waiting == ["A"], "silence ends it all the same"
     outputs += run(numbered[at + 2 :], session)
     (result,) = finals(outputs)
     assert result.complete
@@ -359,7 +359,7 @@ def test_memory_stays_bounded_where_the_first_slice_never_comes(kept):
     session = Session(settings(feeds=feeds))
     for record in without(scan_records(0), 0):
         session.feed(record)
-        for scan in session._cells["A"].scans.open.values():
+        for scan in session._cells["A"].scans.open:
             assert len(scan._assembly._waiting) <= max(kept, 16) + 1
     (result,) = finals(run([FeedQuiet()], session))
     assert result.summary["valid_fraction"] > 0.8
@@ -540,12 +540,12 @@ def test_an_operator_s_wish_becomes_a_request_that_can_be_told_from_the_next():
 def test_what_is_under_way_can_be_asked_for():
     session = Session(settings())
     begin, *slices, _ = scan_records(0)
-    assert session.slices.running == {"A": None}
+    assert session.running == {"A": None}
     run([begin, *slices[:10]], session)
-    assert session.slices.running["A"]["received"] == 10
-    assert session.slices.running["A"]["slices"] == SHAPE[0]
+    assert session.running["A"]["received"] == 10
+    assert session.running["A"]["slices"] == SHAPE[0]
     json_ready(session.feeds)
-    assert not session.slices.waiting
+    assert not session.outstanding.waiting
 
 
 def json_ready(value):
@@ -557,20 +557,20 @@ def test_silence_of_one_cell_ends_only_its_own_scans():
     holed = without(scan_records(0), 0, 1, 2)
     session = Session(both)
     run(holed, session)
-    assert session.slices.waiting == ["A"]
+    assert session.outstanding.waiting == ["A"]
     assert not finals(run([FeedQuiet(cell="B")], session))
     assert len(finals(run([FeedQuiet(cell="A")], session))) == 1
-    assert session.slices.waiting == []
+    assert session.outstanding.waiting == []
 
 
 def test_a_scan_whose_end_was_not_heard_is_finished_when_its_cell_is_given_up():
     *begun, _ = scan_records(0)
     session = Session(settings())
     run(begun[:-5], session)
-    assert session.slices.unfinished == ["A"] and session.slices.waiting == []
+    assert session.outstanding.unfinished == ["A"] and session.outstanding.waiting == []
     assert not finals(run([FeedQuiet(cell="A")], session))
     (result,) = finals(run([FeedQuiet(cell="A", given_up=True)], session))
-    assert not result.complete and session.slices.unfinished == []
+    assert not result.complete and session.outstanding.unfinished == []
 
 
 def test_few_measurable_columns_raise_an_alarm():

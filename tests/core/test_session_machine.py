@@ -138,29 +138,30 @@ class Network(RuleBasedStateMachine):
     def answer(self, share: float, seed: int, *, silent: bool) -> None:
         """`silent`: nothing comes by itself any more, and all is asked for."""
         chance = np.random.default_rng(seed)
-        for unknown in self.session.slices.unknown:
+        for unknown in self.session.outstanding.unknown:
             if unknown not in self.headless:
                 header = SENT[unknown.cell, unknown.scan][0]
                 self.feed(replace(header, recovered=True))
-        for lacking in self.session.slices.lacking:
+        for lacking in self.session.outstanding.lacking:
             records = SENT[lacking.key.cell, lacking.key.scan]
             for frame in lacking.all if lacking.over or silent else lacking.lost:
                 if chance.random() < share:
                     self.feed(replace(records[1 + frame], recovered=True))
 
-    @precondition(lambda self: self.session.slices.lacking)
+    @precondition(lambda self: self.session.outstanding.lacking)
     @rule(place=st.integers(0, 5))
     def give_up(self, place: int) -> None:
         """Nobody has what a scan lacks."""
-        lacking = self.session.slices.lacking[place % len(self.session.slices.lacking)].key
+        lacking = self.session.outstanding.lacking
+        lacking = lacking[place % len(lacking)].key
         self.given_up.add((lacking.cell, lacking.scan))
         self.feed(FeedQuiet(cell=lacking.cell, run=lacking.run, scan=lacking.scan))
 
-    @precondition(lambda self: self.session.slices.unknown)
+    @precondition(lambda self: self.session.outstanding.unknown)
     @rule(place=st.integers(0, 5))
     def give_up_a_header(self, place: int) -> None:
         """Nobody has the header of a scan of which something has come."""
-        unknown = self.session.slices.unknown[place % len(self.session.slices.unknown)]
+        unknown = self.session.outstanding.unknown[place % len(self.session.outstanding.unknown)]
         self.headless.add(unknown)
         self.feed(FeedQuiet(cell=unknown.cell, scan=unknown.scan, stream=unknown.stream))
 
@@ -207,9 +208,8 @@ class Network(RuleBasedStateMachine):
                 self.deliver_one(cell, 0)
         for _ in range(2 * SCANS):
             self.answer(1.0, 0, silent=True)
-        assert (
-            not self.session.slices.lacking and not set(self.session.slices.unknown) - self.headless
-        )
+        assert not self.session.outstanding.lacking
+        assert not set(self.session.outstanding.unknown) - self.headless
         self.feed(FeedQuiet(given_up=True))
         self.each_scan_is_concluded_once_and_in_its_order()
         self.what_is_whole_is_as_in_order_and_what_is_not_was_given_up()

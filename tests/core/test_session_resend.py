@@ -83,13 +83,13 @@ def test_an_ended_scan_waits_for_what_can_be_asked_for_and_no_longer():
     feed = offered(0)
     session = Session(settings())
     outputs = run(without(feed, 40, 41, 80), session)
-    assert finals(outputs) == [] and session.slices.waiting == ["A"]
-    (lacking,) = session.slices.lacking
+    assert finals(outputs) == [] and session.outstanding.waiting == ["A"]
+    (lacking,) = session.outstanding.lacking
     assert (lacking.address, lacking.stream, lacking.over) == (HERE, "s", True)
     assert lacking.slice_bytes == 48 * 48 * 2 and lacking.heard == SHAPE[0] - 3
     assert list(lacking.all) == [40, 41, 80]
     outputs += run(again(feed, 41), session)
-    assert list(session.slices.lacking[0].all) == [40, 80]
+    assert list(session.outstanding.lacking[0].all) == [40, 80]
     outputs += run([FeedQuiet(cell="A", scan=0)], session)
     (result,) = finals(outputs)
     assert list(np.flatnonzero(result.ledger == 0)) == [40, 80]
@@ -97,7 +97,7 @@ def test_an_ended_scan_waits_for_what_can_be_asked_for_and_no_longer():
     assert (result.summary["slices_missing"], result.summary["slices_recovered"]) == (2, 1)
     assert events(outputs, "alarm")[0].data["missing"] == [40, 80]
     assert session.feeds["slices"]["gaps"] == 3, "lost on the way, recovered or not"
-    assert session.slices.lacking == [] and session.slices.waiting == []
+    assert session.outstanding.lacking == [] and session.outstanding.waiting == []
 
 
 def test_it_waits_also_where_its_producer_sent_all_but_the_end_says_so():
@@ -114,20 +114,20 @@ def test_only_what_was_surely_lost_is_lacking_while_a_scan_runs():
     feed = offered(0)
     session = Session(settings())
     run(without(feed[:80], 10, 70), session)  # slices up to 78
-    (lacking,) = session.slices.lacking
+    (lacking,) = session.outstanding.lacking
     assert list(lacking.lost) == [10]
     assert list(lacking.passed) == [10, 70]
     assert list(lacking.all) == [10, 70, *range(79, SHAPE[0])]
     assert not lacking.over
     run(again(feed, 10), session)
-    assert list(session.slices.lacking[0].lost) == []
+    assert list(session.outstanding.lacking[0].lost) == []
 
 
 def test_a_producer_with_an_order_of_its_own_is_not_bothered_while_nothing_is_lost():
     order = np.random.default_rng(0).permutation(SHAPE[0])
     session = Session(settings())
     run(offered(0, order=order)[:80], session)
-    (lacking,) = session.slices.lacking
+    (lacking,) = session.outstanding.lacking
     assert not len(lacking.lost) and not len(lacking.passed)
     assert len(lacking.all) == SHAPE[0] - 79
 
@@ -138,7 +138,7 @@ def test_scans_behind_one_that_waits_are_finished_in_their_order(clean):
     session = Session(settings())
     outputs = run([*without(feeds[0], 5), *feeds[1], *without(feeds[2], 90)], session)
     assert finals(outputs) == []
-    assert {one.key.scan: list(one.all) for one in session.slices.lacking} == {0: [5], 2: [90]}
+    assert {one.key.scan: list(one.all) for one in session.outstanding.lacking} == {0: [5], 2: [90]}
     outputs += run(again(feeds[0], 5), session)
     assert [r.key.scan for r in finals(outputs)] == [0, 1]
     outputs += run(again(feeds[2], 90), session)
@@ -150,7 +150,7 @@ def test_one_that_is_given_up_lets_those_behind_it_go():
     session = Session(settings())
     outputs = run([*without(feeds[0], 5), *without(feeds[1], 6), *feeds[2]], session)
     outputs += run([FeedQuiet(cell="A", scan=1)], session)
-    assert finals(outputs) == [] and [one.key.scan for one in session.slices.lacking] == [0]
+    assert finals(outputs) == [] and [one.key.scan for one in session.outstanding.lacking] == [0]
     outputs += run([FeedQuiet(cell="A", scan=0)], session)
     assert [(r.key.scan, r.complete) for r in finals(outputs)] == [
         (0, False), (1, False), (2, True)
@@ -161,14 +161,15 @@ def test_too_many_that_wait_go_without_what_they_lack():
     session = Session(settings())
     outputs = run([r for scan in range(5) for r in without(offered(scan), 5)], session)
     assert [r.key.scan for r in finals(outputs)] == [0]
-    assert [one.key.scan for one in session.slices.lacking] == [1, 2, 3, 4]
+    assert [one.key.scan for one in session.outstanding.lacking] == [1, 2, 3, 4]
 
 
 def test_a_scan_that_was_cut_is_asked_for_once_the_next_is_whole():
     session = Session(settings())
     outputs = run([*offered(0)[:50], *offered(1)], session)
-    assert finals(outputs) == [] and session.slices.waiting == ["A"]
-    assert session.slices.lacking[0].over and len(session.slices.lacking[0].all) == SHAPE[0] - 49
+    assert finals(outputs) == [] and session.outstanding.waiting == ["A"]
+    lacking = session.outstanding.lacking[0]
+    assert lacking.over and len(lacking.all) == SHAPE[0] - 49
     outputs += run([FeedQuiet(cell="A", scan=0)], session)
     assert [(r.key.scan, r.complete) for r in finals(outputs)] == [(0, False), (1, True)]
 
@@ -178,7 +179,7 @@ def test_a_hole_that_memory_had_no_room_to_wait_for_is_not_asked_for():
     session = Session(settings(feeds=feeds))
     feed = without(offered(0), 20, 94)
     run(feed[:-1], session)
-    (lacking,) = session.slices.lacking
+    (lacking,) = session.outstanding.lacking
     assert list(lacking.all) == [94]
     outputs = run([feed[-1], *again(offered(0), 94)], session)
     assert finals(outputs) == []
@@ -191,12 +192,12 @@ def test_a_late_joiner_gets_the_scan_from_its_start(clean):
     begin, *slices, end = offered(0)
     session = Session(settings())
     outputs = run(slices[60:70], session)
-    assert session.slices.unknown == (Unknown("A", "s", 0),)
+    assert session.outstanding.unknown == (Unknown("A", "s", 0),)
     assert session.feeds["slices"]["bad"] == {"unknown_scan": 10}
     outputs += run([replace(begin, recovered=True)], session)
-    assert session.slices.unknown == ()
+    assert session.outstanding.unknown == ()
     outputs += run([*slices[70:], end], session)
-    (lacking,) = session.slices.lacking
+    (lacking,) = session.outstanding.lacking
     assert list(lacking.all) == list(range(70)), "also what came before the header"
     assert list(lacking.passed) == list(range(70))
     outputs += run(again(slices, *range(70)), session)
@@ -209,13 +210,13 @@ def test_a_header_that_comes_after_the_end_knows_of_it():
     begin, *slices, end = offered(0)
     session = Session(settings())
     run([*slices[:3], end, replace(begin, recovered=True)], session)
-    assert session.slices.lacking[0].over and session.slices.waiting == ["A"]
+    assert session.outstanding.lacking[0].over and session.outstanding.waiting == ["A"]
 
 
 def test_a_slice_that_came_by_asking_makes_no_scan_known():
     session = Session(settings())
     run(again(offered(0), 3), session)
-    assert session.slices.unknown == ()
+    assert session.outstanding.unknown == ()
     assert session.feeds["slices"]["bad"] == {"unknown_scan": 1}
 
 
@@ -224,7 +225,7 @@ def test_a_new_run_that_counts_from_nought_again_is_no_repeat_of_the_old_one():
     session = Session(settings())
     run(offered(0), session)
     run([replace(offered(0)[5], stream="new")], session)
-    assert session.slices.unknown == (Unknown("A", "new", 0),)
+    assert session.outstanding.unknown == (Unknown("A", "new", 0),)
     assert session.feeds["slices"]["late"] == 0
 
 
@@ -235,7 +236,7 @@ def test_an_address_that_is_not_allowed_costs_no_more_than_the_asking():
     (event,) = events(outputs, "bad_message")
     assert event.data["bad_kind"] == "resend_refused"
     assert "10.9.8.7" in event.data["text"] and "feeds.resend" in event.data["text"]
-    assert session.slices.lacking == [] and session.slices.resend_addresses == ()
+    assert session.outstanding.lacking == [] and session.outstanding.resend_addresses == ()
     assert len(finals(run([FeedQuiet()], session))) == 1
 
 
@@ -249,7 +250,7 @@ def test_a_restarted_producer_is_asked_at_its_new_address():
     session = Session(settings())
     run([begin, *slices[:40]], session)
     run([replace(begin, stream="s2", resend="tcp://127.0.0.1:7777")], session)
-    (lacking,) = session.slices.lacking
+    (lacking,) = session.outstanding.lacking
     assert (lacking.stream, lacking.address) == ("s2", "tcp://127.0.0.1:7777")
 
 
@@ -258,7 +259,7 @@ def test_vertical_slices_are_recovered_too():
     whole = run(feed)
     session = Session(settings())
     outputs = run(without(feed, 0, 20, 47), session)
-    assert list(session.slices.lacking[0].all) == [0, 20, 47]
+    assert list(session.outstanding.lacking[0].all) == [0, 20, 47]
     outputs += run(again(feed, 47, 0, 20), session)
     assert results(outputs) == results(whole)
 

@@ -369,7 +369,7 @@ def test_a_recorder_that_has_ended_ends_the_engine_and_holds_nothing_up(tmp_path
 
 
 def test_a_disk_that_hangs_is_an_alarm_that_ends(bench, monkeypatch):
-    monkeypatch.setattr("monitor.engine.recorder.STALLED_S", 0.5)
+    monkeypatch.setattr("monitor.engine.disk_troubles.STALLED_S", 0.5)
     write, go_on = Recorder._write, threading.Event()
 
     def hanging(self, message):

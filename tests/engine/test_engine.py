@@ -295,7 +295,7 @@ def test_orders_that_nobody_takes_do_not_pile_up(engine, monkeypatch):
     monkeypatch.setattr(run, "MAX_ORDERS", 3)
     taken = []
     bench.engine._orders.clear()
-    monkeypatch.setattr(bench.engine, "_beside", lambda requester: taken.append(1))
+    monkeypatch.setattr(bench.engine, "_reported", lambda requester: taken.append(1) or ())
     replies = [bench.screen.ask(type="note", cell="A", text=str(n)) for n in range(5)]
     assert [reply["status"] for reply in replies].count("refused") >= 1
     assert "order again" in replies[-1]["why"]

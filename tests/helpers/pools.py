@@ -25,5 +25,5 @@ class Promise:
         self._pool, self._work, self._task = pool, work, task
 
     def result(self) -> Any:
-        self._pool.done.append(self._task.start.key.scan)
+        self._pool.done.append(self._task.setup.start.key.scan)
         return self._work(self._task)

@@ -69,7 +69,7 @@ class Assembly:
         return self._waiting_bytes > self._memory_bytes
 
     @property
-    def pressed(self) -> bool:
+    def memory_pressure(self) -> bool:
         """True where one slice more would give up a gap among those to be walked next."""
         slice_bytes = self._waiting_bytes // max(1, len(self._waiting))
         if self._waiting_bytes + slice_bytes <= self._memory_bytes:

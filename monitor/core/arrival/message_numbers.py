@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from dataclasses import dataclass
+
+from monitor.bounded import Bounded
 
 LATER = 512
 """A number that is missing so many numbers later is lost, not merely out of order."""
@@ -35,8 +37,8 @@ class StreamCounter:
 
     def __init__(self) -> None:
         self.missing: set[int] = set()
-        self._recovered: dict[int, None] = {}
-        self._ahead: dict[int, None] = {}
+        self._recovered: OrderedDict[int, None] = OrderedDict()
+        self._ahead: Bounded[int, None] = Bounded(MAX_REMEMBERED)
         self._forgotten = 0
         self._last: int | None = None
         self._unsettled: deque[tuple[range, int]] = deque()
@@ -137,21 +139,18 @@ class StreamCounter:
             self.missing.discard(number)
             self._recovered[number] = None
             if len(self._recovered) > MAX_REMEMBERED:
-                oldest = next(iter(self._recovered))
-                del self._recovered[oldest]
+                oldest, _ = self._recovered.popitem(last=False)
                 self._forgotten += 1
                 self._uncertain -= oldest >= self._certain_below
         elif self._last is not None and number > self._last:
             self._ahead[number] = None
-            if len(self._ahead) > MAX_REMEMBERED:
-                del self._ahead[next(iter(self._ahead))]
 
 
 class Streams:
     """The counters of all streams, within bounded memory: what was heard of last is kept best."""
 
     def __init__(self) -> None:
-        self._counters: dict[str, StreamCounter] = {}
+        self._counters: OrderedDict[str, StreamCounter] = OrderedDict()
         self._forgotten = 0
 
     @property
@@ -173,7 +172,7 @@ class Streams:
         counter = self._counters.pop(stream, None) or StreamCounter()
         self._counters[stream] = counter
         if len(self._counters) > MAX_STREAMS:
-            self._forgotten += self._counters.pop(next(iter(self._counters))).lost
+            self._forgotten += self._counters.popitem(last=False)[1].lost
         return counter
 
     def is_lossy(self, stream: str) -> bool:

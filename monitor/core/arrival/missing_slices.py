@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.bounded import Bounded
 from monitor.errors import BadMessage
 from monitor.records import ScanKey, ScanStart
 from monitor.settings import FeedSettings
@@ -113,11 +114,11 @@ def margin(slice_bytes: int, memory_bytes: int) -> int:
 @dataclass(slots=True)
 class _Headless:
     """What is known of a scan without a header. `heard`: something of it has come, it was not only
-    left out in the numbers; `hopeless`: nobody has its header."""
+    left out in the numbers; `gave_up`: nobody has its header."""
 
     ended: bool = False
     heard: bool = False
-    hopeless: bool = False
+    gave_up: bool = False
 
 
 class Recovery:
@@ -125,10 +126,10 @@ class Recovery:
 
     def __init__(self, feeds: FeedSettings) -> None:
         self._feeds = feeds
-        self._addresses: dict[str, None] = {}
-        if not isinstance(feeds.resend, str):
-            self._addresses = dict.fromkeys(feeds.resend)
-        self._unknown: dict[Unknown, _Headless] = {}
+        listed = () if isinstance(feeds.resend, str) else feeds.resend
+        self._addresses: Bounded[str, None] = Bounded(max(MAX_ADDRESSES, len(listed)))
+        self._addresses.update(dict.fromkeys(listed))
+        self._unknown: Bounded[Unknown, _Headless] = Bounded(MAX_UNKNOWN)
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -156,10 +157,7 @@ class Recovery:
                 f"address {address[:80]!r}, {why}; nothing is asked for there",
             )
         if isinstance(self._feeds.resend, str):
-            self._addresses.pop(address, None)
-            self._addresses[address] = None
-            while len(self._addresses) > MAX_ADDRESSES:
-                del self._addresses[next(iter(self._addresses))]
+            self._addresses.renew(address, None)
         return address
 
     def miss(self, unknown: Unknown, *, ended: bool = False, heard: bool = True) -> None:
@@ -168,8 +166,6 @@ class Recovery:
         known = self._unknown.setdefault(unknown, _Headless())
         known.ended |= ended
         known.heard |= heard
-        while len(self._unknown) > MAX_UNKNOWN:
-            del self._unknown[next(iter(self._unknown))]
 
     def found(self, start: ScanStart) -> bool | None:
         """A header has come. None: before anything else of its scan, as it should; else whether the
@@ -177,10 +173,10 @@ class Recovery:
         known = self._unknown.pop(Unknown(start.key.cell, start.stream, start.number), None)
         return None if known is None else known.ended
 
-    def despair(self, unknown: Unknown) -> None:
+    def give_up(self, unknown: Unknown) -> None:
         """Nobody has this header."""
         if unknown in self._unknown:
-            self._unknown[unknown].hopeless = True
+            self._unknown[unknown].gave_up = True
 
     def sought(self, cell: str) -> list[Unknown]:
         """The scans of a cell of which something has come, and whose headers are asked for."""
@@ -189,7 +185,7 @@ class Recovery:
         return [
             one
             for one, known in self._unknown.items()
-            if one.cell == cell and known.heard and not known.hopeless
+            if one.cell == cell and known.heard and not known.gave_up
         ]
 
 

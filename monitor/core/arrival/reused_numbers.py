@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from monitor.core.arrival.cell_scans import DoneScan
 from monitor.core.arrival.running_scan import RunningScan
-from monitor.core.arrival.scan_queue import DoneScan
 from monitor.records import SAME_START_S, ScanStart
 
 
@@ -51,7 +51,7 @@ def _differences(known: ScanStart, start: ScanStart) -> str:
 def _fate(earlier: RunningScan | DoneScan) -> str:
     start = earlier.start
     counts = f"{earlier.received} of its {start.slice_count} slices came"
-    if isinstance(earlier, RunningScan) and not earlier.hopeless:
+    if isinstance(earlier, RunningScan) and not earlier.gave_up:
         return f"the one before, scan {start.key.scan}, is still open, {counts}"
     return f"the one before stays scan {start.key.scan}, {counts}"
 

@@ -3,6 +3,7 @@ the same number may be used again in the same stream."""
 
 from __future__ import annotations
 
+from monitor.bounded import Bounded
 from monitor.records import ScanKey, ScanStart
 
 MAX_NAMES = 20_000
@@ -15,17 +16,15 @@ class ScanNames:
     """By stream and number as sent, the scans that were announced so; the newest `MAX_NAMES`."""
 
     def __init__(self) -> None:
-        self._uses: dict[tuple[str, int], tuple[Use, ...]] = {}
+        self._uses: Bounded[tuple[str, int], tuple[Use, ...]] = Bounded(MAX_NAMES)
 
     def add(self, start: ScanStart) -> None:
         """A header came. `start.key` is the scan that it announces."""
         name = start.stream, start.number
-        uses = self._uses.pop(name, ())
+        uses = self._uses.get(name, ())
         if all(key != start.key for _, key in uses):
             uses = tuple(sorted((*uses, (start.msg_number, start.key)), reverse=True)[:MAX_USES])
-        self._uses[name] = uses
-        if len(self._uses) > MAX_NAMES:
-            del self._uses[next(iter(self._uses))]
+        self._uses.renew(name, uses)
 
     def find(self, stream: str, number: int, msg_number: int) -> tuple[ScanKey, ...]:
         """The scans that a message may belong to, the likeliest first: those whose header was sent

@@ -1,214 +1,79 @@
-"""The scans of one cell, oldest first: which of them a message belongs to, and whose turn it is."""
+"""The open scans of one cell in order of time: whose turn it is to be concluded.
+
+Results build on those of earlier scans, so scans are concluded in the order in which they began.
+The order is decided here only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
-from monitor.core.arrival.message_numbers import MAX_STREAMS_OF_SCAN
-from monitor.core.arrival.running_scan import RunningScan
-from monitor.core.arrival.scan_lookup import ScanNames
-from monitor.errors import BadMessage
-from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
-
-MAX_OPEN_SCANS = 4
-MAX_LEFT_OUT = 2
-MAX_DONE = 5000
-NUMBER_STEP = 10_000
-"""A scan whose number is taken is known by that number plus this, or twice this …"""
+from monitor.core.arrival.running_scan import Phase, RunningScan
+from monitor.records import ScanKey, ScanStart
 
 
-def few_before(number: int, first: int = 0) -> range:
-    """The numbers before one from `first` on, as far as they are asked for."""
-    return range(max(first, number - MAX_LEFT_OUT), number)
+def in_order(starts: Iterable[ScanStart]) -> list[ScanStart]:
+    """Headers in the order in which their scans began."""
+    return sorted(starts, key=_begin)
 
 
-@dataclass(frozen=True, slots=True)
-class DoneScan:
-    """A scan that is finished. `received`: how many of its slices came."""
-
-    start: ScanStart
-    streams: tuple[str, ...]
-    received: int
+def _begin(start: ScanStart) -> float:
+    return start.start_time
 
 
-class CellScans:
-    """Those that are open, and which are finished, with the streams that each came in.
-
-    A slice or an end names its scan by stream and number, not by the run.
-    """
+class ScanQueue:
+    """Oldest first. A scan whose header was received in its place is the newest."""
 
     def __init__(self) -> None:
-        self.open: dict[ScanKey, RunningScan] = {}
-        self.done: dict[ScanKey, DoneScan] = {}
-        self._names = ScanNames()
-        self._numbers: dict[tuple[str, int], list[ScanKey]] = {}
+        self._scans: dict[ScanKey, RunningScan] = {}
 
     def __iter__(self) -> Iterator[RunningScan]:
-        """The open scans, oldest first, as they are now."""
-        return iter(tuple(self.open.values()))
+        """The scans as they are now, oldest first."""
+        return iter(tuple(self._scans.values()))
 
-    # --- which scan -----------------------------------------------------------------------------
+    def __len__(self) -> int:
+        return len(self._scans)
 
-    def named(self, start: ScanStart) -> ScanStart:
-        """The header with the number under which its scan is known, or will be: that of the
-        producer, unless another scan of the same run has it."""
-        for key in self._namesakes(start):
-            if self._start_of(key).is_same(start):
-                return start.numbered(key.scan)
-        if not self._is_taken(start.key):
-            return start  # also one that a recording has numbered already
-        scan = start.number
-        while self._is_taken(ScanKey(start.key.cell, start.key.run, scan)):
-            scan += NUMBER_STEP
-        return start.numbered(scan)
+    def __contains__(self, key: ScanKey) -> bool:
+        return key in self._scans
 
-    def namesake(self, start: ScanStart) -> RunningScan | DoneScan | None:
-        """The newest scan that was sent under the number of this one, which is another and has not
-        begun yet."""
-        earlier = next(reversed(self._namesakes(start)), None)
-        if earlier is None:
-            return None
-        return self.open[earlier] if earlier in self.open else self.done[earlier]
-
-    def find(self, message: SliceFrame | ScanEnd) -> RunningScan | None:
-        """The open scan that a slice or an end belongs to. If the number was sent for two volumes
-        in one stream, that is the newest that a slice fits, or that has slices to end."""
-        found: RunningScan | None = None
-        for key in self._names.find(message.stream, message.scan, message.msg_number):
-            scan = self.open.get(key)
-            if scan is None:
-                return found
-            if scan.received if isinstance(message, ScanEnd) else scan.fits(message):
-                return scan
-            found = found or scan
-        return found
-
-    def is_done(self, message: SliceFrame | ScanEnd) -> bool:
-        """Whether a slice or an end belongs to a scan that is finished."""
-        found = self._names.find(message.stream, message.scan, message.msg_number)
-        return bool(found) and found[0] in self.done
-
-    def is_known(self, start: ScanStart) -> bool:
-        """Whether the scan has been begun before: then it comes in one more stream.
-
-        Raises BadMessage where it comes in too many.
-        """
-        running = self.open.get(start.key)
-        done = self.done.get(start.key)
-        if running is None and done is None:
-            return False
-        streams: Collection[str] = running.streams if running else done.streams if done else ()
-        if len(streams) >= MAX_STREAMS_OF_SCAN and start.stream not in streams:
-            raise BadMessage(
-                "too_many_streams",
-                f"slices: cell {start.key.cell} scan {start.key.scan} comes in more than "
-                f"{MAX_STREAMS_OF_SCAN} streams; header ignored",
-            )
-        self._names.add(start)
-        if running is not None:
-            running.streams.add(start.stream)
-        elif done is not None and start.stream not in streams:
-            self.done[start.key] = DoneScan(done.start, (*streams, start.stream), done.received)
-        return True
+    def get(self, key: ScanKey) -> RunningScan | None:
+        """The open scan with this key."""
+        return self._scans.get(key)
 
     def add(self, scan: RunningScan, *, late: bool) -> None:
         """A scan begins. `late`: its header may have come after those of later scans, which wait
         behind it from now on."""
-        start = scan.start
-        self._names.add(start)
-        self._numbers.setdefault((start.key.run, start.number), []).append(start.key)
-        self.open[start.key] = scan
+        self._scans[scan.start.key] = scan
         if late:
-            self.open = dict(sorted(self.open.items(), key=lambda item: item[1].start.start_time))
-
-    def _namesakes(self, start: ScanStart) -> list[ScanKey]:
-        return self._numbers.get((start.key.run, start.number), [])
-
-    def _is_taken(self, key: ScanKey) -> bool:
-        return key in self.open or key in self.done
-
-    def _start_of(self, key: ScanKey) -> ScanStart:
-        return self.open[key].start if key in self.open else self.done[key].start
-
-    # --- whose turn -----------------------------------------------------------------------------
-
-    def supersede(self, start: ScanStart) -> RunningScan | None:
-        """The open scan whose number is used anew in its stream by this header: nothing more comes
-        of it there. None if there is none, or if slices of it could still be told from those of
-        the new one."""
-        for key in self._namesakes(start):
-            scan = self.open.get(key)
-            if scan is None or key == start.key or start.stream not in scan.streams:
-                continue
-            if not scan.start.is_like(start):
-                continue
-            scan.end_of(start.stream)
-            if scan.all_streams_ended:
-                scan.hopeless = True  # the resend service would send slices of the new one
-                return scan
-        return None
-
-    def is_made_again(self, scan: RunningScan) -> bool:
-        """Whether a newer scan was sent under the number of this one, which is not whole."""
-        return not scan.whole and self._namesakes(scan.start)[-1:] != [scan.start.key]
-
-    def left_out(self, start: ScanStart) -> range:
-        """Numbers between this scan's and the one known before it: these may have been sent while
-        nobody listened, as between a crash and the next start. The newest few."""
-        known = (number for run, number in self._numbers if run == start.key.run)
-        last = max((number for number in known if number < start.number), default=None)
-        return range(0) if last is None else few_before(start.number, last + 1)
-
-    @property
-    def starts(self) -> list[ScanStart]:
-        """The headers of all scans, in order of time."""
-        known = [scan.start for scan in self.open.values()]
-        known += [done.start for done in self.done.values()]
-        return sorted(known, key=lambda start: start.start_time)
+            ordered = sorted(self._scans.items(), key=lambda item: _begin(item[1].start))
+            self._scans = dict(ordered)
 
     def close(self, scan: RunningScan) -> None:
-        """Nothing more comes by itself of a scan, nor of those before it, except where their slices
-        come in between."""
+        """Nothing more comes by itself of a scan, nor of those before it, unless their slices come
+        in between."""
         for older in self:
-            interleaved = older.heard > scan.began and not older.ended
-            if older is scan or not interleaved:
-                older.over = True
+            if older is scan or not older.interleaves(scan):
+                older.close()
             if older is scan:
                 return
+
+    @property
+    def oldest(self) -> RunningScan | None:
+        return next(iter(self._scans.values()), None)
 
     @property
     def ripe(self) -> RunningScan | None:
-        """The oldest scan, where nothing more comes of it, not by asking either: results build on
-        those before, in the order of scans."""
-        oldest = next(iter(self), None)
-        return None if oldest is None or not oldest.over or oldest.recoverable else oldest
+        """The oldest scan, if nothing more comes of it, not by asking either."""
+        scan = self.oldest
+        if scan is None or scan.phase is not Phase.CLOSED or scan.recoverable:
+            return None
+        return scan
 
-    def lies_before(self, scan: RunningScan, stream: str, number: int) -> bool:
-        """Whether a number of a stream is between those that are finished and that of a scan, and
-        not far before it."""
-        this = scan.start.number
-        if stream not in scan.streams or not this - MAX_LEFT_OUT <= number < this:
-            return False
-        return all(
-            done.start.number < number for done in self.done.values() if stream in done.streams
-        )
-
-    def take(self, scan: RunningScan) -> Iterator[RunningScan]:
-        """Takes out the open scans up to this one, each as it is to be concluded."""
-        for key, older in list(self.open.items()):
-            del self.open[key]
-            self.done[key] = DoneScan(older.start, tuple(older.streams), older.received)
-            if len(self.done) > MAX_DONE:
-                self._forget(next(iter(self.done)))
+    def take_through(self, scan: RunningScan) -> Iterator[RunningScan]:
+        """Takes out the scans up to this one, each as it is to be concluded."""
+        for older in self:
+            del self._scans[older.start.key]
             yield older
             if older is scan:
                 return
-
-    def _forget(self, key: ScanKey) -> None:
-        start = self.done.pop(key).start
-        namesakes = self._namesakes(start)
-        if key in namesakes:
-            namesakes.remove(key)
-        if not namesakes:
-            self._numbers.pop((start.key.run, start.number), None)

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import statistics
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from monitor.core.cycler.stream_times import clock_step
-from monitor.core.news import Sign
+from monitor.core.news import Facts, Sign
 from monitor.records import CyclerClock, CyclerReading, ScanStart
 from monitor.settings import CellSettings
 
@@ -90,7 +90,7 @@ class TimeChecks:
                 "charge is interpolated. Unless the cycler paused, its clock was set ahead (local "
                 f"time): set `clock_offset_s` = {offset:g} before the next run"
             )
-        facts: dict[str, float | str] = {"value": gap, "unit": "s"} if gap else {}
+        facts: Facts = {"value": gap, "unit": "s"} if gap else {}
         sign = Sign(SET_AHEAD, bad=bool(gap), good=not gap, text=text, facts=facts)
         return [*self.judged(times, settled=True), sign]
 
@@ -126,7 +126,7 @@ class TimeChecks:
             f"(local time), set `clock_offset_s` = {self._cell.clock_offset_s + back:g}; if they "
             "were sent before, there is nothing to do"
         )
-        facts = {"value": behind, "unit": "s"}
+        facts: Facts = {"value": behind, "unit": "s"}
         return [Sign(REFUSED, bad=True, good=False, text=text, facts=facts)]
 
     # --- judgement ------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ class TimeChecks:
             return []
         name = self._cell.name
         right = f"the times of cell {name}'s readings fit its scans and the clock"
-        facts: Mapping[str, float | str] = {}
+        facts: Facts = {}
         if verdict.offset_s is not None:
             facts = {"value": round(verdict.offset_s, 3), "unit": "s"}
         return [

@@ -19,6 +19,7 @@ from scipy.special import expit
 from monitor.core.deposit import kernels
 from monitor.core.refinement import refine_kernels
 from monitor.core.refinement.refine import averaged, gaussian
+from monitor.core.robust import sigma_of
 
 PER_PAIR = 4
 NONE = np.float32(0)
@@ -194,7 +195,7 @@ def _noise_of_sums(pairs: NDArray[np.int16], dense: Map, front: Map) -> float:
             cut = zone[: 2 * ny, : 4 * n, : 2 * nx].reshape(ny, 2, n, 4, nx, 2)
             sums = cut.sum(axis=(1, 3, 5), dtype=np.float64)
             off.append(np.abs(sums - np.median(sums)).ravel())
-    return 1.4826 * float(np.median(np.concatenate(off))) / 8.0 if off else math.nan
+    return sigma_of(np.concatenate(off)) / 8.0 if off else math.nan
 
 
 def _joint_noise(found: NDArray[np.float64], nominal: float) -> float:

@@ -27,7 +27,8 @@ from monitor.core.deposit.layers import (
     survey,
     unseen,
 )
-from monitor.core.refinement.refine import Range, averaged
+from monitor.core.refinement.band import Range
+from monitor.core.refinement.refine import averaged
 
 ROWS_AT_ONCE = 128
 HALO = 12

@@ -9,11 +9,10 @@ reversed is told the same levels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.core.interface.levels import Levels, fixed_levels, levels_of
 from monitor.core.interface.segments import (
     LEAST_SEGMENT,
     MARGIN,
@@ -22,9 +21,10 @@ from monitor.core.interface.segments import (
     lengths_of,
     segment_means,
 )
-from monitor.core.refinement.refine import MAX_SLICES, Range
+from monitor.core.refinement.band import MAX_SLICES, Range
+from monitor.core.robust import sigma_of
 from monitor.records import ScanStart
-from monitor.settings import CellSettings, GreyLevels
+from monitor.settings import CellSettings
 
 GRID = 64
 BLOCK = 4
@@ -42,50 +42,6 @@ NEAR, FAR = 3.0, 6.0
 MOST, HALF = 0.8, 0.5
 """Share of the blocks that must show all layers: while slices come, and in the end. The field may
 lie partly outside the electrode."""
-
-
-@dataclass(frozen=True)
-class Levels:
-    """Grey levels in the order of growing slice index, and the noise of one voxel (standard
-    deviation). A level is None where the cell has no such layer."""
-
-    first: float | None
-    second: float
-    third: float | None
-    noise: float
-
-    @property
-    def lithium(self) -> float:
-        return self.second
-
-    def electrolyte(self, reversed_z: bool) -> float | None:
-        return self.first if reversed_z else self.third
-
-    def cnr(self, reversed_z: bool) -> float:
-        """Contrast of electrolyte to lithium over the noise of one voxel."""
-        electrolyte = self.electrolyte(reversed_z)
-        if electrolyte is None:
-            return float("nan")
-        return abs(electrolyte - self.second) / self.noise
-
-    def model(self) -> NDArray[np.float32]:
-        """The kernels' `model`: equal-variance Gaussian log-likelihood ratios of two layers."""
-        return np.array(
-            [
-                *_ratio(self.first, self.second, self.noise),
-                *_ratio(self.second, self.third, self.noise),
-            ],
-            np.float32,
-        )
-
-
-def _ratio(below: float | None, above: float | None, noise: float) -> tuple[float, float, float]:
-    """Gain, offset and limit of log p(grey | above) − log p(grey | below)."""
-    if below is None or above is None:
-        return (0.0, 0.0, 0.0)
-    contrast = (above - below) / noise
-    gain = contrast / noise
-    return (gain, -gain * 0.5 * (below + above), 0.5 * contrast**2 + 4.0 * abs(contrast))
 
 
 class Calibration:
@@ -126,7 +82,7 @@ class Calibration:
         Only slices up to `count` matter, whenever the others came: the order of arrival changes
         nothing. `coming`: of these too some are still to come, or have gone by other levels.
         """
-        fixed = _fixed(self._cell)
+        fixed = fixed_levels(self._cell)
         found = self._found(count, coming)
         if fixed is not None and (found is not None or not self._early(count)):
             return fixed
@@ -147,7 +103,7 @@ class Calibration:
         *levels, noise = grey
         self.around = self._around(cuts[_typical(profiles, cuts, levels)], count)
         collector = levels[0] if self._cell.has_collector else None
-        return _levels(self._cell, collector, levels[-2], levels[-1], noise)
+        return levels_of(self._cell, collector, levels[-2], levels[-1], noise)
 
     def _around(self, cuts: NDArray[np.int64], count: int) -> Range | None:
         """The slices in which the interface lies, by the blocks that were looked at and a margin;
@@ -300,23 +256,6 @@ def _grid(length: int) -> NDArray[np.int64]:
     return (groups[:, None] + offsets).ravel()
 
 
-def _fixed(cell: CellSettings) -> Levels | None:
-    grey: GreyLevels = cell.grey_levels
-    if grey.lithium is None or grey.electrolyte is None or grey.noise is None:
-        return None
-    if cell.has_collector and grey.collector is None:
-        return None
-    return _levels(cell, grey.collector, grey.lithium, grey.electrolyte, grey.noise)
-
-
-def _levels(
-    cell: CellSettings, collector: float | None, lithium: float, electrolyte: float, noise: float
-) -> Levels:
-    if cell.reversed_z:
-        return Levels(electrolyte, lithium, collector, noise)
-    return Levels(collector, lithium, electrolyte, noise)
-
-
 def _noise(
     columns: NDArray[np.float32], inside: NDArray[np.bool_], means: NDArray[np.float64]
 ) -> float:
@@ -330,5 +269,4 @@ def _noise(
         kept = columns - means[:, None, None, segment].astype(np.float32)
         mask = np.broadcast_to(inside[:, None, segment, :], kept.shape)
         deviations.append(kept[mask])
-    values = np.concatenate(deviations)
-    return 1.4826 * float(np.median(np.abs(values))) if values.size else float("nan")
+    return sigma_of(np.concatenate(deviations))

@@ -12,22 +12,25 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_ndtr, ndtri
 
 from monitor.core.pits import kernels
 from monitor.core.pits.link import PitMap, link
+from monitor.core.pits.significance import (
+    SMOOTHING_PX,
+    chance_of_noise,
+    detection_limit,
+    discovered,
+)
 from monitor.records import LengthUnit, Pit, frozen
 from monitor.settings import PitSettings
 
 Map = NDArray[np.float32]
 
-SMOOTHING_PX = 1.5
 MIN_KERNEL_WEIGHT = 0.3
 MIN_DEPTH_VOXEL = 1.0
 MIN_DIAMETER_PX = 7.0
 OUTLINE = 0.5
 SIGNIFICANT_SHARE = 0.5
-FALSE_DISCOVERY_RATE = 1e-4
 PROMINENCE_SIGMA = 4.0
 PROMINENCE_SHARE = 0.04
 PROMINENCE_FAITH = 0.5
@@ -37,7 +40,6 @@ NOISE_SAMPLE = 65536
 MIN_NOISE_SAMPLE = 100
 NORMAL_QUARTILE = 0.6745
 OUTLINE_SHARE = 0.5
-MISS_SIGMA = 1.645
 
 
 def find_pits(
@@ -77,12 +79,12 @@ def find_pits(
     sizes = np.bincount(labels.ravel(), minlength=len(peaks) + 1)[1:]
     radius = np.clip(PEAK_FIT_SHARE * np.sqrt(sizes / math.pi), *PEAK_FIT_PX)
     deepest = kernels.peak_depths(depth, labels, peaks, radius, smoothed)
-    p_values = _p_values(
+    p_values = chance_of_noise(
         smoothed.ravel()[peaks], noise.ravel()[peaks], int(np.isfinite(noise).sum())
     )
     labels, kept = _keep(
         labels,
-        (deepest > limit) & _discovered(p_values),
+        (deepest > limit) & discovered(p_values),
         smoothed > settings.significance * noise,
         sizes,
         math.pi / 4.0 * min_diameter**2 / pixel_area,
@@ -101,71 +103,6 @@ def find_pits(
         detection_limit=detection_limit(usual_noise, pixels, limit, settings.significance),
         pixel=math.sqrt(pixel_area),
     )
-
-
-def detection_limit(noise: float, pixels: int, least: float, significance: float) -> float:
-    """Depth of a pit, of the least diameter or more, that is found with a chance of 95 %.
-
-    `noise`: standard error of the smoothed depth; `pixels`: measured ones of the field; `least`:
-    the least depth asked for; all lengths in one unit. A pit is found whose measured depth is above
-    `least`, above `significance` × the noise, and above what noise alone reaches once in 10⁴
-    fields; the noise of its own depth is added to that (Currie, Anal. Chem. 40, 586 (1968)).
-    """
-    places = max(1.0, pixels / (4.0 * math.pi * SMOOTHING_PX**2))
-    by_chance = -float(ndtri(FALSE_DISCOVERY_RATE / places))
-    return max(least, significance * noise, by_chance * noise) + MISS_SIGMA * noise
-
-
-def pit_summary(
-    pit_map: PitMap,
-    area_total: float,
-    averaged: float,
-    *,
-    plateau_value: float,
-    length_unit: LengthUnit,
-    averaged_error: float = 0.0,
-) -> dict[str, float | int | None]:
-    """Pit statistics after ASTM G46 / ISO 11463; lengths in the unit of the map, None = unknown.
-
-    `area_total`: measured area of the field, `averaged`: mean penetration of the whole of it. Keys:
-    `pit_count`; `pit_density_mm2` (pits per mm², None in voxel units); `pitting_factor` (deepest
-    penetration from the original surface, plateau + depth, ÷ mean penetration; None unless the
-    mean is 3 errors above zero); `pit_depth_max`, `pit_depth_mean`, `pit_depth_ten` (of the ten
-    deepest), `pit_depth_p50`, `pit_depth_p99` (percentiles over the pits); `pit_area_fraction`
-    (opening); `pit_diameter_median`, `pit_diameter_p99`; `pit_detection_limit` (see
-    `detection_limit`).
-    """
-    pits = pit_map.pits
-    depths = np.sort(np.array([pit.depth_max for pit in pits]))[::-1]
-    density = len(pits) / area_total * 1e6 if length_unit == "µm" and area_total > 0.0 else None
-    significant = averaged > max(0.0, 3.0 * averaged_error)
-    deepest = float(depths[0]) if pits else None
-    depth_p50, depth_p99 = _quantiles(depths)
-    diameter_p50, diameter_p99 = _quantiles(np.array([pit.diameter for pit in pits]))
-    return {
-        "pit_count": len(pits),
-        "pit_density_mm2": density,
-        "pitting_factor": (
-            (plateau_value + deepest) / averaged if deepest is not None and significant else None
-        ),
-        "pit_depth_max": deepest,
-        "pit_depth_mean": float(depths.mean()) if pits else None,
-        "pit_depth_ten": float(depths[:10].mean()) if pits else None,
-        "pit_depth_p50": depth_p50,
-        "pit_depth_p99": depth_p99,
-        "pit_area_fraction": sum(p.area for p in pits) / area_total if area_total > 0.0 else None,
-        "pit_diameter_median": diameter_p50,
-        "pit_diameter_p99": diameter_p99,
-        "pit_detection_limit": pit_map.detection_limit,
-    }
-
-
-def _quantiles(values: NDArray[np.float64]) -> tuple[float | None, float | None]:
-    """Median and 99th percentile, linear between neighbours; None of nothing."""
-    if not values.size:
-        return None, None
-    middle, high = np.percentile(values, (50.0, 99.0))
-    return float(middle), float(high)
 
 
 def _smoothed(depth: Map, error: Map) -> tuple[Map, Map]:
@@ -298,31 +235,3 @@ def _measure(
         )
         for k in range(count)
     ]
-
-
-def _p_values(depth: Map, noise: Map, pixels: int) -> NDArray[np.float64]:
-    """Chance that noise alone is as deep anywhere in the field: p = 1 − (1 − Φ(−z))^N.
-
-    z = smoothed depth ÷ its noise at the deepest pixel; N = pixels ÷ 4πσ², the number of
-    independent places under a Gaussian of σ px (Šidák's correction).
-    """
-    places = max(1.0, float(pixels) / (4.0 * math.pi * SMOOTHING_PX**2))
-    z = depth.astype(np.float64) / noise
-    p: NDArray[np.float64] = -np.expm1(places * log_ndtr(z))
-    return p
-
-
-def _discovered(p_values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which of the deepest places are no noise, by the step-up rule for the false-discovery rate.
-
-    `p_values`: chance that noise is as deep anywhere; −ln(1 − p) places are then expected to be. Of
-    the k deepest, they must be less than k × the rate (Benjamini & Hochberg, J. R. Stat. Soc. B 57,
-    289 (1995)).
-    """
-    with np.errstate(divide="ignore"):
-        expected = -np.log1p(-p_values)
-    ranked = np.sort(expected)
-    passing = np.flatnonzero(ranked <= FALSE_DISCOVERY_RATE * np.arange(1, ranked.size + 1))
-    highest = ranked[passing[-1]] if passing.size else -1.0
-    found: NDArray[np.bool_] = expected <= highest
-    return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,44 +11,49 @@ from monitor.core.pits.growth import FARTHEST_H, Growth, Interval
 
 INFORMATIVE = 3.0
 FIRST_LOOK_H = 1.0 / 12.0
-NOTHING: dict[str, Any] = {
-    "forecast_depth_um": None,
-    "forecast_low_um": None,
-    "forecast_high_um": None,
-    "collector_h": None,
-    "collector_low_h": None,
-    "collector_high_h": None,
-    "informative_h": None,
-}
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What the pits will do if the current stays as it is; all None without pits, or if nothing is
+    being stripped.
+
+    `forecast_depth_um` with `_low_`, `_high_` (5 and 95 %): depth of the deepest pit below the
+    original surface at the next periodic scan; `collector_h`, `collector_low_h`,
+    `collector_high_h`: hours until a pit reaches the collector, None = not within 200 h;
+    `informative_h`: hours until a scan tells most.
+    """
+
+    forecast_depth_um: float | None = None
+    forecast_low_um: float | None = None
+    forecast_high_um: float | None = None
+    collector_h: float | None = None
+    collector_low_h: float | None = None
+    collector_high_h: float | None = None
+    informative_h: float | None = None
 
 
 def forecast(
     growth: Growth, charge_mAh_cm2: float, current_mA_cm2: float, period_h: float, foil_um: float
-) -> dict[str, Any]:
-    """Summary of what the pits will do if the current stays as it is.
-
-    `forecast_depth_um` with `_low_`, `_high_` (5 and 95 %): depth of the deepest pit below the
-    original surface at the next periodic scan, `period_h` from now; `collector_h`,
-    `collector_low_h`, `collector_high_h`: hours until a pit reaches the collector, `foil_um` below
-    that surface, None = not within 200 h; `informative_h`: hours until a scan tells most. All None
-    without pits, or where nothing is being stripped.
-    """
+) -> Forecast:
+    """Of the pits whose `growth` has been followed. `period_h`: hours until the next periodic scan;
+    `foil_um`: depth of the collector below the original surface."""
     if not (math.isfinite(charge_mAh_cm2) and current_mA_cm2 > 0.0):
-        return dict(NOTHING)
+        return Forecast()
     ahead = growth.penetration(charge_mAh_cm2 + current_mA_cm2 * period_h)
     collector = growth.arrival(foil_um, current_mA_cm2)
     if ahead is None or collector is None:
-        return dict(NOTHING)
+        return Forecast()
     hours = informative_hours(growth, charge_mAh_cm2, current_mA_cm2, collector)
-    return {
-        "forecast_depth_um": ahead.middle,
-        "forecast_low_um": ahead.low,
-        "forecast_high_um": ahead.high,
-        "collector_h": collector.middle,
-        "collector_low_h": collector.low,
-        "collector_high_h": collector.high,
-        "informative_h": hours,
-    }
+    return Forecast(
+        ahead.middle,
+        ahead.low,
+        ahead.high,
+        collector.middle,
+        collector.low,
+        collector.high,
+        hours,
+    )
 
 
 def informative_hours(

@@ -161,43 +161,45 @@ def _lost(previous: PitMap, ids: Labels, overlaps: list[Overlap]) -> tuple[Pit, 
     )
 
 
-def changes(pits: PitMap, previous: PitMap | None) -> dict[str, int]:
-    """What became of the pits since the scan before, as numbers for the summary.
+@dataclass(frozen=True, slots=True)
+class PitChanges:
+    """How many pits were never seen before and split from none, or split from another; were
+    swallowed by another, or are gone without one."""
 
-    `pits_born`: ids never seen before that split from none; `pits_split`: those that split from
-    another; `pits_merged`: swallowed by another; `pits_vanished`: gone without one.
-    """
+    pits_born: int
+    pits_split: int
+    pits_merged: int
+    pits_vanished: int
+
+
+@dataclass(frozen=True, slots=True)
+class PitGrowth:
+    """Medians over the pits seen in both scans, length unit per mAh/cm²; None = unknown."""
+
+    pit_depth_growth: float | None = None
+    pit_diameter_growth: float | None = None
+
+
+def changes(pits: PitMap, previous: PitMap | None) -> PitChanges:
+    """What became of the pits since the scan before."""
     first = previous.next_id if previous else 1
     new = [pit for pit in pits.pits if pit.id >= first]
     known = {pit.id for pit in previous.hidden} if previous else set()
     lost = [pit for pit in pits.hidden if pit.id not in known]
     split, merged = sum(pit.parent >= 0 for pit in new), sum(pit.parent >= 0 for pit in lost)
-    return {
-        "pits_born": len(new) - split,
-        "pits_split": split,
-        "pits_merged": merged,
-        "pits_vanished": len(lost) - merged,
-    }
+    return PitChanges(len(new) - split, split, merged, len(lost) - merged)
 
 
-def growth(
-    pits: PitMap, previous: PitMap | None, charge_mAh_cm2: float | None
-) -> dict[str, float | None]:
-    """Medians over the pits seen in both scans: growth of depth and diameter with the charge.
-
-    `charge_mAh_cm2`: stripped between the two scans. Keys: `pit_depth_growth` and
-    `pit_diameter_growth`, length unit per mAh/cm²; None without charge or without such pits.
-    """
-    found: dict[str, float | None] = {"pit_depth_growth": None, "pit_diameter_growth": None}
+def growth(pits: PitMap, previous: PitMap | None, charge_mAh_cm2: float | None) -> PitGrowth:
+    """Growth of depth and diameter with the charge; unknown without charge or without pits seen in
+    both scans. `charge_mAh_cm2`: stripped between the two."""
     before = {pit.id: pit for pit in previous.pits} if previous else {}
     both = [(pit, before[pit.id]) for pit in pits.pits if pit.id in before]
     if not both or charge_mAh_cm2 is None or not abs(charge_mAh_cm2) >= MIN_CHARGE_MAH_CM2:
-        return found
+        return PitGrowth()
     depths = np.median([now.depth_max - then.depth_max for now, then in both])
     diameters = np.median([now.diameter - then.diameter for now, then in both])
-    found["pit_depth_growth"] = float(depths / charge_mAh_cm2)
-    found["pit_diameter_growth"] = float(diameters / charge_mAh_cm2)
-    return found
+    return PitGrowth(float(depths / charge_mAh_cm2), float(diameters / charge_mAh_cm2))
 
 
 class Persistence:

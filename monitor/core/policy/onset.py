@@ -11,123 +11,18 @@ same situations and replies in the same order give the same decisions.
 
 from __future__ import annotations
 
-import math
-import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import replace
 
 from monitor.core.policy.budget import Budget, is_quiet
-from monitor.core.policy.rules import CHARGE_RULES, Before, Finding, Situation, findings
+from monitor.core.policy.decision import Decision, request_for
+from monitor.core.policy.onset_memory import Asked, Entry, Past, Suggested, Waiting
+from monitor.core.policy.rules import Before, Finding, Situation, findings
 from monitor.core.policy.trust import untrusted
 from monitor.core.watchdog.checks import Usual
 from monitor.records import PolicyMode, ScanReply, ScanRequest
 from monitor.records.state import Policy
 from monitor.settings import OnsetSettings, WatchSettings, rules_of
-
-Verdict = Literal["ask", "suggest", "no"]
-REASONS = {"new_pits": "pit_onset"}
-MAX_UNCHARGED = 1000
-
-
-@dataclass(frozen=True, eq=False)
-class Decision:
-    """What follows from one scan, and why. `onset`: pits are significant for the first time;
-    `confirmed`: what this scan, made on request, says of the request's reason; None = it was not
-    asked for, or nothing is to be confirmed. `request`: what to ask for, or to suggest. `mode`,
-    `max_scans`: the policy that decided, as it was set then. `waiting`: entries that are judged
-    once readings cover the scan. `untrusted`: what is wrong with the scan, in words, by condition
-    (docs/watchdog.md)."""
-
-    verdict: Verdict
-    why: str
-    onset: bool
-    findings: Mapping[str, Finding]
-    request: ScanRequest | None = None
-    confirmed: bool | None = None
-    mode: PolicyMode = "auto"
-    max_scans: int = 0
-    waiting: tuple[str, ...] = ()
-    untrusted: Mapping[str, str] = field(default_factory=dict)
-
-    def data(self) -> dict[str, Any]:
-        """JSON-ready, as it goes into the events."""
-        return {
-            "verdict": self.verdict,
-            "why": self.why,
-            "onset": self.onset,
-            "confirmed": self.confirmed,
-            "request": self.request.id if self.request else "",
-            "mode": self.mode,
-            "max_scans": self.max_scans,
-            "waiting": list(self.waiting),
-            "findings": {name: found.data() for name, found in self.findings.items()},
-            "untrusted": dict(self.untrusted),
-        }
-
-
-@dataclass(slots=True)
-class _Entry:
-    """One entry of `onset.when`, and whether it may ask. `unheard`: it was met while requests were
-    off, so that nothing came of it."""
-
-    name: str
-    rules: tuple[str, ...]
-    armed: bool = True
-    unheard: bool = False
-    clear: int = 0
-
-    @property
-    def needs_charge(self) -> bool:
-        return not CHARGE_RULES.isdisjoint(self.rules)
-
-    def met(self, found: Mapping[str, Finding]) -> bool:
-        return all(found[rule].met for rule in self.rules)
-
-    def follow(self, met: bool, clear_scans: int) -> None:
-        """Arms the entry again once it has not been met for long enough."""
-        self.clear = 0 if met else self.clear + 1
-        if self.clear >= clear_scans:
-            self.armed, self.unheard = True, False
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A request on its way: the entry that asked, and the pits it was about."""
-
-    entry: str
-    pits: frozenset[int]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Waiting:
-    """A scan whose charge is not known yet: what rules must know of the past, and the request that
-    it answers, where the charge says whether that was for a real reason."""
-
-    before: Before
-    asked: _Asked | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Suggested:
-    """A request that was only suggested, because its scan cannot be trusted: its entry, and the
-    highest id of the pits that it is about."""
-
-    id: str
-    entry: _Entry
-    last_pit: int
-
-
-@dataclass(slots=True)
-class _Past:
-    situation: Situation | None = None
-    charged: Situation | None = None
-    last_pit: int = 0
-    last_asked: float = -math.inf
-    begun: bool = False
-    waiting: dict[str, _Asked] = field(default_factory=dict)
-    uncharged: dict[tuple[str, int], _Waiting] = field(default_factory=dict)
-    suggested: _Suggested | None = None
 
 
 class OnsetWatch:
@@ -142,8 +37,8 @@ class OnsetWatch:
         self._limits = limits or WatchSettings()
         self._usual = Usual()
         self._experiment = experiment
-        self._entries = [_Entry(name, rules_of(name)) for name in settings.when]
-        self._past = _Past()
+        self._entries = [Entry(name, rules_of(name)) for name in settings.when]
+        self._past = Past()
         self.budget = Budget(settings)
 
     def judge(self, now: Situation) -> Decision:
@@ -155,9 +50,7 @@ class OnsetWatch:
         asked = past.waiting.pop(now.request, None)
         later = preliminary and asked is not None and self._needs_charge(asked)
         if preliminary:
-            past.uncharged[now.run, now.scan] = _Waiting(before, asked if later else None)
-            if len(past.uncharged) > MAX_UNCHARGED:
-                del past.uncharged[next(iter(past.uncharged))]
+            past.uncharged[now.run, now.scan] = Waiting(before, asked if later else None)
         confirmed = None if later else self._confirmed(asked, now, found)
         onset = not past.begun and len(now.pits) >= settings.min_pits
         past.begun = past.begun or onset
@@ -180,7 +73,7 @@ class OnsetWatch:
         """The decision on a scan that was judged as preliminary, by what needs the charge; None
         where nothing in `onset.when` does."""
         past = self._past
-        waited = past.uncharged.pop((now.run, now.scan), _Waiting(Before(), None))
+        waited = past.uncharged.pop((now.run, now.scan), Waiting(Before(), None))
         before = replace(waited.before, charged=past.charged)
         found = findings(now, before, self._settings)
         confirmed = self._confirmed(waited.asked, now, found)
@@ -192,7 +85,7 @@ class OnsetWatch:
         self,
         now: Situation,
         found: Mapping[str, Finding],
-        entries: list[_Entry],
+        entries: list[Entry],
         onset: bool,
         confirmed: bool | None,
     ) -> Decision:
@@ -233,9 +126,9 @@ class OnsetWatch:
     def change(self, mode: PolicyMode, max_scans: int | None) -> None:
         """Another mode, and another budget of extra scans (None: as it is), from the next decision
         on. What was met while requests were off may ask now."""
-        limits: dict[str, Any] = {"mode": mode}
-        if max_scans is not None:
-            limits["max_scans_per_cell"] = max_scans
+        if max_scans is None:
+            max_scans = self._settings.max_scans_per_cell
+        limits = {"mode": mode, "max_scans_per_cell": max_scans}
         self._settings = self._settings.model_copy(update=limits)
         self.budget.limit(self._settings)
         if mode != "off":
@@ -277,13 +170,13 @@ class OnsetWatch:
         if now.reason in ("extra", "manual"):
             self.budget.spend(now.request or f"scan {now.run} {now.scan}", now.time)
 
-    def _needs_charge(self, asked: _Asked) -> bool:
+    def _needs_charge(self, asked: Asked) -> bool:
         """Whether the charge says if the reason of a request was real."""
         entry = next((e for e in self._entries if e.name == asked.entry), None)
         return not asked.pits and entry is not None and entry.needs_charge
 
     def _confirmed(
-        self, asked: _Asked | None, now: Situation, found: Mapping[str, Finding]
+        self, asked: Asked | None, now: Situation, found: Mapping[str, Finding]
     ) -> bool | None:
         if asked is None or not self._settings.confirm:
             return None
@@ -299,8 +192,8 @@ class OnsetWatch:
         self,
         now: Situation,
         found: Mapping[str, Finding],
-        entries: list[_Entry],
-        due: list[_Entry],
+        entries: list[Entry],
+        due: list[Entry],
         onset: bool,
         confirmed: bool | None,
         wrong: Mapping[str, str],
@@ -318,7 +211,7 @@ class OnsetWatch:
             asking.armed, asking.unheard = False, mode == "off"
         if mode == "off":
             return Decision("no", f"{why}; requests are off", onset, found, None, confirmed)
-        request = self._request(now, entry, found, wrong)
+        request = request_for(self._experiment, now, entry.rules, found, wrong, entry.name)
         new = {pit.id for pit in now.pits if pit.id > self._past.last_pit}
         self._past.last_pit = max([self._past.last_pit, *(pit.id for pit in now.pits)])
         if mode == "suggest":
@@ -330,7 +223,7 @@ class OnsetWatch:
     def _suggest_only(
         self,
         now: Situation,
-        entry: _Entry,
+        entry: Entry,
         found: Mapping[str, Finding],
         why: str,
         onset: bool,
@@ -339,9 +232,9 @@ class OnsetWatch:
     ) -> Decision:
         """What a scan shows that cannot be trusted: the operator decides. The entry stays armed, so
         that the next scan that can be trusted asks by itself if it is still met."""
-        request = self._request(now, entry, found, wrong)
+        request = request_for(self._experiment, now, entry.rules, found, wrong, entry.name)
         last_pit = max([self._past.last_pit, *(pit.id for pit in now.pits)])
-        self._past.suggested = _Suggested(request.id, entry, last_pit)
+        self._past.suggested = Suggested(request.id, entry, last_pit)
         why = f"{why}; not requested automatically, because the scan cannot be trusted "
         why += f"({', '.join(wrong)}): {'; '.join(wrong.values())}"
         return Decision("suggest", why, onset, found, request, confirmed)
@@ -349,7 +242,7 @@ class OnsetWatch:
     def _wait_for(
         self, request: ScanRequest, entry: str, pits: frozenset[int], time: float
     ) -> None:
-        self._past.waiting[request.id] = _Asked(entry, pits)
+        self._past.waiting[request.id] = Asked(entry, pits)
         self._past.last_asked = time
         self.budget.ask(request.id, time)
 
@@ -366,45 +259,10 @@ class OnsetWatch:
         return self.budget.refusal(time, len(past.waiting))
 
     @staticmethod
-    def _why_not(found: Mapping[str, Finding], entries: list[_Entry]) -> str:
+    def _why_not(found: Mapping[str, Finding], entries: list[Entry]) -> str:
         """Why nothing is asked for: what is met but has asked before, or all that is not met."""
         told = [e for e in entries if e.met(found)]
         if told:
             return f"{told[0].name} has been asked about, and has not ceased since"
         rules = dict.fromkeys(rule for entry in entries for rule in entry.rules)
         return "; ".join(found[rule].text for rule in rules) or "no rules in onset.when"
-
-    def _request(
-        self,
-        now: Situation,
-        entry: _Entry,
-        found: Mapping[str, Finding],
-        wrong: Mapping[str, str],
-    ) -> ScanRequest:
-        reason = REASONS.get(entry.rules[0], entry.rules[0])
-        return ScanRequest(
-            id=request_id(self._experiment, now.cell, now.run, now.scan, reason),
-            cell=now.cell,
-            reason=reason,
-            after_scan=now.scan,
-            evidence=_evidence(now, entry, found)
-            | ({"untrusted": ", ".join(wrong)} if wrong else {}),
-        )
-
-
-def _evidence(now: Situation, entry: _Entry, found: Mapping[str, Finding]) -> dict[str, Any]:
-    """What led to a request: the findings, and the deepest pit."""
-    evidence: dict[str, Any] = {"rule": entry.name}
-    evidence |= {rule: found[rule].value for rule in entry.rules}
-    evidence["pit_count"] = len(now.pits)
-    unit = "um" if now.length_unit == "µm" else "voxel"
-    if (pit := now.deepest) is not None:
-        evidence |= {f"depth_max_{unit}": pit.depth_max, "p_value": pit.p_value}
-        evidence |= {f"x_{unit}": pit.x, f"y_{unit}": pit.y}
-    names = ("forecast_depth_um", "forecast_low_um", "forecast_high_um", "collector_h")
-    return evidence | {k: now.summary[k] for k in names if now.summary.get(k) is not None}
-
-
-def request_id(*parts: object) -> str:
-    """The id of a request follows from what it asks: a replay asks with the same ids."""
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, "/".join(str(part) for part in parts)))

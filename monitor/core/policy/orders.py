@@ -10,7 +10,8 @@ from collections import Counter
 from dataclasses import asdict, replace
 
 from monitor.core.news import News, Told
-from monitor.core.policy.onset import Decision, OnsetWatch, request_id
+from monitor.core.policy.decision import Decision, request_id
+from monitor.core.policy.onset import OnsetWatch
 from monitor.core.policy.requests import RequestBook
 from monitor.core.policy.rules import Situation
 from monitor.core.watchdog.acknowledgements import Alarms

@@ -7,13 +7,12 @@ can be made again from the recording. A number that is not known meets no rule.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from monitor.closure import LEAST_COULOMETRY_UM
 from monitor.quantities.table import FINDINGS
-from monitor.records import Pit, Reason, ScanResult, is_preliminary
+from monitor.records import Json, Pit, Reason, ScanResult, Summary, is_preliminary, number_of
 from monitor.settings import OnsetSettings
 
 CHARGE_RULES = frozenset(name for name, one in FINDINGS.items() if "charge" in one.needs)
@@ -32,7 +31,7 @@ class Situation:
     time: float
     length_unit: str
     foil_um: float
-    summary: Mapping[str, Any]
+    summary: Summary
     pits: Sequence[Pit]
 
     @classmethod
@@ -51,7 +50,7 @@ class Situation:
 
     def number(self, name: str) -> float:
         """A number of the summary; NaN where it is not known."""
-        value = self.summary.get(name)
+        value = number_of(self.summary, name)
         return math.nan if value is None else float(value)
 
     @property
@@ -80,7 +79,7 @@ class Finding:
         value = "not known" if math.isnan(self.value) else f"{self.value:.3g} {self.unit}".strip()
         return f"{FINDINGS[self.rule].title} {value}, limit {self.limit:.3g}"
 
-    def data(self) -> dict[str, Any]:
+    def data(self) -> dict[str, Json]:
         """JSON-ready."""
         value = None if math.isnan(self.value) else self.value
         return {"met": self.met, "value": value, "limit": self.limit, "unit": self.unit}

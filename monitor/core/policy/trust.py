@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from monitor.core.watchdog import checks
-from monitor.core.watchdog.checks import Summary, Usual
+from monitor.core.watchdog.checks import Usual
+from monitor.records import Summary
 from monitor.settings import WatchSettings
 
 DOUBTFUL_SHIFT = "how far the cell has moved sideways is not known: the scan cannot be placed"

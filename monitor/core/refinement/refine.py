@@ -10,15 +10,11 @@ departure from the surface followed, not the surface: a pit ten voxels wide keep
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.refinement import refine_kernels as kernels
-from monitor.core.refinement.edge_response import Profile, rows_to_learn_from
-from monitor.records import ScanStart
+from monitor.core.robust import MAD_TO_SIGMA
 
 REACH = 6
 PILOT_SIGMA_PX = 1.0
@@ -34,154 +30,12 @@ SHARP_FROM, SHARP_RISE = 0.22, 0.07
 BEND_SIGMA_PX = 1.5
 LAGS, SCATTER_SAMPLES, LEAST_STEPS = 3, 2048, 200
 NOISE_ROWS = 8
-MAX_SLICES = 256
-ROWS_AT_ONCE = 128
 LEAST_REACH = 3
-NEAR_GAP = 3
-HALO = 8
-EDGE_COLUMNS, EDGE_BLOCKS = 65536, 4
-"""Columns that the edge's shape is learned from, and in how many places."""
-EDGE_CNR = (1.5, 3.0)
-"""Below, what columns are aligned by is noise, and so would be the edge; above, it is as it is."""
 
 Map = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Range:
-    """Slices `first` to `last` (not included) between which the interface lies in all columns."""
-
-    first: int
-    last: int
-
-
-class Spare:
-    """The memory of one band, handed on to the next: to fetch fresh pages from the system takes
-    longer than to fill them."""
-
-    def __init__(self) -> None:
-        self._bytes = np.empty(0, np.int8)
-
-    def take(self, shape: tuple[int, int, int]) -> NDArray[np.int8]:
-        """An array of this shape; what it holds is arbitrary."""
-        size = math.prod(shape)
-        taken = self._bytes if self._bytes.size >= size else np.empty(size, np.int8)
-        self._bytes = np.empty(0, np.int8)
-        return taken[:size].reshape(shape)
-
-    def give(self, array: NDArray[np.int8]) -> None:
-        """Take back what `take` gave; nobody may use it any more."""
-        flat = array.base if array.base is not None else array
-        if flat.size > self._bytes.size:
-            self._bytes = flat.reshape(-1)
-
-
-class Band:
-    """The slices around the interface, as ratios of "beyond the interface" to "before it".
-
-    `ratios`: (ny, n, nx) int8, the slices `around`; `came`: (n,), or (ny,) where slices are
-    `vertical`, those of them that are there.
-    """
-
-    def __init__(
-        self, start: ScanStart, around: Range, ratio: NDArray[np.float32], spare: Spare
-    ) -> None:
-        """`ratio`: gain, offset and limit of the log-likelihood ratio of a grey value."""
-        _, ny, nx = start.volume_shape
-        planes = around.last - around.first
-        self.around = around
-        self.vertical = start.axis == "y"
-        self._ratio = ratio
-        self._spare = spare
-        self.came = np.zeros(ny if self.vertical else planes, np.bool_)
-        # a row's slices lie together: each row is worked through from the cache
-        self.ratios = spare.take((ny, planes, nx))
-
-    def add(self, z: int, image: NDArray[np.generic]) -> None:
-        """Slice z (ny, nx), where it is one of those kept."""
-        if self.around.first <= z < self.around.last:
-            plane = z - self.around.first
-            kernels.quantise(image, *self._ratio, self.ratios[:, plane])
-            self.came[plane] = True
-
-    def add_vertical(self, row: int, image: NDArray[np.generic]) -> None:
-        """Vertical slice (nz, nx) at index `row` along y."""
-        cut = image[self.around.first : self.around.last]
-        kernels.quantise(cut, *self._ratio, self.ratios[row])
-        self.came[row] = True
-
-    def _bridge(self) -> None:
-        """What did not come lies linearly between its neighbours, so that a gap pulls no edge."""
-        there = np.flatnonzero(self.came)
-        along = self.ratios if self.vertical else self.ratios.transpose(1, 0, 2)
-        for gap in np.flatnonzero(~self.came):
-            before, after = there[there < gap], there[there > gap]
-            if not there.size:
-                along[gap] = 0
-            elif not before.size or not after.size:
-                along[gap] = along[after[0] if after.size else before[-1]]
-            else:
-                low, high = before[-1], after[0]
-                part = np.float32((gap - low) / (high - low))
-                along[gap] = np.rint(
-                    along[low] + part * (along[high] - along[low].astype(np.int16))
-                )
-
-    def _share_bridged(self, place: Map, reach: int = NEAR_GAP) -> Map:
-        """Share of the planes around each place that did not come: there the edge is guessed."""
-        width = 2 * reach + 1
-        near = np.convolve(~self.came, np.ones(width) / width, "same").astype(np.float32)
-        at = np.nan_to_num(place).astype(np.int64).clip(0, len(near) - 1)
-        share: Map = near[at]
-        return share
-
-    @property
-    def limit(self) -> float:
-        """The log-likelihood ratio that 127 units stand for, nats."""
-        return float(self._ratio[2])
-
-    def close(self) -> None:
-        """Give the memory back."""
-        self._spare.give(self.ratios)
-
-    def _edge(self) -> Map:
-        """Half of the blur that the scan's edges have, from some of its columns; the usual one
-        where they do not tell."""
-        ny, _, nx = self.ratios.shape
-        profile = Profile(2 * REACH)
-        for rows in rows_to_learn_from(ny, nx, EDGE_COLUMNS, EDGE_BLOCKS):
-            surface, paths = _along_first_look(self.ratios[rows])
-            residue = surface - averaged(surface, SIGMA_PX)
-            if not self.vertical:
-                residue[self._share_bridged(surface, REACH) > 0] = np.nan
-            profile.add(paths, residue)
-        low, high = EDGE_CNR
-        cnr = math.sqrt(2.0 * self.limit + 16.0) - 4.0  # limit: cnr²/2 + 4 cnr (calibrate)
-        return profile.weights(gaussian(EDGE_BLUR), min(1.0, max(0.0, (cnr - low) / (high - low))))
-
-    def interface(self, *, usual_edge: bool = False) -> tuple[Map, Map]:
-        """Position of the interface and its standard deviation, (ny, nx) float32, in slices.
-
-        NaN where no edge is found within reach of the first look. `usual_edge`: the edge's shape is
-        not to be learned, as another one may be near.
-        """
-        ny, _, nx = self.ratios.shape
-        self._bridge()
-        place = np.empty((ny, nx), np.float32)
-        error = np.empty((ny, nx), np.float32)
-        edge = gaussian(EDGE_BLUR) if usual_edge else self._edge()
-        for top in range(0, ny, ROWS_AT_ONCE):
-            low, high = max(0, top - HALO), min(ny, top + ROWS_AT_ONCE + HALO)
-            rows = slice(top, min(ny, top + ROWS_AT_ONCE))
-            part = _interface(self.ratios[low:high], edge)
-            inner = slice(rows.start - low, rows.stop - low)
-            place[rows], error[rows] = part[0][inner], part[1][inner]
-        if not self.came.all() and not self.vertical:
-            error *= 1 + self._share_bridged(place)
-        return place + np.float32(self.around.first - 0.5), error
-
-
-def _along_first_look(ratios: NDArray[np.int8]) -> tuple[Map, Map]:
+def along_first_look(ratios: NDArray[np.int8]) -> tuple[Map, Map]:
     """Where the interface is at first look, smoothed, in planes; the ratios along that surface."""
     ny, _, nx = ratios.shape
     first = np.empty((ny, nx), np.float32)
@@ -192,9 +46,9 @@ def _along_first_look(ratios: NDArray[np.int8]) -> tuple[Map, Map]:
     return surface, paths
 
 
-def _interface(ratios: NDArray[np.int8], edge: Map) -> tuple[Map, Map]:
+def interface(ratios: NDArray[np.int8], edge: Map) -> tuple[Map, Map]:
     """Where the step is, in planes, and its standard deviation. `edge`: its blur."""
-    surface, paths = _along_first_look(ratios)
+    surface, paths = along_first_look(ratios)
     shift, noise = _step(paths, SIGMA_PX, edge)
     left = _flattening(np.where(np.isfinite(shift), surface + shift, surface))
     known = noise[::NOISE_ROWS][np.isfinite(noise[::NOISE_ROWS])]
@@ -284,7 +138,7 @@ def _slope_noise(joined: Map, edge: Map) -> np.float32:
 def _spread(rows: Map) -> NDArray[np.float32]:
     """Robust standard deviation of each row."""
     middle = np.median(rows, axis=1, keepdims=True)
-    spread: NDArray[np.float32] = 1.4826 * np.median(np.abs(rows - middle), axis=1)
+    spread: NDArray[np.float32] = MAD_TO_SIGMA * np.median(np.abs(rows - middle), axis=1)
     return spread
 
 

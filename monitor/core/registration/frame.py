@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,7 +42,7 @@ class Registration:
     shift_error: float = math.nan
     doubt: str = ""
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, float]:
         """As it stands in the summary of the scan."""
         return {
             "registered": self.registered,

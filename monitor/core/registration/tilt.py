@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.core.robust import MAD_TO_SIGMA
+
 TILES = 8
 SAMPLES_A_TILE = 16
 LEAST_TILES = 8
 OUTLIER = 4.0
 ROUNDING = 1e-5
-MAD_TO_SIGMA = 1.4826
 
 Map = NDArray[np.float32]
 

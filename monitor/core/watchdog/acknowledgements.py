@@ -3,6 +3,7 @@ condition lasts."""
 
 from __future__ import annotations
 
+from monitor.bounded import Bounded
 from monitor.errors import BadMessage
 from monitor.records import Event
 
@@ -13,14 +14,12 @@ class Alarms:
     """The newest alarms of a session that wait to be seen."""
 
     def __init__(self) -> None:
-        self._waiting: dict[int, Event] = {}
+        self._waiting: Bounded[int, Event] = Bounded(REMEMBERED)
         self._lasting: dict[tuple[str, str], int] = {}
 
     def raised(self, alarm: Event) -> None:
         """An event of kind `alarm` was given out."""
         self._waiting[alarm.number] = alarm
-        if len(self._waiting) > REMEMBERED:
-            del self._waiting[next(iter(self._waiting))]
         if condition := alarm.data.get("condition"):
             self._lasting[alarm.cell, condition] = alarm.number
 

@@ -9,13 +9,12 @@ from __future__ import annotations
 import math
 import statistics
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from monitor.closure import Closure
-from monitor.core.news import Sign
-from monitor.records import is_preliminary
+from monitor.core.news import Facts, Sign
+from monitor.records import Summary, is_preliminary, number_of
 from monitor.settings import WatchSettings
 
 CLOSURE_MARGIN = 0.1
@@ -25,8 +24,6 @@ LEAST_SCANS_OF_NOISE = 3
 MAX_NOISES = 500
 BACK = 0.5
 """Of the way from the usual value to the limit: so far back it must come for an alarm to end."""
-
-Summary = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +37,7 @@ class Greys:
     @classmethod
     def of(cls, summary: Summary) -> Greys | None:
         names = ("grey_lithium", "grey_electrolyte", "cnr")
-        lithium, electrolyte, cnr = (summary.get(name) for name in names)
+        lithium, electrolyte, cnr = (number_of(summary, name) for name in names)
         if lithium is None or electrolyte is None or not cnr or electrolyte == lithium:
             return None
         return cls(lithium, electrolyte - lithium, cnr)
@@ -110,7 +107,7 @@ def closure(summary: Summary, settings: WatchSettings) -> Sign | None:
 
 def registration(summary: Summary, settings: WatchSettings, doubt: str) -> Sign | None:
     """The scan cannot be laid on the reference. A surface without structure says nothing."""
-    registered, error = bool(summary.get("registered")), summary.get("shift_error_um")
+    registered, error = bool(summary.get("registered")), number_of(summary, "shift_error_um")
     facts = {"value": error, "limit": settings.max_shift_error_um, "unit": "µm"}
     if doubt:
         return Sign("registration", bad=True, good=False, text=doubt, facts=facts)
@@ -181,7 +178,7 @@ def levels_lost(summary: Summary) -> Sign:
 
 def valid(summary: Summary, settings: WatchSettings) -> Sign | None:
     """The share of the columns that have a height."""
-    share, least = summary.get("valid_fraction"), settings.least_valid
+    share, least = number_of(summary, "valid_fraction"), settings.least_valid
     if share is None or levels_lost(summary).bad:
         return None
     text = f"heights in {100 * share:.0f} % of the columns"
@@ -196,7 +193,7 @@ def valid(summary: Summary, settings: WatchSettings) -> Sign | None:
 
 def refinement(summary: Summary) -> Sign | None:
     """Heights are those of single columns, with several times the error."""
-    refined, memory = summary.get("refined"), summary.get("refine_memory_MB")
+    refined, memory = summary.get("refined"), number_of(summary, "refine_memory_MB")
     if refined is None or levels_lost(summary).bad:
         return None
     text = "heights are refined by neighbouring columns again"
@@ -208,14 +205,14 @@ def refinement(summary: Summary) -> Sign | None:
             if memory
             else "the interface spreads over more slices than are kept, or too few of them came"
         )
-    facts = {"value": memory, "unit": "MB"} if memory else {}
+    facts: Facts = {"value": memory, "unit": "MB"} if memory else {}
     return Sign("refinement", bad=not refined, good=bool(refined), text=text, facts=facts)
 
 
 def length(summary: Summary, name: str) -> tuple[float | None, str]:
     """A length of the summary and its unit: µm, or voxel where the voxel size is unknown."""
     for unit, suffix in (("µm", "_um"), ("voxel", "_voxel")):
-        value = summary.get(name + suffix)
+        value = number_of(summary, name + suffix)
         if value is not None and math.isfinite(value):
             return float(value), unit
     return None, "µm"

@@ -3,7 +3,7 @@ lost. Reads no clock: the engine says by a record what has become of its sockets
 
 from __future__ import annotations
 
-from monitor.core.news import Told
+from monitor.core.news import Facts, Told
 from monitor.records import ConnectionChange
 
 
@@ -24,7 +24,7 @@ class Connections:
         was_lost = name in self._lost
         if was_lost == (change.state == "lost"):
             return []
-        facts = {
+        facts: Facts = {
             "setting": change.setting,
             "address": change.address,
             "state": change.state,
@@ -34,7 +34,7 @@ class Connections:
             "text": change.text,
         }
         condition = f"connection {change.setting} {change.address}"
-        alarm = {"condition": condition, "scan": None, "text": change.text}
+        alarm: Facts = {"condition": condition, "scan": None, "text": change.text}
         if change.state == "lost":
             self._lost[name] = change
             return [Told("connection", "", facts), Told("alarm", "", alarm)]

@@ -6,13 +6,12 @@ the clock of the machine, the engine says by a record. Nothing here reads a cloc
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from monitor.core.cycler.documents import Notice
 from monitor.core.cycler.time_checks import UNTRUE
-from monitor.core.news import Sign, Told
+from monitor.core.news import Facts, Sign, Told
 from monitor.core.watchdog import checks
 from monitor.core.watchdog.checks import Usual
 from monitor.records import (
@@ -163,14 +162,14 @@ class CellWatch:
             f"no {message} of the {source} has been received for {record.seconds:.0f} s: check the "
             f"{todo} and the network"
         )
-        facts = {"value": record.seconds, "limit": record.limit_s, "unit": "s"}
+        facts: Facts = {"value": record.seconds, "limit": record.limit_s, "unit": "s"}
         return self._worsen(what, record.state, text, facts)
 
     def _late(self, record: FeedSilence) -> list[Told]:
         if record.state not in ("LATE", "DEAD"):
             return []
         late = record.seconds
-        facts = {"value": late, "limit": record.limit_s, "unit": "s"}
+        facts: Facts = {"value": late, "limit": record.limit_s, "unit": "s"}
         text = f"a scan is overdue by {late:.0f} s of cell time: is the acquisition running?"
         return self._worsen("scan", record.state, text, facts)
 
@@ -188,7 +187,7 @@ class CellWatch:
 
     # --- words ----------------------------------------------------------------------------------
 
-    def _worsen(self, what: str, state: str, text: str, facts: Mapping[str, Any]) -> list[Told]:
+    def _worsen(self, what: str, state: str, text: str, facts: Facts) -> list[Told]:
         """Late, then dead: the one ends where the other begins."""
         late, dead = f"{what}_late", f"{what}_dead"
         if state == "LATE":

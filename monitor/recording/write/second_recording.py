@@ -13,6 +13,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from monitor.bounded import Bounded
 from monitor.errors import RecordingError
 from monitor.recording.folder_lock import FolderLock
 from monitor.recording.write.experiment import ExperimentWriter, Message, as_os_error
@@ -43,8 +44,8 @@ class SecondRecording:
         self._identity = identity
         self._settings = settings
         self._data_dir = data_dir
-        self._starts: dict[tuple[ScanKey, str], Message] = {}
-        self._runs: dict[str, Message] = {}
+        self._starts: Bounded[tuple[ScanKey, str], Message] = Bounded(MAX_HEADERS)
+        self._runs: Bounded[str, Message] = Bounded(MAX_HEADERS)
         self._known: set[str] = set()
         self._open: dict[ScanKey, int] = {}
         self._tried = -math.inf
@@ -136,12 +137,8 @@ class SecondRecording:
             # what else followed from a header is of earlier scans, which are not recorded here
             begun = tuple(o for o in message.outputs if _is_beginning(o))
             self._starts[record.key, record.stream] = replace(message, outputs=begun)
-            if len(self._starts) > MAX_HEADERS:
-                del self._starts[next(iter(self._starts))]
         elif _is_run(record):
             self._runs[_uid(record)] = message
-            if len(self._runs) > MAX_HEADERS:
-                del self._runs[next(iter(self._runs))]
         for output in message.outputs:
             if isinstance(output, ScanResult) and not output.provisional:
                 self._open.pop(output.key, None)

@@ -107,7 +107,7 @@ def test_vertical_slices_leave_in_order_at_once():
 def test_no_gap_is_given_up_without_being_pressed_before(order, kept, sparing):
     assembly = Assembly(start((COUNT, 3, 4), dtype="uint8"), kept * SIZE)
     for index in order:
-        pressed, walked = assembly.pressed, assembly._next
+        pressed, walked = assembly.memory_pressure, assembly._next
         assembly.add(frame(index))
         assembly.runs(sparing=sparing)
         gaps = np.flatnonzero(assembly.ledger[walked : assembly._next] == 0)
@@ -119,7 +119,7 @@ def test_it_is_not_pressed_where_nothing_is_missing():
     assembly = Assembly(start((COUNT, 3, 4), dtype="uint8"), 20 * SIZE)
     for index in range(60):
         assembly.add(frame(index))
-        assert not assembly.pressed
+        assert not assembly.memory_pressure
         assembly.runs(sparing=True)
     assembly.add(frame(61))
     for index in range(62, COUNT):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from monitor.core.arrival.scan_queue import NUMBER_STEP
+from monitor.core.arrival.cell_scans import NUMBER_STEP
 from monitor.core.session import Session
 from monitor.records import FeedQuiet, ScanEnd, ScanReply, ScanStart
 from tests.core.experiment import SHAPE, experiment, scan_records, settings
@@ -225,7 +225,7 @@ def test_the_resend_service_is_not_asked_for_what_it_would_answer_with_another_s
     del rest[10]
     outputs = run([*sent(scan_records(0), **where), *half, begin, *rest], session)
     assert numbers(outputs)[:2] == [0, 1]
-    (lacking,) = session.slices.lacking
+    (lacking,) = session.outstanding.lacking
     assert (lacking.key.scan, lacking.number, list(lacking.all)) == (1 + AGAIN, 1, [10])
     lost = sent(scan_records(1), 200, later=LATER_S)[11]
     outputs = run([replace(lost, recovered=True)], session)
@@ -270,7 +270,7 @@ def test_the_end_of_one_stream_is_not_that_of_the_scan(spans):
     session = Session(settings())
     outputs = run([*headers, *parts[0], FeedQuiet(cell="A")], session)
     assert finals(outputs) == []
-    assert session.slices.waiting == []
+    assert session.outstanding.waiting == []
     for part in parts[1:]:
         outputs += run(part, session)
     (result,) = finals(outputs)

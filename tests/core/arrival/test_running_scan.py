@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from monitor.core.arrival.assembly import Arrival
+from monitor.core.arrival.measurement import ScanSetup
 from monitor.core.arrival.running_scan import RunningScan
 from monitor.errors import BadMessage
 from monitor.records import SliceFrame, frozen
@@ -19,8 +20,8 @@ def frames(data):
     return [SliceFrame("A", 0, "s", z, z, frozen(image)) for z, image in enumerate(data)]
 
 
-def running(dtype="uint16", **changes):
-    return RunningScan(start(SHAPE, dtype=dtype), cell(), None, MEMORY, **changes)
+def running(dtype="uint16"):
+    return RunningScan(ScanSetup(start(SHAPE, dtype=dtype), cell(), None, MEMORY))
 
 
 def test_heights_are_those_of_the_foil():
@@ -37,9 +38,9 @@ def test_nothing_is_known_before_the_electrolyte_has_come_up():
     scan = running()
     for frame in frames(volume(0))[:60]:
         scan.add(frame)
-    assert scan.levels is None
+    assert scan._measurement.levels is None
     assert scan.provisional() is None
-    assert scan.used == 0
+    assert scan._measurement.used == 0
     assert not scan.whole
 
 
@@ -80,7 +81,7 @@ def test_levels_of_the_former_scan_stand_in_where_a_scan_shows_too_little():
     for frame in frames(volume(0)):
         whole.add(frame)
     former = whole.finish().levels
-    short = RunningScan(start(SHAPE), cell(), former, MEMORY)
+    short = RunningScan(ScanSetup(start(SHAPE), cell(), former, MEMORY))
     for frame in frames(volume(0))[:30]:  # collector and some lithium
         short.add(frame)
     measured = short.finish()

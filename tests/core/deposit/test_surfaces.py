@@ -9,8 +9,8 @@ from scipy.special import erf
 
 from monitor.core.deposit import kernels
 from monitor.core.deposit.surfaces import deposit
-from monitor.core.interface.grey_levels import Levels
-from monitor.core.refinement.refine import Range
+from monitor.core.interface.levels import Levels
+from monitor.core.refinement.band import Range
 from monitor.core.refinement.refine_kernels import quantise
 
 VOXEL_UM = 0.717

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from monitor.core.interface.grey_levels import Calibration, Levels
+from monitor.core.interface.grey_levels import Calibration
+from monitor.core.interface.levels import Levels
 from tests.core.phantom import LEVELS, NOISE, cell, columns, noisy, start
 
 SHAPE = (120, 48, 48)

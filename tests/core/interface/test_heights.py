@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from monitor.core.interface.grey_levels import Levels
-from monitor.core.interface.heights import Surfaces, scatter
+from monitor.core.interface.heights import scatter
+from monitor.core.interface.levels import Levels
+from monitor.core.interface.surfaces import Surfaces
 from tests.core.phantom import LEVELS, NOISE, cell, columns, noisy, start
 
 SHAPE = (100, 32, 40)

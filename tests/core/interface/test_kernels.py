@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from monitor.core.interface import kernels
-from monitor.core.interface.grey_levels import Levels
+from monitor.core.interface.levels import Levels
 from monitor.records import frozen
 from tests.core.phantom import LEVELS, NOISE, columns, noisy
 

@@ -1,4 +1,5 @@
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -8,9 +9,10 @@ from skimage.measure import label
 from skimage.morphology import h_maxima
 from skimage.segmentation import watershed
 
-from monitor.core.pits import detect, kernels
-from monitor.core.pits.detect import find_pits, pit_summary
-from monitor.core.pits.link import Persistence, changes, growth
+from monitor.core.pits import detect, kernels, significance
+from monitor.core.pits.detect import find_pits
+from monitor.core.pits.link import Persistence, PitGrowth, changes, growth
+from monitor.core.pits.statistics import pit_statistics
 from monitor.settings import PitSettings
 from tests.core.pit_fields import VOXEL_UM, craters, noisy, scattered
 
@@ -209,12 +211,12 @@ def test_many_quiet_scans_have_no_pits():
 def test_the_deepest_of_many_noisy_places_is_no_discovery():
     rng = np.random.default_rng(0)
     anywhere = -np.expm1(-5000 * rng.uniform(size=5000))
-    assert detect._discovered(np.concatenate((anywhere, np.full(50, 1e-9)))).sum() == 50
-    assert not detect._discovered(anywhere).any()
-    assert detect._discovered(np.empty(0)).size == 0
+    assert significance.discovered(np.concatenate((anywhere, np.full(50, 1e-9)))).sum() == 50
+    assert not significance.discovered(anywhere).any()
+    assert significance.discovered(np.empty(0)).size == 0
     # the more there are, the less is asked of each: the share of false ones counts
-    assert detect._discovered(np.full(100, 40 * detect.FALSE_DISCOVERY_RATE)).all()
-    assert not detect._discovered(np.full(1, 40 * detect.FALSE_DISCOVERY_RATE)).any()
+    assert significance.discovered(np.full(100, 40 * significance.FALSE_DISCOVERY_RATE)).all()
+    assert not significance.discovered(np.full(1, 40 * significance.FALSE_DISCOVERY_RATE)).any()
 
 
 def test_nothing_measured_gives_no_pits():
@@ -226,8 +228,8 @@ def test_nothing_measured_gives_no_pits():
 
 def test_p_value_counts_the_places_where_noise_could_be_as_deep():
     depth, noise = np.array([1.0], np.float32), np.array([0.25], np.float32)
-    places = 10_000 / (4 * np.pi * detect.SMOOTHING_PX**2)
-    (p,) = detect._p_values(depth, noise, 10_000)
+    places = 10_000 / (4 * np.pi * significance.SMOOTHING_PX**2)
+    (p,) = significance.chance_of_noise(depth, noise, 10_000)
     assert p == pytest.approx(1.0 - ndtr(4.0) ** places, rel=1e-6)
 
 
@@ -304,7 +306,7 @@ def test_what_became_of_the_pits_is_counted():
     gone = find(np.full((96, 96), 5.0), 5.0, previous=merged, scan=3)
     counted = [changes(b, a) for a, b in ((None, one), (one, two), (two, merged), (merged, gone))]
     names = ("pits_born", "pits_split", "pits_merged", "pits_vanished")
-    assert [tuple(c[name] for name in names) for c in counted] == [
+    assert [tuple(getattr(c, name) for name in names) for c in counted] == [
         (1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)
     ]  # fmt: skip
 
@@ -315,14 +317,14 @@ def test_growth_with_the_charge():
     )
     large = find(5.0 + one_crater(24.0, 14.0), 5.0, noise=0.1, previous=small)
     grown = growth(large, small, 0.5)
-    assert grown["pit_depth_growth"] == pytest.approx(8.0, abs=0.5)
-    assert grown["pit_diameter_growth"] == pytest.approx(8.0, abs=0.8)
+    assert grown.pit_depth_growth == pytest.approx(8.0, abs=0.5)
+    assert grown.pit_diameter_growth == pytest.approx(8.0, abs=0.8)
     for nothing in (
         growth(large, None, 0.5),
         growth(large, small, 0.0),
         growth(large, small, None),
     ):
-        assert set(nothing.values()) == {None}
+        assert nothing == PitGrowth()
 
 
 def test_persistence_from_one_discharge_to_the_next():
@@ -367,30 +369,30 @@ def test_summary():
     area = (128 * VOXEL_UM) ** 2
     averaged = float((4.0 + depth).mean())
 
-    summary = pit_summary(found, area, averaged, plateau_value=4.0, length_unit="µm")
+    summary = pit_statistics(found, area, averaged, plateau_value=4.0, length_unit="µm")
 
-    assert summary["pit_count"] == 3
-    assert summary["pit_density_mm2"] == pytest.approx(3 / (area * 1e-6))
-    assert summary["pit_depth_max"] == pytest.approx(20.0, abs=0.2)
-    assert summary["pit_depth_mean"] == summary["pit_depth_ten"] == pytest.approx(15.0, abs=0.2)
-    assert summary["pitting_factor"] == pytest.approx(24.0 / averaged, rel=0.01)
-    assert summary["pit_area_fraction"] == pytest.approx((depth > 0).mean(), rel=0.1)
-    assert summary["pit_diameter_median"] == pytest.approx(22.0, abs=1.0)
-    assert summary["pit_depth_p50"] == pytest.approx(15.0, abs=0.2)
-    assert summary["pit_depth_p99"] == pytest.approx(15.0 + 0.98 * 5.0, abs=0.2)
-    assert summary["pit_diameter_p99"] == pytest.approx(22.0 + 0.98 * 2.0, abs=1.0)
+    assert summary.pit_count == 3
+    assert summary.pit_density_mm2 == pytest.approx(3 / (area * 1e-6))
+    assert summary.pit_depth_max_um == pytest.approx(20.0, abs=0.2)
+    assert summary.pit_depth_mean_um == summary.pit_depth_ten_um == pytest.approx(15.0, abs=0.2)
+    assert summary.pitting_factor == pytest.approx(24.0 / averaged, rel=0.01)
+    assert summary.pit_area_fraction == pytest.approx((depth > 0).mean(), rel=0.1)
+    assert summary.pit_diameter_median_um == pytest.approx(22.0, abs=1.0)
+    assert summary.pit_depth_p50_um == pytest.approx(15.0, abs=0.2)
+    assert summary.pit_depth_p99_um == pytest.approx(15.0 + 0.98 * 5.0, abs=0.2)
+    assert summary.pit_diameter_p99_um == pytest.approx(22.0 + 0.98 * 2.0, abs=1.0)
 
 
 def test_summary_without_pits_or_units():
     empty = find(np.full((64, 64), 5.0), 5.0)
-    summary = pit_summary(
+    summary = pit_statistics(
         empty, 4096.0, 0.1, plateau_value=0.0, length_unit="voxel", averaged_error=0.2
     )
-    assert summary["pit_count"] == 0
-    assert summary["pit_area_fraction"] == 0.0
-    unknown = {"pit_density_mm2", "pitting_factor", "pit_depth_max", "pit_depth_p50",
-               "pit_depth_p99", "pit_diameter_median", "pit_diameter_p99"}  # fmt: skip
-    assert unknown <= {name for name, value in summary.items() if value is None}
+    assert summary.pit_count == 0
+    assert summary.pit_area_fraction == 0.0
+    unknown = {"pit_density_mm2", "pitting_factor", "pit_depth_max_um", "pit_depth_p50_um",
+               "pit_depth_p99_um", "pit_diameter_median_um", "pit_diameter_p99_um"}  # fmt: skip
+    assert unknown <= {name for name, value in asdict(summary).items() if value is None}
 
 
 def test_splitting_agrees_with_scikit_image():

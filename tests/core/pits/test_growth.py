@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from monitor.core.pits.forecast import NOTHING, forecast
+from monitor.core.pits.forecast import Forecast, forecast
 from monitor.core.pits.growth import Growth
 from tests.core.situations import pit
 
@@ -85,10 +85,10 @@ def test_forecasts_that_do_not_come_true_are_widened():
 def test_without_pits_charge_or_stripping_nothing_is_said():
     assert Growth().penetration(1.0) is None
     assert Growth().arrival(10.0, 0.5) is None
-    assert forecast(Growth(), 0.5, 0.5, 0.5, 125.0) == NOTHING
+    assert forecast(Growth(), 0.5, 0.5, 0.5, 125.0) == Forecast()
     growth, _ = followed(lambda age: 15.0 * age**0.5, 5)
-    assert forecast(growth, 4 * STEP, -0.5, 0.5, 125.0) == NOTHING
-    assert forecast(growth, math.nan, 0.5, 0.5, 125.0) == NOTHING
+    assert forecast(growth, 4 * STEP, -0.5, 0.5, 125.0) == Forecast()
+    assert forecast(growth, math.nan, 0.5, 0.5, 125.0) == Forecast()
 
 
 def test_a_second_discharge_begins_anew_with_the_pits_that_are_there():
@@ -111,9 +111,9 @@ def test_a_rest_teaches_nothing():
 def test_the_outlook_says_when_to_look_again():
     growth, _ = followed(lambda age: 15.0 * age**0.5, 6)
     said = forecast(growth, 5 * STEP, 0.55, 0.5, 125.0)
-    assert said["forecast_low_um"] < said["forecast_depth_um"] < said["forecast_high_um"]
-    assert said["collector_low_h"] < said["collector_h"]
-    assert 1 / 12 <= said["informative_h"] <= said["collector_low_h"]
+    assert said.forecast_low_um < said.forecast_depth_um < said.forecast_high_um
+    assert said.collector_low_h < said.collector_h
+    assert 1 / 12 <= said.informative_h <= said.collector_low_h
     fresh, _ = followed(lambda age: 15.0 * age**0.5, 2)
     sooner = forecast(fresh, STEP, 0.55, 0.5, 125.0)
-    assert sooner["forecast_high_um"] > 1.3 * sooner["forecast_depth_um"]
+    assert sooner.forecast_high_um > 1.3 * sooner.forecast_depth_um

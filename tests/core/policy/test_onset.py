@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from monitor.core.policy.onset import OnsetWatch, request_id
+from monitor.core.policy.decision import request_id
+from monitor.core.policy.onset import OnsetWatch
 from monitor.records import ScanReply
 from monitor.settings import OnsetSettings
 from tests.core.situations import pit, situation

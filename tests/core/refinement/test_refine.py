@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy.special import erf
 
-from monitor.core.interface.grey_levels import Levels
+from monitor.core.interface.levels import Levels
 from monitor.core.refinement import refine_kernels as kernels
-from monitor.core.refinement.refine import Band, Range, Spare, smoothed
+from monitor.core.refinement.band import Band, Range, Spare
+from monitor.core.refinement.refine import smoothed
 from monitor.records import ScanKey, ScanStart
 
 VOXEL_UM = 0.717

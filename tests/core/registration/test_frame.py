@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from monitor.core.analysis import CellAnalysis
+from monitor.core.arrival.measurement import ScanSetup
 from monitor.core.arrival.running_scan import RunningScan
 from monitor.core.cycler.history import CyclerHistory
 from monitor.core.interface.heights import Heights
@@ -336,7 +337,7 @@ def test_closure_under_drift_tilt_and_gain():
         charge = gone.mean() * VOXEL_UM / UM_PER_MAH_CM2 * history.cell.area_cm2
         history.add(CyclerReading("A", 1800.0 * scan, current_mA=-1.0, charge_mAh=-charge))
         begin = start(volume.shape, scan=scan, voxel_um=VOXEL_UM)
-        running = RunningScan(begin, history.cell, levels, 10**9)
+        running = RunningScan(ScanSetup(begin, history.cell, levels, 10**9))
         for record in records(begin, volume)[1:-1]:
             running.add(record)
         measured = running.finish()

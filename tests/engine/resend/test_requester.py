@@ -56,17 +56,13 @@ class Bench:
         for received in self.resender.take():
             self.taken.append(received)
             self.feed([received.record])
-        session = self.session
-        self.feed(
-            self.resender.look(
-                session.slices.lacking, session.slices.unknown, session.slices.resend_addresses
-            )
-        )
+        lack = self.session.outstanding
+        self.feed(self.resender.look(lack.lacking, lack.unknown, lack.resend_addresses))
 
     def until(self, met):
         end = time.monotonic() + PATIENCE_S
         while not met():
-            assert time.monotonic() < end, (self.session.feeds, self.session.slices.lacking)
+            assert time.monotonic() < end, (self.session.feeds, self.session.outstanding.lacking)
             self.turn()
             time.sleep(0.002)
 
@@ -185,8 +181,8 @@ def test_it_comes_while_the_scan_runs(bench, service):
     kept(service, feed)
     one = bench(quiet_s=1000.0)
     one.feed(without(feed[:82], 4, 70))
-    one.until(lambda: not len(one.session.slices.lacking[0].lost))
-    assert list(one.session.slices.lacking[0].passed) == [70], "it may be merely out of order"
+    one.until(lambda: not len(one.session.outstanding.lacking[0].lost))
+    assert list(one.session.outstanding.lacking[0].passed) == [70], "it may be merely out of order"
     assert one.session.feeds["slices"]["recovered"] == 1
 
 
@@ -277,7 +273,7 @@ def test_a_header_that_was_missed_is_asked_for_where_the_settings_say(bench, ser
     kept(service, feed)
     one = bench(resend=[service.address])
     one.feed(feed[60:70])
-    one.until(lambda: one.session.slices.lacking)
+    one.until(lambda: one.session.outstanding.lacking)
     one.feed(feed[70:])
     (result,) = one.until_done()
     assert result.complete and int((result.ledger == 2).sum()) == 69
@@ -305,7 +301,7 @@ def test_what_builds_on_a_scan_waits_for_its_lost_header(bench, service):
     one, feeds = bench(), [offered(service.address, scan) for scan in range(2)]
     kept(service, [*feeds[0], *feeds[1]])
     one.feed([*feeds[0][8:], *feeds[1]])
-    assert finals(one.outputs) == [] and one.session.slices.held == {"A"}
+    assert finals(one.outputs) == [] and one.session.outstanding.held == {"A"}
     one.until_done(2)
     assert [r.key.scan for r in finals(one.outputs)] == [0, 1]
     assert results(one.outputs) == results(run([*feeds[0], *feeds[1]]))
@@ -321,7 +317,7 @@ def test_it_waits_no_longer_where_nobody_has_that_header(bench, says_so):
     with scripted(one, end) as script:
         one.until_connected(script.address)
         one.feed([*offered(script.address, 0)[8:], *offered(script.address, 1)])
-        assert one.session.slices.held == {"A"}
+        assert one.session.outstanding.held == {"A"}
         one.for_a_while(0.1)
         if not says_so:
             one.clock.ahead += 3.0
@@ -329,7 +325,7 @@ def test_it_waits_no_longer_where_nobody_has_that_header(bench, says_so):
             one.clock.ahead += 3.0
         one.until_done(1)
     (result,) = finals(one.outputs)
-    assert result.key.scan == 1 and result.complete and one.session.slices.held == set()
+    assert result.key.scan == 1 and result.complete and one.session.outstanding.held == set()
 
 
 def test_a_header_of_another_session_is_not_taken(bench):
@@ -338,7 +334,7 @@ def test_a_header_of_another_session_is_not_taken(bench):
     with scripted(one, lambda question: [other]) as script:
         one.feed([offered(script.address)[0], *scan_records(1)[20:30]])
         one.until(lambda: one.bad().get("unasked"))
-    assert {lacking.key.scan for lacking in one.session.slices.lacking} == {0}
+    assert {lacking.key.scan for lacking in one.session.outstanding.lacking} == {0}
 
 
 def test_scans_sent_whole_while_nobody_listened_are_asked_for_one_after_another(bench, service):
@@ -347,7 +343,7 @@ def test_scans_sent_whole_while_nobody_listened_are_asked_for_one_after_another(
     one.feed(feeds[0])
     one.for_a_while(0.2)
     assert len(finals(one.outputs)) == 1  # of itself, no engine asks for what comes next
-    one.resender.catch_up(one.session.slices.missed)
+    one.resender.catch_up(one.session.outstanding.missed)
     one.until_done(3)
     assert results(one.outputs) == results(run([r for feed in feeds for r in feed]))
     one.until(lambda: not one.resender.is_behind)
@@ -363,7 +359,7 @@ def test_the_first_scan_of_a_cell_is_asked_for_once_another_cell_has_one(service
         one.feed(scan_records(0, name="B", stream="b", resend=service.address))
         if known:
             one.feed(feeds[1][:50])
-        one.resender.catch_up(one.session.slices.missed)
+        one.resender.catch_up(one.session.outstanding.missed)
         if not known:
             one.feed(feeds[1][:50])
         one.until(lambda: len([r for r in one.taken if isinstance(r.record, ScanStart)]) == 1)
@@ -380,9 +376,9 @@ def test_a_scan_of_long_ago_under_the_next_number_is_not_taken(bench, service):
     kept(service, [old, *feeds[1][1:]])
     one = bench()
     one.feed(feeds[0])
-    one.resender.catch_up(one.session.slices.missed)
+    one.resender.catch_up(one.session.outstanding.missed)
     one.until(lambda: not one.resender.is_behind)
-    assert one.bad().get("unasked") and not one.session.slices.unfinished
+    assert one.bad().get("unasked") and not one.session.outstanding.unfinished
 
 
 @pytest.mark.parametrize("says_so", [True, False])
@@ -395,7 +391,7 @@ def test_what_nobody_has_is_asked_for_a_few_times_and_holds_nothing_up(bench, sa
     with scripted(one, end) as script:
         one.until_connected(script.address)
         one.feed(offered(script.address))
-        one.resender.catch_up(one.session.slices.missed)
+        one.resender.catch_up(one.session.outstanding.missed)
         for _ in range(2000):
             one.hurry(0.05, script)
             if not one.resender.is_behind:

@@ -12,8 +12,8 @@ from scipy.ndimage import gaussian_filter1d
 from skimage.filters import threshold_multiotsu
 
 from monitor.core.interface import kernels
-from monitor.core.interface.grey_levels import Levels
-from monitor.core.interface.heights import Surfaces
+from monitor.core.interface.levels import Levels
+from monitor.core.interface.surfaces import Surfaces
 from monitor.records import ScanKey, ScanStart, frozen
 from monitor.settings import CellSettings
 from tests.studies.benchmarks.measure import best_seconds

@@ -1,0 +1,90 @@
+"""What the open scans of all cells still lack: what to wait for, and what to ask for again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from monitor.core.arrival.cell_scans import CellScans, few_before
+from monitor.core.arrival.message_numbers import Streams
+from monitor.core.arrival.missing_slices import Lacking, MissedScan, Recovery, Unknown
+from monitor.core.arrival.running_scan import Phase
+
+FIRST_SCANS_WITHIN_S = 3600.0
+"""The first scans of cells that are scanned in turn begin within this of each other."""
+
+
+class Outstanding:
+    """Looks at the scans of all cells; changes nothing."""
+
+    def __init__(
+        self, cells: Mapping[str, CellScans], streams: Streams, recovery: Recovery
+    ) -> None:
+        self._cells = cells
+        self._streams = streams
+        self._recovery = recovery
+
+    @property
+    def waiting(self) -> list[str]:
+        """The cells that have a scan which ended with slices still on their way."""
+        return [
+            name
+            for name, scans in self._cells.items()
+            if any(scan.phase is not Phase.RECEIVING for scan in scans.open)
+        ]
+
+    @property
+    def held(self) -> set[str]:
+        """The cells in which a scan waits for the header of one before it."""
+        return {
+            name
+            for name, scans in self._cells.items()
+            if any(scans.is_held(scan, self._recovery.sought(name)) for scan in scans.open)
+        }
+
+    @property
+    def unfinished(self) -> list[str]:
+        """The cells that have a scan which is not finished."""
+        return [name for name, scans in self._cells.items() if scans.open]
+
+    @property
+    def lacking(self) -> list[Lacking]:
+        """What the open scans lack that can be asked for, the oldest scan of each cell first."""
+        return [
+            scan.lacking(lossy=any(map(self._streams.is_lossy, scan.streams)))
+            for scans in self._cells.values()
+            for scan in scans.open
+            if scan.recoverable
+        ]
+
+    @property
+    def memory_pressure(self) -> bool:
+        """Whether the next slice may make a scan give up one that can be asked for."""
+        return any(scan.memory_pressure for scans in self._cells.values() for scan in scans.open)
+
+    @property
+    def unknown(self) -> tuple[Unknown, ...]:
+        """Scans of which something has come, but no header."""
+        return self._recovery.unknown
+
+    @property
+    def missed(self) -> tuple[MissedScan, ...]:
+        """What may have been sent while no engine listened: of each cell the scan after its newest,
+        and those before its first; number 0, if only another cell has scans."""
+        known = {name: scans.starts for name, scans in self._cells.items()}
+        begin = min((starts[0].start_time for starts in known.values() if starts), default=None)
+        if begin is None:
+            return ()
+        found = []
+        for name, starts in known.items():
+            if starts:
+                found.append(MissedScan(name, starts[-1].number + 1, starts[-1].start_time))
+            for number in few_before(starts[0].number if starts else 1):
+                # an earlier scan than the first of all may be of another experiment
+                after = begin - FIRST_SCANS_WITHIN_S if number == 0 else begin
+                found.append(MissedScan(name, number, after, newest=not starts))
+        return tuple(found)
+
+    @property
+    def resend_addresses(self) -> tuple[str, ...]:
+        """Where headers can be asked for."""
+        return self._recovery.addresses

@@ -1,0 +1,76 @@
+"""What is reported of a scan that has been concluded, or whose numbers have been corrected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from monitor.core.analysis import Correction
+from monitor.core.news import Facts, Told
+from monitor.core.plating import Measured
+from monitor.number_text import counted
+from monitor.records import LEDGER_MISSING, ScanResult, ScanStart, Summary
+
+LISTED = 100
+"""Missing slices at most whose indices are listed."""
+BRIEF = (
+    "averaged_um", "complete_um", "coulometry_um", "closure", "pit_count", "soc", "charge_state",
+)  # fmt: skip
+"""Numbers of the summary that go into the event of a scan."""
+
+
+def complete(result: ScanResult) -> Told:
+    """A scan has been concluded."""
+    facts = {"scan": result.key.scan, "complete": result.complete, **_brief(result)}
+    return Told("scan_complete", result.key.cell, facts, result.start.stop_time)
+
+
+def corrected(correction: Correction) -> Told:
+    """Readings that were missing have arrived: numbers of a scan have changed."""
+    result = correction.after
+    facts: Facts = {"scan": result.key.scan, "changed": correction.changed, **_brief(result)}
+    return Told("scan_corrected", result.key.cell, facts, result.start.stop_time)
+
+
+def nothing_came(start: ScanStart) -> Told:
+    """A scan has ended of which no slice was received."""
+    facts: Facts = {"scan": start.key.scan, "text": "no slice of this scan came"}
+    return Told("alarm", start.key.cell, facts)
+
+
+def slices_missing(result: ScanResult) -> Iterator[Told]:
+    """An alarm if the maps were made without some slices."""
+    missing = (result.ledger == LEDGER_MISSING).nonzero()[0].tolist()
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        text = f"{counted(len(missing), 'slice')} of {len(result.ledger)} {verb} missing"
+        yield _alarm(result.start, text, missing=missing[:LISTED])
+
+
+def deposit_unknown(measured: Measured) -> Told:
+    """Lithium had been plated before a scan, which was not known when its slices came."""
+    scan = measured.start.key.scan
+    return _alarm(
+        measured.start,
+        f"lithium was plated before scan {scan}, but the readings that say so came "
+        "after its slices: no porous deposit was looked for, and heights may be those of its "
+        "front; `reprocess` measures the scan again with the deposit",
+    )
+
+
+def not_corrected(start: ScanStart) -> Told:
+    """Readings have arrived for a scan that memory could not hold for so long."""
+    return _alarm(
+        start,
+        f"readings up to scan {start.key.scan} came after so many later scans that its "
+        "charge, current and closure could not be corrected; they stay preliminary",
+    )
+
+
+def _alarm(start: ScanStart, text: str, **facts: list[int]) -> Told:
+    return Told(
+        "alarm", start.key.cell, {"scan": start.key.scan, "text": text, **facts}, start.stop_time
+    )
+
+
+def _brief(result: ScanResult) -> Summary:
+    return {name: result.summary.get(name) for name in BRIEF}

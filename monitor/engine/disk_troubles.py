@@ -1,0 +1,97 @@
+"""What is reported if the disk refuses what is to be recorded, stands still, or takes it again."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from pathlib import Path
+
+from monitor.recording import file_descriptors
+from monitor.records import RecordingTrouble
+
+MAX_TROUBLES = 100
+STALLED_S = 60.0
+"""So long without progress while something waits is reported: the disk hangs, as NFS can."""
+
+
+class DiskTroubles:
+    """Of the disk that holds `folder`. `alarm`: the last that was reported, or ""; `failures`: how
+    often something could not be written; `failing`: that lasts. May be used from any thread."""
+
+    def __init__(self, folder: Path) -> None:
+        self.alarm = ""
+        self.failures = 0
+        self.failing = False
+        self._folder = folder
+        self._stalled = False
+        self._lock = threading.Lock()
+        self._found: deque[RecordingTrouble] = deque(maxlen=MAX_TROUBLES)
+
+    def add(self, trouble: RecordingTrouble) -> None:
+        """One that was found elsewhere."""
+        with self._lock:
+            self._found.append(trouble)
+
+    def take(self) -> list[RecordingTrouble]:
+        """What has been found since this was last called."""
+        with self._lock:
+            found = list(self._found)
+            self._found.clear()
+            return found
+
+    def own_error(self, text: str) -> None:
+        """An error of our own has kept a message from being written."""
+        with self._lock:
+            self.failures += 1
+            self.alarm = text
+
+    def refused(self, errors: list[OSError], lacking: int, in_second: str) -> None:
+        """The disk has refused; `lacking`: slices that are not recorded since that began;
+        `in_second`: where else they are, in words."""
+        why, todo = _cause(errors[-1])
+        with self._lock:
+            self.failures += len(errors)
+            self.alarm = (
+                f"recording to {self._folder} fails ({why}): {lacking} slices are not "
+                f"recorded so far{in_second}; {todo}; recording is tried again"
+            )
+            if not self.failing:
+                self._found.append(RecordingTrouble(True, lacking, self.alarm))
+            self.failing = True
+
+    def over(self, lacking: Counter[str], in_second: str) -> None:
+        """The disk takes what is to be recorded, and has taken what waited for it. `lacking`:
+        slices by file that it has refused."""
+        lacks = ", ".join(f"{count} slices of {name}" for name, count in sorted(lacking.items()))
+        with self._lock:
+            self.alarm = (
+                f"recording to {self._folder} has resumed; it lacks {lacks or 'nothing'}{in_second}"
+            )
+            self._found.append(RecordingTrouble(False, lacking.total(), self.alarm))
+            self.failing = False
+
+    def stands_still(self, seconds: float, queued_bytes: int, limit_bytes: int) -> None:
+        """Nothing has been written for so long of what waits: reported before the queue is full."""
+        with self._lock:
+            if self._stalled == (seconds >= STALLED_S):
+                return
+            self._stalled = not self._stalled
+            text = "the disk takes what is to be recorded again"
+            if self._stalled:
+                text = (
+                    f"recording to {self._folder} stands still: the disk has taken nothing for "
+                    f"{seconds:.0f} s, {queued_bytes / 1e6:.0f} MB wait; once "
+                    f"{limit_bytes / 1e6:.0f} MB do, the engine waits for it; look at the disk, or "
+                    "at the file server"
+                )
+            self._found.append(RecordingTrouble(self._stalled, 0, text, "stalled"))
+
+
+def _cause(error: OSError) -> tuple[str, str]:
+    """What the system says of a failure to write, and what to do about it."""
+    if file_descriptors.are_exhausted(error):
+        return "too many open files", (
+            "end what holds connections to the engine open (ss -tnp), or raise `ulimit -n`"
+        )
+    why = error.strerror or " ".join(str(error).split()) or type(error).__name__
+    return why, "free some space or mend the disk"

@@ -1,0 +1,134 @@
+"""Messages on their way to the thread that records them, bounded in bytes; and questions to it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from itertools import islice
+from typing import Any, TypeVar
+
+from monitor.errors import RecordingError
+from monitor.recording.write.experiment import Message
+
+ANSWER_S = 5.0
+Answer = TypeVar("Answer")
+
+
+class MessageQueue:
+    """`put` and `ask` may be called from any thread; `take`, `pop`, `answer` and `end` are for the
+    one that writes. `limit_bytes`: more than so much is not held, unless it is one message."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self.limit_bytes = limit_bytes
+        self.queued_bytes = 0
+        self.waits = 0
+        self.closing = False
+        self.ended = False
+        self._change = threading.Condition()
+        self._messages: deque[tuple[Message, int]] = deque()
+        self._questions: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
+        self._progress_at = time.monotonic()
+
+    @property
+    def still_for_s(self) -> float:
+        """How long nothing has been written of what waits, s; 0 if nothing waits."""
+        with self._change:
+            return time.monotonic() - self._progress_at if self._messages else 0.0
+
+    def put(self, message: Message) -> None:
+        """Queues a message; waits while there is no room. Once closed, it is left out."""
+        size = message.nbytes
+        with self._change:
+            if self.closing:
+                return
+            if not self._has_room(size):
+                self.waits += 1
+                self._change.wait_for(lambda: self._has_room(size) or self.ended)
+            self._messages.append((message, size))
+            self.queued_bytes += size
+            self._change.notify_all()
+
+    def ask(self, question: Callable[[], Answer]) -> Answer:
+        """Has the writing thread answer, before it writes the next messages. Raises
+        RecordingError."""
+        answer: Future[Answer] = Future()
+        with self._change:
+            if self.ended:
+                raise RecordingError("the recording has ended")
+            self._questions.append((question, answer))
+            self._change.notify_all()
+        try:
+            return answer.result(ANSWER_S)
+        except TimeoutError:
+            answer.cancel()
+            raise RecordingError("the disk is too busy to read from the recording now") from None
+
+    def wait_until_written(self, timeout_s: float | None) -> bool:
+        """Waits until nothing is queued; False if time ran out, or the thread has ended."""
+        with self._change:
+            done = self._change.wait_for(lambda: not self.queued_bytes or self.ended, timeout_s)
+            return done and not self.ended
+
+    def close(self) -> None:
+        """No message comes any more."""
+        with self._change:
+            self.closing = True
+            self._change.notify_all()
+
+    def _has_room(self, size: int) -> bool:
+        return not self.queued_bytes or self.queued_bytes + size <= self.limit_bytes
+
+    # --- the thread that writes -----------------------------------------------------------------
+
+    def take(self, most: int, timeout_s: float) -> tuple[list[Message], bool]:
+        """The first messages, which stay until each has been popped, and whether that is all that
+        comes. Waits for a message or a question."""
+        with self._change:
+            self._change.wait_for(
+                lambda: self._messages or self._questions or self.closing, timeout_s
+            )
+            self._progress_at = time.monotonic()
+            return [message for message, _ in islice(self._messages, most)], self.closing
+
+    def pop(self) -> Message | None:
+        """The first message is done with; None if there is none."""
+        with self._change:
+            if not self._messages:
+                return None
+            message, size = self._messages.popleft()
+            self.queued_bytes -= size
+            self._progress_at = time.monotonic()
+            self._change.notify_all()
+            return message
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing waits, and nothing comes any more."""
+        with self._change:
+            return self.closing and not self._messages
+
+    def answer(self) -> None:
+        """Answers all that is asked."""
+        while True:
+            with self._change:
+                if not self._questions:
+                    return
+                question, answer = self._questions.popleft()
+            if not answer.set_running_or_notify_cancel():
+                continue
+            try:
+                answer.set_result(question())
+            except RecordingError as error:
+                answer.set_exception(error)
+            except Exception as error:
+                answer.set_exception(RecordingError(f"the recording cannot be read: {error}"))
+
+    def end(self) -> None:
+        """The thread ends: nobody waits for it any more."""
+        with self._change:
+            self.ended = True
+            self._change.notify_all()
+        self.answer()
