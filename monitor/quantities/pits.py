@@ -31,6 +31,9 @@ PITS = (
     Quantity("pit_area_fraction", "Pitted area",
              "Openings of the pits, as a share of the area that is measurable.", digits=1,
              form="share", needs=("reference",)),
+    Quantity("pit_volume_share", "Stripped in pits",
+             "Volume of the pits below the plateau, as a share of all stripped lithium: 0 if the "
+             "surface retreats evenly.", digits=0, form="share", needs=("stripping",)),
     Quantity("pit_detection_limit", "Detection limit of pits",
              "Depth of a pit that is found with a chance of 95 %.", LENGTH, 1,
              needs=("reference",)),

@@ -18,8 +18,9 @@ class PitStatistics:
     `pit_density_mm2`: pits per mm², None in voxel units; `pitting_factor`: deepest penetration from
     the original surface, plateau + depth, over the mean penetration, None unless the mean is 3
     errors above zero; `pit_depth_ten_um`: mean of the ten deepest; `pit_depth_p50_um` …:
-    percentiles over the pits; `pit_area_fraction`: of the openings; `pit_detection_limit_um`: as in
-    `PitMap`.
+    percentiles over the pits; `pit_area_fraction`: of the openings; `pit_volume_share`: volume
+    missing below the plateau, over all that is missing, known if the factor is;
+    `pit_detection_limit_um`: as in `PitMap`.
     """
 
     pit_count: int
@@ -31,6 +32,7 @@ class PitStatistics:
     pit_depth_p50_um: float | None
     pit_depth_p99_um: float | None
     pit_area_fraction: float | None
+    pit_volume_share: float | None
     pit_diameter_median_um: float | None
     pit_diameter_p99_um: float | None
     pit_detection_limit_um: float
@@ -55,6 +57,7 @@ def pit_statistics(
     depth_p50, depth_p99 = _quantiles(depths)
     diameter_p50, diameter_p99 = _quantiles(np.array([pit.diameter for pit in pits]))
     factor = (plateau_value + deepest) / averaged if deepest is not None and significant else None
+    removed = averaged * area_total if significant else 0.0
     return PitStatistics(
         pit_count=len(pits),
         pit_density_mm2=density,
@@ -65,6 +68,7 @@ def pit_statistics(
         pit_depth_p50_um=depth_p50,
         pit_depth_p99_um=depth_p99,
         pit_area_fraction=sum(p.area for p in pits) / area_total if area_total > 0.0 else None,
+        pit_volume_share=sum(p.volume for p in pits) / removed if removed > 0.0 else None,
         pit_diameter_median_um=diameter_p50,
         pit_diameter_p99_um=diameter_p99,
         pit_detection_limit_um=pit_map.detection_limit,

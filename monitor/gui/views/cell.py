@@ -39,6 +39,7 @@ FACTS = {
         ("soc", "soc"),
         ("charge", "charge_mAh_cm2"),
         ("pits", "pit_count", "pit_density_mm2"),
+        ("in_pits", "pit_volume_share"),
         ("deepest", "pit_depth_max"),
         ("ahead", "forecast_depth"),
         ("collector", "collector_h"),
@@ -53,7 +54,7 @@ FACTS = {
     )
 }
 """Rows of the panel and the quantities in each; the first one is its title."""
-PLAIN = ("soc", "charge", "averaged", "complete", "coulometry", "noise", "valid")
+PLAIN = ("soc", "charge", "in_pits", "averaged", "complete", "coulometry", "noise", "valid")
 """Rows that are one number."""
 MORE = {
     "deepest": "In brackets: below the first surface (the plateau's own removal added), as the "

@@ -377,6 +377,8 @@ def test_summary():
     assert summary.pit_depth_mean_um == summary.pit_depth_ten_um == pytest.approx(15.0, abs=0.2)
     assert summary.pitting_factor == pytest.approx(24.0 / averaged, rel=0.01)
     assert summary.pit_area_fraction == pytest.approx((depth > 0).mean(), rel=0.1)
+    # what is not on the plateau's level was stripped in pits
+    assert summary.pit_volume_share == pytest.approx(1.0 - 4.0 / averaged, rel=0.02)
     assert summary.pit_diameter_median_um == pytest.approx(22.0, abs=1.0)
     assert summary.pit_depth_p50_um == pytest.approx(15.0, abs=0.2)
     assert summary.pit_depth_p99_um == pytest.approx(15.0 + 0.98 * 5.0, abs=0.2)
@@ -390,9 +392,27 @@ def test_summary_without_pits_or_units():
     )
     assert summary.pit_count == 0
     assert summary.pit_area_fraction == 0.0
-    unknown = {"pit_density_mm2", "pitting_factor", "pit_depth_max_um", "pit_depth_p50_um",
-               "pit_depth_p99_um", "pit_diameter_median_um", "pit_diameter_p99_um"}  # fmt: skip
+    unknown = {"pit_density_mm2", "pitting_factor", "pit_volume_share",
+               "pit_depth_max_um", "pit_depth_p50_um", "pit_depth_p99_um",
+               "pit_diameter_median_um", "pit_diameter_p99_um"}  # fmt: skip
     assert unknown <= {name for name, value in asdict(summary).items() if value is None}
+
+
+@pytest.mark.parametrize(("plateau", "share"), [(0.5, 0.0), (5.0, 0.0)])
+def test_an_even_surface_has_nothing_stripped_in_pits(plateau, share):
+    even = find(np.full((64, 64), plateau), plateau)
+    summary = pit_statistics(even, 4096.0, plateau, plateau_value=plateau, length_unit="µm")
+    assert summary.pit_volume_share == share
+
+
+@pytest.mark.parametrize("plateau", [1.0, 2.0, 8.0])
+def test_the_share_in_pits_is_the_share_of_the_volume(plateau):
+    depth = one_crater()
+    found = find(plateau + depth, plateau)
+    area = depth.size * VOXEL_UM**2
+    averaged = float((plateau + depth).mean())
+    summary = pit_statistics(found, area, averaged, plateau_value=plateau, length_unit="µm")
+    assert summary.pit_volume_share == pytest.approx(depth.mean() / averaged, rel=0.02)
 
 
 def test_splitting_agrees_with_scikit_image():
