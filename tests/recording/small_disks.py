@@ -12,13 +12,18 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from monitor.engine.recorder import Recorder
 from monitor.recording.read.experiment import open_experiment
 from monitor.recording.verify.experiment import verify
-from monitor.records import ScanResult
+from monitor.recording.write import disk_space
+from monitor.recording.write.scan_file import ScanFile
+from monitor.records import ScanResult, SliceFrame
+from tests.core.phantom import start
 from tests.helpers.waiting import eventually
 from tests.recording.synthetic import Scene, cycler_event, cycler_run, settings, write_scan
 
@@ -153,3 +158,38 @@ def test_a_second_disk_that_is_full_too_costs_nothing_but_its_part(disks: Path) 
     cell = open_experiment(recorder.folder).cells["A"]
     assert len(cell.scans) == len(made)
     assert verify(recorder.folder).count("error") == 0, verify(recorder.folder).found
+
+
+@pytest.mark.parametrize("after", [-1, 0, 3, 40])
+def test_a_disk_that_fills_after_it_was_asked_ends_no_process(
+    disks: Path, after: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else takes the last byte between the question and the write; `after`: slices that
+    were written before, -1: not even the file was made."""
+    monkeypatch.setattr(disk_space, "need", lambda *_, **__: None)
+    file = ScanFile(disks / "one" / "scan_0000.h5", start((64, 512, 512)), keep_slices=True)
+    slices = [SliceFrame("A", 0, "s", n + 1, n, _noise(n)) for n in range(64)]
+    for frame in slices[: after + 1]:
+        file.add(frame)
+    full = fill(disks / "one")
+    refused = 0
+    for frame in slices[after + 1 :]:
+        try:
+            file.add(frame)
+        except OSError:
+            refused += 1
+    assert refused >= len(slices) - after - 1 - 12, "what was reserved before may still be written"
+    with contextlib.suppress(OSError):
+        file.flush()
+    full.unlink()
+    for frame in slices:
+        file.add(frame)
+    file.close()
+    with h5py.File(file.part) as kept:
+        assert kept["entry/ledger/received"][...].all()
+        for frame in slices:
+            assert (kept["entry/reconstruction/data"][frame.frame] == frame.data).all()
+
+
+def _noise(seed: int) -> NDArray[np.uint16]:
+    return np.random.default_rng(seed).integers(0, 65535, (512, 512), np.uint16)

@@ -104,7 +104,8 @@ class ScanRequests:
 
     def ended(self, start: ScanStart, received: int, *, whole: bool) -> list[News]:
         """A scan was concluded with so many slices; `whole`: it did not break off."""
-        return self._news(start.key.cell, self._book.ended(start, received, whole=whole))
+        replies = [self._book.ended(start, received, whole=whole), *self._book.overtaken(start)]
+        return [one for reply in replies for one in self._news(start.key.cell, reply)]
 
     def reply(self, reply: ScanReply) -> list[News]:
         """The acquisition answered."""

@@ -11,16 +11,20 @@ from dataclasses import dataclass, replace
 from monitor.records import FINAL_REPLIES, ReplyStatus, ScanKey, ScanReply, ScanRequest, ScanStart
 
 REMEMBERED = 1000
+OVERTAKEN = 2
+"""One scan may have been measured before the answer and be reconstructed after it."""
 ORDER: dict[str, int] = {"": 0, "accepted": 1, "running": 2, "refused": 3, "done": 3, "failed": 3}
 
 
 @dataclass(frozen=True, slots=True)
 class RequestState:
-    """One request and the last that was heard of it."""
+    """One request and the last that was heard of it. `overtaken_by`: scans of its cell that
+    were concluded after it was said to be running, while its own had not begun."""
 
     request: ScanRequest
     last: ScanReply | None = None
     key: ScanKey | None = None
+    overtaken_by: tuple[ScanKey, ...] = ()
 
     @property
     def status(self) -> str:
@@ -87,6 +91,23 @@ class RequestBook:
         why = "" if whole else f"it broke off: {received} of {start.slice_count} slices came"
         news = ScanReply(start.request, status, why, start.key.scan)
         self._states[start.request] = replace(state, last=news)
+        return news
+
+    def overtaken(self, start: ScanStart) -> list[ScanReply]:
+        """Another scan of the cell was concluded: requests that were said to be running, as by an
+        acquisition that ended then, have failed with the second such scan."""
+        news = []
+        for identity, state in self._states.items():
+            waits = state.status == "running" and state.key is None
+            if not waits or state.request.cell != start.key.cell or start.request == identity:
+                continue
+            scans = (*state.overtaken_by, start.key)
+            self._states[identity] = state = replace(state, overtaken_by=scans)
+            if len(scans) >= OVERTAKEN:
+                numbers = " and ".join(str(key.scan) for key in scans)
+                why = f"it was said to be running, but scans {numbers} came and its own did not"
+                news.append(ScanReply(identity, "failed", why))
+                self._states[identity] = replace(state, last=news[-1])
         return news
 
     def suggest(self, request: ScanRequest) -> None:

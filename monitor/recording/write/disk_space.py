@@ -3,10 +3,15 @@ may cost an HDF5 file more than that write."""
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import shutil
+import sys
+from collections.abc import Callable
 from pathlib import Path
+
+from monitor.recording import file_descriptors
 
 LEAST_FREE_BYTES = 2**26
 """A recording is not begun with less, and slices and maps leave as much: for journal and events."""
@@ -18,6 +23,47 @@ def need(folder: Path, size: int = 0, *, leave: int = LEAST_FREE_BYTES) -> None:
     """Raises OSError (ENOSPC) where fewer than `leave` bytes would be free after `size` more."""
     if shutil.disk_usage(folder).free < size + leave:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+
+
+def reserve(path: Path, begin: int, size: int) -> None:
+    """Sets these bytes of the disk aside for a file that exists and keeps its size. HDF5 may crash
+    if the disk is full when it writes; so that is found out before. `release` gives back what was
+    not used.
+
+    Raises OSError (ENOSPC). Does nothing on systems and file systems that cannot do so.
+    """
+    if _fallocate is None:
+        return
+    descriptor = file_descriptors.when_free(lambda: os.open(path, os.O_RDWR))
+    try:
+        if _fallocate(descriptor, _KEEP_SIZE, begin, size):
+            code = ctypes.get_errno()
+            if code in (errno.ENOSPC, errno.EDQUOT):
+                raise OSError(code, os.strerror(code), str(path))
+    finally:
+        os.close(descriptor)
+
+
+def release(path: Path) -> None:
+    """Gives back what was reserved behind the end of a file."""
+    os.truncate(path, path.stat().st_size)
+
+
+_KEEP_SIZE = 1
+
+
+def _system_call() -> Callable[[int, int, int, int], int] | None:
+    """fallocate(2) of Linux: Python itself only has the one that lets the file grow."""
+    if not sys.platform.startswith("linux"):
+        return None
+    call = getattr(ctypes.CDLL(None, use_errno=True), "fallocate64", None)
+    if call is not None:
+        call.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+        call.restype = ctypes.c_int
+    return call
+
+
+_fallocate = _system_call()
 
 
 def is_enough(folder: Path) -> bool:

@@ -50,6 +50,7 @@ class ScanFile:
         self._stored = 0
         self._dtype = np.dtype(start.dtype)
         self.unflushed = 0
+        self._reserved = 0
 
     @property
     def part(self) -> Path:
@@ -69,6 +70,7 @@ class ScanFile:
             return False
         disk_space.need(self.path.parent, frame.data.nbytes)
         file = self._open()
+        self._reserve(file, frame.data.nbytes)
         if self._keep_slices:
             _, number, rows_axis = self._place(frame.frame)
             write_plane(file[format.SLICES], frame.data, number, rows_axis)
@@ -96,6 +98,7 @@ class ScanFile:
         """Makes what was stored so far readable for others. Raises OSError."""
         disk_space.need(self.path.parent, leave=disk_space.LAST_BYTES)
         file = self._open()
+        self._reserve(file)
         file["entry/ledger/received"][...] = self._received
         file["entry/ledger/order"][...] = self._order
         if checksums.NAME in file["entry/ledger"]:  # not in one that an older version began
@@ -114,6 +117,7 @@ class ScanFile:
         if self.finished:
             self._reopen()
         file = self._open()
+        self._reserve(file, size)
         self._received = result.ledger
         _write_maps(file, result)
         _write_pits(file, result)
@@ -166,6 +170,8 @@ class ScanFile:
         if self._file is not None:
             file, self._file = self._file, None
             file.close()
+            self._reserved = 0
+            disk_space.release(self.part)
 
     def _hold_ledger(self, count: int) -> None:
         """An empty one of so many slices."""
@@ -188,30 +194,50 @@ class ScanFile:
 
     def _open(self) -> h5py.File:
         if self._file is None:
-            mode = "r+" if self._laid_out else "w"  # it was closed before it was whole
+            if not self._laid_out:  # else it was closed before it was whole
+                image = empty_file(self.start, keep_slices=self._keep_slices)
+                with file_descriptors.when_free(lambda: self.part.open("wb")) as new:
+                    new.write(image)
+                self._laid_out = True
             file = file_descriptors.when_free(
-                lambda: h5py.File(self.part, mode, libver=format.HDF5_VERSION, locking=False)
+                lambda: h5py.File(self.part, "r+", libver=format.HDF5_VERSION, locking=False)
             )
             try:
-                if not self._laid_out:
-                    lay_out(file, self.start, keep_slices=self._keep_slices)
-                # where the disk has no room for it, here: HDF5 ends the process where it finds out
-                # on going over to SWMR
-                file.flush()
+                self._reserve(file)
                 file.swmr_mode = True
             except BaseException:
                 file.close()
                 raise
-            self._file, self._laid_out = file, True
+            self._file = file
         return self._file
+
+    def _reserve(self, file: h5py.File, size: int = 0) -> None:
+        """Disk for `size` more bytes and what HDF5 needs beside them. Raises OSError."""
+        end = file.id.get_filesize() + size + disk_space.LAST_BYTES
+        if end > self._reserved:
+            disk_space.reserve(self.part, self._reserved, end - self._reserved)
+            self._reserved = end
 
     def _append(self, extras: dict[str, float | bytes]) -> None:
         with file_descriptors.when_free(
             lambda: h5py.File(self.part, "r+", libver=format.HDF5_VERSION, locking=False)
         ) as file:
+            disk_space.reserve(self.part, 0, file.id.get_filesize() + disk_space.LAST_BYTES)
             for key, value in extras.items():
                 _scalar(file["entry/summary"], key, value)
             checksums.seal_groups(file)
+        disk_space.release(self.part)
+
+
+def empty_file(start: ScanStart, *, keep_slices: bool) -> bytes:
+    """A scan's file before the first slice. It is made in memory: written by Python, it costs an
+    OSError if the disk is full, where HDF5 may end the process."""
+    with h5py.File(
+        "scan", "w", driver="core", backing_store=False, libver=format.HDF5_VERSION
+    ) as file:
+        lay_out(file, start, keep_slices=keep_slices)
+        file.flush()
+        return bytes(file.id.get_file_image())
 
 
 def lay_out(file: h5py.File, start: ScanStart, *, keep_slices: bool) -> None:

@@ -84,3 +84,31 @@ def test_one_suggestion_a_cell():
     assert made.suggested("A") is ASKED
     assert made.suggestion("A") is ASKED
     assert made.suggestion("A") is None
+
+
+@pytest.mark.parametrize("status", ["running", "done"])
+def test_a_running_request_whose_scan_never_begins_has_failed(status):
+    """An acquisition that was killed after it had said so: nobody else will tell."""
+    made = book()
+    made.heard(ScanReply("r1", status))
+    news = [made.overtaken(start((4, 4, 4), scan=n)) for n in (4, 5, 6)]
+    if status == "done":
+        assert news == [[], [], []]
+        return
+    assert [len(one) for one in news] == [0, 1, 0]
+    (failed,) = news[1]
+    assert (failed.id, failed.status) == ("r1", "failed") and "scans 4 and 5 came" in failed.why
+    assert made.started(answering(7)).status == "running", "it was only late"
+
+
+def test_scans_of_other_cells_and_its_own_overtake_nothing():
+    made = book()
+    made.heard(ScanReply("r1", "running"))
+    for n in range(4):
+        assert made.overtaken(start((4, 4, 4), name="B", scan=n)) == []
+    made.started(answering())
+    for n in range(5, 9):
+        assert made.overtaken(start((4, 4, 4), scan=n)) == []
+    waiting = book()
+    for n in range(4):
+        assert waiting.overtaken(start((4, 4, 4), scan=n)) == [], "it is asked for again"
