@@ -11,7 +11,7 @@ from bluesky import RunEngine
 from bluesky.callbacks.zmq import Publisher
 
 from monitor.settings import Settings
-from monitor.sources.feeds.proxy import DocumentsProxy
+from monitor.sources.feeds.documents_proxy import DocumentsProxy
 from monitor.sources.feeds.resend_service import ResendService
 from monitor.wire import documents
 from simulators import build

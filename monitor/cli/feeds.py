@@ -135,7 +135,7 @@ def publish(
 
 @commands.command()
 def simulate(config: Config) -> None:
-    """Only the simulated detector and cycler, under a bluesky RunEngine."""
+    """Start only the simulated detector and cycler, under a bluesky RunEngine."""
     with one_line_errors():
         from simulators.run import simulate as run
 

@@ -37,7 +37,7 @@ def demo(
     ] = None,
     out: Out = None,
 ) -> None:
-    """Simulated beamline, engine and screen; without a display it runs through and reports."""
+    """Start a simulated beamline, engine and screen; without a display, run to the end and report."""
     with one_line_errors():
         from monitor.cli.demo import on_free_addresses, run_demo
         from simulators.scenarios import settings_for
@@ -65,7 +65,7 @@ def demo(
 
 @commands.command()
 def monitor(config: Config) -> None:
-    """Engine and screen on real feeds."""
+    """Start engine and screen on real feeds."""
     with one_line_errors():
         from monitor.cli.demo import run_monitor
         from monitor.sockets.keys import engine_s_own, reachable
@@ -87,7 +87,7 @@ def engine(
         bool, typer.Option("--new", help="Begin anew even where the last recording broke off.")
     ] = False,
 ) -> None:
-    """The engine alone: it computes, records, and serves any number of screens.
+    """Start the engine alone: it computes, records, and serves any number of screens.
 
     Until Ctrl-C or SIGTERM ends it. If the last recording of this experiment ended in another way,
     as by a crash, it resumes that one.
@@ -120,7 +120,7 @@ def gui(
         str | None, typer.Option(help="The engine's public key: its text, or its file.")
     ] = None,
 ) -> None:
-    """A screen alone, for an engine that runs; on another machine with keys (docs/security.md)."""
+    """Open a screen for a running engine; on another machine with keys (docs/security.md)."""
     with one_line_errors():
         from monitor.sockets.keys import check_address, client_keys
 

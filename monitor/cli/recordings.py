@@ -33,7 +33,7 @@ def replay(
     screen: Annotated[bool, typer.Option("--screen/--headless", help="With a screen.")] = True,
     out: Out = None,
 ) -> None:
-    """Recorded messages through the same code path as live ones."""
+    """Process a recorded experiment again as if it were live."""
     with one_line_errors():
         from monitor.playback.replay import run_replay
 
@@ -65,7 +65,7 @@ def open_recording(
         str | None, typer.Option(help="Address to publish status at; else likewise.")
     ] = None,
 ) -> None:
-    """A recorded experiment on the screen at once, as it is in the files; nothing is computed."""
+    """Show a recorded experiment on the screen at once; nothing is computed."""
     with one_line_errors():
         from monitor.playback.opened import run_open
 
@@ -106,7 +106,7 @@ def reprocess(
     ] = False,
     out: Out = None,
 ) -> None:
-    """Measure a recorded experiment again with other settings, scans side by side on Dask."""
+    """Measure a recorded experiment again with other settings, scans in parallel on Dask."""
     with one_line_errors():
         from monitor.reprocess.cluster import RemoteScheduler
         from monitor.reprocess.measure import run_reprocess
@@ -132,7 +132,7 @@ def report(
         typer.Option(help="TOML file with \\[cells.boundaries]: pictures of grain boundaries."),
     ] = None,
 ) -> None:
-    """The table and the figures of the paper for a recorded experiment."""
+    """Make the table and the figures of the paper from a recorded experiment."""
     with one_line_errors():
         print_report(experiment, as_json=as_json, out=out, pictures=boundaries)
 
@@ -172,7 +172,7 @@ def backtest(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     out: Out = None,
 ) -> None:
-    """What other policies would have asked for, and whether the live decisions come out again."""
+    """Evaluate the scan requests of a recording again, with its own and other policies."""
     with one_line_errors():
         from monitor.report.policies import backtest as run
 

@@ -12,7 +12,7 @@ from typing import Any
 from ophyd import Component, Device
 from ophyd.status import Status
 
-from simulators.devices.signals import Quantity
+from simulators.devices.signals import SignalWithUnits
 from simulators.truth.protocol import CellTime, Instant, Program, Step
 
 UPPER_PLATEAU_V, LOWER_PLATEAU_V, OPEN_CIRCUIT_V = 2.35, 2.10, 2.42
@@ -26,16 +26,18 @@ class Cycler(Device):
     the RunEngine, which is meant for what moves, leaves the cell alone.
     """
 
-    potential = Component(Quantity, value=OPEN_CIRCUIT_V, units="V", precision=4, kind="hinted")
-    current = Component(Quantity, value=0.0, units="mA", precision=5, kind="hinted")
-    charge = Component(Quantity, value=0.0, units="mAh", precision=5, kind="normal")
-    cycle = Component(Quantity, value=1, kind="normal")
-    step = Component(Quantity, value=0, kind="normal")
+    potential = Component(
+        SignalWithUnits, value=OPEN_CIRCUIT_V, units="V", precision=4, kind="hinted"
+    )
+    current = Component(SignalWithUnits, value=0.0, units="mA", precision=5, kind="hinted")
+    charge = Component(SignalWithUnits, value=0.0, units="mAh", precision=5, kind="normal")
+    cycle = Component(SignalWithUnits, value=1, kind="normal")
+    step = Component(SignalWithUnits, value=0, kind="normal")
 
-    program = Component(Quantity, value="", kind="config")
-    program_start = Component(Quantity, value=0.0, units="s", precision=0, kind="config")
-    electrode_area = Component(Quantity, value=0.0, units="cm2", precision=5, kind="config")
-    stripping_current_sign = Component(Quantity, value=-1, kind="config")
+    program = Component(SignalWithUnits, value="", kind="config")
+    program_start = Component(SignalWithUnits, value=0.0, units="s", precision=0, kind="config")
+    electrode_area = Component(SignalWithUnits, value=0.0, units="cm2", precision=5, kind="config")
+    stripping_current_sign = Component(SignalWithUnits, value=-1, kind="config")
 
     def __init__(
         self,

@@ -24,7 +24,7 @@ from monitor.sources.feeds.resend_service import ResendService
 from monitor.sources.feeds.slices import SliceSocket
 from monitor.wire.slices import stins
 from simulators.devices.scan import Scan, ScanOrder
-from simulators.devices.signals import Quantity
+from simulators.devices.signals import SignalWithUnits
 from simulators.imaging.tomogram import Imaging, Tomogram
 from simulators.imaging.volume_files import Documents, VolumeDocuments, VolumeFile
 from simulators.truth.protocol import CellTime
@@ -38,18 +38,18 @@ UNSTAGE_PATIENCE_S = 5.0
 class Tomograph(Device):
     """stage(), prepare(ScanOrder), trigger(): one scan goes out; read(): which one it was."""
 
-    scan = Component(Quantity, value=-1, kind="hinted")
-    reason = Component(Quantity, value="")
-    request = Component(Quantity, value="")
-    start_time = Component(Quantity, value=0.0, units="s", precision=3)
-    stop_time = Component(Quantity, value=0.0, units="s", precision=3)
+    scan = Component(SignalWithUnits, value=-1, kind="hinted")
+    reason = Component(SignalWithUnits, value="")
+    request = Component(SignalWithUnits, value="")
+    start_time = Component(SignalWithUnits, value=0.0, units="s", precision=3)
+    stop_time = Component(SignalWithUnits, value=0.0, units="s", precision=3)
 
-    cell = Component(Quantity, value="", kind="config")
-    voxel_size = Component(Quantity, value=[0.0] * 3, units="um", precision=3, kind="config")
-    volume_shape = Component(Quantity, value=[0] * 3, units="voxels", kind="config")
-    pixel_type = Component(Quantity, value="", kind="config")
-    slice_axis = Component(Quantity, value="", kind="config")
-    scan_length = Component(Quantity, value=0.0, units="s", precision=1, kind="config")
+    cell = Component(SignalWithUnits, value="", kind="config")
+    voxel_size = Component(SignalWithUnits, value=[0.0] * 3, units="um", precision=3, kind="config")
+    volume_shape = Component(SignalWithUnits, value=[0] * 3, units="voxels", kind="config")
+    pixel_type = Component(SignalWithUnits, value="", kind="config")
+    slice_axis = Component(SignalWithUnits, value="", kind="config")
+    scan_length = Component(SignalWithUnits, value=0.0, units="s", precision=1, kind="config")
 
     def __init__(
         self,

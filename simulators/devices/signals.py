@@ -9,7 +9,7 @@ from event_model import DataKey
 from ophyd import Signal
 
 
-class Quantity(Signal):
+class SignalWithUnits(Signal):
     """A value with `units` and, for a number, the decimal places worth showing (`precision`).
 
     A list is described with the type of its elements, so that nobody has to guess it.

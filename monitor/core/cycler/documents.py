@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitor.core.cycler.concurrent_runs import RunTurns
 from monitor.core.cycler.measured_values import number
 from monitor.core.cycler.stream_times import Placed, Row, StreamTimes
+from monitor.core.cycler.two_cyclers import InterleavedRuns
 from monitor.errors import BadMessage
 from monitor.records import CyclerDocument, CyclerReading
 from monitor.settings import CellSettings, Settings
@@ -75,7 +75,7 @@ class Documents:
         self._descriptor_run: dict[str, str] = {}
         self._streams: dict[str, StreamTimes] = {}
         self._runs: dict[str, _Run] = {}
-        self._turns = {cell.name: RunTurns() for cell in settings.cells}
+        self._turns = {cell.name: InterleavedRuns() for cell in settings.cells}
         self._ended: set[str] = set()
 
     @property

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from monitor.core.deposit import kernels
 from monitor.core.deposit.layers import PER_PAIR, SIGMA_PAIRS, Stack, squares
-from monitor.core.refinement import refine_kernels
+from monitor.core.refinement import kernels as refinement_kernels
 from monitor.core.refinement.refine import averaged, gaussian
 
 FRONT_SIGMA_PX = 1.0
@@ -34,7 +34,7 @@ def refined_dense(
     near = averaged(first, SIGMA_PAIRS)
     surface = np.clip(near, DENSE_REACH, n - DENSE_REACH - 1)
     paths = np.empty((len(pairs), 2 * DENSE_REACH, pairs.shape[2]), np.float32)
-    refine_kernels.follow(pairs, surface, DENSE_REACH, paths)
+    refinement_kernels.follow(pairs, surface, DENSE_REACH, paths)
     step = per * (level - stack.levels[0])
     kernels.lower_by(paths, per * stack.levels[0] + step / 2)
     worth = step / (per * np.float32(stack.noise**2))
@@ -50,10 +50,10 @@ def refined_front(
     surface = np.clip(averaged(path, FRONT_SIGMA_PX), reach, n - reach - 1)
     paths = np.empty((len(ratios), 2 * reach, ratios.shape[2]), np.float32)
     if reversed_z:
-        refine_kernels.follow(ratios, n - surface, reach, paths)
+        refinement_kernels.follow(ratios, n - surface, reach, paths)
         paths = np.negative(paths[:, ::-1])
     else:
-        refine_kernels.follow(ratios, surface, reach, paths)
+        refinement_kernels.follow(ratios, surface, reach, paths)
     step = stack.levels[2] - level
     kernels.lower_by(paths, level + step / 2)
     worth = step / np.float32(stack.noise**2)
@@ -69,9 +69,9 @@ def _edge(paths: Map, surface: Map, worth: Map, power: Map, sigma: float) -> tup
     """
     weights = gaussian(sigma)
     joined = np.empty_like(paths)
-    refine_kernels.blur(paths, weights, joined)
+    refinement_kernels.blur(paths, weights, joined)
     shift, bend = np.empty_like(surface), np.empty_like(surface)
-    refine_kernels.best_shift(joined, gaussian(EDGE_BLUR), shift, bend)
+    refinement_kernels.best_shift(joined, gaussian(EDGE_BLUR), shift, bend)
     place = surface + shift
     information = bend * worth
     found = (bend > 0) & (worth > 0)

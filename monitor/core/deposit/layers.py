@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from monitor.core.deposit import kernels
-from monitor.core.refinement import refine_kernels
+from monitor.core.refinement import kernels as refinement_kernels
 from monitor.core.refinement.refine import averaged, gaussian
 from monitor.core.robust import sigma_of
 
@@ -220,7 +220,7 @@ def _nominal(limit: float) -> tuple[NDArray[np.float32], float]:
     """Levels of lithium and electrolyte in units of the band, the moss's not yet known, and the
     noise of one voxel: `limit` nats are contrast²/2 + 4 contrasts (contrast over noise)."""
     contrast = math.sqrt(16.0 + 2.0 * limit) - 4.0
-    unit = refine_kernels.FULL / limit
+    unit = refinement_kernels.FULL / limit
     half = unit * 0.5 * contrast**2
     return np.array([-half, np.nan, half], np.float32), unit * contrast
 

@@ -12,8 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.interface.levels import Levels, fixed_levels, levels_of
-from monitor.core.interface.segments import (
+from monitor.core.interface.layer_segmentation import (
     LEAST_SEGMENT,
     MARGIN,
     bounds_of,
@@ -21,6 +20,7 @@ from monitor.core.interface.segments import (
     lengths_of,
     segment_means,
 )
+from monitor.core.interface.levels import Levels, fixed_levels, levels_of
 from monitor.core.refinement.band import MAX_SLICES, Range
 from monitor.core.robust import sigma_of
 from monitor.records import ScanStart

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.refinement import refine_kernels as kernels
+from monitor.core.refinement import kernels
 from monitor.core.refinement.edge_response import Profile, rows_to_learn_from
 from monitor.core.refinement.refine import (
     EDGE_BLUR,

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.refinement import refine_kernels as kernels
+from monitor.core.refinement import kernels
 from monitor.core.robust import MAD_TO_SIGMA
 
 REACH = 6

@@ -19,7 +19,7 @@ COLUMNS = tuple(DISCHARGE_ROW.values())
 COULOMETRY = COLUMNS.index(DISCHARGE_ROW["coulometry"])
 
 
-class TableView(View):
+class DischargeTableView(View):
     """Draws the rows."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from typing import Literal
 from monitor.gui.actions import Action
 from monitor.gui.state.queries import Needs, Pixels, Queries, none, queries_of
 from monitor.gui.state.snapshot import Choice, Snapshot
-from monitor.gui.views import closure, discharge_table, distribution, events, profile
+from monitor.gui.views import closure, discharge_table, distribution, events, map_profile
 from monitor.gui.views.acquisition.view import AcquisitionPanel
 from monitor.gui.views.cell import CellPanel
 from monitor.gui.views.map import queries as maps
@@ -66,7 +66,7 @@ VIEWS: tuple[ViewSpec, ...] = (
         "section", "Cross-section", SectionView, "bottom", "below", "F4", section.queries
     ),
     ViewSpec(
-        "profile", "Profile", profile.ProfileView, "bottom", "below", "F5", profile.queries
+        "profile", "Profile", map_profile.ProfileView, "bottom", "below", "F5", map_profile.queries
     ),
     ViewSpec("trend", "Trend", trend.TrendView, "right", "right", "F6", trend.queries),
     ViewSpec("relief", "Relief", ReliefView, "right", "right", "F7", relief.queries),
@@ -76,7 +76,9 @@ VIEWS: tuple[ViewSpec, ...] = (
     ),
     ViewSpec("closure", "Closure", closure.ClosureView, "right", "right", "Shift+F6"),
     ViewSpec("pits", "Pits", pits.PitsView, "right", "right below", "F9", pits.queries),
-    ViewSpec("table", "Thickness", discharge_table.TableView, "right", "right below", "F10"),
+    ViewSpec(
+        "table", "Thickness", discharge_table.DischargeTableView, "right", "right below", "F10"
+    ),
     ViewSpec("events", "Events", events.EventView, "right", "right below", "F11", events.queries),
 )  # fmt: skip
 

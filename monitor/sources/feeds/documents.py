@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from monitor.sources.cyclers.table import CyclerTable
 from monitor.sources.feeds.delivery import Taken
-from monitor.sources.feeds.proxy import DocumentsProxy
+from monitor.sources.feeds.documents_proxy import DocumentsProxy
 from monitor.wire.documents import Codec, serializer
 
 UNITS = {

@@ -14,8 +14,8 @@ from typing import Any, cast
 from monitor.errors import BadMessage
 from monitor.records import ScanEnd, ScanStart, SliceFrame
 from monitor.wire.fields import Frame
-from monitor.wire.slices import cbor, stins
-from monitor.wire.slices.cbor import Tag
+from monitor.wire.slices import cbor_decoder, stins
+from monitor.wire.slices.cbor_decoder import Tag
 from monitor.wire.slices.limits import LARGEST, Limits, shown
 from monitor.wire.slices.pixels import DTYPES
 
@@ -34,7 +34,7 @@ KINDS = {
 
 def is_dectris(frames: Sequence[Frame]) -> bool:
     """Whether a message is of this codec, by its first byte."""
-    return bool(frames) and cbor.is_map(frames[0])
+    return bool(frames) and cbor_decoder.is_map(frames[0])
 
 
 def decode(frames: Sequence[Frame], limits: Limits = LARGEST) -> ScanStart | SliceFrame | ScanEnd:
@@ -56,7 +56,7 @@ def header_of(frame: Frame) -> stins.Header:
 
 def _translated(frame: Frame) -> tuple[dict[str, object], list[Frame]]:
     """The header in the keys of `stins`, and the buffer of an image."""
-    message = cbor.read(frame)
+    message = cbor_decoder.read(frame)
     if not isinstance(message, dict):
         raise BadMessage("not_json", "slices: a CBOR message is no map; dropped")
     kind, user = message.get("type"), message.get("user_data") or {}

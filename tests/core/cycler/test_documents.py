@@ -7,9 +7,9 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from monitor.core.cycler.concurrent_runs import ALONE, RunTurns
 from monitor.core.cycler.history import CyclerHistory, Documents, MeasuredReadings
 from monitor.core.cycler.measured_values import number
+from monitor.core.cycler.two_cyclers import ALONE, InterleavedRuns
 from monitor.errors import BadMessage
 from monitor.recording.journal import _tagged, parse_line
 from monitor.records import CyclerDocument, CyclerReading
@@ -376,7 +376,7 @@ def test_runs_that_follow_each_other_or_have_several_streams_are_one_cycler():
             feed.event(100.0 * run + n, descriptor=f"d{run}")
             feed.event(100.0 * run + n + 0.5, {"vmp_potential": 2.0}, descriptor=f"e{run}")
     assert feed.notices == []
-    turns = RunTurns()
+    turns = InterleavedRuns()
     assert [turns.heard(run) for run in "aaabababbb"].count(True) == 1
     assert [turns.heard(run) for run in "xxxyxyyy"] == [None] * 8, "one reading came late"
 

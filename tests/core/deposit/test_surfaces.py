@@ -11,7 +11,7 @@ from monitor.core.deposit import kernels
 from monitor.core.deposit.surfaces import deposit
 from monitor.core.interface.levels import Levels
 from monitor.core.refinement.band import Range
-from monitor.core.refinement.refine_kernels import quantise
+from monitor.core.refinement.kernels import quantise
 
 VOXEL_UM = 0.717
 POROSITY = 1 - 13.0 / 17.5

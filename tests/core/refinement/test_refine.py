@@ -7,7 +7,7 @@ import pytest
 from scipy.special import erf
 
 from monitor.core.interface.levels import Levels
-from monitor.core.refinement import refine_kernels as kernels
+from monitor.core.refinement import kernels
 from monitor.core.refinement.band import Band, Range, Spare
 from monitor.core.refinement.refine import smoothed
 from monitor.records import ScanKey, ScanStart

@@ -14,7 +14,7 @@ from monitor.errors import SettingError
 from monitor.processes import free_addresses
 from monitor.records import BadInput, CyclerDocument, ScanEnd, ScanStart, SliceFrame
 from monitor.settings import FeedSettings
-from monitor.sources.feeds.proxy import DocumentsProxy
+from monitor.sources.feeds.documents_proxy import DocumentsProxy
 from monitor.wire import documents
 from monitor.wire.slices import stins
 from tests.core.phantom import start

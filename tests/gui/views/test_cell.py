@@ -4,7 +4,7 @@ import pytest
 
 from monitor.gui.state.snapshot import Choice
 from monitor.gui.views.cell import CellPanel
-from monitor.gui.views.discharge_table import TableView
+from monitor.gui.views.discharge_table import DischargeTableView
 from monitor.gui.views.overview.facts import cell_facts
 from monitor.gui.widgets import theme
 from monitor.report.table import as_text
@@ -97,7 +97,7 @@ def test_what_rests_on_a_charge_that_is_not_final_is_marked(panel, qtbot, state,
     assert facts["Closure"].value == "≈ 0.97" and why in facts["Closure"].tip
     assert facts["Deepest"].value == "9.4 µm"
     about["table"] = table_rows([WHOLE | {"charge_state": state, "step": "discharge"}])
-    table = TableView()
+    table = DischargeTableView()
     qtbot.addWidget(table)
     table.draw(made.snapshot({"A": about}), Choice("A"))
     assert table.table.item(0, 4).text() == "≈ 12.3" and why in table.table.item(0, 4).toolTip()

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from monitor.errors import BadMessage
 from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
 from monitor.wire import resend
-from monitor.wire.slices import cbor, codec, dectris, stins
+from monitor.wire.slices import cbor_decoder, codec, dectris, stins
 from monitor.wire.slices.limits import Limits
 from tests.helpers import dectris_stream
 
@@ -142,7 +142,9 @@ def test_what_user_data_says_of_the_size_fills_in_what_is_not_said_beside_it():
 def test_a_message_that_says_that_it_is_cbor_or_has_no_lengths_is_read():
     user = b"\xbf" + b"".join(cbor2.dumps(k) + cbor2.dumps(v) for k, v in NAME.items()) + b"\xff"
     end = b"\xbf" + cbor2.dumps("type") + cbor2.dumps("end") + cbor2.dumps("user_data") + user[:-1]
-    frame = cbor.SELF_DESCRIBED + end + cbor2.dumps("slices") + cbor2.dumps(30) + b"\xff\xff"
+    frame = (
+        cbor_decoder.SELF_DESCRIBED + end + cbor2.dumps("slices") + cbor2.dumps(30) + b"\xff\xff"
+    )
     assert codec.decode([frame]) == replace(END, msg_number=3)
 
 
@@ -179,8 +181,8 @@ def test_values_are_those_of_the_library(value):
             return {key: plain(item) for key, item in found.items()}
         return bytes(found) if isinstance(found, memoryview) else found
 
-    assert plain(cbor.read(cbor2.dumps(value))) == value
-    assert plain(cbor.read(cbor2.dumps(value, canonical=True))) == value
+    assert plain(cbor_decoder.read(cbor2.dumps(value))) == value
+    assert plain(cbor_decoder.read(cbor2.dumps(value, canonical=True))) == value
 
 
 def test_either_codec_is_told_by_its_first_byte():
@@ -246,8 +248,8 @@ def nested(depth):
         ([*image(), b"more"], "bad_length"),
         ([image()[0][:-1]], "not_json"),
         (image(user=NAME | {"deep": nested(40)}), "bad_header"),
-        (image(user=NAME | {"many": [0] * cbor.MAX_ITEMS}), "bad_header"),
-        (image(user=NAME | {"long": "x" * cbor.MAX_PLAIN_BYTES}), "bad_header"),
+        (image(user=NAME | {"many": [0] * cbor_decoder.MAX_ITEMS}), "bad_header"),
+        (image(user=NAME | {"long": "x" * cbor_decoder.MAX_PLAIN_BYTES}), "bad_header"),
         (image(user=NAME | {"much": ["x" * 10**5] * 12}), "bad_header"),
         (image(user=NAME | {"scan": 2**70}), "bad_header"),
         (image(user=NAME | {"scan": CBORTag(29, 0)}), "bad_header"),

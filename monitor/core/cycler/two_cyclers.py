@@ -7,7 +7,7 @@ ALONE = 1000
 REMEMBERED = 100
 
 
-class RunTurns:
+class InterleavedRuns:
     """Hears which run each reading of a cell is of.
 
     A run that follows another is no trouble, also if a last reading of the one before comes late.

@@ -5,7 +5,7 @@ import pytest
 from PySide6.QtCore import QPointF
 
 from monitor.gui.state.snapshot import Answer, Choice, Snapshot
-from monitor.gui.views.profile import NO_LINE, ProfileView, colour_of
+from monitor.gui.views.map_profile import NO_LINE, ProfileView, colour_of
 from monitor.gui.widgets import theme
 from monitor.wire.results.queries import ProfileRequest
 from tests.gui import made
