@@ -37,7 +37,7 @@ def demo(
     ] = None,
     out: Out = None,
 ) -> None:
-    """Start a simulated beamline, engine and screen; without a display, run to the end and report."""
+    """Start a simulated beamline, engine and screen; without a display, run through and report."""
     with one_line_errors():
         from monitor.cli.demo import on_free_addresses, run_demo
         from simulators.scenarios import settings_for
