@@ -68,7 +68,7 @@ def test_a_backtest_draws_names_as_they_are(words: str) -> None:
     figure = draw(cells)
     figure.savefig(io.BytesIO())
     assert len([text for text in texts_of(figure) if "asked" in text]) == 1
-    assert any(text.startswith("depth / ") for text in texts_of(figure))
+    assert any(text.startswith("Depth / ") for text in texts_of(figure))
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import pytest
 
 from monitor import settings
 from monitor.cli import live
+from monitor.program import shared_folder
 from tests.system.running import launch
 
 PAPER = {  # Tonin et al., Table 1; coulometry as Faraday's law has it
@@ -24,11 +25,12 @@ def test_table_1(
     scenario: str, tmp_path: Path, command: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a small field of view: the numbers are those of the default one."""
-    shipped = live.SIMULATED.read_text("utf-8")
-    small = tmp_path / "small.toml"
+    shipped = (shared_folder("config") / "simulated.toml").read_text("utf-8")
+    small = tmp_path / "config" / "simulated.toml"
+    small.parent.mkdir()
     small.write_text(shipped.replace("\nsize = 384 ", "\nsize = 128 "), "utf-8")
     assert settings.load(small).simulator.size == 128
-    monkeypatch.setattr(live, "SIMULATED", small)
+    monkeypatch.setattr(live, "shared_folder", lambda _: small.parent)
     demo = command("demo", "--headless", "--scenario", scenario, "--out", str(tmp_path))
     assert demo.returncode == 0, demo.stderr
     assert "Coulometry" in demo.stdout

@@ -476,7 +476,7 @@ def test_slices_that_come_in_a_heap_do_not_push_out_what_is_asked_for(
     lost = (5, 23, 24, 50, 88, 95)
     with engine(tmp_path, kept_slices) as made:
         made.feed.put(without(feed[:11], *lost))
-        made.until(lambda state: state["feeds"]["slices"]["recovered"])  # the connection is made
+        made.until(lambda state: state["feeds"] and state["feeds"]["slices"]["recovered"])
         made.feed.put(without(feed[11:], *lost))
         state = made.scans(1)
         (scan,) = state["cells"]["A"]["scans"]

@@ -11,7 +11,7 @@ from numba import njit, prange
 from scipy.ndimage import gaussian_filter1d
 from skimage.filters import threshold_multiotsu
 
-from monitor.core.interface import kernels
+from monitor.core.interface import height_kernels, kernels
 from monitor.core.interface.levels import Levels
 from monitor.core.interface.surfaces import Surfaces
 from monitor.records import ScanKey, ScanStart, frozen
@@ -78,7 +78,7 @@ def numpy_edges(volume: np.ndarray) -> np.ndarray:
     edge = made.state[4] - 1
     part = edge - np.floor(edge)
     bent = np.where(part < 0.5, part * (0.5 - part), -(part - 0.5) * (1 - part))
-    return edge - kernels.LINEAR_BIAS * bent
+    return edge - height_kernels.LINEAR_BIAS * bent
 
 
 def toolkit_edges(volume: np.ndarray) -> np.ndarray:
