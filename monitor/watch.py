@@ -30,8 +30,11 @@ class Watcher:
 
     def ask(self, request: Request, timeout_s: float = 10.0) -> tuple[ReplyHeader, Any]:
         """Header and array of the reply. Raises EngineUnreachable where none comes in time."""
-        self._socket.send_multipart(encode_request(request))
-        if not self._socket.poll(int(timeout_s * 1000)):
+        # libzmq has given the connection up if nothing can be sent
+        sent = self._socket.poll(int(timeout_s * 1000), zmq.POLLOUT)
+        if sent:
+            self._socket.send_multipart(encode_request(request))
+        if not sent or not self._socket.poll(int(timeout_s * 1000)):
             raise EngineUnreachable(
                 f"no engine answers at {self._address} within {timeout_s:g} s; start one with "
                 "`pitwatch engine --config FILE`, or check the address"

@@ -79,6 +79,7 @@ class Client:
         self._store = SnapshotStore(connect)
         self._flights: dict[str, _Flight] = {}
         self._done: dict[str, tuple[Query, float]] = {}
+        self._unsendable_since: float | None = None
         self._stop.clear()
         self._thread = threading.Thread(target=self._run, name="screen client", daemon=True)
         self._thread.start()
@@ -174,6 +175,7 @@ class Client:
         return Connection(sub, "results.status", address)
 
     def _open(self) -> zmq.Socket[bytes]:
+        self._unsendable_since = None
         dealer = self._context.socket(zmq.DEALER)
         dealer.setsockopt(zmq.LINGER, 0)
         dealer.setsockopt(zmq.RECONNECT_IVL, 200)
@@ -205,8 +207,11 @@ class Client:
             self._hear(frame)
 
     def _state_overdue(self) -> bool:
+        """No state arrives, or the question cannot even be sent: libzmq gives a connection up when
+        another kind of socket answers at the address."""
         flight = self._flights.get("state")
-        return flight is not None and time.monotonic() - flight.sent > STATE_PATIENCE_S
+        since = self._unsendable_since if flight is None else flight.sent
+        return since is not None and time.monotonic() - since > STATE_PATIENCE_S
 
     def _send_due(self, dealer: zmq.Socket[bytes]) -> None:
         now = time.monotonic()
@@ -217,7 +222,8 @@ class Client:
         state = self._store.state
         if "state" not in self._flights and now - self._done_at("state") >= POLL_S:
             since, engine = (state["version"], state["engine"]) if state else (-1, "")
-            self._send(dealer, "state", Query(StateRequest(since, engine, changes=True)))
+            sent = self._send(dealer, "state", Query(StateRequest(since, engine, changes=True)))
+            self._unsendable_since = None if sent else self._unsendable_since or now
         for order in orders:
             number = self._number()
             self._order(order, "asking", "", number)

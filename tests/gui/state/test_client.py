@@ -170,3 +170,27 @@ def test_a_stranger_at_the_engine_s_addresses_does_not_stay_between(kind):
     finally:
         client.close()
         context.destroy(linger=0)
+
+
+def test_a_connection_that_was_given_up_before_a_question_is_opened_again(monkeypatch):
+    """As libzmq does with that to a stranger, who may be met before the first question is sent."""
+    monkeypatch.setattr(module, "STATE_PATIENCE_S", 0.3)
+    (address,) = free_addresses(1)
+    opened = []
+
+    def given_up_at_first(client):
+        dealer = open_socket(client)
+        if len(opened) < 2:
+            dealer.disconnect(address)
+        opened.append(dealer)
+        return dealer
+
+    open_socket = Client._open
+    monkeypatch.setattr(Client, "_open", given_up_at_first)
+    engine, client = FakeEngine(address), Client(address, None)
+    try:
+        until(lambda: client.snapshot().linked)
+        assert len(opened) >= 3
+    finally:
+        client.close()
+        engine.close()
