@@ -27,7 +27,7 @@ def keys(
         str, typer.Option(help="What the two files are called: who is to own them.")
     ] = "pitwatch",
 ) -> None:
-    """Make a pair of CURVE keys, for an engine or for a screen (docs/security.md)."""
+    """Make a pair of CURVE keys, for an engine or for a screen (docs/how-to/remote.md)."""
     with one_line_errors():
         from monitor.sockets.keys import make_keys
 

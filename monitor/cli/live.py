@@ -120,7 +120,7 @@ def gui(
         str | None, typer.Option(help="The engine's public key: its text, or its file.")
     ] = None,
 ) -> None:
-    """Open a screen for a running engine; on another machine with keys (docs/security.md)."""
+    """Open a screen for a running engine; on another machine with keys (docs/how-to/remote.md)."""
     with one_line_errors():
         from monitor.sockets.keys import check_address, client_keys
 

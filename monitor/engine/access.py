@@ -88,7 +88,8 @@ class Gate:
                     got=address,
                     expected="an address of this machine, such as tcp://127.0.0.1:5611, or keys: "
                     f"security.secret_key and {LISTS[door]}",
-                    todo="make keys with `pitwatch keys` (docs/security.md), or use an ssh tunnel",
+                    todo="make keys with `pitwatch keys` (docs/how-to/remote.md), or use an ssh "
+                    "tunnel",
                 )
             return False
         if self._own is None:  # the settings see to that

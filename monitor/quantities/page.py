@@ -1,4 +1,7 @@
-"""The reference page of the table: `python -m monitor.quantities.page > docs/quantities.md`."""
+"""The reference page of the table.
+
+`python -m monitor.quantities.page > docs/reference/quantities.md`
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ HEAD = """# Quantities
 
 Every number of a scan, every map and every column: its name in files and on the wire, its unit, its
 title on the screen and in the report, and what it means. This page is made from the table in
-`monitor/quantities`, by `python -m monitor.quantities.page > docs/quantities.md`.
+`monitor/quantities`, by `python -m monitor.quantities.page > docs/reference/quantities.md`.
 
 Lengths, areas and volumes are named for a known voxel size; if it is not known, they are in voxels,
 with `_voxel`, `_voxel2` or `_voxel3` in the place of `_um`, `_um2` or `_um3`. A unit of 1 is a

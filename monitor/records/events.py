@@ -22,7 +22,7 @@ from monitor.records.slices import ScanEnd, ScanStart, SliceFrame
 Json = str | bool | int | float | None | Sequence["Json"] | Mapping[str, "Json"]
 """What JSON can hold, read-only."""
 EventData = Mapping[str, Any]
-"""What an event says, JSON-ready; the table of events in docs/contract.md has its keys."""
+"""What an event says, JSON-ready; the table of events in docs/reference/events.md has its keys."""
 
 
 @dataclass(frozen=True, slots=True)

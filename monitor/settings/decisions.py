@@ -67,7 +67,7 @@ def rules_of(entry: str) -> tuple[str, ...]:
 
 
 class WatchSettings(Section):
-    """When an alarm is raised (docs/watchdog.md)."""
+    """When an alarm is raised (docs/reference/watchdog.md)."""
 
     enabled: Annotated[bool, Field(strict=True)] = True
     closure_band: tuple[NotNegative, Positive] = (0.85, 1.15)

@@ -148,7 +148,7 @@ def client_keys(own: str | None, server: str | None, addresses: Sequence[str]) -
                 "--connect",
                 got=away,
                 expected="an address of this machine; or --key and --server-key as well",
-                todo="see docs/security.md, or reach the engine through an ssh tunnel",
+                todo="see docs/how-to/remote.md, or reach the engine through an ssh tunnel",
             )
         return None
     if own is None or server is None:

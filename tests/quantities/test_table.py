@@ -168,5 +168,5 @@ def test_units_of_unknown_keys_are_those_in_their_names():
 
 
 def test_the_reference_page_is_made_from_the_table():
-    committed = (ROOT / "docs" / "quantities.md").read_text("utf-8")
-    assert committed == page(), "python -m monitor.quantities.page > docs/quantities.md"
+    committed = (ROOT / "docs" / "reference" / "quantities.md").read_text("utf-8")
+    assert committed == page(), "python -m monitor.quantities.page > docs/reference/quantities.md"

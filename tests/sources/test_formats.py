@@ -18,7 +18,7 @@ from monitor.sources.cyclers.table import COLUMNS, CyclerTable, make_table
 from monitor.sources.formats import Format, Reader, listed
 from monitor.sources.volumes import readers as volumes
 
-GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "files.md"
+GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "files.md"
 
 
 @pytest.mark.parametrize("reader", [*cyclers.READERS, *volumes.READERS])

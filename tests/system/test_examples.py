@@ -1,4 +1,4 @@
-"""The examples of docs/requests.md, run as they stand and asked by the monitor's own requester."""
+"""The examples of docs/reference/requests.md, run as they stand, asked by a requester of ours."""
 
 from __future__ import annotations
 

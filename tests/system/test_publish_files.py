@@ -96,7 +96,7 @@ def test_a_codec_that_is_missing_is_said_before_anything_starts(tmp_path: Path) 
 
 
 def test_real_volumes_in_three_formats_walk_through(tmp_path: Path) -> None:
-    """The walk of docs/guide/files.md."""
+    """The walk of docs/tutorials/files.md."""
     if not SAMPLES.is_dir():
         pytest.skip("PITWATCH_SAMPLES does not name the folder of real samples")
     pytest.importorskip("galvani")

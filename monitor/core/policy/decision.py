@@ -21,7 +21,7 @@ class Decision:
     asked for, or nothing is to be confirmed. `request`: what to ask for, or to suggest. `mode`,
     `max_scans`: the policy that decided, as it was set then. `waiting`: entries that are judged
     once readings cover the scan. `untrusted`: what is wrong with the scan, in words, by condition
-    (docs/watchdog.md)."""
+    (docs/reference/watchdog.md)."""
 
     verdict: Verdict
     why: str

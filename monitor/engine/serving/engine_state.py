@@ -17,8 +17,8 @@ class EngineState:
 
     By cell: the scan that is `running`, the last reading of the `cycler`, `references` (net charge,
     mAh, that its reference scan found stripped), `policies`, `watches`, `clock_offsets_s`
-    (estimates; docs/watchdog.md). `silence`: when each feed was last heard; `ended`: nothing more
-    comes out of a recording.
+    (estimates; docs/reference/watchdog.md). `silence`: when each feed was last heard; `ended`:
+    nothing more comes out of a recording.
     """
 
     feeds: Feeds = field(default_factory=lambda: Feeds())

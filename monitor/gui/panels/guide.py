@@ -54,7 +54,7 @@ class GuidePanel(QMainWindow):
 
     def __init__(self, folder: Path | None = None) -> None:
         super().__init__()
-        self._folder = folder = folder or shared_folder("docs") / "guide"
+        self._folder = folder = folder or shared_folder("docs") / "how-to"
         self.setWindowTitle("pitwatch – guide")
         self.page = GuidePage(folder.parent)
         back, home = QPushButton("Back"), QPushButton("Contents")

@@ -1,7 +1,7 @@
 """State of feeds and cells as the engine tells it, and when the next scan is due. Pure functions.
 
-The engine decides (docs/contract.md, `health`), so that all screens and all parts of one say the
-same. A screen adds one thing that only it can know: that the engine does not answer.
+The engine decides (docs/reference/results.md, `health`), so that all screens and all parts of one
+say the same. A screen adds one thing that only it can know: that the engine does not answer.
 """
 
 from __future__ import annotations

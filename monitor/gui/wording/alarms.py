@@ -1,6 +1,6 @@
 """What an alarm means and what to do, by its condition: shown when an alarm is opened.
 
-docs/watchdog.md and docs/guide/wrong.md explain the same at length.
+docs/reference/watchdog.md and docs/how-to/wrong.md explain the same at length.
 """
 
 from __future__ import annotations
@@ -177,8 +177,8 @@ CONDITIONS: dict[str, Help] = {
 }
 MISSING_SLICES = Help(
     "Slices of this scan were lost: its maps have holes, and pits in them are not detected.",
-    "Check the network and the load of this machine. With a resend service (docs/contract.md) lost "
-    "slices are sent again.",
+    "Check the network and the load of this machine. With a resend service "
+    "(docs/reference/slices.md) lost slices are sent again.",
 )
 OTHER = Help(
     "The text of the alarm says what is wrong.",

@@ -1,4 +1,4 @@
-"""Events as sentences: one function a kind (docs/contract.md, status). Pure functions, no Qt."""
+"""Events as sentences: one function a kind (docs/reference/events.md). Pure functions, no Qt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the engine says of a cell and of its scans, as JSON (docs/contract.md, state).
+"""What the engine says of a cell and of its scans, as JSON (docs/reference/results.md, state).
 
 Times are UTC s of the data unless stated otherwise; None is a number that is not known.
 """

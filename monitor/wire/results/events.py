@@ -1,4 +1,4 @@
-"""Status messages that are events, as JSON (docs/contract.md, Status)."""
+"""Status messages that are events, as JSON (docs/reference/events.md)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Evidence(TypedDict, total=False):
 
 
 class StatusEvent(TypedDict, total=False):
-    """A status message that is an event (docs/contract.md, Status): what all of them have, and what
+    """A status message that is an event (docs/reference/events.md): what all of them have, and what
     those of some kinds have."""
 
     type: str

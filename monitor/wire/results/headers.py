@@ -1,4 +1,5 @@
-"""Headers of the replies, as JSON (docs/contract.md, Pull); `state` is the reply about the state.
+"""Headers of the replies, as JSON (docs/reference/results.md, Pull); `state` is the
+reply about the state.
 
 `columns` are equal-length and named as in a recording. Lengths and areas are in `length_unit`.
 """

@@ -1,4 +1,4 @@
-"""The state that travels from the engine to the screens, as JSON (docs/contract.md, state).
+"""The state that travels from the engine to the screens, as JSON (docs/reference/results.md).
 
 Times are UTC s of the data unless stated otherwise; None is a number that is not known. What an
 engine of before, or a recording, may leave out is read with `get`.

@@ -44,7 +44,7 @@ T = TypeVar("T", int, str)
 
 
 class Header(TypedDict, total=False):
-    """What the messages of the stream say besides pixels; docs/contract.md has which says what."""
+    """What the messages of the stream say besides pixels (docs/reference/slices.md)."""
 
     htype: str
     msg_number: int

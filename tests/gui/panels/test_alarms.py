@@ -114,7 +114,7 @@ def test_words_out_of_an_alarm_are_no_tags(lines):
 
 
 def conditions_of_the_docs():
-    text = (DOCS / "watchdog.md").read_text("utf-8")
+    text = (DOCS / "reference" / "watchdog.md").read_text("utf-8")
     rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
     return {name for row in rows for name in re.findall(r"`(\w+)`", row)} | {"recording"}
 

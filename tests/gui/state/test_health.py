@@ -9,7 +9,7 @@ from monitor.gui.state import health as feeds
 from monitor.gui.state.snapshot import Snapshot
 from tests.gui import made
 
-GUIDE = Path(__file__).parents[3] / "docs" / "guide" / "watch.md"
+GUIDE = Path(__file__).parents[3] / "docs" / "how-to" / "watch.md"
 
 
 def running(age, **more):
