@@ -24,6 +24,9 @@ QUESTIONS_WAITING_PER_SCREEN, WAITING_BYTES_PER_SCREEN = 64, 2**18
 BUDGET_S, REMEMBERED_S = 3.0, 10.0
 """Work for one client: what it used counts less and less, by a factor e in REMEMBERED_S. So it has
 0.3 s a second in the long run."""
+NEWCOMER_S = 1.0
+"""What a connection begins with, as if it had used it: a client that connects again for each
+request does not come before one that stays."""
 REFUSED_S = 0.02
 """What a request costs that is refused because too many wait: who floods uses up its budget."""
 UNREAD_PER_SCREEN, UNREAD_IN_ALL = 32 * 2**20, 256 * 2**20
@@ -76,6 +79,12 @@ class Client:
         """How many requests wait."""
         return len(self.quick) + len(self.slow)
 
+    def gone(self) -> None:
+        """Its connection is closed: nobody waits for what it asked."""
+        self.quick.clear()
+        self.slow.clear()
+        self.waiting_bytes = 0
+
     def ask(self, asked: Asked) -> bool:
         """A request waits from now on. False if too much does already."""
         size = asked.size
@@ -100,6 +109,7 @@ class Clients:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._clients: dict[bytes, Client] = {}
+        self._connected: dict[int, Client] = {}
         self._used: dict[bytes, tuple[float, float]] = {}
         self.unread_bytes = 0
 
@@ -107,11 +117,18 @@ class Clients:
         return len(self._clients)
 
     def of(self, name: bytes, owner: bytes, descriptor: int) -> Client:
-        """The client of this name; a new one if it has not asked yet."""
+        """The client of this name; a new one if it has not asked yet. The system gives a descriptor
+        anew when its connection is closed: what waits for another client there is left out."""
         client = self._clients.get(name)
         if client is None:
             client = self._clients[name] = Client(name, owner)
         client.owner, client.descriptor = owner, descriptor
+        self._used.setdefault(owner, (NEWCOMER_S, self._clock()))
+        if descriptor >= 0:
+            former = self._connected.get(descriptor)
+            if former is not None and former.name != name:
+                former.gone()
+            self._connected[descriptor] = client
         return client
 
     # --- work -------------------------------------------------------------------------------------

@@ -54,6 +54,36 @@ def test_connections_with_one_key_have_one_budget(bench):
     assert bench.next() is None
 
 
+def test_who_connects_again_for_each_request_does_not_come_before_one_that_stays(bench):
+    bench.client(b"screen")
+    bench.clients.charge(bench.client(b"screen"), 0.2)
+    bench.now += 5.0
+    for number in range(100):
+        bench.ask(b"newcomer %d" % number)
+    bench.ask(b"screen")
+    assert bench.next() == b"screen"
+
+
+def test_the_first_request_of_a_screen_is_not_overtaken_by_later_connections(bench):
+    bench.ask(b"first")
+    for number in range(100):
+        bench.now += 0.01
+        bench.ask(b"newcomer %d" % number)
+    assert bench.next() == b"first"
+
+
+def test_what_a_closed_connection_asked_is_left_out_once_its_descriptor_is_given_anew(bench):
+    for number in range(1000):
+        client = bench.clients.of(b"newcomer %d" % number, b"newcomer %d" % number, 7)
+        for _ in range(50):
+            client.ask(Asked([client.name], "operator", [bytes(4000)]))
+    assert bench.next() == b"newcomer 999"
+    waiting = sum(client.waiting_bytes for client in bench.clients._clients.values())
+    assert waiting == 49 * 4000
+    bench.clients.forget()
+    assert len(bench.clients) == 1
+
+
 def test_what_waits_of_one_client_is_bounded_in_number_and_bytes(bench):
     asked = [bench.ask(b"many") for _ in range(200)]
     assert sum(asked) == module.QUESTIONS_WAITING_PER_SCREEN

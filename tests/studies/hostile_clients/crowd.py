@@ -32,7 +32,7 @@ QUESTIONS = [
 ]
 LARGE = b'{"type":"note","cell":"A","tag":"t","text":"' + b"x" * 100_000 + b'"}'
 PARTS, PAUSE_S = 20_000, 0.05
-KINDS = ("idle", "unread", "flood", "endless", "oversize")
+KINDS = ("idle", "unread", "flood", "endless", "oversize", "newcomer")
 
 
 class Crowd:
@@ -85,6 +85,15 @@ class Crowd:
                 self.done["flood"] += 1
                 while dealer.poll(0):
                     dealer.recv_multipart()
+
+    def _newcomer(self) -> None:
+        """For each round of questions another connection, as if nobody had asked before."""
+        while True:
+            with self._dealer() as dealer:
+                for question in QUESTIONS:
+                    dealer.send_json(question)
+                    self.done["newcomer"] += 1
+                dealer.poll(5000)
 
     def _endless(self) -> None:
         if self._keys is not None:  # libzmq sends a message once it is whole
