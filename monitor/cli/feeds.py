@@ -29,17 +29,21 @@ class _NamesFormats(typer.core.TyperCommand):
     which takes half a second."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        from monitor.sources.cyclers import readers as cyclers
-        from monitor.sources.formats import listed
-        from monitor.sources.volumes import readers as volumes
-
         for param in self.params:
             text = getattr(param, "help", None) or ""
-            text = text.replace("VOLUMES", listed(volumes.READERS)).replace(
-                "CYCLERS", listed(cyclers.READERS)
-            )
-            param.help = text  # type: ignore[attr-defined]
+            param.help = with_formats(text)  # type: ignore[attr-defined]
         super().format_help(ctx, formatter)
+
+
+def with_formats(text: str) -> str:
+    """The text with the names of the formats in the places of VOLUMES and CYCLERS."""
+    from monitor.sources.cyclers import readers as cyclers
+    from monitor.sources.formats import listed
+    from monitor.sources.volumes import readers as volumes
+
+    return text.replace("VOLUMES", listed(volumes.READERS)).replace(
+        "CYCLERS", listed(cyclers.READERS)
+    )
 
 
 @commands.command(cls=_NamesFormats)

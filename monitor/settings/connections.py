@@ -28,18 +28,34 @@ class FeedSettings(Section):
     """Where slices and cycler documents come from (ZeroMQ endpoints)."""
 
     slices: tuple[str, ...] = ("tcp://127.0.0.1:5601",)
+    """Addresses of slice producers (PUB or XPUB) that the engine connects to."""
     slices_pull: str = ""
+    """Address that the engine binds for producers that PUSH; empty: none."""
     documents: tuple[str, ...] = ("tcp://127.0.0.1:5578",)
+    """Out sides of the bluesky proxies that the engine connects to."""
     document_codec: Literal["msgpack", "json"] = "msgpack"
+    """What our own publishers send. Both are read, whatever is set here."""
     receive_MB: Positive = Field(default_factory=default_receive_MB)
+    """Messages that may wait to be computed; beyond that, producers have to wait. By default an
+    eighth of the memory."""
     receive_hwm: Annotated[int, Field(gt=0, strict=True)] | None = None
+    """How many slices may wait, besides. Without it, `receive_MB` alone counts."""
     reorder_memory_MB: Positive = 1024.0
+    """Slices that may wait for an earlier one, or until the grey levels are known."""
     ready_memory_MB: NotNegative = 2000.0
+    """Memory that is reserved at the start, for the first scan; 0: as it is needed."""
     quiet_s: Positive = 1.0
+    """Silence after which a scan that has ended is concluded with its holes."""
     give_up_s: Positive = 600.0
+    """Silence after which a scan whose end was not received is concluded too."""
     resend: Literal["auto", "off"] | tuple[str, ...] = "auto"
+    """Where lost slices are requested again. `auto`: at the address in the scan's header, if it
+    is on this machine or on one of `slices`; `off`: nowhere; a list: only at these addresses."""
     max_slice_Mpx: Positive = Field(default_factory=default_slice_Mpx)
+    """Scans with larger slices are refused: maps take about 0.35 GB for each million pixels. By
+    default 2.6 for each GB of memory, at most 64."""
     max_volume_GB: Positive = 2000.0
+    """A scan that is announced as larger is refused."""
 
     @field_validator("resend", mode="before")
     @classmethod
@@ -52,25 +68,37 @@ class FeedSettings(Section):
 
 
 class RequestSettings(Section):
-    """Who is asked for extra scans."""
+    """Who receives requests for extra scans."""
 
     backend: Literal["mailbox", "queueserver", "none"] = "mailbox"
+    """Who receives scan requests: a mailbox (ROUTER), a bluesky-queueserver, or nobody."""
     endpoint: str = "tcp://127.0.0.1:5603"
+    """Mailbox: address of the acquisition's ROUTER."""
     control: str = "tcp://127.0.0.1:60615"
+    """Queueserver: control address of the RE manager."""
     plan: str = "extra_scan"
+    """Queueserver: name of the plan that makes an extra scan."""
     user: str = "pitwatch"
+    """Queueserver: the name under which items are added."""
     user_group: str = "primary"
+    """Queueserver: a group of the manager's `user_group_permissions.yaml`."""
     autostart: Annotated[bool, Field(strict=True)] = True
+    """Queueserver: let the manager run its queue once a request is in it."""
     public_key: str = ""
+    """Queueserver: the manager's CURVE key; needed if it is on another machine."""
     resend_s: Positive = 5.0
+    """A request that is not yet served is sent again this often, with the same id."""
 
 
 class ResultSettings(Section):
     """Where screens find the results. Both addresses are bound by the engine."""
 
     status: str = "tcp://127.0.0.1:5610"
+    """PUB that the engine binds: events and a heartbeat."""
     pull: str = "tcp://127.0.0.1:5611"
+    """ROUTER that the engine binds: queries and orders of the screens."""
     memory_MB: Positive = 2048.0
+    """Maps that are kept in memory for screens; older ones are read from the disk."""
 
 
 class SecuritySettings(Section):
@@ -80,11 +108,17 @@ class SecuritySettings(Section):
     """
 
     secret_key: str = ""
+    """File of the engine's own secret key."""
     operators: tuple[str, ...] = ()
+    """Public keys of clients that may see everything and give orders."""
     viewers: tuple[str, ...] = ()
+    """Public keys of clients that may see everything."""
     producers: tuple[str, ...] = ()
+    """Public keys of producers that PUSH to `feeds.slices_pull`."""
     server_keys: dict[str, str] = Field(default_factory=dict)
+    """By address that the engine connects to: the public key of what is there."""
     plain: tuple[str, ...] = ()
+    """Addresses on other machines that the engine connects to without keys."""
 
     @model_validator(mode="after")
     def _check(self) -> SecuritySettings:

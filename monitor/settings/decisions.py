@@ -19,33 +19,57 @@ class PitSettings(Section):
     """What counts as a pit."""
 
     min_depth_um: Positive = 2.0
+    """What is shallower is not a pit."""
     min_diameter_um: Positive = 5.0
+    """What is narrower is not a pit."""
     significance: Positive = 5.0
+    """Depth that a pixel of a pit needs, in standard errors of its height."""
 
 
 class OnsetSettings(Section):
-    """When the monitor asks for an extra scan by itself."""
+    """When the monitor requests an extra scan by itself."""
 
     mode: Literal["off", "suggest", "auto"] = "auto"
+    """`auto`: scans are requested; `suggest`: the operator confirms; `off`: decisions are only
+    recorded."""
     when: tuple[str, ...] = ("new_pits",)
+    """Rules, any of which requests a scan; "a and b": both must be met."""
     min_pits: Annotated[int, Field(ge=1, strict=True)] = 1
+    """`new_pits`: this many significant pits for which no scan has been requested yet."""
     min_pit_area_um2: NotNegative = 0.0
+    """`new_pits`: and their openings together."""
     max_growth_um_h: Positive = 10.0
+    """`growth`: the fastest pit deepens by this."""
     max_j_mA_cm2: Positive = 5.0
+    """`current`: 99th percentile of the running local current density."""
     depth_share: Annotated[float, Field(gt=0, le=1, strict=True)] = 0.5
+    """`depth`: forecast depth at the next periodic scan, as a share of the foil."""
     closure_band: tuple[NotNegative, Positive] = (0.8, 1.2)
+    """`closure`: met outside of this band."""
     current_step_mA_cm2: Positive = 0.1
+    """`current_step`: change of the applied current density from one scan to the next."""
     max_front_um: Positive = 50.0
+    """`moss_front`: height of the deposit's front above the first surface, 99th percentile."""
     least_breakthrough_h: Positive = 4.0
+    """`breakthrough`: low end of the forecast time until a pit reaches the collector."""
     confirm: Annotated[bool, Field(strict=True)] = True
+    """Whether the extra scan is used to confirm or refute its reason."""
     clear_scans: Annotated[int, Field(ge=1, strict=True)] = 2
+    """Scans in which an entry of `when` is not met before it may request again."""
     cooldown_s: NotNegative = 900.0
+    """Least time between two requests (cell time)."""
     quiet_hours: tuple[str, ...] = ()
+    """Such as ["22:00-06:00"], UTC: no scan is requested then."""
     max_scans_per_hour: Annotated[int, Field(ge=0, strict=True)] = 2
+    """Extra scans of a cell within an hour, those of the operator included."""
     max_scans_per_cell: Annotated[int, Field(ge=0, strict=True)] = 20
+    """Extra scans of a cell in all, those of the operator included."""
     dose_per_scan_kGy: NotNegative = 0.0
+    """Dose of one scan; 0: dose is not counted."""
     max_dose_kGy: NotNegative = 0.0
+    """Dose of a cell, all scans together; 0: no limit."""
     max_dose_kGy_per_hour: NotNegative = 0.0
+    """Dose of a cell within an hour; 0: no limit."""
 
     @model_validator(mode="after")
     def _check(self) -> OnsetSettings:
@@ -67,20 +91,32 @@ def rules_of(entry: str) -> tuple[str, ...]:
 
 
 class WatchSettings(Section):
-    """When an alarm is raised (docs/reference/watchdog.md)."""
+    """What is judged in each scan, and when an alarm is raised."""
 
     enabled: Annotated[bool, Field(strict=True)] = True
+    """Whether scans are judged; if not, every scan is trusted."""
     closure_band: tuple[NotNegative, Positive] = (0.85, 1.15)
+    """Closure outside of this band raises an alarm, once 1 µm has been stripped."""
     noise_factor: Annotated[float, Field(gt=1, allow_inf_nan=False, strict=True)] = 1.5
+    """Noise of the heights, relative to the median of the earlier scans."""
     contrast_share: Annotated[float, Field(gt=0, lt=1, strict=True)] = 0.6
+    """Contrast and contrast-to-noise ratio, relative to the first scan: not below this."""
     max_level_drift: Positive = 0.5
+    """Drift of lithium's grey level since the first scan, as a share of the contrast."""
     least_valid: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.6
+    """Share of the columns that must have a height."""
     max_shift_error_um: Positive = 5.0
+    """Largest error of a scan's shift relative to the reference."""
     scans: Annotated[int, Field(ge=1, strict=True)] = 2
+    """Bad scans in a row before an alarm begins; good ones before it ends."""
     late_s: Positive = 10.0
+    """Silence of a running scan, by the clock, after which the feed is LATE."""
     dead_s: Positive = 60.0
+    """The same: DEAD."""
     cycler_s: Positive = 60.0
+    """Silence of the cycler after which it is DEAD. Set it above the pause between readings."""
     due_grace: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.1
+    """How long a scan may be overdue, as a share of the period."""
 
     @model_validator(mode="after")
     def _check(self) -> WatchSettings:

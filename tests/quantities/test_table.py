@@ -10,7 +10,6 @@ import pytest
 from monitor.core.policy import rules
 from monitor.core.session import Session
 from monitor.quantities import table
-from monitor.quantities.page import page
 from monitor.quantities.quantity import NEEDS, unit_in_name
 from monitor.records import CyclerReading, Pit, ScanResult
 from monitor.wire.results.replies import pit_columns
@@ -165,8 +164,3 @@ def test_units_of_unknown_keys_are_those_in_their_names():
     assert table.recorded_units("some_new") == "1"
     assert table.recorded_units("pit_depth_growth") == "1"  # as in all recordings so far
     assert table.recorded_units("averaged_voxel") == "voxel"
-
-
-def test_the_reference_page_is_made_from_the_table():
-    committed = (ROOT / "docs" / "reference" / "quantities.md").read_text("utf-8")
-    assert committed == page(), "python -m monitor.quantities.page > docs/reference/quantities.md"
