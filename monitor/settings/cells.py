@@ -43,7 +43,7 @@ class GreyLevels(Section):
 
 
 class BoundarySettings(Section):
-    """A picture of the grain boundaries of a cell's electrode (SEM, EBSD), for screen and report."""
+    """A picture of the grain boundaries of a cell (SEM, EBSD), for screen and report."""
 
     image: Annotated[str, Field(min_length=1)]
     """PNG, TIFF, JPEG or BMP; a relative path counts from the folder of the settings' file."""
