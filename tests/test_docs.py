@@ -1,5 +1,8 @@
-"""The guide: what it shows is there, and the static site is built without a warning."""
+"""The documentation: what it points to is there, its pictures are those of the code, and the static
+site is built without a warning."""
 
+import ast
+import importlib.util
 import re
 import subprocess
 import sys
@@ -11,16 +14,29 @@ DOCS = Path(__file__).parents[1] / "docs"
 ROOT = DOCS.parent
 POLICY = ROOT / "SECURITY.md"
 PAGES = sorted([*DOCS.rglob("*.md"), *ROOT.glob("*.md")])
+PRINTING = {("report", "cli"), ("playback", "cli")}
+"""Imports upwards: how the command line prints."""
+
+
+def anchors(page: Path) -> set[str]:
+    """Of the headings of a page, as GitHub and the site make them."""
+    text = re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.M | re.S)
+    heads = re.findall(r"^#+ (.*)$", text, re.M)
+    return {re.sub(r"[^\w\- ]", "", head.strip().lower()).replace(" ", "-") for head in heads}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_all_that_a_page_points_to_is_there(page):
-    text = page.read_text("utf-8")
-    targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text)
-    missing = [
-        target for target in targets if "://" not in target and not (page.parent / target).exists()
-    ]
+    links = re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)", page.read_text("utf-8"))
+    inside = [(target, anchor) for target, anchor in links if "://" not in target]
+    missing = [target for target, _ in inside if not (page.parent / target).exists()]
     assert not missing
+    lost = [
+        (target, anchor)
+        for target, anchor in inside
+        if anchor and anchor not in anchors(page.parent / target if target else page)
+    ]
+    assert not lost
 
 
 def test_every_promise_of_security_names_its_tests():
@@ -31,6 +47,34 @@ def test_every_promise_of_security_names_its_tests():
         named = re.findall(r"`(tests/[\w/.]+)`", row)
         assert named, row
         assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+@pytest.fixture(scope="module")
+def draw():
+    """The script that draws the pictures of the developer's pages."""
+    spec = importlib.util.spec_from_file_location("draw", DOCS / "draw.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_drawings_are_those_that_the_script_draws(draw):
+    for name, drawn in draw.PICTURES.items():
+        committed = (draw.IMAGES / name).read_text("utf-8")
+        assert committed == drawn(), "python docs/draw.py"
+
+
+def test_the_drawing_has_every_room_and_a_room_imports_from_below_or_beside(draw):
+    rows = {name: row for row, names in enumerate(draw.ROOMS) for name, _ in names}
+    folders = {path.parent.name for path in (ROOT / "monitor").glob("*/__init__.py")}
+    assert set(rows) == folders | {"simulators"}
+    for path in [*(ROOT / "monitor").glob("*/**/*.py"), *(ROOT / "simulators").rglob("*.py")]:
+        room = path.relative_to(ROOT).parts[0 if "simulators" in path.parts else 1]
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                whole = node.module.removeprefix("monitor.").partition(".")[0]
+                upwards = rows.get(whole, len(rows)) < rows[room]
+                assert not upwards or (room, whole) in PRINTING, f"{path}: {node.module}"
 
 
 @pytest.mark.slow

@@ -77,7 +77,14 @@ def test_an_unknown_configuration_is_one_line(installed: Path, tmp_path: Path) -
 
 def test_the_guide_and_the_desktop_entry_are_in_the_wheel(installed: Path) -> None:
     share = installed.parent / "share"
-    assert (share / "pitwatch" / "docs" / "how-to" / "index.md").is_file()
+    carried, docs = share / "pitwatch" / "docs", ROOT / "docs"
+    pages = {str(page.relative_to(carried)) for page in carried.rglob("*.md")}
+    assert "how-to/index.md" in pages
+    assert pages == {
+        str(page.relative_to(docs))
+        for page in docs.rglob("*.md")
+        if page.parent.name != "developer"
+    }
     assert list((share / "pitwatch" / "docs" / "images").glob("*.png"))
     entry = (share / "applications" / "pitwatch.desktop").read_text("utf-8")
     icon = next(line[5:] for line in entry.splitlines() if line.startswith("Icon="))
