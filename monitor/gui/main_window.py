@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QSettings, QTimer
+from PySide6.QtCore import QSettings, QSize, Qt, QTimer
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from monitor.gui import menus
@@ -24,13 +24,15 @@ from monitor.gui.state.client import Client
 from monitor.gui.state.snapshot import Snapshot
 from monitor.gui.views.overview import view as overview
 from monitor.gui.views.registry import VIEWS, actions_of, make_views, queries
-from monitor.gui.widgets import export
+from monitor.gui.widgets import export, theme
 from monitor.gui.widgets.paint_queue import Turns
 from monitor.gui.workspace import Layouts, bench_of
 from monitor.plain_text import typed
 from monitor.wire.results.queries import Order
 
 REPAINT_MS = 100
+SIZE = QSize(1440, 900)
+"""Of the window at first; the whole screen where that is smaller."""
 
 
 class Window(QMainWindow):
@@ -45,6 +47,7 @@ class Window(QMainWindow):
         viewer: bool = False,
     ) -> None:
         super().__init__()
+        theme.dress(self)
         self.client, self.kept = client, kept
         self.snapshot = Snapshot()
         self.selection, self.look = Selection(cell), Look(kept)
@@ -56,7 +59,7 @@ class Window(QMainWindow):
         whole = self._lay_out()
         self.setCentralWidget(whole)
         self.setWindowTitle("pitwatch")
-        self.resize(1440, 900)
+        self.resize(SIZE.boundedTo(self.screen().availableSize()))
         actions = (*actions_of(), *ACTIONS)
         self.help = HelpPanel(whole, actions)
         self.session = SessionPanel(whole, client.address, self._operator())
@@ -221,10 +224,12 @@ class Window(QMainWindow):
 
     def restore(self) -> None:
         """Where the user's window and views were; call it before the window is shown."""
+        geometry = self.kept.value("geometry") if self.kept is not None else None
+        if geometry is not None:
+            self.restoreGeometry(geometry)
+        elif self.size() != SIZE:
+            self.setWindowState(Qt.WindowState.WindowMaximized)
         if self.kept is not None:
-            geometry = self.kept.value("geometry")
-            if geometry is not None:
-                self.restoreGeometry(geometry)
             self.layouts.restore(self.kept)
 
     def _operator(self) -> str:

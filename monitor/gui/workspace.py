@@ -7,7 +7,16 @@ from functools import partial
 
 from PySide6.QtCore import QByteArray, QEvent, QObject, QSettings, Qt, QTimer, Signal
 from PySide6.QtGui import QContextMenuEvent
-from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QTabBar, QTabWidget, QWidget
+from PySide6.QtWidgets import (
+    QDockWidget,
+    QFrame,
+    QMainWindow,
+    QMenu,
+    QScrollArea,
+    QTabBar,
+    QTabWidget,
+    QWidget,
+)
 
 from monitor.gui.actions import Handlers
 from monitor.gui.views.registry import ViewSpec
@@ -16,7 +25,7 @@ from monitor.gui.widgets.view import View
 
 SETTLE_MS = 400
 MAX_STEPS = 50
-VERSION = 1
+VERSION = 2
 Area = Qt.DockWidgetArea
 AREAS = {
     "left": Area.LeftDockWidgetArea,
@@ -32,7 +41,7 @@ class Dock(QDockWidget):
         super().__init__(spec.title)
         self._view = view
         self.setObjectName(spec.name)
-        self.setWidget(view)
+        self.setWidget(scrolled(view))
         bar = view.bar
         bar.setParent(None)
         bar.setContentsMargins(8, 3, 8, 1)
@@ -57,6 +66,15 @@ class Dock(QDockWidget):
         menu.popup(event.globalPos())
 
 
+def scrolled(inside: QWidget) -> QScrollArea:
+    """A widget that scrolls where it has less room than it needs, as with larger text."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setWidget(inside)
+    return area
+
+
 class Layouts(QObject):
     """Where the views stand. Kept for each user, undone step by step. Tells when other views than
     before may be seen."""
@@ -79,7 +97,7 @@ class Layouts(QObject):
         )
         for corner, area in (
             (Qt.Corner.TopLeftCorner, Area.LeftDockWidgetArea),
-            (Qt.Corner.BottomLeftCorner, Area.LeftDockWidgetArea),
+            (Qt.Corner.BottomLeftCorner, Area.BottomDockWidgetArea),
             (Qt.Corner.TopRightCorner, Area.RightDockWidgetArea),
             (Qt.Corner.BottomRightCorner, Area.RightDockWidgetArea),
         ):
@@ -217,5 +235,5 @@ def bench_of(central: QWidget) -> QMainWindow:
     """A main window inside of another: docks around `central`."""
     bench = QMainWindow()
     bench.setWindowFlags(Qt.WindowType.Widget)
-    bench.setCentralWidget(central)
+    bench.setCentralWidget(scrolled(central))
     return bench

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QUrl
+from PySide6.QtCore import QSize, QUrl
 from PySide6.QtGui import QTextDocument
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -77,6 +77,7 @@ class GuidePanel(QMainWindow):
             self.page.setSource(QUrl.fromLocalFile(str(first)))
         else:
             self.page.setPlainText(f"The guide was not installed: {first} is missing.")
-        self.resize(theme.px(900), theme.px(760))
+        theme.dress(self)
+        self.resize(QSize(theme.px(900), theme.px(760)).boundedTo(self.screen().availableSize()))
         self.show()
         self.raise_()

@@ -72,7 +72,8 @@ class HelpPanel(QFrame):
             "".join(_html(menu, keys[menu]) for menu in menus)
             for menus in (("Go", "Ask", "Engine"), ("Map", "View"))
         )
-        right = _html("Maps", maps) + _html("Words", WORDS) + _html("Help", keys["Help"])
+        right = _words_html("Maps", maps) + _words_html("Words", WORDS)
+        middle += _html("Help", keys["Help"])
         for column, text in zip(self.columns, (left, middle, right), strict=True):
             column.setText(text)
 
@@ -98,10 +99,18 @@ def _words(action: Action) -> str:
 
 
 def _html(title: str, pairs: Iterable[tuple[str, str]]) -> str:
-    accent = theme.palette().accent
     rows = "".join(
-        f"<tr><td style='padding-right:12px; white-space:nowrap'>"
-        f"<b style='color:{accent}'>{key}</b></td><td>{what}</td></tr>"
+        f"<tr><td style='padding-right:12px; white-space:nowrap'>{_name(key)}</td>"
+        f"<td>{what}</td></tr>"
         for key, what in pairs
     )
     return f"<h3>{title}</h3><table>{rows}</table>"
+
+
+def _words_html(title: str, pairs: Iterable[tuple[str, str]]) -> str:
+    """Definitions, each after its word: a column of long words would leave no room for them."""
+    return f"<h3>{title}</h3>" + "".join(f"<p>{_name(key)} – {what}</p>" for key, what in pairs)
+
+
+def _name(key: str) -> str:
+    return f"<b style='color:{theme.palette().accent}'>{key}</b>"

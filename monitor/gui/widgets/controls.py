@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from monitor.gui.widgets.plain_text import PlainLabel, RichLabel, set_tip
@@ -20,7 +20,7 @@ class Card(QFrame):
         self.body = QVBoxLayout(self)
         self.body.setContentsMargins(8, 6, 8, 6)
         self.body.setSpacing(4)
-        self.bar = QWidget()
+        self.bar = _Bar()
         self.bar.setObjectName("bar")
         self.head = QHBoxLayout(self.bar)
         self.head.setContentsMargins(0, 0, 0, 0)
@@ -31,6 +31,13 @@ class Card(QFrame):
 
     def restyle(self) -> None:
         """Takes on the colours and sizes of the look that was applied last."""
+
+
+class _Bar(QWidget):
+    """A title line that is cut where there is no room, rather than to widen the window."""
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(1, super().minimumSizeHint().height())
 
 
 def label(text: str = "", name: str = "", tip: str = "", *, rich: bool = False) -> QLabel:

@@ -14,7 +14,7 @@ import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QBrush, QColor, QFont, QPalette, QPen
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QWidget
 
 from monitor.gui.state.snapshot import COLOUR_SCALES
 from monitor.gui.widgets.palette import PALETTES, Palette, Shade
@@ -158,16 +158,11 @@ def colour_map(name: str, chosen: str = "paper", *, difference: bool = False) ->
 
 
 def apply(app: QApplication, look: Shade = "dark", letters: float = 1.0) -> None:
-    """The same on every desktop: `look` is dark or light, `letters` scales fonts and sizes. Where
-    it is so already, nothing is done: Qt would go through every widget."""
+    """The same on every desktop: `look` is dark or light, `letters` scales fonts and sizes."""
     global _shade, _scale
     _shade, _scale = look, letters
     c = palette()
-    sheet = style()
-    if app.styleSheet() == sheet:
-        return
-    if not app.styleSheet():
-        # only once: under a style sheet, Qt would polish every widget anew
+    if app.style().objectName() != "fusion":
         app.setStyle("Fusion")
     app.setFont(QFont(FAMILY, round(POINT_SIZE * letters)))
     roles = {
@@ -180,6 +175,8 @@ def apply(app: QApplication, look: Shade = "dark", letters: float = 1.0) -> None
         QPalette.ColorRole.Button: c.field,
         QPalette.ColorRole.ButtonText: c.text,
         QPalette.ColorRole.Highlight: c.accent,
+        QPalette.ColorRole.Link: c.accent,
+        QPalette.ColorRole.LinkVisited: c.plateau,
         QPalette.ColorRole.ToolTipBase: c.field,
         QPalette.ColorRole.ToolTipText: c.text,
     }
@@ -187,8 +184,19 @@ def apply(app: QApplication, look: Shade = "dark", letters: float = 1.0) -> None
     for role, colour in roles.items():
         colours.setColor(role, QColor(colour))
     app.setPalette(colours)
-    app.setStyleSheet(sheet)
     pg.setConfigOptions(background=c.panel, foreground=c.muted, antialias=True)
+    for window in app.topLevelWidgets():
+        if window.styleSheet():
+            dress(window)
+
+
+def dress(window: QWidget) -> None:
+    """Gives a window the style sheet of the look, now and whenever that changes. The sheet is not
+    the application's: each plot has some forty widgets for a menu that is never opened, and Qt
+    would restyle them too."""
+    sheet = style()
+    if window.styleSheet() != sheet:
+        window.setStyleSheet(sheet)
 
 
 def axis_font() -> QFont:
