@@ -83,7 +83,8 @@ class Window(QMainWindow):
         self._fixed = {spec.name: self.views[spec.name] for spec in VIEWS if not spec.is_dock}
         for spec in VIEWS:
             if spec.area == "maps":
-                maps.addWidget(self.views[spec.name], 1)
+                # the pinned scan, as a rule the older one, on the left
+                maps.insertWidget(0, self.views[spec.name], 1)
             elif spec.area == "centre":
                 column.addWidget(self.views[spec.name])
         self._show_wanted()

@@ -20,9 +20,12 @@ from PySide6.QtWidgets import (
 
 from monitor.gui.actions import Handlers
 from monitor.gui.views.registry import ViewSpec
+from monitor.gui.widgets import theme
 from monitor.gui.widgets.plain_text import set_tip
 from monitor.gui.widgets.view import View
 
+LEFT = 290, 325
+"""Width of the left column and height of the cell in it, at least, at the usual text size."""
 SETTLE_MS = 400
 MAX_STEPS = 50
 VERSION = 2
@@ -141,11 +144,14 @@ class Layouts(QObject):
         """Shares of a window of this size, as they are at first."""
         docks = self.docks
         flat = Qt.Orientation.Horizontal
-        self._bench.resizeDocks(
-            [docks["cell"], docks["trend"]], [int(0.185 * width), int(0.37 * width)], flat
-        )
+        left, cell = (max(int(0.185 * width), theme.px(LEFT[0])), theme.px(LEFT[1]))
+        self._bench.resizeDocks([docks["cell"], docks["trend"]], [left, int(0.37 * width)], flat)
         upright = Qt.Orientation.Vertical
-        self._bench.resizeDocks([docks["section"]], [int(0.27 * height)], upright)
+        below = int(0.23 * height)
+        self._bench.resizeDocks([docks["section"]], [below], upright)
+        self._bench.resizeDocks(
+            [docks["cell"], docks["acquisition"]], [cell, max(1, height - below - cell)], upright
+        )
         self._bench.resizeDocks(
             [docks["trend"], docks["pits"]], [int(0.64 * height), int(0.36 * height)], upright
         )

@@ -90,15 +90,16 @@ class CellPanel(View):
         set_tip(self.when, "Start of the scan: hours after the first one, date and time")
         for part in (self.shown, self.when):
             self.body.addWidget(part)
-        self.facts = {}
+        self.facts, self.titles = {}, {}
         grid = QGridLayout()
         grid.setContentsMargins(0, 2, 0, 0)
-        grid.setVerticalSpacing(2)
+        grid.setVerticalSpacing(0)
         for i, (key, (first, *_)) in enumerate(FACTS.items()):
             tip = fact_tip(key)
             self.facts[key] = label("–", "", tip, rich=key == "closure")
             title = "Shift" if key == "moved" else first.title
-            grid.addWidget(label(title, "muted", tip), i, 0)
+            self.titles[key] = label(title, "muted", tip)
+            grid.addWidget(self.titles[key], i, 0)
             self.facts[key].setAlignment(Qt.AlignmentFlag.AlignRight)
             grid.addWidget(self.facts[key], i, 1)
         grid.setColumnStretch(1, 1)
@@ -155,6 +156,8 @@ class CellPanel(View):
             of_charge = FACTS[key][0].rests_on_charge
             self.facts[key].setText(marked(scan, text) if of_charge else text)
             set_tip(self.facts[key], fact_tip(key) + (mark_tip(cell, scan) if of_charge else ""))
+        for part in (self.titles["moss"], self.facts["moss"]):
+            part.setVisible(texts["moss"] != "–")  # there is none before a charge
         self._draw_closure(snapshot, cell, scan)
 
     def _draw_closure(self, snapshot: Snapshot, cell: Cell | None, scan: Scan) -> None:

@@ -59,3 +59,13 @@ def quiet(*widgets: QWidget) -> None:
     """Keeps the keyboard with the window's shortcuts."""
     for widget in widgets:
         widget.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+
+
+def leave_height(*widgets: QWidget) -> None:
+    """Hides widgets of a layout that stays as high as it is."""
+    for widget in widgets:
+        kept = widget.sizePolicy()
+        kept.setRetainSizeWhenHidden(True)
+        widget.setSizePolicy(kept)
+        widget.setMaximumWidth(1)
+        widget.hide()

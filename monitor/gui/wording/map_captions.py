@@ -29,13 +29,12 @@ def listed(words: Iterable[str]) -> str:
 
 
 def caption(scan: Scan, snapshot: Snapshot, choice: Choice, subtracted: int | None = None) -> str:
-    """Scan and map, the scan that is subtracted in a difference, and what is to be known before one
+    """The scan, the one that is subtracted in a difference, and what is to be known before one
     believes it; as HTML."""
     warn = theme.palette().warn
     text = f"<b>Scan {as_is(scan['scan'])}</b>"
     if subtracted is not None:
         text += f" minus <b>scan {as_is(subtracted)}</b>"
-    text += f" · {map_title(choice.map)}"
     if scan["provisional"]:
         running = snapshot.running(choice.cell)
         text += f" <span style='color:{warn}'>· provisional"

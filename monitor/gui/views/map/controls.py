@@ -94,5 +94,6 @@ class MapControls(QWidget):
 
     def narrow(self, narrow: bool) -> None:
         """Leaves room for another map beside this one: the tools go, their keys stay."""
+        self.setMinimumHeight(self.whole.sizeHint().height())
         for widget in (*self.tools.values(), self.whole):
             widget.setVisible(not narrow)

@@ -96,18 +96,22 @@ class PitOverlay:
             self.rims.setRect(extent(labels.header, rims.shape))
             self.rims.show()
         self._drawn = drawn
-        self._draw_numbers(columns, scan["length_unit"])
+        self._draw_numbers(columns, scan["length_unit"], choice.pit)
 
-    def _draw_numbers(self, columns: Columns, unit: str) -> None:
-        """Numbers only of pits that are wide enough on the screen to bear them."""
+    def _draw_numbers(self, columns: Columns, unit: str, chosen: int | None) -> None:
+        """Numbers of the chosen and of the deepest pit, and of all that are wide enough on the
+        screen to bear them."""
         (x0, x1), (y0, y1) = self._plot.vb.viewRange()
         word = "um" if unit == "µm" else "voxel"
         least = LEAST_PIXELS * theme.scale() * self._plot.vb.viewPixelSize()[0]
-        names = ("id", f"x_{word}", f"y_{word}", f"diameter_{word}")
+        names = ("id", *(f"{n}_{word}" for n in ("x", "y", "diameter", "depth_max")))
+        told = list(zip(*(columns.get(n, ()) for n in names), strict=True))
+        deepest = max(told, key=lambda pit: pit[4] or 0.0, default=(None,))[0]
+        always = (chosen, deepest)
         seen = [
             (number, x, y)
-            for number, x, y, width in zip(*(columns.get(n, ()) for n in names), strict=True)
-            if width >= least and x0 <= x <= x1 and y0 <= y <= y1
+            for number, x, y, width, _ in sorted(told, key=lambda pit: pit[0] not in always)
+            if (width >= least or number in always) and x0 <= x <= x1 and y0 <= y <= y1
         ][:MAX_NUMBERS]
         for item, (number, x, y) in zip(self._numbers, seen, strict=False):
             item.setText(str(number))

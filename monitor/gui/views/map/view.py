@@ -28,7 +28,7 @@ from monitor.gui.views.map.controls import TOOLS, MapControls
 from monitor.gui.views.map.overlay import GrainOverlay, PitOverlay, extent
 from monitor.gui.views.map.tools import MapTools, Tool
 from monitor.gui.widgets import theme
-from monitor.gui.widgets.controls import elastic, label, quiet
+from monitor.gui.widgets.controls import elastic, label, leave_height, quiet
 from monitor.gui.widgets.plain_text import set_tip
 from monitor.gui.widgets.plot import (
     Plot,
@@ -101,9 +101,11 @@ class MapView(View):
         self.controls.switched.connect(self.switched)
         self.tools.region_drawn.connect(self.region_drawn)
         self.tools.line_drawn.connect(self.line_drawn)
-        if self._side == "map":
-            self.head.addWidget(self.selector)
-            self.body.addWidget(self.controls)
+        self.head.addWidget(self.selector)
+        self.body.addWidget(self.controls)
+        if self._side != "map":
+            # their heights are kept: both maps begin alike
+            leave_height(self.selector, self.controls)
         self.head.addWidget(self.caption, 1)
 
     def _make_plot(self) -> None:
@@ -188,7 +190,7 @@ class MapView(View):
         problem = problem_of(self._side, snapshot, scan, choice, answer)
         self.message.set(problem)
         shown = not problem and answer is not None and answer.array is not None
-        self._show_parts(shown)
+        self._show_parts(shown, beside=choice.comparison == "beside")
         minus = answer.header.get("minus") if shown and answer is not None else None
         self.caption.setText(map_captions.caption(scan, snapshot, choice, minus) if scan else "")
         if not shown or answer is None or scan is None:
@@ -223,13 +225,17 @@ class MapView(View):
         )
         self.readout.setText(" · ".join(text for text in texts if text))
 
-    def _show_parts(self, shown: bool) -> None:
-        parts = (self.image, self.around, self.ground, self.across, self.down, self.bar_scale)
+    def _show_parts(self, shown: bool, *, beside: bool) -> None:
+        """`beside`: two maps share the y axis of the left one and the colour scale of the right."""
+        parts = (self.image, self.around, self.ground, self.across, self.down)
         for item in parts:
             item.setVisible(shown)
         self.tools.set_visible(shown)
         self.scale.set_visible(shown)
         self.graphics.show_axes(shown)
+        is_main = self._side == "map"
+        self.bar_scale.setVisible(shown and (is_main or not beside))
+        self.plot.getAxis("left").setVisible(shown and not (is_main and beside))
 
     def _draw_image(
         self,
@@ -263,10 +269,8 @@ class MapView(View):
         colours = theme.colour_map(name, choice.colours, difference=difference)
         self.bar_scale.rounding = max((levels[1] - levels[0]) / 200, 1e-6)
         set_scale(self.bar_scale, colours, levels)
-        title = map_captions.map_title(name)
-        if difference:
-            title = f"Δ {title}, scan {header['scan']} − scan {header['minus']}"
-        name_axis(self.bar_scale, "right", f"{title} / {shown_unit(unit)}")
+        # which map it is stands above; here, its title would be cut
+        name_axis(self.bar_scale, "right", f"{'Δ / ' if difference else ''}{shown_unit(unit)}")
         length_unit = header["length_unit"]
         for side, axis in (("bottom", "x"), ("left", "y")):
             name_axis(self.plot, side, f"{axis} / {length_unit}")

@@ -9,7 +9,7 @@ import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from monitor.gui.formatting import as_is
 from monitor.gui.state.snapshot import Answer, Choice
@@ -57,10 +57,8 @@ class PitGrowth(QWidget):
         body = QVBoxLayout(self)
         body.setContentsMargins(0, 0, 0, 0)
         body.setSpacing(2)
-        line = QHBoxLayout()
-        line.addWidget(self.caption, 1)
-        line.addWidget(self.key)
-        body.addLayout(line)
+        body.addWidget(self.caption)
+        body.addWidget(self.key)
         body.addWidget(self.graphics, 1)
 
     def restyle(self) -> None:

@@ -81,6 +81,11 @@ class PitsModel(QAbstractTableModel):
         """The number of the pit in a row."""
         return int(self._values["id"][self._rows[row]])
 
+    def centre(self, row: int) -> tuple[float, float]:
+        """x and y of the pit in a row, in the unit of the table."""
+        at = self._rows[row]
+        return float(self._values["x"][at]), float(self._values["y"][at])
+
     def row_of(self, pit: int | None) -> int | None:
         """The row of a pit; None where it is not shown."""
         if pit is None or "id" not in self._values:

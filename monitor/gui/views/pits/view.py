@@ -38,7 +38,7 @@ FILTER_TIP = (
 )
 ROW, COLUMN, LETTER, ROOM = 22, 62, 7, 22
 SHARES = 3, 2
-"""Of the height: the table's and the growth's, until the operator moves the border."""
+"""Of the width: the table's and the growth's, until the operator moves the border."""
 HINT = "Click a pit in the table or on the map to see how it grew"
 
 
@@ -71,7 +71,7 @@ class PitsView(View):
         self._make_table()
         self.growth = PitGrowth()
         self.growth.scan_chosen.connect(self.scan_chosen)
-        self.splitter = QSplitter(Qt.Orientation.Vertical)
+        self.splitter = QSplitter(Qt.Orientation.Horizontal)
         self.splitter.setChildrenCollapsible(False)
         self.splitter.addWidget(self.table)
         self.splitter.addWidget(self.growth)
@@ -162,11 +162,11 @@ class PitsView(View):
         return {"pits_csv": self.export_wanted.emit}
 
     def _show_growth(self, wanted: bool) -> None:
-        """Opens the growth below the table with its share of the height, or gives that back."""
+        """Opens the growth beside the table with its share of the width, or gives that back."""
         if wanted and self.growth.isHidden():
-            height = self.splitter.height()
+            width = self.splitter.width()
             self.growth.show()
-            self.splitter.setSizes([height * share // sum(SHARES) for share in SHARES])
+            self.splitter.setSizes([width * share // sum(SHARES) for share in SHARES])
         self.growth.setVisible(wanted)
 
     def _answer(self, snapshot: Snapshot) -> Answer | None:
@@ -239,9 +239,17 @@ class PitsView(View):
 
     def _clicked(self, index: QModelIndex) -> None:
         pit = self.model.pit(index.row())
-        self.pit_chosen.emit(None if pit == self._choice.pit else pit)
+        if pit == self._choice.pit:
+            self.pit_chosen.emit(None)
+        else:
+            self._moved(index.row())
 
     def _moved(self, row: int) -> None:
+        """Chooses the pit of a row; crosshair and cross-section go there."""
+        x, y = self.model.centre(row)
+        if self._shown is not None:
+            _, vy, vx = self._shown["voxel_size"]
+            self.cross_moved.emit(round(y / vy), round(x / vx))
         self.pit_chosen.emit(self.model.pit(row))
 
 

@@ -61,7 +61,8 @@ def history(pit=3, scans=(1, 2, 3), **header):
 def scan_facts(number, unit="µm", **more):
     maps = ["height", "removal", "pit_labels"] if number else ["height"]
     facts = {"scan": number, "maps": maps, "provisional": False, "length_unit": unit,
-             "start_time": T0 + 1800 * number, "version": number}  # fmt: skip
+             "voxel_size": [1.0, 2.0, 0.5], "start_time": T0 + 1800 * number,
+             "version": number}  # fmt: skip
     return facts | more
 
 
@@ -192,8 +193,10 @@ def test_every_condition_that_can_be_written_is_read_as_written(word, sign, numb
 
 def test_a_click_chooses_and_a_second_one_lets_go(view, qtbot):
     view.draw(snapshot(pits=pits()), Choice("A"))
-    with qtbot.waitSignal(view.pit_chosen, check_params_cb=lambda pit: pit == 3):
+    chosen = qtbot.waitSignal(view.pit_chosen, check_params_cb=lambda pit: pit == 3)
+    with chosen, qtbot.waitSignal(view.cross_moved) as moved:
         click(view, qtbot, 1)
+    assert moved.args == [5, 40], "crosshair and cross-section go to the pit at x 20, y 10"
     view.draw(snapshot(pits=pits(), pit_history=history()), Choice("A", pit=3))
     assert shown_pit(view) == 3
     with qtbot.waitSignal(view.pit_chosen, check_params_cb=lambda pit: pit is None):
