@@ -41,7 +41,7 @@ def _command(name: str, command: Any) -> str:
     call = " ".join(["pitwatch", name, *words, *options])
     about = inspect.cleandoc(command.help or "")
     table = _table(command.params)
-    return f"## `{name}`\n\n{about}\n\n    {call}\n" + (f"\n{table}" if table else "")
+    return f"## {name}\n\n{about}\n\n    {call}\n" + (f"\n{table}" if table else "")
 
 
 def _called(argument: Any) -> str:

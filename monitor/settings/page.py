@@ -45,7 +45,7 @@ BELOW_CELLS: tuple[tuple[str, type[Section]], ...] = (
 
 def page() -> str:
     """The whole page, Markdown."""
-    return HEAD + "".join(f"\n## `{title}`\n\n{_table(kind)}" for title, kind in sections())
+    return HEAD + "".join(f"\n## {title}\n\n{_table(kind)}" for title, kind in sections())
 
 
 def sections() -> Iterator[tuple[str, type[Section]]]:
