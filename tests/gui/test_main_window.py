@@ -231,6 +231,24 @@ def test_the_trend_follows_readings_and_scans(looking, qtbot):
     assert "Next scan in" in window.views["acquisition"].next.text()
 
 
+def test_the_trend_tells_values_with_their_errors_of_the_shown_scan_and_under_the_mouse(
+    looking, qtbot
+):
+    _, window = looking
+    trend = window.views["trend"]
+
+    def pits(scan):
+        return f"● {len(looking[0].cells['A'].result(scan).pits)}</span>"
+
+    qtbot.waitUntil(lambda: trend.rows.titles["pits"]._html.endswith(pits(3)))
+    assert "±" in trend.rows.titles["thickness"]._html
+    trend.rows.pointed.emit(0.52)
+    assert trend.where.text() == "scan 1"
+    assert trend.rows.titles["pits"]._html.endswith(pits(1))
+    trend.rows.pointed.emit(None)
+    assert trend.where.text() == "scan 3"
+
+
 def test_progress_feeds_and_events_are_shown(looking, qtbot):
     engine, window = looking
     window.layouts.bring("events")

@@ -107,7 +107,6 @@ class CentreText:
     """A line of text in the middle of a plot, saying why it is empty."""
 
     place = (0.5, 0.5)
-    offset = (0.0, 0.0)
     points = 10.0
 
     def __init__(self, plot: pg.PlotItem) -> None:
@@ -125,7 +124,7 @@ class CentreText:
         """Takes on the colours and sizes of the look that was applied last."""
         size = f"{self.points * theme.scale():.1f}pt"
         self._item.setText(as_html(self._text), color=theme.palette().muted, size=size)
-        self._item.anchor(itemPos=self.place, parentPos=self.place, offset=self.offset)
+        self._item.anchor(itemPos=self.place, parentPos=self.place)
 
     def set(self, text: str) -> None:
         """Shows the text; nothing hides it."""
@@ -135,17 +134,30 @@ class CentreText:
         self._item.setVisible(bool(text))
 
 
-class CornerText(CentreText):
-    """The title of a plot, in an upper corner: it needs no room beside it."""
+class TitleLine:
+    """A line above a plot, on its left: cut where it is too long."""
 
-    points = 8.0
+    HEIGHT = 15
 
-    def __init__(self, plot: pg.PlotItem, *, right: bool = False) -> None:
-        if right:
-            self.place, self.offset = (1.0, 0.0), (-4.0, 0.0)
-        else:
-            self.place, self.offset = (0.0, 0.0), (4.0, 0.0)
-        super().__init__(plot)
+    def __init__(self, plot: pg.PlotItem) -> None:
+        self._plot = plot
+        plot.layout.removeItem(plot.titleLabel)
+        plot.layout.addItem(plot.titleLabel, 0, 0, 1, 3)  # from the left edge of the axis
+        self.text = self._html = ""
+
+    def set(self, text: str, html: str = "") -> None:
+        """Shows a text, and HTML of our own behind it."""
+        if (text, html) != (self.text, self._html):
+            self.text, self._html = text, html
+            self.restyle()
+
+    def restyle(self) -> None:
+        """Takes on the colours and sizes of the look that was applied last."""
+        shown = f"{as_html(self.text)} &nbsp;{self._html}"
+        label, size = self._plot.titleLabel, f"{8 * theme.scale():.1f}pt"
+        self._plot.setTitle(shown, color=theme.palette().muted, size=size, justify="left")
+        label.setMinimumWidth(0)
+        self._plot.layout.setRowFixedHeight(0, theme.px(self.HEIGHT))
 
 
 class ScaleBar:

@@ -14,7 +14,7 @@ from PySide6.QtCore import QObject, Qt, Signal
 
 from monitor.gui.widgets import theme
 from monitor.gui.widgets.plain_text import as_html
-from monitor.gui.widgets.plot import GRID, CentreText, CornerText, draw_curve, new_plot, style_axes
+from monitor.gui.widgets.plot import GRID, CentreText, TitleLine, draw_curve, new_plot, style_axes
 
 CURVES = {
     "potential": ("potential", "good", ""),
@@ -47,14 +47,13 @@ Put = Callable[[str, Callable[[], None]], None]
 @dataclass(frozen=True, slots=True)
 class Trend:
     """What is to be drawn: curves (x, y) by their names; scans on the potential (x, y) and their
-    colours; the place on x of the shown scan; titles of the rows; `preliminary`: points (x, y) by
+    colours; the place on x of the shown scan; `preliminary`: points (x, y) by
     row that rest on a charge that is not final."""
 
     curves: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
     scans: tuple[Array, Array] = (np.empty(0), np.empty(0))
     colours: Sequence[str] = ()
     shown: float | None = None
-    titles: Mapping[str, str] = field(default_factory=dict)
     preliminary: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
 
     def extent(self) -> Span | None:
@@ -72,6 +71,8 @@ class TrendRows(QObject):
     """
 
     moved = Signal()
+    pointed = Signal(object)
+    """The place on x under the mouse, None beside the rows."""
 
     def __init__(self, names: Sequence[str], put: Put, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -81,11 +82,8 @@ class TrendRows(QObject):
         self.graphics.ci.layout.setSpacing(2)
         self.plots = {name: new_plot() for name in names}
         self.curves = {name: self.plots[row].plot() for name, (row, _, _) in CURVES.items()}
-        self.titles = {
-            # readings begin at the upper left, what is counted in scans ends at the upper right
-            name: CornerText(plot, right=name in FROM_READINGS)
-            for name, plot in self.plots.items()
-        }
+        self.titles = {name: TitleLine(plot) for name, plot in self.plots.items()}
+        self.graphics.scene().sigMouseMoved.connect(self._point)
         self.scan_marks = pg.ScatterPlotItem(size=8)
         self.plots["potential"].addItem(self.scan_marks)
         self.rings = {name: pg.ScatterPlotItem(size=11, brush=None) for name in OF_CHARGE}
@@ -148,7 +146,9 @@ class TrendRows(QObject):
             plot.getAxis("left").setWidth(theme.px(40))
             plot.getAxis("bottom").setStyle(maxTickLevel=0)
             # rows are low: rather few numbers than crowded ones
-            plot.getAxis("left").setStyle(textFillLimits=[(0, 0.6), (2, 0.5), (4, 0.35)])
+            left = plot.getAxis("left")
+            left.setStyle(textFillLimits=[(0, 0.6), (2, 0.5), (4, 0.35)], maxTickLevel=0)
+            left.setTickDensity(0.5)
             plot.showGrid(x=True, y=True, alpha=GRID)
         for mark in self._shown.values():
             mark.setPen(theme.pen(c.cross_on_panel))
@@ -165,8 +165,9 @@ class TrendRows(QObject):
         for rings in self.rings.values():
             rings.setPen(theme.pen(c.warn, 1.5))
         self._one.setPen(theme.pen(c.muted, 1, Qt.PenStyle.DotLine))
-        for text in (self.why_empty, *self.titles.values()):
-            text.restyle()
+        self.why_empty.restyle()
+        for title in self.titles.values():
+            title.restyle()
 
     def draw(self, trend: Trend) -> None:
         """Shows other curves, or longer ones."""
@@ -189,6 +190,10 @@ class TrendRows(QObject):
         hit = (n for n in self._order if self.plots[n].vb.sceneBoundingRect().contains(place))
         return next(hit, None)
 
+    def _point(self, place: Any) -> None:
+        row = self.row_at(place)
+        self.pointed.emit(None if row is None else self.plots[row].vb.mapSceneToView(place).x())
+
     def _put_all(self) -> None:
         for name in self._order:
             self._put(f"trend {name}", partial(self._draw_row, name))
@@ -200,7 +205,6 @@ class TrendRows(QObject):
             self._setting = True
             plot.vb.setXRange(*self._span, padding=0)
             self._setting = False
-        self.titles[name].set(trend.titles.get(name, ""))
         nothing = np.empty(0), np.empty(0)
         for curve in (curve for curve, (row, _, _) in CURVES.items() if row == name):
             x, y = trend.curves.get(curve, nothing)

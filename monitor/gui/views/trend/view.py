@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QEvent, QTimer
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPushButton, QToolButton
 
+from monitor.closure import Closure
 from monitor.gui.actions import with_keys
+from monitor.gui.formatting import as_is, summary_text, value_text, with_error
 from monitor.gui.state.health import fetching
 from monitor.gui.state.queries import Looking, Queries
 from monitor.gui.state.snapshot import Answer, Choice, Query, Snapshot, number_of, shown_scan
@@ -73,7 +75,8 @@ AGAINST = {
 AXES = {"time": "time / h"} | {
     name: f"{one.title} / {one.unit_text('')}" for name, one in (("charge", CHARGE), ("soc", SOC))
 }
-KEY = f"{explained('thickness')}\n{explained('depth')}"
+SHORT = {"depth_p99": "P99", "depth_p50": "P50", "width_p99": "P99", "width_p50": "P50"}
+"""Names of curves whose row says what they are."""
 
 Array = NDArray[np.float64]
 Curve = tuple[Array, Array]
@@ -110,9 +113,12 @@ class TrendView(View):
         self._range_timer = QTimer(self, singleShot=True, interval=150)
         self._range_timer.timeout.connect(self._tell_span)
         self.rows.moved.connect(self._range_timer.start)
-        self.key = elastic(label("", "", KEY, rich=True))
+        self._columns: Mapping[str, Array] = {}
+        self._along: Array = np.empty(0)
+        self._unit, self._place = "", np.nan
+        self._at: float | None = None
+        self.rows.pointed.connect(self._point)
         self.body.addWidget(self.rows.graphics, 1)
-        self.body.addWidget(self.key)
         self.restyle()
         self._arrange()
 
@@ -141,7 +147,8 @@ class TrendView(View):
         set_tip(self.whole, "Show all of the curves again")
         self.whole.clicked.connect(self.rows.show_whole)
         quiet(self.against, self.whole)
-        self.head.addStretch(1)
+        self.where = elastic(label("", "muted", "Which scan and place the values are of"))
+        self.head.addWidget(self.where, 1)
         self.head.addWidget(label("against", "muted"))
         self.head.addWidget(self.against)
         self.head.addWidget(self.whole)
@@ -152,19 +159,7 @@ class TrendView(View):
 
     def restyle(self) -> None:
         """Takes on the colours and sizes of the look that was applied last."""
-        c = theme.palette()
         self.rows.restyle()
-        averaged, complete, coulometry, deepest = (
-            QUANTITIES[name].title for name in ("averaged", "complete", "coulometry", "deepest")
-        )
-        self.key.setText(
-            f"<span style='color:{c.accent}'>● {averaged}</span> &nbsp;"
-            f"<span style='color:{c.plateau}'>● {complete}</span> &nbsp;"
-            f"<span style='color:{c.muted}'>┅ {coulometry}</span> &nbsp;|&nbsp; "
-            f"<span style='color:{c.depth}'>● {deepest}</span> &nbsp;"
-            f"<span style='color:{c.count}'>● P99</span> &nbsp;"
-            f"<span style='color:{c.muted}'>● P50</span>"
-        )
         self._drawn = ()
 
     def draw(self, snapshot: Snapshot, choice: Choice) -> None:
@@ -197,14 +192,44 @@ class TrendView(View):
             marks,
             colours,
             float(place) if np.isfinite(place) else None,
-            {row: title_of(row, unit) for row in ROWS},
             _preliminary(scans, self._places, unit),
         )
         self.rows.draw(trend)
+        self._columns, self._unit, self._place = columns, unit, float(place)
+        self._along = _along(columns, against, origin) if columns else np.empty(0)
+        self._name_rows()
         if self._home != (choice.cell, against):
             self._home = (choice.cell, against)
             self.rows.name_axis(AXES[against], falls=against == "soc")
             self.rows.show_whole()
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """Without the mouse, values are those of the shown scan."""
+        super().leaveEvent(event)
+        self._point(None)
+
+    def _point(self, at: float | None) -> None:
+        self._at = at
+        self._name_rows()
+
+    def _name_rows(self) -> None:
+        """Title and key of each row with the values under the mouse, or of the shown scan."""
+        at = self._place if self._at is None else self._at
+        scan, reading = _nearest(self._places, at), _nearest(self._along, at)
+        self.where.setText("" if scan is None else f"scan {self._scans[scan]['scan']}")
+        for row in ROWS:
+            curves = [curve for curve in QUANTITIES if CURVES[curve][0] == row]
+            keys = (
+                _key(curve, self._value(curve, scan, reading), named=len(curves) > 1)
+                for curve in curves
+            )
+            self.rows.titles[row].set(title_of(row, self._unit), " ".join(keys))
+
+    def _value(self, curve: str, scan: int | None, reading: int | None) -> str:
+        if curve not in FROM_READINGS:
+            return "" if scan is None else _scan_text(curve, self._scans[scan], self._unit)
+        one = QUANTITIES[curve]
+        return "" if reading is None else value_text(one, self._columns[one.name][reading])
 
     def _marks(
         self, columns: Mapping[str, Array], scans: Sequence[Scan]
@@ -234,9 +259,31 @@ class TrendView(View):
         row = self.rows.row_at(event.scenePos())
         if row is not None:
             at = self.rows.plots[row].vb.mapSceneToView(event.scenePos()).x()
-            distance = np.abs(self._places - at)
-            if np.isfinite(distance).any():
-                self.scan_chosen.emit(self._scans[int(np.nanargmin(distance))]["scan"])
+            scan = _nearest(self._places, at)
+            if scan is not None:
+                self.scan_chosen.emit(self._scans[scan]["scan"])
+
+
+def _nearest(places: Array, at: float) -> int | None:
+    """Which of the places is nearest; None where none is known."""
+    away = np.abs(places - at)
+    return int(np.nanargmin(away)) if np.isfinite(away).any() else None
+
+
+def _scan_text(curve: str, scan: Scan, unit: str) -> str:
+    """Value of a scan with its error, without the unit that the row has."""
+    if curve == "closure":
+        found = Closure.of(scan)
+        return "–" if found is None else with_error(found.value, found.error)
+    return summary_text(QUANTITIES[curve], scan).removesuffix(f" {unit}").replace(" ± ", "±")
+
+
+def _key(curve: str, value: str, *, named: bool) -> str:
+    """A curve's mark, name and value, as HTML."""
+    _, colour, kind = CURVES[curve]
+    name = f"{SHORT.get(curve, QUANTITIES[curve].title)} " if named else ""
+    text = f"{'┅' if kind == 'dash' else '●'} {name}{as_is(value)}"
+    return f"<span style='color:{getattr(theme.palette(), colour)}'>{text}</span>"
 
 
 def title_of(row: str, length_unit: str) -> str:

@@ -10,6 +10,15 @@ from monitor.gui.widgets.paint_queue import Turns
 NAMES = ("potential", "current", "pits", "depth", "width", "thickness", "closure")
 
 
+def test_titles_lie_above_the_curves_and_never_widen_the_rows(rows, turns, qtbot):
+    rows.titles["pits"].set("Pits", "99 " * 200)
+    plot = rows.plots["pits"]
+    qtbot.waitUntil(lambda: turns.idle and plot.titleLabel.isVisible())
+    line, curves = (item.sceneBoundingRect() for item in (plot.titleLabel, plot.vb))
+    assert line.bottom() <= curves.top() + 1
+    assert curves.right() <= rows.graphics.width()
+
+
 @pytest.fixture
 def turns():
     return Turns()
