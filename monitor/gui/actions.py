@@ -19,6 +19,7 @@ SIGNS = {
     "Down": "↓",
     "Escape": "Esc",
     "Return": "Enter",
+    "Backspace": "⌫",
     "Space": "space bar",
 }
 
@@ -29,13 +30,14 @@ Handlers = Mapping[str, Callable[[], object]]
 @dataclass(frozen=True, slots=True)
 class Action:
     """One thing to do: its name in the program, its menu, its words, its key (several after a
-    space), what it is for."""
+    space), what it is for; `after_line`: a line divides it from those above it in the menu."""
 
     name: str
     menu: str
     text: str
     key: str = ""
     tip: str = ""
+    after_line: bool = False
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -47,58 +49,98 @@ ACTIONS: tuple[Action, ...] = (
     Action("connect", "Engine", "Connect…", "Ctrl+E", "To another engine; your name"),
     Action("open_recording", "Engine", "Open recording…", "Ctrl+O", "A recorded experiment"),
     Action("first_engine", "Engine", "Back to the first engine", "Ctrl+Home"),
-    Action("window_picture", "Engine", "Picture of the window…", "Ctrl+S", "PNG or SVG"),
+    Action(
+        "window_picture",
+        "Engine",
+        "Picture of the window…",
+        "Ctrl+S",
+        "PNG or SVG",
+        after_line=True,
+    ),
     Action("view_picture", "Engine", "Picture of a view…", "Ctrl+Shift+S", "PNG or SVG"),
     Action("pits_csv", "Engine", "Table of pits as CSV…", "Ctrl+Shift+C", "As filtered"),
-    Action("quit", "Engine", "Quit", "Ctrl+Q", "Closes the screen; the engine continues"),
+    Action(
+        "quit",
+        "Engine",
+        "Quit",
+        "Ctrl+Q",
+        "Closes the screen; the engine continues",
+        after_line=True,
+    ),
     Action("board", "Go", "All cells", "B", "The board, and back to the cell"),
     *(Action(f"cell_{n}", "Go", f"Cell {n}", str(n)) for n in range(1, CELLS + 1)),
-    Action("previous_scan", "Go", "Previous scan", "Left"),
+    Action("previous_scan", "Go", "Previous scan", "Left", after_line=True),
     Action("next_scan", "Go", "Next scan", "Right"),
     Action("first_scan", "Go", "First scan", "Home"),
     Action("last_scan", "Go", "Last scan", "End"),
-    Action("newest_scan", "Go", "Follow the newest scan", "L"),
+    Action("newest_scan", "Go", "Follow the newest scan", "L", after_line=True),
     Action("play", "Go", "Play the scans", "Space", "And stop"),
-    Action("pin", "Go", "Pin this scan", "P", "To compare others with it"),
+    Action("pin", "Go", "Pin this scan", "P", "To compare others with it", after_line=True),
     Action("compare", "Go", "Compare with the pinned scan", "C", "Beside, or Δ"),
     Action("next_map", "Map", "Next map", "M"),
     Action("previous_map", "Map", "Previous map", "Shift+M"),
-    Action("outlines", "Map", "Outlines of pits", "O"),
+    Action(
+        "zoom_to_pit",
+        "Map",
+        "Zoom to the pit",
+        "Z",
+        "The chosen one, or that at the crosshair",
+        after_line=True,
+    ),
+    Action("zoom_back", "Map", "Back to the part before", "Backspace", "Undoes a zoom or a move"),
+    Action("outlines", "Map", "Outlines of pits", "O", after_line=True),
     Action("grains", "Map", "Grain boundaries", "G", "If a picture of them is set"),
     Action("masked", "Map", "Mask below the detection limit", "K"),
     Action("common", "Map", "Same scale for all scans", "S"),
     Action("whole_map", "Map", "Whole map", "W"),
-    Action("rectangle", "Map", "Rectangle", "R", "Numbers of a part"),
+    Action("rectangle", "Map", "Rectangle", "R", "Numbers of a part", after_line=True),
     Action("ellipse", "Map", "Ellipse", "Shift+R"),
     Action("polygon", "Map", "Polygon", "Ctrl+R"),
     Action("line", "Map", "Profile", "F", "Values along a line"),
-    Action("turn_section", "Map", "Turn the cross-section", "T", "Along x or y"),
-    Action("cross_up", "Map", "Move the crosshair up", "Shift+Up"),
+    Action("turn_section", "Map", "Turn the cross-section", "T", "Along x or y", after_line=True),
+    Action("cross_up", "Map", "Move the crosshair up", "Shift+Up", after_line=True),
     Action("cross_down", "Map", "Move the crosshair down", "Shift+Down"),
     Action("cross_left", "Map", "Move the crosshair left", "Shift+Left"),
     Action("cross_right", "Map", "Move the crosshair right", "Shift+Right"),
     Action("pit_here", "Map", "Choose the pit under the crosshair", "I"),
-    *(Action(f"colours_{name}", "Map", f"Colours: {name}") for name in COLOUR_SCALES),
+    *(
+        Action(f"colours_{name}", "Map", f"Colours: {name}", after_line=name == COLOUR_SCALES[0])
+        for name in COLOUR_SCALES
+    ),
     Action("extra_scan", "Ask", "Extra scan", "E", "Then Enter; to take what is suggested: twice"),
     Action("decline", "Ask", "Decline what is suggested", "D"),
-    Action("acknowledge", "Ask", "Acknowledge the alarm", "A"),
+    Action("acknowledge", "Ask", "Acknowledge the alarm", "A", after_line=True),
     Action("note", "Ask", "Write a note", "N", "Into the events of the cell"),
-    Action("policy_off", "Ask", "Policy: off", "Ctrl+Shift+O"),
+    Action("policy_off", "Ask", "Policy: off", "Ctrl+Shift+O", after_line=True),
     Action("policy_suggest", "Ask", "Policy: suggest", "Ctrl+Shift+G"),
     Action("policy_auto", "Ask", "Policy: auto", "Ctrl+Shift+A"),
-    Action("budget_more", "Ask", "Budget: one scan more", "Ctrl+Shift+Up"),
+    Action("budget_more", "Ask", "Budget: one scan more", "Ctrl+Shift+Up", after_line=True),
     Action("budget_less", "Ask", "Budget: one scan less", "Ctrl+Shift+Down"),
-    Action("against", "View", "Trend against time, charge, SOC", "X"),
-    Action("undo", "View", "Layout: undo", "Ctrl+Z", "Undoes the last change of the panels"),
+    Action("against", "View", "Trend against time, charge, SOC", "X", after_line=True),
+    Action(
+        "undo",
+        "View",
+        "Layout: undo",
+        "Ctrl+Z",
+        "Undoes the last change of the panels",
+        after_line=True,
+    ),
     Action("redo", "View", "Layout: redo", "Ctrl+Shift+Z"),
     Action("default_layout", "View", "Default layout", "Ctrl+0"),
-    Action("shade", "View", "Dark or light", "Ctrl+T"),
+    Action("shade", "View", "Dark or light", "Ctrl+T", after_line=True),
     Action("larger", "View", "Larger text", "Ctrl++ Ctrl+="),
     Action("smaller", "View", "Smaller text", "Ctrl+-"),
-    Action("full_screen", "View", "Full screen", "F12"),
+    Action("full_screen", "View", "Full screen", "F12", after_line=True),
     Action("dismiss", "View", "Dismiss", "Escape", "Help, problems, the chosen pit"),
     Action("help", "Help", "Keys and words", "? F1", "This list"),
-    Action("guide", "Help", "Guide", "Shift+F1", "How to watch, judge, ask, replay"),
+    Action(
+        "guide",
+        "Help",
+        "Guide",
+        "Shift+F1",
+        "How to watch, judge, ask, replay",
+        after_line=True,
+    ),
 )
 _KEYS = {action.name: action.keys for action in ACTIONS}
 

@@ -22,6 +22,7 @@ from monitor.gui.panels.status_bar import StatusBar
 from monitor.gui.selection import Selection
 from monitor.gui.state.client import Client
 from monitor.gui.state.snapshot import Snapshot
+from monitor.gui.views.acquisition.policy import MODES
 from monitor.gui.views.overview import view as overview
 from monitor.gui.views.registry import VIEWS, actions_of, make_views, queries
 from monitor.gui.widgets import export, theme
@@ -54,7 +55,8 @@ class Window(QMainWindow):
         self.turns = Turns(self)
         self.views = make_views(self.turns, viewer=viewer)
         self.status, self.notices, self.board = StatusBar(), Notices(), overview.Board()
-        self.notices.viewer = viewer
+        self.notices.viewer = self.status.viewer = viewer
+        self.status.operator = self._operator()
         self._drawn: tuple[Any, ...] = ()
         whole = self._lay_out()
         self.setCentralWidget(whole)
@@ -65,7 +67,7 @@ class Window(QMainWindow):
         self.session = SessionPanel(whole, client.address, self._operator())
         self.dialogs = Dialogs(self, client, self.notices, self.session, self.views, self.turns)
         self._connect()
-        self.actions_by_name = menus.build(self, actions, self._handlers())
+        self.actions_by_name = menus.build(self, actions, self._handlers(), self._ticks)
         self._timer = QTimer(self, interval=REPAINT_MS)
         self._timer.timeout.connect(self.tick)
         self._timer.start()
@@ -115,7 +117,7 @@ class Window(QMainWindow):
         self.layouts.seen_changed.connect(lambda: self.turns.put("look", self.tick))
         self.look.changed.connect(self._restyle)
         self.dialogs.engine_changed.connect(self._begin_anew)
-        self.session.name_changed.connect(lambda name: self._keep("operator", name))
+        self.session.name_changed.connect(self._name)
 
     def _handlers(self) -> Handlers:
         """What each action does."""
@@ -134,6 +136,15 @@ class Window(QMainWindow):
         for part in (self.selection, self.dialogs, self.notices, self.layouts, self.look):
             found.update(part.handlers())
         return found
+
+    def _ticks(self) -> dict[str, bool]:
+        """Which actions have a tick in their menus."""
+        found: dict[str, bool] = {"full_screen": self.isFullScreen()}
+        for part in (self.selection, self.layouts):
+            found |= part.ticks()
+        cell = self.snapshot.cell(self.selection.choice.cell)
+        policy = (cell or {}).get("policy") or {}
+        return found | {f"policy_{mode}": policy.get("mode") == mode for mode in MODES}
 
     def _order(self, order: Order) -> None:
         """Hands an order to the engine, in the operator's name."""
@@ -235,6 +246,11 @@ class Window(QMainWindow):
 
     def _operator(self) -> str:
         return typed(str(self.kept.value("operator", ""))) if self.kept is not None else ""
+
+    def _name(self, operator: str) -> None:
+        self._keep("operator", operator)
+        self.status.operator = operator
+        self.status.draw(self.snapshot, self.selection.choice)
 
     def _keep(self, name: str, value: Any) -> None:
         if self.kept is not None:

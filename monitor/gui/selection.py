@@ -111,6 +111,17 @@ class Selection(QObject):
             "against": self.cycle_against,
         }
 
+    def ticks(self) -> dict[str, bool]:
+        """What is on or off, by the names of actions."""
+        choice = self.choice
+        return {
+            "board": self.on_board,
+            "newest_scan": choice.scan is None,
+            "compare": choice.comparison != "off",
+            **{name: bool(getattr(choice, name)) for name in SWITCHES},
+            **{f"colours_{name}": choice.colours == name for name in COLOUR_SCALES},
+        }
+
     def leave_board(self) -> None:
         """Shows the chosen cell."""
         self.on_board = False

@@ -170,6 +170,10 @@ class Layouts(QObject):
         shown = {f"show_{name}": partial(self.show, name) for name in self.docks}
         return {"undo": self.undo, "redo": self.redo, "default_layout": self.reset, **shown}
 
+    def ticks(self) -> dict[str, bool]:
+        """Which views are shown, by the names of actions."""
+        return {f"show_{name}": not dock.isHidden() for name, dock in self.docks.items()}
+
     def show(self, name: str) -> None:
         """Brings a view to the front; hides it where it is there already and alone."""
         dock = self.docks[name]

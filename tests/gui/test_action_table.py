@@ -58,6 +58,28 @@ def test_every_action_is_done_by_someone_and_stands_in_menus_and_help(bench, scr
     assert "1 – 9" in shown
 
 
+def test_menus_have_lines_and_ticks_of_what_is_on(bench, screen, qtbot):
+    engine = bench()
+    engine.scans("A", 2)
+    window = screen(engine.publisher)
+    qtbot.waitUntil(lambda: bool(window.snapshot.cells))
+    for entry in window.menuBar().actions():
+        assert any(a.isSeparator() for a in entry.menu().actions()), entry.text()
+
+    def ticked():
+        for entry in window.menuBar().actions():
+            entry.menu().aboutToShow.emit()
+        return {name for name, entry in window.actions_by_name.items() if entry.isChecked()}
+
+    first = {"newest_scan", "outlines", "colours_paper", "policy_auto", "show_trend"}
+    assert first <= ticked()
+    assert "masked" not in ticked()
+    window.selection.choose(masked=True, colours="grey", scan=0)
+    window.layouts.docks["events"].hide()
+    assert {"masked", "colours_grey"} <= ticked()
+    assert not ticked() & {"newest_scan", "colours_paper", "show_events"}
+
+
 def test_tooltips_name_the_keys_of_their_actions(bench, screen):
     window = screen(bench().publisher)
     tips = {widget.toolTip() for widget in window.findChildren(QWidget)}

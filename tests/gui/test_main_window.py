@@ -249,6 +249,38 @@ def test_the_trend_tells_values_with_their_errors_of_the_shown_scan_and_under_th
     assert trend.where.text() == "scan 3"
 
 
+def test_the_status_says_who_looks_and_that_nothing_can_be_asked(looking):
+    _, window = looking
+    assert not window.status.who.isVisible()
+    window.session.name_changed.emit("Night shift")
+    window.status.operator = "Night shift"
+    window.status.viewer = True
+    window.tick()
+    assert "VIEW ONLY" in window.status.who.text()
+    assert "Night shift" in window.status.who.text()
+
+
+def test_zooming_to_a_pit_and_back(looking, qtbot):
+    _, window = looking
+    view = window.views["map"]
+    qtbot.waitUntil(lambda: view._pits is not None and view._labels is not None)
+    qtbot.waitUntil(lambda: bool(view._past))
+    whole = view.plot.vb.viewRect()
+    pits = window.snapshot.answers["map_pits"].columns
+    window.selection.choose(pit=pits["id"][0])
+    qtbot.waitUntil(lambda: view._choice.pit == pits["id"][0])
+    window.actions_by_name["zoom_to_pit"].trigger()
+    qtbot.waitUntil(lambda: window.selection.choice.window is not None)
+    seen = view.plot.vb.viewRect()
+    assert seen.contains(pits["x_um"][0], pits["y_um"][0])
+    assert 3.9 * pits["diameter_um"][0] <= seen.height() < whole.height()
+    window.actions_by_name["zoom_back"].trigger()
+    qtbot.waitUntil(lambda: window.selection.choice.window is None)
+    assert view.plot.vb.viewRect().width() == pytest.approx(whole.width(), rel=1e-3)
+    window.actions_by_name["zoom_back"].trigger()
+    assert view.plot.vb.viewRect().width() == pytest.approx(whole.width(), rel=1e-3)
+
+
 def test_progress_feeds_and_events_are_shown(looking, qtbot):
     engine, window = looking
     window.layouts.bring("events")

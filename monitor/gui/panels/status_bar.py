@@ -40,6 +40,7 @@ class StatusBar(QFrame):
     def __init__(self) -> None:
         super().__init__()
         self.setObjectName("card")
+        self.viewer, self.operator = False, ""
         row = QHBoxLayout(self)
         row.setContentsMargins(10, 4, 10, 4)
         row.setSpacing(18)
@@ -57,6 +58,8 @@ class StatusBar(QFrame):
         for widget in (self.engine, self.slices, self.rate, self.documents, self.recorder):
             row.addWidget(widget)
         row.addStretch(1)
+        self.who = label("", "", f"Who sits at this screen ({keys_of('connect')})", rich=True)
+        row.addWidget(self.who)
         row.addWidget(self.hint)
 
     def draw(self, snapshot: Snapshot, choice: Choice) -> None:
@@ -66,6 +69,10 @@ class StatusBar(QFrame):
         mode = mode_text(snapshot)
         self.experiment.setText(f"<b>{as_is(name)}</b>" + (f" · {as_is(mode)}" if mode else ""))
         self._draw_engine(snapshot)
+        looks_only = self.viewer or snapshot.told.get("role", "operator") != "operator"
+        only = f"<b style='color:{theme.palette().warn}'>VIEW ONLY</b>" if looks_only else ""
+        self.who.setText(" · ".join(part for part in (only, as_is(self.operator)) if part))
+        self.who.setVisible(bool(self.who.text()))
         slices, documents = slices_health(snapshot), documents_health(snapshot)
         for widget, title, name, feed, health in (
             (self.slices, "Slices", "slices", feeds.get("slices", {}), slices),

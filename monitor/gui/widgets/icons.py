@@ -31,6 +31,13 @@ def picture(answer: Answer, chosen: str) -> QImage | None:
     return QImage(colours.tobytes(), columns, rows, 3 * columns, QImage.Format.Format_RGB888).copy()
 
 
+def scale_of(answer: Answer, chosen: str) -> QImage:
+    """The colours of a map's picture, from the least value on the left to the greatest."""
+    scale = theme.colour_map(str(answer.header["name"]), chosen)
+    table = np.ascontiguousarray(scale.getLookupTable(0.0, 1.0, 256, alpha=False)[None], np.uint8)
+    return QImage(table.tobytes(), 256, 1, 3 * 256, QImage.Format.Format_RGB888).copy()
+
+
 def coloured(
     values: NDArray[np.float32],
     levels: tuple[float, float],

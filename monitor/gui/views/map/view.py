@@ -40,10 +40,12 @@ from monitor.gui.widgets.plot import (
 from monitor.gui.widgets.view import View
 from monitor.gui.wording import map_captions
 from monitor.quantities.quantity import shown_unit
-from monitor.quantities.table import MAPS
+from monitor.quantities.table import MAPS, PIT_COLUMNS
 from monitor.wire.results.cells import Scan
 
 LEAST_SIDE = 40
+AROUND_PIT, MAX_PAST = 4.0, 50
+"""Diameters of a pit in view when it is zoomed to; parts of the map that are remembered."""
 LONG, SHORT = len(MAPS["cumulative"].title), 10
 """Letters of a title that the selector has room for: all, or few beside another map."""
 FIXED_WIDTH = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
@@ -70,6 +72,8 @@ class MapView(View):
         self._scan: Any = None
         self._choice = Choice()
         self._labels: Answer | None = None
+        self._pits: Answer | None = None
+        self._past: list[tuple[QRectF, bool]] = []
         self._home: tuple[Any, ...] = ()
         self._moving = False
         self._is_whole = True
@@ -161,7 +165,12 @@ class MapView(View):
         if self._side != "map":
             return {}
         tools: Handlers = {tool: partial(self.toggle_tool, tool) for tool, _, _ in TOOLS}
-        return {"whole_map": self.show_whole, **tools}
+        return {
+            "whole_map": self.show_whole,
+            "zoom_to_pit": self.zoom_to_pit,
+            "zoom_back": self.zoom_back,
+            **tools,
+        }
 
     def is_wanted(self, choice: Choice) -> bool:
         return self._side == "map" or choice.comparison == "beside"
@@ -208,7 +217,7 @@ class MapView(View):
         labels = labels if labels and labels.header.get("scan") == scan["scan"] else None
         pits = snapshot.answer(f"{self._side}_pits", choice.cell)
         pits = pits if pits and pits.header.get("scan") == scan["scan"] else None
-        self._labels = labels
+        self._labels, self._pits = labels, pits
         self.overlay.draw(labels, pits, scan, choice)
         grains = snapshot.answer(f"{self._side}_grains", choice.cell) if choice.grains else None
         if grains and not grains.error and grains.header.get("scan") != scan["scan"]:
@@ -278,6 +287,7 @@ class MapView(View):
         home = (choice.cell, tuple(self._scan["shape"]), length_unit)
         if home != self._home:
             self._home = home
+            self._past = []
             if self._side == "map":
                 self.show_whole()
 
@@ -344,10 +354,37 @@ class MapView(View):
             _, vy, vx = self._scan["voxel_size"]
             self.plot.setRange(QRectF(-0.5 * vx, -0.5 * vy, nx * vx, ny * vy), padding=0.01)
 
+    def zoom_to_pit(self) -> None:
+        """The chosen pit, or the one at the crosshair, with what lies around it."""
+        columns = self._pits.columns if self._pits else {}
+        pit = self._choice.pit
+        if pit is None and self._scan is not None:
+            pit = map_captions.pit_at(self._labels, crosshair(self._scan, self._choice))
+        if pit in columns.get("id", ()):
+            at, unit = columns["id"].index(pit), self._scan["length_unit"]
+            x, y, wide = (columns[PIT_COLUMNS[n].key(unit)][at] for n in ("x", "y", "diameter"))
+            self._is_whole = False
+            side = AROUND_PIT * wide
+            self.plot.setRange(QRectF(x - side / 2, y - side / 2, side, side), padding=0)
+
+    def zoom_back(self) -> None:
+        """The part that was in view before."""
+        if len(self._past) > 1:
+            self._past.pop()
+            part, self._is_whole = self._past.pop()
+            self.plot.setRange(part, padding=0)
+
+    def _note(self) -> None:
+        """Remembers the part in view; the whole map counts once, however large it is drawn."""
+        if self._past and (self._is_whole and self._past[-1][1]):
+            self._past.pop()
+        self._past = [*self._past[-MAX_PAST:], (self.plot.vb.viewRect(), self._is_whole)]
+
     def _tell_window(self) -> None:
         """The part of the map in view, None where that is all of it."""
         if self._scan is None or self._side != "map":
             return
+        self._note()
         (x0, x1), (y0, y1) = self.plot.vb.viewRange()
         ny, nx = self._scan["shape"]
         _, vy, vx = self._scan["voxel_size"]

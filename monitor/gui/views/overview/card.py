@@ -10,10 +10,10 @@ from PySide6.QtWidgets import QFrame, QToolTip
 
 from monitor.gui.state.health import ending, is_ended
 from monitor.gui.state.snapshot import Answer, Choice, Snapshot
-from monitor.gui.views.overview.facts import cell_facts, map_words
+from monitor.gui.views.overview.facts import cell_facts, clear_of_noise, map_words
 from monitor.gui.views.overview.paint import Brush, Shown
 from monitor.gui.widgets import theme
-from monitor.gui.widgets.icons import picture, proportions
+from monitor.gui.widgets.icons import picture, proportions, scale_of
 from monitor.gui.widgets.plain_text import tip_text
 from monitor.plain_text import visible
 
@@ -45,6 +45,7 @@ class CellCard(QFrame):
         self.name = name
         self.shown: Shown | None = None
         self._image: QImage | None = None
+        self._told: Answer | None = None
         self._drawn: tuple[Any, ...] = ()
         self._pictured: tuple[Answer | None, str] = (None, "")
         self._tips: list[tuple[QRectF, str]] = []
@@ -68,11 +69,14 @@ class CellCard(QFrame):
         self._drawn = drawn
         if (answer, choice.colours) != self._pictured:
             self._pictured = (answer, choice.colours)
-            self._image = picture(answer, choice.colours) if answer else None
+            self._told = clear_of_noise(answer, snapshot.cell(self.name)) if answer else None
+            self._image = picture(self._told, choice.colours) if self._told else None
         has_scans = bool((snapshot.cell(self.name) or {}).get("scans"))
         ended = ending(snapshot) if is_ended(snapshot, self.name) else ""
         wide = proportions(answer) if answer else 1.0
-        self.shown = Shown(facts, self._image, wide, *map_words(answer, has_scans, ended))
+        scale = scale_of(self._told, choice.colours) if self._told and self._image else None
+        words = map_words(self._told, has_scans, ended)
+        self.shown = Shown(facts, self._image, scale, wide, *words)
         self.setAccessibleName(visible(f"{facts.name}: {facts.state} {facts.age}, {facts.why}"))
         if self.property("chosen") != chosen:
             self.setProperty("chosen", chosen)

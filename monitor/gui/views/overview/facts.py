@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from monitor.closure import Closure
 from monitor.gui.formatting import clock, duration, number, summary_text, with_unit
 from monitor.gui.state.health import Tone, cell_health, next_scan, scan_text
-from monitor.gui.state.snapshot import Answer, Snapshot
+from monitor.gui.state.snapshot import Answer, Snapshot, measure
 from monitor.gui.wording.charge import band_of, mark_tip, marked
 from monitor.gui.wording.map_captions import map_title
 from monitor.gui.wording.map_values import unit_of
@@ -18,6 +18,7 @@ from monitor.wire.results.events import StatusEvent
 from monitor.wire.results.state import HealthState
 
 NEWS = ("alarm", "pit_onset")
+NOISE_SPAN = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,21 @@ def map_words(answer: Answer | None, has_scans: bool, ended: str = "") -> tuple[
     unit = unit_of(header)
     digits = 2 if "mA" in unit else 1
     return f"{title} {number(low, digits)} … {number(high, digits)} {unit}", ""
+
+
+def clear_of_noise(answer: Answer, cell: Cell | None) -> Answer:
+    """A map of lengths with colours over at least ten times the noise of its scan: a flat surface
+    looks flat."""
+    scans = cell["scans"] if cell else ()
+    scan = next((s for s in scans if s["scan"] == answer.header.get("scan")), None)
+    noise = measure(scan, "noise") if scan and not unit_of(answer.header).startswith("mA") else None
+    if answer.levels is None or noise is None:
+        return answer
+    middle, least = sum(answer.levels) / 2, NOISE_SPAN * noise
+    low, high = answer.levels
+    if high - low >= least:
+        return answer
+    return replace(answer, levels=(middle - least / 2, middle + least / 2))
 
 
 def _rows(snapshot: Snapshot, cell: Cell) -> tuple[Fact, ...]:

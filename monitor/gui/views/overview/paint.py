@@ -13,14 +13,18 @@ from monitor.gui.widgets import theme
 from monitor.gui.widgets.icons import draw_state
 from monitor.plain_text import visible
 
+SCALE = 0.35
+"""Height of the colour scale below a map, in lines."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shown:
-    """What a card shows: words, the small map, its width ÷ height, and what stands under it or,
-    where there is none, in its place."""
+    """What a card shows: words, the small map, its colour scale, its width ÷ height, and what
+    stands under it or, where there is none, in its place."""
 
     facts: CellFacts
     image: QImage | None
+    scale: QImage | None
     proportions: float
     caption: str
     absent: str
@@ -52,13 +56,14 @@ def places(width: float, height: float, line: float, rows: int, proportions: flo
     bar = QRectF(x, due.top() - 1.3 * line, w, 1.2 * line)
     top = why.bottom() + 0.2 * line
     free = bar.top() - 0.3 * line - top
+    free -= SCALE * line
     facts_w, facts_h = min(11.0 * line, 0.55 * w), rows * 1.12 * line
     beside = _fitted(w - facts_w - edge, free - 1.1 * line, proportions)
     above = _fitted(w, free - facts_h - 1.4 * line, proportions)
     if above[0] > beside[0]:
         room = w
         map_box = QRectF(x + (w - above[0]) / 2, top, *above)
-        under = map_box.bottom() + 1.3 * line
+        under = map_box.bottom() + (1.3 + SCALE) * line
         # in a wide card numbers would stand far from what they are
         narrow = min(w, 20.0 * line)
         facts_h = min(top + free - under, 1.6 * line * rows)
@@ -134,8 +139,13 @@ class Brush:
             return
         self._painter.drawImage(at.map, shown.image)
         self._frame(at.map)
+        under = QRectF(at.map.left(), at.caption.top() + 2, at.map.width(), SCALE * self.line)
+        if shown.scale is not None:
+            self._painter.drawImage(under, shown.scale)
+            self._frame(under)
         tip = f"Colour scale: {shown.caption}; grey is not measurable"
-        self._text(at.caption, shown.caption, "muted", 0.85, middle=True, tip=tip)
+        caption = at.caption.translated(0, SCALE * self.line)
+        self._text(caption, shown.caption, "muted", 0.85, middle=True, tip=tip)
         self._tips.append((at.map, f"The newest scan that has a map. {tip}"))
 
     def _frame(self, box: QRectF) -> None:

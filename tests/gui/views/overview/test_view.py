@@ -7,7 +7,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 
 from monitor.gui.state.snapshot import Answer, Choice, Snapshot
-from monitor.gui.views.overview.facts import cell_facts, map_words
+from monitor.gui.views.overview.facts import cell_facts, clear_of_noise, map_words
 from monitor.gui.views.overview.paint import places
 from monitor.gui.views.overview.view import Board, columns_for
 from monitor.gui.widgets import theme
@@ -303,3 +303,14 @@ def test_a_dozen_cells_are_drawn_within_a_few_ms(qtbot):
         board.draw(shown, Choice())
         taken.append(time.thread_time() - begun)
     assert min(taken) < 0.010
+
+
+def test_a_flat_surface_looks_flat_on_the_board():
+    noise = np.random.default_rng(1).normal(125.0, 0.1, (40, 40))
+    flat = made.map_answer("A", 1, "height", noise)
+    low, high = clear_of_noise(flat, made.cell(made.scan(1, noise_um=0.1))).levels
+    assert high - low == pytest.approx(1.0)
+    assert low < noise.mean() < high
+    pitted = made.map_answer("A", 1)
+    assert clear_of_noise(pitted, made.cell(made.scan(1, noise_um=0.1))) is pitted
+    assert clear_of_noise(flat, made.cell(made.scan(1))) is flat
