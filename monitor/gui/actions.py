@@ -58,6 +58,7 @@ ACTIONS: tuple[Action, ...] = (
         after_line=True,
     ),
     Action("view_picture", "Engine", "Picture of a view…", "Ctrl+Shift+S", "PNG or SVG"),
+    Action("view_csv", "Engine", "Numbers of a view as CSV…", "Ctrl+Alt+C", "Under the mouse"),
     Action("pits_csv", "Engine", "Table of pits as CSV…", "Ctrl+Shift+C", "As filtered"),
     Action(
         "quit",

@@ -5,7 +5,8 @@ No dialog here holds up the live view: each is a window of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,10 +40,12 @@ class Dialogs(QObject):
         session: SessionPanel,
         views: Mapping[str, View],
         queue: Turns,
+        about: Callable[[], str],
     ) -> None:
         super().__init__(window)
         self._window, self._client, self._notices = window, client, notices
         self._session, self._views, self._queue = session, views, queue
+        self._about = about
         self._home = (client.address, client.status_address)
         self._guide = GuidePanel()
         self._recordings = Recordings()
@@ -60,6 +63,7 @@ class Dialogs(QObject):
             "first_engine": self.go_home,
             "window_picture": self.ask_window_picture,
             "view_picture": self.ask_view_picture,
+            "view_csv": self.ask_view_csv,
             "guide": self._guide.open_contents,
         }
 
@@ -94,21 +98,30 @@ class Dialogs(QObject):
 
     def ask_window_picture(self) -> None:
         """A picture of the whole window."""
-        self._ask_path("Picture of the window", export.KINDS, partial(self.picture, self._window))
+        act = partial(self.picture, self._window)
+        self._ask_path("Picture of the window", export.KINDS, "window", act)
 
     def ask_view_picture(self) -> None:
         """A picture of the view below the mouse, of the map where there is none."""
-        below = (v for v in self._views.values() if v.isVisible() and v.underMouse())
-        self.ask_picture(next(below, self._views["map"]))
+        self.ask_picture(next(self._below(), self._views["map"]))
+
+    def ask_view_csv(self) -> None:
+        """The numbers of the view below the mouse, of the trend where there are none."""
+        having = (view for view in self._below() if view.has_csv)
+        self.ask_csv(next(having, self._views["trend"]))
+
+    def _below(self) -> Iterator[View]:
+        return (v for v in self._views.values() if v.isVisible() and v.underMouse())
 
     def ask_picture(self, view: View) -> None:
         """A picture of this view."""
-        self._ask_path("Picture of a view", export.KINDS, partial(self.picture, view))
+        what = view.title.text()
+        self._ask_path("Picture of a view", export.KINDS, what, partial(self.picture, view))
 
     def ask_csv(self, view: View) -> None:
         """The table of a view as it is filtered and sorted."""
-        title = f"Table: {view.title.text()}"
-        self._ask_path(title, "Tables (*.csv)", partial(self.write_csv, view))
+        what = view.title.text()
+        self._ask_path(f"Table: {what}", "Tables (*.csv)", what, partial(self.write_csv, view))
 
     def picture(self, widget: QWidget, path: str | Path) -> None:
         """Writes a picture, or says why not."""
@@ -126,10 +139,12 @@ class Dialogs(QObject):
         except OSError as error:
             self._notices.add(f"table: {path} cannot be written ({error})", "choose another folder")
 
-    def _ask_path(self, title: str, kinds: str, act: Any) -> None:
+    def _ask_path(self, title: str, kinds: str, what: str, act: Any) -> None:
+        ending = kinds.partition("*")[2][:4]
         dialog = self._dialog(title, QFileDialog.FileMode.AnyFile)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setNameFilter(kinds)
+        dialog.selectFile(re.sub(r"[^\w.-]+", "_", f"{self._about()}-{what}") + ending)
         dialog.fileSelected.connect(act)
         dialog.show()
 

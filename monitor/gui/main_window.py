@@ -65,7 +65,8 @@ class Window(QMainWindow):
         actions = (*actions_of(), *ACTIONS)
         self.help = HelpPanel(whole, actions)
         self.session = SessionPanel(whole, client.address, self._operator())
-        self.dialogs = Dialogs(self, client, self.notices, self.session, self.views, self.turns)
+        parts = (client, self.notices, self.session, self.views, self.turns)
+        self.dialogs = Dialogs(self, *parts, self._about)
         self._connect()
         self.actions_by_name = menus.build(self, actions, self._handlers(), self._ticks)
         self._timer = QTimer(self, interval=REPAINT_MS)
@@ -246,6 +247,12 @@ class Window(QMainWindow):
 
     def _operator(self) -> str:
         return typed(str(self.kept.value("operator", ""))) if self.kept is not None else ""
+
+    def _about(self) -> str:
+        """Cell and scan that are shown, for the name of a file."""
+        scan = self.selection.shown()
+        number = "" if scan is None else f"-scan{scan['scan']}"
+        return f"{self.selection.choice.cell or 'pitwatch'}{number}"
 
     def _name(self, operator: str) -> None:
         self._keep("operator", operator)

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QDockWidget,
     QFrame,
     QMainWindow,
-    QMenu,
     QScrollArea,
     QTabBar,
     QTabWidget,
@@ -22,7 +21,7 @@ from monitor.gui.actions import Handlers
 from monitor.gui.views.registry import ViewSpec
 from monitor.gui.widgets import theme
 from monitor.gui.widgets.plain_text import set_tip
-from monitor.gui.widgets.view import View
+from monitor.gui.widgets.view import View, menu_of
 
 LEFT = 290, 325
 """Width of the left column and height of the cell in it, at least, at the usual text size."""
@@ -57,15 +56,15 @@ class Dock(QDockWidget):
         )
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
-        """Hide it, take it out of the window, or keep a picture of it."""
-        menu = QMenu(self)
-        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        """Hide it, take it out of the window, copy or keep what it shows."""
+        menu = menu_of(self)
         menu.addAction(
             "Put back" if self.isFloating() else "Take out of the window",
             lambda: self.setFloating(not self.isFloating()),
         )
         menu.addAction("Hide", self.hide)
-        menu.addAction("Picture of this view…", self._view.picture_wanted.emit)
+        menu.addSeparator()
+        self._view.offer(menu)
         menu.popup(event.globalPos())
 
 

@@ -526,7 +526,8 @@ def test_the_table_of_pits_is_exported(window, tmp_path, qtbot):
     rows = list(csv.reader(io.StringIO((tmp_path / "pits.csv").read_text("utf-8"))))
     pits = window.snapshot.answers["map_pits"].header["columns"]["id"]
     assert len(rows) == len(pits) + 1
-    assert {int(row[0]) for row in rows[1:]} == set(pits)
+    assert rows[0][:4] == ["cell", "scan", "time", "id"]
+    assert {int(row[3]) for row in rows[1:]} == set(pits)
 
 
 def test_the_layout_is_undone_redone_reset_and_kept(engine, make, window, qtbot):

@@ -1,5 +1,7 @@
 """The real window before a real publisher: what is shown, and what reaches the engine."""
 
+import csv
+import io
 import re
 from dataclasses import replace
 from functools import partial
@@ -7,9 +9,11 @@ from functools import partial
 import numpy as np
 import pytest
 from PySide6.QtCore import QPointF, Qt
+from PySide6.QtGui import QGuiApplication
 
 from monitor.engine.serving.engine_state import EngineState
 from monitor.gui.formatting import stamp
+from monitor.gui.widgets.view import menu_of
 from monitor.records import CyclerReading, Event
 from tests.gui.conftest import FEEDS
 from tests.gui.synthetic import T0, Cell
@@ -247,6 +251,37 @@ def test_the_trend_tells_values_with_their_errors_of_the_shown_scan_and_under_th
     assert trend.rows.titles["pits"]._html.endswith(pits(1))
     trend.rows.pointed.emit(None)
     assert trend.where.text() == "scan 3"
+
+
+def test_a_value_has_its_error_at_the_crosshair_and_under_the_mouse(looking, qtbot):
+    _, window = looking
+    view = window.views["map"]
+    qtbot.waitUntil(lambda: "±" in view.readout.text())
+    at_cross = view.readout.text()
+    view._point(view.plot.vb.mapViewToScene(QPointF(20.0, 30.0)))
+    assert view.readout.text().startswith("x 20.1, y 30.1 µm · <b>")
+    assert "±" in view.readout.text()
+    view._point(None)
+    assert view.readout.text() == at_cross
+
+
+def test_numbers_of_trend_and_histogram_can_be_taken_away(looking, qtbot):
+    _, window = looking
+    trend, histogram = window.views["trend"], window.views["distribution"]
+    window.layouts.bring("distribution")
+    qtbot.waitUntil(lambda: histogram.csv().count("\n") > 10)
+    rows = list(csv.DictReader(io.StringIO(histogram.csv())))
+    assert (rows[0]["cell"], rows[0]["scan"], rows[0]["map"]) == ("A", "3", "height")
+    assert rows[0]["time"].endswith("+00:00")
+    scans = list(csv.DictReader(io.StringIO(trend.csv())))
+    assert [row["scan"] for row in scans] == ["0", "1", "2", "3"]
+    assert len(scans[3]["averaged_um"]) <= 7
+    menu = menu_of(trend)
+    trend.offer(menu)
+    assert [a.text() for a in menu.actions()][-1] == "Numbers as CSV…"
+    next(a for a in menu.actions() if a.text() == "Copy numbers").trigger()
+    assert QGuiApplication.clipboard().text() == trend.csv()
+    assert window._about() == "A-scan3"
 
 
 def test_the_status_says_who_looks_and_that_nothing_can_be_asked(looking):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,8 @@ from PySide6.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QWidget
 
 from monitor.gui.formatting import as_is, number
 from monitor.gui.state.queries import Looking, Queries
-from monitor.gui.state.snapshot import Answer, Choice, Query, Snapshot
-from monitor.gui.widgets import theme
+from monitor.gui.state.snapshot import Answer, Choice, Query, Snapshot, shown_scan
+from monitor.gui.widgets import export, theme
 from monitor.gui.widgets.controls import elastic, label, quiet
 from monitor.gui.widgets.plain_text import set_tip
 from monitor.gui.widgets.plot import Plot, name_axis
@@ -33,6 +34,7 @@ from monitor.gui.wording.map_values import (
     unit_of,
 )
 from monitor.plain_text import visible
+from monitor.wire.results.cells import Scan
 from monitor.wire.results.headers import ReplyHeader
 from monitor.wire.results.queries import StatisticsRequest
 
@@ -76,6 +78,8 @@ class DistributionView(View):
         super().__init__("Distribution", TIP)
         self._drawn: tuple[Any, ...] = ()
         self._fit = (False, False)
+        self._cell = ""
+        self._scan: Scan | None = None
         self.caption = elastic(label("", "muted", "Which map and scan this is about"))
         self.log = QCheckBox("log")
         set_tip(self.log, "Logarithmic shares: rare values, such as the deepest pits, are seen")
@@ -154,6 +158,7 @@ class DistributionView(View):
 
     def draw(self, snapshot: Snapshot, choice: Choice) -> None:
         """Shows the newest numbers of the shown map and of the region."""
+        self._cell, self._scan = choice.cell, shown_scan(snapshot.cell(choice.cell), choice)
         whole = snapshot.answer("distribution", choice.cell)
         region = snapshot.answer("region", choice.cell)
         problem = missing(snapshot, choice, whole, "distribution")
@@ -168,6 +173,19 @@ class DistributionView(View):
             problem = f"Nothing is measurable in {title_of(header)}"
         self.message.set(problem)
         self._redraw()
+
+    def csv(self) -> str:
+        """The histograms in rows: of the whole map, and of the region if there is one."""
+        rows: list[tuple[object, ...]] = []
+        for part, answer in (("whole map", self._last[0]), ("region", self._last[1])):
+            header = answer.header if answer is not None and not answer.error else None
+            if header is not None:
+                edges, what = header.get("edges") or [], (quantity_of(header), unit_of(header))
+                steps = zip(pairwise(edges), header.get("counts") or [], strict=False)
+                rows += [(part, *what, *ends, pixels) for ends, pixels in steps]
+        names = ("part", "map", "unit", "from", "to", "pixels")
+        columns = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {}
+        return export.table(self._cell, [self._scan] * len(rows), columns)
 
     def _redraw(self) -> None:
         whole, region, applied = self._last

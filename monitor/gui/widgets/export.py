@@ -1,7 +1,12 @@
-"""Pictures of what is on the screen: PNG at the screen's own resolution, SVG to be drawn over."""
+"""What leaves the screen: pictures (PNG at the screen's own resolution, SVG) and tables (CSV)."""
 
 from __future__ import annotations
 
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from PySide6.QtCore import QPoint, QSize
@@ -10,8 +15,33 @@ from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QWidget
 
 from monitor.errors import PitwatchError
+from monitor.plain_text import csv_field
+from monitor.wire.results.cells import Scan
 
+DIGITS = 5
+"""Significant digits of numbers in tables: more than any of them is certain to."""
 KINDS = "Pictures (*.png *.svg)"
+
+
+def table(cell: str, scans: Sequence[Scan | None], columns: Mapping[str, Sequence[object]]) -> str:
+    """Columns of equal length as CSV (RFC 4180), each row with its cell, scan and the time at which
+    that began (ISO 8601)."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["cell", "scan", "time", *map(csv_field, columns)])
+    for scan, *values in zip(scans, *columns.values(), strict=True):
+        about = scan or Scan()
+        begun = about.get("start_time")
+        time = "" if begun is None else datetime.fromtimestamp(begun, UTC).isoformat()
+        fields = (cell, about.get("scan"), time, *map(_rounded, values))
+        writer.writerow(map(csv_field, fields))
+    return text.getvalue()
+
+
+def _rounded(value: object) -> object:
+    if not isinstance(value, float):
+        return value
+    return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
 
 
 def save(widget: QWidget, path: Path | str) -> Path:

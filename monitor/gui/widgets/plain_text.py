@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import Qt as QtGui
+from PySide6.QtGui import QTextDocumentFragment
 from PySide6.QtWidgets import QLabel
 
 from monitor.gui.formatting import as_is
@@ -55,6 +56,11 @@ def tip_text(text: str) -> str:
     if not QtGui.mightBeRichText(shown):
         return shown
     return f"<p style='white-space: pre-wrap'>{as_html(shown)}</p>"
+
+
+def plain(html: str) -> str:
+    """The words of HTML of our own."""
+    return QTextDocumentFragment.fromHtml(html).toPlainText()
 
 
 def set_tip(thing: HasTip, text: str) -> None:

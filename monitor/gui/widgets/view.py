@@ -3,7 +3,9 @@ wants to see next or to have done."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QMenu, QWidget
 
 from monitor.gui.actions import Handlers
 from monitor.gui.state.snapshot import Choice, Snapshot
@@ -66,10 +68,35 @@ class View(Card):
         """Takes back what was about to be done; whether there was something."""
         return False
 
+    @property
+    def has_csv(self) -> bool:
+        """Whether it shows a table of numbers."""
+        return type(self).csv is not View.csv
+
     def csv(self) -> str:
         """The table that is shown, as CSV; nothing where there is none."""
         return ""
 
+    def offer(self, menu: QMenu) -> None:
+        """Adds what can be copied and kept of this view."""
+        menu.addAction("Copy picture", lambda: QGuiApplication.clipboard().setPixmap(self.grab()))
+        menu.addAction("Picture of this view…", self.picture_wanted.emit)
+        if self.has_csv:
+            menu.addAction("Copy numbers", lambda: copy_text(self.csv()))
+            menu.addAction("Numbers as CSV…", self.export_wanted.emit)
+
     def handlers(self) -> Handlers:
         """What it does, by the names of actions."""
         return {}
+
+
+def menu_of(widget: QWidget) -> QMenu:
+    """A menu for a right click, gone once it is closed."""
+    menu = QMenu(widget)
+    menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    return menu
+
+
+def copy_text(text: str) -> None:
+    """Puts a text into the clipboard."""
+    QGuiApplication.clipboard().setText(text)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from monitor.gui.formatting import as_is, counted, number
+from monitor.gui.formatting import as_is, counted, number, with_error
 from monitor.gui.state.snapshot import Answer, Choice, Snapshot, crosshair
 from monitor.gui.widgets import theme
 from monitor.quantities.quantity import NEEDS, shown_unit
@@ -61,23 +61,32 @@ def absent(name: str, scan: Scan) -> str:
     return f"no {title}" + (f": it needs {listed(NEEDS[need] for need in needs)}" if needs else "")
 
 
-def value_text(answer: Answer, scan: Scan, choice: Choice) -> str:
-    """Place and value of the crosshair, as HTML."""
-    row, column = crosshair(scan, choice)
+def value_text(
+    answer: Answer,
+    scan: Scan,
+    choice: Choice,
+    error: Answer | None = None,
+    place: tuple[int, int] | None = None,
+) -> str:
+    """A `place` (row, column) of the map, by default the crosshair, and the value there with its
+    standard error if that is known, as HTML."""
+    row, column = place or crosshair(scan, choice)
     _, vy, vx = scan["voxel_size"]
     unit = scan["length_unit"]
     digits = 1 if unit == "µm" else 0
+    where = as_is(f"x {column * vx:.{digits}f}, y {row * vy:.{digits}f} {unit}")
     value = value_at(answer.array, answer.header, row, column)
     if value is None and not in_window(answer.header, row, column):
         # its value was not fetched: that says nothing about whether it could be measured
-        where = f"x {column * vx:.{digits}f}, y {row * vy:.{digits}f} {unit}"
-        return f"{as_is(where)} · outside the part in view (W shows the whole map)"
+        return f"{where} · outside the part in view (W shows the whole map)"
     value_unit = shown_unit(str(answer.header["units"]))
     text = "not measurable here" if value is None else number(value, 2, value_unit)
     if value is None and choice.masked:
         text = "not measurable here, or below the detection limit"
-    where = f"x {column * vx:.{digits}f}, y {row * vy:.{digits}f} {unit}"
-    return f"{as_is(where)} · <b>{as_is(text)}</b>"
+    sure = value_at(error.array, error.header, row, column) if error and not error.error else None
+    if value is not None and sure is not None:
+        text = f"{with_error(value, sure)} {value_unit}"
+    return f"{where} · <b>{as_is(text)}</b>"
 
 
 def pit_at(labels: Answer | None, place: tuple[int, int]) -> int | None:

@@ -33,6 +33,11 @@ def _map(side: str, scan: Scan, at: Looking, minus: int | None) -> Queries:
         common = (minus, choice.least_errors)
         whole = MapRequest(choice.cell, number, choice.map, choice.window, at.pixels, *common)
         asked[side] = Query(whole, mark)
+        error = f"{choice.map}_error"
+        if minus is None and error in scan["maps"]:
+            # as fine as a readout needs: errors change slowly over the map
+            told = MapRequest(choice.cell, number, error, choice.window, AROUND)
+            asked[f"{side}_error"] = Query(told, mark)
         if choice.window is not None:
             coarse = MapRequest(choice.cell, number, choice.map, None, AROUND, *common)
             asked[f"{side}_around"] = Query(coarse, mark)

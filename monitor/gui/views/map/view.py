@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QRectF, Qt, QTimer
+from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, QTimer
 from PySide6.QtWidgets import QComboBox
 
 from monitor.gui.actions import Handlers, with_keys
@@ -29,7 +29,7 @@ from monitor.gui.views.map.overlay import GrainOverlay, PitOverlay, extent
 from monitor.gui.views.map.tools import MapTools, Tool
 from monitor.gui.widgets import theme
 from monitor.gui.widgets.controls import elastic, label, leave_height, quiet
-from monitor.gui.widgets.plain_text import set_tip
+from monitor.gui.widgets.plain_text import plain, set_tip
 from monitor.gui.widgets.plot import (
     Plot,
     ScaleBar,
@@ -37,7 +37,7 @@ from monitor.gui.widgets.plot import (
     set_scale,
     style_axes,
 )
-from monitor.gui.widgets.view import View
+from monitor.gui.widgets.view import View, copy_text, menu_of
 from monitor.gui.wording import map_captions
 from monitor.quantities.quantity import shown_unit
 from monitor.quantities.table import MAPS, PIT_COLUMNS
@@ -50,7 +50,8 @@ LONG, SHORT = len(MAPS["cumulative"].title), 10
 """Letters of a title that the selector has room for: all, or few beside another map."""
 FIXED_WIDTH = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
 READOUT_HELP = (
-    "Value under the crosshair; drag it, or click.\n"
+    "Value, with its standard error, under the mouse, or else under the crosshair; drag it, or\n"
+    "click.\n"
     "With Grains: mean distance of the pits to the nearest grain boundary, that of as many places\n"
     "at random, and the chance that these are as near"
 )
@@ -74,6 +75,10 @@ class MapView(View):
         self._labels: Answer | None = None
         self._pits: Answer | None = None
         self._past: list[tuple[QRectF, bool]] = []
+        self._answer: Answer | None = None
+        self._error: Answer | None = None
+        self._grains = ""
+        self._pointed: tuple[int, int] | None = None
         self._home: tuple[Any, ...] = ()
         self._moving = False
         self._is_whole = True
@@ -136,6 +141,7 @@ class MapView(View):
         self.scale = ScaleBar(self.plot)
         self.message = self.graphics.message
         self.plot.scene().sigMouseClicked.connect(self._clicked)
+        self.plot.scene().sigMouseMoved.connect(self._point)
         self.plot.vb.sigRangeChanged.connect(lambda *_: self._range_timer.start())
         self.plot.vb.sigRangeChangedManually.connect(lambda *_: self._moved())
         self.plot.vb.sigResized.connect(lambda *_: self._resized())
@@ -203,7 +209,8 @@ class MapView(View):
         minus = answer.header.get("minus") if shown and answer is not None else None
         self.caption.setText(map_captions.caption(scan, snapshot, choice, minus) if scan else "")
         if not shown or answer is None or scan is None:
-            self.readout.setText("")
+            self._answer = None
+            self._tell()
             self.overlay.hide()
             self.grains.hide()
             return
@@ -218,21 +225,48 @@ class MapView(View):
         pits = snapshot.answer(f"{self._side}_pits", choice.cell)
         pits = pits if pits and pits.header.get("scan") == scan["scan"] else None
         self._labels, self._pits = labels, pits
+        error = snapshot.answer(f"{self._side}_error", choice.cell)
+        of_this = error is not None and error.header.get("scan") == scan["scan"]
+        self._answer, self._error = answer, error if of_this and minus is None else None
         self.overlay.draw(labels, pits, scan, choice)
         grains = snapshot.answer(f"{self._side}_grains", choice.cell) if choice.grains else None
         if grains and not grains.error and grains.header.get("scan") != scan["scan"]:
             grains = None
         self.grains.draw(grains, choice)
+        self._grains = map_captions.grains_text(grains)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Value and pit under the mouse, or under the crosshair if the mouse is elsewhere."""
+        answer, scan, choice = self._answer, self._scan, self._choice
+        if answer is None or scan is None:
+            self.readout.setText("")
+            return
+        place = self._pointed or crosshair(scan, choice)
+        pit = map_captions.pit_at(self._labels, place)
         texts = (
-            map_captions.value_text(answer, scan, choice),
-            as_is(
-                map_captions.pit_text(
-                    map_captions.pit_at(labels, crosshair(scan, choice)), pits, scan
-                )
-            ),
-            as_is(map_captions.grains_text(grains)),
+            map_captions.value_text(answer, scan, choice, self._error, place),
+            as_is(map_captions.pit_text(pit, self._pits, scan)),
+            as_is(self._grains),
         )
         self.readout.setText(" · ".join(text for text in texts if text))
+
+    def _point(self, at: QPointF | None) -> None:
+        """The pixel (row, column) at a place of the scene; None for the crosshair's."""
+        point = None if at is None or self._scan is None else self.graphics.place(at)
+        self._pointed = None
+        if point is not None:
+            _, vy, vx = self._scan["voxel_size"]
+            row, column = round(point.y() / vy), round(point.x() / vx)
+            ny, nx = self._scan["shape"]
+            if 0 <= row < ny and 0 <= column < nx:
+                self._pointed = row, column
+        self._tell()
+
+    def leaveEvent(self, event: QEvent) -> None:
+        """Without the mouse, the value is that of the crosshair."""
+        super().leaveEvent(event)
+        self._point(None)
 
     def _show_parts(self, shown: bool, *, beside: bool) -> None:
         """`beside`: two maps share the y axis of the left one and the colour scale of the right."""
@@ -303,11 +337,22 @@ class MapView(View):
             self._tell_cross(self.down.value(), self.across.value())
 
     def _clicked(self, event: Any) -> None:
+        if event.button() == Qt.MouseButton.RightButton:
+            self._offer(event.screenPos().toPoint())
+            return
         point = self.graphics.place(event.scenePos())
         if self._scan is None or point is None:
             return
         place = self._tell_cross(point.x(), point.y())
         self.pit_chosen.emit(map_captions.pit_at(self._labels, place))
+
+    def _offer(self, at: QPoint) -> None:
+        """What can be copied and kept, of the place under the mouse and of the view."""
+        menu = menu_of(self)
+        text = plain(self.readout.text())
+        menu.addAction(f"Copy “{text}”", lambda: copy_text(text)).setEnabled(bool(text))
+        self.offer(menu)
+        menu.popup(at)
 
     def _tell_cross(self, x: float, y: float) -> tuple[int, int]:
         """The pixel (row, column) at a point of the map, where the crosshair goes."""

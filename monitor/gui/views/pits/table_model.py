@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +12,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersisten
 from monitor.gui.formatting import value_text
 from monitor.gui.views.pits.filter import Filter
 from monitor.gui.widgets.plain_text import tip_text
-from monitor.plain_text import csv_field, visible_lines
+from monitor.plain_text import visible_lines
 from monitor.quantities.table import PIT_COLUMNS
 
 Index = QModelIndex | QPersistentModelIndex
@@ -93,15 +91,10 @@ class PitsModel(QAbstractTableModel):
         found = np.flatnonzero(self._values["id"][self._rows] == pit)
         return int(found[0]) if found.size else None
 
-    def csv(self) -> str:
-        """The rows that are shown, in their order (RFC 4180); units stand in the names."""
-        text = io.StringIO()
-        writer = csv.writer(text)
+    def columns(self) -> dict[str, list[Any]]:
+        """The rows that are shown, in their order; units stand in the names."""
         keys = [column.key(self._unit) for column in COLUMNS]
-        keys = [key for key in keys if key in self._said]
-        writer.writerow(map(csv_field, keys))
-        writer.writerows([csv_field(self._said[key][i]) for key in keys] for i in self._rows)
-        return text.getvalue()
+        return {k: [self._said[k][i] for i in self._rows] for k in keys if k in self._said}
 
     def rowCount(self, parent: Index = ROOT) -> int:
         """Number of rows that pass the filter."""

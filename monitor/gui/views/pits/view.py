@@ -20,7 +20,7 @@ from monitor.gui.state.snapshot import Answer, Choice, Query, Snapshot, shown_sc
 from monitor.gui.views.pits.filter import TITLES, read_filter
 from monitor.gui.views.pits.growth import PitGrowth
 from monitor.gui.views.pits.table_model import BY_DEPTH, PitsModel
-from monitor.gui.widgets import theme
+from monitor.gui.widgets import export, theme
 from monitor.gui.widgets.controls import elastic, label, quiet
 from monitor.gui.widgets.plain_text import set_tip
 from monitor.gui.widgets.view import View
@@ -156,7 +156,8 @@ class PitsView(View):
 
     def csv(self) -> str:
         """The rows that are shown, in their order, with units in the names of the columns."""
-        return self.model.csv()
+        columns = self.model.columns()
+        return export.table(self._choice.cell, [self._shown] * self.model.rowCount(), columns)
 
     def handlers(self) -> Handlers:
         return {"pits_csv": self.export_wanted.emit}

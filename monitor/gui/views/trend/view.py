@@ -18,7 +18,7 @@ from monitor.gui.state.health import fetching
 from monitor.gui.state.queries import Looking, Queries
 from monitor.gui.state.snapshot import Answer, Choice, Query, Snapshot, number_of, shown_scan
 from monitor.gui.views.trend.rows import CURVES, FROM_READINGS, OF_CHARGE, Trend, TrendRows
-from monitor.gui.widgets import theme
+from monitor.gui.widgets import export, theme
 from monitor.gui.widgets.controls import elastic, label, quiet
 from monitor.gui.widgets.plain_text import set_tip
 from monitor.gui.widgets.view import View
@@ -202,6 +202,14 @@ class TrendView(View):
             self._home = (choice.cell, against)
             self.rows.name_axis(AXES[against], falls=against == "soc")
             self.rows.show_whole()
+
+    def csv(self) -> str:
+        """What each scan measured, in rows; units stand in the names."""
+        told = [one for curve, one in QUANTITIES.items() if CURVES[curve][0] not in FROM_READINGS]
+        told = [SCALARS["soc"], CHARGE, *told, SCALARS["averaged_error"], SCALARS["complete_error"]]
+        keys = [one.key(self._unit) for one in told]
+        columns = {key: [scan.get(key) for scan in self._scans] for key in keys}
+        return export.table(self._home[0], self._scans, columns)
 
     def leaveEvent(self, event: QEvent) -> None:
         """Without the mouse, values are those of the shown scan."""
