@@ -75,6 +75,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("first_scan", "Go", "First scan", "Home"),
     Action("last_scan", "Go", "Last scan", "End"),
     Action("newest_scan", "Go", "Follow the newest scan", "L", after_line=True),
+    Action("seen", "Go", "Seen", "Ctrl+L", "Counts changes from now"),
     Action("play", "Go", "Play the scans", "Space", "And stop"),
     Action("pin", "Go", "Pin this scan", "P", "To compare others with it", after_line=True),
     Action("compare", "Go", "Compare with the pinned scan", "C", "Beside, or Δ"),

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QSettings, QSize, Qt, QTimer
+from PySide6.QtCore import QEvent, QSettings, QSize, Qt, QTimer
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from monitor.gui import menus
@@ -268,6 +268,12 @@ class Window(QMainWindow):
         super().showEvent(event)
         if self.kept is None or self.kept.value("layout") is None:
             self.layouts.proportion(self.width(), self.height())
+
+    def changeEvent(self, event: Any) -> None:
+        """Leaving the window, and coming back to it."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.ActivationChange:
+            self.selection.be_watched(self.isActiveWindow())
 
     def closeEvent(self, event: Any) -> None:
         """Stops the timer; the client belongs to whoever made it."""

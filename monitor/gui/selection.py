@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from functools import partial
 from typing import Any, get_args
@@ -27,6 +28,8 @@ from monitor.gui.wording.map_captions import pit_at
 SWITCHES = ("outlines", "grains", "masked", "common")
 """Fields of the choice that are on or off, each with an action of its name."""
 LEAST_SHARE = 100
+AWAY_S = 60.0
+"""A window that was left for less was not out of sight."""
 
 
 class Selection(QObject):
@@ -42,6 +45,7 @@ class Selection(QObject):
         self.snapshot = Snapshot()
         self.on_board = False
         self._settled = cell is not None
+        self._left: tuple[float, dict[str, float]] | None = None
 
     def follow(self, snapshot: Snapshot) -> None:
         """Takes note of what is known now: a cell that is there stays chosen. Several cells begin
@@ -55,6 +59,21 @@ class Selection(QObject):
         if not self._settled:
             self._settled = True
             self.on_board = self.on_board or len(cells) > 1
+
+    def note_seen(self) -> None:
+        """The operator has looked: changes are counted from now."""
+        self.choose(looked=self._times())
+
+    def be_watched(self, watched: bool) -> None:
+        """The window was left, or came back to the front: what changed meanwhile is told."""
+        if not watched:
+            self._left = time.monotonic(), self._times()
+        elif self._left is not None and time.monotonic() - self._left[0] >= AWAY_S:
+            self.choose(looked=self._left[1])
+
+    def _times(self) -> dict[str, float]:
+        told = {name: cell.get("time") for name, cell in self.snapshot.cells.items()}
+        return {name: at for name, at in told.items() if at is not None}
 
     def begin_anew(self) -> None:
         """Another engine answers from now on: nothing that was chosen before is kept."""
@@ -97,6 +116,7 @@ class Selection(QObject):
             "board": self.toggle_board,
             **{f"cell_{n + 1}": partial(self.choose_cell_at, n) for n in range(CELLS)},
             "newest_scan": self.follow_newest,
+            "seen": self.note_seen,
             "compare": self.cycle_comparison,
             "next_map": partial(self.cycle_map, 1),
             "previous_map": partial(self.cycle_map, -1),

@@ -123,7 +123,8 @@ class Choice:
     `scan` None follows the live scan; `cross` is (row, column); `pinned` is the scan that others
     are compared with; `line` are the ends of the profile, (row, column) each; `masked` hides what
     is below the detection limit; `grains` shows the grain boundaries; `common` is one colour scale
-    for all scans; `span` is the part of the trend in view, UTC seconds, where that is not all.
+    for all scans; `span` is the part of the trend in view, UTC seconds, where that is not all;
+    `looked` is when the operator looked last, by cell and in its time.
     """
 
     cell: str = ""
@@ -144,6 +145,7 @@ class Choice:
     colours: str = "paper"
     against: Against = "time"
     span: tuple[float, float] | None = None
+    looked: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def least_errors(self) -> float:

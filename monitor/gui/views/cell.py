@@ -29,6 +29,7 @@ from monitor.gui.wording.charge import (
     marked,
     shift_text,
 )
+from monitor.gui.wording.since import HOUR_S, changes_since
 from monitor.plain_text import visible
 from monitor.quantities.table import SCALARS
 from monitor.wire.results.cells import Cell, Scan
@@ -60,6 +61,14 @@ MORE = {
     "deepest": "In brackets: below the first surface (the plateau's own removal added), as the "
     "forecast counts.",
 }
+
+
+SINCE = {
+    "hour": ("Last hour", "Pits, depth of the deepest one and alarms: newest scan against the one "
+             "an hour before"),
+    "looked": ("Since you looked", "The same since this window was in front last, or since "
+               f"{key_of('seen')} was pressed"),
+}  # fmt: skip
 
 
 def fact_tip(name: str) -> str:
@@ -102,6 +111,11 @@ class CellPanel(View):
             grid.addWidget(self.titles[key], i, 0)
             self.facts[key].setAlignment(Qt.AlignmentFlag.AlignRight)
             grid.addWidget(self.facts[key], i, 1)
+        for row, (key, (title, tip)) in enumerate(SINCE.items(), start=len(FACTS)):
+            self.titles[key], self.facts[key] = label(title, "muted", tip), label("–", "", tip)
+            self.facts[key].setAlignment(Qt.AlignmentFlag.AlignRight)
+            grid.addWidget(self.titles[key], row, 0)
+            grid.addWidget(self.facts[key], row, 1)
         grid.setColumnStretch(1, 1)
         self.body.addLayout(grid)
         self.body.addStretch(1)
@@ -120,6 +134,12 @@ class CellPanel(View):
         self._draw_state(snapshot, choice.cell)
         self._draw_scan(cell, shown)
         self._draw_facts(snapshot, cell, shown or {})
+        now = cell.get("time") if cell else None
+        hour = None if now is None else now - HOUR_S
+        for key, since in (("hour", hour), ("looked", choice.looked.get(choice.cell))):
+            self.facts[key].setText(changes_since(snapshot, choice.cell, since))
+        for part in (self.titles["looked"], self.facts["looked"]):
+            part.setVisible(choice.cell in choice.looked)
 
     def _draw_state(self, snapshot: Snapshot, name: str) -> None:
         """State of the cell, in the words and the colour of its card."""

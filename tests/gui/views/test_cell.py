@@ -2,6 +2,7 @@
 
 import pytest
 
+from monitor.gui.selection import Selection
 from monitor.gui.state.snapshot import Choice
 from monitor.gui.views.cell import CellPanel
 from monitor.gui.views.discharge_table import DischargeTableView
@@ -120,3 +121,29 @@ def test_the_report_marks_and_rounds_as_the_screen_does():
     assert list(early.columns[4].cells) == ["≈ 12.3"] and "do not cover this scan" in str(
         early.caption
     )
+
+
+def test_what_changed_in_the_last_hour_and_since_the_operator_looked(panel):
+    about = made.cell(*(made.scan(n) for n in range(5)), now=4 * made.PERIOD_S + 600)
+    alarm = {"type": "alarm", "cell": "A", "time": about["time"] - 60.0, "text": "noise"}
+    snapshot = made.snapshot({"A": about}, events=[alarm, alarm | {"cell": "B"}])
+    panel.draw(snapshot, Choice("A"))
+    assert panel.facts["hour"].text() == "+6 pits, +3.0 µm, 1 alarm"
+    assert not panel.facts["looked"].isVisibleTo(panel)
+    panel.draw(snapshot, Choice("A", looked={"A": about["time"] - 1.0}))
+    assert panel.facts["looked"].text() == "no new scan"
+    panel.draw(snapshot, Choice("A", looked={"A": about["time"] - made.PERIOD_S}))
+    assert panel.facts["looked"].text() == "+3 pits, +1.5 µm, 1 alarm"
+
+
+def test_only_a_window_that_was_away_for_long_counts_changes_from_when_it_was_left(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr("monitor.gui.selection.time.monotonic", lambda: clock[0])
+    selection = Selection("A")
+    selection.follow(made.of_one_cell([made.scan(0)]))
+    left = selection.snapshot.cell("A")["time"]
+    for away_s, looked in ((5.0, {}), (3600.0, {"A": left})):
+        selection.be_watched(False)
+        clock[0] += away_s
+        selection.be_watched(True)
+        assert selection.choice.looked == looked
