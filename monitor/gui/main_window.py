@@ -111,6 +111,7 @@ class Window(QMainWindow):
             self.selection.listen(view)
             view.order_given.connect(self._order)
             view.front_wanted.connect(partial(self.bring, name))
+            view.ready = lambda: self.turns.idle and self.client.is_answered()
         self.board.cell_opened.connect(self.selection.choose_cell)
         self.notices.order_given.connect(self._order)
         self.selection.changed.connect(self.tick)

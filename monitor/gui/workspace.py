@@ -23,7 +23,7 @@ from monitor.gui.widgets import theme
 from monitor.gui.widgets.plain_text import set_tip
 from monitor.gui.widgets.view import View, menu_of
 
-LEFT = 290, 325
+LEFT = 290, 345
 """Width of the left column and height of the cell in it, at least, at the usual text size."""
 SETTLE_MS = 400
 MAX_STEPS = 50

@@ -265,6 +265,15 @@ def test_a_value_has_its_error_at_the_crosshair_and_under_the_mouse(looking, qtb
     assert view.readout.text() == at_cross
 
 
+def test_what_views_ask_for_is_answered_before_the_next_scan_is_played(looking, qtbot):
+    _, window = looking
+    qtbot.waitUntil(window.views["timeline"].ready)
+    window.selection.choose(scan=1)
+    assert not window.views["timeline"].ready()
+    qtbot.waitUntil(window.views["timeline"].ready)
+    assert window.client.snapshot().answers["map"].header["scan"] == 1
+
+
 def test_numbers_of_trend_and_histogram_can_be_taken_away(looking, qtbot):
     _, window = looking
     trend, histogram = window.views["trend"], window.views["distribution"]

@@ -111,6 +111,13 @@ class Client:
             self._store.keep(self._queries)
         self._nudge()
 
+    def is_answered(self) -> bool:
+        """Whether all that the views want has been answered."""
+        with self._lock:
+            wanted = self._queries
+        answers = self._store.snapshot().answers
+        return all(n in answers and answers[n].request == q.request for n, q in wanted.items())
+
     def order(self, request: queries.Order) -> None:
         """Hands the engine an order, once; what becomes of it appears in the snapshot's orders."""
         with self._lock:

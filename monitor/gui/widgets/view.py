@@ -3,6 +3,8 @@ wants to see next or to have done."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMenu, QWidget
@@ -50,6 +52,8 @@ class View(Card):
         super().__init__(title, tip)
         self.queue = Turns(self)
         self.viewer = False
+        self.ready: Callable[[], bool] = lambda: True
+        """Whether all views show what is chosen."""
 
     @property
     def pixels(self) -> tuple[int, int]:

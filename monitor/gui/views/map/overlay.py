@@ -17,7 +17,7 @@ from monitor.gui.widgets.palette import CHOSEN, GRAINS, NEWEST, OLDEST, RELATED,
 from monitor.wire.results.cells import Scan
 from monitor.wire.results.headers import Columns, ReplyHeader
 
-MAX_NUMBERS = 60
+MAX_NUMBERS = 120
 LEAST_PIXELS = 30
 """Width of a pit on the screen from which on its number has room inside of it."""
 
@@ -110,7 +110,9 @@ class PitOverlay:
         always = (chosen, deepest)
         seen = [
             (number, x, y)
-            for number, x, y, width, _ in sorted(told, key=lambda pit: pit[0] not in always)
+            for number, x, y, width, _ in sorted(
+                told, key=lambda pit: (pit[0] not in always, -(pit[4] or 0.0))
+            )
             if (width >= least or number in always) and x0 <= x <= x1 and y0 <= y <= y1
         ][:MAX_NUMBERS]
         for item, (number, x, y) in zip(self._numbers, seen, strict=False):

@@ -19,6 +19,8 @@ from monitor.gui.widgets.view import View
 
 HEIGHT = 64
 SPEEDS = (1, 3, 10)
+MOST_HELD_S = 5.0
+"""So long a scan waits for answers that do not come."""
 COMPARISONS = {
     "off": ("no comparison", "One map"),
     "beside": ("side by side", "This scan's map and the pinned one's, with one colour scale"),
@@ -32,6 +34,7 @@ class TimelineView(View):
     def __init__(self) -> None:
         super().__init__("Scans")
         self.bar.hide()
+        self._held_s = 0.0
         self._numbers: list[int] = []
         self._shown: int | None = None
         self._pinned: int | None = None
@@ -196,6 +199,10 @@ class TimelineView(View):
         self.newest_chosen.emit()
 
     def _play_on(self) -> None:
+        if not self.ready() and self._held_s < MOST_HELD_S:
+            self._held_s += self._timer.interval() / 1000
+            return
+        self._held_s = 0.0
         at = self._place()
         if at is None or at >= len(self._numbers) - 1:
             self._stop()

@@ -243,6 +243,18 @@ def test_play_does_not_show_a_scan_twice_where_the_screen_is_slow(qtbot):
     assert chosen == [1, 2, 3]
 
 
+def test_play_waits_until_all_views_show_the_scan(screen, qtbot):
+    one, beats = screen(hours(4)), []
+    one.view.speed.setCurrentIndex(2)
+    one.view.ready = lambda: bool(beats.append(1)) or len(beats) > 3
+    one.view.toggle_play()
+    begun = list(one.chosen)
+    qtbot.waitUntil(lambda: len(beats) == 3)
+    assert one.chosen == begun
+    qtbot.waitUntil(lambda: not one.view.is_playing)
+    assert one.chosen == [0, 1, 2, 4, 3]
+
+
 def test_going_live_stops_the_player(screen):
     one = screen(hours(4))
     one.view.toggle_play()
