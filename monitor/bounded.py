@@ -1,4 +1,4 @@
-"""A dictionary that does not grow for ever."""
+"""A dictionary that does not grow forever."""
 
 from __future__ import annotations
 

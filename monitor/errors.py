@@ -1,12 +1,12 @@
 """Every exception of pitwatch, worded once.
 
-An error names the thing, what came, what was expected and what to do, in one line.
+An error names the thing, what arrived, what was expected and what to do, in one line.
 `BadMessage` costs one message; `SettingError` stops the start (exit code 2); the others end one
 command with exit code 1.
 """
 
 LONGEST = 500
-"""Characters of what came: a setting of a recording may be as long as its file."""
+"""Characters of what arrived: a setting of a recording may be as long as its file."""
 
 
 class PitwatchError(Exception):

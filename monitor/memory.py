@@ -39,7 +39,7 @@ def _limits_of_groups() -> list[int]:
 
 
 def _trimmer() -> Callable[[int], int] | None:
-    """`malloc_trim` of glibc; None where the C library is another one."""
+    """`malloc_trim` of glibc; None if the C library is another one."""
     try:
         trim: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
     except (AttributeError, OSError, TypeError):
@@ -62,14 +62,14 @@ def _empty_hdf5() -> None:
 
 def give_back() -> bool:
     """Hands back what is freed but held, of all threads: a millisecond for each 100 MB or so, in
-    which the interpreter lock is free. False where the C library cannot."""
+    which the interpreter lock is free. False if the C library cannot."""
     _empty_hdf5()
     return _trim is not None and bool(_trim(0))
 
 
 def settle() -> None:
-    """What is there now stays: Python's collector need not look at it again. It then comes often,
-    in a millisecond, where it came seldom, for a tenth of a second, and left much lying meanwhile.
+    """What is there now stays: Python's collector need not look at it again. It then arrives often,
+    in a millisecond, if it arrived seldom, for a tenth of a second, and left much lying meanwhile.
     """
     gc.collect()
     gc.freeze()

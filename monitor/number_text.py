@@ -36,7 +36,7 @@ def percent(share: Any, digits: int = 0) -> str:
 
 def with_error(value: Any, error: Any) -> str:
     """A number with its standard error, at the digits that the error allows: two decimals for an
-    error below 0.1, else one."""
+    error below 0.1, otherwise one."""
     if not isinstance(error, int | float) or not math.isfinite(error):
         return number(value)
     if number(value) == UNKNOWN:

@@ -23,7 +23,7 @@ def is_plain(text: str) -> bool:
 
 
 def visible(text: object) -> str:
-    """The text in one line, each character in it to be seen: `\\x1b`, `\\n`, `\\u202e` for those
+    """The text in one line, each character in it to be visible: `\\x1b`, `\\n`, `\\u202e` for those
     that would act on a terminal, a label or the order of reading, or print nothing."""
     words = str(text)
     if words.isprintable() and not BLANK.search(words):
@@ -50,7 +50,7 @@ def typed(text: str) -> str:
 
 
 def csv_field(value: object) -> object:
-    """A value as it may stand in a CSV file: a spreadsheet takes no text for a formula. Numbers
+    """A value as it may are in a CSV file: a spreadsheet takes no text for a formula. Numbers
     stay as they are."""
     if not isinstance(value, str) or NUMBER.fullmatch(value):
         return value

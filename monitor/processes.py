@@ -117,7 +117,7 @@ def free_addresses(count: int) -> list[str]:
 
     They are drawn at random, below those that systems give to outgoing connections: neither such a
     connection nor another program that asks now is likely to take one before it is used. Raises
-    OSError where there are none.
+    OSError if there are none.
     """
     found: list[str] = []
     for port in random.SystemRandom().sample(FREE_PORTS, len(FREE_PORTS)):

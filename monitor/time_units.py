@@ -9,10 +9,10 @@ MAX_TIME_S = 1e11
 
 
 def seconds(value: float) -> tuple[float, str]:
-    """A time in seconds, and the unit that it was given in where that was another, else "".
+    """A time in seconds, and the unit that it was given in if that was another, otherwise "".
 
     No measurement is of the year 5000: what is so large and is a time of our days in milli-, micro-
-    or nanoseconds is taken for one. Raises ValueError for what is no time at all.
+    or nanoseconds is taken for one. Raises ValueError for what is not a time at all.
     """
     if abs(value) < MAX_TIME_S:
         return value, ""

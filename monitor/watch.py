@@ -29,7 +29,7 @@ class Watcher:
         self._socket = self._connected()
 
     def ask(self, request: Request, timeout_s: float = 10.0) -> tuple[ReplyHeader, Any]:
-        """Header and array of the reply. Raises EngineUnreachable where none comes in time."""
+        """Header and array of the reply. Raises EngineUnreachable if none comes in time."""
         # libzmq has given the connection up if nothing can be sent
         sent = self._socket.poll(int(timeout_s * 1000), zmq.POLLOUT)
         if sent:
@@ -61,7 +61,8 @@ class Watcher:
                 return state
             time.sleep(POLL_S)
         raise EngineUnreachable(
-            f"the engine at {self._address} ended, or did not get there within {timeout_s:g} s"
+            f"the engine at {self._address} ended, or did not reach that state within "
+            f"{timeout_s:g} s"
         )
 
     def _reconnect(self) -> None:

@@ -57,13 +57,13 @@ class Pace:
         return self._cell_origin + (wall.monotonic() - self._wall_origin) * self._speed
 
     def lag(self, now: float) -> None:
-        """Takes note that the beamline stands at `now`; what is too late is forgiven."""
+        """Takes note that the beamline is at `now`; what is too late is forgiven."""
         late_s = self.time() - now - self._patience_s
         if late_s > 0.0:
             self._wall_origin += late_s / self._speed
 
     def nap_s(self, until: float) -> float:
-        """Seconds to sleep now on the way to `until`: short, so that the mailbox is seen."""
+        """Seconds to sleep now on the way to `until`: short, so that the mailbox is visible."""
         return min(POLL_WALL_S, max(0.0, (until - self.time()) / self._speed))
 
 
@@ -96,12 +96,12 @@ class Acquisition:
 
     @property
     def active(self) -> list[Station]:
-        """Cells whose experiment goes on."""
+        """Cells whose experiment continues."""
         return [station for station in self.stations if not station.finished]
 
 
 class Interruptions:
-    """What the RunEngine tells of pauses and suspensions; to it, a device that can be paused.
+    """What the RunEngine reports pauses and suspensions; to it, a device that can be paused.
 
     The cell does not wait meanwhile. A scan that runs goes to its end while an operator pauses,
     since its turn is timed by hardware; a suspender has lost the beam, so that scan is cut.
@@ -122,10 +122,11 @@ class Interruptions:
         if self._lag_s is None:
             self._lag_s = self._beamline.pace.time() - self._beamline.time.now
         if self.scanning is not None and self._beamline.state() != "pausing":
-            self.scanning.stop(success=False, why="suspended, the beam is not to be trusted")
+            self.scanning.stop(success=False, why="suspended, the beam is not stable")
 
     def resume(self) -> None:
-        """Cell time goes on to where it has been all along; what was due meanwhile is left out."""
+        """Cell time continues to where it has been all along; what was due meanwhile is left
+        out."""
         if self._lag_s is None:
             return
         beamline = self._beamline
@@ -137,7 +138,7 @@ class Interruptions:
             station.next_reading += readings * READING_S
             if missed:
                 beamline.progress(
-                    f"cell {station.name}: {missed} periodic scan(s) left out, the plan was "
+                    f"cell {station.name}: {missed} periodic scan(s) skipped, the plan was "
                     "interrupted"
                 )
 
@@ -152,11 +153,11 @@ def _passed(due: float, every_s: float, now: float) -> int:
 
 
 class Attempt:
-    """One scan as the RunEngine triggers and waits for it; whether it was whole, `status` says.
+    """One scan as the RunEngine triggers and waits for it; whether it was complete, `status` says.
 
     The RunEngine throws a failed status into whichever plan runs just then. That may be the one
-    that waits out a suspension, which would end with it. So it is told when the scan ends, and the
-    plan asks how.
+    that waits out a suspension, which would end with it. So it is reported when the scan ends, and
+    the plan asks how.
     """
 
     parent = None
@@ -178,7 +179,7 @@ class Attempt:
 
     @property
     def why(self) -> str:
-        """Why it has failed; "" where it has not, or goes on."""
+        """Why it has failed; "" if it has not, or continues."""
         if self.status is None or not self.status.done or self.status.success:
             return ""
         error = self.status.exception(timeout=0)

@@ -37,7 +37,7 @@ class Mailbox:
     """ROUTER socket that is polled, never waited for. At most ROOM requests wait in it."""
 
     def __init__(self, endpoint: str, cells: Collection[str]) -> None:
-        """Binds. Raises SettingError where the address cannot be had."""
+        """Binds. Raises SettingError if the address cannot be had."""
         self._cells = set(cells)
         self._closed = ""
         self._open: dict[str, _Open] = {}
@@ -49,7 +49,7 @@ class Mailbox:
         bind_here(self._socket, endpoint, "simulator.requests")
 
     def poll(self) -> None:
-        """Takes in what has come and answers it at once. Garbage is counted in `bad`."""
+        """Takes in what has arrived and answers it at once. Garbage is counted in `bad`."""
         for _ in range(MESSAGES_A_POLL):
             try:
                 *sender, payload = self._socket.recv_multipart(zmq.DONTWAIT)
@@ -68,11 +68,11 @@ class Mailbox:
 
     @property
     def first(self) -> ScanRequest | None:
-        """The request that has waited longest; it goes on waiting. None where none does."""
+        """The request that has waited longest; it continues waiting. None if none does."""
         return next((entry.request for entry in self._open.values() if entry.waiting), None)
 
     def next(self) -> ScanRequest | None:
-        """The request that has waited longest, which then waits no more; None where none does."""
+        """The request that has waited longest, which then waits no more; None if none does."""
         request = self.first
         if request is not None:
             self._open[request.id].waiting = False
@@ -99,7 +99,7 @@ class Mailbox:
                 self._say(ScanReply(entry.request.id, "refused", why))
 
     def abandon(self, why: str) -> None:
-        """No more scans at all: what runs has failed, what waits and what comes is refused."""
+        """No more scans at all: what runs has failed, what waits and what arrives is refused."""
         self._closed = why
         for entry in list(self._open.values()):
             status: ReplyStatus = "refused" if entry.waiting else "failed"
@@ -124,12 +124,12 @@ class Mailbox:
             self._say(reply)
 
     def _refusal(self, request: ScanRequest) -> str:
-        """Why this request is not taken in; "" where it is."""
+        """Why this request is not taken in; "" if it is."""
         if self._closed:
             return self._closed
         if request.cell not in self._cells:
             known = ", ".join(sorted(self._cells)) or "none"
-            return f"no scans of cell {request.cell!r} are made now (cells: {known})"
+            return f"no scans of cell {request.cell!r} are being made now (cells: {known})"
         if sum(entry.waiting for entry in self._open.values()) >= ROOM:
             return f"{ROOM} requests are waiting already"
         return ""

@@ -4,7 +4,7 @@ There is one beam, so there is one RunEngine: the plan keeps one open run a cell
 key) and interleaves them in the order of cell time. Scans of different cells therefore never run
 at once, and the same seed gives the same order of messages. Cells take turns within the period, so
 that the periodic scan of one does not hold up that of another. An extra scan starts only where it
-ends before the next periodic one is due; else it waits until after that.
+ends before the next periodic one is due; otherwise it waits until after that.
 
 Nothing is ever rewound: the cell does not go back with the plan. An interruption may therefore come
 at any message, and what was decided before it is decided again after it. A pause that is deferred
@@ -45,7 +45,7 @@ ENDS: tuple[tuple[type[BaseException], str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an attempt to scan went. `scan` is None where it has not begun; `why` says that it
+    """How an attempt to scan went. `scan` is None if it has not begun; `why` says that it
     failed, and of what."""
 
     scan: int | None
@@ -186,7 +186,7 @@ def _scan(
     """One scan, `begun(its number)` as soon as it runs. Returns its Outcome.
 
     The RunEngine takes interruptions only between messages, so that between the last look at
-    their count and the trigger none can come.
+    their count and the trigger none can arrive.
     """
     decided = interruptions.count
     scan = station.scans
@@ -217,8 +217,9 @@ def _scan(
 def _while_it_runs(
     beamline: Acquisition, interruptions: Interruptions, attempt: Attempt, end: float
 ) -> Plan:
-    """Until the scan has ended and its time is over, or it has failed: cycler readings go on, and
-    requests are taken in. There is no checkpoint, so that a deferred pause waits for the end."""
+    """Until the scan has ended and its time is over, or it has failed: cycler readings continue,
+    and requests are taken in. There is no checkpoint, so that a deferred pause waits for the
+    end."""
     time, pace = beamline.time, beamline.pace
     while not beamline.stop.is_set():
         beamline.mailbox.poll()

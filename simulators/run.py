@@ -38,7 +38,7 @@ def simulate(
     """Runs the scenario of `settings.simulator` to its end, or until `stop` is set.
 
     While `beam` is lost, no scan is made. `callbacks` get the documents, in cell time, as whoever
-    subscribes does (a TiledWriter, say). Waits (not for ever) for somebody to subscribe to the
+    subscribes does (a TiledWriter, say). Waits (not forever) for somebody to subscribe to the
     slices before it begins. Raises SettingError if the scenario or an address is wrong.
     """
     stop = stop or threading.Event()
@@ -63,7 +63,7 @@ def simulate(
         publisher = Publisher(simulator.documents_in, serializer=documents.serializer(codec))
         stack.callback(publisher.close)
         if not slices.wait_for_subscriber(SUBSCRIBER_PATIENCE_S):
-            progress("nobody has subscribed to the slices; beginning all the same")
+            progress("no subscriber for the slices yet; starting anyway")
         stop.wait(SETTLING_S)
         engine = build.run_engine()
         stack.callback(build.close, engine)
@@ -96,7 +96,7 @@ def in_cell_time(publish: DocumentCallback, time: CellTime) -> DocumentCallback:
 
 @contextmanager
 def _suspended_no_longer_than(stop: threading.Event, engine: RunEngine) -> Iterator[None]:
-    """A plan that is suspended cannot see `stop`: without suspenders it goes on, and sees it."""
+    """A plan that is suspended cannot see `stop`: without suspenders it continues, and sees it."""
     over = threading.Event()
 
     def watch() -> None:

@@ -19,7 +19,7 @@ class Requests(PVGroup):
     why = pvproperty(name="WHY", value="", dtype=ChannelType.STRING)
     scan = pvproperty(name="SCAN", value=-1)
     status = pvproperty(name="STATUS", value="", dtype=ChannelType.STRING)
-    peers, replies, waiting = {}, {}, []  # by id: who asked, what was said last; whose turn comes
+    peers, replies, waiting = {}, {}, []  # by id: who asked, what was said last; whose turn it is
 
     @status.putter
     async def status(self, instance, value):

@@ -22,9 +22,11 @@ commands = typer.Typer()
 
 @commands.command()
 def keys(
-    folder: Annotated[Path, typer.Argument(help="Where to put them; made where it is not there.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Folder for the two key files; created if missing.")
+    ],
     name: Annotated[
-        str, typer.Option(help="What the two files are called: who is to own them.")
+        str, typer.Option(help="Name of the two files, for example that of their owner.")
     ] = "pitwatch",
 ) -> None:
     """Make a pair of CURVE keys, for an engine or for a screen (docs/how-to/remote.md)."""
@@ -42,7 +44,9 @@ def keys(
 
 @commands.command()
 def config(
-    name: Annotated[str, typer.Argument(help="Which one; without it, their names.")] = "",
+    name: Annotated[
+        str, typer.Argument(help="Name of the configuration; without it, all names are listed.")
+    ] = "",
 ) -> None:
     """Print a configuration to start from: `pitwatch config id15a > my.toml`."""
     with one_line_errors():
@@ -57,7 +61,7 @@ def config(
 
 @commands.command()
 def doctor() -> None:
-    """Check what this machine has, and say what to install."""
+    """Check what this machine has, and report what to install."""
     from monitor.cli.doctor import examine
 
     leave(examine(Messages()))

@@ -38,7 +38,7 @@ def run() -> int:
     except KeyboardInterrupt:
         code = INTERRUPTED
     if code == INTERRUPTED:
-        # all is closed that could be; a socket that is not would have the interpreter wait for ever
+        # all is closed that could be; a socket that is not would have the interpreter wait forever
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
                 stream.flush()

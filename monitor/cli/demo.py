@@ -39,7 +39,7 @@ Screen = Callable[[str, str], int]
 
 
 def on_free_addresses(settings: Settings) -> Settings:
-    """The settings as they are where all addresses are free, else with others that are."""
+    """The settings as they are where all addresses are free, otherwise with others that are."""
     table = as_table(settings)
     if not all(is_free(table[section][key]) for section, key in ADDRESSES):
         found = free_addresses(len(ADDRESSES))
@@ -55,7 +55,7 @@ def on_free_addresses(settings: Settings) -> Settings:
 def run_demo(settings: Settings, screen: Screen | None) -> Path:
     """Simulators and engine, with `screen` in this process; without one, until all scans are done.
 
-    Returns the folder of the recording. Raises PitwatchError where a part of it failed.
+    Returns the folder of the recording. Raises PitwatchError if a part of it failed.
     """
     children = Children()
     with tempfile.TemporaryDirectory(prefix="pitwatch-") as folder:
@@ -106,12 +106,12 @@ def run_monitor(settings: Settings, config: Path, screen: Screen) -> None:
 def _finish(children: Children) -> None:
     code = children.stop("engine")
     if code:
-        raise PitwatchError(f"the engine ended with code {code}; what it said stands above")
+        raise PitwatchError(f"the engine ended with code {code}; see its output above")
 
 
 def _simulate(settings: Settings, children: Children, config: Path) -> None:
     """Start the simulators once the engine takes messages: at the first start on a machine it
-    compiles its kernels before. Where it never does, what waits for it says so."""
+    compiles its kernels before. If it never does, what waits for it says so."""
     watcher = Watcher(settings.results.pull)
     try:
         watcher.until(lambda s: bool(s["feeds"]), START_S, lambda: children.alive("engine"))
@@ -156,7 +156,7 @@ def _follow(settings: Settings, children: Children) -> Path:
             watcher.until(lambda s: bool(s["feeds"]), START_S, alive)
             watcher.until(moved, 24 * 3600.0, alive)
             if children.wait("simulator"):
-                raise PitwatchError("the simulators failed; what they said stands above")
+                raise PitwatchError("the simulators failed; see their output above")
             watcher.until(_Idle(), SETTLE_S, alive)
         return Path(folder)
     finally:

@@ -47,7 +47,7 @@ LEAST_DISK_GB = 20.0
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at: whether it is in order, what was seen, what to do where it is not."""
+    """One thing looked at: whether it is in order, what was seen, what to do if it is not."""
 
     what: str
     ok: bool
@@ -94,11 +94,11 @@ def look() -> Iterator[Finding]:
         for library, package in WINDOW_LIBRARIES.items():
             yield _library(library, package, needed=has_display())
     seen = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY") or "none"
-    todo = "without one, `demo` and `replay` run headless"
+    todo = "without a display, `demo` and `replay` run headless"
     yield Finding("display", has_display(), seen, todo, needed=False)
     yield _memory()
     free = shutil.disk_usage(".").free / 1e9
-    todo = "recorded slices need room: set experiment.data_dir to a larger disk"
+    todo = "recorded slices need space: set experiment.data_dir to a larger disk"
     yield Finding("disk here", free >= LEAST_DISK_GB, f"{free:.0f} GB free", todo, needed=False)
     for name, address in Settings().results:
         if isinstance(address, str):

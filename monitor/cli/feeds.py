@@ -51,47 +51,47 @@ def publish(
     volumes: Annotated[list[Path], typer.Argument(help="VOLUMES.")],
     cell: Annotated[str, typer.Option(help="Name of the cell.")] = "A",
     voxel_um: Annotated[
-        float | None, typer.Option("--voxel-um", help="Voxel size; else as the file says.")
+        float | None, typer.Option("--voxel-um", help="Voxel size; by default that of the file.")
     ] = None,
     endpoint: Annotated[
         str, typer.Option(help="Address to publish slices at.")
     ] = Settings().simulator.slices,
     cycler: Annotated[
         list[str] | None,
-        typer.Option(help="CYCLERS, or a quoted pattern; may be repeated."),
+        typer.Option(help="CYCLERS, or a quoted pattern; can be repeated."),
     ] = None,
     cycler_time: Annotated[
-        str, typer.Option(help="own: times of the file; scaled: spread over the scans.")
+        str, typer.Option(help="own: times as in the file; scaled: spread over the scans.")
     ] = "own",
     follow: Annotated[
         bool,
         typer.Option("--follow", help="Follow the growing cycler file until interrupted."),
     ] = False,
     documents_in: Annotated[
-        str, typer.Option(help="In side of the documents proxy that is started for the cycler.")
+        str, typer.Option(help="Input address of the documents proxy started for the cycler.")
     ] = Settings().simulator.documents_in,
     documents_out: Annotated[
-        str, typer.Option(help="Its out side, which the monitor connects to.")
+        str, typer.Option(help="Output address of that proxy, which the monitor connects to.")
     ] = Settings().simulator.documents_out,
     period: Annotated[float, typer.Option(help="Seconds between scans; 0: no pause.")] = 0.0,
     scan_interval: Annotated[
-        float | None, typer.Option(min=0.001, help="Seconds of the data's time between scans.")
+        float | None, typer.Option(min=0.001, help="Seconds between scans in the time of the data.")
     ] = None,
     keep_blank: Annotated[
         bool,
         typer.Option(
             "--keep-blank",
-            help="Slices of one value are padding: send them too, do not take them as missing.",
+            help="Slices of a single value are padding, not missing: send them too.",
         ),
     ] = False,
     resend: Annotated[
-        str, typer.Option(help="Address where lost slices can be asked for again; none by default.")
+        str, typer.Option(help="Address that resends lost slices on request; none by default.")
     ] = "",
     engine_at: Annotated[
         str,
         typer.Option(
             "--engine",
-            help="The engine's `results.pull` address: slices wait until it has the readings.",
+            help="The engine's `results.pull` address: slices are sent once it has the readings.",
         ),
     ] = "",
 ) -> None:

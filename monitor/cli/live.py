@@ -33,7 +33,7 @@ def demo(
     ] = "paper-0.55",
     scans: Annotated[int | None, typer.Option(min=1, help="Stop after this many scans.")] = None,
     speed: Annotated[
-        float | None, typer.Option(min=0.001, help="Seconds of cell time in a second.")
+        float | None, typer.Option(min=0.001, help="Seconds of cell time per second.")
     ] = None,
     out: Out = None,
 ) -> None:
@@ -84,7 +84,8 @@ def engine(
     config: Config,
     out: Out = None,
     new: Annotated[
-        bool, typer.Option("--new", help="Begin anew even where the last recording broke off.")
+        bool,
+        typer.Option("--new", help="Start a new recording even if the last one was interrupted."),
     ] = False,
 ) -> None:
     """Start the engine alone: it computes, records, and serves any number of screens.
@@ -107,17 +108,17 @@ def gui(
         str, typer.Option(help="The engine's `results.pull` address.")
     ] = Settings().results.pull,
     status: Annotated[
-        str | None, typer.Option(help="Its `results.status` address: news come at once then.")
+        str | None, typer.Option(help="Its `results.status` address, for updates without delay.")
     ] = None,
     cell: Annotated[str | None, typer.Option(help="The cell to show first.")] = None,
     view_only: Annotated[
-        bool, typer.Option("--view-only", help="A screen that may look, not ask.")
+        bool, typer.Option("--view-only", help="Show only: this screen can change nothing.")
     ] = False,
     key: Annotated[
-        str | None, typer.Option(help="File of this screen's secret key (`keys`).")
+        str | None, typer.Option(help="File with the secret key of this screen (see `keys`).")
     ] = None,
     server_key: Annotated[
-        str | None, typer.Option(help="The engine's public key: its text, or its file.")
+        str | None, typer.Option(help="The engine's public key, or a file that contains it.")
     ] = None,
 ) -> None:
     """Open a screen for a running engine; on another machine with keys (docs/how-to/remote.md)."""

@@ -78,7 +78,7 @@ def _print_error(
 class Messages(Console):
     """Prints the lines and tables of a command. Texts are printed as they are: no markup, no
     emoji, no control sequences. If nobody listens any more (a closed pipe, a terminal that has
-    gone), the work goes on."""
+    gone), the work continues."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"markup": False, "emoji": False, "highlight": False} | options)

@@ -26,11 +26,13 @@ commands = typer.Typer()
 def replay(
     experiment: Annotated[Path, typer.Argument(help="Folder of a recorded experiment.")],
     speed: Annotated[
-        float | None, typer.Option(min=0.001, help="Seconds of cell time in a second.")
+        float | None, typer.Option(min=0.001, help="Seconds of cell time per second.")
     ] = None,
     first: Annotated[int | None, typer.Option("--from", min=0, help="First scan.")] = None,
     last: Annotated[int | None, typer.Option("--to", min=0, help="Last scan.")] = None,
-    screen: Annotated[bool, typer.Option("--screen/--headless", help="With a screen.")] = True,
+    screen: Annotated[
+        bool, typer.Option("--screen/--headless", help="Show it on a screen, or not.")
+    ] = True,
     out: Out = None,
 ) -> None:
     """Process a recorded experiment again as if it were live."""
@@ -59,10 +61,10 @@ def open_recording(
     ] = False,
     pull: Annotated[
         str | None,
-        typer.Option(help="Address to answer screens at; else as recorded, or a free one."),
+        typer.Option(help="Address for screens; by default as recorded, or a free one."),
     ] = None,
     status: Annotated[
-        str | None, typer.Option(help="Address to publish status at; else likewise.")
+        str | None, typer.Option(help="Address for status messages; by default likewise.")
     ] = None,
 ) -> None:
     """Show a recorded experiment on the screen at once; nothing is computed."""
@@ -86,23 +88,25 @@ def reprocess(
     experiment: Annotated[Path, typer.Argument(help="Folder of a recorded experiment.")],
     changes: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set", help="As in the settings: 'cells.A.foil_thickness_um=125' (key=value)."
-        ),
+        typer.Option("--set", help="A changed setting, as in 'cells.A.foil_thickness_um=125'."),
     ] = None,
     scheduler: Annotated[
         str | None,
-        typer.Option(help="Address of a Dask scheduler (tls://…); without it, one is made here."),
+        typer.Option(
+            help="Address of a Dask scheduler (tls://…); without it, one is started here."
+        ),
     ] = None,
     tls_ca: Annotated[
-        Path | None, typer.Option(help="Of the scheduler: certificate of its authority (PEM).")
+        Path | None, typer.Option(help="Certificate of the scheduler's authority (PEM).")
     ] = None,
     tls_cert: Annotated[
-        Path | None, typer.Option(help="Our certificate for the scheduler (PEM).")
+        Path | None, typer.Option(help="Client certificate for the scheduler (PEM).")
     ] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="The key of our certificate (PEM).")] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(help="Key of the client certificate (PEM).")
+    ] = None,
     plain: Annotated[
-        bool, typer.Option("--plain", help="The scheduler has no TLS, on a network that is ours.")
+        bool, typer.Option("--plain", help="Use no TLS, on a network that can be trusted.")
     ] = False,
     out: Out = None,
 ) -> None:
@@ -141,7 +145,7 @@ def report(
 def verify(
     experiment: Annotated[Path, typer.Argument(help="Folder of a recorded experiment.")],
     repair: Annotated[
-        bool, typer.Option("--repair", help="Mend what can be mended without inventing data.")
+        bool, typer.Option("--repair", help="Repair what can be repaired without inventing data.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -167,7 +171,7 @@ def backtest(
     experiments: Annotated[list[Path], typer.Argument(help="Folders of recorded experiments.")],
     policy: Annotated[
         list[Path] | None,
-        typer.Option("--policy", help="TOML file with \\[onset]; may be repeated."),
+        typer.Option("--policy", help="TOML file with \\[onset]; can be repeated."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     out: Out = None,

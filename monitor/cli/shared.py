@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 say = Messages(stderr=True)
 
-Config = Annotated[Path, typer.Option("--config", help="Settings, a TOML file.")]
-Out = Annotated[Path | None, typer.Option("--out", help="Folder for what is written.")]
+Config = Annotated[Path, typer.Option("--config", help="TOML file with the settings.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Output folder.")]
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Whatever is understood ends in one line: exit code 2 for a wrong setting, else 1."""
+    """Whatever is understood ends in one line: exit code 2 for a wrong setting, otherwise 1."""
     try:
         yield
     except SettingError as error:

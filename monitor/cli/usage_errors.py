@@ -62,10 +62,12 @@ def setting_error(error: Any) -> SettingError:
         names = ", ".join(context.command.list_commands(context)) if context else "another"
         return SettingError("command", got=match["got"], expected=f"one of {names}", todo=todo)
     if match := _EXTRA.fullmatch(message):
-        return SettingError("arguments", got=match["got"], expected="no more of them", todo=todo)
+        return SettingError("arguments", got=match["got"], expected="no more arguments", todo=todo)
     if hasattr(error, "option_name") and "requires" in message:
         return SettingError(error.option_name, got=None, expected="a value", todo=todo)
-    return SettingError("command line", got=message, expected="what its help says", todo=todo)
+    return SettingError(
+        "command line", got=message, expected="a value as described in its help", todo=todo
+    )
 
 
 def _name(param: Any) -> str:
@@ -74,11 +76,11 @@ def _name(param: Any) -> str:
 
 
 def _refused(error: Any, message: str) -> tuple[object, str]:
-    """What came, and what was expected. The value stands in the cause, or in the message."""
+    """What arrived, and what was expected. The value is in the cause, or in the message."""
     if match := _SHOULD.fullmatch(message):
         details: list[Any] = getattr(error.__cause__, "errors", list)()
         expected = match["expected"].replace("greater", "a number greater")
         return (details[0]["input"] if details else message), expected
     if match := _IS_NOT.fullmatch(message):
         return match["got"], re.sub("^in the", "a number in the", match["expected"])
-    return message, "what its help says"
+    return message, "a value as described in its help"

@@ -80,7 +80,7 @@ class CellAnalysis:
         self._waiting: deque[_Waiting] = deque()
         self._given_up: deque[ScanStart] = deque(maxlen=MAX_WAITING)
         self.doubt = ""
-        """Why the last scan may lie beside the reference; "" where nothing speaks for it."""
+        """Why the last scan may lie beside the reference; "" if nothing speaks for it."""
 
     @property
     def reference_time(self) -> float | None:
@@ -95,7 +95,8 @@ class CellAnalysis:
         return None if reference is None else reference.start.key.scan
 
     def finish(self, scan: Measured) -> ScanResult:
-        """All maps, pits and numbers of a scan whose slices have come, in the reference's frame."""
+        """All maps, pits and numbers of a scan whose slices have arrived, in the reference's
+        frame."""
         stage = self._surface.update(scan)
         self.doubt = stage.registration.doubt
         if not self._waiting and self._history.covers(stage.scan.start.time):

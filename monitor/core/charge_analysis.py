@@ -35,7 +35,7 @@ from monitor.settings import CellSettings
 Map = NDArray[np.float32]
 
 LEAST_UM = 1e-6
-"""Of a thinner layer by charge, no closure is told."""
+"""Of a thinner layer by charge, no closure is reported."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,8 +31,8 @@ Arrived = ScanStart | RunningScan
 class Intake:
     """Takes the messages of the slice stream; `counts` of them by what they were.
 
-    Its methods go on once what they hand out has been dealt with: a scan begins after those before
-    it have been concluded.
+    Its methods continue once what they hand out has been dealt with: a scan begins after those
+    before it have been concluded.
     """
 
     def __init__(
@@ -42,8 +42,8 @@ class Intake:
         out: Outputs,
         measure: Measure = SliceMeasurement,
     ) -> None:
-        """`out`: where what is seen of messages and slices goes; `measure`: begins the measurement
-        of a scan."""
+        """`out`: where what is visible of messages and slices goes; `measure`: begins the
+        measurement of a scan."""
         self.counts: Counter[str] = Counter()
         self._measure = measure
         self._taken = 0
@@ -187,7 +187,7 @@ class Intake:
         yield from self._conclude_ripe(cell)
 
     def _conclude_ripe(self, cell: Cell) -> Iterator[RunningScan]:
-        """Oldest first, the scans of which nothing more comes, nor of those before them."""
+        """Oldest first, the scans that receive nothing more, nor do those before them."""
         while scan := cell.scans.ripe(self._recovery.sought(cell.settings.name)):
             yield from self._conclude_through(cell, scan)
 
@@ -200,8 +200,8 @@ class Intake:
     # --- a scan begins --------------------------------------------------------------------------
 
     def _open(self, cell: Cell, start: ScanStart, end_came: bool | None) -> None:
-        """`end_came`: None if the header came before anything else of its scan, else whether the
-        scan's end did."""
+        """`end_came`: None if the header arrived before anything else of its scan, otherwise
+        whether the scan's end did."""
         late = end_came is not None or start.recovered
         plated = cell.history.plated_by(start.stop_time)
         memory = int(self._feeds.reorder_memory_MB * 1e6)
@@ -226,8 +226,8 @@ class Intake:
         self._out.event("scan_started", start.key.cell, at=start.start_time, **facts)
 
     def _announced_again(self, cell: Cell, start: ScanStart, *, ended: bool) -> None:
-        """The header of a known scan has come again, or in one more stream; `ended`: after the end
-        of this stream."""
+        """The header of a known scan has arrived again, or in one more stream; `ended`: after the
+        end of this stream."""
         scan = cell.scans.open.get(start.key)
         if scan is None:
             self.counts["repeats"] += 1
@@ -284,7 +284,7 @@ class Intake:
             self._out.add(result)
 
     def _count(self, cell: str, message: ScanStart | SliceFrame | ScanEnd) -> None:
-        """Message numbers tell what was lost on the way, once it is not merely out of order."""
+        """Message numbers report what was lost on the way, once it is not merely out of order."""
         counter = self._streams.of(message.stream)
         if not isinstance(message, ScanEnd) and message.recovered:
             counter.recover(message.msg_number)
@@ -296,8 +296,8 @@ class Intake:
             self._report_gaps(cell, message.stream, counter.settle())
 
     def _settle(self, scan: RunningScan) -> None:
-        """A scan is concluded: what its streams lack does not come any more, unless they go on
-        with another one."""
+        """A scan is concluded: what its streams lack does not arrive any more, unless they resume
+        another one."""
         scans = [one for cell in self._cells.values() for one in cell.scans.open]
         going_on = {stream for one in scans for stream in one.streams}
         for stream in sorted(set(scan.streams) - going_on):

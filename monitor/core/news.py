@@ -24,7 +24,8 @@ class Sign:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What becomes an event. `at`: its time, UTC s; None = the newest that has been heard of."""
+    """What becomes an event. `at`: its time, UTC s; None = the newest that has been received
+    from."""
 
     kind: str
     cell: str

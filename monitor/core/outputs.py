@@ -39,7 +39,8 @@ class Outputs:
             )
 
     def event(self, kind: str, cell: str, *, at: float | None = None, **data: Json) -> None:
-        """An event at `at` of the data's time, or at the latest time that has been heard of."""
+        """An event at `at` of the data's time, or at the latest time that has been received
+        from."""
         self._number += 1
         time = self.time if at is None else at
         event = Event(self._number, kind, cell, time, data)

@@ -18,12 +18,12 @@ from monitor.settings import CellSettings
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """One finished scan: where and when, which slices came, and the heights they gave.
+    """One finished scan: where and when, which slices arrived, and the heights they gave.
 
-    `refined`: heights are those of neighbouring columns together; where they are not,
-    `refine_memory_MB` is what slices would have had to wait in, None where that is not the reason.
-    `plated`: a porous deposit on the lithium was looked for. `made_again`: it broke off, and the
-    same scan is being made anew: that one is the reference, if there is none yet.
+    `refined`: heights are those of neighbouring columns together; if they are not,
+    `refine_memory_MB` is what slices would have had to wait in, None if that is not the reason.
+    `plated`: a porous deposit on the lithium was looked for. `made_again`: it was interrupted, and
+    the same scan is being made again: that one is the reference, if there is none yet.
     """
 
     start: ScanStart

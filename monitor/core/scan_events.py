@@ -33,7 +33,7 @@ def corrected(correction: Correction) -> Told:
 
 def nothing_came(start: ScanStart) -> Told:
     """A scan has ended of which no slice was received."""
-    facts: Facts = {"scan": start.key.scan, "text": "no slice of this scan came"}
+    facts: Facts = {"scan": start.key.scan, "text": "no slice of this scan was received"}
     return Told("alarm", start.key.cell, facts)
 
 
@@ -47,12 +47,13 @@ def slices_missing(result: ScanResult) -> Iterator[Told]:
 
 
 def deposit_unknown(measured: Measured) -> Told:
-    """Lithium had been plated before a scan, which was not known when its slices came."""
+    """Lithium had been plated before a scan, which was not known when its slices arrived."""
     scan = measured.start.key.scan
     return _alarm(
         measured.start,
-        f"lithium was plated before scan {scan}, but the readings that say so came "
-        "after its slices: no porous deposit was looked for, and heights may be those of its "
+        f"lithium was plated before scan {scan}, but the readings that show it "
+        "arrived after its slices: no porous deposit was looked for, and heights may be those "
+        "of its "
         "front; `reprocess` measures the scan again with the deposit",
     )
 
@@ -61,7 +62,7 @@ def not_corrected(start: ScanStart) -> Told:
     """Readings have arrived for a scan that memory could not hold for so long."""
     return _alarm(
         start,
-        f"readings up to scan {start.key.scan} came after so many later scans that its "
+        f"readings up to scan {start.key.scan} arrived after so many later scans that its "
         "charge, current and closure could not be corrected; they stay preliminary",
     )
 

@@ -1,8 +1,8 @@
 """One record in, events out: the whole way of the data, read top to bottom.
 
-Records arrive; scans whose turn it is are measured and judged; what follows is told. The session
-reads no clock and touches no socket or file. The same records in the same order give the same
-events and maps, bit by bit.
+Records arrive; scans whose turn it is are measured and judged; what follows is reported. The
+session reads no clock and touches no socket or file. The same records in the same order give the
+same events and maps, bit by bit.
 """
 
 from __future__ import annotations
@@ -249,7 +249,7 @@ class Session:
         return {name: cell.reference_charge_mAh for name, cell in self._cells.items()}
 
     def plated_by(self, cell: str, time: float) -> bool:
-        """Whether lithium has been plated in a cell by `time`, as far as readings have come."""
+        """Whether lithium has been plated in a cell by `time`, as far as readings have arrived."""
         return self._cells[cell].history.plated_by(time)
 
     @property
@@ -273,7 +273,8 @@ class Session:
 
     @property
     def silences(self) -> list[tuple[SilentFeed, str, SilenceState]]:
-        """(feed, cell, state) of what has been heard so far: late or dead where that was told."""
+        """(feed, cell, state) of what has been received so far: late or dead where that was
+        reported."""
         told: list[tuple[SilentFeed, str, SilenceState]] = []
         for name, cell in self._cells.items():
             if cell.scans.open:
@@ -284,12 +285,12 @@ class Session:
 
     @property
     def troubles(self) -> list[TroublePart]:
-        """Which troubles of the engine itself last, as far as was told."""
+        """Which troubles of the engine itself last, as far as was reported."""
         return list(self._requests.troubles)
 
     @property
     def lost_connections(self) -> tuple[ConnectionChange, ...]:
-        """Connections that are lost, as far as was told."""
+        """Connections that are lost, as far as was reported."""
         return self._connections.lost
 
     @property

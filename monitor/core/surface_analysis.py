@@ -55,7 +55,7 @@ class Quality:
 @dataclass(frozen=True, slots=True)
 class Thickness:
     """Lithium removed since the reference, by Averaged and Complete (Tonin et al., Table 1), and
-    how far the front of the deposit stands above the first surface (99th percentile, None without
+    how far the front of the deposit is above the first surface (99th percentile, None without
     a deposit), in the length unit of the scan."""
 
     averaged_um: float
@@ -260,7 +260,7 @@ def _plateau(start: ScanStart, lost: Map) -> Plateau:
 
 
 def percentiles(values: Map, percents: tuple[float, ...]) -> list[float] | None:
-    """Percentiles of the known values; of a large map, one row in some is enough. None where
+    """Percentiles of the known values; of a large map, one row in some is enough. None if
     nothing is known."""
     known = known_of_rows(values, PERCENTILE_SAMPLE)
     return [float(v) for v in np.percentile(known, percents)] if known.size else None

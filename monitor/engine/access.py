@@ -71,16 +71,16 @@ class Gate:
                     setting,
                     got=given,
                     expected="each key once, among operators or among viewers",
-                    todo="take it off one of the lists",
+                    todo="remove it from one of the lists",
                 )
             self._roles[key] = role
 
     # --- sockets ----------------------------------------------------------------------------------
 
     def guard(self, socket: zmq.Socket[bytes], door: Door, setting: str, address: str) -> bool:
-        """Call before `bind`. True where clients must have a key that is listed for this door;
+        """Call before `bind`. True if clients must have a key that is listed for this door;
         then call `leave` before the context ends. Raises SettingError for an address that others
-        can reach, where none is listed."""
+        can reach, if none is listed."""
         if not self._listed[door]:
             if not is_local(address) and "://" in address:
                 raise SettingError(
@@ -93,7 +93,7 @@ class Gate:
                 )
             return False
         if self._own is None:  # the settings see to that
-            raise RuntimeError("keys are listed, and the engine has none of its own")
+            raise RuntimeError("keys are listed, but the engine has no key of its own")
         context = socket.context
         with self._lock:
             if context not in self._porters:
@@ -117,7 +117,7 @@ class Gate:
                 setting,
                 got=address,
                 expected="an address of this machine; or its key, in security.server_keys",
-                todo="name its key there; where it has none and its network can be trusted, list "
+                todo="enter its key there; if it has none and its network can be trusted, list "
                 "the address in security.plain",
             )
 

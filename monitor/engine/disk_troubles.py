@@ -1,4 +1,4 @@
-"""What is reported if the disk refuses what is to be recorded, stands still, or takes it again."""
+"""What is reported if the disk refuses what is to be recorded, stops, or accepts it again."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class DiskTroubles:
             self.failures += len(errors)
             self.alarm = (
                 f"recording to {self._folder} fails ({why}): {lacking} slices are not "
-                f"recorded so far{in_second}; {todo}; recording is tried again"
+                f"recorded so far{in_second}; {todo}; recording is retried"
             )
             if not self.failing:
                 self._found.append(RecordingTrouble(True, lacking, self.alarm))
@@ -76,13 +76,13 @@ class DiskTroubles:
             if self._stalled == (seconds >= STALLED_S):
                 return
             self._stalled = not self._stalled
-            text = "the disk takes what is to be recorded again"
+            text = "the disk accepts data again"
             if self._stalled:
                 text = (
-                    f"recording to {self._folder} stands still: the disk has taken nothing for "
-                    f"{seconds:.0f} s, {queued_bytes / 1e6:.0f} MB wait; once "
-                    f"{limit_bytes / 1e6:.0f} MB do, the engine waits for it; look at the disk, or "
-                    "at the file server"
+                    f"recording to {self._folder} has stopped: the disk has accepted nothing for "
+                    f"{seconds:.0f} s, {queued_bytes / 1e6:.0f} MB are waiting; at "
+                    f"{limit_bytes / 1e6:.0f} MB the engine stops receiving; check the disk or "
+                    "its file server"
                 )
             self._found.append(RecordingTrouble(self._stalled, 0, text, "stalled"))
 
@@ -91,7 +91,8 @@ def _cause(error: OSError) -> tuple[str, str]:
     """What the system says of a failure to write, and what to do about it."""
     if file_descriptors.are_exhausted(error):
         return "too many open files", (
-            "end what holds connections to the engine open (ss -tnp), or raise `ulimit -n`"
+            "end the programs that keep connections to the engine open (ss -tnp), or raise "
+            "`ulimit -n`"
         )
     why = error.strerror or " ".join(str(error).split()) or type(error).__name__
-    return why, "free some space or mend the disk"
+    return why, "free some space or repair the disk"

@@ -53,7 +53,7 @@ class Source(Protocol):
     """Where messages come from: live sockets, or a recording."""
 
     def take(self, timeout_ms: int) -> Iterator[Received]:
-        """What has come; waits up to `timeout_ms` where nothing has."""
+        """What has arrived; waits up to `timeout_ms` if nothing has."""
 
     def close(self) -> None: ...
 
@@ -118,8 +118,8 @@ class Engine:
         return self._publisher.status_address
 
     def go_on(self, records: Iterable[tuple[str, Record]], stop: threading.Event) -> None:
-        """Take in what a recording that broke off holds, as if it came now; then ask again for the
-        scans that have not come. Raises RecordingError where the recording is damaged."""
+        """Take in what a recording that was interrupted holds, as if it arrived now; then ask again
+        for the scans that have not arrived. Raises RecordingError if the recording is damaged."""
         for feed, record in records:
             if stop.is_set():
                 if self._recorder is not None:
@@ -140,7 +140,7 @@ class Engine:
             over = RecordingTrouble(False, 0, "a new engine has resumed the recording", part)
             self._handle(Received("recording", None, over))
         for lost in self._session.lost_connections:
-            text = f"{lost.setting}: {lost.address} is connected to by a new engine"
+            text = f"{lost.setting}: {lost.address} a new engine connects to it"
             self._handle(Received("connections", None, replace(lost, state="back", text=text)))
         if self._resender is not None:
             self._resender.catch_up(self._session.outstanding.missed)
@@ -165,7 +165,7 @@ class Engine:
 
     def fail(self, error: BaseException) -> str:
         """An error of our own ends the engine: it is logged whole, told to screens and recording as
-        far as they still take it, and the recording can be gone on with. Returns it in a line."""
+        far as they still take it, and the recording can be resumed. Returns it in a line."""
         if self._recorder is not None:
             self._recorder.leave_broken()
         costs = "the replay ends" if self._requester is None else ""
@@ -256,7 +256,7 @@ class Engine:
         return reply if last is None else replace(reply, after_s=time.monotonic() - last)
 
     def _handle(self, received: Received) -> None:
-        """The way of one record: heard, taken in, recorded, handed on, shown."""
+        """The way of one record: received, taken in, recorded, handed on, shown."""
         record = writable(self._session.named(received.record))
         self._note_slice(record)
         outputs = self._feed(record)
@@ -295,10 +295,10 @@ class Engine:
         return outputs
 
     def _take_order(self, order: Order) -> None:
-        """Called in the serving thread. Raises PitwatchError where too many wait already."""
+        """Called in the serving thread. Raises PitwatchError if too many wait already."""
         if len(self._orders) >= MAX_ORDERS:
             raise PitwatchError(
-                f"{MAX_ORDERS} orders wait already: the engine is busy; order again"
+                f"{MAX_ORDERS} orders are already waiting: the engine is busy; try again"
             )
         self._orders.append(order)
 

@@ -1,5 +1,6 @@
-"""Errors of our own in the threads of an engine: logged whole, and told as alarms. A thread whose
-work continues after one hands it to here; nothing is swallowed, and no thread dies in silence."""
+"""Errors of our own in the threads of an engine: logged whole, and reported as alarms. A thread
+whose work continues after one hands it to here; nothing is swallowed, and no thread dies in
+silence."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ CALM_S = 60.0
 MAX_TROUBLES = 100
 WHAT_IT_COSTS: dict[TroublePart, str] = {
     "recorder": "the recorder continues; the message that it was writing is not recorded",
-    "serving": "the engine continues to record; a screen may miss an answer, or have to ask again",
+    "serving": "the engine continues to record; a screen may lack an answer, or have to ask again",
     "engine": "the engine ends; the recording can be resumed: start the engine again with the "
     "same settings",
 }
@@ -49,7 +50,7 @@ class Failures:
         self, part: TroublePart, error: BaseException, *, lost: int = 0, costs: str = ""
     ) -> str:
         """An error in this part of the engine, that has cost the recording so many slices; `costs`:
-        what follows, where that is not as usual. Returns what is told of it, in one line."""
+        what follows, if that is not as usual. Returns what is told of it, in one line."""
         costs = costs or WHAT_IT_COSTS[part]
         text = f"an error of pitwatch itself ({in_one_line(error)}): {costs}"
         text += f"; {self.write(part, error)}"
@@ -63,9 +64,9 @@ class Failures:
     def write(self, where: str, error: BaseException) -> str:
         """Logs an error; returns where."""
         if self._log is not None and self._log.write(where, error):
-            return f"the whole of it is in {self._log.path}: please report it"
+            return f"the full error is in {self._log.path}: please report it"
         print(visible_lines("".join(traceback.format_exception(error))), file=sys.stderr)
-        return "the whole of it is in the engine's output: please report it"
+        return "the full error is in the engine's output: please report it"
 
     def troubles(self) -> list[RecordingTrouble]:
         """What has begun and ended since this was last asked."""
@@ -76,7 +77,7 @@ class Failures:
             for part, failing in list(self._failing.items()):
                 if now - failing.last >= CALM_S:
                     del self._failing[part]
-                    text = f"no such error again for {CALM_S:g} s"
+                    text = f"no further error of this kind for {CALM_S:g} s"
                     if failing.lost:
                         text += f"; {failing.lost} slices are not recorded"
                     self._troubles.append(RecordingTrouble(False, failing.lost, text, part))

@@ -1,4 +1,4 @@
-"""State of each feed and each cell, decided here and nowhere else, from what the engine heard.
+"""State of each feed and each cell, decided here and nowhere else, from what the engine received.
 
 Screens show what this says, so that two of them agree whenever they connected. Ages are counted by
 the engine's monotonic clock at the moment of a reply: differences between the clocks of machines do
@@ -16,13 +16,13 @@ from monitor.records.state import FeedCounts, ScanProgress
 from monitor.wire.results import state as wire
 
 WRONG_READINGS = {
-    "readings_refused": "readings are received, but all are earlier than the newest: not used",
-    "time_counter": "the times of readings are not counted from 1970",
-    "time_epoch": "the times of readings are not counted from 1970",
+    "readings_refused": "readings are received, but all are earlier than the newest one: not used",
+    "time_counter": "the times of the readings are not counted from 1970",
+    "time_epoch": "the times of the readings are not counted from 1970",
     "clock_ahead": "the cycler's clock is ahead",
     "clock_behind": "the cycler's clock is behind",
     "scan_clock": "the times of the scans are wrong",
-    "no_current": "readings are received, but without a current or charge",
+    "no_current": "readings are received, but without current or charge",
     "two_cyclers": "two runs send readings at the same time",
 }
 """By the condition of an alarm: why readings that are received are not used as they should be."""
@@ -32,7 +32,7 @@ URGENCY: tuple[wire.HealthState, ...] = ("DEAD", "LATE", "LIVE", "IDLE", "REPLAY
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What one feed brought of one cell: when its last message came (monotonic clock, s), and
+    """What one feed brought of one cell: when its last message arrived (monotonic clock, s), and
     whether it is late."""
 
     last: float
@@ -41,9 +41,9 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """What the engine has heard so far. `parts`: by feed and cell; `overdue`: by cell, whether the
-    next scan on schedule is overdue, and for how long (s of cell time); `ended`: cells whose cycler
-    has said that its run is over."""
+    """What the engine has received so far. `parts`: by feed and cell; `overdue`: by cell, whether
+    the next scan on schedule is overdue, and for how long (s of cell time); `ended`: cells whose
+    cycler has said that its run is over."""
 
     parts: Mapping[tuple[SilentFeed, str], Heard] = field(default_factory=dict)
     overdue: Mapping[str, tuple[SilenceState, float]] = field(default_factory=dict)
@@ -52,8 +52,8 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """A state, how long ago the last message came that it is about (s; None: none came, or it is
-    not counted), and why. `overdue_s`: s of cell time that the next scan is overdue, or None."""
+    """A state, how long ago the last message arrived that it is about (s; None: none arrived, or it
+    is not counted), and why. `overdue_s`: s of cell time that the next scan is overdue, or None."""
 
     state: wire.HealthState
     age_s: float | None
@@ -124,7 +124,7 @@ def report(
     cells: Mapping[str, CellHealth], documents: FeedCounts, ended: Container[str]
 ) -> wire.FeedsHealth:
     """Health of the two feeds and of each cell, JSON-ready. `documents`: counters of that feed;
-    `ended`: cells of which nothing more is expected."""
+    `ended`: cells from which nothing more is expected."""
     cycler = feed((name, cell.cycler) for name, cell in cells.items())
     told = without_readings(cycler, documents.get("bad", {}), documents.get("readings", 0))
     return {
@@ -145,12 +145,12 @@ def without_readings(told: Health, bad: Mapping[str, int], readings: int) -> Hea
 
 
 def recorded(mode: str, *, ended: bool, last_time: float | None = None) -> Health:
-    """Health of whatever comes out of a recording; `last_time`: when its last message came (UTC s),
-    if that is known."""
+    """Health of whatever comes out of a recording; `last_time`: when its last message arrived (UTC
+    s), if that is known."""
     if mode == "recording":
         when = ""
         if last_time is not None:
-            when = f"; its last message came on {datetime.fromtimestamp(last_time, UTC):%Y-%m-%d}"
+            when = f"; its last message is of {datetime.fromtimestamp(last_time, UTC):%Y-%m-%d}"
             when += f" at {datetime.fromtimestamp(last_time, UTC):%H:%M:%S} UTC"
         return Health("REPLAY", None, f"a recording is shown: nothing is received{when}")
     if ended:

@@ -73,7 +73,7 @@ class MessageQueue:
             return done and not self.ended
 
     def close(self) -> None:
-        """No message comes any more."""
+        """No message arrives any more."""
         with self._change:
             self.closing = True
             self._change.notify_all()
@@ -85,7 +85,7 @@ class MessageQueue:
 
     def take(self, most: int, timeout_s: float) -> tuple[list[Message], bool]:
         """The first messages, which stay until each has been popped, and whether that is all that
-        comes. Waits for a message or a question."""
+        arrives. Waits for a message or a question."""
         with self._change:
             self._change.wait_for(
                 lambda: self._messages or self._questions or self.closing, timeout_s
@@ -106,7 +106,7 @@ class MessageQueue:
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing waits, and nothing comes any more."""
+        """Whether nothing waits, and nothing arrives any more."""
         with self._change:
             return self.closing and not self._messages
 

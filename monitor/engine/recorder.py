@@ -68,7 +68,7 @@ class Recorder:
         go_on: Path | None = None,
         identity: str = "",
     ) -> None:
-        """`go_on`: the folder of a recording that broke off; its messages must be handed to
+        """`go_on`: the folder of a recording that was interrupted; its messages must be handed to
         `write_again`, all of them, before any to `write`. `identity`: as for
         `create_experiment`."""
         self.folder = go_on or create_experiment(
@@ -122,19 +122,19 @@ class Recorder:
         record: Record,
         outputs: tuple[Output, ...],
     ) -> None:
-        """Queues one message. `frames` is the message as it came (its first frame, the header, is
-        kept for slices), or empty, and then the header is made from the record."""
+        """Queues one message. `frames` is the message as it arrived (its first frame, the header,
+        is kept for slices), or empty, and then the header is made from the record."""
         header = None
         if frames and isinstance(record, ScanStart | SliceFrame | ScanEnd):
             header = frames[0]
         self._queue.put(Message(feed, time.time(), header, record, tuple(outputs)))
 
     def write_again(self, feed: str, record: Record, outputs: tuple[Output, ...]) -> None:
-        """Queues a message out of the journal of the recording that is gone on with."""
+        """Queues a message out of the journal of the recording that is resumed."""
         self._queue.put(Message(feed, 0.0, None, record, tuple(outputs), again=True))
 
     def leave_broken(self) -> None:
-        """Not all could be queued: the recording can be gone on with another time."""
+        """Not all could be queued: the recording can be resumed another time."""
         self._broken = True
 
     def written_again(self) -> None:
@@ -145,11 +145,12 @@ class Recorder:
 
     def section(self, cell: str, scan: int | None, axis: str, index: int) -> NDArray[Any]:
         """Vertical cut of a scan (None: the running or the last one), also while it runs: (nz, nx)
-        for axis y, (nz, ny) for axis x; slices that have not come are 0. Raises RecordingError."""
+        for axis y, (nz, ny) for axis x; slices that have not arrived are 0. Raises
+        RecordingError."""
         return self._queue.ask(lambda: self._writer.section(cell, scan, axis, index))
 
     def stored_map(self, cell: str, scan: int, name: str) -> NDArray[Any] | None:
-        """A map of a finished scan from its file; None where it has none. Raises RecordingError."""
+        """A map of a finished scan from its file; None if it has none. Raises RecordingError."""
         return self._queue.ask(lambda: self._writer.stored_map(cell, scan, name))
 
     @property
@@ -182,14 +183,14 @@ class Recorder:
         return self._disk.take() + self.failures.troubles()
 
     def drain(self, timeout_s: float = 60.0) -> bool:
-        """Waits until all that was queued is written and flushed; False where time ran out."""
+        """Waits until all that was queued is written and flushed; False if time ran out."""
         done = self._queue.wait_until_written(None if math.isinf(timeout_s) else timeout_s)
         if done:
             self._queue.ask(self._flush)
         return done
 
     def give_up(self) -> None:
-        """Nothing was begun: a folder made for it goes, one that broke off stays as it is."""
+        """Nothing was begun: a folder made for it goes, one that was interrupted stays as it is."""
         self._broken = self._going_on
         self.close()
         self._leave()
@@ -234,7 +235,7 @@ class Recorder:
                 self._errors_in_a_row = 0
 
     def _lose(self, error: Exception) -> bool:
-        """An error of our own: it costs what was being written. True where that was the last."""
+        """An error of our own: it costs what was being written. True if that was the last."""
         self._errors_in_a_row += 1
         lost, self._current = self._current, None
         if lost is not None or self._errors_in_a_row > STUCK:
@@ -247,7 +248,7 @@ class Recorder:
         return done
 
     def _end(self) -> None:
-        """Closes all files; an error of our own leaves a recording that can be gone on with."""
+        """Closes all files; an error of our own leaves a recording that can be resumed."""
         try:
             self._note(self._writer.close())
         except Exception as error:
@@ -332,5 +333,5 @@ class Recorder:
 def _cannot_be_written(folder: Path, error: OSError) -> RecordingError:
     return RecordingError(
         f"{folder}: cannot be written ({error.strerror or error}); choose another "
-        "experiment.data_dir, or mend this one"
+        "experiment.data_dir, or repair this one"
     )

@@ -1,4 +1,4 @@
-"""Runs an engine on live feeds from its start to its end, which is a wanted one or is told."""
+"""Runs an engine on live feeds from its start to its end, which is a wanted one or is reported."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ Say = Callable[[str], None]
 def run_engine(settings: Settings, out: Path | None, *, new: bool, say: Say) -> None:
     """Records and serves until SIGINT or SIGTERM ends it: only then is the recording over.
 
-    However else it ends, by an error, by SIGHUP or SIGUSR1, the next engine goes on with the
-    recording (unless it is told to begin `new`). Raises PitwatchError, EngineFailed for an error of
-    our own, which is whole in the folder of the recording.
+    However else it ends, by an error, by SIGHUP or SIGUSR1, the next engine resumes the
+    recording (unless it is reported to begin `new`). Raises PitwatchError, EngineFailed for an
+    error of our own, which is complete in the folder of the recording.
     """
     faulthandler.enable()  # native code that crashes says where on stderr
     gate = Gate(settings.security)
@@ -65,7 +65,7 @@ def run_engine(settings: Settings, out: Path | None, *, new: bool, say: Say) -> 
 
 
 def _close(engine: Engine, recorder: Recorder) -> None:
-    """A Ctrl-C meanwhile may leave something open for which the process would wait for ever."""
+    """A Ctrl-C meanwhile may leave something open for which the process would wait forever."""
     try:
         engine.close()
     except KeyboardInterrupt:
@@ -86,7 +86,7 @@ def _work(
         say(f"warning: {recorder.problem}")
     warm_up()
     if broken is not None:
-        say("resuming it: its messages are processed again …")
+        say("resuming it: processing its messages again …")
         engine.go_on(replay_records(broken), stop)
     settle()
     say(f"ready; screens connect to {engine.pull_address}")
@@ -94,7 +94,7 @@ def _work(
 
 
 def _broken_off(settings: Settings, out: Path | None, say: Say) -> Experiment | None:
-    """The last recording of this experiment, where it broke off; says why not, where it matters."""
+    """The last recording of this experiment, if it was interrupted; says why not, if it matters."""
     found, why_not = interrupted(settings, out or settings.experiment.data_dir)
     if why_not:
         say(f"warning: {why_not}")

@@ -65,7 +65,7 @@ def _pits() -> NDArray[np.float64]:
 
 @contextmanager
 def _second_process() -> Iterator[subprocess.Popen[bytes] | None]:
-    """Another process that compiles what follows the heights; None where all is in the cache."""
+    """Another process that compiles what follows the heights; None if all is in the cache."""
     compiled = Path(kernels.__file__).parent / "__pycache__"
     if any(compiled.glob("kernels.advance-*.nbi")):
         yield None

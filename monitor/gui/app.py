@@ -21,7 +21,7 @@ _PACKAGES = (
 
 
 def display_problem() -> str | None:
-    """Why no window can be opened here, in one line; None where one can."""
+    """Why no window can be opened here, in one line; None if one can."""
     platform = os.environ.get("QT_QPA_PLATFORM", "")
     shown = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
     if sys.platform.startswith("linux") and not platform and not shown:

@@ -86,7 +86,7 @@ class Dialogs(QObject):
     def open_recording(self, folder: str | Path) -> None:
         """Shows a recorded experiment; the live engine continues by itself."""
         if not (Path(folder) / "experiment.toml").is_file():
-            self._notices.add(f"{folder} is no recorded experiment", "it holds experiment.toml")
+            self._notices.add(f"{folder} is not a recorded experiment", "it holds experiment.toml")
             return
         self.connect_to(*self._recordings.open(Path(folder)))
 
@@ -102,11 +102,11 @@ class Dialogs(QObject):
         self._ask_path("Picture of the window", export.KINDS, "window", act)
 
     def ask_view_picture(self) -> None:
-        """A picture of the view below the mouse, of the map where there is none."""
+        """A picture of the view below the mouse, of the map if there is none."""
         self.ask_picture(next(self._below(), self._views["map"]))
 
     def ask_view_csv(self) -> None:
-        """The numbers of the view below the mouse, of the trend where there are none."""
+        """The numbers of the view below the mouse, of the trend if there are none."""
         having = (view for view in self._below() if view.has_csv)
         self.ask_csv(next(having, self._views["trend"]))
 

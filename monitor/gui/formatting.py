@@ -59,6 +59,6 @@ def stamp(time: float) -> str:
 
 
 def as_is(words: object) -> str:
-    """Words that came over a wire or out of a file, in one line of HTML: no tags are found in them,
-    and every character is to be seen."""
+    """Words that arrived over a wire or out of a file, in one line of HTML: no tags are found in
+    them, and every character is to be visible."""
     return escape(visible(words), quote=False)

@@ -155,8 +155,8 @@ class Window(QMainWindow):
     # --- repainting -------------------------------------------------------------------------------
 
     def tick(self) -> None:
-        """Fetches the newest snapshot; what has changed and can be seen is repainted from it, one
-        view at a turn of the event loop."""
+        """Fetches the newest snapshot; what has changed and can be visible is repainted from it,
+        one view at a turn of the event loop."""
         self.snapshot = snapshot = self.client.snapshot()
         self.selection.follow(snapshot)
         choice, on_board = self.selection.choice, self.selection.on_board
@@ -226,7 +226,7 @@ class Window(QMainWindow):
         self.tick()
 
     def screenshot(self, path: Path | str) -> None:
-        """Writes the window as it is into a picture. Raises PitwatchError where that fails."""
+        """Writes the window as it is into a picture. Raises PitwatchError if that fails."""
         self.turns.finish()
         export.save(self, path)
 

@@ -14,7 +14,7 @@ MAX_OPEN = 3
 
 
 class Recordings(QObject):
-    """Starts and ends the processes. `failed` tells what was wrong, in one line."""
+    """Starts and ends the processes. `failed` reports what was wrong, in one line."""
 
     failed = Signal(str)
 

@@ -47,7 +47,7 @@ class Dock(QDockWidget):
         bar = view.bar
         bar.setParent(None)
         bar.setContentsMargins(8, 3, 8, 1)
-        set_tip(bar, "Drag to move this view; right click for more")
+        set_tip(bar, "Drag to move this view; right-click for more")
         self.setTitleBarWidget(bar)
         self.setFeatures(
             QDockWidget.DockWidgetFeature.DockWidgetMovable
@@ -59,7 +59,7 @@ class Dock(QDockWidget):
         """Hide it, take it out of the window, copy or keep what it shows."""
         menu = menu_of(self)
         menu.addAction(
-            "Put back" if self.isFloating() else "Take out of the window",
+            "Attach to the window" if self.isFloating() else "Detach from the window",
             lambda: self.setFloating(not self.isFloating()),
         )
         menu.addAction("Hide", self.hide)
@@ -78,8 +78,8 @@ def scrolled(inside: QWidget) -> QScrollArea:
 
 
 class Layouts(QObject):
-    """Where the views stand. Kept for each user, undone step by step. Tells when other views than
-    before may be seen."""
+    """Where the views stand. Kept for each user, undone step by step. Reports when other views than
+    before may be visible."""
 
     seen_changed = Signal()
 
@@ -127,7 +127,7 @@ class Layouts(QObject):
         self._settle.start()
 
     def _arrange(self) -> None:
-        """The places of the views at first."""
+        """The default places of the views."""
         stacks: dict[str, list[Dock]] = {}
         for spec in self._specs:
             dock = self.docks[spec.name]
@@ -140,7 +140,7 @@ class Layouts(QObject):
             stack[0].raise_()
 
     def proportion(self, width: int, height: int) -> None:
-        """Shares of a window of this size, as they are at first."""
+        """Shares of a window of this size, as they are by default."""
         docks = self.docks
         flat = Qt.Orientation.Horizontal
         left, cell = (max(int(0.185 * width), theme.px(LEFT[0])), theme.px(LEFT[1]))
@@ -158,7 +158,7 @@ class Layouts(QObject):
         self._past, self._future = [self._first], []
 
     def visible(self) -> tuple[str, ...]:
-        """The views that can be seen: not hidden, and on top of their stack."""
+        """The views that can be visible: not hidden, and on top of their stack."""
         # Qt takes a view behind others for visible: it only lies outside of the window
         return tuple(
             name for name, dock in self.docks.items() if not dock.widget().visibleRegion().isEmpty()
@@ -220,7 +220,7 @@ class Layouts(QObject):
             self._put(self._past[-1])
 
     def reset(self) -> None:
-        """The layout as it was at first."""
+        """The default layout."""
         self.note()
         self._past.append(self._first)
         self._put(self._first)

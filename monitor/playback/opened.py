@@ -40,9 +40,9 @@ def run_open(
     screen: Screen | None,
     say: Callable[[str], None],
 ) -> None:
-    """Serve the experiment in `path` until a signal comes, or until `screen` is closed.
+    """Serve the experiment in `path` until a signal arrives, or until `screen` is closed.
 
-    Raises PitwatchError where there is no experiment, or an address cannot be listened on.
+    Raises PitwatchError if there is no experiment, or an address cannot be listened on.
     """
     with stop_on_signal() as stop:
         experiment = open_experiment(path)
@@ -67,7 +67,7 @@ def run_open(
 
 def serving_settings(experiment: Experiment, pull: str | None, status: str | None) -> Settings:
     """The settings of a recording for showing it, under the name of its folder: nobody is asked for
-    scans; an address that is not given is as recorded, or another one where that is taken."""
+    scans; an address that is not given is as recorded, or another one if that is taken."""
     table = as_table(experiment.settings)
     table["requests"]["backend"] = "none"
     table["security"] = {}  # who was let in then is not who may come in now
@@ -91,7 +91,7 @@ class Recorded:
         self._settings = settings
         self._growing = is_growing(experiment.path)
         names = [cell.name for cell in settings.cells]
-        # events before scans: a scan's file is there before the event that tells of it
+        # events before scans: a scan's file is there before the event that reports it
         self._past = past_of(experiment, names)
         self._contents = {n: read_contents(Cell(experiment.path / n)) for n in names}
         self._outputs = list(in_order(self._past, self._contents.values()))
@@ -105,7 +105,7 @@ class Recorded:
 
     @property
     def problems(self) -> list[Problem]:
-        """What could not be read, and scans in which the recording broke off."""
+        """What could not be read, and scans in which the recording was interrupted."""
         found = [Problem("", None, text) for text in self._past.problems]
         for contents in self._contents.values():
             found += contents.problems
@@ -193,7 +193,7 @@ class Recorded:
 
 
 def history_of(cell: CellSettings, columns: Mapping[str, NDArray[np.float64]]) -> CyclerHistory:
-    """The recorded readings as they stood in the session; where they are very many, every n-th."""
+    """The recorded readings as they stood in the session; if they are too many, every n-th."""
     history = CyclerHistory(cell)
     step = max(1, -(-len(columns.get("time", ())) // MOST_READINGS))
     names = tuple(columns)
@@ -204,7 +204,7 @@ def history_of(cell: CellSettings, columns: Mapping[str, NDArray[np.float64]]) -
 
 
 def reference_charge(history: CyclerHistory, outputs: Iterable[Output]) -> float | None:
-    """Net charge, mAh, that the reference scan found stripped; None where there is none. The
+    """Net charge, mAh, that the reference scan found stripped; None if there is none. The
     reference is the first scan that was concluded with heights."""
     results = (output for output in outputs if isinstance(output, ScanResult))
     for result in results:
@@ -234,4 +234,4 @@ def _broken_off(part: Part) -> Problem:
 
 
 def _refuse(order: object) -> NoReturn:
-    raise PitwatchError("this is a recording: nothing can be ordered in it")
+    raise PitwatchError("this is a recording: nothing can be changed in it")

@@ -45,7 +45,7 @@ class ReplaySource:
         """By cell: the newest scan that has begun so far."""
 
     def take(self, timeout_ms: int) -> Iterator[Received]:
-        """The next messages that are due; waits up to `timeout_ms` where none is."""
+        """The next messages that are due; waits up to `timeout_ms` if none is."""
         for _ in range(SLICES_AT_ONCE):
             message = self._held or self._next()
             self._held = None
@@ -69,7 +69,7 @@ class ReplaySource:
         return None if found is None else Received(found[0], None, found[1])
 
     def _early(self, message: Received) -> bool:
-        """Whether the time of the data, at the speed that was asked for, has not come yet."""
+        """Whether the time of the data, at the speed that was asked for, has not arrived yet."""
         if self._speed is None:
             return False
         when = _time_of(message)
@@ -83,7 +83,7 @@ class ReplaySource:
 
 
 def _time_of(message: Received) -> float | None:
-    """UTC s of the data at which a message belongs; None where it belongs to the one before."""
+    """UTC s of the data at which a message belongs; None if it belongs to the one before."""
     record = message.record
     if isinstance(record, ScanStart):
         return record.start_time
@@ -106,13 +106,13 @@ def run_replay(
     """Replay the experiment in `path`; record it again where `out` is given.
 
     Without a screen it ends with the last message; with one, when the screen is closed. Raises
-    PitwatchError, EngineFailed for an error of our own, also where it came beside the screen.
+    PitwatchError, EngineFailed for an error of our own, also where it arrived beside the screen.
     """
     if first is not None and last is not None and first > last:
         raise SettingError(
             "--from and --to",
             got=f"{first} and {last}",
-            expected="the first scan and the last one",
+            expected="the first scan before the last one",
             todo="swap them",
         )
     experiment = open_experiment(path)
@@ -165,7 +165,7 @@ def replay_settings(settings: Settings) -> Settings:
 
 
 class _Running:
-    """The engine in a thread of its own; `failure`: what ended it, where that was an error."""
+    """The engine in a thread of its own; `failure`: what ended it, if that was an error."""
 
     def __init__(self, engine: Engine, stop: threading.Event, say: Callable[[str], None]) -> None:
         self.failure: Exception | None = None

@@ -12,7 +12,7 @@ CHARGE = (
     Quantity("request", "Request", "Id of the scan request that the scan answers.", form="text"),
     Quantity("charge_state", "Charge state",
              "How readings of the cycler cover the scan: final, interpolated, extrapolated, "
-             "preliminary, unknown or none. Numbers that rest on charge can still change if it is "
+             "preliminary, unknown or none. Charge-based numbers can still change if it is "
              "extrapolated, preliminary or none.", form="text"),
     Quantity("soc", "SOC",
              "State of charge, by the charge since the start and the capacity of the cell.",
@@ -61,10 +61,10 @@ CHARGE = (
              "99th percentile of the running current density over the map.", "mA/cm2",
              needs=("reference", "voxel size")),
     Quantity("min_detectable_j_mA_cm2", "Detection limit of the current density",
-             "Least cumulative current density that one pixel can show (Currie 1968).",
+             "Smallest cumulative current density that one pixel can show (Currie 1968).",
              needs=("charge", "reference", "current", "voxel size")),
     Quantity("min_detectable_j_interval_mA_cm2", "Detection limit of the interval",
-             "Least interval current density that one pixel can show (Currie 1968).",
+             "Smallest interval current density that one pixel can show (Currie 1968).",
              needs=("charge", "previous", "current", "voxel size")),
 )
 # fmt: on

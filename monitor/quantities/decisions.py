@@ -6,7 +6,7 @@ from monitor.quantities.quantity import Quantity
 
 # fmt: off
 FINDINGS = (
-    Quantity("new_pits", "significant pits not asked about before",
+    Quantity("new_pits", "new significant pits",
              "Significant pits for which no scan was requested yet.", digits=None, form="count",
              needs=("reference",)),
     Quantity("growth", "fastest growth of a pit in depth",

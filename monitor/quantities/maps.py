@@ -20,7 +20,7 @@ MAPS = (
              "j = j̄ · d/⟨d⟩: mean since the reference scan; its mean over the map is the applied "
              "current density.", CURRENT, error="cumulative_error", needs=SHARED),
     Quantity("interval", "interval current density",
-             "The same between this scan and the previous one; there is none at rest.", CURRENT,
+             "The same between this scan and the previous one; not known at rest.", CURRENT,
              error="interval_error", needs=("previous", "charge", "current")),
     Quantity("absolute", "absolute current density",
              "j = d / (4.8491 µm per mAh/cm² · t): by Faraday's law alone, so that a failing "

@@ -17,7 +17,7 @@ title on the screen and in the report, and what it means. This page is made from
 `monitor/quantities`, by `python -m monitor.quantities.page > docs/reference/quantities.md`.
 
 Lengths, areas and volumes are named for a known voxel size; if it is not known, they are in voxels,
-with `_voxel`, `_voxel2` or `_voxel3` in the place of `_um`, `_um2` or `_um3`. A unit of 1 is a
+with `_voxel`, `_voxel2` or `_voxel3` instead of `_um`, `_um2` or `_um3`. A unit of 1 is a
 number without a unit, no unit is text. Shares are from 0 to 1, and are shown in percent. NaN (in
 JSON null) means not known.
 

@@ -47,7 +47,7 @@ PITS = (
              "Pits that have become part of another since the previous scan.", digits=None,
              form="count", needs=("reference",)),
     Quantity("pits_vanished", "Vanished pits",
-             "Pits of the previous scan that are not there any more.", digits=None, form="count",
+             "Pits of the previous scan that no longer exist.", digits=None, form="count",
              needs=("reference",)),
     Quantity("pit_depth_growth", "Growth of depth",
              "Median growth of depth per areal charge, over the pits of this and the previous "
@@ -58,7 +58,7 @@ PITS = (
              "scan.", f"{LENGTH} cm2/mAh", needs=("pits", "previous", "charge", "current"),
              recorded="1"),
     Quantity("pit_persistence", "Persistence",
-             "Share of the pits of the first discharge that are there in a later one.", digits=0,
+             "Share of the pits of the first discharge that exist in a later one.", digits=0,
              form="share", needs=("pits", "charge", "second discharge")),
 )
 FORECAST = (
@@ -81,7 +81,7 @@ FORECAST = (
     Quantity("collector_high_h", "Breakthrough, P95", "High end of the time until breakthrough.",
              digits=0, needs=("pits", "charge", "stripping", "voxel size")),
     Quantity("informative_h", "Next informative scan",
-             "Time until a scan is worth its cost most: the forecast is then three times as "
+             "Time until a scan is most informative: the forecast is then three times as "
              "uncertain as now, or a pit may reach the collector.", digits=1,
              needs=("pits", "charge", "stripping", "voxel size")),
 )

@@ -26,10 +26,10 @@ NEEDS: dict[Need, str] = {
     "previous": "the previous scan",
     "charge": "the charge by the cycler",
     "capacity": "the capacity of the cell",
-    "current": "a current that flowed",
+    "current": "a nonzero current",
     "pits": "a pit",
     "second discharge": "a second discharge",
-    "stripping": "a current that strips",
+    "stripping": "a stripping current",
     "plating": "plated lithium",
     "deposit": "a porous deposit",
     "collector": "a visible bottom of the lithium",
@@ -63,10 +63,10 @@ class Quantity:
     """One line of the table.
 
     `name`: in files and on the wire, without the length unit; `title`: as the screen and the report
-    show it; `help`: its definition; `unit`: of what has none in its name, with `length` in the
-    place of the scan's length unit. `form`: a share is shown in percent. `digits`: decimals, None
-    for whole numbers, -1 for a power of ten. `error`: the quantity of the same kind that holds its
-    standard error, or the relative one. `needs`: what must be known before it has a value.
+    show it; `help`: its definition; `unit`: of what has none in its name, with `length` instead of
+    the scan's length unit. `form`: a share is shown in percent. `digits`: decimals, None for whole
+    numbers, -1 for a power of ten. `error`: the quantity of the same kind that holds its standard
+    error, or the relative one. `needs`: what must be known before it has a value.
     `recorded`: the unit in files, if it is not `unit`.
     """
 

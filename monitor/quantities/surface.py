@@ -11,7 +11,7 @@ THICKNESS = (
     Quantity("averaged_error", "Averaged, error",
              "Standard error of averaged, from the scatter between tiles of the map.", LENGTH,
              needs=("reference",)),
-    Quantity("complete", "Complete", "Removal of the plateau, not taking into account the pits.",
+    Quantity("complete", "Complete", "Removal of the plateau, without the pits.",
              LENGTH, error="complete_error", needs=("reference",)),
     Quantity("complete_error", "Complete, error",
              "Standard error of complete, by bootstrap over tiles of the map.", LENGTH,

@@ -65,8 +65,8 @@ def seal_groups(file: h5py.File) -> None:
 
 
 def sealed(item: h5py.Dataset | h5py.Group) -> int | None:
-    """The checksum that was recorded; None in files of older versions. Raises ValueError where it
-    is no number."""
+    """The checksum that was recorded; None in files of older versions. Raises ValueError if it
+    is not a number."""
     found = item.attrs.get(NAME)
     return None if found is None else int(found)
 
@@ -80,7 +80,7 @@ def with_crc(line: bytes) -> bytes:
 
 
 def line_is_sound(line: bytes) -> bool | None:
-    """Whether a line is as it was written; None where it has no checksum."""
+    """Whether a line is as it was written; None if it has no checksum."""
     return _is_sound(line, _LINE_TAIL)
 
 
@@ -90,7 +90,7 @@ def with_settings_crc(text: bytes) -> bytes:
 
 
 def settings_are_sound(text: bytes) -> bool | None:
-    """Whether the settings are as they were written; None where they have no checksum."""
+    """Whether the settings are as they were written; None if they have no checksum."""
     return _is_sound(text, _SETTINGS_TAIL)
 
 

@@ -28,7 +28,7 @@ class ErrorLog:
 
     def write(self, where: str, error: BaseException) -> bool:
         """Appends an error; one that is there already, as of each message, is not repeated. False
-        where the disk does not take it."""
+        if the disk does not take it."""
         told = visible_lines("".join(traceback.format_exception(error)))
         # what an error quotes must not pass for the beginning of another one
         text = re.sub("(?m)^--- ", " --- ", told).encode()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 PATIENCE_S, PAUSE_S = 10.0, 0.02
-"""Idle connections are hung up on meanwhile (`sockets.accepted`)."""
+"""Idle connections are disconnected meanwhile (`sockets.accepted`)."""
 TOO_MANY = (errno.EMFILE, errno.ENFILE)
 IN_HDF5 = re.compile(rf"errno = ({'|'.join(map(str, TOO_MANY))})\b|Too many open files")
 

@@ -1,9 +1,9 @@
 """The files of a recording, opened so that nothing in it leads out of it.
 
 A recording may come from anybody. A link in it could lead to a file of whoever reads it, and the
-opening of a pipe waits for ever. So files are opened from the descriptor of their folder, no link
-is followed, whatever is no regular file is refused by its name, and what is written takes its place
-as a whole.
+opening of a pipe waits forever. So files are opened from the descriptor of their folder, no link
+is followed, whatever is not a regular file is refused by its name, and what is written takes its
+place as a whole.
 
 `within` is the folder of the recording. Whoever named that one may have named a link.
 """
@@ -27,7 +27,7 @@ NO_WAIT = getattr(os, "O_NONBLOCK", 0)
 CLOSED = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 A_FOLDER = getattr(os, "O_DIRECTORY", 0)
 NAMES = {
-    stat.S_IFLNK: "a link to elsewhere",
+    stat.S_IFLNK: "a link to another place",
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
@@ -57,7 +57,7 @@ def opened(path: Path, within: Path) -> BinaryIO:
 
 
 def names(path: Path, within: Path) -> list[str]:
-    """What a folder holds, sorted; nothing if it is not there. Raises RecordingError if it is no
+    """What a folder holds, sorted; nothing if it is missing. Raises RecordingError if it is not a
     folder."""
     try:
         with _folder(path, within) as (at, folder):
@@ -114,7 +114,7 @@ def strange(within: Path) -> tuple[Path, str] | None:
 
 
 def kind(path: Path) -> str:
-    """What stands there, as it is called in an error; "" for a regular file and for nothing."""
+    """What is there, as it is called in an error; "" for a regular file and for nothing."""
     try:
         mode = path.lstat().st_mode
     except OSError:
@@ -128,7 +128,7 @@ def _folder(path: Path, within: Path) -> Iterator[tuple[int | None, Path]]:
     nothing from descriptors."""
     parts = path.relative_to(within).parts
     if ".." in parts:
-        raise RecordingError(f"{path}: is not within {within}")
+        raise RecordingError(f"{path}: is not inside {within}")
     if not BY_DESCRIPTOR:
         whole = within
         for part in parts:

@@ -1,7 +1,7 @@
 """The lock of a folder that an engine records into.
 
 The system takes a lock back when the engine ends, however it ends. An end that was wanted removes
-the file as well: so a lock file that nobody holds says that the recording broke off.
+the file as well: so a lock file that nobody holds says that the recording was interrupted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from monitor.recording import files
 
 try:
     import fcntl
-except ImportError:  # not a Unix: recordings are then never gone on with
+except ImportError:  # not a Unix: recordings are then never resumed
     fcntl = None  # type: ignore[assignment]
 
 LOCK_FILE = "engine.lock"
@@ -48,11 +48,11 @@ class FolderLock:
     """Says that an engine records into this folder, for as long as its process lives.
 
     Where the file system has no locks, `problem` says so in one line; who records is then known by
-    host and process, which stand in the file.
+    host and process, which are in the file.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Raises RecordingError where another engine records into the folder, OSError where the
+        """Raises RecordingError if another engine records into the folder, OSError where the
         file cannot be written."""
         self._path = folder / LOCK_FILE
         self.problem = ""
@@ -61,13 +61,14 @@ class FolderLock:
             why = _lock(self._file, wait_s=LOCK_WAIT_S)
             if why is HELD or (why and _owner_lives(self._path)):
                 raise RecordingError(
-                    f"{folder}: another engine records into it ({LOCK_FILE} is held); stop that "
-                    "one, or choose another experiment.name"
+                    f"{folder}: another engine records into it ({LOCK_FILE} is held); stop "
+                    "it, or choose another experiment.name"
                 )
             if why:
                 self.problem = (
                     f"{folder}: its file system has no locks ({why}): a second engine on another "
-                    "machine would not be kept out; see that there is none, mount it with locks, "
+                    "machine would not be kept out; make sure that there is none, mount it with "
+                    "locks, "
                     "or choose another experiment.data_dir"
                 )
             os.ftruncate(self._file, 0)
@@ -77,7 +78,7 @@ class FolderLock:
             raise
 
     def release(self, *, broken: bool = False) -> None:
-        """The recording has ended as it should; or is `broken`, and can be gone on with. A second
+        """The recording has ended as it should; or is `broken`, and can be resumed. A second
         call does nothing."""
         if self._file < 0:
             return
@@ -91,7 +92,7 @@ class FolderLock:
 
 
 def _lock(file: int, *, shared: bool = False, wait_s: float = 0.0) -> str:
-    """ "" where we have the lock now, HELD where somebody else has, otherwise why there is none."""
+    """ "" if we have the lock now, HELD where somebody else has, otherwise why there is none."""
     if fcntl is None:
         return "not a Unix"
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
@@ -117,7 +118,7 @@ def _owner(pid: int) -> Owner:
 
 
 def _said(path: Path) -> Owner | None:
-    """The owner that stands in a lock file; None where none does: an end by an error takes it out,
+    """The owner that is in a lock file; None if none does: an end by an error takes it out,
     and older versions never wrote any."""
     with contextlib.suppress(
         OSError, RecordingError, ValueError, LookupError, TypeError, RecursionError
@@ -129,7 +130,7 @@ def _said(path: Path) -> Owner | None:
 
 
 def _owner_lives(path: Path) -> bool:
-    """Whether the process that stands in a lock file runs; on another host, it is taken to."""
+    """Whether the process that is in a lock file runs; on another host, it is taken to."""
     owner = _said(path)
     if not owner or owner["host"] != platform.node():
         return bool(owner)
@@ -143,7 +144,8 @@ def _owner_lives(path: Path) -> bool:
 
 
 def _state(folder: Path) -> str:
-    """ "" where nobody records, HELD, or why it cannot be told. Needs no right to write there."""
+    """ "" if nobody records, HELD, or why it cannot be determined. Needs no right to write
+    there."""
     path = folder / LOCK_FILE
     try:
         file = os.open(path, os.O_RDONLY | PLAIN)
@@ -159,20 +161,20 @@ def _state(folder: Path) -> str:
 
 
 def is_interrupted(folder: Path) -> bool:
-    """True where a recording broke off, and nobody goes on with it now."""
+    """True if a recording was interrupted, and nobody resumes it now."""
     return os.path.lexists(folder / LOCK_FILE) and not _state(folder)
 
 
 def is_growing(folder: Path) -> bool:
-    """True where an engine records into the folder now. Needs no right to write there."""
+    """True if an engine records into the folder now. Needs no right to write there."""
     path = folder / LOCK_FILE
     return os.path.lexists(path) and not files.kind(path) and _state(folder) is HELD
 
 
 @contextlib.contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """No engine goes on with this recording meanwhile; where there is no lock file, none can.
-    Raises OSError where one does already."""
+    """No engine resumes this recording meanwhile; if there is no lock file, none can.
+    Raises OSError if one does already."""
     path = folder / LOCK_FILE
     if fcntl is None or not path.exists():
         yield
@@ -188,7 +190,8 @@ def held(folder: Path) -> Iterator[None]:
 
 
 def unknown_owner(folder: Path) -> str:
-    """Why it cannot be told whether somebody records into a folder, where it cannot; else ""."""
+    """Why it cannot be determined whether somebody records into a folder, if it cannot; otherwise
+    ""."""
     path = folder / LOCK_FILE
     owner = _said(path)
     if fcntl is None or not owner or owner["host"] == platform.node():
@@ -202,6 +205,6 @@ def unknown_owner(folder: Path) -> str:
         return ""
     return (
         f"{folder}: an engine on {owner['host']!r:.80} began it, and whether that one still "
-        f"records cannot be told without locks ({why}): a new one begins; to resume it once "
+        f"records cannot be known without locks ({why}): a new one begins; to resume it once "
         f"that engine has ended, empty its {LOCK_FILE}"
     )

@@ -21,7 +21,7 @@ CYCLER_FILE = "cycler.h5"
 ERRORS_FILE = "errors.log"
 PART = ".part"
 OLD = ".old"
-"""Put behind `.part` of a recording that is gone on with, until that has been written again."""
+"""Put behind `.part` of a recording that is resumed, until that has been written again."""
 
 HDF5_VERSION = ("v110", "v110")
 """Oldest file format that a reader may follow while it grows (SWMR)."""
@@ -37,7 +37,7 @@ MAP_GROUPS: dict[str, str] = {
 PIT_LABELS = table.LABELS.name
 LACKING = "slices_not_recorded"
 LATE = "slices_late"
-"""Scalar of the summary: how many slices came and are in the maps, but the disk refused them."""
+"""Scalar of the summary: how many slices arrived and are in the maps, but the disk refused them."""
 
 CYCLER_COLUMNS = {name: one.recorded_units("µm") for name, one in table.READINGS.items()}
 """Unit of each column of `cycler.h5`."""
@@ -83,7 +83,7 @@ def _keys(quantities: Mapping[str, Quantity], length_unit: LengthUnit) -> tuple[
 
 
 def stored_scalar(key: str, value: Any) -> float | bytes:
-    """The value as it stands in the file: None is NaN for a number, "" for text."""
+    """The value as it is in the file: None is NaN for a number, "" for text."""
     if table.form_of(key) == "text" or isinstance(value, str):
         return stored_text(str(value or ""))
     return float("nan") if value is None else float(value)

@@ -1,7 +1,7 @@
 """Records ↔ lines of `journal.jsonl`: every message in the order in which the session took it.
 
-A line of a slice holds its JSON header as it came; the pixels are in the scan's file. `frame` says
-in which file, and whether they were kept: "kept" (of a repeat, those that came first), "none"
+A line of a slice holds its JSON header as it arrived; the pixels are in the scan's file. `frame`
+says in which file, and whether they were kept: "kept" (of a repeat, those that came first), "none"
 (a slice that fits no running scan) or "not_finite".
 """
 
@@ -59,7 +59,7 @@ NUMBER: Final = "scan"
 MAX_COUNT = 2**32
 """Bad messages in one line."""
 RESEND_FEED = "resend"
-"""`feed` of a line whose message had been lost and came because it was asked for."""
+"""`feed` of a line whose message had been lost and arrived because it was asked for."""
 NAMES: dict[str, type[Any]] = {
     "bad": BadInput,
     "reply": ScanReply,
@@ -91,7 +91,7 @@ class Place(TypedDict, total=False):
 
 class Line(TypedDict, total=False):
     """A line of the journal: of the slice stream `header` and `frame`, of the cycler `name` and
-    `doc`, else one of `NAMES` with the fields of its record."""
+    `doc`, otherwise one of `NAMES` with the fields of its record."""
 
     n: int
     at: float
@@ -119,7 +119,7 @@ class JournalWriter:
         """Numbers the line, keeps it for the next `flush`. Raises OSError when too much waits."""
         line = self._encoder.encode({"n": self._number, **entry})
         if len(self._waiting) > MAX_WAITING_BYTES:
-            raise OSError("too many lines of the journal wait for the disk")
+            raise OSError("too many lines of the journal are waiting for the disk")
         self._waiting += with_crc(line.encode())
         self._number += 1
 
@@ -145,8 +145,8 @@ class JournalWriter:
 def slice_header(
     frame: bytes | memoryview | None, record: ScanStart | SliceFrame | ScanEnd
 ) -> stins.Header:
-    """The header of a slice-stream message by its first frame, as it came (without one, as we would
-    send it); of codec `dectris2` in the keys of `stins`, as pixels are elsewhere."""
+    """The header of a slice-stream message by its first frame, as it arrived (without one, as we
+    would send it); of codec `dectris2` in the keys of `stins`, as pixels are elsewhere."""
     if frame is not None:
         return codec.header_of(frame)
     match record:
@@ -183,7 +183,7 @@ def writable(record: Record) -> Record:
 def record_of(entry: Line, limits: Limits = LARGEST) -> Record:
     """The record in a line, except of a slice's `image` message, whose pixels are elsewhere.
 
-    Raises RecordingError where it holds none.
+    Raises RecordingError if it holds none.
     """
     if "header" in entry:
         message = stins.decode([json.dumps(entry["header"]).encode()], limits)
@@ -199,7 +199,7 @@ def record_of(entry: Line, limits: Limits = LARGEST) -> Record:
             if isinstance(record, BadInput) and not 0 < record.count <= MAX_COUNT:
                 raise RecordingError(f"journal: line {entry.get('n')} counts {record.count!r:.20}")
             return record
-    raise RecordingError(f"journal: line {entry.get('n')} holds no message that is known")
+    raise RecordingError(f"journal: line {entry.get('n')} contains no known message")
 
 
 def slice_of(entry: Line, pixels: NDArray[Any]) -> SliceFrame:
@@ -235,7 +235,7 @@ def lines(path: Path, within: Path) -> Iterator[Object]:
     """The lines of a journal in the recording `within`. A last line that a crash cut short is left
     out.
 
-    Raises RecordingError where there is no journal, or a line within it is damaged.
+    Raises RecordingError if there is no journal, or a line within it is damaged.
     """
     number = 0
     try:

@@ -42,16 +42,16 @@ def replay_records(
 
     With `first`, scans before it are left out, but each cell's reference scan and all readings of
     the cycler come, so that removal and charge are known. With `last`, it ends with that scan.
-    Message numbers close up over what is left out, so that no gap is seen that was none; what was
-    acknowledged is left out too, as alarms have other numbers then. Without `pixels`, those of all
-    slices are 0 and take no memory; but where the recorded ones are not finite, they are NaN.
+    Message numbers close up over what is left out, so that no gap is visible that was none; what
+    was acknowledged is left out too, as alarms have other numbers then. Without `pixels`, those of
+    all slices are 0 and take no memory; but where the recorded ones are not finite, they are NaN.
 
     Raises RecordingError, also while it runs, for a recording without slices or with a damaged
     file.
     """
     if not experiment.has_slices:
         raise RecordingError(
-            f"{experiment.path}: cannot be replayed, it holds no slices "
+            f"{experiment.path}: cannot be replayed, it contains no slices "
             "(experiment.record_slices was false)"
         )
     plan = _plan(experiment, first, last)
@@ -98,7 +98,9 @@ def _plan(experiment: Experiment, first: int | None, last: int | None) -> _Plan:
         between = (islice(range(a + 1, b), MOST_HOLES) for a, b in pairwise(there))
         holes = list(islice(chain.from_iterable(between), MOST_HOLES))
         holds += f" without {', '.join(map(str, holes))}" if holes else ""
-        raise RecordingError(f"{experiment.path}: no scan from {first} to {last}; it holds {holds}")
+        raise RecordingError(
+            f"{experiment.path}: no scan from {first} to {last}; it contains {holds}"
+        )
     wanted |= set(references.values())
     stop = None if last is None else max(lines[scan] for scan in wanted)
     return _Plan(frozenset(set(lines) - wanted), stop)
@@ -179,7 +181,7 @@ class _Reader:
                 return None if found is None else slice_of(entry, found)
             if not self._pixels.has(*place):
                 return None
-        if frame["pixels"] == "refused":  # it came, but the disk did not take it
+        if frame["pixels"] == "refused":  # it arrived, but the disk did not take it
             return None
         dtype = stins.DTYPES[header["type"]]
         if frame["pixels"] == "not_finite":
@@ -208,21 +210,21 @@ class Pixels:
         self._open: dict[str, tuple[str, h5py.File, NDArray[np.int64]]] = {}
 
     def has(self, cell: str, name: str, frame: int) -> bool:
-        """Whether the pixels of a slice are there. Raises RecordingError where it cannot be."""
+        """Whether the pixels of a slice are there. Raises RecordingError if it cannot be."""
         file, order = self._scan(cell, name)
         if not 0 <= frame < len(order):
             raise RecordingError(f"{file.filename}: has no slice {frame}")
         return bool(order[frame] >= 0)
 
     def read(self, cell: str, name: str, frame: int) -> NDArray[Any] | None:
-        """Read-only slice, (ny, nx) or for axis y (nz, nx); None where its pixels are not there."""
+        """Read-only slice, (ny, nx) or for axis y (nz, nx); None if its pixels are missing."""
         if not self.has(cell, name, frame):
             return None
         file, _ = self._scan(cell, name)
         try:
             volume = checked_hdf5.find(file, format.SLICES)
             if volume is None:
-                raise RecordingError(f"{file.filename}: is damaged (its slices are not there)")
+                raise RecordingError(f"{file.filename}: is damaged (its slices are missing)")
             shape, kinds = (None, None, None), tuple(stins.DTYPES)
             checked_hdf5.check(file, format.SLICES, volume, shape, kinds, math.inf)
             along_z = checked_hdf5.group(file, "entry").attrs["axis"] == "z"
@@ -251,7 +253,7 @@ class Pixels:
             if not format.SCAN_FILE.fullmatch(name):
                 raise ValueError  # it would be a path to anywhere
             part = name + format.PART
-            # where a recording is gone on with, the part is being written again out of the old one
+            # where a recording is resumed, the part is being written again out of the old one
             found = (folder / file for file in (name, part + format.OLD, part))
             path = next((file for file in found if os.path.lexists(file)), folder / part)
             order = Scan(path).order()

@@ -1,7 +1,7 @@
 """Frozen records that travel between the rooms. Arrays in them are read-only: threads share them.
 
 Times are UTC seconds of the data, never of this machine's clock. Lengths are in `length_unit`:
-"µm" where the voxel size is known, "voxel" where it is not.
+"µm" where the voxel size is known, "voxel" if it is not.
 """
 
 from monitor.records.conditions import (

@@ -24,7 +24,8 @@ class BadInput:
 @dataclass(frozen=True, slots=True)
 class FeedQuiet:
     """No slice of a cell ("": of any) has come for a while: what an ended scan still lacks will not
-    come by itself. `given_up`: for so long that scans whose end was not heard have ended too. With
+    come by itself. `given_up`: for so long that scans whose end was not received have ended too.
+    With
     `run` and `scan`, of that scan alone: nobody has what it lacks. With `stream` and `scan`: nobody
     has the header of what has come of that one."""
 
@@ -38,8 +39,8 @@ class FeedQuiet:
 
 @dataclass(frozen=True, slots=True)
 class FeedSilence:
-    """What a feed brings of a cell has become late (or dead: for very long) by this machine's
-    clock, after `seconds` of silence where `limit_s` are allowed; LIVE: it comes again; IDLE:
+    """What a feed brings of a cell has become late (or dead: for longer) by this machine's
+    clock, after `seconds` of silence where `limit_s` are allowed; LIVE: it arrives again; IDLE:
     nothing is waited for any more. Of the schedule, s of cell time that a scan is overdue."""
 
     feed: SilentFeed

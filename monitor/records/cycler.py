@@ -31,7 +31,7 @@ class CyclerReading:
 
 @dataclass(frozen=True, slots=True)
 class CyclerPoint:
-    """A reading as it stands in its cell's history: what it did not carry is held from those
+    """A reading as it is in its cell's history: what it did not carry is held from those
     before. `stripped_mAh`: net charge stripped since the first reading. A point that is not later
     than the one before stands for that one and all that are not earlier; where `since` is given,
     for all from that time on, UTC s. `measured`: what it did carry."""

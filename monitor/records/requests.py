@@ -77,8 +77,9 @@ class ScanRequest:
 @dataclass(frozen=True, slots=True)
 class ScanReply:
     """The acquisition's answer to a `ScanRequest`. A request is accepted or refused, then running,
-    then done or failed; any of these may be the first that is heard, and be heard again. `after_s`:
-    seconds by this machine's clock from the cell's last slice until the reply was heard."""
+    then done or failed; any of these may be the first that is received, and be received again.
+    `after_s`: seconds by this machine's clock from the cell's last slice until the reply was
+    received."""
 
     id: str
     status: ReplyStatus

@@ -28,10 +28,10 @@ class ScanKey:
 
 @dataclass(frozen=True, slots=True)
 class ScanStart:
-    """`header` of the slice stream. `voxel_size_um` is (z, y, x), or None where it is unknown;
+    """`header` of the slice stream. `voxel_size_um` is (z, y, x), or None if it is unknown;
     `remark` says what was wrong in the header and has been put right, `time_remark` the same of its
     times; `recovered`: it came by the resend service, asked for; `sent`: the scan's number as the
-    producer sent it, if another scan had that number already and `key` has a free one; else
+    producer sent it, if another scan had that number already and `key` has a free one; otherwise
     None."""
 
     key: ScanKey

@@ -59,7 +59,7 @@ class Policy(TypedDict, total=False):
 
 class Watch(TypedDict):
     """The watch over a cell. `conditions`: what is wrong now; `scan_delay_s`: how long after its
-    start, in cell time, the last scan on schedule was heard of; None before any."""
+    start, in cell time, the last scan on schedule was received from; None before any."""
 
     scan_delay_s: float | None
     conditions: list[str]

@@ -131,7 +131,7 @@ def what_if(experiment: Experiment, cell: Cell, policy: OnsetSettings, name: str
 
 def first_known_later(outcome: Outcome) -> int | None:
     """The first scan in which there was a pit that was still there in a later scan: known only
-    afterwards, whatever was decided. None where no pit lasted."""
+    afterwards, whatever was decided. None if no pit lasted."""
     seen: dict[int, int] = {}
     lasting = []
     for judged in outcome.scans:

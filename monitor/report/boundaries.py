@@ -55,13 +55,13 @@ class Laid:
 
 
 def lay(scans: Sequence[Shown], asked: BoundarySettings) -> Laid:
-    """The picture on the last scan of the first discharge. Raises NoFigure where there are no pits
+    """The picture on the last scan of the first discharge. Raises NoFigure if there are no pits
     to judge, SettingError for a picture or landmarks that are of no use."""
     if not (candidates := first_discharge(scans)):
-        raise NoFigure("no scan is whole")
+        raise NoFigure("no scan is complete")
     shown = candidates[-1]
     if shown.unit != "µm":
-        raise NoFigure("the voxel size is unknown, so landmarks in µm have no place on the map")
+        raise NoFigure("the voxel size is unknown, so landmarks in µm cannot be placed on the map")
     if shown.voxel[1] != shown.voxel[2]:
         raise NoFigure("pixels of the map are not square")
     picture = read_picture(Path(asked.image), asked.lines)
@@ -83,7 +83,7 @@ def lay(scans: Sequence[Shown], asked: BoundarySettings) -> Laid:
         raise SettingError(
             "boundaries.landmarks",
             got=f"{len(asked.landmarks)} landmarks",
-            expected="three or more places, not on one line",
+            expected="three or more points, not on one line",
             todo=str(error),
         ) from None
     seen &= np.isfinite(removal)
@@ -117,7 +117,7 @@ def grain_boundaries(laid: Laid | str) -> Figure:
         right.ecdf(values, color=colour, label=f"{name}, mean {values.mean():.1f} µm")
     right.set_xlim(0.0, widest)
     right.set_xlabel("distance to the nearest grain boundary / µm")
-    right.set_ylabel("share that is nearer")
+    right.set_ylabel("share that is closer")
     right.legend(loc="lower right", fontsize=8, frameon=False)
     right.set_title(
         f"{counted(laid.found.pits, 'pit')} · ratio {laid.found.ratio:.2f} · "

@@ -39,7 +39,7 @@ def report(
 
     Without `as_json` the table is printed, and where each figure is or why it is not; with it
     nothing is printed, and figures are made only where `out` is given. `pictures`: settings whose
-    cells say where pictures of grain boundaries are, in the place of those recorded. Raises
+    cells say where pictures of grain boundaries are, instead of those recorded. Raises
     RecordingError; SettingError for `pictures`.
     """
     experiment = open_experiment(Path(experiment_path))
@@ -93,7 +93,7 @@ def draw(
     experiment: Experiment, out: Path, laid: Mapping[str, Laid | str] | None = None
 ) -> dict[str, str]:
     """Writes all figures as PNG; for each its path, or why there is none. Raises RecordingError."""
-    # what stands in the recording may be a link; a folder that was asked for may be one
+    # what is in the recording may be a link; a folder that was asked for may be one
     within = experiment.path if out.is_relative_to(experiment.path) else out
     told: dict[str, str] = {}
     cells: dict[str, list[Shown]] = {}

@@ -56,7 +56,7 @@ def backtest(
 ) -> dict[str, list[PolicyNumbers]]:
     """The numbers of `backtest --json`: for each experiment and cell, the live policy and others.
 
-    `policies`: TOML files with a section `[onset]`. A figure goes to `out`, where it is given.
+    `policies`: TOML files with a section `[onset]`. A figure goes to `out`, if it is given.
     Raises RecordingError and SettingError.
     """
     others = [(path.stem, load(path).onset) for path in policies]
@@ -86,7 +86,7 @@ def _outcomes(path: Path, others: Sequence[tuple[str, OnsetSettings]]) -> Cells:
             found[f"{experiment.name}/{cell.name}"] = [live(experiment, cell), *asked]
         except DAMAGED as error:
             raise RecordingError(
-                f"{cell.path}: what is recorded cannot be judged; an event or a scan is damaged "
+                f"{cell.path}: the recording cannot be evaluated; an event or a scan is damaged "
                 f"({type(error).__name__}: {error})"
             ) from None
     return found
@@ -119,14 +119,14 @@ def _numbers(outcome: Outcome) -> PolicyNumbers:
 
 def _table(name: str, outcomes: Sequence[Outcome]) -> Table:
     table = Table(title=name, title_justify="left")
-    titles = ("policy", "asked after scan", "first pit", "extra scans", "dose / kGy")
+    titles = ("policy", "requested after scan", "first pit", "extra scans", "dose / kGy")
     for title in titles:
         table.add_column(title)
     for outcome in outcomes:
         numbers = _numbers(outcome)
         policy, same = outcome.policy, outcome.reproduced
         if same is not None:
-            policy += f"\n{same[0]} of {same[1]} decisions\nthe same again"
+            policy += f"\n{same[0]} of {same[1]} decisions\nidentical"
         fired = ", ".join(str(row["scan"]) for row in numbers["fired"]) or "never"
         known = numbers["first_pit_known_later"]
         table.add_row(

@@ -96,7 +96,7 @@ def discharge_ends(scans: Sequence[Shown]) -> dict[int, Shown]:
 
 
 def first_discharge(scans: Sequence[Shown]) -> list[Shown]:
-    """The scans up to the end of the first discharge; all of them where none is known."""
+    """The scans up to the end of the first discharge; all of them if none is known."""
     ends = discharge_ends(scans)
     if not ends:
         return list(scans)
@@ -106,18 +106,19 @@ def first_discharge(scans: Sequence[Shown]) -> list[Shown]:
 def over_charge(scans: Sequence[Shown], parts: Sequence[float]) -> list[Shown]:
     """The scans nearest to these parts (0 to 1) of the first discharge, each once, in order.
 
-    Raises NoFigure where there are none.
+    Raises NoFigure if there are none.
     """
     candidates = first_discharge(scans)
     if not candidates:
-        raise NoFigure("no scan is whole")
+        raise NoFigure("no scan is complete")
     done = _progress(candidates)
     chosen = {int(np.argmin(np.abs(done - part))) for part in parts}
     return [candidates[i] for i in sorted(chosen)]
 
 
 def _progress(scans: Sequence[Shown]) -> NDArray[np.float64]:
-    """How far each scan is, 0 to 1: by state of charge, else by charge, else by its place."""
+    """How far each scan is, 0 to 1: by state of charge, otherwise by charge, otherwise by its
+    place."""
     for key, sign in (("soc", -1.0), ("charge_mAh_cm2", 1.0)):
         values = [number_of(scan.summary, key) for scan in scans]
         known = [sign * value for value in values if value is not None]

@@ -14,7 +14,8 @@ WORKER_THREADS = {"NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 class Cluster:
-    """Tasks on Dask. What goes wrong there is told in one line, with the task's name (`str`)."""
+    """Tasks on Dask. What goes wrong there is reported in one line, with the task's name
+    (`str`)."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -52,7 +53,7 @@ class RemoteScheduler:
     plain: bool = False
 
     def security(self) -> Any:
-        """For `Client`; None without TLS. Raises SettingError where neither is given."""
+        """For `Client`; None without TLS. Raises SettingError if neither is given."""
         from distributed.security import Security
 
         if not self.address.startswith("tls://"):
@@ -62,7 +63,7 @@ class RemoteScheduler:
                 "--scheduler",
                 got=self.address,
                 expected="a tls:// address, with --tls-ca, --tls-cert and --tls-key",
-                todo="or say --plain: then whoever is on that network can run code on the workers, "
+                todo="or use --plain: then everybody on that network can run code on the workers, "
                 "and here",
             )
         given = {"tls_ca_file": self.ca, "tls_client_cert": self.cert, "tls_client_key": self.key}

@@ -76,7 +76,7 @@ class Pool(Protocol):
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
     """One scan to be measured. `slices`: index of each, and whether it was recovered, in the order
-    in which they came; `file`: of the recording, that holds them."""
+    in which they arrived; `file`: of the recording, that holds them."""
 
     experiment: Path
     file: str
@@ -114,7 +114,7 @@ def measure(task: Task) -> tuple[Measured | None, bool]:
 
 
 class Unmeasured:
-    """A scan whose slices are measured elsewhere: here only which of them came is noted."""
+    """A scan whose slices are measured elsewhere: here only which of them arrived is noted."""
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class Unmeasured:
         self._came.append((frame.frame, frame.recovered))
 
     def provisional(self) -> Heights | None:
-        """Nothing is known while slices come."""
+        """Nothing is known while slices arrive."""
         return None
 
     def finish(self) -> Measured | None:
@@ -238,7 +238,7 @@ def _tasks(experiment: Experiment, settings: Settings) -> dict[ScanKey, Task]:
     session = Session(settings, partial(Unmeasured, measured=note), identity=experiment.identity)
     for _, record in _records(experiment):
         session.feed(record)
-    # of readings that came after their scan, the session could not know it then
+    # of readings that arrived after their scan, the session could not know it then
     for key, task in tasks.items():
         plated = session.plated_by(key.cell, task.setup.start.stop_time)
         setup = replace(task.setup, plated=task.setup.plated or plated)
@@ -254,7 +254,7 @@ def _files(experiment: Experiment) -> dict[ScanKey, str]:
         frame: Any = entry.get("frame")
         try:
             if header["htype"] == "header" and format.SCAN_FILE.fullmatch(frame["file"]):
-                # `run` may be left out, or null, where there is none
+                # `run` may be left out, or null, if there is none
                 key = ScanKey(header["cell"], header.get("run") or "", number_of(entry))
                 files.setdefault(key, frame["file"])
         except UNUSABLE:
@@ -291,7 +291,7 @@ class _Measuring:
         return measured
 
     def _go_ahead(self, count: int) -> bool:
-        """Hands out so many more; False where there are none left."""
+        """Hands out so many more; False if there are none left."""
         keys = list(itertools.islice(self._waiting, count))
         for key in keys:
             self._promises[key] = self._pool.submit(measure, self._tasks[key])

@@ -39,7 +39,7 @@ def _put(table: Table, path: list[str], value: Any) -> None:
     for depth, part in enumerate(path[:-1]):
         if depth == 1 and path[0] == "cells" and part not in here:
             expected = f"a cell of the recording ({', '.join(here)})"
-            todo = "say cells.NAME.key"
+            todo = "write cells.NAME.key"
             raise SettingError(f"--set {'.'.join(path)}", got=part, expected=expected, todo=todo)
         here = here.setdefault(part, {})
         if not isinstance(here, dict):
@@ -52,7 +52,7 @@ def _put(table: Table, path: list[str], value: Any) -> None:
 
 
 def _value(text: str) -> Any:
-    """As TOML has it; else a text."""
+    """As TOML has it; otherwise a text."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:

@@ -95,7 +95,7 @@ class CellSettings(Section):
         if self.layers not in LAYER_ORDERS:
             raise ValueError(
                 "layers must be collector, lithium, electrolyte (or without collector), in the "
-                "order of growing slice index or exactly reversed"
+                "order of increasing slice index or exactly reversed"
             )
         return self
 
@@ -108,7 +108,7 @@ class CellSettings(Section):
 
     @property
     def reversed_z(self) -> bool:
-        """True where the slice index grows from the electrolyte down to the lithium."""
+        """True if the slice index grows from the electrolyte down to the lithium."""
         return self.layers[0] == "electrolyte"
 
     @property

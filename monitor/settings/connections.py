@@ -124,5 +124,5 @@ class SecuritySettings(Section):
     def _check(self) -> SecuritySettings:
         listed = (*self.operators, *self.viewers, *self.producers)
         if listed and not self.secret_key:
-            raise ValueError("secret_key as well, where operators, viewers or producers are listed")
+            raise ValueError("secret_key as well, if operators, viewers or producers are listed")
         return self

@@ -86,11 +86,11 @@ class Settings(Section):
     def _check(self) -> Settings:
         names = [cell.name for cell in self.cells]
         if len(set(names)) != len(names):
-            raise ValueError(f"a name of its own for each cell, not {', '.join(names)}")
+            raise ValueError(f"a different name for each cell, not {', '.join(names)}")
         if not names:
             raise ValueError("at least one [[cells]] is needed")
         return self
 
     def cell(self, name: str) -> CellSettings | None:
-        """The settings of the cell `name`, or None where it is not configured."""
+        """The settings of the cell `name`, or None if it is not configured."""
         return next((cell for cell in self.cells if cell.name == name), None)

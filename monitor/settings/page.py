@@ -59,7 +59,7 @@ def sections() -> Iterator[tuple[str, type[Section]]]:
 
 
 def meanings(section: type[Section]) -> dict[str, str]:
-    """What stands below each field in the code, by its name."""
+    """What is below each field in the code, by its name."""
     (body,) = (
         node.body
         for node in ast.parse(textwrap.dedent(inspect.getsource(section))).body

@@ -1,8 +1,8 @@
 """Connections that others have made to an address that the engine has bound.
 
 Each takes a file descriptor, and the recorder needs some; each can take memory, by a message that
-does not end. Those who bring nothing but that are hung up on: a client that is one connects again,
-and has lost nothing.
+does not end. Those who bring nothing but that are disconnected: a client that is one connects
+again, and has lost nothing.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ class _Peer:
 class Accepted:
     """Counts the connections at one bound socket, and the bytes that are on their way there.
 
-    libzmq holds all parts of a message until the last has come, and bounds neither their number nor
-    their sum. So a connection that brings more and more bytes, and no message, is hung up on.
+    libzmq holds all parts of a message until the last has arrived, and bounds neither their number
+    nor their sum. So a connection that brings more and more bytes, and no message, is disconnected.
 
     All methods are for one thread, but `delivered` and `hang_up_on`.
     """
@@ -121,11 +121,11 @@ class Accepted:
         return descriptor
 
     def hang_up_on(self, descriptor: int, why: Why) -> None:
-        """Has a connection hung up on, soon. May be called in any thread."""
+        """Has a connection disconnected, soon. May be called in any thread."""
         self._refused.append((descriptor, why))
 
     def look(self) -> list[ConnectionChange]:
-        """Hangs up where there is too much; returns what has changed. To be called often."""
+        """Disconnects if there is too much; returns what has changed. To be called often."""
         now = self._clock()
         self._hear(now)
         if self._port is None:
@@ -205,21 +205,21 @@ class Accepted:
         match self._why:
             case "crowded":
                 return (
-                    f", at most {self._most} are kept: those who say nothing are hung up on, so "
+                    f", at most {self._most} are kept: silent ones are disconnected, so "
                     "that files can still be opened"
                 )
             case "oversize":
-                return "; one sent too many bytes without a whole message, and was hung up on"
+                return "; one sent too many bytes without a complete message, and was disconnected"
             case "unread":
-                return "; one did not read its replies, which take memory, and was hung up on"
+                return "; one did not read its replies, which take memory, and was disconnected"
 
     def _change(self, state: Literal["lost", "back"], count: int) -> ConnectionChange:
         since = self._lost_since or time.time()
         where = f"{self._setting}: {count} connections at {self.address}"
         if state == "back":
-            text = f"{where} again; {self._hung_up} were hung up on"
+            text = f"{where} again; {self._hung_up} were disconnected"
         else:
-            text = f"{where}{self._cause}; see which program connects (ss -tnp)"
+            text = f"{where}{self._cause}; check which program connects (ss -tnp)"
         return ConnectionChange(
             setting=self._setting,
             address=self.address,
@@ -237,7 +237,7 @@ class ConnectionGuard:
     def __init__(
         self, accepted: Sequence[Accepted], on_failure: Callable[[BaseException], object]
     ) -> None:
-        """`on_failure` is told of each error of our own; the thread goes on."""
+        """`on_failure` is told of each error of our own; the thread continues."""
         self._accepted, self._on_failure = accepted, on_failure
         self._changes: deque[ConnectionChange] = deque(maxlen=MAX_CHANGES)
         self._stop = threading.Event()

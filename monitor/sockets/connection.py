@@ -74,8 +74,8 @@ class Connection:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Connects `socket`, whose other options are set. `setting` names the address in what is
-        told; `limit`: what a message may not be longer than; `limit_setting`: by which setting that
-        can be raised, if by any.
+        reported; `limit`: what a message may not be longer than; `limit_setting`: by which setting
+        that can be raised, if by any.
 
         Raises zmq.ZMQError if the address is none; the socket is then to be closed.
         """
@@ -120,12 +120,12 @@ class Connection:
         return self._changes(now)
 
     def dismissed(self) -> list[ConnectionChange]:
-        """To be told before the connection is closed because nobody needs it any more: a loss that
-        was told is over."""
+        """To be reported before the connection is closed because nobody needs it any more: a loss
+        that was reported is over."""
         loss, self._loss = self._loss, None
         if loss is None or loss.told is None:
             return []
-        text = f"{self.setting}: {self.address} is not needed any more"
+        text = f"{self.setting}: {self.address} is no longer needed"
         return [self._change("back", loss, text)]
 
     def was_cut(self) -> bool:
@@ -215,7 +215,8 @@ class Connection:
 
     @property
     def _refusal(self) -> LossReason:
-        """Why the other end hangs up in the handshake: with keys, they are the likeliest reason."""
+        """Why the other end disconnects in the handshake: with keys, they are the likeliest "
+        "reason."""
         return "key" if self._has_keys else "stranger"
 
     @property
@@ -258,7 +259,7 @@ class Connection:
         self._loss = _Loss(reason, time.time(), probe=Probe(self.address) if asks else None)
 
     def _reopen(self, now: float) -> None:
-        """Connects anew, once what has come before is read: `disconnect` would drop it."""
+        """Connects again, once what has arrived before is read: `disconnect` would drop it."""
         if self._reopen_at is None or now < self._reopen_at:
             return
         if self.socket.poll(0, zmq.POLLIN):
@@ -313,7 +314,7 @@ class Connection:
                 more = f", or raise {self._limit_setting}" if self._limit_setting else ""
                 return (
                     f"{what} sent a message of more than {self._limit}: the message is dropped, "
-                    f"and the connection opened again; send smaller ones{more}"
+                    f"and the connection is opened again; send smaller ones{more}"
                 )
             case "silent":
                 return (
@@ -326,22 +327,23 @@ class Connection:
     def _stranger(self, greeting: Greeting | None) -> str:
         """What is wrong with who answers at the address."""
         wanted = KINDS[self.socket.getsockopt(zmq.TYPE)]
-        again = "; the address is tried until the right one is there"
+        again = "; the address is retried until the right socket answers"
         if greeting is None:
             return (
-                f"accepts connections and closes them, or says nothing; expected {wanted}: see "
+                f"accepts connections and closes them, or sends nothing; expected {wanted}: see "
                 f"which program has the port{again}"
             )
         if greeting.version == (0, 0):
             return (
-                f"is no ZeroMQ socket (it says {greeting.first_bytes!r}); expected {wanted}: see "
+                f"is not a ZeroMQ socket (it sends {greeting.first_bytes!r}); expected "
+                f"{wanted}: see "
                 f"which program has the port{again}"
             )
         if greeting.mechanism != ("CURVE" if self._has_keys else "NULL"):
             todo = (
-                "take its key out of security.server_keys, or start it with keys"
+                "remove its key from security.server_keys, or start it with keys"
                 if self._has_keys
-                else "name its key in security.server_keys"
+                else "enter its key in security.server_keys"
             )
             ours = "CURVE" if self._has_keys else "NULL (no keys)"
             return (
@@ -355,10 +357,10 @@ class Connection:
         kind = greeting.socket_type or "?"
         if kind in wanted.split(" or "):
             return (
-                "accepted connections and closed them, or said nothing; a socket of the right "
+                "accepted connections and closed them, or sent nothing; a socket of the right "
                 f"kind ({kind}) answers there now"
             )
-        return f"is a {kind} socket, expected {wanted}: see which program has the port{again}"
+        return f"is a {kind} socket, expected {wanted}: check which program uses the port{again}"
 
 
 def _watchable(socket: zmq.Socket[bytes]) -> None:

@@ -71,14 +71,14 @@ def check_local(address: str, what: str) -> None:
         raise SettingError(
             what,
             got=address,
-            expected="an address of this machine, such as tcp://127.0.0.1:5601: there are no keys "
-            "here, and anybody could connect",
+            expected="an address of this machine, such as tcp://127.0.0.1:5601: without keys, "
+            "anybody could connect",
             todo="listen on this machine, and let others in through an ssh tunnel",
         )
 
 
 def bind_here(socket: zmq.Socket[bytes], address: str, what: str) -> None:
-    """Binds a socket to an address of this machine alone. Where that cannot be had, or others could
+    """Binds a socket to an address of this machine alone. If that cannot be had, or others could
     reach it, the socket is closed: raises SettingError."""
     try:
         check_local(address, what)
@@ -130,7 +130,7 @@ def reachable(address: str) -> str:
 
 
 def engine_s_own(security: SecuritySettings) -> ClientKeys | None:
-    """For a screen beside the engine, who may read its secret key; None where no keys are needed.
+    """For a screen beside the engine, who may read its secret key; None if no keys are needed.
     Raises SettingError."""
     if not (security.operators or security.viewers):
         return None
@@ -139,7 +139,7 @@ def engine_s_own(security: SecuritySettings) -> ClientKeys | None:
 
 
 def client_keys(own: str | None, server: str | None, addresses: Sequence[str]) -> ClientKeys | None:
-    """What `--key` and `--server-key` give a screen; None where both are left out. Raises
+    """What `--key` and `--server-key` give a screen; None if both are left out. Raises
     SettingError, also for an address of another machine without them."""
     if own is None and server is None:
         away = next((address for address in addresses if not is_local(address)), None)
@@ -164,7 +164,7 @@ def client_keys(own: str | None, server: str | None, addresses: Sequence[str]) -
 def make_keys(folder: Path, name: str) -> tuple[Path, Path]:
     """Makes a pair; returns the files of the public key and of the secret one.
 
-    Raises PitwatchError where there is one of this name already: what was given to others would
+    Raises PitwatchError if there is one of this name already: what was given to others would
     be worth nothing.
     """
     if not NAME.fullmatch(name):
@@ -178,12 +178,12 @@ def make_keys(folder: Path, name: str) -> tuple[Path, Path]:
         there = next((file for file in (secret, public) if file.exists()), None)
         if there is not None:
             raise PitwatchError(
-                f"{there}: is there already, and is not overwritten; take another --name, or "
+                f"{there}: exists already, and is not overwritten; choose another --name, or "
                 "remove both files of this one"
             )
-        _write(secret, 0o600, "Secret key: whoever has this file is its owner. Give it to nobody.",
+        _write(secret, 0o600, "Secret key: whoever has this file can act as its owner.",
                pair.public, pair.secret)  # fmt: skip
-        _write(public, 0o644, "Public key: for those who are to let its owner in.", pair.public)
+        _write(public, 0o644, "Public key: for those who accept its owner.", pair.public)
     except OSError as error:
         raise PitwatchError(
             f"{folder}: no keys can be written there ({error.strerror}); choose another folder"

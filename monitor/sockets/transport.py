@@ -26,7 +26,7 @@ NAME = re.compile(rb"[A-Z0-9_-]{0,20}")
 OLD_TYPES = ("PAIR", "PUB", "SUB", "REQ", "REP", "DEALER", "ROUTER", "PULL", "PUSH", "XPUB", "XSUB")
 """As ZMTP 2.0 numbers them (https://rfc.zeromq.org/spec/15)."""
 TCP_INFO_BYTES, LAST_DATA_RECEIVED, BYTES_RECEIVED = 136, 52, 128
-"""Where `tcpi_last_data_recv`, ms, and `tcpi_bytes_received` stand in Linux's `struct tcp_info`."""
+"""Where `tcpi_last_data_recv`, ms, and `tcpi_bytes_received` are in Linux's `struct tcp_info`."""
 HOST_PORT = re.compile(r"tcp://(?:\[([^\]]+)\]|([^:;]+)):(\d+)")
 
 
@@ -104,7 +104,7 @@ def peer_of(descriptor: int) -> object:
 @contextlib.contextmanager
 def _borrowed(descriptor: int) -> Iterator[socket.socket]:
     """Somebody else's socket, without a descriptor of its own: there may be none left. Its family
-    is not asked for, and does not matter here. OSError if it is no socket."""
+    is not asked for, and does not matter here. OSError if it is not a socket."""
     link = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=descriptor)
     try:
         yield link
@@ -142,7 +142,8 @@ class Probe:
 
 def _received(link: socket.socket) -> bytes:
     """What the other end says first: its greeting, and with the mechanism NULL its kind of socket.
-    It is told of a mechanism only then: one that has another may hang up before it has spoken."""
+    It is told of a mechanism only then: one that has another may disconnect before it has sent
+    anything."""
     link.settimeout(PROBE_S)
     found = b""
     with contextlib.suppress(OSError):

@@ -27,7 +27,7 @@ def read_picture(path: Path, lines: str) -> NDArray[np.bool_]:
     """(rows, columns), true on a boundary: brighter (or darker) than the middle of its greys.
 
     PNG, TIFF, JPEG or BMP, grey or in colours; a regular file, and no link, as in a recording that
-    anybody may have made. Raises SettingError where it cannot be a picture of boundaries.
+    anybody may have made. Raises SettingError if it cannot be a picture of boundaries.
     """
     expected = "a PNG or TIFF picture of grain boundaries"
     try:
@@ -40,7 +40,7 @@ def read_picture(path: Path, lines: str) -> NDArray[np.bool_]:
         picture = picture[..., : 1 if picture.shape[2] == 2 else 3].mean(axis=2, dtype=np.float32)
     if picture.ndim != 2 or not picture.size or not np.isfinite(picture).all():
         shape = f"{path} of shape {picture.shape}"
-        todo = "save it as one grey picture"
+        todo = "save it as one greyscale picture"
         raise SettingError("boundaries.image", got=shape, expected=expected, todo=todo)
     middle = 0.5 * (float(picture.min()) + float(picture.max()))
     drawn: NDArray[np.bool_] = picture > middle if lines == "bright" else picture < middle
@@ -50,13 +50,13 @@ def read_picture(path: Path, lines: str) -> NDArray[np.bool_]:
             "boundaries.lines",
             got=lines,
             expected=f"the minority of the picture, not {100 * share:.0f} % of it",
-            todo='say "dark" for dark lines on a bright ground, "bright" for the reverse',
+            todo='use "dark" for dark lines on a bright ground, "bright" for the reverse',
         )
     return drawn
 
 
 def _pixels(file: BinaryIO) -> NDArray[Any]:
-    """Grey values or colours; those that stand in a palette are looked up. Memory is taken once the
+    """Grey values or colours; those that are in a palette are looked up. Memory is taken once the
     picture has said how large it is."""
     head = file.read(4)
     file.seek(0)

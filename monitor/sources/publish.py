@@ -94,7 +94,7 @@ def publish(
     given = [cycler] if isinstance(cycler, str | Path) else list(cycler or ())
     if follow and not given:
         raise SettingError(
-            "--follow", got=None, expected="a file to follow", todo="name it with --cycler"
+            "--follow", got=None, expected="a file to follow", todo="give it with --cycler"
         )
     stop = stop or threading.Event()
     say = progress or (lambda _text, _sent, _total: None)
@@ -175,7 +175,7 @@ class _Publication:
         subscriber_wait_s: float,
         follow: bool,
     ) -> None:
-        """Every volume in its window, then the readings that are left, or as they come."""
+        """Every volume in its window, then the readings that are left, or as they arrive."""
         self.stream = str(uuid.uuid4())
         exit_status: Literal["success", "abort", "fail"] = "fail"
         self._say_notes()
@@ -198,7 +198,7 @@ class _Publication:
                 self.readings.finish(exit_status)
 
     def _rest(self, file: CyclerFiles, follow: bool) -> None:
-        """The readings that are left; to `follow`: as they come, until `stop` is set."""
+        """The readings that are left; to `follow`: as they arrive, until `stop` is set."""
         while follow and not self.stop.is_set() and file.problem is None:
             self._read_until(math.inf)
             self.stop.wait(TICK_S)
@@ -282,7 +282,7 @@ class _Publication:
 def _wait_for_engine(slices: SliceSocket, seconds: float, stop: threading.Event) -> None:
     if not slices.wait_for_subscriber(seconds) and not stop.is_set():
         raise EngineUnreachable(
-            f"{slices.endpoint}: nobody subscribed within {seconds:g} s; start the engine with "
+            f"{slices.endpoint}: no engine subscribed within {seconds:g} s; start the engine with "
             "this address in feeds.slices"
         )
 
@@ -293,7 +293,7 @@ def _volume_notes(volumes: Sequence[Volume]) -> list[str]:
     first = volumes[0]
     return lines + [
         f"{volume.name}: has {volume.shape[0]} slices, {first.name} has {first.shape[0]}; is it "
-        "whole?"
+        "complete?"
         for volume in volumes
         if volume.shape[0] != first.shape[0]
     ]
@@ -303,8 +303,8 @@ def _left_out(volume: Volume, never: list[int]) -> str:
     named = ", ".join(str(frame) for frame in never[:MAX_NAMED])
     return (
         f"{volume.name}: slices {named}{', …' if len(never) > MAX_NAMED else ''} "
-        f"({len(never)} in all) hold one value throughout: never written, or padding; left out, "
-        "the scan has a hole there; if it is padding, publish with --keep-blank"
+        f"({len(never)} in total) contain a single value: never written, or padding; they are left "
+        "out and count as missing; if they are padding, publish with --keep-blank"
     )
 
 
@@ -320,7 +320,7 @@ def _check(
             "cell",
             got=cell,
             expected="a name of letters, digits, '_' and '-'",
-            todo="give the name that the monitor's settings have",
+            todo="use the name in the monitor's settings",
         )
     for name, value, least in (
         ("voxel size", voxel_um, "above 0 µm"),

@@ -40,7 +40,7 @@ def encode(document: CyclerDocument, codec: Codec, prefix: bytes = b"") -> bytes
 def decode(frame: bytes | memoryview) -> CyclerDocument:
     """The document in a frame. The payload tells msgpack from JSON by itself.
 
-    Raises BadMessage: `pickled` where it is a pickle; `too_long`; `bad_document` where it is none
+    Raises BadMessage: `pickled` where it is a pickle; `too_long`; `bad_document` if it is none
     of them, or holds more than names, plain values and lists of them.
     """
     if len(frame) > MAX_BYTES:
@@ -58,14 +58,14 @@ def decode(frame: bytes | memoryview) -> CyclerDocument:
     if not isinstance(doc, dict) or not _is_plain(doc):
         raise BadMessage(
             "bad_document",
-            f"documents: payload of {text[:20]!r} is no map of names to plain values; dropped",
+            f"documents: payload of {text[:20]!r} is not a map of names to plain values; dropped",
         )
     return CyclerDocument(text, doc)
 
 
 def portions(document: CyclerDocument, rows: int) -> Iterator[CyclerDocument]:
     """A document as it is; a page of more than so many rows as several, in the order of its rows.
-    What is wrong with a column stands in each portion, and what is longer than `time` in the last.
+    What is wrong with a column is in each portion, and what is longer than `time` in the last.
     """
     doc, total = document.doc, rows_of(document)
     if total <= rows:
@@ -129,7 +129,7 @@ def _object_hook(obj: dict[Any, Any]) -> Any:
     values = np.frombuffer(obj[b"data"], plain_dtype(obj.get(b"type")))
     if obj[b"nd"] is not True:
         return values[0]
-    # an empty array may be of any length in its other directions: to list it would take for ever
+    # an empty array may be of any length in its other directions: to list it would take forever
     return values if values.size == 0 else values.reshape(obj[b"shape"])
 
 

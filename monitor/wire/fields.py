@@ -116,7 +116,7 @@ def _problem(error: ValidationError) -> str:
 
 
 def short(value: object) -> str:
-    """The value as it stands in a message, cut where it is long."""
+    """The value as it is in a message, cut if it is long."""
     try:
         text = repr(value)
     except RecursionError:

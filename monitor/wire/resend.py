@@ -57,10 +57,10 @@ def encode_question(question: ResendQuestion) -> bytes:
 def decode_question(frame: Frame) -> ResendQuestion:
     """The question in a frame. Raises BadMessage for anything else."""
     if len(frame) > MAX_BYTES:
-        raise BadMessage("too_long", f"resend: {len(frame)} bytes for a question; dropped")
-    message = read_object(frame, "resend: a question")
+        raise BadMessage("too_long", f"resend: {len(frame)} bytes for a request; dropped")
+    message = read_object(frame, "resend: a request")
     if message.get("htype") != "resend":
-        raise BadMessage("unknown_htype", "resend: htype of a question is not resend; dropped")
+        raise BadMessage("unknown_htype", "resend: htype of a request is not resend; dropped")
     said = checked(_SAID, message, "resend")
     header = said.header is True
     return ResendQuestion(said.cell, said.scan, said.frames, header, said.stream, said.id)

@@ -127,14 +127,14 @@ class Tomograph(Device):
         yield from self._documents.collect()
 
     def stage(self) -> Any:
-        """Makes ready for any number of scans. Raises OSError where volumes have no place."""
+        """Makes ready for any number of scans. Raises OSError if volumes have no place."""
         if self._volumes is not None:
             self._volumes.mkdir(parents=True, exist_ok=True)
         self._order = None
         return super().stage()
 
     def unstage(self) -> Any:
-        """Ends a scan that runs, and waits for its end (not for ever)."""
+        """Ends a scan that runs, and waits for its end (not forever)."""
         self.stop(success=True)
         if self._running is not None and self._running.thread is not None:
             self._running.thread.join(UNSTAGE_PATIENCE_S)
@@ -142,7 +142,7 @@ class Tomograph(Device):
         return super().unstage()
 
     def prepare(self, order: ScanOrder) -> Status:
-        """Tells which scan the next trigger makes."""
+        """Sets which scan the next trigger makes."""
         self._order = order
         status = Status(self)
         status.set_finished()
@@ -152,7 +152,7 @@ class Tomograph(Device):
         """Starts the prepared scan at the present cell time; done when its end has been sent.
 
         The status fails where the scan is cut (ScanCut), lasts too long (StatusTimeoutError), or
-        cannot be made (whatever the reason raised). Raises RuntimeError where nothing can begin.
+        cannot be made (whatever the reason raised). Raises RuntimeError if nothing can begin.
         """
         order, self._order = self._ready_order(), None
         status = Status(self, timeout=self._timeout_s)
@@ -184,7 +184,7 @@ class Tomograph(Device):
 
     def stop(self, *, success: bool = False, why: str = "") -> None:
         """Ends the scan that runs within one slice: its status fails with ScanCut, also where the
-        stop was meant (`success`), because the volume is not whole. Without a scan: nothing."""
+        stop was meant (`success`), because the volume is not complete. Without a scan: nothing."""
         scan = self._running
         if scan is not None and self.busy:
             scan.why = why or ("stopped" if success else "aborted")
@@ -253,7 +253,7 @@ class Tomograph(Device):
     def _send_slices(self, scan: Scan, tomogram: Tomogram, kept: VolumeFile | None) -> None:
         """Spreads the slices evenly over the scan's wall time, or hurries where that has passed.
 
-        Raises ScanCut where the scan is halted.
+        Raises ScanCut if the scan is halted.
         """
         begin, count = wall.monotonic(), tomogram.slice_count
         for index in range(count):

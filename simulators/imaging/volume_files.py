@@ -28,7 +28,7 @@ class VolumeFile:
     """
 
     def __init__(self, folder: Path, start: ScanStart) -> None:
-        """Creates the file. Raises OSError where that cannot be done."""
+        """Creates the file. Raises OSError if that cannot be done."""
         key = start.key
         self.path = folder / f"{key.cell}_{key.run[:8] or 'scan'}_{key.scan:04d}.h5"
         self._part = self.path.with_suffix(".h5.part")
@@ -71,13 +71,13 @@ class VolumeDocuments:
         self._files: list[VolumeFile] = []
 
     def add(self, run: str, file: VolumeFile) -> None:
-        """A volume of this run is whole; its documents go out with the next event."""
+        """A volume of this run is complete; its documents go out with the next event."""
         if run != self._run:
             self._run, self._rows = run, 0
         self._files.append(file)
 
     def collect(self) -> Documents:
-        """Documents of the volumes that are whole and have not been told of."""
+        """Documents of the volumes that are complete and have not been told of."""
         while self._files:
             file = self._files.pop(0)
             resource = compose_stream_resource(

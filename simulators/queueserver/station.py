@@ -1,7 +1,7 @@
 """One cell at the simulated station: its device, the number of its next scan and its time.
 
-The RE manager may be killed at any moment. What must outlive it stands in a small file that is
-written before a scan begins: no number is used twice, and the cell goes on where it stood.
+The RE manager may be killed at any moment. What must outlive it is in a small file that is
+written before a scan begins: no number is used twice, and the cell continues where it stood.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Station:
         )
 
     def periodic(self) -> ScanOrder:
-        """The next scan of the schedule; the cell's time goes on to when it is due."""
+        """The next scan of the schedule; the cell's time continues to when it is due."""
         self._time.reach(FIRST_MOMENT + self._progress.periodic * self._period_s)
         reason: Reason = "periodic" if self._progress.periodic else "reference"
         self._progress.periodic += 1

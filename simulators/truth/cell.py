@@ -118,7 +118,7 @@ class Cell:
 
     @property
     def moss(self) -> Moss | None:
-        """The moss on the dense lithium, a copy; None where there is none."""
+        """The moss on the dense lithium, a copy; None if there is none."""
         return self._moss.seen()
 
     @property
@@ -139,7 +139,7 @@ class Cell:
         return Pits(*(np.ascontiguousarray(column) for column in table.T))
 
     def begin(self, stripping: Stripping) -> None:
-        """A new discharge: pits that are there go on growing, new ones are laid out for it."""
+        """A new discharge: pits that are there continue growing, new ones are laid out for it."""
         self._stripping = stripping
         self._removed_in_discharge = 0.0
         self._excess_at_start = self._excess.copy()
@@ -156,14 +156,14 @@ class Cell:
         """Strip (charge > 0) or plate (< 0) and return `heights_um`.
 
         `charge_mAh_cm2` is per area of the electrode; the field carries `field_share` of it.
-        Raises ValueError where more lithium would be stripped than is left; nothing changes then.
+        Raises ValueError if more lithium would be stripped than is left; nothing changes then.
         """
         removal_um = faraday.thickness_um(charge_mAh_cm2) * self.field.field_share
         left_um = self._dense_um + self._moss.lithium_um
         if removal_um > left_um:
             raise ValueError(
                 f"update: {removal_um:.2f} µm to strip, {left_um:.2f} µm of lithium left; "
-                "end the discharge earlier or take a thicker foil"
+                "end the discharge earlier or use a thicker foil"
             )
         if removal_um > 0.0:
             if not self._discharging:
@@ -260,7 +260,7 @@ class Cell:
         return width, depth
 
     def _draw_site(self, reach: float) -> _Site | None:
-        """A new pit, or None where it would sit on top of one that is there."""
+        """A new pit, or None if it would sit on top of one that is there."""
         birth = self._stripping.late_birth * self._rng.random() ** 1.5
         early = birth < 0.35 * self._stripping.late_birth
         share = self._stripping.boundary_share * (1.0 if early else 0.5)
@@ -282,7 +282,7 @@ def _reach_um(stripping: Stripping) -> float:
 
 @njit(nogil=True, cache=True)
 def _dig(excess, y_um, x_um, radius_um, depth_um, voxel_um):  # type: ignore[no-untyped-def]
-    """Deepens `excess` (in place) to one pit, where that is deeper; returns the sum of the gain."""
+    """Deepens `excess` (in place) to one pit, if that is deeper; returns the sum of the gain."""
     ny, nx = excess.shape
     y, x, radius = y_um / voxel_um, x_um / voxel_um, radius_um / voxel_um
     gain = 0.0

@@ -56,7 +56,7 @@ class MossLayer:
         return (1.0 - self._plating.porosity) * float(self._thickness.mean())
 
     def seen(self) -> Moss | None:
-        """The moss as it is, a copy; None where there is none."""
+        """The moss as it is, a copy; None if there is none."""
         if not self._thickness.any():
             return None
         return Moss(self._thickness.copy(), self._plating.porosity)

@@ -1,4 +1,4 @@
-"""The lithium foil as it comes: flat, slightly rough, made of grains."""
+"""The lithium foil as it arrives: flat, slightly rough, made of grains."""
 
 from __future__ import annotations
 

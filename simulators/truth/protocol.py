@@ -1,4 +1,4 @@
-"""What the cycler is told to do, as a function of cell time. No clock runs here."""
+"""What the cycler is reported to do, as a function of cell time. No clock runs here."""
 
 from __future__ import annotations
 

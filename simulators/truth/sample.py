@@ -1,4 +1,4 @@
-"""The cell in the beam: what is to be seen of it at a given time."""
+"""The cell in the beam: what is to be visible of it at a given time."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Param:
         ),
         (
             Said("Two\nlines.", param=Param()),
-            "--speed: got 'Two lines.', expected what its help says; see --help",
+            "--speed: got 'Two lines.', expected a value as described in its help; see --help",
         ),
         (
             Said("", param=Param(), param_type=None),
@@ -42,11 +42,12 @@ class Param:
         ),
         (
             Said("Got unexpected extra argument (x)"),
-            "arguments: got 'x', expected no more of them; see --help",
+            "arguments: got 'x', expected no more arguments; see --help",
         ),
         (
             Said("something new"),
-            "command line: got 'something new', expected what its help says; see --help",
+            "command line: got 'something new', expected a value as described in its help; see "
+            "--help",
         ),
     ],
 )

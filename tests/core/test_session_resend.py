@@ -133,7 +133,7 @@ def test_a_producer_with_an_order_of_its_own_is_not_bothered_while_nothing_is_lo
 
 
 def test_scans_behind_one_that_waits_are_finished_in_their_order(clean):
-    """Their results build on those of the one before."""
+    """Their results build on those of the previous one."""
     feeds = [offered(scan) for scan in range(3)]
     session = Session(settings())
     outputs = run([*without(feeds[0], 5), *feeds[1], *without(feeds[2], 90)], session)

@@ -234,8 +234,8 @@ def test_one_that_demands_keys_is_named(context, opened):
 @pytest.mark.parametrize(
     ("says", "hang_up", "text"),
     [
-        (b"\xff" * 200, False, "is no ZeroMQ socket"),
-        (b"SSH-2.0-OpenSSH_9.2\r\n", True, "is no ZeroMQ socket (it says b'SSH-2.0-OpenSSH_"),
+        (b"\xff" * 200, False, "is not a ZeroMQ socket"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", True, "is not a ZeroMQ socket (it sends b'SSH-2.0-OpenSSH_"),
         (b"", True, "accepts connections and closes them"),
         (greeting(1, b"PLAIN"), False, "has the mechanism PLAIN"),
         (greeting(1, socket_type=b"PUSH"), False, "is a PUSH socket"),
@@ -269,7 +269,7 @@ def test_a_server_that_speaks_first_and_waits_is_named(context, opened, monkeypa
         context, opened, lambda at: RawServer(int(at.rpartition(":")[2]), says)
     )
     assert change.reason == "stranger"
-    assert f"is no ZeroMQ socket (it says {says[:16]!r})" in change.text
+    assert f"is not a ZeroMQ socket (it sends {says[:16]!r})" in change.text
 
 
 def test_a_peer_before_zmtp_2_is_none_of_them(opened, monkeypatch):

@@ -379,7 +379,7 @@ def test_a_disk_that_hangs_is_an_alarm_that_ends(bench, monkeypatch):
     monkeypatch.setattr(Recorder, "_write", hanging)
     bench.put(cycler_documents(60.0))
     state = bench.until(lambda s: "stalled" in conditions(s))
-    assert "stands still" in state["alarms"][-1]["text"]
+    assert "has stopped" in state["alarms"][-1]["text"]
     go_on.set()
     bench.until(lambda s: s["alarms"][-1]["ended"] is not None)
 

@@ -286,7 +286,7 @@ def test_a_replay_takes_no_orders_and_shows_those_that_were_given(engine, tmp_pa
     bench.feed.put([*experiment(2), OperatorNote("A", "as it was", "J. D.", 1, 1800.0)])
     bench.scans(2)
     reply = bench.screen.ask(type="note", cell="A", text="x")
-    assert reply["why"] == "this is a replay: nothing can be asked for"
+    assert reply["why"] == "this is a replay: nothing can be requested"
     bench.until(lambda s: s["events"][-1]["type"] == "note")
 
 
@@ -298,7 +298,7 @@ def test_orders_that_nobody_takes_do_not_pile_up(engine, monkeypatch):
     monkeypatch.setattr(bench.engine, "_reported", lambda requester: taken.append(1) or ())
     replies = [bench.screen.ask(type="note", cell="A", text=str(n)) for n in range(5)]
     assert [reply["status"] for reply in replies].count("refused") >= 1
-    assert "order again" in replies[-1]["why"]
+    assert "try again" in replies[-1]["why"]
     with pytest.raises(PitwatchError):
         bench.engine._take_order(OperatorNote("A", "x"))
 

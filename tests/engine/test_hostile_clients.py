@@ -45,7 +45,7 @@ def test_a_message_that_does_not_end_costs_its_client_the_connection(bench, kind
         assert hostile.endless(part, FAR_TOO_MUCH) < FAR_TOO_MUCH
         change = told_of(publisher, "oversize")
         assert change.setting == ("results.pull" if kind == "DEALER" else "results.status")
-        assert "without a whole message" in change.text
+        assert "without a complete message" in change.text
         assert screen.ask(type="state")["type"] == "state"
     finally:
         hostile.close()

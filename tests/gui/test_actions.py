@@ -180,7 +180,7 @@ def test_what_the_engine_suggests_is_taken_or_declined(make, tmp_path, qtbot):
         for scan in range(2):
             engine.scan(scan)
         wait(qtbot, lambda: window.views["acquisition"].extra.decline.isVisible())
-        assert window.views["acquisition"].extra.button.text() == "Take suggested scan"
+        assert window.views["acquisition"].extra.button.text() == "Accept suggested scan"
         press(qtbot, window, Qt.Key.Key_E)
         press(qtbot, window, Qt.Key.Key_E)
         wait(qtbot, lambda: len(engine.acquisition.asked) == 1)
@@ -572,7 +572,7 @@ def test_help_names_every_key_and_the_guide_opens(window, qtbot):
     press(qtbot, window, Qt.Key.Key_Question)
     assert window.help.isVisible()
     text = "".join(column.text() for column in window.help.columns)
-    for item in ("Extra scan", "Acknowledge the alarm", "Pin this scan", "Layout: undo"):
+    for item in ("Extra scan", "Acknowledge the alarm", "Pin this scan", "Undo layout change"):
         assert item in text
     press(qtbot, window, Qt.Key.Key_Escape)
     assert not window.help.isVisible()
@@ -588,7 +588,7 @@ def test_the_screen_goes_to_another_engine_and_back(engine, window, make, tmp_pa
         assert window.session.isVisible()
         window.session.address.setCurrentText("nonsense")
         window.session.go.click()
-        assert "no address" in window.session.problem.text()
+        assert "is not an address" in window.session.problem.text()
         window.session.address.setCurrentText(other.pull_address)
         window.session.go.click()
         wait(qtbot, lambda: len((window.snapshot.cell("A") or {}).get("scans", ())) == 1)
@@ -601,7 +601,7 @@ def test_the_screen_goes_to_another_engine_and_back(engine, window, make, tmp_pa
 @pytest.mark.slow
 def test_a_recording_is_opened_beside_the_engine(engine, window, qtbot, tmp_path):
     window.dialogs.open_recording(tmp_path)
-    assert "no recorded experiment" in window.notices.problems[0].text.text()
+    assert "not a recorded experiment" in window.notices.problems[0].text.text()
     engine.recorder.drain()
     window.dialogs.open_recording(engine.folder)
     qtbot.waitUntil(

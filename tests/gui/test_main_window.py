@@ -165,7 +165,7 @@ def test_an_extra_scan_needs_two_presses_and_reaches_the_engine(looking, qtbot):
     assert (engine.orders[0].cell, engine.orders[0].reason) == ("A", "manual")
     assert window.views["acquisition"].extra.button.text() == "Extra scan"
     qtbot.waitUntil(
-        lambda: "handed to the engine" in window.views["acquisition"].outcome.text(), timeout=5000
+        lambda: "sent to the engine" in window.views["acquisition"].outcome.text(), timeout=5000
     )
 
 
@@ -176,7 +176,7 @@ def test_what_is_suggested_is_taken_with_two_presses_or_declined_with_one(lookin
     def suggest(name):
         data = {"id": name, "reason": "pit_onset", "after_scan": 3, "evidence": {}}
         engine.update(Event(50, "scan_suggested", "A", 1.76e9, data))
-        qtbot.waitUntil(lambda: panel.extra.button.text() == "Take suggested scan", timeout=5000)
+        qtbot.waitUntil(lambda: panel.extra.button.text() == "Accept suggested scan", timeout=5000)
 
     suggest("s1")
     assert panel.extra.decline.isVisible()
@@ -333,7 +333,7 @@ def test_progress_feeds_and_events_are_shown(looking, qtbot):
     qtbot.waitUntil(lambda: window.views["acquisition"].progress.value() == 21, timeout=5000)
     qtbot.waitUntil(lambda: window.views["events"].list.count() == 1, timeout=5000)
     assert window.views["events"].list.item(0).text() == (
-        f"{stamp(T0)}  A  2 messages of the slices' stream were lost."
+        f"{stamp(T0)}  A  2 messages of the slice stream were lost."
     )
     assert "gaps 2" in window.status.slices.text()
     assert "bad 1" in window.status.slices.text()

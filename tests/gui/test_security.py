@@ -22,7 +22,7 @@ def test_who_was_refused_stands_beside_the_engine(bench, screen, qtbot):
     qtbot.waitUntil(lambda: "3 refused" in window.status.engine.text(), timeout=5000)
     tip = window.status.engine.toolTip()
     assert "3 from 10.9.8.7" in tip
-    assert "1 orders of viewers" in tip
+    assert "1 orders from viewers" in tip
 
 
 @pytest.mark.parametrize("address", ["tcp://10.9.8.7:5611", "tcp://127.example.org:5611"])

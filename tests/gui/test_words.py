@@ -136,8 +136,8 @@ def test_a_request_that_nobody_received_is_red_where_it_stands(qtbot, waiting, w
 
 
 def test_the_panel_does_not_say_that_an_unanswered_request_is_on_its_way(qtbot):
-    policy = {"unanswered": 1, "refusal": "an extra scan is on its way"}
-    assert "on its way" not in panel_of(qtbot, policy=policy).policy.spent.text()
+    policy = {"unanswered": 1, "refusal": "an extra scan has been requested and is not finished"}
+    assert "not finished" not in panel_of(qtbot, policy=policy).policy.spent.text()
 
 
 def test_in_a_recording_a_request_that_was_never_answered_says_so(qtbot):
@@ -147,18 +147,18 @@ def test_in_a_recording_a_request_that_was_never_answered_says_so(qtbot):
 def test_what_nobody_received_is_not_spent(qtbot):
     panel = panel_of(qtbot, policy={"unanswered": 1})
     assert panel.policy.spent.text().startswith(
-        "2 of 20 extra scans spent; 1 requested and not answered yet"
+        "2 of 20 extra scans used; 1 requested and not answered yet"
     )
-    assert panel_of(qtbot).policy.spent.text() == "3 of 20 extra scans spent"
+    assert panel_of(qtbot).policy.spent.text() == "3 of 20 extra scans used"
 
 
 @pytest.mark.parametrize(
     ("order", "status", "text"),
     [
         (ScanOrder("A"), "asking", "Extra scan: asking the engine"),
-        (ScanOrder("A"), "sent", "Extra scan: handed to the engine; see the list below"),
+        (ScanOrder("A"), "sent", "Extra scan: sent to the engine; see the list below"),
         (ScanOrder("A"), "refused", "Extra scan: refused – busy"),
-        (ScanOrder("A", "manual", "s1", True), "sent", "Suggested scan: handed to the engine"),
+        (ScanOrder("A", "manual", "s1", True), "sent", "Suggested scan: sent to the engine"),
         (ScanOrder("A", "manual", "s1", False), "sent", "Suggested scan declined"),
         (ScanOrder("A", "manual", "s1", False), "refused", "Suggested scan declined: refused – b"),
     ],

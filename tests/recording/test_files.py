@@ -75,8 +75,8 @@ def a_socket(path: Path) -> None:
 
 
 STRANGE = [
-    (link, "a link to elsewhere"), (dangling, "a link to elsewhere"), (device, "a link to"),
-    (link_within, "a link to elsewhere"), (os.mkfifo, "a pipe"), (a_socket, "a socket"),
+    (link, "a link to another place"), (dangling, "a link to another place"), (device, "a link to"),
+    (link_within, "a link to another place"), (os.mkfifo, "a pipe"), (a_socket, "a socket"),
 ]  # fmt: skip
 
 
@@ -98,16 +98,18 @@ def test_a_folder_that_is_a_link_is_not_entered(folder, tmp_path):
     (tmp_path / "outside").mkdir()
     (tmp_path / "outside" / "file").write_bytes(b"years of work")
     (folder / "B").symlink_to(tmp_path / "outside")
-    refused(lambda: files.opened(folder / "B" / "file", folder), "B: is a link to elsewhere")
-    refused(lambda: files.names(folder / "B", folder), "B: is a link to elsewhere")
-    refused(lambda: files.is_folder(folder / "B", folder), "B: is a link to elsewhere")
-    refused(lambda: files.write(folder / "B" / "file", folder, b"x"), "B: is a link to elsewhere")
+    refused(lambda: files.opened(folder / "B" / "file", folder), "B: is a link to another place")
+    refused(lambda: files.names(folder / "B", folder), "B: is a link to another place")
+    refused(lambda: files.is_folder(folder / "B", folder), "B: is a link to another place")
+    refused(
+        lambda: files.write(folder / "B" / "file", folder, b"x"), "B: is a link to another place"
+    )
     assert [p.name for p in (tmp_path / "outside").iterdir()] == ["file"]
     assert (tmp_path / "outside" / "file").read_bytes() == b"years of work"
 
 
 def test_a_path_does_not_climb_out(folder):
-    refused(lambda: files.opened(folder / "A" / ".." / ".." / "secret", folder), "is not within")
+    refused(lambda: files.opened(folder / "A" / ".." / ".." / "secret", folder), "is not inside")
 
 
 def test_what_is_written_takes_the_place_of_a_link_and_follows_none(folder, tmp_path):

@@ -84,7 +84,7 @@ def columns(path: Path) -> dict[str, np.ndarray]:
         return {name: file[name][...] for name in format.CYCLER_COLUMNS}
 
 
-@pytest.mark.parametrize("broke_off", [False, True], ids=["ended", "broke off"])
+@pytest.mark.parametrize("broke_off", [False, True], ids=["ended", "was interrupted"])
 @pytest.mark.parametrize("harm", HARMS)
 def test_readings_are_written_again_from_the_journal(folder, harm, broke_off):
     path = folder / "A" / format.CYCLER_FILE
@@ -124,6 +124,6 @@ def test_a_sound_file_is_left_alone(folder):
     before = path.read_bytes()
     (folder / LOCK_FILE).touch()
     assert repair(folder, verify(folder)) == [
-        f"{LOCK_FILE}: nobody held it, and it was removed; the recording is taken as it is"
+        f"{LOCK_FILE}: no engine held it, and it was removed; the recording stays as it is"
     ]
     assert path.read_bytes() == before and verify(folder).found == []

@@ -204,7 +204,7 @@ def test_a_scan_that_was_concluded_and_is_in_no_file_is_told(
     (folder / "A" / "scan_0001.h5").unlink()
     with opened(folder) as (_, recorded):
         texts = [problem.text for problem in recorded.problems]
-    assert texts == ["scan 1 of cell A was concluded, but no file holds it"]
+    assert texts == ["scan 1 of cell A was finished, but no file contains it"]
 
 
 def test_a_scan_in_which_it_broke_off_and_one_that_grows(tmp_path: Path) -> None:

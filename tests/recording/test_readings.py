@@ -49,7 +49,7 @@ FEEDS = {
         [part(t, n, vmp_potential=2.1) for n, t in enumerate(T)]
         + [part(t, 40 + n, vmp_current=-0.1) for n, t in enumerate(T)], T,
     ),
-    "timestamps that stand still": (still(T), T),
+    "timestamps that do not advance": (still(T), T),
     "a clock set back": ([whole(t - 3600 * (n > 20), n) for n, t in enumerate(T)], T),
 }  # fmt: skip
 

@@ -384,7 +384,7 @@ def in_readings(recorded, rows):
     ("enlarge", "rows", "expected"),
     [
         (in_pits, 3_000_000, "262144 at most"),
-        (in_pits, 200_000, "not compressed"),
+        (in_pits, 200_000, "without compression"),
         (in_readings, 17_000_000, "16777216 at most"),
     ],
 )
@@ -410,11 +410,11 @@ def test_an_engine_goes_on_with_nobody_else_s_recording(recorded, monkeypatch):
     mine = open_experiment(recorded).settings
     assert interrupted(mine, recorded.parent)[0] is not None
     monkeypatch.setattr(os, "geteuid", lambda: 12345)
-    assert "belongs to somebody else" in interrupted(mine, recorded.parent)[1]
+    assert "belongs to another user" in interrupted(mine, recorded.parent)[1]
     monkeypatch.undo()
     moved = recorded.rename(recorded.parent / "elsewhere")
     recorded.symlink_to(moved)
-    assert "belongs to somebody else" in interrupted(mine, recorded.parent)[1]
+    assert "belongs to another user" in interrupted(mine, recorded.parent)[1]
 
 
 @pytest.mark.parametrize(

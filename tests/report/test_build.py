@@ -85,7 +85,7 @@ def test_an_empty_recording_says_why_nothing_is_drawn(tmp_path: Path) -> None:
     text = text_of(recorder.folder, tmp_path / "out")
     assert "no table" in text and text.count("not drawn") == 5
     assert "needs two discharges, 0 recorded" in text
-    with pytest.raises(RecordingError, match="no recorded experiment"):
+    with pytest.raises(RecordingError, match="not a recorded experiment"):
         report(tmp_path, as_json=True)
 
 

@@ -194,7 +194,7 @@ def test_pixels_of_the_recording_are_not_written_again(tmp_path: Path) -> None:
     (source,) = open_experiment(path).cells["A"].scans
     np.testing.assert_array_equal(scan.checksums(), source.checksums())
     assert scan.checksums().any()
-    with pytest.raises(RecordingError, match="holds no slices"):
+    with pytest.raises(RecordingError, match="contains no slices"):
         list(replay_records(recorded))
 
 

@@ -206,7 +206,7 @@ def test_it_stops_when_told_and_closes_its_runs(quick_settings, monkeypatch):
     beamline.join(PATIENCE_S)
     assert not beamline.is_alive()
     assert lines == [
-        "nobody has subscribed to the slices; beginning all the same",
+        "no subscriber for the slices yet; starting anyway",
         "cell A: scan 0 (reference)",
     ]
     names = []

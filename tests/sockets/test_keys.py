@@ -101,10 +101,10 @@ def test_keys_are_those_of_zeromq_s_own_tools_and_only_their_owner_reads_the_sec
 def test_a_pair_is_never_overwritten(tmp_path):
     public, secret = make_keys(tmp_path, "a")
     before = public.read_bytes(), secret.read_bytes()
-    with pytest.raises(PitwatchError, match="is there already"):
+    with pytest.raises(PitwatchError, match="exists already"):
         make_keys(tmp_path, "a")
     public.unlink()
-    with pytest.raises(PitwatchError, match="is there already"):
+    with pytest.raises(PitwatchError, match="exists already"):
         make_keys(tmp_path, "a")
     assert secret.read_bytes() == before[1]
     assert not public.exists()

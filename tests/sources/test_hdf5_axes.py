@@ -100,7 +100,7 @@ def linked_nxtomo(file: h5py.File) -> None:
 def test_projections_are_refused(write: Any, name: str, tmp_path: Path) -> None:
     with h5py.File(tmp_path / "scan.h5", "w") as file:
         write(file)
-    with pytest.raises(SourceError, match=r"holds projections .* reconstructed volume"):
+    with pytest.raises(SourceError, match=r"contains projections .* reconstructed volume"):
         open_volumes([f"{tmp_path / 'scan.h5'}{name}"])
 
 

@@ -113,7 +113,7 @@ def test_chunks_count_along_z_whichever_axis_it_is(order: str, tmp_path: Path) -
 
 
 def test_a_volume_of_nothing_but_0_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="all 12 slices hold one value"):
+    with pytest.raises(SourceError, match="all 12 slices contain a single value"):
         path = hdf5(chunks=(1, 16, 20))(tmp_path, np.zeros_like(DATA))
         list(open_volumes([path])[0].slices())
 

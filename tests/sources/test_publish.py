@@ -335,7 +335,7 @@ def test_stop_ends_the_publication(volumes: list[Volume], listen: Any) -> None:
 
 def test_nobody_listening_is_said(volumes: list[Volume]) -> None:
     (endpoint,) = free_addresses(1)
-    with pytest.raises(EngineUnreachable, match="nobody subscribed within"):
+    with pytest.raises(EngineUnreachable, match="no engine subscribed within"):
         publish(volumes, endpoint=endpoint, subscriber_wait_s=0.1)
 
 

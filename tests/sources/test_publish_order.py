@@ -246,7 +246,7 @@ def test_slices_that_were_never_written_are_a_hole_and_told(engines: Any, tmp_pa
     (end,) = [header for name, header in engine.heard if name == "series_end"]
     assert end["slices"] == 4
     assert any(
-        "scan.tif: slices 2, 3 (2 in all) hold one value throughout" in line for line in said
+        "scan.tif: slices 2, 3 (2 in total) contain a single value" in line for line in said
     )
 
 
@@ -256,4 +256,4 @@ def test_a_volume_of_another_depth_is_told(engines: Any, tmp_path: Path) -> None
         tifffile.imwrite(tmp_path / f"{name}.tif", data[:depth], photometric="minisblack")
     engine = engines(pause_s=0.0)
     said = send(engine, open_volumes([tmp_path / "a.tif", tmp_path / "b.tif"]), None)
-    assert "b.tif: has 5 slices, a.tif has 6; is it whole?" in said
+    assert "b.tif: has 5 slices, a.tif has 6; is it complete?" in said

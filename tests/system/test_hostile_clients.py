@@ -13,6 +13,6 @@ def test_scans_are_recorded_and_a_screen_is_answered_beside_hostile_clients(tmp_
     assert figures.lacking == []
     assert len(figures.answers_s) >= 3
     assert {"idle", "unread", "flood", "endless", "oversize"} <= set(figures.crowd)
-    assert any("without a whole message" in text for text in figures.told)
+    assert any("without a complete message" in text for text in figures.told)
     # a flood of small parts alone would take hundreds of MB a second
     assert max(figures.memory_MB) < figures.before_MB + 400

@@ -108,7 +108,7 @@ def test_a_scan_cut_short_costs_itself_alone(recording: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("harm", "code", "word"),
     [
-        ("", 1, "no recorded experiment"),
+        ("", 1, "not a recorded experiment"),
         ("format = 999\n", 1, "999"),
         ("format = 1\n[settings.feeds]\nslicse = 3\n", 2, "did you mean 'slices'"),
     ],

@@ -125,7 +125,7 @@ def test_real_volumes_in_three_formats_walk_through(tmp_path: Path) -> None:
             PATIENCE_S,
             lambda: process.poll() is None,
         )
-    assert "left out, no slices of the stack: ._rec_00001.tiff" in sent.stderr
+    assert "left out, not slices of the stack: ._rec_00001.tiff" in sent.stderr
     assert "cycler li_li_tegdme_gcpl.mpr: 109 readings" in sent.stderr
     assert [scan["complete"] for scan in scans_done(state)] == [True, True, True]
     for scan, crop in enumerate(crops):

@@ -156,8 +156,8 @@ NAMED = {
     "labview": ("time_epoch", ("1904", "`clock_offset_s` = -2082844800 ")),
     "ms": ("time_unit", ("milliseconds",)),
     "us": ("time_unit", ("microseconds",)),
-    "still": ("time_still", ("stand still",)),
-    "still_elsewhere": ("time_still", ("stand still",)),
+    "still": ("time_still", ("stay at",)),
+    "still_elsewhere": ("time_still", ("stay at",)),
     "back": ("clock_set", ("set back by 3600 s", "`clock_offset_s` = 3600 ")),
     "back_unnumbered": ("readings_refused", ("`clock_offset_s` = 3600",)),
     "jump": ("clock_set_ahead", ("skip 1 h", "`clock_offset_s` = -3600 ")),
@@ -275,7 +275,7 @@ def test_what_is_not_used_is_counted_and_named(told):
     assert bad["out_of_order"] == sum(t >= 200 for t in TIMES)
     texts = [e["text"] for e in state["events"] if e["type"] == "bad_message"]
     assert any("'vmp_potential'" in text for text in texts)
-    assert any("run whose start document was not heard" in text for text in texts)
+    assert any("run whose start document was not received" in text for text in texts)
 
 
 def test_the_recording_has_every_reading_that_counts(told):

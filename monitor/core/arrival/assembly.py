@@ -20,7 +20,7 @@ Run = tuple[int, tuple[NDArray[np.generic], ...]]
 
 
 class Arrival(Enum):
-    """What a slice that came turned out to be."""
+    """What a slice that arrived turned out to be."""
 
     NEW = "new"
     REPEAT = "repeat"
@@ -30,7 +30,7 @@ class Arrival(Enum):
 class Assembly:
     """The slices of one scan along its axis.
 
-    Slices wait until those before them have come, so that each column is walked in order; when
+    Slices wait until those before them have arrived, so that each column is walked in order; when
     more than `memory_bytes` would wait, the gap is given up: it stays in the ledger as a hole, and
     a slice that comes for it later is `LATE` (recorded, but no longer part of the map).
     """
@@ -48,29 +48,29 @@ class Assembly:
 
     @property
     def contiguous(self) -> int:
-        """Number of slices that have come without a gap from the first one on."""
+        """Number of slices that have arrived without a gap from the first one on."""
         while self._contiguous < len(self.ledger) and self.ledger[self._contiguous]:
             self._contiguous += 1
         return self._contiguous
 
     @property
     def missing(self) -> int:
-        """Slices that the maps were made without: never came, or came too late."""
+        """Slices that the maps were made without: never arrived, or arrived too late."""
         return len(self.ledger) - self.received
 
     @property
     def wanted(self) -> NDArray[np.int64]:
-        """Indices of the slices that have not come and could still be part of the maps."""
+        """Indices of the slices that have not arrived and could still be part of the maps."""
         return np.flatnonzero(self.ledger[self._next :] == LEDGER_MISSING) + self._next
 
     @property
     def full(self) -> bool:
-        """True where more waits than memory is meant for."""
+        """True if more waits than memory is meant for."""
         return self._waiting_bytes > self._memory_bytes
 
     @property
     def memory_pressure(self) -> bool:
-        """True where one slice more would give up a gap among those to be walked next."""
+        """True if one slice more would give up a gap among those to be walked next."""
         slice_bytes = self._waiting_bytes // max(1, len(self._waiting))
         if self._waiting_bytes + slice_bytes <= self._memory_bytes:
             return False

@@ -27,7 +27,7 @@ def few_before(number: int, first: int = 0) -> range:
 
 @dataclass(frozen=True, slots=True)
 class DoneScan:
-    """A scan that is finished. `received`: how many of its slices came."""
+    """A scan that is finished. `received`: how many of its slices arrived."""
 
     start: ScanStart
     streams: tuple[str, ...]
@@ -110,7 +110,7 @@ class CellScans:
         if len(streams) >= MAX_STREAMS_OF_SCAN and start.stream not in streams:
             raise BadMessage(
                 "too_many_streams",
-                f"slices: cell {start.key.cell} scan {start.key.scan} comes in more than "
+                f"slices: cell {start.key.cell} scan {start.key.scan} arrives in more than "
                 f"{MAX_STREAMS_OF_SCAN} streams; header ignored",
             )
         self._names.add(start)
@@ -121,7 +121,7 @@ class CellScans:
         return True
 
     def add(self, scan: RunningScan, *, late: bool) -> None:
-        """A scan begins. `late`: its header may have come after those of later scans."""
+        """A scan begins. `late`: its header may have arrived after those of later scans."""
         start = scan.start
         self._names.add(start)
         self._numbers.setdefault((start.key.run, start.number), []).append(start.key)
@@ -136,7 +136,7 @@ class CellScans:
     # --- numbers that are used again, or were left out ------------------------------------------
 
     def supersede(self, start: ScanStart) -> RunningScan | None:
-        """The open scan whose number is used anew in its stream by this header: nothing more comes
+        """The open scan whose number is used again in its stream by this header: nothing more comes
         of it there. None if there is none, or if slices of it could still be told from those of
         the new one."""
         for key in self._namesakes(start):
@@ -152,7 +152,7 @@ class CellScans:
         return None
 
     def is_made_again(self, scan: RunningScan) -> bool:
-        """Whether a newer scan was sent under the number of this one, which is not whole."""
+        """Whether a newer scan was sent under the number of this one, which is not complete."""
         return not scan.whole and self._namesakes(scan.start)[-1:] != [scan.start.key]
 
     def left_out(self, start: ScanStart) -> range:

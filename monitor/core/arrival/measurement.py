@@ -1,4 +1,4 @@
-"""The slices of one scan → its grey levels, and its heights, while they come."""
+"""The slices of one scan → its grey levels, and its heights, while they arrive."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ class Measurement(Protocol):
     """What makes heights of the slices of a scan; it begins with the first of them."""
 
     def take(self, frame: SliceFrame) -> None:
-        """A slice has come, and is in the assembly."""
+        """A slice has arrived, and is in the assembly."""
 
     def provisional(self) -> Heights | None:
         """Heights by the slices so far, a few times a scan; None in between."""
 
     def finish(self) -> Measured | None:
-        """The scan as measured with all that came; None if nothing could be measured."""
+        """The scan as measured with all that arrived; None if nothing could be measured."""
 
 
 Measure = Callable[[ScanSetup, Assembly, Spare], Measurement]
@@ -87,7 +87,7 @@ class SliceMeasurement:
         return self._search.used_previous
 
     def take(self, frame: SliceFrame) -> None:
-        """A slice has come, and is in the assembly."""
+        """A slice has arrived, and is in the assembly."""
         if (levels := self._search.take(frame)) is not None:
             self._use(levels)
         if self.levels is not None:
@@ -101,7 +101,7 @@ class SliceMeasurement:
         return self._surfaces.heights(self._assembly.ledger)
 
     def finish(self) -> Measured:
-        """The scan as measured with all that came."""
+        """The scan as measured with all that arrived."""
         setup = self._setup
         if (levels := self._search.conclude(coming=self.used > 0)) is not None:
             self._use(levels)
@@ -136,8 +136,8 @@ class SliceMeasurement:
 
 
 class LevelSearch:
-    """The grey levels of one scan: its own once all layers are seen, before that those to make do
-    with. `final`: its own were found; `used_previous`: they were not when they were needed."""
+    """The grey levels of one scan: its own once all layers are visible, before that those to make
+    do with. `final`: its own were found; `used_previous`: they were not when they were needed."""
 
     def __init__(self, setup: ScanSetup, assembly: Assembly) -> None:
         self.levels: Levels | None = None
@@ -156,7 +156,7 @@ class LevelSearch:
         return self._calibration.around
 
     def take(self, frame: SliceFrame) -> Levels | None:
-        """A slice has come. Returns new levels, if there are."""
+        """A slice has arrived. Returns new levels, if there are."""
         if self.final:
             return None
         self._calibration.sample(frame.frame, frame.data)
@@ -169,7 +169,7 @@ class LevelSearch:
         return self._make_do() if self._assembly.full or self._try_again_at else None
 
     def conclude(self, *, coming: bool) -> Levels | None:
-        """No slice comes any more. `coming`: some have gone by other levels; then those left must
+        """No slice arrives any more. `coming`: some have gone by other levels; then those left must
         show every layer plainly. Returns new levels, if there are."""
         if self.final:
             return None
@@ -194,8 +194,8 @@ class LevelSearch:
 
 
 class _Preview:
-    """When heights are shown while slices come: at each of `PROVISIONAL_STEPS`. A refined interface
-    is shown once: as soon as no slice to come can move it, or at the step after next."""
+    """When heights are shown while slices arrive: at each of `PROVISIONAL_STEPS`. A refined
+    interface is shown once: as soon as no slice to come can move it, or at the step after next."""
 
     def __init__(self, slices: int) -> None:
         self._slices = slices

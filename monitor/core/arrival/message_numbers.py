@@ -12,7 +12,7 @@ LATER = 512
 MAX_REMEMBERED = 100_000
 MAX_STREAMS = 64
 MAX_STREAMS_OF_SCAN = 64
-"""A producer that is started anew has a new stream, and may go on with its scan."""
+"""A producer that is started again has a new stream, and may resume its scan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,10 @@ class Gap:
 
 
 class StreamCounter:
-    """Counts the messages of a stream that were skipped and have not come later by themselves.
+    """Counts the messages of a stream that were skipped and have not arrived later by themselves.
 
     The first message seen is where counting begins: a monitor that joins late has lost nothing.
-    What came again because it was asked for was lost on the way all the same, but is `missing` no
+    What arrived again because it was asked for was lost on the way anyway, but is `missing` no
     more. What is missing is certain to be lost once it is settled: `LATER` numbers later, or at the
     end of the scan.
     """
@@ -59,8 +59,8 @@ class StreamCounter:
 
     def settle(self, *, everything: bool = False) -> list[Gap]:
         """Settles the gaps that are certain by now; with `everything`, all: nothing more comes of
-        them. Returns what is to be told: the 1st, 2nd, 4th, 8th … gap, and with `everything` the
-        last one."""
+        them. Returns what is to be reported: the 1st, 2nd, 4th, 8th … gap, and with `everything`
+        the last one."""
         news = []
         while self._unsettled and (everything or self.has_due):
             numbers, forgotten = self._unsettled.popleft()
@@ -134,7 +134,7 @@ class StreamCounter:
             self._uncertain -= 1
 
     def recover(self, number: int) -> None:
-        """Note one message that came because it was asked for."""
+        """Note one message that arrived because it was asked for."""
         if number in self.missing:
             self.missing.discard(number)
             self._recovered[number] = None
@@ -147,7 +147,8 @@ class StreamCounter:
 
 
 class Streams:
-    """The counters of all streams, within bounded memory: what was heard of last is kept best."""
+    """The counters of all streams, within bounded memory: what was received from last is kept
+    best."""
 
     def __init__(self) -> None:
         self._counters: OrderedDict[str, StreamCounter] = OrderedDict()
@@ -164,11 +165,11 @@ class Streams:
         return self._forgotten + sum(counter.certain for counter in self._counters.values())
 
     def known(self, stream: str) -> StreamCounter | None:
-        """The counter of a stream, if it is one of those heard of last."""
+        """The counter of a stream, if it is one of those received from last."""
         return self._counters.get(stream)
 
     def of(self, stream: str) -> StreamCounter:
-        """The counter of a stream that is heard of now."""
+        """The counter of a stream that is received from now."""
         counter = self._counters.pop(stream, None) or StreamCounter()
         self._counters[stream] = counter
         if len(self._counters) > MAX_STREAMS:
@@ -176,13 +177,13 @@ class Streams:
         return counter
 
     def is_lossy(self, stream: str) -> bool:
-        """Whether messages of a stream are missing that may still come."""
+        """Whether messages of a stream are missing that may still arrive."""
         counter = self._counters.get(stream)
         return counter is not None and bool(counter.missing)
 
     def make_room(self) -> None:
-        """Forgets the numbers that are missing in the streams that were not heard of for longest,
-        where they are too many in all."""
+        """Forgets the numbers that are missing in the streams that were not received from for
+        longest, if they are too many in all."""
         counters = list(self._counters.values())
         remembered = sum(counter.remembered for counter in counters)
         for counter in counters[:-1]:

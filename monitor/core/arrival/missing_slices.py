@@ -54,7 +54,7 @@ class Lacking:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A scan of which something has come, but no header."""
+    """A scan of which something has arrived, but no header."""
 
     cell: str
     stream: str
@@ -73,10 +73,10 @@ class MissedScan:
 
 
 class Progress:
-    """How far along its axis a scan has come, now and `margin` slices ago.
+    """How far along its axis a scan has arrived, now and `margin` slices ago.
 
-    A producer sends slices mostly in growing or in falling order; which, is told by where they
-    went from the first one.
+    A producer sends slices mostly in growing or in falling order; which, is recognised by where
+    they went from the first one.
     """
 
     def __init__(self, count: int, margin: int) -> None:
@@ -113,8 +113,8 @@ def margin(slice_bytes: int, memory_bytes: int) -> int:
 
 @dataclass(slots=True)
 class _Headless:
-    """What is known of a scan without a header. `heard`: something of it has come, it was not only
-    left out in the numbers; `gave_up`: nobody has its header."""
+    """What is known of a scan without a header. `heard`: something of it has arrived, it was not
+    only left out in the numbers; `gave_up`: nobody has its header."""
 
     ended: bool = False
     heard: bool = False
@@ -142,9 +142,9 @@ class Recovery:
         return tuple(self._unknown)
 
     def address(self, start: ScanStart) -> str:
-        """Where slices of this scan can be asked for; "" where nowhere.
+        """Where slices of this scan can be asked for; "" if nowhere.
 
-        Raises BadMessage where the header names an address that the settings do not allow.
+        Raises BadMessage if the header names an address that the settings do not allow.
         """
         address = start.resend
         if not address or self._feeds.resend == "off":
@@ -154,7 +154,7 @@ class Recovery:
             raise BadMessage(
                 "resend_refused",
                 f"slices: header of cell {start.key.cell} scan {start.key.scan} names the resend "
-                f"address {address[:80]!r}, {why}; nothing is asked for there",
+                f"address {address[:80]!r}, {why}; no slice is requested there",
             )
         if isinstance(self._feeds.resend, str):
             self._addresses.renew(address, None)
@@ -168,8 +168,8 @@ class Recovery:
         known.heard |= heard
 
     def found(self, start: ScanStart) -> bool | None:
-        """A header has come. None: before anything else of its scan, as it should; else whether the
-        end of the scan has come already."""
+        """A header has arrived. None: before anything else of its scan, as it should; otherwise
+        whether the end of the scan has arrived already."""
         known = self._unknown.pop(Unknown(start.key.cell, start.stream, start.number), None)
         return None if known is None else known.ended
 
@@ -179,7 +179,7 @@ class Recovery:
             self._unknown[unknown].gave_up = True
 
     def sought(self, cell: str) -> list[Unknown]:
-        """The scans of a cell of which something has come, and whose headers are asked for."""
+        """The scans of a cell of which something has arrived, and whose headers are asked for."""
         if not self._addresses:
             return []
         return [
@@ -190,7 +190,7 @@ class Recovery:
 
 
 def refusal(address: str, feeds: FeedSettings) -> str:
-    """Why nothing is asked for at an address that came in a header; "" where it is allowed."""
+    """Why nothing is asked for at an address that came in a header; "" if it is allowed."""
     if not isinstance(feeds.resend, str):
         return "" if address in feeds.resend else "which is not one of feeds.resend"
     found = ENDPOINT.fullmatch(address)

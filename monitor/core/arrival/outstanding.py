@@ -63,7 +63,7 @@ class Outstanding:
 
     @property
     def unknown(self) -> tuple[Unknown, ...]:
-        """Scans of which something has come, but no header."""
+        """Scans of which something has arrived, but no header."""
         return self._recovery.unknown
 
     @property

@@ -23,7 +23,9 @@ def namesake_text(
         sentences.append(f"The reference stays scan {reference}: removal is counted from it")
     if count > 1:
         sentences.append(f"This has happened {count} times in this cell")
-    sentences.append("If the producer was restarted, have it count on, or give each run its uid")
+    sentences.append(
+        "If the producer was restarted, make it continue its count, or give each run its uid"
+    )
     return ". ".join(sentences)
 
 
@@ -31,33 +33,33 @@ def shape_text(earlier: RunningScan | DoneScan, start: ScanStart) -> str:
     """Of a header that says another volume of the same scan."""
     return (
         f"slices: cell {start.key.cell} scan {start.number}: volume {_volume(start)}, but it began "
-        f"as {_volume(earlier.start)}; taken as another scan, {start.key.scan}"
+        f"as {_volume(earlier.start)}; treated as another scan, {start.key.scan}"
     )
 
 
 def _differences(known: ScanStart, start: ScanStart) -> str:
     told = []
     if abs(known.start_time - start.start_time) > SAME_START_S:
-        told.append(f"it began at {_when(start)}, the one before at {_when(known)}")
+        told.append(f"it began at {_when(start)}, the previous one at {_when(known)}")
     if not known.is_like(start):
-        told.append(f"its volume is {_volume(start)}, that of the one before {_volume(known)}")
+        told.append(f"its volume is {_volume(start)}, that of the previous one {_volume(known)}")
     if known.reason != start.reason:
-        told.append(f"its reason is {start.reason}, that of the one before {known.reason}")
+        told.append(f"its reason is {start.reason}, that of the previous one {known.reason}")
     if known.voxel_size_um != start.voxel_size_um:
-        told.append(f"its voxel size is {_voxel(start)}, that of the one before {_voxel(known)}")
+        told.append(f"its voxel size is {_voxel(start)}, that of the previous one {_voxel(known)}")
     return "; ".join(told)
 
 
 def _fate(earlier: RunningScan | DoneScan) -> str:
     start = earlier.start
-    counts = f"{earlier.received} of its {start.slice_count} slices came"
+    counts = f"{earlier.received} of its {start.slice_count} slices were received"
     if isinstance(earlier, RunningScan) and not earlier.gave_up:
-        return f"the one before, scan {start.key.scan}, is still open, {counts}"
-    return f"the one before stays scan {start.key.scan}, {counts}"
+        return f"the previous one, scan {start.key.scan}, is still open, {counts}"
+    return f"the previous one stays scan {start.key.scan}, {counts}"
 
 
 def _when(start: ScanStart) -> str:
-    """UTC, to the second; as sent, if it is no time of a calendar."""
+    """UTC, to the second; as sent, if it is not a time of a calendar."""
     try:
         return f"{datetime.fromtimestamp(start.start_time, UTC):%Y-%m-%d %H:%M:%S} UTC"
     except (ValueError, OverflowError, OSError):

@@ -1,4 +1,4 @@
-"""One scan while its slices come: what has arrived, what is missing, whether more will come."""
+"""One scan while its slices arrive: what has arrived, what is missing, whether more will arrive."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Phase(Enum):
     """What of a scan still comes by itself."""
 
     RECEIVING = "slices"
-    ENDED = "slices that are on their way: its end was received in each of its streams"
+    ENDED = "its slices: its end has been received in each of its streams"
     CLOSED = "nothing"
 
 
@@ -41,8 +41,8 @@ class RunningScan:
         began: int = 0,
         late_header: bool = False,
     ) -> None:
-        """`began`: how many slices of all scans had come then; `late_header`: slices of it may have
-        come before, and were dropped."""
+        """`began`: how many slices of all scans had arrived then; `late_header`: slices of it may
+        have arrived before, and were dropped."""
         start = setup.start
         self.start = start
         self.setup = setup
@@ -119,14 +119,14 @@ class RunningScan:
         return None if heights is None else provisional(self.start, self._assembly.ledger, heights)
 
     def finish(self) -> Measured | None:
-        """The scan as measured with all that came; None if nothing could be measured."""
+        """The scan as measured with all that arrived; None if nothing could be measured."""
         return None if self._measurement is None else self._measurement.finish()
 
-    # --- whether more will come -----------------------------------------------------------------
+    # --- whether more will arrive -----------------------------------------------------------------
 
     @property
     def streams(self) -> tuple[str, ...]:
-        """Those in which its header came."""
+        """Those in which its header arrived."""
         return tuple(self._streams)
 
     @property
@@ -137,7 +137,7 @@ class RunningScan:
 
     @property
     def ended(self) -> bool:
-        """Whether its end was received in every stream in which its header came."""
+        """Whether its end was received in every stream in which its header arrived."""
         return bool(self._ends) and self._streams <= self._ends.keys()
 
     @property
@@ -147,8 +147,8 @@ class RunningScan:
 
     @property
     def outstanding(self) -> bool:
-        """Whether slices may still come after its end: fewer have come than were sent, or they came
-        in several streams, one of which may be behind."""
+        """Whether slices may still arrive after its end: fewer have arrived than were sent, or they
+        came in several streams, one of which may be behind."""
         sent = min(sum(slices or 0 for slices in self._ends.values()), self.start.slice_count)
         return not self.whole and (self.received < sent or len(self._streams) > 1)
 
@@ -170,7 +170,7 @@ class RunningScan:
         self._gave_up = True
 
     def interleaves(self, later: RunningScan) -> bool:
-        """Whether slices of this scan have come since a later one began, and its end has not."""
+        """Whether slices of this scan have arrived since a later one began, and its end has not."""
         return self._heard > later.began and not self.ended
 
     # --- what can be asked for ------------------------------------------------------------------
@@ -190,8 +190,8 @@ class RunningScan:
         return bool(self._resend[1]) and not self._gave_up and self._assembly.memory_pressure
 
     def lacking(self, *, lossy: bool) -> Lacking:
-        """What it lacks. `lossy`: messages of its stream were lost; else what has not come has not
-        been sent, in whatever order slices are sent."""
+        """What it lacks. `lossy`: messages of its stream were lost; otherwise what has not arrived
+        has not been sent, in whatever order slices are sent."""
         wanted = self._assembly.wanted
         lossy = lossy or self._late_header
         lost = self._progress.passed(surely=True) if lossy else range(0)

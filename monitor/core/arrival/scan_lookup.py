@@ -19,7 +19,7 @@ class ScanNames:
         self._uses: Bounded[tuple[str, int], tuple[Use, ...]] = Bounded(MAX_NAMES)
 
     def add(self, start: ScanStart) -> None:
-        """A header came. `start.key` is the scan that it announces."""
+        """A header arrived. `start.key` is the scan that it announces."""
         name = start.stream, start.number
         uses = self._uses.get(name, ())
         if all(key != start.key for _, key in uses):
@@ -29,7 +29,7 @@ class ScanNames:
     def find(self, stream: str, number: int, msg_number: int) -> tuple[ScanKey, ...]:
         """The scans that a message may belong to, the likeliest first: those whose header was sent
         before it, the newest first; if there are none, the oldest, whose header it has overtaken.
-        Empty if no header came."""
+        Empty if no header arrived."""
         uses = self._uses.get((stream, number), ())
         if len(uses) < 2:
             return (uses[0][1],) if uses else ()

@@ -42,7 +42,7 @@ class ScanQueue:
         return self._scans.get(key)
 
     def add(self, scan: RunningScan, *, late: bool) -> None:
-        """A scan begins. `late`: its header may have come after those of later scans, which wait
+        """A scan begins. `late`: its header may have arrived after those of later scans, which wait
         behind it from now on."""
         self._scans[scan.start.key] = scan
         if late:

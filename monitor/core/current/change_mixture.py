@@ -1,8 +1,8 @@
-"""How far to believe that a pixel has changed its pace, from all the surprises of a scan.
+"""How far to believe that a pixel has changed its pace, from all the innovations of a scan.
 
-A surprise has the variance S of what was predicted and measured; where the pixel has changed its
+An innovation has the variance S of what was predicted and measured; where the pixel has changed its
 pace unforeseen, the larger S + c. How often which change happens is unknown beforehand, but the
-surprises of a whole scan tell: a mixture over c, from nothing to far more than S, is fitted to
+innovations of a whole scan tell: a mixture over c, from nothing to far more than S, is fitted to
 them class by class (expectation-maximisation: Dempster, Laird & Rubin, J. R. Stat. Soc. B 39, 1
 (1977); a filter with several such models: Bar-Shalom, Li & Kirubarajan, Estimation with
 Applications to Tracking and Navigation, 2001, ch. 11).
@@ -19,7 +19,7 @@ from monitor.core.current.kalman_kernels import CELLS, DROPPED_BITS, FIRST_BITS
 CHANGES = np.concatenate(([0.0], np.geomspace(0.04, 2621.44, 17)))
 """c in units of S. The first one: no change."""
 INDEPENDENT = 2.0
-"""Independent surprises that the filed mean over neighbours stands for: their noise is shared."""
+"""Independent innovations that the filed mean over neighbours stands for: their noise is shared."""
 CHANGED_SHARE = 0.05
 ROUNDS = 5
 WEIGHT_OF_GUESS = 20.0
@@ -36,14 +36,14 @@ Table = NDArray[np.float64]
 def in_common(
     sums: NDArray[np.float64], per_rate: float
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
-    """What pixels of like rate are surprised by on average, and their class, by cell of the rate.
+    """The mean innovation of pixels of like rate, and their class, by cell of the rate.
 
-    `sums` (cells, 3): number of pixels, sums of their surprises and of their covariances of
+    `sums` (cells, 3): number of pixels, sums of their innovations and of their covariances of
     height and rate; `per_rate`: cells per mA/cm². Classes of about as many pixels each; between
-    their means the surprise goes in proportion, so that all of a class's is taken out. No shift
+    their means the innovation goes in proportion, so that all of a class's is taken out. No shift
     with one cell only.
 
-    The highest estimates are too high on average even where nothing changes. Such surprises,
+    The highest estimates are too high on average even where nothing changes. Such innovations,
     cov(h, r) × d ln f/dr with f the density of the estimates (Tweedie's formula: Efron, J. Am.
     Stat. Assoc. 106, 1602 (2011)), are no change of pace: of the average with and without them
     the smaller is taken, none where the two contradict.
@@ -80,7 +80,7 @@ LIKELIHOODS = _likelihoods()
 
 
 def believed(counts: NDArray[np.int64]) -> tuple[Table, Table]:
-    """Mean and variance of 1/(1 + c) given a filed surprise: (classes, CELLS) each.
+    """Mean and variance of 1/(1 + c) given a filed innovation: (classes, CELLS) each.
 
     `counts` (classes, CELLS): pixels by class and filed place, as `running_kernels.weigh` counts.
     """

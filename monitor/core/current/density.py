@@ -88,7 +88,7 @@ def min_detectable_j(removal_error: Map, hours: float) -> float | None:
     alarm and 5 % of a miss: 3.29 σ_d/(4.8491·t), σ_d the median error (Currie, Anal. Chem. 40, 586
     (1968)).
 
-    `removal_error`: (ny, nx) float32 in µm, of the removal in these `hours`. None where no time
+    `removal_error`: (ny, nx) float32 in µm, of the removal in these `hours`. None if no time
     has passed or nothing is known.
     """
     stride = max(1, math.isqrt(removal_error.size // ERROR_SAMPLE))
@@ -131,9 +131,9 @@ class Running:
     than fourfold, r restarts at j̄ with a standard deviation of |j̄| + 0.05 mA/cm².
 
     The current moves from place to place: while pits open, less is left for the plain. What the
-    pixels of like r (24 classes of them) are surprised by on average is no noise, and is taken out
+    pixels of like r (24 classes of them) deviate by on average is not noise, and is taken out
     first.
-    What then still surprises a pixel and its neighbours more than the other pixels of its class
+    What then still deviates at a pixel and its neighbours more than the other pixels of its class
     means that it has changed its pace, as when a pit breaks open; the more likely this is, the
     less its past counts (`pace`).
     """
@@ -144,7 +144,7 @@ class Running:
         self._current = float("nan")
 
     def copy(self) -> Running:
-        """The estimate as it is now; it can go on by itself."""
+        """The estimate as it is now; it can continue by itself."""
         other = Running()
         other._state = None if self._state is None else self._state.copy()
         other._time_s, other._current = self._time_s, self._current
@@ -227,7 +227,7 @@ class Running:
 
 def _rates(rate: Map, ratio: float) -> tuple[float, float]:
     """(lowest rate, cells per mA/cm²) of the pixels' predicted rates; (0, 0): one cell for all,
-    where they restart or are not known yet."""
+    if they restart or are not known yet."""
     sample = rate[::RATE_SAMPLE_PX, ::RATE_SAMPLE_PX] * ratio
     sample = sample[np.isfinite(sample)]
     if not sample.size:

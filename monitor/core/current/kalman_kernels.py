@@ -1,4 +1,4 @@
-"""Loops behind `current.Running`: predict every pixel, weigh its surprise, correct it.
+"""Loops behind `current.Running`: predict every pixel, weigh its innovation, correct it.
 
 The state is (5, ny, nx) float32: height h, rate r, and their covariances hh, hr, rr.
 """
@@ -36,11 +36,11 @@ def predict(
     per_rate: float,
     sums: NDArray[np.float64],
 ) -> Map:  # pragma: no cover
-    """Takes the state over `step` (µm per mA/cm²); returns what the heights surprise it by.
+    """Takes the state over `step` (µm per mA/cm²); returns the innovations of the heights.
 
     `ratio`: factor on r, NaN = restart at `restart`. A pixel of rate r is in the cell (r −
     `lowest`) × `per_rate`; `sums` (cells, 3), mutated: number of unsurprising pixels, the sum of
-    their surprises and of their covariances of h and r. The surprise, measured − predicted
+    their innovations and of their covariances of h and r. The innovation, measured − predicted
     (ny, nx), is NaN where nothing was measured. A pixel measured for the first time starts here.
     """
     ny, nx = height.shape
@@ -101,10 +101,10 @@ def weigh(
     class_of: NDArray[np.uint8],
     counts: NDArray[np.int64],
 ) -> NDArray[np.uint16]:  # pragma: no cover
-    """Takes out the shift that pixels of like rate have in common; files the surprise left.
+    """Takes out the shift that pixels of like rate have in common; files the innovation left.
 
     `shift`, µm, and `class_of` by cell of the rate as in `predict`; `state` and `surprise` are
-    mutated. Of squared surprise ÷ its variance, 2/3 is the mean of the 3×3 pixels
+    mutated. Of squared innovation ÷ its variance, 2/3 is the mean of the 3×3 pixels
     and 1/3 the pixel's own. Returns class × `CELLS` + cell of its logarithm, or `UNSEEN`;
     `counts` (classes, CELLS) is mutated.
     """
@@ -208,7 +208,7 @@ def correct(
     """Brings the heights in; returns r and its standard error. `state` is mutated.
 
     `steady` and `doubt`, by filed place: mean and variance of S/(S + c), S the variance of the
-    surprise and c that of an unforeseen change of r × step. The mean over c of the Kalman
+    innovation and c that of an unforeseen change of r × step. The mean over c of the Kalman
     filter's steps is linear in the first, and the scatter between them goes with the second.
     """
     ny, nx = surprise.shape

@@ -18,13 +18,13 @@ from monitor.time_units import seconds
 MAX_RUNS = 10_000
 MAX_TEXT = 200
 KEYS_AFTER = 3
-"""So many events of a run without any of the cell's data keys are told."""
+"""So many events of a run without any of the cell's data keys are reported."""
 DOCUMENT_NAMES = {
     "start", "descriptor", "event", "event_page", "stop",
     "resource", "datum", "datum_page", "stream_resource", "stream_datum", "bulk_events",
 }  # fmt: skip
 Document = Mapping[str, Any]
-"""As it came: what of it is used is checked where it is read."""
+"""As it arrived: what of it is used is checked where it is read."""
 Values = Mapping[str, object]
 MANGLED = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
 TIME_UNIT, TIME_STILL, CLOCK_SET, TWO_CYCLERS = (
@@ -154,7 +154,7 @@ class Documents:
                 self._place(run.cell, self._streams[descriptor].end(), taken)
 
     def _run_of(self, descriptor: str) -> _Run | None:
-        """The run of a cell that an event belongs to; None where it is of no cell of ours."""
+        """The run of a cell that an event belongs to; None if it is of no cell of ours."""
         uid = self._descriptor_run.get(descriptor)
         name = None if uid is None else self._run_cell.get(uid)
         cell = self._settings.cell(name) if name else None
@@ -168,8 +168,8 @@ class Documents:
             return None
         raise BadMessage(
             "unknown_run",
-            "documents: event of a run whose start document was not heard; not used. Start the "
-            "run again while the monitor listens, so that its start document is heard",
+            "documents: event of a run whose start document was not received; not used. Start the "
+            "run again while the monitor listens, so that its start document is received",
         )
 
     def _row(self, run: _Run, descriptor: str, row: Row | None, taken: Taken) -> None:
@@ -184,7 +184,7 @@ class Documents:
         if turn is not None:
             text = (
                 f"two runs send readings of cell {run.cell.name} at the same time: current and "
-                "charge are a mixture of both; stop one of them, or give it its own `cell`"
+                "charge mix both; stop one of them, or give it its own `cell`"
                 if turn
                 else f"one run alone sends readings of cell {run.cell.name} again"
             )
@@ -265,8 +265,8 @@ def _row_of(
     count: Any,
     taken: Taken,
 ) -> Row | None:
-    """The values and times of one event; None where it has none of the cell's keys. A value that
-    is no number is left out and told. Raises BadMessage where it has no time."""
+    """The values and times of one event; None if it has none of the cell's keys. A value that
+    is not a number is left out and reported. Raises BadMessage if it has no time."""
     keys = {quantity: key for quantity, key in cell.keys.items() if key in data}
     if not keys:
         return None
@@ -298,8 +298,8 @@ def _row_of(
     scaled, unit = (math.nan, "") if stamp is None else seconds(stamp)
     if unit:
         text = (
-            f"readings of cell {cell.name} have their times in {unit}: they are taken as seconds "
-            "since 1970 all the same; have the cycler's feed send seconds"
+            f"readings of cell {cell.name} have their times in {unit}: they are converted to "
+            "seconds since 1970; make the cycler's feed send seconds"
         )
         taken.notices.append(Notice(cell.name, TIME_UNIT, text))
     number_in_stream = count if type(count) is int else None
@@ -327,9 +327,9 @@ def _of_clock(cell: CellSettings, placed: Placed) -> Iterator[Notice]:
     name = cell.name
     if placed.still_since is not None:
         text = (
-            f"the timestamps of cell {name} stand still at {placed.still_since:.3f} s while its "
-            "events continue: the time of the event is used instead; if the values stand still as "
-            "well, the cycler hangs"
+            f"the timestamps of cell {name} stay at {placed.still_since:.3f} s while its "
+            "events continue: the time of the event is used instead; if the values do not "
+            "change either, the cycler hangs"
         )
         yield Notice(name, TIME_STILL, text)
     if placed.set_back_s:
@@ -337,7 +337,7 @@ def _of_clock(cell: CellSettings, placed: Placed) -> Iterator[Notice]:
         text = (
             f"the clock of cell {name}'s cycler was set back by {placed.set_back_s:.0f} s while it "
             f"ran: {placed.shift_s:.0f} s are added to the readings of this run from now on. Set "
-            f"`clock_offset_s` = {offset:g} before the next run, or have the cycler send UTC"
+            f"`clock_offset_s` = {offset:g} before the next run, or make the cycler send UTC"
         )
         yield Notice(name, CLOCK_SET, text, facts={"value": placed.shift_s, "unit": "s"})
     if placed.set_ahead_s:
@@ -345,7 +345,7 @@ def _of_clock(cell: CellSettings, placed: Placed) -> Iterator[Notice]:
         text = (
             f"the clock of cell {name}'s cycler was set ahead by {placed.set_ahead_s:.0f} s while "
             f"it ran: {placed.shift_s:.0f} s are added to the readings of this run from now on. "
-            f"Set `clock_offset_s` = {offset:g} before the next run, or have the cycler send UTC"
+            f"Set `clock_offset_s` = {offset:g} before the next run, or make the cycler send UTC"
         )
         facts: dict[str, float | str] = {"value": placed.shift_s, "unit": "s"}
         yield Notice(name, CLOCK_SET, text, over=not placed.shift_s, facts=facts)

@@ -173,7 +173,7 @@ class CyclerHistory:
         if not stray or len(self._refused) < STRAY_AFTER:
             raise BadMessage(
                 "out_of_order",
-                f"documents: cell {cell}: reading of t = {reading.time:.3f} s came after "
+                f"documents: cell {cell}: reading of t = {reading.time:.3f} s arrived after "
                 f"{newest:.3f} s; not used",
             )
         followers = list(self._refused)
@@ -183,8 +183,8 @@ class CyclerHistory:
             self.add(follower)
         raise BadMessage(
             "stray_reading",
-            f"documents: cell {cell}: reading of t = {newest:.3f} s lies ahead of the "
-            f"{len(followers)} that followed; it was taken back",
+            f"documents: cell {cell}: reading of t = {newest:.3f} s is later than the "
+            f"{len(followers)} that followed; it was removed",
         )
 
     def _append(self, measured: CyclerReading) -> None:
@@ -223,8 +223,8 @@ class CyclerHistory:
         return new
 
     def _current(self, reading: CyclerReading) -> float:
-        """The measured current; where there is none, charge over time since the counter's last
-        reading; where that is not there either, the current that flowed before."""
+        """The measured current; if there is none, charge over time since the counter's last
+        reading; if that is missing either, the current that flowed before."""
         if math.isfinite(reading.current_mA):
             return reading.current_mA
         if self._counter is None or not math.isfinite(reading.charge_mAh):
@@ -236,7 +236,7 @@ class CyclerHistory:
         return (reading.charge_mAh - counted) / ((reading.time - time) / 3600.0)
 
     def _was_reset(self, reading: CyclerReading) -> bool:
-        """Whether the counter of a cycler that sends no current begins anew."""
+        """Whether the counter of a cycler that sends no current begins again."""
         if self._counter is None or not self.currents_mA:
             return False
         time, counted, _ = self._counter
@@ -248,7 +248,8 @@ class CyclerHistory:
         return seconds <= self.cell.hold_current_s and needed > RESET_FACTOR * fastest
 
     def _charge(self, reading: CyclerReading, current: float) -> float:
-        """Stripped charge so far: from the cycler's own counter, else the integral of the current.
+        """Stripped charge so far: from the cycler's own counter, otherwise the integral of the
+        current.
 
         A counter that jumps (it is reset at each step by some techniques) is taken up again from
         the integral.

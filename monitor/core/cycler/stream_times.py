@@ -1,8 +1,8 @@
-"""The times of one stream of readings: timestamps that stand still, and clocks that are set while
-the stream runs.
+"""The times of one stream of readings: timestamps that do not advance, and clocks that are set
+while the stream runs.
 
 A stream knows what a cell's history does not: the event's own time, and its number in the stream.
-An event that has a higher number and an earlier time is no repetition: the clock was set back.
+An event that has a higher number and an earlier time is not a repetition: the clock was set back.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 STILL_EVENTS, STILL_S = 3, 30.0
-"""Timestamps stand still when so many more events, so many seconds of event time further, have the
+"""Timestamps do not advance if so many more events, so many seconds of event time further, have the
 timestamp of the first."""
 MOST_HELD = 1000
 CLOCK_STEP_S, MOST_CLOCK_S = 1800.0, 50_400.0
@@ -37,9 +37,9 @@ class Row:
 
 @dataclass(slots=True)
 class Placed:
-    """Rows with their times, in the order in which they came. `withdrawn`: the time of an earlier
-    reading that these stand for; `still_since`, `set_back_s`, `set_ahead_s`: what was found just
-    now; `shift_s`: what is added to the stream's times from now on."""
+    """Rows with their times, in the order in which they arrived. `withdrawn`: the time of an
+    earlier reading that these stand for; `still_since`, `set_back_s`, `set_ahead_s`: what was found
+    just now; `shift_s`: what is added to the stream's times from now on."""
 
     rows: list[tuple[float, Mapping[str, float]]] = field(default_factory=list)
     withdrawn: float | None = None
@@ -63,7 +63,7 @@ class StreamTimes:
         self._shift_s = 0.0
 
     def place(self, row: Row) -> Placed:
-        """Takes an event. While its timestamp may stand still, it is held for a moment."""
+        """Takes an event. While its timestamp may not advance, it is held for a moment."""
         placed = Placed()
         for ready in self._moving(row, placed):
             time = ready.when if self._still else ready.time
@@ -76,7 +76,7 @@ class StreamTimes:
         held, self._held = self._held, []
         return Placed(rows=[(row.time + self._shift_s, row.values) for row in held])
 
-    # --- timestamps that stand still --------------------------------------------------------------
+    # --- timestamps that do not advance ----------------------------------------------------------
 
     def _moving(self, row: Row, placed: Placed) -> list[Row]:
         """The rows that can be used now."""
@@ -110,7 +110,7 @@ class StreamTimes:
         if last is None or before is None:
             self._last, self._time = row, shifted
             return shifted
-        step = min(self._steps, default=0.0)  # of two: a pause is no step
+        step = min(self._steps, default=0.0)  # of two: a pause is not a step
         tolerance = min(max(TOLERANCE_S, 2 * step), MOST_TOLERANCE_S)
         back = clock_step(before + step - shifted, tolerance)
         ahead = clock_step(shifted - before - step, tolerance)
@@ -118,7 +118,7 @@ class StreamTimes:
         if back and back == self._jump_s:  # a few readings were ahead, and it runs on
             self._last, self._time, self._jump_s = row, shifted, 0.0
             return shifted
-        # readings that come faster after a pause are no clock that was set: it has gone back
+        # readings that arrive faster after a pause are no clock that was set: it has gone back
         if back and (runs_on or (shifted < before and _follows(last, row))):
             self._shift_s += back
             placed.set_back_s += back

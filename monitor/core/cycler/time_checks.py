@@ -1,8 +1,8 @@
 """Whether a cell's reading times can be right: against its scans and the clock of this machine.
 
 The scans are asked first. In a simulation, and if an old file is published, readings and scans lie
-far from the machine's clock together, or run faster than it does: that is no fault. The machine's
-clock counts only if the scans agree with it, and readings come as they are taken.
+far from the machine's clock together, or run faster than it does: that is not a fault. The
+machine's clock counts only if the scans agree with it, and readings come as they are taken.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from monitor.records import CyclerClock, CyclerReading, ScanStart
 from monitor.settings import CellSettings
 
 RIGHT_S = 300.0
-"""Readings that come within this of their time have the clock of this machine."""
+"""Readings that arrive within this of their time have the clock of this machine."""
 WRONG_S = 600.0
 MARGIN_S = 900.0
 """Readings so near to the scans belong to them."""
@@ -114,8 +114,8 @@ class TimeChecks:
         behind = newest - self._refused_from
         back = clock_step(behind + _usual_step(times), 2 * QUARTER_TOLERANCE_S) or round(behind)
         late = (
-            f"Some lie {self._refused_place}: if they came late, after newer ones, charge and "
-            "current of the scans are wrong without them; have the feed send readings in the order "
+            f"Some lie {self._refused_place}: if they arrived late, after newer ones, charge and "
+            "current of the scans are wrong without them; make the feed send readings in the order "
             "of their times. "
             if self._refused_place
             else ""
@@ -124,7 +124,7 @@ class TimeChecks:
             f"the last {self._refused} readings of cell {name} are not later than its newest and "
             f"are not used: they are up to {behind:.0f} s earlier. {late}If its clock was set back "
             f"(local time), set `clock_offset_s` = {self._cell.clock_offset_s + back:g}; if they "
-            "were sent before, there is nothing to do"
+            "were sent twice, nothing needs to be done"
         )
         facts: Facts = {"value": behind, "unit": "s"}
         return [Sign(REFUSED, bad=True, good=False, text=text, facts=facts)]
@@ -176,7 +176,7 @@ class TimeChecks:
             if abs(newest + added - scan) < 2 * DAY_S:
                 text = (
                     f"readings of cell {name} have times that are counted from {year}, not from "
-                    f"1970: {self._cure(added)}, or have the cycler's feed send UTC since 1970"
+                    f"1970: {self._cure(added)}, or make the cycler's feed send UTC since 1970"
                 )
                 return Verdict(EPOCH, text, newest - scan)
             if abs(newest - added - scan) < 2 * DAY_S:
@@ -186,7 +186,8 @@ class TimeChecks:
 
     def _since_start(self, times: Sequence[float]) -> float | None:
         """What is to be added to times that are counted from a start, s; by the clock of this
-        machine if the scans agree with it, else by several scans; None before that is known."""
+        machine if the scans agree with it, otherwise by several scans; None before that is
+        known."""
         clock = self._clock
         live = clock is not None and abs(clock.at - self._last) < OLD_READINGS_S
         if clock is not None and live and (clock.steady or self._scans < 2):
@@ -213,7 +214,7 @@ class TimeChecks:
         return self._shifted(ahead, "this machine's clock, which the scans agree with", about=False)
 
     def _by_scans(self, times: Sequence[float]) -> Verdict | None:
-        """Without a clock: readings of which none lies near any of several scans."""
+        """Without a clock: no reading lies near any of several scans."""
         if _any_between(times, self._first - MARGIN_S, self._last + MARGIN_S):
             lies = -MARGIN_S <= times[-1] - self._last <= MARGIN_S
             return Verdict("") if lies else None
@@ -230,11 +231,11 @@ class TimeChecks:
         local = quarters and (about or abs(ahead - quarters) <= QUARTER_TOLERANCE_S)
         offset = quarters if local else round(ahead)
         cause = "its clock is set to local time, or wrong" if local else "its clock is wrong"
-        late = "" if ahead > 0 else ", or they are delivered so late"
+        late = "" if ahead > 0 else ", or they are delivered that late"
         text = (
             f"readings of cell {name} are {_duration(abs(offset))} "
             f"{'ahead of' if ahead > 0 else 'behind'} {against}: {cause}{late}; charge and current "
-            f"of the scans are wrong. {self._cure(-offset, about=about).capitalize()}, or have the "
+            f"of the scans are wrong. {self._cure(-offset, about=about).capitalize()}, or make the "
             "cycler's feed send UTC"
         )
         return Verdict(AHEAD if ahead > 0 else BEHIND, text, ahead)
@@ -275,16 +276,16 @@ def no_current(cell: CellSettings, scan: int, *, lacking: bool, refused: int) ->
         )
         text += (
             f"{refused} that had one were not used, as their times are not later than those of "
-            "readings before: have the cycler's feed send readings in the order of their times"
+            "readings before: make the cycler's feed send readings in the order of their times"
             if refused
-            else f"Have the cycler's feed send numbers as {' or '.join(keys) or 'a current'}, or "
+            else f"Make the cycler's feed send numbers as {' or '.join(keys) or 'a current'}, or "
             "correct `keys` of this cell"
         )
     return Sign(NO_CURRENT, bad=lacking, good=not lacking, text=text)
 
 
 def _empty_place(time: float, times: Sequence[float]) -> str:
-    """Where there are no readings, in words, if `time` lies there; else nothing."""
+    """If there are no readings, in words, if `time` lies there; otherwise nothing."""
     after, step = bisect_left(times, time), _usual_step(times)
     if not times or not step or after == len(times):
         return ""

@@ -10,7 +10,7 @@ REMEMBERED = 100
 class InterleavedRuns:
     """Hears which run each reading of a cell is of.
 
-    A run that follows another is no trouble, also if a last reading of the one before comes late.
+    A run may follow another, also if a last reading of the one before arrives late.
     Two that take turns are two cyclers, or one that is sent twice.
     """
 

@@ -149,7 +149,7 @@ def _sum_between(row, at, low, high, gain, middle, total, sums, counts, least):
 @njit(nogil=True, cache=True)
 def beyond(pairs, dense, front, margin):
     """Mean of all voxels `margin` planes below the first edge, and of those above the second; NaN
-    where there are none. pairs: (ny, n, nx) int16; dense, front: (ny, nx) float32."""
+    if there are none. pairs: (ny, n, nx) int16; dense, front: (ny, nx) float32."""
     ny, n, nx = pairs.shape
     below, above, count_below, count_above = 0.0, 0.0, 0, 0
     for y in range(ny):

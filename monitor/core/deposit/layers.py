@@ -44,8 +44,8 @@ class Stack:
 
     `levels` (3,) float32 of lithium, moss and electrolyte in the band's units; `noise` of one voxel
     in them, as it matters to sums over many; `porosity` of the field, and its standard deviation.
-    `present`: whether moss was found; where it was not, the porosity is NaN and the moss's level a
-    presumed one. `share` of the field that has moss, or, where none was found, was expected to.
+    `present`: whether moss was found; if it was not, the porosity is NaN and the moss's level a
+    presumed one. `share` of the field that has moss, or, if none was found, was expected to.
     """
 
     levels: NDArray[np.float32]
@@ -98,7 +98,7 @@ def survey(
 
 def unseen(stack: Stack) -> float:
     """Odds of moss that is there and cannot be told from its neighbours, to no moss: too thin, or
-    of too little contrast, at the field's porosity where that is known, else at any."""
+    of too little contrast, at the field's porosity where that is known, otherwise at any."""
     contrast = float(stack.levels[2] - stack.levels[0]) / stack.noise
     porosity = np.array([stack.porosity]) if stack.present else np.linspace(0.01, 0.99, 50)
     missed = TOO_THIN + _missed(contrast * np.minimum(porosity, 1 - porosity))

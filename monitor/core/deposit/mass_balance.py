@@ -34,7 +34,7 @@ def plated_um(before_um: Map, dense_um: Map, front_um: Map, porosity: Map | floa
     """Local plated charge as a thickness of dense lithium, (ny, nx) float32 µm.
 
     Rise of the dense top plus the solid part of the moss. `before_um`: height of the lithium when
-    the charge began; `dense_um` and `front_um`: heights now, from the same bottom. Where there is
+    the charge began; `dense_um` and `front_um`: heights now, from the same bottom. If there is
     no moss `porosity` may be NaN. NaN where a height is.
     """
     moss = front_um - dense_um

@@ -46,7 +46,7 @@ class Deposit:
 
     `dense` is the top of the dense lithium and `front` that of the deposit; the same where no moss
     was found. `confidence`, 0 to 1: probability that the number of layers is right and both edges
-    lie within 3 voxels. Where it is below 0.6 the other maps are NaN; `porosity` is NaN too where
+    lie within 3 voxels. Where it is below 0.6 the other maps are NaN; `porosity` is NaN too if
     there is no moss. `stack` has the field's porosity.
     """
 
@@ -78,7 +78,7 @@ def deposit(
     one before), 127 units for `limit` nats; at least ten of them lie inside the dense lithium, and
     in the electrolyte. `place`, `place_error`: (ny, nx) float32, the
     one interface found so far and its standard deviation, in slices. `came`: (n,), or (ny,) with
-    `vertical`, slices that came; those that did not are filled in, in place. `reversed_z`: the
+    `vertical`, slices that arrived; those that did not are filled in, in place. `reversed_z`: the
     electrolyte comes first. `expected`: probability, before anything was seen, that there is moss.
     """
     ny, n, _ = ratios.shape
@@ -168,7 +168,7 @@ def _block(
 def _put_confidence(
     out: Map, start: Map, start_error: Map, sure: Map, stack: Stack, planes: int
 ) -> None:
-    """Sets the confidence, and the one interface where there is no moss. Changes `out`.
+    """Sets the confidence, and the one interface if there is no moss. Changes `out`.
 
     An edge at an end of the band may lie beyond it: not to be trusted.
     """
@@ -184,7 +184,7 @@ def _put_confidence(
 
 
 def _fill(ratios: NDArray[np.int8], known: NDArray[np.bool_], vertical: bool) -> None:
-    """Slices that did not come get the nearest one's values, in place."""
+    """Slices that did not arrive get the nearest one's values, in place."""
     have = np.flatnonzero(known)
     if not have.size:
         ratios[:] = 0

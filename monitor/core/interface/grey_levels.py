@@ -1,10 +1,10 @@
 """Grey level and noise of each layer, found from the data of the scan itself.
 
-A grid of columns is sampled as slices come. Blocks of neighbouring columns are averaged, each
+A grid of columns is sampled as slices arrive. Blocks of neighbouring columns are averaged, each
 block's profile along z is cut into three flat segments by least squares, and the levels are the
 medians over the blocks of the segments' means, the voxels near the cuts (blur, fringe) left out.
 Profiles are cut from the collector upwards whichever way the slice index runs: a volume sent
-reversed is told the same levels.
+reversed is reported the same levels.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ FOIL_SHARE = 0.3
 MIN_CNR = 0.3
 NEAR, FAR = 3.0, 6.0
 MOST, HALF = 0.8, 0.5
-"""Share of the blocks that must show all layers: while slices come, and in the end. The field may
+"""Share of the blocks that must show all layers: while slices arrive, and in the end. The field may
 lie partly outside the electrode."""
 
 
@@ -60,7 +60,7 @@ class Calibration:
         self._places = self._rows[:, None] * nx + self._columns
         self._means = np.zeros(nz)
         self.around: Range | None = None
-        # zeros: pages of memory are taken as slices come, not because a header names them
+        # zeros: pages of memory are taken as slices arrive, not because a header names them
         self._profiles = np.zeros((nz, len(self._rows), len(self._columns)), np.float32)
         self._came = np.zeros(nz if start.axis == "z" else len(self._rows), np.bool_)
 
@@ -79,7 +79,7 @@ class Calibration:
     def levels(self, count: int, *, coming: bool = False) -> Levels | None:
         """The levels by the first `count` slices, or None while a layer is not seen well enough.
 
-        Only slices up to `count` matter, whenever the others came: the order of arrival changes
+        Only slices up to `count` matter, whenever the others arrived: the order of arrival changes
         nothing. `coming`: of these too some are still to come, or have gone by other levels.
         """
         fixed = fixed_levels(self._cell)
@@ -107,7 +107,7 @@ class Calibration:
 
     def _around(self, cuts: NDArray[np.int64], count: int) -> Range | None:
         """The slices in which the interface lies, by the blocks that were looked at and a margin;
-        None where that is more than is kept. The other edge of the lithium is left out."""
+        None if that is more than is kept. The other edge of the lithium is left out."""
         nz = self._start.volume_shape[0]
         seen = np.arange(nz) if self._axis == "y" else np.flatnonzero(self._came[:count])
         if not len(cuts):
@@ -128,7 +128,7 @@ class Calibration:
         return self._axis == "z" and count < self._start.slice_count
 
     def _worth_looking(self, count: int) -> bool:
-        """False where the mean of the whole field already says that the last layer has not come up,
+        """False if the mean of the whole field already says that the last layer has not come up,
         which spares the blocks while a scan runs."""
         if not self._early(count):
             return True
@@ -143,10 +143,10 @@ class Calibration:
         return bool((lengths >= self._least(count, True)).all() and last >= 2 * LEAST_SEEN)
 
     def guess(self) -> Levels | None:
-        """Levels by all that came, for slices that cannot wait until the last layer is seen.
+        """Levels by all that arrived, for slices that cannot wait until the last layer is visible.
 
-        None while fewer than 12 slices have come. A layer that has not come up is put where it does
-        least harm: the next one soon to be met is assumed near, the one after it far away.
+        None while fewer than 12 slices have arrived. A layer that has not come up is put where it
+        does least harm: the next one soon to be met is assumed near, the one after it far away.
         """
         blocks = self._blocks(self._start.slice_count, upwards=False)
         if blocks is None:
@@ -167,7 +167,7 @@ class Calibration:
         self, count: int, *, upwards: bool
     ) -> tuple[NDArray[np.float64], NDArray[np.float32]] | None:
         """Mean profile of each block over the slices seen (n, nz); its columns (n, BLOCK², nz).
-        `upwards`: from the collector on, else as the slice index runs."""
+        `upwards`: from the collector on, otherwise as the slice index runs."""
         if self._axis == "y":
             seen = self._profiles[:, self._came & (self._rows < count)]
         else:
@@ -190,7 +190,7 @@ class Calibration:
         least: NDArray[np.float64],
         share: float,
     ) -> list[float] | None:
-        """The segments' grey levels, upwards, and the noise; None where they are not the layers
+        """The segments' grey levels, upwards, and the noise; None if they are not the layers
         that the cell has, or fewer than `share` of the blocks show them all."""
         whole = (lengths_of(cuts, profiles.shape[1]) >= least).all(axis=1)
         if whole.mean() < share:

@@ -17,7 +17,7 @@ Map = NDArray[np.float32]
 @dataclass(frozen=True, eq=False)
 class Moss:
     """The porous deposit on the dense lithium. `front` (ny, nx) float32: height of its front above
-    the lithium's bottom, that of the lithium where there is none; NaN where it cannot be told.
+    the lithium's bottom, that of the lithium if there is none; NaN where it cannot be determined.
     `confidence`: 0 to 1. `porosity` of the field and its standard deviation; `share` of the field
     that has moss."""
 

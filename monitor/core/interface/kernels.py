@@ -22,7 +22,8 @@ SLAB = 16
 SETTLED = np.float32(60.0)
 """Evidence (nats) past which an edge of a row is no longer questioned."""
 SETTLED_DEPTH = np.float32(64.0)
-"""Voxels of the third layer that must have come before the second edge is no longer questioned."""
+"""Voxels of the third layer that must have arrived before the second edge is no longer
+questioned."""
 OPEN, FIRST_SETTLED, DONE = np.uint8(0), np.uint8(1), np.uint8(2)
 """What is still asked of a row: both edges, the second one, nothing."""
 
@@ -141,7 +142,7 @@ def second_edge_one(r0, z, model, state):
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def settle(state):
-    """True where the first edge of every column of a row is beyond doubt; then it is kept.
+    """True if the first edge of every column of a row is beyond doubt; then it is kept.
 
     `state` (7, nx): columns that have entered the third layer keep the edge they entered with.
     """
@@ -159,10 +160,11 @@ def settle(state):
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def settled_twice(state, end):
-    """True where the second edge of every column of a row is beyond doubt as well.
+    """True if the second edge of every column of a row is beyond doubt as well.
 
-    `state` (7, nx); `end`: index of the next slice. A whole depth of the third layer must have come
-    since: a pocket of it inside the second layer is not taken for it, whatever the contrast.
+    `state` (7, nx); `end`: index of the next slice. A whole depth of the third layer must have
+    arrived since: a pocket of it inside the second layer is not taken for it, whatever the
+    contrast.
     """
     b, h = state[1], state[4]
     settled = True
@@ -222,7 +224,7 @@ def advance_column_slice(image, model, state):
 
 @njit(nogil=True, cache=True)
 def any_not_finite(bits):
-    """True where any float32 is NaN or infinite (all exponent bits set): `bits` (n,) uint32."""
+    """True if any float32 is NaN or infinite (all exponent bits set): `bits` (n,) uint32."""
     found = np.uint32(0)
     for i in range(bits.shape[0]):
         found |= np.uint32((bits[i] & np.uint32(0x7F800000)) == np.uint32(0x7F800000))

@@ -13,7 +13,7 @@ from monitor.settings import CellSettings, GreyLevels
 @dataclass(frozen=True)
 class Levels:
     """Grey levels in the order of growing slice index, and the noise of one voxel (standard
-    deviation). A level is None where the cell has no such layer."""
+    deviation). A level is None if the cell has no such layer."""
 
     first: float | None
     second: float

@@ -25,7 +25,7 @@ MOSS_EXPECTED = 0.9
 
 
 class Surfaces:
-    """The two edges of the lithium in one scan, column by column, while its slices come."""
+    """The two edges of the lithium in one scan, column by column, while its slices arrive."""
 
     def __init__(
         self,
@@ -89,8 +89,8 @@ class Surfaces:
         self._keep(first, slices)
 
     def _keep(self, first: int, slices: tuple[NDArray[np.generic], ...]) -> None:
-        """Slices near the interface are kept; it is refined as soon as the last of them has come,
-        while the scan goes on."""
+        """Slices near the interface are kept; it is refined as soon as the last of them has
+        arrived, while the scan continues."""
         if self._band is None:
             return
         for z, image in enumerate(slices, first):
@@ -107,7 +107,8 @@ class Surfaces:
             self._band = None
 
     def _look_for_moss(self, band: Band, place: Map, error: Map) -> tuple[Map, Map]:
-        """The top of the dense lithium and its error, in slices; NaN where it cannot be told."""
+        """The top of the dense lithium and its error, in slices; NaN where it cannot be
+        determined."""
         found = deposit(
             band.ratios,
             band.around,
@@ -133,7 +134,7 @@ class Surfaces:
 
     def heights(self, ledger: NDArray[np.uint8], *, last: bool = False) -> Heights:
         """Heights by the slices so far. `ledger`: (n,) as in ScanResult, for the holes; `last`: no
-        more slices will come."""
+        more slices will arrive."""
         if self._settled is None:
             if last:
                 self._refine()
@@ -166,7 +167,7 @@ class Surfaces:
         voxel = np.float32(self._start.voxel_size[0])
         if self._cell.has_collector:
             floor = nz - 1 - upper if self._cell.reversed_z else lower.copy()
-            floor[self._until == 0] = np.nan  # of rows that never came nothing is known
+            floor[self._until == 0] = np.nan  # of rows that never arrived nothing is known
             _leave_out_strays(floor, bottom, height, variance)
         if self._refined is None:
             noise = scatter(height)
@@ -186,7 +187,7 @@ class Surfaces:
 
     def _moss(self, height: Map, bottom: Map, error: Map) -> Moss | None:
         """The moss in the length unit; changes `height` and `error`: what is under moss and cannot
-        be told has no number."""
+        be determined has no number."""
         found = self._deposit
         if found is None:
             return None
@@ -210,7 +211,7 @@ class Surfaces:
         """The refined interface over a smoothed bottom, in voxels, in place of the single columns'.
 
         The bottom is the surface of a stiff collector: neighbours are averaged (Gaussian, two
-        pixels). Where no edge was refined, the column's own stays, with its larger error.
+        pixels). If no edge was refined, the column's own stays, with its larger error.
         """
         alone = np.float32(scatter(height)) ** 2
         if self._cell.has_collector:
@@ -271,7 +272,8 @@ def _typical(error: Map) -> float:
 
 
 def _hole_before(missing: NDArray[np.bool_]) -> Map:
-    """(n,) number of missing slices right before each slice that came, 0 for the missing ones."""
+    """(n,) number of missing slices right before each slice that arrived, 0 for the missing
+    ones."""
     before = np.zeros(len(missing), np.float32)
     run = 0
     for z in range(len(missing)):

@@ -2,7 +2,7 @@
 
 A pit is a connected region that lies below the plateau by more than its noise, and at its deepest
 by more than a least depth. A pit that the border of the field cuts counts, with the part that is
-seen.
+visible.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def _smoothed(depth: Map, error: Map) -> tuple[Map, Map]:
     """Smoothed depth and its noise, raised to what the unpitted surface really shows.
 
     White noise is averaged down by the kernel as Σg² says. Noise that neighbours share is not; so
-    the scatter of the smoothed map on the side above the plateau, where no pit can reach, must
+    the scatter of the smoothed map on the side above the plateau, if no pit can reach, must
     agree: its median against the normal quartile gives the factor (never below 1).
     """
     reach = math.ceil(3.0 * SMOOTHING_PX)
@@ -131,7 +131,7 @@ def _smoothed(depth: Map, error: Map) -> tuple[Map, Map]:
 
 
 def _same_shape(previous: PitMap | None, shape: tuple[int, ...]) -> PitMap:
-    """The previous pits; an empty map where there are none to compare with."""
+    """The previous pits; an empty map if there are none to compare with."""
     if previous is not None and previous.labels.shape == shape:
         return previous
     return PitMap(np.zeros(shape, np.int32), (), previous.next_id if previous else 1)

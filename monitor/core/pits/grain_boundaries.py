@@ -67,7 +67,7 @@ def by_landmarks(image_px: NDArray[Any], map_um: NDArray[Any]) -> Placement:
     """The affine map that brings landmarks of the image onto those of the map, by least squares.
 
     `image_px`, `map_um`: (n, 2), the same n ≥ 3 places as (row, column) and as (y, x). Raises
-    ValueError where they do not fix a placement.
+    ValueError if they do not fix a placement.
     """
     pixels, places = np.asarray(image_px, float), np.asarray(map_um, float)
     if pixels.shape != places.shape or pixels.ndim != 2 or pixels.shape[1] != 2:
@@ -113,7 +113,7 @@ def lay(
 def on_map(
     boundaries: NDArray[Any], placement: Placement, shape: tuple[int, int], pixel_um: float
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """The image laid on the map: (ny, nx) boundaries, and (ny, nx) where the image reaches.
+    """The image placed on the map: (ny, nx) boundaries, and (ny, nx) where the image reaches.
 
     `boundaries`: 2-D, true or above 0 on a boundary; `shape`, `pixel_um`: of the map. Boundaries
     thinner than a pixel of the map are kept.

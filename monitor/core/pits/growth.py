@@ -120,7 +120,7 @@ class Growth:
     ) -> None:
         """Takes in one scan. `noise`: standard error of a smoothed depth; `charge_mAh_cm2`: net
         charge stripped since the reference; `discharge`: its number. Growth in another discharge
-        begins anew. Without charge passed since the last scan, nothing is learned."""
+        begins again. Without charge passed since the last scan, nothing is learned."""
         if discharge != self._discharge or not charge_mAh_cm2 >= self._charge:
             known = set(self._pits)
             self._discharge = discharge
@@ -137,7 +137,7 @@ class Growth:
         self._learn_usual()
 
     def _learn_usual(self) -> None:
-        """How fast the pits of this cell grow, by those seen three times: it tells of new ones."""
+        """How fast the pits of this cell grow, by those seen three times: it reports new ones."""
         old = [kept for kept in self._pits.values() if len(kept.seen) > 2][:FOLLOWED]
         if not old:
             return
@@ -221,7 +221,7 @@ class Growth:
 
     def penetration(self, charge_mAh_cm2: float) -> Interval | None:
         """Depth below the original surface of whatever pit is deepest at a charge to come; None
-        where there are no pits, or the charge has been passed."""
+        if there are no pits, or the charge has been passed."""
         mixture = self._penetration(charge_mAh_cm2)
         if mixture is None:
             return None

@@ -172,7 +172,7 @@ def merged(
     former: NDArray[np.int32],
     faith: float,
 ) -> NDArray[np.int32]:  # pragma: no cover
-    """Label that each label ends in: (n + 1,), its own where it stays. Entry 0 of all is no pit.
+    """Label that each label ends in: (n + 1,), its own where it stays. Entry 0 of all is not a pit.
 
     Contacts are taken from the deepest saddle outwards. Where two basins meet, the shallower one
     stays if its `peak` is more than `need` above the saddle; otherwise the deeper one swallows it.
@@ -198,9 +198,9 @@ def merged(
 def sums_per_label(
     labels: NDArray[np.int32], depth: Map, smoothed: Map, count: int
 ) -> NDArray[np.float64]:  # pragma: no cover
-    """(count + 1, 4): pixels, Σy, Σx, Σdepth; row 0 is no pit.
+    """(count + 1, 4): pixels, Σy, Σx, Σdepth; row 0 is not a pit.
 
-    Where a pixel of a pit was not measured, the smoothed depth stands in.
+    Where a pixel of a pit was not measured, the smoothed depth is in.
     """
     sums = np.zeros((count + 1, 4))
     ny, nx = labels.shape

@@ -1,9 +1,9 @@
 """Pits of one scan ↔ pits of the scan before: which is which, who split, who was swallowed.
 
 Pits do not move, they grow and merge, so place alone decides. The pairs of old and new pit with the
-largest overlap belong together. A new pit left over is a hidden one that has come back, where it
-holds that one's deepest pixel and is deepest near it; else it is new, and where it overlaps an old
-pit it split from it. An old pit left over is swallowed by the new one that it overlaps most, or
+largest overlap belong together. A new pit left over is a hidden one that has come back, if it
+holds that one's deepest pixel and is deepest near it; otherwise it is new, and where it overlaps an
+old pit it split from it. An old pit left over is swallowed by the new one that it overlaps most, or
 has vanished.
 """
 
@@ -72,7 +72,7 @@ def link(
     """Turns labels 1…n into ids. `pits[k]` and `peaks[k]` (flat index) belong to label k + 1.
 
     `pixel`: side of a pixel in the length unit of the pits. `previous` is an empty `PitMap` of the
-    same shape where there is none.
+    same shape if there is none.
     """
     overlaps = _overlaps(labels, previous.labels)
     ids = _ids(labels, peaks, previous, overlaps, pixel)

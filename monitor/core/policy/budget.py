@@ -60,7 +60,7 @@ class Budget:
         return len(self._scans) * self._limits.dose_per_scan_kGy
 
     def refusal(self, time: float, waiting: int) -> str:
-        """Why no further scan may be asked for at `time`; "" where one may. `waiting`: asked for
+        """Why no further scan may be asked for at `time`; "" if one may. `waiting`: asked for
         already, and not made yet."""
         limits = self._limits
         lately = sum(t > time - HOUR_S for t in self._extra.values())

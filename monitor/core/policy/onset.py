@@ -5,8 +5,8 @@ been met for `clear_scans` scans. Entries by heights alone are judged when a sca
 that need the charge once readings cover the scan. What stands against a request that is due
 (cooldown, quiet hours, budget, one on its way) holds it back as long as that lasts. A scan that
 cannot be trusted never asks by itself: what it shows is suggested to the operator, and stays due
-for the next scan. The scan that answers tells whether what led to it was real. Reads no clock: the
-same situations and replies in the same order give the same decisions.
+for the next scan. The scan that answers reports whether what led to it was real. Reads no clock:
+the same situations and replies in the same order give the same decisions.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class OnsetWatch:
 
     def judge_charge(self, now: Situation) -> Decision | None:
         """The decision on a scan that was judged as preliminary, by what needs the charge; None
-        where nothing in `onset.when` does."""
+        if nothing in `onset.when` does."""
         past = self._past
         waited = past.uncharged.pop((now.run, now.scan), Waiting(Before(), None))
         before = replace(waited.before, charged=past.charged)
@@ -204,7 +204,7 @@ class OnsetWatch:
         why = "; ".join(found[rule].text for rule in entry.rules)
         held = self._held(now.time) if mode != "off" else ""
         if held:
-            return Decision("no", f"{why}; held back: {held}", onset, found, None, confirmed)
+            return Decision("no", f"{why}; not requested: {held}", onset, found, None, confirmed)
         if wrong and mode == "auto":
             return self._suggest_only(now, entry, found, why, onset, confirmed, wrong)
         for asking in due:
@@ -250,7 +250,7 @@ class OnsetWatch:
         """What stands against asking now; "" for nothing."""
         settings, past = self._settings, self._past
         if past.waiting:
-            return "an extra scan is on its way"
+            return "an extra scan has been requested and is not finished"
         if is_quiet(time, settings.quiet_hours):
             return f"quiet hours ({', '.join(settings.quiet_hours)} UTC)"
         since = time - past.last_asked
@@ -263,6 +263,6 @@ class OnsetWatch:
         """Why nothing is asked for: what is met but has asked before, or all that is not met."""
         told = [e for e in entries if e.met(found)]
         if told:
-            return f"{told[0].name} has been asked about, and has not ceased since"
+            return f"{told[0].name} has already led to a request, and has not ended since"
         rules = dict.fromkeys(rule for entry in entries for rule in entry.rules)
         return "; ".join(found[rule].text for rule in rules) or "no rules in onset.when"

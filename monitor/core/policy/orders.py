@@ -57,7 +57,7 @@ class ScanRequests:
         return self._book.unserved
 
     def policies(self, time: float) -> dict[str, Policy]:
-        """The policy of each cell as it stands at `time`, JSON-ready."""
+        """The policy of each cell as it is at `time`, JSON-ready."""
         return {name: watch.state(time) for name, watch in self._watches.items()}
 
     # --- scans ----------------------------------------------------------------------------------
@@ -67,7 +67,7 @@ class ScanRequests:
         return self._watches[situation.cell].judge(situation)
 
     def judge_charge(self, situation: Situation) -> Decision | None:
-        """The decision on a scan that was preliminary, as its charge is known now; None where no
+        """The decision on a scan that was preliminary, as its charge is known now; None if no
         rule needs it."""
         return self._watches[situation.cell].judge_charge(situation)
 
@@ -89,7 +89,7 @@ class ScanRequests:
         overtaken = not corrected or decision.request is not None
         stale = self._book.suggestion(name) if overtaken else None
         if stale is not None:
-            news.append(_closed(stale, "overtaken by another scan"))
+            news.append(_closed(stale, "another scan was requested first"))
         request = decision.request
         if request is not None and decision.verdict == "ask":
             news += self._ask(request)
@@ -103,7 +103,7 @@ class ScanRequests:
         return self._news(start.key.cell, self._book.started(start))
 
     def ended(self, start: ScanStart, received: int, *, whole: bool) -> list[News]:
-        """A scan was concluded with so many slices; `whole`: it did not break off."""
+        """A scan was concluded with so many slices; `whole`: it was not interrupted."""
         replies = [self._book.ended(start, received, whole=whole), *self._book.overtaken(start)]
         return [one for reply in replies for one in self._news(start.key.cell, reply)]
 
@@ -139,7 +139,7 @@ class ScanRequests:
         newest time of the data, UTC s. Raises BadMessage for what there is nothing to do about."""
         general = isinstance(order, OperatorNote | Acknowledgement)
         if order.cell not in self._watches and not (general and order.cell == ""):
-            raise BadMessage("unknown_cell", f"operator: cell {order.cell[:40]!r} is not there")
+            raise BadMessage("unknown_cell", f"operator: there is no cell {order.cell[:40]!r}")
         match order:
             case OperatorRequest():
                 return self._wish(order, last_scan, now)
@@ -179,8 +179,9 @@ class ScanRequests:
         if waiting is None or waiting.id != wish.suggestion:
             raise BadMessage(
                 "no_suggestion",
-                f"operator: no suggestion {wish.suggestion[:40]!r} waits in cell {wish.cell}; it "
-                "has been answered or overtaken",
+                f"operator: no suggestion {wish.suggestion[:40]!r} is waiting in cell "
+                f"{wish.cell}; it "
+                "has already been answered or replaced",
             )
         self._book.suggestion(wish.cell)
         if not wish.accepted:

@@ -1,6 +1,6 @@
 """What becomes of scan requests: requested → accepted or refused → running → done or failed.
 
-Whatever is heard first counts, repeats change nothing, and nothing goes back, save that a scan
+Whatever is received first counts, repeats change nothing, and nothing goes back, save that a scan
 which bears the id of a request proves it alive. So it does not matter which end is restarted when.
 """
 
@@ -18,7 +18,7 @@ ORDER: dict[str, int] = {"": 0, "accepted": 1, "running": 2, "refused": 3, "done
 
 @dataclass(frozen=True, slots=True)
 class RequestState:
-    """One request and the last that was heard of it. `overtaken_by`: scans of its cell that
+    """One request and the last that was received from it. `overtaken_by`: scans of its cell that
     were concluded after it was said to be running, while its own had not begun."""
 
     request: ScanRequest
@@ -32,14 +32,14 @@ class RequestState:
 
 
 class RequestBook:
-    """All requests of a session. Methods return the news there are, None where there are none."""
+    """All requests of a session. Methods return the news there are, None if there are none."""
 
     def __init__(self) -> None:
         self._states: dict[str, RequestState] = {}
         self._suggested: dict[str, ScanRequest] = {}
 
     def cell_of(self, identity: str) -> str:
-        """The cell that a request was for; "" where it is not known."""
+        """The cell that a request was for; "" if it is not known."""
         state = self._states.get(identity)
         return state.request.cell if state else ""
 
@@ -58,7 +58,7 @@ class RequestBook:
             del self._states[identity]
 
     def heard(self, reply: ScanReply) -> ScanReply | None:
-        """A reply came. One to a request that is not known is passed on."""
+        """A reply arrived. One to a request that is not known is passed on."""
         state = self._states.get(reply.id)
         if state is None:
             return reply
@@ -68,7 +68,7 @@ class RequestBook:
         return reply
 
     def started(self, start: ScanStart) -> ScanReply | None:
-        """A scan began; where it answers a request, that one is running, whatever was said."""
+        """A scan began; if it answers a request, that one is running, whatever was said."""
         state = self._states.get(start.request)
         if state is None:
             return None
@@ -83,12 +83,16 @@ class RequestBook:
         return None if said else news
 
     def ended(self, start: ScanStart, received: int, *, whole: bool) -> ScanReply | None:
-        """A scan has been concluded with so many slices; it has failed where it broke off."""
+        """A scan has been concluded with so many slices; it has failed where it was interrupted."""
         state = self._states.get(start.request)
         if state is None or state.key != start.key or state.status in FINAL_REPLIES:
             return None
         status: ReplyStatus = "done" if whole else "failed"
-        why = "" if whole else f"it broke off: {received} of {start.slice_count} slices came"
+        why = (
+            ""
+            if whole
+            else f"it was interrupted: {received} of {start.slice_count} slices were received"
+        )
         news = ScanReply(start.request, status, why, start.key.scan)
         self._states[start.request] = replace(state, last=news)
         return news
@@ -105,7 +109,7 @@ class RequestBook:
             self._states[identity] = state = replace(state, overtaken_by=scans)
             if len(scans) >= OVERTAKEN:
                 numbers = " and ".join(str(key.scan) for key in scans)
-                why = f"it was said to be running, but scans {numbers} came and its own did not"
+                why = f"it was reported as running, but only other scans ({numbers}) followed"
                 news.append(ScanReply(identity, "failed", why))
                 self._states[identity] = replace(state, last=news[-1])
         return news
@@ -115,7 +119,7 @@ class RequestBook:
         self._suggested[request.cell] = request
 
     def suggestion(self, cell: str) -> ScanRequest | None:
-        """Take what waits for the operator; None where nothing does."""
+        """Take what waits for the operator; None if nothing does."""
         return self._suggested.pop(cell, None)
 
     def suggested(self, cell: str) -> ScanRequest | None:

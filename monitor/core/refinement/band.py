@@ -84,7 +84,7 @@ class Band:
         self.ratios = spare.take((ny, planes, nx))
 
     def add(self, z: int, image: NDArray[np.generic]) -> None:
-        """Slice z (ny, nx), where it is one of those kept."""
+        """Slice z (ny, nx), if it is one of those kept."""
         if self.around.first <= z < self.around.last:
             plane = z - self.around.first
             kernels.quantise(image, *self._ratio, self.ratios[:, plane])
@@ -97,7 +97,7 @@ class Band:
         self.came[row] = True
 
     def _bridge(self) -> None:
-        """What did not come lies linearly between its neighbours, so that a gap pulls no edge."""
+        """What did not arrive lies linearly between its neighbours, so that a gap pulls no edge."""
         there = np.flatnonzero(self.came)
         along = self.ratios if self.vertical else self.ratios.transpose(1, 0, 2)
         for gap in np.flatnonzero(~self.came):
@@ -114,7 +114,7 @@ class Band:
                 )
 
     def _share_bridged(self, place: Map, reach: int = NEAR_GAP) -> Map:
-        """Share of the planes around each place that did not come: there the edge is guessed."""
+        """Share of the planes around each place that did not arrive: there the edge is guessed."""
         width = 2 * reach + 1
         near = np.convolve(~self.came, np.ones(width) / width, "same").astype(np.float32)
         at = np.nan_to_num(place).astype(np.int64).clip(0, len(near) - 1)

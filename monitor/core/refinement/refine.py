@@ -36,7 +36,7 @@ Map = NDArray[np.float32]
 
 
 def along_first_look(ratios: NDArray[np.int8]) -> tuple[Map, Map]:
-    """Where the interface is at first look, smoothed, in planes; the ratios along that surface."""
+    """First estimate of the interface, smoothed, in planes; the ratios along that surface."""
     ny, _, nx = ratios.shape
     first = np.empty((ny, nx), np.float32)
     kernels.pilot(ratios, first)

@@ -33,7 +33,7 @@ Map = NDArray[np.float32]
 @dataclass(frozen=True, slots=True)
 class Registration:
     """Where a scan lies against the reference: lengths in the length unit of the scan, NaN =
-    unknown. `doubt`: one line where it seems to have moved and by how much cannot be told."""
+    unknown. `doubt`: one line where it seems to have moved and by how much cannot be determined."""
 
     registered: bool
     plane: Plane
@@ -43,7 +43,7 @@ class Registration:
     doubt: str = ""
 
     def summary(self) -> dict[str, float]:
-        """As it stands in the summary of the scan."""
+        """As it is in the summary of the scan."""
         return {
             "registered": self.registered,
             "shift_doubtful": bool(self.doubt),
@@ -62,7 +62,7 @@ class Frame:
     """The frame of one cell: that of the first scan that is placed."""
 
     def __init__(self, *, has_bottom: bool) -> None:
-        """`has_bottom`: the lithium's bottom is seen, so that shifts along z and tilts show."""
+        """`has_bottom`: the lithium's bottom is visible, so that shifts along z and tilts show."""
         self._has_bottom = has_bottom
         self._bottom: Map | None = None
         self._plane = Plane()
@@ -144,7 +144,7 @@ def _levelled(heights: Heights, plane: Plane, start: ScanStart) -> Heights:
 
 
 def _moved_along_z(found: Shift, former: Plane, plane: Plane, start: ScanStart) -> str:
-    """A doubt where the cell moved along z or tilted, and sideways nothing can be told."""
+    """A doubt where the cell moved along z or tilted, and sideways nothing can be reported."""
     if found.state != "featureless":
         return ""
     _, ny, nx = start.volume_shape
@@ -158,7 +158,7 @@ def _moved_along_z(found: Shift, former: Plane, plane: Plane, start: ScanStart) 
     unit = start.length_unit
     return (
         f"the cell moved by {z:+.1f} {unit} along z and tilted by {tilt:.1f} {unit} over the field "
-        "since the scan before; whether sideways too cannot be told, the surface shows too little "
+        "since the previous scan; a sideways shift cannot be found, the surface shows too little "
         "structure: this scan is not registered"
     )
 
@@ -197,7 +197,7 @@ def _doubt(found: Shift, start: ScanStart) -> str:
     guess = found.guess_px * min(start.voxel_size[1:])
     seems = f" (perhaps by {guess:.0f} {unit})" if guess > reach else ""
     return (
-        f"the pits and the roughness of the scan before were not found again within {reach:.0f} "
+        f"the pits and the roughness of the previous scan were not found again within {reach:.0f} "
         f"{unit}: the cell seems to have moved sideways{seems}; this scan is not registered, its "
-        "removal and currents are not to be trusted; check how the cell is held"
+        "removal and currents are not reliable; check how the cell is held"
     )

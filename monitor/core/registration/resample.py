@@ -23,7 +23,7 @@ def moved_back(
 
     `covariance`: (2, 2) pixel², of the shift. What came into the field is NaN, as is every pixel
     that was NaN. The error is the interpolated one: neighbours share their noise, so that
-    interpolation averages little of it away, and by how much is measured; to it come what cubic
+    interpolation averages little of it away, and by how much is measured; to it is added what cubic
     and linear interpolation differ by, and the slope times the uncertainty of the shift.
     """
     dy, dx = float(shift_yx[0]), float(shift_yx[1])
@@ -112,7 +112,7 @@ def keys(t: float) -> Map:  # pragma: no cover
 def add_slopes(
     height: Map, covariance: NDArray[np.float64], variance: Map
 ) -> None:  # pragma: no cover
-    """Adds gᵀ C g to `variance` (mutated), g the slope of `height` per pixel, where it is known."""
+    """Adds gᵀ C g to `variance` (mutated), g the slope of `height` per pixel, if it is known."""
     ny, nx = height.shape
     yy, xx = covariance[0, 0], covariance[1, 1]
     xy = covariance[0, 1] + covariance[1, 0]

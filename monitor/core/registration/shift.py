@@ -80,7 +80,7 @@ class Shift:
 def structure(height: Map, noise: float) -> Structure | None:
     """`height`: (ny, nx) float32, NaN = not measured; `noise`: its standard deviation, above 0.
 
-    None where too little is measured.
+    None if too little is measured.
     """
     part = height[_middle(height.shape[0]), _middle(height.shape[1])]
     if min(part.shape) < LEAST_SIDE * BIN:
@@ -160,7 +160,7 @@ def _peak(before: Structure, now: Structure) -> _Peak:
 def _refined(
     before: Structure, now: Structure, start: tuple[float, float], side: int
 ) -> Shift | None:
-    """The shift by least squares from a first guess in bins; None where there is no minimum."""
+    """The shift by least squares from a first guess in bins; None if there is no minimum."""
     shift = np.array(start, np.float64)
     settled = False
     for _ in range(ITERATIONS):

@@ -3,10 +3,10 @@
 The histogram of the removal is smoothed, and its lowest peak of at least 15 % of the highest is the
 plateau. A peak counts once the density behind it has fallen by a tenth of it (and by more than its
 counting noise), so that a ripple on a flank is none. A distribution with one peak only is a plateau
-without pits. No peak separates where the one found is no plateau: its low side, which nothing but
-noise and roughness widens, is wider than 10 σ at half its height, or its place is uncertain by more
-than 4 σ (σ: the smoothing). Then the half-sample mode (Bickel & Frühwirth, Comput. Stat. Data
-Anal. 50, 2006) stands in, marked as not separated.
+without pits. No peak separates where the one found is not a plateau: its low side, which nothing
+but noise and roughness widens, is wider than 10 σ at half its height, or its place is uncertain by
+more than 4 σ (σ: the smoothing). Then the half-sample mode (Bickel & Frühwirth, Comput. Stat. Data
+Anal. 50, 2006) is in, marked as not separated.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ INTERVAL_PERCENT = (2.5, 97.5)
 class Plateau:
     """Removal of the plateau with its 95 % interval and standard error, in the unit of the map.
 
-    NaN throughout where there are too few pixels. `separated`: false where `value` is a
+    NaN throughout if there are too few pixels. `separated`: false where `value` is a
     half-sample mode because no peak separates.
     """
 

@@ -22,7 +22,7 @@ Place = tuple[float, float]
 
 PERCENTS = {"p1": 1.0, "p5": 5.0, "median": 50.0, "p95": 95.0, "p99": 99.0}
 SHOWN_PERCENTS = (0.5, 99.5)
-"""Where a histogram begins and ends, unless it is told."""
+"""Where a histogram begins and ends, unless it is reported."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,7 +128,7 @@ def significant(values: Map, errors: Map, least: float) -> Map:
 
 def describe(known: Map) -> dict[str, float | None]:
     """Mean, standard deviation (of n − 1), least, greatest and percentiles of (n,) `known` values,
-    all finite; None where there are too few. Sorts `known` in part."""
+    all finite; None if there are too few. Sorts `known` in part."""
     if not known.size:
         return dict.fromkeys(("mean", "sd", "minimum", *PERCENTS, "maximum"))
     mean = float(known.mean(dtype=np.float64))
@@ -149,7 +149,7 @@ def histogram(
 ) -> tuple[list[float], list[int]]:
     """Edges (bins + 1) and counts (bins) of (n,) finite values; values beyond them are not counted.
 
-    Where it is not told, it reaches from the 0.5th to the 99.5th percentile, and to 0 where
+    If it is not told, it reaches from the 0.5th to the 99.5th percentile, and to 0 where
     `with_zero`. Empty without bins, or without any value to tell the range by.
     """
     if not bins or not (known.size or (low is not None and high is not None)):
@@ -161,7 +161,7 @@ def histogram(
         shown = [min(shown[0], 0.0), max(shown[1], 0.0)]
     first = shown[0] if low is None else low
     last = shown[1] if high is None else high
-    if last <= first:  # all alike, or nothing on the side that was told
+    if last <= first:  # all alike, or nothing on the side that was reported
         width = max(1e-6, 1e-3 * abs(first))
         first, last = (first, first + width) if low is not None else (last - width, last)
     counts, edges = np.histogram(known, bins, (first, last))
@@ -170,7 +170,7 @@ def histogram(
 
 def mean_error(values: Map, region: Region, tile_px: tuple[int, int]) -> float | None:
     """Standard error of the mean over a region of the map `values`, (ny, nx), from the scatter
-    between its tiles; None where fewer than two tiles are more than half in it and measured.
+    between its tiles; None if fewer than two tiles are more than half in it and measured.
 
     Errors of neighbouring pixels are not independent, so that the map's own errors cannot tell this
     one. The tiles are those of the whole map: of all of it, this is the error of the summary.

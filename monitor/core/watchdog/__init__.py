@@ -1,1 +1,1 @@
-"""What is wrong is told once when it begins and once when it is over."""
+"""What is wrong is reported once when it begins and once when it is over."""

@@ -11,7 +11,7 @@ REMEMBERED = 1000
 
 
 class Alarms:
-    """The newest alarms of a session that wait to be seen."""
+    """The newest alarms of a session that wait to be visible."""
 
     def __init__(self) -> None:
         self._waiting: Bounded[int, Event] = Bounded(REMEMBERED)
@@ -29,14 +29,15 @@ class Alarms:
         return self._lasting.pop((cell, condition), None)
 
     def acknowledge(self, cell: str, number: int) -> Event:
-        """Takes an alarm off the list. Raises BadMessage where it does not wait there."""
+        """Takes an alarm off the list. Raises BadMessage if it does not wait there."""
         alarm = self._waiting.get(number)
         if alarm is None or alarm.cell != cell:
             where = f"in cell {cell[:40]!r}" if cell else "without a cell"
             raise BadMessage(
                 "no_alarm",
-                f"operator: no alarm {number} waits {where}; it has been acknowledged already, or "
-                "is not there",
+                f"operator: no alarm {number} is waiting {where}; it has already been "
+                "acknowledged, or "
+                "does not exist",
             )
         return self._waiting.pop(number)
 

@@ -1,7 +1,7 @@
 """What the numbers of one finished scan say of each condition that is watched. Pure functions.
 
 A sign is bad, good, or neither: between the two lies the margin that keeps an alarm from coming
-and going. What cannot be told of a scan gives no sign.
+and going. What cannot be determined of a scan gives no sign.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Usual:
 
 
 def of_scan(summary: Summary, settings: WatchSettings, usual: Usual, doubt: str) -> list[Sign]:
-    """What a finished scan says of itself, as far as it can be told. `usual`: the scans before;
+    """What a finished scan says of itself, as far as it can be reported. `usual`: the scans before;
     `doubt`: why it may lie beside the reference, or ""."""
     told = (
         levels_lost(summary),
@@ -106,7 +106,7 @@ def closure(summary: Summary, settings: WatchSettings) -> Sign | None:
 
 
 def registration(summary: Summary, settings: WatchSettings, doubt: str) -> Sign | None:
-    """The scan cannot be laid on the reference. A surface without structure says nothing."""
+    """The scan cannot be placed on the reference. A surface without structure says nothing."""
     registered, error = bool(summary.get("registered")), number_of(summary, "shift_error_um")
     facts = {"value": error, "limit": settings.max_shift_error_um, "unit": "µm"}
     if doubt:
@@ -117,8 +117,8 @@ def registration(summary: Summary, settings: WatchSettings, doubt: str) -> Sign 
     text = "scans are registered on the reference again"
     if bad:
         text = (
-            f"sideways the scan lies on the reference within ± {error:.1f} µm only (limit "
-            f"{settings.max_shift_error_um:g} µm): maps of removal are blurred by that"
+            f"the scan is registered sideways only to within ± {error:.1f} µm (limit "
+            f"{settings.max_shift_error_um:g} µm): this blurs the maps of removal"
         )
     return Sign("registration", bad=bad, good=not bad, text=text, facts=facts)
 
@@ -185,7 +185,7 @@ def valid(summary: Summary, settings: WatchSettings) -> Sign | None:
     if share < least:
         text = (
             f"heights in only {100 * share:.0f} % of the columns: check `layers` and "
-            "`foil_thickness_um` of this cell, and whether the electrode is in the field"
+            "`foil_thickness_um` of this cell, and whether the electrode is in the field of view"
         )
     good = share >= min(least + VALID_MARGIN, 1.0)
     return Sign("valid", share < least, good, text, {"value": share, "limit": least})
@@ -200,10 +200,11 @@ def refinement(summary: Summary) -> Sign | None:
     if not refined:
         text = "heights are those of single columns, with a larger error: "
         text += (
-            f"slices could not wait for the grey levels; set feeds.reorder_memory_MB to "
+            "there was too little memory to keep the slices until the grey levels were known; "
+            "set feeds.reorder_memory_MB to "
             f"{math.ceil(memory)} or more"
             if memory
-            else "the interface spreads over more slices than are kept, or too few of them came"
+            else "the interface extends over more slices than are kept, or too few were received"
         )
     facts: Facts = {"value": memory, "unit": "MB"} if memory else {}
     return Sign("refinement", bad=not refined, good=bool(refined), text=text, facts=facts)

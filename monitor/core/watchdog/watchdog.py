@@ -1,4 +1,4 @@
-"""Watches over one cell: what is wrong is told once when it begins and once when it is over.
+"""Watches over one cell: what is wrong is reported once when it begins and once when it is over.
 
 Scans are judged when they are finished (`signs`). How long a feed is silent, and a scan overdue, by
 the clock of the machine, the engine says by a record. Nothing here reads a clock.
@@ -104,7 +104,7 @@ class CellWatch:
         self._now = time
 
     def overdue(self, *, scanning: bool) -> tuple[SilenceState, float]:
-        """LATE or DEAD, and for how long a scan is overdue, s of cell time; LIVE where none is, as
+        """LATE or DEAD, and for how long a scan is overdue, s of cell time; LIVE if none is, as
         while one runs."""
         if scanning or self._planned is None or self._now is None:
             return "LIVE", 0.0
@@ -122,7 +122,7 @@ class CellWatch:
     @property
     def state(self) -> Watch:
         """`scan_delay_s`: how long after its start, in cell time, the last scan on schedule was
-        heard of (None before any, and without a cycler); `conditions`: what is wrong now."""
+        received from (None before any, and without a cycler); `conditions`: what is wrong now."""
         known = self._planned is not None and self._now is not None
         lasting = [name for name, condition in self._conditions.items() if condition.lasting]
         return {"scan_delay_s": self._delay_s if known else None, "conditions": sorted(lasting)}
@@ -179,7 +179,7 @@ class CellWatch:
         return self._over(("slices_late", "slices_dead"), text, scan=scan, at=None)
 
     def silence_of(self, feed: SilentFeed) -> SilenceState:
-        """What was told last of a feed's part of the cell."""
+        """What was reported last of a feed's part of the cell."""
         what = "slices" if feed == "slices" else "cycler"
         if self._condition(f"{what}_dead").lasting:
             return "DEAD"
@@ -194,7 +194,7 @@ class CellWatch:
             if self._condition(dead).lasting:
                 return []
             return self._take(Sign(late, bad=True, good=False, text=text, facts=facts))
-        more = "it has become more serious: see the alarm that follows"
+        more = "it has become more serious: see the next alarm"
         news = self._over((late,), more, scan=None, at=None)
         return news + self._take(Sign(dead, bad=True, good=False, text=text, facts=facts))
 

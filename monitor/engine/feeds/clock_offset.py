@@ -13,7 +13,7 @@ STEADY_READINGS, STEADY_S, STEADY_SPREAD_S = 3, 10.0, 60.0
 other, within the last."""
 NEWEST = 12
 REST_S = 3.0
-"""After such a silence all that was on its way has come."""
+"""After such a silence all that was on its way has arrived."""
 CHANGE_S = 300.0
 MOVED_S = 900.0
 DEAF_S = 0.5
@@ -30,7 +30,7 @@ class _Clock:
 
 
 class Clocks:
-    """Hears of readings as they come. All times are UTC s, but `monotonic`.
+    """Hears of readings as they arrive. All times are UTC s, but `monotonic`.
 
     The least time from a reading's own stamp to its coming, of the newest 100 readings: the offset
     of the clocks and the quickest delivery together, which nothing can tell apart.
@@ -41,7 +41,7 @@ class Clocks:
         self._looked: float | None = None
 
     def heard(self, cell: str, stamp: float, now: float, monotonic: float = 0.0) -> None:
-        """A reading has come; `stamp` is its time, with the configured offset added."""
+        """A reading has arrived; `stamp` is its time, with the configured offset added."""
         clock = self._clocks.setdefault(cell, _Clock())
         clock.readings.append((now, stamp))
         clock.heard, clock.changed = monotonic, True
@@ -52,7 +52,7 @@ class Clocks:
         return round(_behind(clock), 3) if clock else None
 
     def look(self, now: float, monotonic: float) -> list[CyclerClock]:
-        """What has changed: told once readings come steadily, or have come to rest."""
+        """What has changed: told once readings arrive steadily, or have come to rest."""
         deaf = 0.0 if self._looked is None else monotonic - self._looked
         self._looked = monotonic
         found = []

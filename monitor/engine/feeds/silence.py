@@ -1,7 +1,8 @@
 """How long slices and readings of each cell are silent, by the clock of this machine.
 
-Late is told once when it begins, dead once when it has become so, and live only when messages have
-come for a while without such a gap: one that comes now and then does not ring the bell each time.
+Late is reported once when it begins, dead once when it has become so, and live only when messages
+have come for a while without such a gap: one that arrives now and then does not ring the bell each
+time.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ DEAF_S = 0.5
 
 @dataclass
 class _Part:
-    """A feed's part of one cell. `since`: when the first message came after the last gap."""
+    """A feed's part of one cell. `since`: when the first message arrived after the last gap."""
 
     last: float
     since: float
@@ -26,7 +27,7 @@ class _Part:
 
 
 class Silences:
-    """Hears what comes, and says what has changed. Times are those of a monotonic clock, s."""
+    """Hears what arrives, and says what has changed. Times are those of a monotonic clock, s."""
 
     def __init__(self, settings: WatchSettings, period_s: float = 1800.0) -> None:
         """`period_s`: how often a scan is expected, s of cell time."""
@@ -44,8 +45,8 @@ class Silences:
 
     @property
     def state(self) -> Silence:
-        """All that is known now, for screens: the states that were told, and when each part of a
-        feed was last heard."""
+        """All that is known now, for screens: the states that were reported, and when each part of
+        a feed was last received."""
         return Silence(
             {key: Heard(part.last, part.state) for key, part in self._parts.items()},
             {n: (part.state, self._late_by_s.get(n, 0.0)) for n, part in self._overdue.items()},
@@ -53,7 +54,7 @@ class Silences:
         )
 
     def heard(self, feed: SilentFeed, cell: str, now: float) -> None:
-        """A message of a cell has come."""
+        """A message of a cell has arrived."""
         part = self._parts.get((feed, cell))
         if part is None:
             self._parts[feed, cell] = _Part(now, now)
@@ -76,7 +77,7 @@ class Silences:
         """What has changed since the last look. `scanning`: cells in which a scan runs; `overdue`:
         by cell, whether a scan is by the cell's own time, and for how long; `ended`: cells whose
         cycler has ended its run, so that no reading is expected. Without alarms (`watch`
-        is not enabled) the states are followed all the same, and nothing is returned."""
+        is not enabled) the states are followed anyway, and nothing is returned."""
         self._leave_out(now)
         running, self._ended = set(scanning), set(ended)
         changes = []

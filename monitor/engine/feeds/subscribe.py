@@ -42,7 +42,7 @@ def largest_message(limits: Limits) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One message: its feed, its frames as they came (None where it has none), what it says."""
+    """One message: its feed, its frames as they arrived (None if it has none), what it says."""
 
     feed: str
     frames: Sequence[Frame] | None
@@ -58,7 +58,7 @@ class LiveFeeds:
     """
 
     def __init__(self, settings: FeedSettings, gate: Gate | None = None) -> None:
-        """Raises SettingError where an address cannot be connected to, or bound, or where it is on
+        """Raises SettingError if an address cannot be connected to, or bound, or where it is on
         another machine and the gate (by default without keys) does not know it."""
         self._gate = gate or Gate(SecuritySettings())
         self._limits = limits_of(settings)
@@ -117,8 +117,8 @@ class LiveFeeds:
         return made
 
     def take(self, timeout_ms: int) -> Iterator[Received]:
-        """What has come, documents first, but not many readings at once: a page of more comes in
-        portions. Waits up to `timeout_ms` where nothing has."""
+        """What has arrived, documents first, but not many readings at once: a page of more comes in
+        portions. Waits up to `timeout_ms` if nothing has."""
         self._receiver.wait(timeout_ms if self._documents is None else 0)
         accepted = [] if self._guard is None else self._guard.changes()
         for change in (*self._receiver.changes(), *accepted):

@@ -1,6 +1,6 @@
 """Scan requests through the queue of a bluesky-queueserver RE manager.
 
-All that is known of a request stands in the manager's queue, running item and history, and is
+All that is known of a request is in the manager's queue, running item and history, and is
 looked up there by the request's id: before an item is added, and after either end was restarted.
 Thus no restart loses or doubles a request.
 """
@@ -38,7 +38,7 @@ Round = Generator[tuple[str, dict[str, Any]], Answer, None]
 @dataclass(slots=True)
 class _Followed:
     """One request on its way. `placed`: its item has been seen since the manager last came up;
-    `wanted`: it is to be added where it is not there."""
+    `wanted`: it is to be added if it is missing."""
 
     request: ScanRequest
     wanted: bool = True
@@ -56,7 +56,7 @@ class QueueServer:
     def __init__(
         self, settings: RequestSettings, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Raises SettingError where the address or the key is none."""
+        """Raises SettingError if the address or the key is none."""
         self._settings = settings
         self._clock = clock
         self._socket = ManagerSocket(settings.control, settings.public_key, clock)
@@ -69,13 +69,13 @@ class QueueServer:
         self._content = _Content()
 
     def send(self, request: ScanRequest) -> None:
-        """Begins to look for the request, and adds it where it is not there yet."""
+        """Begins to look for the request, and adds it if it is missing yet."""
         if request.id not in self._followed:
             self._followed[request.id] = _Followed(request)
             self._next_round = self._clock()
 
     def poll(self) -> list[ScanReply | BadInput | ConnectionChange]:
-        """Moves on as far as answers have come; returns what has been learnt."""
+        """Moves on as far as answers have arrived; returns what has been learnt."""
         try:
             if self._round is not None:
                 answer = self._socket.answer()
@@ -97,7 +97,7 @@ class QueueServer:
         return [*replies, *self._socket.changes()]
 
     def forget(self, identity: str) -> None:
-        """Not to be added any more; where it was, it is followed to its end all the same."""
+        """Not to be added any more; if it was, it is followed to its end anyway."""
         followed = self._followed.get(identity)
         if followed is not None:
             followed.wanted = False
@@ -128,7 +128,8 @@ class QueueServer:
             self._silence_told = True
             text = (
                 f"requests: no RE manager answers at {self._settings.control} for {ABSENT_S:g} s; "
-                f"{len(self._followed)} requests wait for it; start it (start-re-manager), or "
+                f"{len(self._followed)} requests are waiting for it; start it "
+                "(start-re-manager), or "
                 "correct requests.control"
             )
             self._replies.append(BadInput("requests", "queueserver_absent", text))
@@ -139,7 +140,8 @@ class QueueServer:
         if "manager_state" not in status:
             raise BadMessage(
                 "queueserver_answer",
-                f"requests: what answers at {self._settings.control} is no RE manager; correct "
+                f"requests: the program that answers at {self._settings.control} is not an RE "
+                "manager; correct "
                 "requests.control",
             )
         if not self._followed:
@@ -154,7 +156,7 @@ class QueueServer:
                 self._followed.pop(followed.request.id, None)
 
     def _follow(self, followed: _Followed, status: Answer) -> Round:
-        """One request: where it stands in the manager, and what follows from that."""
+        """One request: if it is in the manager, and what follows from that."""
         identity = followed.request.id
         queued = self._content.queue.get(identity)
         if identity in self._content.running:
@@ -171,9 +173,11 @@ class QueueServer:
                 why = yield from self._start(status)
             self._tell(followed, "accepted", why)
         elif followed.told == "running":
-            self._tell(followed, "failed", "it ran, but the RE manager does not know how it ended")
+            self._tell(
+                followed, "failed", "it has run, but the RE manager does not report how it ended"
+            )
         elif followed.placed:
-            self._tell(followed, "refused", "it was taken out of the RE manager's queue")
+            self._tell(followed, "refused", "it was removed from the RE manager's queue")
         elif followed.wanted:
             yield from self._add(followed, status)
         else:
@@ -271,7 +275,7 @@ def _by_request(answer: Answer, key: str) -> dict[str, Item]:
 
 
 def _hindrance(status: Answer) -> str:
-    """Why nothing can be added to the queue now, and what to do; "" where it can."""
+    """Why nothing can be added to the queue now, and what to do; "" if it can."""
     if not status.get("worker_environment_exists"):
         return "the RE environment is closed; open it (qserver environment open)"
     lock = status.get("lock")

@@ -32,10 +32,10 @@ class NoAnswer(Exception):
 
 
 class ManagerSocket:
-    """Asks, and has the answer when it has come."""
+    """Asks, and has the answer when it has arrived."""
 
     def __init__(self, address: str, public_key: str, clock: Callable[[], float]) -> None:
-        """Raises SettingError where the address or the key is none."""
+        """Raises SettingError if the address or the key is none."""
         self._clock = clock
         self._tag = 0
         self._asked_at = 0.0
@@ -53,7 +53,7 @@ class ManagerSocket:
             ) from None
 
     def ask(self, method: str, params: Mapping[str, Any]) -> None:
-        """Sends a question. Raises NoAnswer where nobody is there, or where the connection was
+        """Sends a question. Raises NoAnswer if nobody is there, or where the connection was
         cut since the last question: a manager that was restarted is another one."""
         self._tag += 1
         self._asked_at = self._clock()
@@ -66,9 +66,9 @@ class ManagerSocket:
             raise NoAnswer from None
 
     def answer(self) -> dict[str, Any] | None:
-        """The answer to the last question; None while it may still come.
+        """The answer to the last question; None while it may still arrive.
 
-        Raises NoAnswer once it is late, BadMessage where it is not what a manager says.
+        Raises NoAnswer once it is late, BadMessage if it is not what a manager says.
         """
         for _ in range(ANSWERS_AT_ONCE if self._socket is not None else 0):
             try:
@@ -99,8 +99,9 @@ def _decoded(frame: bytes) -> dict[str, Any]:
             return answer
     raise BadMessage(
         "queueserver_answer",
-        f"requests: requests.control answered {len(frame)} bytes, expected a JSON object; see that "
-        "a RE manager stands there, started with --zmq-encoding=json",
+        f"requests: requests.control answered {len(frame)} bytes, expected a JSON object; make "
+        "sure "
+        "that an RE manager runs there, started with --zmq-encoding=json",
     )
 
 

@@ -66,7 +66,7 @@ class Requester:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Raises SettingError where an address or a key is none, or where what is connected to is
+        """Raises SettingError if an address or a key is none, or where what is connected to is
         on another machine and the gate (by default without keys) does not know it."""
         self._resend_s = settings.resend_s
         self._clock = clock
@@ -78,14 +78,14 @@ class Requester:
         """Asks at once; sent again every `resend_s` s until it has come to its end."""
         full = len(self._outstanding) >= QUEUE_LIMIT
         if full and request.id not in self._outstanding:
-            why = f"{QUEUE_LIMIT} requests are unanswered; see whether the acquisition is there"
+            why = f"{QUEUE_LIMIT} requests are unanswered; check whether the acquisition is running"
             self._own_replies.append(ScanReply(request.id, "refused", why))
             return
         self._outstanding[request.id] = _Outstanding(request, self._clock() + self._resend_s)
         self._backend.send(request)
 
     def poll(self) -> list[Answer]:
-        """What has been answered since the last call; empty where nothing has."""
+        """What has been answered since the last call; empty if nothing has."""
         replies = [*self._own_replies, *self._backend.poll()]
         self._own_replies.clear()
         for reply in replies:
@@ -137,7 +137,7 @@ class Mailbox:
     """
 
     def __init__(self, endpoint: str, gate: Gate, clock: Callable[[], float]) -> None:
-        """Raises SettingError where the endpoint is not an address, or not one to connect to."""
+        """Raises SettingError if the endpoint is not an address, or not one to connect to."""
         self._endpoint = endpoint
         self._clock = clock
         self._connection = _connected(endpoint, gate)
@@ -185,7 +185,7 @@ class Mailbox:
             return []
         self._absence_told = True
         text = (
-            f"requests: nobody takes them at {self._endpoint} for {ABSENT_S:g} s; "
+            f"requests: nothing accepts them at {self._endpoint} for {ABSENT_S:g} s; "
             f"{len(self._unsent)} wait; start the acquisition's mailbox, or correct "
             "requests.endpoint"
         )
@@ -216,7 +216,7 @@ def _connected(endpoint: str, gate: Gate) -> Connection:
     socket.sndhwm = socket.rcvhwm = QUEUE_LIMIT
     socket.maxmsgsize = 2 * wire.MAX_BYTES
     socket.linger = 0
-    socket.immediate = True  # send to whoever is there, not to a queue for whoever may come
+    socket.immediate = True  # send to whoever is there, not to a queue for whoever may arrive
     try:
         gate.reach(socket, "requests.endpoint", endpoint)
         return Connection(socket, "requests.endpoint", endpoint)

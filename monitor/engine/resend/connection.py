@@ -47,7 +47,7 @@ class Endpoint:
     ) -> None:
         """Connects. An answer has at most `longest_bytes`; `limit` names that and its setting.
 
-        Raises SettingError where the address is none, or is not to be reached."""
+        Raises SettingError if the address is none, or is not to be reached."""
         self.batches: list[Batch] = []
         self._silent_since: float | None = None
         self._socket: zmq.Socket[bytes] = context.socket(zmq.DEALER)
@@ -83,7 +83,7 @@ class Endpoint:
         return len(self.batches) < BATCHES_IN_FLIGHT
 
     def ask(self, key: ScanKey | Unknown, question: ResendQuestion, now: float) -> bool:
-        """False where nobody is there to take the question."""
+        """False if nobody is there to take the question."""
         try:
             self._socket.send(wire.encode_question(question), zmq.DONTWAIT)
         except zmq.Again:
@@ -93,13 +93,13 @@ class Endpoint:
         return True
 
     def is_expecting(self, now: float) -> bool:
-        """Whether an answer is on its way, as far as can be told: a service that has said nothing
-        to the questions of the last second will not do so in the next."""
+        """Whether an answer is on its way, as far as can be reported: a service that has said
+        nothing to the questions of the last second will not do so in the next."""
         silent = 0.0 if self._silent_since is None else now - self._silent_since
         return bool(self.batches) and silent < SILENT_S
 
     def answers(self, clock: Callable[[], float]) -> Iterator[list[Frame]]:
-        """The messages that have come, some at once."""
+        """The messages that have arrived, some at once."""
         for _ in range(ANSWERS_AT_ONCE):
             try:
                 parts = self._socket.recv_multipart(zmq.DONTWAIT, copy=False)
@@ -115,7 +115,7 @@ class Endpoint:
         return self._connection.look()
 
     def dismissed(self) -> list[ConnectionChange]:
-        """What is told when the service is not asked any more; `close` comes next."""
+        """What is reported when the service is not asked any more; `close` comes next."""
         return self._connection.dismissed()
 
     def ended(self, end: ResendEnd) -> None:

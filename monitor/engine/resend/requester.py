@@ -36,7 +36,7 @@ from monitor.wire.slices.stins import Frame
 BATCH_BYTES = 2**26
 MAX_ENDPOINTS = 8
 MAX_HEADER_TRIES, HEADER_ANSWER_S, MOST_REFUSALS = 4, 0.5, 2
-"""Scans behind one whose header is looked for wait: it is known within 6 s whether it comes."""
+"""Scans behind one whose header is looked for wait: it is known within 6 s whether it arrives."""
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ class ResendRequester:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Raises SettingError where an address in feeds.resend is none, or is not to be reached."""
+        """Raises SettingError if an address in feeds.resend is none, or is not to be reached."""
         self._settings = settings
         self._gate = gate or Gate(SecuritySettings())
         self._clock = clock
@@ -104,7 +104,7 @@ class ResendRequester:
         return {key.cell for key, schedule in self._schedules.items() if schedule.is_over}
 
     def take(self) -> Iterator[Received]:
-        """The answers that have come."""
+        """The answers that have arrived."""
         told, self._told = self._told, []
         yield from (Received("slices", None, one) for one in told)
         changes, self._changes = self._changes, []
@@ -172,7 +172,7 @@ class ResendRequester:
                 raise BadMessage(
                     "unasked",
                     f"resend: a header of cell {record.key.cell[:40]!r} scan {record.key.scan}, "
-                    "which was not asked for; dropped",
+                    "which was not requested; dropped",
                 )
         except BadMessage as error:
             return Received("slices", frames, BadInput("slices", error.kind, str(error)))
@@ -264,8 +264,8 @@ class ResendRequester:
                     search.due = now + HEADER_ANSWER_S + pause_s(search.tries)
 
     def _endpoint(self, address: str) -> Endpoint | None:
-        """The connection to an address out of a header; None where there is none now. Where there
-        can be none, that is told."""
+        """The connection to an address out of a header; None if there is none now. If there
+        can be none, that is reported."""
         if address in self._endpoints or address in self._refused or not self._has_room():
             return self._endpoints.get(address)
         try:
@@ -276,7 +276,7 @@ class ResendRequester:
         return self._endpoints.get(address)
 
     def _has_room(self) -> bool:
-        """Makes room for one more address: a producer that is started anew may have another."""
+        """Makes room for one more address: a producer that is started again may have another."""
         if len(self._refused) >= MAX_ENDPOINTS:
             self._refused.clear()
         if len(self._endpoints) < MAX_ENDPOINTS:

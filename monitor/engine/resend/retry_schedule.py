@@ -84,7 +84,7 @@ class RetrySchedule:
         self._tries[:] = MAX_TRIES
 
     def lacks(self, frames: tuple[int, ...]) -> bool:
-        """Whether any of these has not come yet."""
+        """Whether any of these has not arrived yet."""
         return bool(np.isin(frames, self._lacking.all).any())
 
     def is_hopeless(self, now: float) -> bool:

@@ -19,7 +19,8 @@ from monitor.wire.results.cells import CellFacts, MovingCell, Reading
 from monitor.wire.results.replies import table_rows
 
 NOT_RECEIVED_S = 10.0
-"""A request of which nothing has been heard for so long, or for two repeats, was not received."""
+"""A request without an answer for so long, or for two repeats, was not
+received."""
 
 
 class CellResults:

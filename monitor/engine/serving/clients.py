@@ -1,6 +1,6 @@
 """Clients that ask: what of theirs waits, whose turn is next, and what they have not read yet.
 
-Work is shared by the time that it takes: next is the client that has used least of late. One that
+Work is shared by the time that it takes: next is the client that has used least recently. One that
 has used its budget waits, even if nobody else asks, because slices are computed beside it. Replies
 are counted in bytes until ZeroMQ has passed them to the system; a client that does not read its
 replies is not answered until it does.
@@ -26,7 +26,7 @@ BUDGET_S, REMEMBERED_S = 3.0, 10.0
 0.3 s a second in the long run."""
 NEWCOMER_S = 1.0
 """What a connection begins with, as if it had used it: a client that connects again for each
-request does not come before one that stays."""
+request does not arrive before one that stays."""
 REFUSED_S = 0.02
 """What a request costs that is refused because too many wait: who floods uses up its budget."""
 UNREAD_PER_SCREEN, UNREAD_IN_ALL = 32 * 2**20, 256 * 2**20
@@ -118,7 +118,7 @@ class Clients:
 
     def of(self, name: bytes, owner: bytes, descriptor: int) -> Client:
         """The client of this name; a new one if it has not asked yet. The system gives a descriptor
-        anew when its connection is closed: what waits for another client there is left out."""
+        again when its connection is closed: what waits for another client there is left out."""
         client = self._clients.get(name)
         if client is None:
             client = self._clients[name] = Client(name, owner)
@@ -214,7 +214,7 @@ class Clients:
         return max(among, key=lambda client: client.unread_bytes, default=None)
 
     def forget(self) -> None:
-        """Leaves out clients of whom nothing waits, and budgets that are whole again."""
+        """Leaves out clients without waiting requests, and budgets that are complete again."""
         self._clients = {n: c for n, c in self._clients.items() if c.waiting or c.unread}
         now = self._clock()
         self._used = dict(self._still_used(now))

@@ -17,7 +17,7 @@ class EngineState:
 
     By cell: the scan that is `running`, the last reading of the `cycler`, `references` (net charge,
     mAh, that its reference scan found stripped), `policies`, `watches`, `clock_offsets_s`
-    (estimates; docs/reference/watchdog.md). `silence`: when each feed was last heard; `ended`:
+    (estimates; docs/reference/watchdog.md). `silence`: when each feed was last received; `ended`:
     nothing more comes out of a recording.
     """
 

@@ -1,4 +1,4 @@
-"""Events in memory: the newest for the state, many more for who asks, and alarms that wait."""
+"""Events in memory: the newest for the state, many more on request, and alarms that wait."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NO_NUMBER = 0
 
 @dataclass(frozen=True, slots=True)
 class KeptEvent:
-    """One event that was published. `number`: that of the event; None where it has none."""
+    """One event that was published. `number`: that of the event; None if it has none."""
 
     version: int
     number: int | None
@@ -83,13 +83,13 @@ class EventHistory:
                 del column[:PER_PAGE]
 
     def since(self, version: int) -> list[bytes]:
-        """Frames of the newest events that came after a version, oldest first."""
+        """Frames of the newest events that arrived after a version, oldest first."""
         newest = range(max(0, len(self) - MAX_NEWEST), len(self))
         return self._told([place for place in newest if self._versions[place] > version])
 
     def select(self, request: EventsRequest) -> list[bytes]:
         """Frames of the newest events that were asked for, oldest first: one more than its limit,
-        where there are more."""
+        if there are more."""
         kinds = {self._words.get(kind) for kind in request.kinds}
         cell = self._words.get(request.cell)
         found: list[int] = []
@@ -108,7 +108,7 @@ class EventHistory:
         return list(self._frames.some([self._frames.first + place for place in places]))
 
     def alarms(self, cell: str) -> list[Alarm]:
-        """The newest alarms of a cell ("": without one) that wait to be seen, oldest first."""
+        """The newest alarms of a cell ("": without one) that wait to be visible, oldest first."""
         return [facts for facts in self._alarms.values() if facts["cell"] == cell][-ALARMS_SHOWN:]
 
     def lasting(self, cell: str) -> list[str]:
@@ -116,5 +116,5 @@ class EventHistory:
         return sorted(self._lasting.get(cell, ()))
 
     def waits(self, cell: str, number: int) -> bool:
-        """Whether this alarm of the cell waits to be seen."""
+        """Whether this alarm of the cell waits to be visible."""
         return number in self._alarms and self._alarms[number]["cell"] == cell

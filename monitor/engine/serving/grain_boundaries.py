@@ -42,7 +42,7 @@ class _Laid:
 
 
 class Boundaries:
-    """The pictures that the settings name, laid on the maps when they are first asked for.
+    """The pictures that the settings name, placed on the maps when they are first asked for.
 
     Asked by one thread: what is asked for takes time.
     """
@@ -56,7 +56,7 @@ class Boundaries:
 
     def reply(self, request: MapRequest) -> list[Frame]:
         """A window of the boundaries, thinned so that no line is lost, with the numbers of the
-        scan's pits. Raises BadMessage where there are none, with the reason."""
+        scan's pits. Raises BadMessage if there are none, with the reason."""
         scan = self._store.scan(request.cell, request.scan)
         asked = self._asked.get(request.cell)
         if asked is None:
@@ -109,7 +109,7 @@ class Boundaries:
     def _attraction(
         self, scan: Scan, laid: _Laid, asked: BoundarySettings
     ) -> core.Attraction | None:
-        """What the pits of a final scan say; None where there are none."""
+        """What the pits of a final scan say; None if there are none."""
         key = scan.start.key
         known = self._found.get(key.cell)
         if known is None or known[:2] != (key, scan.provisional):

@@ -51,7 +51,7 @@ def maps_needed(request: MapQuestion) -> list[tuple[int | None, str]]:
 
 
 def is_slow(store: Store, request: MapQuestion) -> bool:
-    """True where the answer needs a file, or many pixels."""
+    """True if the answer needs a file, or many pixels."""
     if any(store.is_on_disk(request.cell, scan, name) for scan, name in maps_needed(request)):
         return True
     if isinstance(request, ProfileRequest):
@@ -69,7 +69,7 @@ def is_slow(store: Store, request: MapQuestion) -> bool:
 
 
 class Asked:
-    """One map as it was asked for, at full resolution. Raises BadMessage where there is none."""
+    """One map as it was asked for, at full resolution. Raises BadMessage if there is none."""
 
     def __init__(self, store: Store, request: MapQuestion) -> None:
         self.scan = store.scan(request.cell, request.scan)
@@ -127,7 +127,7 @@ def about(kind: str, scan: Scan, asked: MapQuestion, units: str) -> AboutMap:
 
 
 def _check_alike(scan: Scan, other: Scan) -> None:
-    """Raises BadMessage where two scans' maps do not lie on each other pixel by pixel."""
+    """Raises BadMessage if two scans' maps do not lie on each other pixel by pixel."""
     one, two = scan.start, other.start
     which = f"scan {two.key.scan} cannot be subtracted from scan {one.key.scan}"
     if one.volume_shape[1:] != two.volume_shape[1:]:

@@ -24,7 +24,7 @@ from monitor.wire.results.replies import encode_reply
 from monitor.wire.results.state import Role
 
 VIEWER = (
-    "your key is listed as a viewer's: it may look, not order; ask an operator, or have it listed "
+    "your key is listed as a viewer's: it may change nothing; ask an operator, or have it listed "
     "in the engine's security.operators"
 )
 
@@ -77,7 +77,7 @@ class Orders:
             case AcknowledgeOrder():
                 if not self._store.alarm_waits(order.cell, order.number):
                     raise PitwatchError(
-                        f"alarm {order.number} does not wait here: it has been acknowledged "
-                        "already, or is not there"
+                        f"alarm {order.number} is not waiting: it has already been "
+                        "acknowledged, or does not exist"
                     )
                 return Acknowledgement(order.cell, order.number, order.by, now)

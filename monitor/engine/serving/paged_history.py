@@ -1,6 +1,6 @@
 """History in memory: records of bytes, of which only the newest are at hand.
 
-Hundreds of scans, and the events of days, stay for whoever asks. Each by itself would keep a piece
+Hundreds of scans, and the events of days, stay available. Each by itself would keep a piece
 of the heap from being given back; together in a page they take a tenth of that.
 """
 
@@ -16,7 +16,7 @@ FAST = 1
 
 
 class Pages:
-    """Records by number, from 0 in the order in which they came. One thread at a time."""
+    """Records by number, from 0 in the order in which they arrived. One thread at a time."""
 
     def __init__(self, *, compress: bool = True) -> None:
         """`compress`: the older ones; not worth it for numbers of a camera or a fit."""
@@ -37,7 +37,7 @@ class Pages:
             del self._newest[:PER_PAGE]
 
     def forget_page(self) -> None:
-        """Lets go of the oldest page, where there is one."""
+        """Lets go of the oldest page, if there is one."""
         if self._pages:
             self._pages.popleft()
             self.first += PER_PAGE

@@ -13,10 +13,10 @@ from monitor.wire.results.replies import pit_columns
 
 
 def pit_history(scans: Sequence[Scan], number: int) -> TableHeader:
-    """Columns of one pit, a row for each scan in which it is seen, with its kin; JSON-ready.
+    """Columns of one pit, a row for each scan in which it is visible, with its kin; JSON-ready.
 
     `scans`: the final ones of its cell, in the order of time. Lengths are in the unit of the newest
-    scan that shows it; scans in another unit are left out. Raises BadMessage where none shows it.
+    scan that shows it; scans in another unit are left out. Raises BadMessage if none shows it.
     """
     found = ((scan, scan.pits.find(number)) for scan in scans)
     seen = [(scan, pit) for scan, pit in found if pit is not None]

@@ -43,7 +43,7 @@ WORK_S, MOST_REST_S, RETRY_S = 0.01, 0.1, 0.02
 """Of one turn. As long as more waits, the thread rests as long as it has worked: so that it has the
 interpreter's lock for half of the time at most."""
 PAUSE_S = 0.2
-"""After an error of our own, before the serving goes on."""
+"""After an error of our own, before the serving continues."""
 MAX_MESSAGE_BYTES = 2**17
 """What a screen sends beyond this costs it the connection; memory is not taken for it."""
 MOST_PARTS = 8
@@ -58,7 +58,7 @@ class Publisher:
     """Keeps the newest results and serves any number of screens; none of them can slow the writer.
 
     One thread, the compute thread, calls `update`. `section`, `stored_map` and `on_operator` are
-    called in the serving thread. Raises PitwatchError where an address cannot be bound.
+    called in the serving thread. Raises PitwatchError if an address cannot be bound.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Publisher:
         on_failure: Callable[[BaseException], object] | None = None,
     ) -> None:
         """`gate`: who may connect; by default as the settings say. `on_failure`: is told of each
-        error of our own in the serving threads, which go on."""
+        error of our own in the serving threads, which continue."""
         failures = Failures()
         self._on_failure = on_failure or (lambda error: failures.add("serving", error))
         self._beat = time.monotonic()
@@ -141,7 +141,7 @@ class Publisher:
         self._woken.close()
 
     def _nudge(self) -> None:
-        # where the last nudges are still unread the thread wakes anyway; where it has ended, let it
+        # where the last nudges are still unread the thread wakes anyway; if it has ended, let it
         with contextlib.suppress(OSError):
             self._wake.send(b"1")
 
@@ -256,7 +256,9 @@ class Publisher:
                 self._send(client, asked, error_reply(why))
             elif not client.ask(asked):
                 self._clients.charge(client, REFUSED_S)
-                self._send(client, asked, error_reply("too many of your requests wait: ask again"))
+                self._send(
+                    client, asked, error_reply("too many of your requests are waiting: try again")
+                )
         return True
 
     def _received(self) -> list[zmq.Frame]:
@@ -360,7 +362,7 @@ def _size(reply: list[Frame]) -> int:
 
 
 def _tag(frames: list[bytes]) -> str:
-    """The tag of a request that could not be read, where it can be told."""
+    """The tag of a request that could not be read, if it can be reported."""
     try:
         return str(json.loads(frames[0])["tag"])[:MAX_NAME]
     except (ValueError, LookupError, TypeError, RecursionError):

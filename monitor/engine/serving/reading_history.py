@@ -14,7 +14,7 @@ READING = ("time", "potential_V", "current_mA", "charge_mAh", "cycle", "step")
 
 
 class Readings:
-    """The cycler's readings of one cell, each with the net charge stripped by then; where they are
+    """The cycler's readings of one cell, each with the net charge stripped by then; if they are
     too many, every second one is forgotten."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Readings:
         capacity_mAh: float | None = None,
     ) -> dict[str, NDArray[np.float64]]:
         """At most `max_points` readings by name, evenly thinned, the newest among them; only those
-        of a `span` of time, UTC seconds, where it is given, and the next one on both sides of it.
+        of a `span` of time, UTC seconds, if it is given, and the next one on both sides of it.
 
         `charge_mAh_cm2`: net charge stripped since the reference scan, which found `reference_mAh`
         stripped; `soc`: state of charge, of `capacity_mAh`. NaN where they are not known.

@@ -45,7 +45,7 @@ class Answers:
         self._orders = Orders(settings, store, gate, on_operator)
 
     def is_slow(self, request: ask.Request) -> bool:
-        """True where the answer needs a file, the recorder's time, or much arithmetic."""
+        """True if the answer needs a file, the recorder's time, or much arithmetic."""
         if is_asked(request):
             return True
         match request:

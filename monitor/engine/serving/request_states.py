@@ -46,13 +46,15 @@ class RequestStates:
             del self._known[next(iter(self._known))]
 
     def sent(self, identity: str, now: float) -> None:
-        """A request goes out, at `now` of the monotonic clock; nothing has been heard of it."""
+        """A request goes out, at `now` of the monotonic clock; nothing has been received from
+        it."""
         self._sent[identity] = now
         while len(self._sent) > MAX_REQUESTS:
             del self._sent[next(iter(self._sent))]
 
     def unanswered(self, now: float, limit_s: float) -> list[UnansweredRequest]:
-        """Requests of which nothing has been heard, JSON-ready: `id`, `age_s` since they were sent,
+        """Requests without an answer, JSON-ready: `id`, `age_s` since they were
+        sent,
         `received`: false after `limit_s` of silence, null before."""
         return [
             {

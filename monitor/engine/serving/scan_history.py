@@ -44,7 +44,7 @@ class PitRows:
         return map(_pit, self._rows)
 
     def find(self, number: int) -> Pit | None:
-        """The pit of this id; None where it is not seen in this scan."""
+        """The pit of this id; None if it is not seen in this scan."""
         found = self._rows[self._rows[:, PIT.index("id")] == number]
         return _pit(found[0]) if len(found) else None
 
@@ -61,7 +61,7 @@ def _pit(row: NDArray[np.float64]) -> Pit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scan:
-    """One scan as it is told. `names`: its maps, of which `maps` are in memory."""
+    """One scan as it is reported. `names`: its maps, of which `maps` are in memory."""
 
     start: ScanStart
     provisional: bool
@@ -80,7 +80,7 @@ def names_of(result: ScanResult) -> tuple[str, ...]:
 
 class History:
     """The scans of one cell: all that is told of them but their maps, and kept small, for there are
-    hundreds in the end. Numbers are in the order in which scans first came."""
+    hundreds in the end. Numbers are in the order in which scans first arrived."""
 
     def __init__(self) -> None:
         self._numbers: dict[ScanKey, int] = {}
@@ -93,7 +93,7 @@ class History:
         self.planned: float | None = None
 
     def keep(self, result: ScanResult, names: tuple[str, ...], version: int) -> None:
-        """Takes a result in the place of what was known of that scan."""
+        """Takes a result instead of what was known of that scan."""
         start = result.start
         number = self._numbers.setdefault(start.key, len(self._facts))
         facts = _joined(to_json(asdict(start)), to_json(_facts(result, names, version)))
@@ -128,7 +128,7 @@ class History:
         return number is not None and bool(self._final[number])
 
     def keys(self) -> list[ScanKey]:
-        """In the order in which they first came."""
+        """In the order in which they first arrived."""
         return list(self._numbers)
 
     def latest(self) -> ScanKey | None:
@@ -218,7 +218,7 @@ class Scans:
         self._stored_map = stored_map
 
     def keep(self, result: ScanResult, version: int) -> None:
-        """Takes a result in the place of what was known of that scan."""
+        """Takes a result instead of what was known of that scan."""
         self._cells[result.key.cell].keep(result, names_of(result), version)
         self._maps.pop(result.key, None)
         maps: dict[str, NDArray[Any]] = {}
@@ -247,8 +247,8 @@ class Scans:
         return self._cells[cell]
 
     def find(self, cell: str, number: int | None) -> Scan:
-        """A scan by its number, or the latest; where several runs have the number, the newest
-        run's. Raises BadMessage where there is none."""
+        """A scan by its number, or the latest; if several runs have the number, the newest
+        run's. Raises BadMessage if there is none."""
         history = self._cells[cell]
         fitting = (key for key in reversed(history.keys()) if key.scan == number)
         key = history.latest() if number is None else next(fitting, None)
@@ -258,7 +258,7 @@ class Scans:
         return history.scan(key, self._maps.get(key, NOTHING))
 
     def map(self, scan: Scan, name: str) -> NDArray[Any]:
-        """A map of a scan, from memory or from disk. Raises BadMessage where there is none."""
+        """A map of a scan, from memory or from disk. Raises BadMessage if there is none."""
         key = scan.start.key
         if name not in scan.names:
             raise BadMessage("no_map", f"scan {key.scan} of cell {key.cell} has no map {name}")
@@ -267,6 +267,6 @@ class Scans:
             found = self._stored_map(key.cell, key.scan, name)
         if found is None:
             raise BadMessage(
-                "no_map", f"{name} of scan {key.scan} has left memory and is not on disk"
+                "no_map", f"{name} of scan {key.scan} is no longer in memory and is not on disk"
             )
         return found

@@ -61,7 +61,7 @@ class Store:
         self._lock = threading.Lock()
         self._identity = uuid.uuid4().hex
         self._started = time.time()
-        self.may_order = "" if mode == "live" else f"this is a {mode}: nothing can be asked for"
+        self.may_order = "" if mode == "live" else f"this is a {mode}: nothing can be requested"
         names = [cell.name for cell in settings.cells]
         self._scans = Scans(names, settings.results.memory_MB * 1e6, stored_map)
         self._cells = {
@@ -284,17 +284,17 @@ class Store:
             return self._scans.of(cell).finals()
 
     def scan(self, cell: str, number: int | None) -> Scan:
-        """A scan by its number, or the latest. Raises BadMessage where there is none."""
+        """A scan by its number, or the latest. Raises BadMessage if there is none."""
         with self._lock:
             self.check_cell(cell)
             return self._scans.find(cell, number)
 
     def map(self, scan: Scan, name: str) -> NDArray[Any]:
-        """A map of a scan, from memory or from disk. Raises BadMessage where there is none."""
+        """A map of a scan, from memory or from disk. Raises BadMessage if there is none."""
         return self._scans.map(scan, name)
 
     def is_on_disk(self, cell: str, number: int | None, name: str) -> bool:
-        """True where reading this map means reading a file."""
+        """True if reading this map means reading a file."""
         scan = self.scan(cell, number)
         return name in scan.names and name not in scan.maps
 

@@ -1,1 +1,1 @@
-"""What stands beside and above the views."""
+"""What is beside and above the views."""

@@ -136,7 +136,7 @@ class Notices(QWidget):
         for order in snapshot.orders:
             if order.status in ("refused", "lost") and order.number > self._refused:
                 self._refused = order.number
-                self.add(f"Not done: {order.why}", "see the events, then ask again")
+                self.add(f"Not done: {order.why}", "see the events, then try again")
 
     def _too_soon_s(self) -> float:
         """Seconds until the alarm that is shown may be acknowledged; 0 from then on."""
@@ -148,7 +148,7 @@ class Notices(QWidget):
         problem, wait_s = self._order_problem, self._too_soon_s()
         self.alarm.button.setText(f"Acknowledge ({key_of('acknowledge')})")
         self.alarm.button.setEnabled(not problem and not wait_s)
-        tip = "Seen: the next alarm, if any, takes its place"
+        tip = "Confirm that you have seen it; then the next alarm, if any, is shown"
         if wait_s:
             tip = "This alarm has just appeared: it can be acknowledged in a second"
             if not self._seen.isActive():
@@ -200,5 +200,5 @@ def _heading(alarm: Alarm) -> str:
     cell = f"cell {as_is(alarm['cell'])}, " if alarm.get("cell") else ""
     when = f"{stamp(alarm['time'])} UTC: " if alarm.get("time") else ""
     ended = alarm.get("ended")
-    over = f" <i>(over since {stamp(ended)} UTC)</i>" if ended else ""
+    over = f" <i>(ended {stamp(ended)} UTC)</i>" if ended else ""
     return f"{cell}{when}{as_is(alarm['text'])}{over}"

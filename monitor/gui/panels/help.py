@@ -17,11 +17,11 @@ WORDS = (
     ("pit", "a region that is significantly deeper than the plateau around it"),
     ("plateau", "the surface between pits; its removal is “Complete”"),
     *((SCALARS[name].title.lower(), SCALARS[name].help) for name in ("closure", "coulometry")),
-    ("≈", "preliminary: it rests on a charge that readings do not cover yet"),
+    ("≈", "preliminary: the readings do not cover the charge of this scan yet"),
     ("first surface", "the surface in the reference scan; forecasts count depth from there"),
-    ("provisional", "the scan is still running; numbers follow after its last slice"),
+    ("provisional", "the scan is still running; final numbers are known after its last slice"),
     ("grey", "no interface could be measured there, or it is masked"),
-    ("reference", "the first, pristine scan: removal counts from it"),
+    ("reference", "the first, pristine scan: removal is counted from it"),
     ("onset", "the first scan in which a pit is significant"),
 )
 
@@ -50,7 +50,7 @@ class HelpPanel(QFrame):
         box.setContentsMargins(22, 14, 22, 14)
         box.addWidget(
             label(
-                f"Keys, maps and words &nbsp; <small>{key_of('dismiss')} closes</small>",
+                f"Keys, maps and definitions &nbsp; <small>{key_of('dismiss')} to close</small>",
                 "big",
                 rich=True,
             )
@@ -66,13 +66,13 @@ class HelpPanel(QFrame):
         }
         first, last = key_of("cell_1"), key_of(f"cell_{CELLS}")
         # one line for all of them
-        keys["Go"][1 : 1 + CELLS] = [(f"{first} – {last}", "Cell by its place")]
+        keys["Go"][1 : 1 + CELLS] = [(f"{first} – {last}", "Cell by position")]
         maps = [(MAPS[name].title, MAPS[name].help) for name in MAP_NAMES]
         left, middle = (
             "".join(_html(menu, keys[menu]) for menu in menus)
             for menus in (("Go", "Ask", "Engine"), ("Map", "View"))
         )
-        right = _words_html("Maps", maps) + _words_html("Words", WORDS)
+        right = _words_html("Maps", maps) + _words_html("Definitions", WORDS)
         middle += _html("Help", keys["Help"])
         for column, text in zip(self.columns, (left, middle, right), strict=True):
             column.setText(text)

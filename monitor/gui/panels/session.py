@@ -17,7 +17,7 @@ MAX_KNOWN = 12
 
 
 class SessionPanel(QFrame):
-    """Tells which engine to connect to, and the operator's name."""
+    """Reports which engine to connect to, and the operator's name."""
 
     connect_wanted = Signal(str)
     recording_wanted = Signal()
@@ -34,7 +34,9 @@ class SessionPanel(QFrame):
         set_tip(self.address, "Pull address of an engine (results.pull of its settings)")
         self.name = QLineEdit(name)
         self.name.setMaxLength(MAX_BY)
-        set_tip(self.name, "Stands beside what you ask, note, switch or acknowledge")
+        set_tip(
+            self.name, "Recorded with your requests, notes, policy changes and acknowledgements"
+        )
         self.name.editingFinished.connect(lambda: self.name_changed.emit(typed(self.name.text())))
         self.go = QPushButton("Connect")
         self.go.clicked.connect(self._connect)
@@ -85,7 +87,7 @@ class SessionPanel(QFrame):
         address = self.address.currentText().strip()
         if not is_address(address):
             self.problem.setText(
-                f"“{address}” is no address; give one such as tcp://127.0.0.1:5611"
+                f"“{address}” is not an address; enter one such as tcp://127.0.0.1:5611"
             )
             return
         if not is_local(address) and address != self._first:

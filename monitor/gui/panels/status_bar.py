@@ -24,14 +24,14 @@ from monitor.records.state import FeedCounts
 from monitor.wire.results.state import Recorder, Security
 
 COUNTERS = (
-    ("gaps", "messages that were sent and lost on the way, whether recovered or not"),
+    ("gaps", "messages that were lost on the way, whether recovered or not"),
     ("recovered", "slices that were missing and were sent again"),
     ("repeats", "slices that were received twice; the first one counts"),
     ("late", "slices that were received after their scan had ended"),
 )
 
 
-RECORDER_TIP = "What waits to be written, and problems of the recorder"
+RECORDER_TIP = "Data waiting to be written, and problems of the recorder"
 
 
 class StatusBar(QFrame):
@@ -46,10 +46,10 @@ class StatusBar(QFrame):
         row.setSpacing(18)
         self.experiment = label(rich=True)
         self.engine, self.slices, self.documents = (label(rich=True) for _ in range(3))
-        self.rate = label("", "muted", "Rate of received slices over the last seconds")
+        self.rate = label("", "muted", "Data rate of the slices over the last seconds")
         self.recorder = label("", "", RECORDER_TIP, rich=True)
         self.hint = label(
-            f"<b>{key_of('help')}</b> help",
+            f"Press <b>{key_of('help')}</b> for help",
             "muted",
             f"Keys and definitions ({keys_of('help')})",
             rich=True,
@@ -100,8 +100,9 @@ class StatusBar(QFrame):
         self.engine.setText(f"<span style='color:{colour}'>●</span> Engine {text}")
         tip = f"The engine at {snapshot.address}"
         if not snapshot.linked:
-            asked = "asked for" if snapshot.state is None else "last answer before"
-            tip += f"\n{asked} {duration(snapshot.silent_s)}"
+            waited = duration(snapshot.silent_s)
+            first = snapshot.state is None
+            tip += f"\nno answer for {waited}" if first else f"\nlast answer {waited} ago"
         if snapshot.bad_replies:
             tip += f"\n{snapshot.bad_replies} replies could not be read"
         set_tip(self.engine, "\n".join([tip, *_refused(security)]))
@@ -110,7 +111,7 @@ class StatusBar(QFrame):
         alarm, queued = recorder.get("alarm"), recorder.get("queued_bytes")
         self.recorder.setVisible(bool(recorder))
         bad, good = theme.palette().bad, theme.palette().good
-        # the whole text stands in the alarm's line, and would make the window wider than the screen
+        # the whole text is in the alarm's line, and would make the window wider than the screen
         set_tip(self.recorder, visible(alarm) if alarm else RECORDER_TIP)
         if alarm:
             fails = recorder.get("failing", True)
@@ -130,7 +131,7 @@ def _refused(security: Security) -> list[str]:
         last = security.get("last_refused") or ()
         lines += [f"  {one['count']} from {one['address']}" for one in reversed(last)]
     if security.get("refused_orders"):
-        lines.append(f"refused: {security['refused_orders']} orders of viewers")
+        lines.append(f"refused: {security['refused_orders']} orders from viewers")
     return lines
 
 

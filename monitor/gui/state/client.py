@@ -39,7 +39,7 @@ AGAIN_S = 0.5
 """The same question is not asked again sooner, however fast scans change; another one is."""
 URGENT = ("maps", "scan_started", "scan_complete", "pit_onset", "scan_request", "alarm")
 MAX_ORDERS = 20
-UNANSWERED = "the engine did not answer; look whether it was done before asking again"
+UNANSWERED = "the engine did not answer; check whether it was done before you try again"
 MALFORMED = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
 """What a state raises that is not as the contract says."""
 GIVE_BACK_S = 10.0
@@ -91,7 +91,7 @@ class Client:
 
     @property
     def status_address(self) -> str | None:
-        """Where the engine's status messages are heard, where that is known."""
+        """Where the engine's status messages are received, if that is known."""
         return self._status
 
     def connect(self, address: str, status: str | None = None) -> None:
@@ -125,7 +125,7 @@ class Client:
             if has_room:
                 self._new_orders.append(request)
         if not has_room:
-            self._order(request, "lost", "too many orders wait here; order again", self._number())
+            self._order(request, "lost", "too many orders are waiting; try again", self._number())
         self._nudge()
 
     def snapshot(self) -> Snapshot:
@@ -175,7 +175,7 @@ class Client:
 
     def _subscribed(self, sub: zmq.Socket[bytes], address: str) -> Connection:
         """The socket of the status messages, which is looked after. That of questions is opened
-        anew whenever no answer comes."""
+        again whenever no answer arrives."""
         sub.subscribe(b"")
         if address in self._keys:
             self._keys[address].guard(sub)
@@ -235,7 +235,7 @@ class Client:
             number = self._number()
             self._order(order, "asking", "", number)
             if not self._send(dealer, f"order {number}", Query(order)):
-                self._order(order, "lost", "it could not be sent; order again", number)
+                self._order(order, "lost", "it could not be sent; try again", number)
         for name, query in queries.items():
             done = self._done.get(name)
             if name in self._flights or (done and done[0] == query and self._store.has(name)):
@@ -269,7 +269,7 @@ class Client:
         self._store.order(Order(order.cell, status, why, number, order))
 
     def _lose_flights(self) -> None:
-        """No answer comes any more. An order is not sent again: it may have been carried out."""
+        """No answer arrives any more. An order is not sent again: it may have been carried out."""
         flights, self._flights = self._flights, {}
         for name, flight in flights.items():
             if isinstance(flight.query.request, queries.Order):
@@ -321,7 +321,7 @@ class Client:
             self._ask_afresh()
 
     def _ask_afresh(self) -> None:
-        """Another engine: it knows nothing of what was asked. Orders are waited for, to tell what
+        """Another engine: it knows nothing of what was asked. Orders are waited for, to report what
         became of them."""
         self._done = {k: v for k, v in self._done.items() if k == "state"}
         self._flights = {

@@ -19,7 +19,7 @@ Tone = Literal["text", "muted", "warn", "bad"]
 
 NO_ENGINE = "the engine does not answer"
 MARKS: dict[HealthState, str] = {"LIVE": "▶", "IDLE": "○", "LATE": "▲", "DEAD": "✕", "REPLAY": "◆"}
-"""The shape that stands beside each state."""
+"""The shape that is beside each state."""
 
 TIPS = {
     "slices": "LIVE: slices of a running scan are received\n"
@@ -29,8 +29,8 @@ TIPS = {
     "DEAD: no slice of a running scan for more than watch.dead_s (60 s), or a scan is overdue by a "
     "whole period; or the engine does not answer\n"
     "REPLAY: a recording is played or shown\n"
-    "With several cells, the most urgent one counts. LATE and DEAD end once messages have been "
-    "received without such a pause for as long as the limit, as the alarm does.",
+    "With several cells, the most urgent one counts. LATE and DEAD end, like the alarm, once "
+    "messages have been received for as long as the limit without such a pause.",
     "documents": "LIVE: readings are received\nIDLE: no reading yet, or the cycler's run has "
     "ended\n"
     "LATE: readings or documents are received that cannot be used as they are\n"
@@ -45,14 +45,14 @@ TIPS = {
     "a whole period, no reading for more than watch.cycler_s (60 s), or the engine does not "
     "answer\n"
     "◆ REPLAY: a recording is played or shown\n"
-    "The time: since the last message of what the state is about",
+    "The time is that since the last message that the state refers to",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class FeedHealth:
-    """State of a feed or a cell, how long ago its last message came (s; None: none came, or that is
-    not known), and why."""
+    """State of a feed or a cell, how long ago its last message arrived (s; None: none arrived, or
+    that is not known), and why."""
 
     state: HealthState
     age_s: float | None
@@ -102,14 +102,14 @@ def ending(snapshot: Snapshot) -> str:
 
 
 def no_scan(snapshot: Snapshot, name: str) -> str:
-    """What is said in the place of the scans of a cell that has none."""
+    """What is said instead of the scans of a cell that has none."""
     if is_ended(snapshot, name):
         return f"Cell {name} has no scan: {ending(snapshot)}"
     return f"Waiting for the first scan of cell {name}"
 
 
 def fetching(snapshot: Snapshot, what: str) -> str:
-    """What is said in the place of something that is asked of the engine."""
+    """What is said instead of something that is asked of the engine."""
     if snapshot.linked:
         return f"Fetching {what}"
     return f"{what[0].upper()}{what[1:]} cannot be fetched: {NO_ENGINE}"
@@ -126,7 +126,7 @@ def mode_text(snapshot: Snapshot) -> str:
 def scan_text(snapshot: Snapshot, name: str) -> str:
     """How far the scan of a cell is that runs, or that was not finished."""
     if snapshot.state is None:
-        return "no answer of the engine yet"
+        return "no answer from the engine yet"
     running = snapshot.running(name)
     if not running:
         return "no scan is running"
@@ -170,7 +170,7 @@ def next_scan(snapshot: Snapshot, name: str) -> NextScan:
     told = _of_cell(snapshot, name)
     if documents_of(snapshot, name) == "DEAD" or (told and told.get("ended")):
         # the cell's clock is the cycler's: without readings nothing counts down
-        return NextScan(f"{when} (no readings: not counted down)", "muted")
+        return NextScan(f"{when} (no readings: countdown stopped)", "muted")
     overdue_s = told.get("overdue_s") if told else None
     if overdue_s is not None:
         return NextScan(f"overdue by {duration(overdue_s)}", "warn")

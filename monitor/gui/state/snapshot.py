@@ -123,7 +123,7 @@ class Choice:
     `scan` None follows the live scan; `cross` is (row, column); `pinned` is the scan that others
     are compared with; `line` are the ends of the profile, (row, column) each; `masked` hides what
     is below the detection limit; `grains` shows the grain boundaries; `common` is one colour scale
-    for all scans; `span` is the part of the trend in view, UTC seconds, where that is not all;
+    for all scans; `span` is the part of the trend in view, UTC seconds, if that is not all;
     `looked` is when the operator looked last, by cell and in its time.
     """
 
@@ -183,7 +183,7 @@ def crosshair(scan: Scan, choice: Choice) -> tuple[int, int]:
 
 
 def pinned_scan(cell: Cell | None, choice: Choice) -> Scan | None:
-    """The scan that others are compared with, where there is one."""
+    """The scan that others are compared with, if there is one."""
     scans = cell["scans"] if cell and choice.pinned is not None else []
     return next((scan for scan in scans if scan["scan"] == choice.pinned), None)
 
@@ -196,13 +196,13 @@ def relatives(columns: Columns, pit: int | None) -> set[int]:
 
 
 def order_problem(snapshot: Snapshot, *, viewer: bool = False) -> str:
-    """Why nothing can be asked of the engine from this screen; nothing where it can."""
+    """Why nothing can be asked of the engine from this screen; nothing if it can."""
     if viewer:
-        return "This screen was started to look only (--view-only)"
+        return "This screen was started for viewing only (--view-only)"
     if snapshot.state is None or not snapshot.linked:
         return "The engine does not answer"
     if snapshot.state.get("role", "operator") != "operator":
-        return "Your key is listed as a viewer's: it may not request or order"
+        return "Your key is listed as a viewer's: you cannot request scans or change anything"
     return str(snapshot.state.get("may_order", ""))
 
 
@@ -215,7 +215,7 @@ def alarms(snapshot: Snapshot) -> list[Alarm]:
 
 
 def measure(scan: Scan | TableRow, name: str) -> float | None:
-    """A length of a summary, in µm or in voxels, whichever it was told in."""
+    """A length of a summary, in µm or in voxels, whichever it was reported in."""
     value = number_of(scan, f"{name}_um")
     return value if value is not None else number_of(scan, f"{name}_voxel")
 
@@ -239,7 +239,7 @@ def rims(labels: NDArray[np.int32]) -> NDArray[np.int32]:
 
 
 def colour_levels(array: NDArray[Any]) -> tuple[float, float] | None:
-    """Where colours begin and end: 0.5th and 99.5th percentile; None where nothing is measured."""
+    """Where colours begin and end: 0.5th and 99.5th percentile; None if nothing is measured."""
     values = array.ravel()[:: max(1, array.size // 200_000)]
     values = values[np.isfinite(values)]
     if not values.size:

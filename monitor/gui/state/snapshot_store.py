@@ -54,7 +54,7 @@ class SnapshotStore:
 
     @property
     def state(self) -> State | None:
-        """The engine's state, as it was told last."""
+        """The engine's state, as it was reported last."""
         return self._snapshot.state
 
     def has(self, name: str) -> bool:
@@ -98,7 +98,7 @@ class SnapshotStore:
                 self._change(answers={**self._snapshot.answers, name: answer})
 
     def take_state(self, header: State) -> bool:
-        """The engine's state; True where another engine answers than before. Raises KeyError,
+        """The engine's state; True if another engine answers than before. Raises KeyError,
         TypeError, ValueError or AttributeError if it is malformed; it changes nothing then."""
         now = time.monotonic()
         _check_state(header)
@@ -130,7 +130,7 @@ class SnapshotStore:
             self._taken.append((now, float(size)))
 
     def _rate(self, now: float) -> float:
-        """MB/s of slices over the last seconds; 0 where nothing was told for a while."""
+        """MB/s of slices over the last seconds; 0 where nothing was reported for a while."""
         if len(self._taken) < 2 or now - self._taken[-1][0] > STATE_PATIENCE_S:
             return 0.0
         (begin, first), (end, last) = self._taken[0], self._taken[-1]
@@ -172,7 +172,7 @@ def _worked_out(query: Query, header: ReplyHeader, array: Array | None) -> Answe
     if array is None:
         return Answer(request, header, array)
     if not isinstance(request, MapRequest):
-        levels = colour_levels(array[array != 0])  # a slice that has not come is 0
+        levels = colour_levels(array[array != 0])  # a slice that has not arrived is 0
         return Answer(request, header, array, levels)
     if request.name != "pit_labels":
         return Answer(request, header, array, colour_levels(array))

@@ -25,7 +25,7 @@ _PLACES: dict[tuple[tuple[str, Kind], ...], Places] = {}
 
 
 def merged(old: State | None, told: State) -> State:
-    """The state now. `told` is whole, or bears `changes`: then what it says of a scan takes the
+    """The state now. `told` is complete, or bears `changes`: then what it says of a scan takes the
     place of what was known of it, and all other scans of `old` stay."""
     cells: dict[str, Cell] = {}
     known = old["cells"] if old and told.get("changes") else {}

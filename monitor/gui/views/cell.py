@@ -58,8 +58,8 @@ FACTS = {
 PLAIN = ("soc", "charge", "in_pits", "averaged", "complete", "coulometry", "noise", "valid")
 """Rows that are one number."""
 MORE = {
-    "deepest": "In brackets: below the first surface (the plateau's own removal added), as the "
-    "forecast counts.",
+    "deepest": "In brackets: below the first surface (the plateau's own removal added), as in the "
+    "forecast.",
 }
 
 
@@ -79,7 +79,7 @@ def fact_tip(name: str) -> str:
 
 
 class CellPanel(View):
-    """Draws the numbers of the shown scan; tells which cell to show."""
+    """Draws the numbers of the shown scan; reports which cell to show."""
 
     def __init__(self) -> None:
         super().__init__("Cell", "The cell and the scan that all views show")

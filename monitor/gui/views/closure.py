@@ -25,7 +25,7 @@ TIP = (
     "averaged removal from the surface against coulometry, one point for each scan with its "
     "standard error\n"
     "line: both agree; band: closure inside the limits of the alarm\n"
-    "a click on a point shows its scan"
+    "click a point to show its scan"
 )
 OUTSIDE_TIP = f"outside: by more than {SURE:.0f} standard errors of the closure"
 NOTHING = "No scan with a known charge and removal yet"
@@ -63,7 +63,7 @@ class ClosureView(View):
     def __init__(self) -> None:
         super().__init__("Closure", TIP)
         self._drawn: object = None
-        self.caption = elastic(label("", "muted", "Of the scan that is shown"))
+        self.caption = elastic(label("", "muted", "Closure of the shown scan"))
         self.head.addWidget(self.caption, 1)
         self.graphics = Plot(grid=True, axis=52)
         self.plot = self.graphics.plot

@@ -39,8 +39,8 @@ from monitor.wire.results.headers import ReplyHeader
 from monitor.wire.results.queries import StatisticsRequest
 
 TIP = (
-    "Share of the measured area by value, for the map that is shown\n"
-    "filled: the whole map; outline: the region that is drawn on it\n"
+    "Share of the measured area by value, for the shown map\n"
+    "filled: the whole map; outline: the region drawn on it\n"
     "mean: of the whole map; applied: the cycler's current density for the same time"
 )
 NARROW, LOW = 470, 260
@@ -80,9 +80,9 @@ class DistributionView(View):
         self._fit = (False, False)
         self._cell = ""
         self._scan: Scan | None = None
-        self.caption = elastic(label("", "muted", "Which map and scan this is about"))
+        self.caption = elastic(label("", "muted", "The map and scan shown here"))
         self.log = QCheckBox("log")
-        set_tip(self.log, "Logarithmic shares: rare values, such as the deepest pits, are seen")
+        set_tip(self.log, "Logarithmic axis: rare values, such as the deepest pits, become visible")
         self.log.toggled.connect(self._redraw)
         quiet(self.log)
         self.head.addWidget(self.caption, 1)
@@ -230,7 +230,7 @@ class DistributionView(View):
         self.plot.setXRange(float(ends.min()), float(ends.max()), padding=0.02)
 
     def _draw_lines(self, header: ReplyHeader, applied: float | None) -> None:
-        # the unit stands on the axis; with it a label would not fit beside the middle
+        # the unit is on the axis; with it a label would not fit beside the middle
         if (mean := header.get("mean")) is not None:
             self.mean.setPos(mean)
             self.mean.label.setFormat(_format(f"mean {number(mean, 2)}"))
@@ -257,7 +257,7 @@ class DistributionView(View):
         self.table.setVisible(header is not None and not self._is_narrow)
 
     def _lines(self, header: ReplyHeader | None, part: ReplyHeader | None, why: str) -> list[str]:
-        """The numbers in short where there is no room for a table, and why there is no region."""
+        """The numbers in short if there is no room for a table, and why there is no region."""
         c = theme.palette()
         lines = []
         if header is not None and self._is_narrow and not self._is_low:

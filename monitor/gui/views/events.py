@@ -71,24 +71,24 @@ def queries(at: Looking) -> Queries:
 
 
 class EventView(View):
-    """Draws the list of events; tells what an operator wants noted, and the cell and the scan of an
-    event that was clicked."""
+    """Draws the list of events; reports what an operator wants noted, and the cell and the scan of
+    an event that was clicked."""
 
     def __init__(self) -> None:
-        super().__init__("Events", "What happened, newest first; times are the data's own")
+        super().__init__("Events", "Events, newest first; times are those of the data")
         self._drawn: tuple[Any, ...] = ()
         self.kinds, self.cells = QComboBox(), QComboBox()
         self.kinds.addItems(list(KINDS))
-        set_tip(self.kinds, "Which events are shown")
+        set_tip(self.kinds, "Events to show")
         self.cells.addItems(["this cell", "all cells"])
         self.cells.setCurrentIndex(1)
-        set_tip(self.cells, "Of which cells")
+        set_tip(self.cells, "Cells to show")
         for box in (self.kinds, self.cells):
             box.activated.connect(lambda _: self._draw_again())
             quiet(box)
         self.search = QLineEdit()
         self.search.setPlaceholderText("Search")
-        set_tip(self.search, "Only events whose line has this text; Enter leaves the field")
+        set_tip(self.search, "Only events that contain this text; Enter leaves the field")
         self.search.setClearButtonEnabled(True)
         self.search.setMaxLength(200)
         self.search.textChanged.connect(lambda _: self._draw_again())
@@ -122,9 +122,9 @@ class EventView(View):
         problem = order_problem(snapshot, viewer=self.viewer)
         self.note.setEnabled(not problem)
         self.note.setPlaceholderText(
-            visible(problem or f"Note about cell {choice.cell} ({keys_of('note')}), Enter")
+            visible(problem or f"Note about cell {choice.cell} ({keys_of('note')}), then Enter")
         )
-        set_tip(self.note, problem or "Written into the events of this cell, with the time")
+        set_tip(self.note, problem or "Recorded in the events of this cell, with the time")
         past = snapshot.answers.get("past")
         drawn = (snapshot.events, past, choice.cell)
         if len(self._drawn) == 3 and all(a is b for a, b in zip(drawn, self._drawn, strict=True)):
@@ -176,7 +176,7 @@ def _item(event: StatusEvent, line: str) -> QListWidgetItem:
     """A line of the list, which knows the cell and the scan that it is about."""
     item, scan = QListWidgetItem(line), scan_of(event)
     item.setForeground(QColor(getattr(theme.palette(), COLOURS.get(event["type"], "text"))))
-    go = f"\nClick: shows scan {scan}" if scan is not None and event.get("cell") else ""
+    go = f"\nClick to show scan {scan}" if scan is not None and event.get("cell") else ""
     set_tip(item, f"{line}{go}")
     item.setData(Qt.ItemDataRole.UserRole, (event.get("cell", ""), scan))
     return item

@@ -1,4 +1,5 @@
-"""The shown map along the line that is drawn on it: now, at first, and in the pinned scan."""
+"""The shown map along the line that is drawn on it: now, in the first scan, and in the pinned "
+"one."""
 
 from __future__ import annotations
 
@@ -32,8 +33,8 @@ KEY_TIP = (
     "with the mouse over the plot: their values there, in the unit of the axis"
 )
 FACTS_TIP = (
-    "values where the line begins and where it ends, its length, and how far the greatest and the "
-    "least value on it in this scan lie apart"
+    "values at both ends of the line, its length, and the difference between the largest and the "
+    "smallest value along it in this scan"
 )
 
 
@@ -55,9 +56,9 @@ class ProfileView(View):
     """Draws values against the distance along the operator's line."""
 
     def __init__(self) -> None:
-        super().__init__("Profile", "Values of the map along the line that is drawn on it")
+        super().__init__("Profile", "Values of the map along the line drawn on it")
         self._drawn: tuple[Any, ...] = ()
-        self.caption = elastic(label("", "muted", "Which map and scan this is about"))
+        self.caption = elastic(label("", "muted", "The map and scan shown here"))
         self.key = elastic(label("", "", KEY_TIP, rich=True))
         self.head.addWidget(self.caption, 1)
         self.graphics = Plot(grid=True, axis=52)
@@ -131,7 +132,7 @@ class ProfileView(View):
             self.plot.enableAutoRange(y=True)
 
     def _tell(self, at: float | None = None) -> None:
-        """Key and numbers; of the place under the mouse, where there is one."""
+        """Key and numbers; of the place under the mouse, if there is one."""
         keys = []
         for name, (answer, along, values) in self._shown.items():
             text = NAMES[name][1].format(scan=answer.header["scan"])
@@ -167,7 +168,7 @@ def colour_of(name: str) -> str:
 
 
 def value_at(along: NDArray[np.float64], values: NDArray[np.float64], at: float) -> float | None:
-    """The value of the point nearest to the distance `at`; None where it is not known."""
+    """The value of the point nearest to the distance `at`; None if it is not known."""
     value = float(values[int(np.argmin(np.abs(along - at)))])
     return value if np.isfinite(value) else None
 

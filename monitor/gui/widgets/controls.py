@@ -42,7 +42,7 @@ class _Bar(QWidget):
 
 def label(text: str = "", name: str = "", tip: str = "", *, rich: bool = False) -> QLabel:
     """A label in one of the theme's styles. `rich`: its text is HTML of our own, words of others in
-    it `as_is`; else it is shown as it is."""
+    it `as_is`; otherwise it is shown as it is."""
     made = RichLabel(text) if rich else PlainLabel(text)
     made.setObjectName(name)
     set_tip(made, tip)
@@ -50,7 +50,7 @@ def label(text: str = "", name: str = "", tip: str = "", *, rich: bool = False) 
 
 
 def elastic(made: QLabel) -> QLabel:
-    """The same label, cut where there is no room instead of widening the window."""
+    """The same label, cut if there is no room instead of widening the window."""
     made.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
     return made
 

@@ -45,16 +45,16 @@ def _rounded(value: object) -> object:
 
 
 def save(widget: QWidget, path: Path | str) -> Path:
-    """Writes a widget as it is; returns the path. Raises PitwatchError where that fails."""
+    """Writes a widget as it is; returns the path. Raises PitwatchError if that fails."""
     path = Path(path)
     if not path.suffix:
         path = path.with_suffix(".png")
     if path.suffix.lower() not in (".png", ".svg"):
-        raise PitwatchError(f"picture: {path.name} is neither .png nor .svg; name it so")
+        raise PitwatchError(f"picture: {path.name} is neither .png nor .svg; choose one of these")
     whole = widget.size()
     done = _svg(widget, path, whole) if path.suffix.lower() == ".svg" else _png(widget, path)
     if not done:
-        raise PitwatchError(f"picture: {path} cannot be written; give another folder")
+        raise PitwatchError(f"picture: {path} cannot be written; choose another folder")
     return path
 
 

@@ -20,7 +20,7 @@ SHAPES = {
 
 def picture(answer: Answer, chosen: str) -> QImage | None:
     """The map of an answer in the colours that were `chosen`, its first row at the bottom; None
-    where nothing in it is measured."""
+    if nothing in it is measured."""
     if answer.array is None or answer.levels is None or not answer.array.size:
         return None
     scale = theme.colour_map(str(answer.header["name"]), chosen)

@@ -1,5 +1,5 @@
-"""Texts as Qt shows them: one that came over a wire or out of a file is never read as HTML, for Qt
-would load the files that it names. Everything that a widget shows goes through here."""
+"""Texts as Qt shows them: one that arrived over a wire or out of a file is never read as HTML, for
+Qt would load the files that it names. Everything that a widget shows goes through here."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from monitor.gui.widgets.plain_text import as_html
 from monitor.plain_text import visible
 
 GRID = 0.12
-"""How much of a grid is seen, 1: as much as of the axes."""
+"""How much of a grid is visible, 1: as much as of the axes."""
 
 
 class Plot(pg.GraphicsLayoutWidget):  # type: ignore[misc]
@@ -68,7 +68,7 @@ def style_axes(plot: pg.PlotItem, *sides: str) -> None:
     for side in sides:
         axis = plot.getAxis(side)
         axis.setTickFont(theme.axis_font())
-        # where the label is seen, switching this off would scale once more
+        # where the label is visible, switching this off would scale once more
         seen = axis.label.isVisible()
         axis.label.hide()
         axis.enableAutoSIPrefix(False)
@@ -82,7 +82,7 @@ def style_axes(plot: pg.PlotItem, *sides: str) -> None:
 
 
 def name_axis(plot: pg.PlotItem, side: str, text: str) -> None:
-    """Gives an axis its text; one that has it already is not made anew."""
+    """Gives an axis its text; one that has it already is not made again."""
     axis = plot.getAxis(side)
     if axis.labelText != as_html(text) or not axis.label.isVisible():
         axis.setLabel(as_html(text))
@@ -96,7 +96,7 @@ def set_scale(bar: pg.ColorBarItem, colours: pg.ColorMap, levels: tuple[float, f
 
 
 def draw_curve(curve: pg.PlotDataItem, x: NDArray[np.float64], y: NDArray[np.float64]) -> None:
-    """Draws y over x with gaps where y is NaN; nothing where all of it is (bounds would warn)."""
+    """Draws y over x with gaps where y is NaN; nothing if all of it is (bounds would warn)."""
     if np.isfinite(y).any():
         curve.setData(x, y, connect="finite")
     else:

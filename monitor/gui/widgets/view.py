@@ -19,7 +19,7 @@ class View(Card):
     """A card with a name in the table of views. It computes nothing and waits for nothing.
 
     `cross_moved` carries (row, column) in pixels of the map; `pit_chosen` and `pin_chosen` a
-    number, or None where the choice is taken back; `window_wanted` a part of the map and
+    number, or None if the choice is taken back; `window_wanted` a part of the map and
     `span_wanted` one of the trend, None for all of it; `order_given` an order without its author.
     """
 
@@ -78,7 +78,7 @@ class View(Card):
         return type(self).csv is not View.csv
 
     def csv(self) -> str:
-        """The table that is shown, as CSV; nothing where there is none."""
+        """The table that is shown, as CSV; nothing if there is none."""
         return ""
 
     def offer(self, menu: QMenu) -> None:

@@ -28,7 +28,7 @@ CONDITIONS: dict[str, Help] = {
     ),
     "noise": Help(
         "Heights are noisier than in the earlier scans: small pits may be missed.",
-        "Check beam, exposure time and reconstruction; compare a cross-section with one of before.",
+        "Check beam, exposure time and reconstruction; compare cross-sections with earlier ones.",
     ),
     "grey_levels": Help(
         "The contrast of the slices, or the grey level of lithium, is not that of the first scan.",
@@ -41,7 +41,7 @@ CONDITIONS: dict[str, Help] = {
         "whether it lasts.",
     ),
     "valid": Help(
-        "Only a part of the columns has a height: the surface was not found in the others.",
+        "Only some of the columns have a height: the surface was not found in the others.",
         "Check layers and foil_thickness_um of this cell, and whether the electrode is in the "
         "field of view.",
     ),
@@ -62,7 +62,7 @@ CONDITIONS: dict[str, Help] = {
     ),
     "slices_dead": Help(
         "A scan is running and no slice has been received for watch.dead_s.",
-        "Check the reconstruction and the network; if the scan was stopped, make it again.",
+        "Check the reconstruction and the network; if the scan was stopped, repeat it.",
     ),
     "cycler_dead": Help(
         "No reading of the cycler has been received for watch.cycler_s: charge and current of "
@@ -87,12 +87,12 @@ CONDITIONS: dict[str, Help] = {
     ),
     "recorder": Help(
         "An internal error of pitwatch while it recorded a message: that message is not recorded.",
-        "Nothing at once: maps and events continue. Keep the recording's folder, which has the "
-        "error in full, and report it.",
+        "Nothing now: maps and events continue. Keep the recording's folder, which contains the "
+        "full error, and report it.",
     ),
     "serving": Help(
         "An internal error of pitwatch while it answered a screen; the recording is not affected.",
-        "Ask again. Keep the recording's folder, which has the error in full, and report it.",
+        "Try again. Keep the recording's folder, which contains the full error, and report it.",
     ),
     "engine": Help(
         "An internal error of pitwatch has ended the engine; the recording can be resumed.",
@@ -110,12 +110,12 @@ CONDITIONS: dict[str, Help] = {
     ),
     "clock_ahead": Help(
         "Times of the readings are ahead of the clock of this machine or of the scans: charge is "
-        "taken at wrong times.",
+        "assigned to wrong times.",
         "Set clock_offset_s of the cell to the value in the text, or correct the cycler's clock.",
     ),
     "clock_behind": Help(
         "Times of the readings are behind the clock of this machine or of the scans: charge is "
-        "taken at wrong times.",
+        "assigned to wrong times.",
         "Set clock_offset_s of the cell to the value in the text, or correct the "
         "cycler's clock. If "
         "the clock is right, find out what delays the readings.",
@@ -123,7 +123,7 @@ CONDITIONS: dict[str, Help] = {
     "time_counter": Help(
         "Times of the readings count from a start (boot, or the beginning of a run), not "
         "from 1970.",
-        "Have the feed send UTC seconds (time.time()), or use the offset in the text.",
+        "Make the feed send UTC seconds (time.time()), or use the offset in the text.",
     ),
     "time_epoch": Help(
         "Times of the readings count from another year than 1970.",
@@ -131,15 +131,15 @@ CONDITIONS: dict[str, Help] = {
     ),
     "time_unit": Help(
         "Times of the readings are not in seconds; they are converted.",
-        "Nothing at once. Have the feed send seconds.",
+        "Nothing now. Later, make the feed send seconds.",
     ),
     "time_still": Help(
         "The timestamps of the readings do not advance; the time of each event is used instead.",
-        "Nothing at once. If the values do not change either, restart the device.",
+        "Nothing now. If the values do not change either, restart the device.",
     ),
     "clock_set": Help(
         "The clock of the cycler was set while it ran; the difference is added for this run.",
-        "Nothing at once. Keep the cycler's machine on UTC and NTP.",
+        "Nothing now. Later, keep the cycler's machine on UTC and NTP.",
     ),
     "clock_set_ahead": Help(
         "Readings skip whole half hours around a scan: the clock was set ahead, or there was a "
@@ -148,8 +148,8 @@ CONDITIONS: dict[str, Help] = {
         "recording.",
     ),
     "readings_refused": Help(
-        "Readings are not later than the newest one and are not used.",
-        "Check whether the cycler's clock was set back, or readings are sent a second time.",
+        "Readings are earlier than the newest one, or at the same time, and are not used.",
+        "Check whether the cycler's clock was set back, or whether readings are sent twice.",
     ),
     "scan_clock": Help(
         "start_time and stop_time of the scans do not agree with the clock of this machine.",
@@ -157,7 +157,7 @@ CONDITIONS: dict[str, Help] = {
     ),
     "scan_time": Help(
         "The times in the header of a scan are in a wrong unit or order; they are converted.",
-        "Nothing at once. Correct the producer.",
+        "Nothing now. Later, correct the producer.",
     ),
     "two_cyclers": Help(
         "Two runs send readings of this cell at the same time: charge and current are "
@@ -171,7 +171,7 @@ CONDITIONS: dict[str, Help] = {
         "is received.",
     ),
     "connection": Help(
-        "A connection was lost for a reason that does not go away by itself; it is retried.",
+        "A connection was lost for a reason that will not resolve itself; pitwatch keeps trying.",
         "The text names the address, the reason, and what to check.",
     ),
 }

@@ -77,7 +77,7 @@ def closure_tip(snapshot: Snapshot, cell: Cell | None, scan: Scan) -> str:
     if found is not None:
         averaged = number(measure(scan, "averaged"), 2)
         lines.append(f"here: {averaged} µm ÷ {found.coulometry_um:.2f} µm")
-    lines += ["", "Away from 1, check what it was computed with:"]
+    lines += ["", "If it is not 1, check what it was computed with:"]
     area = cell.get("area_cm2")
     lines.append(f"electrode area: {number(area, 4, 'cm²')}")
     watch = cell.get("watch")
@@ -87,7 +87,7 @@ def closure_tip(snapshot: Snapshot, cell: Cell | None, scan: Scan) -> str:
         clock_line += f"; its readings are at most {number(offset, 1, 's')} behind this engine"
     lines.append(clock_line)
     lines.append(f"shift from the reference: {shift_text(scan, unit)}")
-    lines.append("or lithium that is not connected any more (dead lithium)")
+    lines.append("or lithium that is no longer connected (dead lithium)")
     return "\n".join(lines) + mark_tip(cell, scan)
 
 

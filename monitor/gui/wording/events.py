@@ -64,7 +64,7 @@ def _scan_verdict(event: StatusEvent) -> str:
     early = f", {counted(left, 'slice')} before its end" if isinstance(left, int) else ""
     decision = event.get("decision") or event.get("verdict")
     found = f": {_words(decision)}" if decision else ""
-    return f"Scan {event.get('scan')} has been judged{early}{found}."
+    return f"Scan {event.get('scan')} has been evaluated{early}{found}."
 
 
 def _scan_corrected(event: StatusEvent) -> str:
@@ -92,7 +92,7 @@ def _scan_request(event: StatusEvent) -> str:
 
 
 def _scan_suggested(event: StatusEvent) -> str:
-    return f"An extra scan is suggested {_request(event)}. E takes it, D declines it."
+    return f"An extra scan is suggested {_request(event)}. E accepts it, D declines it."
 
 
 def _scan_reply(event: StatusEvent) -> str:
@@ -142,7 +142,7 @@ def _note(event: StatusEvent) -> str:
 
 
 def _alarm(event: StatusEvent) -> str:
-    what = "Alarm over" if event.get("type") == "alarm_ended" else "Alarm"
+    what = "Alarm ended" if event.get("type") == "alarm_ended" else "Alarm"
     return f"{what}{_on_scan(event)}: {event.get('text', '')}."
 
 
@@ -154,10 +154,10 @@ def _gap(event: StatusEvent) -> str:
     lost, total = event.get("lost"), event.get("total")
     many = counted(lost, "message") if isinstance(lost, int) else "Messages"
     verb = "was" if lost == 1 else "were"
-    text = f"{many} of the slices' stream {verb} lost"
+    text = f"{many} of the slice stream {verb} lost"
     if event.get("before") is not None:
         text += f" before message {event['before']}"
-    return text + (f", {total} in all." if total is not None and total != lost else ".")
+    return text + (f", {total} in total." if total is not None and total != lost else ".")
 
 
 def _bad_message(event: StatusEvent) -> str:

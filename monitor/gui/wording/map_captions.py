@@ -56,7 +56,7 @@ def absent(name: str, scan: Scan) -> str:
     """Why a scan does not have this map."""
     title = map_title(name)
     if scan["provisional"]:
-        return f"{title} follows after the last slice"
+        return f"{title} is known after the last slice"
     needs = MAPS[name].needs if name in MAPS else ()
     return f"no {title}" + (f": it needs {listed(NEEDS[need] for need in needs)}" if needs else "")
 

@@ -25,7 +25,7 @@ APPLIED = {
 """Which number of the cycler a map of local currents is to be compared with."""
 MM2_UM2 = 1e6
 FROM_MM2 = 1e4
-"""Areas of so many µm² and more are told in mm²."""
+"""Areas of so many µm² and more are reported in mm²."""
 MANY_POWERS = 3.0
 
 
@@ -55,14 +55,14 @@ def title_of(header: ReplyHeader) -> str:
     if header.get("minus") is not None:
         parts[0] += f" minus scan {header['minus']}"
     if header.get("least_errors"):
-        parts.append(f"without what is below {header['least_errors']:g} standard errors")
+        parts.append(f"without values below {header['least_errors']:g} standard errors")
     if header.get("provisional"):
         parts.append("provisional")
     return " · ".join(parts)
 
 
 def missing(snapshot: Snapshot, choice: Choice, answer: Answer | None, what: str) -> str:
-    """Why there is nothing to show of `what`; nothing where there is."""
+    """Why there is nothing to show of `what`; nothing if there is."""
     scan = shown_scan(snapshot.cell(choice.cell), choice)
     if scan is None:
         return f"No {what} before the first map"
@@ -89,14 +89,14 @@ def measures(header: ReplyHeader) -> tuple[Measure, ...]:
         Measure(
             "min–max",
             _span(header.get("minimum"), header.get("maximum")),
-            f"Least and greatest value, {unit}; single pixels of noise are among them",
+            f"Smallest and largest value, {unit}; single pixels of noise are among them",
         ),
         Measure(
             "measurable",
             "–" if share is None else number(100.0 * share, 1, "%"),
             "Share of the area in which the value is known",
         ),
-        Measure("area", _area(header), "Area of the region, with what is not measurable"),
+        Measure("area", _area(header), "Area of the region, including what is not measurable"),
         Measure("pits", "–" if pits is None else f"{pits}", "Pits whose centre lies in the region"),
     )
 
@@ -111,7 +111,7 @@ def in_short(header: ReplyHeader) -> str:
 
 
 def applied_current(header: ReplyHeader, cell: Cell | None) -> float | None:
-    """The cycler's current density (mA/cm²) that a map's mean is to be compared with; None where
+    """The cycler's current density (mA/cm²) that a map's mean is to be compared with; None if
     there is none: no map of currents, a difference, or no cycler."""
     key = APPLIED.get(str(header["name"]))
     if key is None or header.get("minus") is not None or cell is None:
@@ -121,14 +121,14 @@ def applied_current(header: ReplyHeader, cell: Cell | None) -> float | None:
 
 
 def bin_width(header: ReplyHeader) -> float | None:
-    """Width of a histogram's bins, in the map's unit; None where it has none."""
+    """Width of a histogram's bins, in the map's unit; None if it has none."""
     edges = header.get("edges") or []
     return float(edges[1] - edges[0]) if len(edges) > 1 else None
 
 
 def shares(header: ReplyHeader, width: float) -> tuple[NDArray[np.float64], ...]:
     """Edges (n + 1) and, between them, % of the measured area in each `width` of the value (n);
-    both empty where nothing is measured. Bins of another width are thereby comparable."""
+    both empty if nothing is measured. Bins of another width are thereby comparable."""
     own, count = bin_width(header), header.get("count")
     if own is None or not count:
         return np.empty(0), np.empty(0)

@@ -23,8 +23,8 @@ def reason_text(reason: object) -> str:
 
 
 def status_of(snapshot: Snapshot, cell: Cell, request: RequestState) -> str:
-    """The status of a request; a request that was sent and of which the engine has heard nothing
-    for too long was not received, as was one that a recording never tells of again."""
+    """The status of a request; a request that was sent and of which the engine has received nothing
+    for too long was not received, as was one that a recording never reports again."""
     status = str(request["status"])
     if status != "sent":
         return status

@@ -38,7 +38,7 @@ BITSHUFFLE = 32008
 """The only filter that any version of pitwatch has used: for slices, and once for maps. Another one
 may make gigabytes of a small chunk, or trust what the chunk says of itself."""
 MAX_CHUNKS = 2**22
-OURS = "numbers that are not compressed, or by bitshuffle and LZ4"
+OURS = "numbers without compression, or with bitshuffle and LZ4"
 UNREADABLE = (KeyError, OSError, RuntimeError, TypeError, ValueError, AttributeError, MemoryError)
 """What h5py raises where bytes of a file are not what they must be."""
 
@@ -55,16 +55,16 @@ def opened(path: Path) -> Iterator[h5py.File]:
 
 def opened_file(path: Path) -> h5py.File:
     """The file, to be closed by the caller. Raises RecordingError, also for a link and whatever
-    else is no regular file: `path` is that of a file in a cell's folder in a recording. OSError if
-    too many files are open.
+    else is not a regular file: `path` is that of a file in a cell's folder in a recording. OSError
+    if too many files are open.
 
-    A file that is growing opens in SWMR mode only. No other is opened so: where it is damaged, HDF5
-    would wait for its writer for ever.
+    A file that is growing opens in SWMR mode only. No other is opened so: if it is damaged, HDF5
+    would wait for its writer forever.
     """
     try:
         known = files.descriptor(path, path.parent.parent)
     except FileNotFoundError:
-        raise RecordingError(f"{path}: is not there") from None
+        raise RecordingError(f"{path}: does not exist") from None
     except OSError as error:
         if are_exhausted(error):
             raise
@@ -73,7 +73,7 @@ def opened_file(path: Path) -> h5py.File:
         file = _opened_by_hdf5(path)
         if file.driver != "fileobj" and not os.path.sameopenfile(known, file.id.get_vfd_handle()):
             file.close()
-            raise RecordingError(f"{path}: became another file while it was opened")
+            raise RecordingError(f"{path}: was replaced by another file while it was opened")
     finally:
         os.close(known)
     return file
@@ -93,7 +93,7 @@ def _opened_by_hdf5(path: Path) -> h5py.File:
 
 
 def item(file: h5py.File, path: str) -> h5py.Group | h5py.Dataset | None:
-    """What stands at a path of this file, None where there is nothing. Raises RecordingError for
+    """What is at a path of this file, None if there is nothing. Raises RecordingError for
     what a link leads to: the kind of each link is looked at before HDF5 follows it."""
     at: Any = file
     for name in path.split("/"):
@@ -105,17 +105,17 @@ def item(file: h5py.File, path: str) -> h5py.Group | h5py.Dataset | None:
         if isinstance(link, h5py.ExternalLink):
             raise damaged(file, path, "a link into another file", "its own numbers")
         if not isinstance(link, h5py.HardLink):
-            raise damaged(file, path, "a link to elsewhere", "its own numbers")
+            raise damaged(file, path, "a link to another place", "its own numbers")
         at = at[name]
     return at
 
 
 def group(file: h5py.File, path: str) -> h5py.Group:
-    """A group of this file. Raises RecordingError where there is none, and for one that holds more
+    """A group of this file. Raises RecordingError if there is none, and for one that holds more
     than any group."""
     found = item(file, path)
     if not isinstance(found, h5py.Group):
-        raise damaged(file, path, "not there" if found is None else "no group", "a group")
+        raise damaged(file, path, "missing" if found is None else "not a group", "a group")
     if (count := found.id.get_num_objs()) > MAX_ITEMS:
         raise damaged(file, path, f"a group of {count}", f"{MAX_ITEMS} at most")
     return found
@@ -130,7 +130,7 @@ def attributes(file: h5py.File, path: str) -> Attributes:
     for those of another one, and for what is larger than any attribute."""
     owner = item(file, path) if path else file
     if owner is None:
-        raise damaged(file, path, "not there", "a group")
+        raise damaged(file, path, "missing", "a group")
     if len(owner.attrs) > MAX_ITEMS:
         raise damaged(file, path, f"of {len(owner.attrs)} attributes", f"{MAX_ITEMS} at most")
     found = {}
@@ -147,7 +147,7 @@ def attributes(file: h5py.File, path: str) -> Attributes:
 
 
 def find(file: h5py.File, path: str) -> h5py.Dataset | None:
-    """The dataset, None where there is none. Raises RecordingError for one whose numbers lie in
+    """The dataset, None if there is none. Raises RecordingError for one whose numbers lie in
     another file: what is opened is one folder, and nothing else."""
     found = item(file, path)
     if found is None:
@@ -190,8 +190,8 @@ def numbers(dataset: h5py.Dataset) -> NDArray[Any]:
 def array(
     file: h5py.File, path: str, shape: tuple[int | None, ...], *types: str
 ) -> NDArray[Any] | None:
-    """The numbers of a dataset of this shape (None: any length) and one of these types; None where
-    it is not there, or was never written. Raises RecordingError for any other, and for a table with
+    """The numbers of a dataset of this shape (None: any length) and one of these types; None if
+    it is missing, or was never written. Raises RecordingError for any other, and for a table with
     more rows than one can have."""
     dataset = find(file, path)
     if dataset is None:
@@ -235,7 +235,7 @@ def check(
     types: tuple[str, ...],
     most_bytes: float = MAX_ARRAY_BYTES,
 ) -> None:
-    """Raises RecordingError where shape, type or size are not as they must be."""
+    """Raises RecordingError if shape, type or size are not as they must be."""
     wanted = "×".join("n" if side is None else str(side) for side in shape)
     expected = f"{wanted} {' or '.join(types)}"
     fits = len(dataset.shape) == len(shape) and all(
@@ -247,7 +247,7 @@ def check(
     chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize
     if dataset.nbytes > most_bytes or chunk > MAX_CHUNK_BYTES:
         size = max(dataset.nbytes, chunk)
-        raise damaged(file, path, f"{size / 1e6:.0f} MB at once", f"{expected} of a real size")
+        raise damaged(file, path, f"{size / 1e6:.0f} MB at once", f"{expected} of a realistic size")
     sides = zip(dataset.shape, dataset.chunks or dataset.shape, strict=True)
     if (count := math.prod(-(-side // long) for side, long in sides if long)) > MAX_CHUNKS:
         raise damaged(file, path, f"{count} chunks", f"{MAX_CHUNKS} at most")

@@ -21,7 +21,7 @@ from monitor.records import LEDGER_RECOVERED, Event, Output, ScanResult, ScanSta
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A scan that was not finished: it runs, or the recording broke off in it."""
+    """A scan that was not finished: it runs, or the recording was interrupted in it."""
 
     start: ScanStart
     received: int
@@ -39,7 +39,7 @@ class Problem:
 
 @dataclass
 class Contents:
-    """What is recorded of one cell. `files`: by scan number; where several runs counted the same
+    """What is recorded of one cell. `files`: by scan number; if several runs counted the same
     number, the newest run's. `latest`: the file of the newest scan, finished or not."""
 
     name: str
@@ -51,19 +51,19 @@ class Contents:
 
     @property
     def slices(self) -> int:
-        """Slices that came."""
+        """Slices that arrived."""
         finished = sum(int(np.count_nonzero(result.ledger)) for result in self.results)
         return finished + sum(part.received for part in self.parts)
 
     @property
     def recovered(self) -> int:
-        """Slices of them that had been lost and came because they were asked for."""
+        """Slices of them that had been lost and arrived because they were asked for."""
         finished = sum(_recovered(result.ledger) for result in self.results)
         return finished + sum(part.recovered for part in self.parts)
 
     @property
     def slice_bytes(self) -> int:
-        """Bytes of the pixels of all slices that came."""
+        """Bytes of the pixels of all slices that arrived."""
         counted = [(r.start, int(np.count_nonzero(r.ledger))) for r in self.results]
         counted += [(part.start, part.received) for part in self.parts]
         return sum(number * _bytes_of_slice(start) for start, number in counted)
@@ -100,7 +100,7 @@ def read_contents(cell: Cell) -> Contents:
 def _take(scan: Scan, found: Contents) -> ScanStart:
     start = start_of(scan)
     if start.key.cell != found.name:
-        raise RecordingError(f"{scan.path}: holds a scan of cell {start.key.cell}; left out")
+        raise RecordingError(f"{scan.path}: contains a scan of cell {start.key.cell}; left out")
     if scan.partial:
         ledger = scan.ledger()
         found.parts.append(Part(start, int(np.count_nonzero(ledger)), _recovered(ledger)))
@@ -112,7 +112,7 @@ def _take(scan: Scan, found: Contents) -> ScanStart:
 def in_order(past: Past, contents: Iterable[Contents]) -> Iterator[Output]:
     """Everything as it came out of the session: each result right before its `scan_complete`.
 
-    Results that no event tells of come last. A scan that was concluded and is in none of the files
+    Results that no event reports come last. A scan that was concluded and is in none of the files
     is added to the problems of its cell.
     """
     cells = {found.name: found for found in contents}
@@ -148,7 +148,7 @@ def _concluded(output: Any) -> int | None:
 
 def _miss(found: Contents, number: int) -> None:
     if all(problem.scan != number for problem in found.problems):
-        text = f"scan {number} of cell {found.name} was concluded, but no file holds it"
+        text = f"scan {number} of cell {found.name} was finished, but no file contains it"
         found.problems.append(Problem(found.name, number, text))
 
 

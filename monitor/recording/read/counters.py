@@ -27,8 +27,8 @@ def feed_counters(
 ) -> Feeds:
     """By feed: `recording` (true), `messages`, `last_time`, and what else the files tell.
 
-    `last_time`: when the journal's last line came, UTC s by the clock of the machine that recorded
-    it, or None. `gaps` and `bad` are as the last event told them.
+    `last_time`: when the journal's last line arrived, UTC s by the clock of the machine that
+    recorded it, or None. `gaps` and `bad` are as the last event told them.
     """
     contents = list(contents)
     messages, last_time = count_messages(experiment.path)
@@ -69,7 +69,7 @@ def _told(outputs: Iterable[Any]) -> tuple[Counter[str], dict[str, Counter[str]]
 
 
 def count_messages(folder: Path) -> tuple[Counter[str], float | None]:
-    """Messages by feed that could be read of a recording's journal, and when the last line came;
+    """Messages by feed that could be read of a recording's journal, and when the last line arrived;
     nothing, and None, without a journal."""
     counts: Counter[str] = Counter()
     head, last, length = b"", b"", 0

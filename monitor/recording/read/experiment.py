@@ -53,15 +53,15 @@ class Manifest(TypedDict, total=False):
 
 
 def open_experiment(path: Path) -> Experiment:
-    """The experiment recorded in the folder `path`. Raises RecordingError where it is none, or was
+    """The experiment recorded in the folder `path`. Raises RecordingError if it is none, or was
     written by a newer version."""
     settings_file = Path(path) / format.SETTINGS_FILE
     try:
         table = tomllib.loads(settings_text(Path(path)).decode("utf-8"))
     except FileNotFoundError:
         raise RecordingError(
-            f"{path}: no recorded experiment ({format.SETTINGS_FILE} is not there); give the "
-            "folder that holds it"
+            f"{path}: not a recorded experiment ({format.SETTINGS_FILE} is missing); give the "
+            "folder that contains it"
         ) from None
     except (OSError, ValueError, RecursionError) as error:  # ValueError: also of a number too long
         raise RecordingError(f"{settings_file}: cannot be read ({error})") from None
@@ -160,16 +160,16 @@ class Cell:
 
     @property
     def unfinished(self) -> list[Scan]:
-        """Scans that are running, or were when the recording broke off."""
+        """Scans that are running, or were when the recording was interrupted."""
         return self._scans(format.PART)
 
     def _scans(self, ending: str) -> list[Scan]:
-        """In the order of their names. Raises RecordingError where the folder is a link."""
+        """In the order of their names. Raises RecordingError if the folder is a link."""
         found = files.names(self.path, self.path.parent)
         return [Scan(self.path / name) for name in fnmatch.filter(found, f"scan_*.h5{ending}")]
 
     def cycler(self) -> dict[str, NDArray[np.float64]]:
-        """Columns of the cycler's readings, empty where there are none."""
+        """Columns of the cycler's readings, empty if there are none."""
         path = self.path / format.CYCLER_FILE
         if not os.path.lexists(path):
             return {name: np.empty(0) for name in format.CYCLER_COLUMNS}
@@ -180,14 +180,14 @@ class Cell:
         columns = {name: column for name, column in found.items() if column is not None}
         if len(columns) < len(found):
             raise RecordingError(
-                f"{path}: is damaged ({', '.join(set(found) - set(columns))} lacks)"
+                f"{path}: is damaged ({', '.join(set(found) - set(columns))} is missing)"
             )
         whole = min(len(column) for column in columns.values())
         return {name: column[:whole] for name, column in columns.items()}
 
     def events(self) -> list[EventLine]:
         """Events and decisions, in order; a last line that was cut short is left out. Raises
-        RecordingError where one has no kind or no data."""
+        RecordingError if one has no kind or no data."""
         path = self.path / format.EVENTS_FILE
         found = list(journal.lines(path, self.path.parent)) if os.path.lexists(path) else []
         for number, event in enumerate(found, 1):
@@ -219,7 +219,7 @@ class Scan:
 
     @property
     def complete(self) -> bool:
-        """True where every slice came and the maps were made."""
+        """True if every slice arrived and the maps were made."""
         with opened(self.path) as file:
             found = checked_hdf5.array(file, "entry/ledger/complete", (), "uint8")
             return found is not None and bool(found)
@@ -243,7 +243,7 @@ class Scan:
         with opened(self.path) as file:
             found = checked_hdf5.array(file, f"entry/ledger/{name}", (self._slices,), dtype)
         if found is None:
-            raise RecordingError(f"{self.path}: is damaged (its ledger is not there)")
+            raise RecordingError(f"{self.path}: is damaged (its ledger is missing)")
         return found
 
     def summary(self) -> Summary:
@@ -256,12 +256,12 @@ class Scan:
         return {key: format.read_scalar(key, value) for key, value in known.items()}
 
     def map(self, name: str) -> NDArray[Any] | None:
-        """(ny, nx) map by its name in the contract, or `pit_labels`; None where it was not made."""
+        """(ny, nx) map by its name in the contract, or `pit_labels`; None if it was not made."""
         with opened(self.path) as file:
             return checked_hdf5.array(file, _map_path(name), self._shape[1:], _map_type(name))
 
     def map_names(self) -> tuple[str, ...]:
-        """The maps that were made. Raises RecordingError where one is not what it must be."""
+        """The maps that were made. Raises RecordingError if one is not what it must be."""
         made = []
         with opened(self.path) as file:
             for name in (*format.MAP_GROUPS, format.PIT_LABELS):
@@ -299,7 +299,7 @@ class Scan:
 
     @property
     def _shape(self) -> tuple[int, int, int]:
-        """(nz, ny, nx) of the volume. Raises RecordingError where the header does not say it."""
+        """(nz, ny, nx) of the volume. Raises RecordingError if the header does not say it."""
         shape = self.header.get("volume_shape")
         if not isinstance(shape, list) or len(shape) != 3:
             raise RecordingError(f"{self.path}: is damaged (volume_shape is {shape!r})")
@@ -313,7 +313,7 @@ class Scan:
         volume = checked_hdf5.find(file, format.SLICES)
         if volume is None:
             raise RecordingError(
-                f"{self.path}: holds no slices (experiment.record_slices was false)"
+                f"{self.path}: contains no slices (experiment.record_slices was false)"
             )
         checked_hdf5.check(file, format.SLICES, volume, self._shape, tuple(DTYPES), math.inf)
         return volume

@@ -27,7 +27,7 @@ class MapCache:
         self.nbytes = 0
 
     def get(self, cell: str, number: int, name: str) -> NDArray[Any] | None:
-        """(ny, nx), read-only; None where there is none. Raises RecordingError."""
+        """(ny, nx), read-only; None if there is none. Raises RecordingError."""
         key = (cell, number, name)
         with self._lock:
             if key in self._kept:

@@ -1,5 +1,5 @@
 """What a recording says of the past beside its scans: events and requests, in order. A line that is
-damaged costs itself, and is told."""
+damaged costs itself, and is reported."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ class Past:
 
 
 def past_of(experiment: Experiment, cells: list[str]) -> Past:
-    """Events and requests of the experiment, in the order in which they came."""
+    """Events and requests of the experiment, in the order in which they arrived."""
     past = Past()
     numbered: list[tuple[int, Event | ScanRequest]] = []
     for folder in (experiment.path, *(experiment.path / cell for cell in cells)):
         path = folder / format.EVENTS_FILE
         numbered += _of_file(path, experiment.path, {"", *cells}, past.problems)
-    # requests stand before the event that tells of them, as they do in a session
+    # requests stand before the event that reports them, as they do in a session
     numbered.sort(key=lambda pair: pair[0])
     past.outputs = [output for _, output in numbered]
     return past
@@ -67,7 +67,7 @@ def _of_file(
     except OSError as error:
         problems.append(f"{path}: cannot be read ({error.strerror or error})")
     if bad:
-        problems.append(f"{path}: {bad} lines are damaged, and left out")
+        problems.append(f"{path}: {bad} lines are damaged, and are left out")
 
 
 def _lines(path: Path, within: Path) -> Iterator[bytes]:
@@ -87,7 +87,7 @@ def _lines(path: Path, within: Path) -> Iterator[bytes]:
 
 
 def _output(line: bytes, cells: set[str]) -> Event | ScanRequest | None:
-    """The event, or request that no event tells of, in a line; None where it is none."""
+    """The event, or request that no event reports, in a line; None if it is none."""
     try:
         entry = json.loads(line)
         kind, cell, data = entry["kind"], entry["cell"], entry["data"]

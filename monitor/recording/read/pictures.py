@@ -35,7 +35,7 @@ def keep(settings: Settings, folder: Path) -> None:
 
 
 def of_recording(settings: Settings, folder: Path) -> Settings:
-    """The settings with the pictures of the recording in the place of those that they name."""
+    """The settings with the pictures of the recording instead of those that they name."""
     return settings.model_copy(
         update={"cells": tuple(_with_own(cell, folder) for cell in settings.cells)}
     )

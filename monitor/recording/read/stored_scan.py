@@ -21,7 +21,7 @@ from monitor.wire.slices import stins
 class StoredMaps(Mapping[str, NDArray[Any]]):
     """The maps of a scan that are in its file, `pit_labels` among them: (ny, nx) each, read-only.
 
-    Each is read anew whenever it is asked for, and not kept. Raises RecordingError then.
+    Each is read again whenever it is asked for, and not kept. Raises RecordingError then.
     """
 
     def __init__(self, scan: Scan) -> None:
@@ -58,7 +58,7 @@ def result_of(scan: Scan) -> ScanResult:
 
 
 def start_of(scan: Scan) -> ScanStart:
-    """The scan's start as it was sent. Raises RecordingError where it could not have been."""
+    """The scan's start as it was sent. Raises RecordingError if it could not have been."""
     header = scan.header
     known = header.get("length_unit") == "µm"
     message = {
@@ -73,7 +73,7 @@ def start_of(scan: Scan) -> ScanStart:
     except (BadMessage, TypeError, ValueError) as error:
         raise RecordingError(f"{scan.path}: its header cannot be used ({error})") from None
     if not isinstance(start, ScanStart):
-        raise RecordingError(f"{scan.path}: its header cannot be used (it is none)")
+        raise RecordingError(f"{scan.path}: its header cannot be used (it is not a header)")
     sent = header.get(format.SENT)
     return replace(start, sent=sent) if isinstance(sent, int) else start
 

@@ -1,7 +1,7 @@
 """HDF5 files whose writer was killed, read as if they had been closed.
 
 HDF5 opens these in SWMR mode only, and there it tries what is damaged up to 100 times, each time
-after twice the pause: for ever. Here the marks of the writer, which stand in the first 48 bytes
+after twice the pause: forever. Here the marks of the writer, which are in the first 48 bytes
 (superblock of version 3, HDF5 file format specification, II.A), are not shown to it.
 """
 

@@ -1,4 +1,4 @@
-"""A recording whose writer was killed: found, and made ready to be gone on with."""
+"""A recording whose writer was killed: found, and made ready to be resumed."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ __all__ = ["LOCK_FILE", "FolderLock", "held", "interrupted", "is_growing", "is_i
 
 OLD, KEPT = format.OLD, ".kept"
 MUST_AGREE = ("cells", "pits", "onset", "schedule")
-"""Sections of the settings on which results depend: with others, a recording cannot go on."""
+"""Sections of the settings on which results depend: with others, a recording cannot continue."""
 
 
 def interrupted(settings: Settings, data_dir: Path) -> tuple[Experiment | None, str]:
-    """The newest recording of this experiment, where it broke off and can be gone on with; where it
-    cannot, why not. Raises RecordingError where it cannot be read."""
+    """The newest recording of this experiment, if it was interrupted and can be resumed; if it
+    cannot, why not. Raises RecordingError if it cannot be read."""
     name = settings.experiment.name
     folders = [f for f in data_dir.glob(f"{name}*") if _number(f.name, name) is not None]
     if not folders:
@@ -42,19 +42,19 @@ def interrupted(settings: Settings, data_dir: Path) -> tuple[Experiment | None, 
     if not (folder / format.SETTINGS_FILE).exists():
         return None, ""
     if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
-        return None, f"{folder} broke off, but belongs to somebody else: a new one begins"
+        return None, f"{folder} was interrupted, but belongs to another user: a new one begins"
     if (found := files.strange(folder)) is not None:
         where = found[0].relative_to(folder)
-        return None, f"{folder} broke off, but {where} in it is {found[1]}: a new one begins"
+        return None, f"{folder} was interrupted, but {where} in it is {found[1]}: a new one begins"
     experiment = open_experiment(folder)
     if not experiment.has_slices:
-        return None, f"{folder} broke off, but holds no slices: it cannot be resumed"
+        return None, f"{folder} was interrupted, but contains no slices: it cannot be resumed"
     mine = pictures.of_recording(settings, folder)
     for section in MUST_AGREE:
         if getattr(experiment.settings, section) != getattr(mine, section):
-            return None, f"{folder} broke off, but [{section}] is not as it was: a new one begins"
+            return None, f"{folder} was interrupted, but [{section}] has changed: a new one begins"
     if experiment.settings.feeds.resend != settings.feeds.resend:  # it decides what is waited for
-        return None, f"{folder} broke off, but feeds.resend is not as it was: a new one begins"
+        return None, f"{folder} was interrupted, but feeds.resend has changed: a new one begins"
     return experiment, ""
 
 
@@ -94,7 +94,7 @@ def forget_old(folder: Path, *, keep: bool = False) -> None:
 
 
 def count_lines(path: Path) -> int:
-    """Whole lines of a file; 0 where it is not there."""
+    """Whole lines of a file; 0 where it is missing."""
     if not path.exists():
         return 0
     with path.open("rb") as file:
@@ -113,7 +113,7 @@ def last_event(folder: Path) -> int:
 
 
 def cut_last_line(path: Path) -> None:
-    """Takes off what stands behind the last line end. Raises OSError."""
+    """Takes off what is behind the last line end. Raises OSError."""
     with path.open("rb+") as file:
         size = file.seek(0, os.SEEK_END)
         end = size

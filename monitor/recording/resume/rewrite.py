@@ -1,4 +1,4 @@
-"""Goes on with a recording that broke off: what had not reached the disk is written now."""
+"""Resumes a recording that was interrupted: what had not reached the disk is written now."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class ResumedWriter(ExperimentWriter):
     """Takes the messages of the journal with `take_again`, all of them, and then new ones."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
-        """The folder has been mended (`interrupted.mend`). Raises OSError."""
+        """The folder has been repaired (`interrupted.mend`). Raises OSError."""
         super().__init__(settings, folder)
         self._journal.go_on(interrupted.count_lines(folder / format.JOURNAL_FILE))
         self._last_event = interrupted.last_event(folder)

@@ -1,4 +1,4 @@
-"""What stands beside a cell's scans: the cycler's readings, the master, and what is left over."""
+"""What is beside a cell's scans: the cycler's readings, the master, and what is left over."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from monitor.recording.write.cell_master import Master
 AGAIN = "`--repair` writes it again from the scans"
 FROM_JOURNAL = "`--repair` writes it again from the journal"
 BROKEN = ".broken"
-"""Put behind the name of a file of lines for the copy that is kept before it is mended."""
+"""Put behind the name of a file of lines for the copy that is kept before it is repaired."""
 
 
 def check_cycler(
@@ -35,7 +35,7 @@ def check_cycler(
 ) -> None:
     """Columns of equal length, rising times, and the readings of the journal (None: not known).
 
-    `open_ended`: it grows, or broke off and can be gone on with.
+    `open_ended`: it grows, or was interrupted and can be resumed.
     """
     mend: Mend = "readings" if told else ""
     todo = FROM_JOURNAL if told else RESTORE
@@ -46,7 +46,7 @@ def check_cycler(
             _cut_short(path, len(told), findings)
         elif told:
             wanted = f"the {len(told)} readings of the journal"
-            findings.error(path, "not there", wanted, todo, mend)
+            findings.error(path, "missing", wanted, todo, mend)
         return
     if not opens(path):
         findings.error(path, "cannot be opened", "an HDF5 file", todo, mend)
@@ -74,7 +74,7 @@ def check_cycler(
         if lacking > 0 and not growing:
             _cut_short(path, lacking, findings)
     if len(findings.found) == before and not growing and unclosed_hdf5.is_unclosed(path):
-        what = "its writer was stopped in it: it opens in HDF5's SWMR mode alone"
+        what = "its writer was stopped while writing: it opens only in HDF5's SWMR mode"
         findings.warning(path, what, "a file that was closed", todo, mend)
 
 
@@ -88,8 +88,8 @@ def _empty_cycler() -> h5py.File:
 
 
 def _cut_short(path: Path, lacking: int, findings: Findings) -> None:
-    """Where it broke off, the last readings are in the journal alone."""
-    what = f"the last {lacking} readings of the journal had not reached it when it broke off"
+    """If it was interrupted, the last readings are in the journal alone."""
+    what = f"the last {lacking} readings of the journal had not reached it when it was interrupted"
     findings.warning(path, what, "all of them", FROM_JOURNAL, "readings")
 
 
@@ -109,7 +109,7 @@ def _columns(
     time = columns["time"]
     findings.checked["readings"] += len(time)
     if not (np.diff(time) > 0).all() or not np.isfinite(time).all():
-        what = "time does not rise from row to row"
+        what = "time does not increase from row to row"
         findings.error(path, what, "a later time in each row", todo, mend)
     if told is None:
         return
@@ -126,13 +126,13 @@ def _columns(
 
 
 def check_master(folder: Path, scans: list[Path], findings: Findings) -> None:
-    """The master against one that is made anew from the scans, which are sound."""
+    """The master against one that is made again from the scans, which are sound."""
     path = folder / format.master_name(folder.name)
     if files.kind(path):
         return  # told among what is left over
     if not path.exists():
         if scans:
-            findings.warning(path, "not there", f"one of {len(scans)} scans", AGAIN, "master")
+            findings.warning(path, "missing", f"one of {len(scans)} scans", AGAIN, "master")
         return
     found: list[Any] = []
     try:
@@ -152,25 +152,27 @@ def check_left_over(folder: Path, findings: Findings, *, growing: bool, stale: b
     """Files that a recording which ended well does not have, with what they mean."""
     for path in sorted(folder.iterdir()):
         if (what := files.kind(path)) not in ("", "a folder"):
-            findings.error(path, f"is {what}", "a file of its own", "take it out: it is not opened")
+            findings.error(path, f"is {what}", "a file of its own", "remove it: it is not opened")
         elif path.name.endswith(BROKEN):
             findings.note(
-                path, "a copy from before `--repair`", "delete it when you need it no more"
+                path, "a copy from before `--repair`", "delete it when you no longer need it"
             )
         elif path.name.startswith(format.ERRORS_FILE):
             what = "errors of pitwatch itself, while this was recorded"
-            findings.note(path, what, "please report them: each stands there whole")
+            findings.note(path, what, "please report them: each is there in full")
         elif path.name.endswith(format.PART + KEPT):
-            what = "a scan of which the disk did not take all when the recording was gone on with"
+            what = "a scan that the disk did not fully accept when the recording was resumed"
             findings.warning(path, what, "none", "keep it: it has slices that no other file has")
         elif growing:
             continue
         elif path.name.endswith(format.PART + format.OLD):
             what = (
-                "a scan set aside by an engine that broke off while it went on with the recording"
+                "a scan set aside by an engine that was interrupted while it resumed the recording"
             )
-            todo = "start the engine with the same settings: it goes on" if stale else "keep it"
+            todo = "start the engine with the same settings: it resumes" if stale else "keep it"
             findings.warning(path, what, "none", todo)
         elif path.name.endswith(format.PART) and not path.name.startswith("scan_"):
-            what = "half of a file that was being replaced when its writer was stopped"
-            findings.warning(path, what, "none", "delete it: the file itself is whole or is missed")
+            what = "a part of a file that was being replaced when its writer was stopped"
+            findings.warning(
+                path, what, "none", "delete it: the file itself is complete, or reported as missing"
+            )

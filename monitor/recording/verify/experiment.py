@@ -19,7 +19,7 @@ from monitor.settings import Settings
 
 
 def verify(folder: Path) -> Findings:
-    """Looks at everything in a recording. Raises SettingError where `folder` is no folder."""
+    """Looks at everything in a recording. Raises SettingError where `folder` is not a folder."""
     if not folder.is_dir():
         raise SettingError(
             "EXPERIMENT",
@@ -62,14 +62,16 @@ class _Verifier:
         path = self._folder / LOCK_FILE
         if self._growing:
             what = "held: an engine records into this folder now"
-            self._findings.note(path, what, "verify again at its end: what grows is looked at less")
+            self._findings.note(
+                path, what, "verify again when it has ended: files that grow are checked less"
+            )
         elif self._stale:
             self._findings.warning(
                 path,
-                "nobody holds it: the recording broke off",
-                "none after a clean end",
-                "start the engine with the same settings, and it goes on with the recording; or "
-                "take it as it is: `--repair` removes the lock, and nothing goes on with it then",
+                "no engine holds it: the recording was interrupted",
+                "no lock after a clean end",
+                "start the engine with the same settings to resume the recording; or keep it as "
+                "it is: `--repair` removes the lock, and it is then never resumed",
                 "lock",
             )
 
@@ -80,14 +82,16 @@ class _Verifier:
             experiment = open_experiment(self._folder)
             self._settings = experiment.settings
         except PitwatchError as error:
-            findings.error(path, str(error), "settings as they were used")
+            findings.error(path, str(error), "the settings as used")
         with contextlib.suppress(RecordingError, OSError):
             sound = checksums.settings_are_sound(settings_text(self._folder))
             self._sealed = sound is not None
             if sound is None:
                 findings.checked["settings without checksums"] += 1
             if sound is False:
-                findings.error(path, "is not what was written", "what its checksum says")
+                findings.error(
+                    path, "has changed since it was written", "the contents of its checksum"
+                )
         return experiment
 
     def _cells(self, experiment: Experiment | None) -> list[Cell]:
@@ -101,7 +105,7 @@ class _Verifier:
     ) -> None:
         findings = self._findings
         if (what := files.kind(cell.path)) != "a folder":
-            came = f"is {what}" if what else "not there"
+            came = f"is {what}" if what else "missing"
             findings.error(cell.path, came, "the folder of a cell in the settings")
             return
         check_left_over(cell.path, findings, growing=self._growing, stale=self._stale)
@@ -112,7 +116,7 @@ class _Verifier:
         cycler = cell.path / format.CYCLER_FILE
         known = told is not None and self._settings is not None and not self._growing
         readings = told.readings.get(cell.name, []) if known and told is not None else None
-        # where it broke off, the last second of readings may not have reached the disk
+        # where it was interrupted, the last second of readings may not have reached the disk
         open_ended = self._stale or self._growing
         check_cycler(cycler, readings, findings, open_ended=open_ended, growing=self._growing)
         if not self._growing and all(whole.values()) and findings.is_sound(*whole):
@@ -124,7 +128,9 @@ class _Verifier:
             return None  # told among what is left over
         facts = check_scan(scan, findings, keep_slices=keep, growing=False)
         if facts is not None and facts.start.key.cell != path.parent.name:
-            findings.error(path, f"holds a scan of cell {facts.start.key.cell}", path.parent.name)
+            findings.error(
+                path, f"contains a scan of cell {facts.start.key.cell}", path.parent.name
+            )
         if facts is not None and told is not None and not self._growing:
             compare_scan(path, facts, path.name, told, findings, whole=True)
         return facts
@@ -142,15 +148,15 @@ class _Verifier:
         if facts is not None and told is not None:
             compare_scan(path, facts, name, told, findings, whole=facts.whole)
         if facts is not None and facts.whole and not path.with_name(name).exists():
-            what = "this scan is whole, but was stopped before it got its name"
-            findings.warning(path, what, name, "`--repair` gives it its name", "part")
+            what = "this scan is complete, but its writer was stopped before it was renamed"
+            findings.warning(path, what, name, "`--repair` renames it", "part")
         elif self._stale:
-            what = "the recording broke off in this scan"
-            todo = "start the engine with the same settings: it goes on"
-            findings.warning(path, what, "a whole scan", todo)
+            what = "the recording was interrupted in this scan"
+            todo = "start the engine with the same settings: it resumes"
+            findings.warning(path, what, "a complete scan", todo)
         else:
-            what = "the recording ended in this scan: it has slices, and no maps"
-            findings.warning(path, what, "a whole scan", "nothing: its slices can be read")
+            what = "the recording ended in this scan: it has slices, but no maps"
+            findings.warning(path, what, "a complete scan", "nothing: its slices can be read")
 
     def _missed(
         self, cell: Cell, told: Told | None, concluded: list[int], numbers: set[int]
@@ -159,11 +165,11 @@ class _Verifier:
         if self._growing:
             return
         for number in sorted(set(concluded) - numbers):
-            what = f"scan {number} was concluded, but no file that can be read holds it"
+            what = f"scan {number} was finished, but no readable file contains it"
             self._findings.error(cell.path, what, "its file")
         for name, file in told.slices if told is not None else ():
             if name == cell.name and not any(cell.path.glob(f"{file}*")):
-                self._findings.error(cell.path / file, "not there", "the slices of the journal")
+                self._findings.error(cell.path / file, "missing", "the slices of the journal")
 
 
 def totals(findings: Findings) -> dict[str, int]:

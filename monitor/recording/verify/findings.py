@@ -16,7 +16,7 @@ from monitor.recording.read.checked_hdf5 import UNREADABLE, one_line
 Severity = Literal["error", "warning", "note"]
 Mend = Literal["", "line", "readings", "master", "lock", "part"]
 """What `repair` can do about it."""
-RESTORE = "take it from a copy of the recording, or leave it out of what you conclude"
+RESTORE = "restore it from a copy of the recording, or exclude it from your analysis"
 MAX_FINDINGS_OF_FILE = 50
 
 
@@ -77,19 +77,19 @@ class Findings:
         try:
             yield
         except RecordingError as error:
-            self.error(path, str(error).removeprefix(f"{path}: "), "a file that can be read")
+            self.error(path, str(error).removeprefix(f"{path}: "), "a readable file")
         except UNREADABLE as error:
-            self.error(path, f"is damaged ({one_line(error)})", "a file that can be read")
+            self.error(path, f"is damaged ({one_line(error)})", "a readable file")
 
     def _add(self, finding: Finding) -> None:
         self._of_file[finding.path] += 1
         if self._of_file[finding.path] < MAX_FINDINGS_OF_FILE:
             self.found.append(finding)
         elif self._of_file[finding.path] == MAX_FINDINGS_OF_FILE:
-            more = Finding("error", finding.path, "has more that is wrong", "", "not listed")
+            more = Finding("error", finding.path, "has more faults", "", "not listed")
             self.found.append(more)
 
 
 def name_in(folder: Path, path: Path) -> str:
-    """A file's name within the recording, every character of it to be seen."""
+    """A file's name within the recording, every character of it to be visible."""
     return visible(path.relative_to(folder) if path.is_relative_to(folder) else path)

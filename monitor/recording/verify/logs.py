@@ -28,13 +28,13 @@ from monitor.recording.verify.scans import ScanFacts
 from monitor.records import LEDGER_RECEIVED, LEDGER_RECOVERED, CyclerDocument
 from monitor.settings import Settings
 
-TORN = "a crash cut it short: `--repair` takes it off and keeps a copy"
+TORN = "a crash cut it short: `--repair` removes that line and keeps a copy"
 
 
 @dataclass
 class Told:
     """What the journal says: by cell and file the slices that were kept, in order, 2 for one that
-    was asked for again, else 1; and by cell the columns of the cycler's readings."""
+    was asked for again, otherwise 1; and by cell the columns of the cycler's readings."""
 
     slices: dict[tuple[str, str], dict[int, int]] = field(default_factory=dict)
     starts: dict[tuple[str, str], Any] = field(default_factory=dict)
@@ -68,8 +68,8 @@ def lines(
             except DAMAGED:
                 sound = False
             if sound is False:
-                what = f"line {number + 1} is not what was written"
-                findings.error(path, what, "what its checksum says")
+                what = f"line {number + 1} has changed since it was written"
+                findings.error(path, what, "the contents of its checksum")
             else:
                 yield number, entry
             number += 1
@@ -83,7 +83,7 @@ def check_journal(
     documents = MeasuredReadings(settings) if settings is not None else None
     bare = 0
     if not os.path.lexists(path):
-        findings.error(path, "not there", "the journal of all messages")
+        findings.error(path, "missing", "the journal of all messages")
         return told
     for number, entry in lines(path, findings, growing=growing, sealed=sealed):
         if entry.get("n") != number:
@@ -93,7 +93,11 @@ def check_journal(
         except (BadMessage, RecordingError, *DAMAGED):
             bare += 1
             if bare == 1:
-                findings.error(path, f"line {number + 1} holds no message", "one of the contract")
+                findings.error(
+                    path,
+                    f"line {number + 1} contains no message",
+                    "a message as in docs/contract.md",
+                )
     return told
 
 
@@ -124,10 +128,11 @@ def _take(entry: Line, told: Told, documents: MeasuredReadings | None) -> None:
 def compare_scan(
     path: Path, facts: ScanFacts, name: str, told: Told, findings: Findings, *, whole: bool
 ) -> None:
-    """A scan's header and ledger against the journal; of one that is not whole, what is there."""
+    """A scan's header and ledger against the journal; of one that is not complete, what is
+    there."""
     scan = (path.parent.name, name)
     if scan not in told.starts:
-        findings.error(path, "the journal says nothing of this scan", "its header")
+        findings.error(path, "the journal does not mention this scan", "its header")
         return
     start = told.starts[scan]
     if (start.key, start.volume_shape) != (facts.start.key, facts.start.volume_shape):
@@ -136,7 +141,7 @@ def compare_scan(
     for rank, (frame, flag) in enumerate(told.slices.get(scan, {}).items()):
         if 0 <= frame < len(order):
             order[frame], received[frame] = rank, flag
-    # what the file declares as not recorded was refused, or came before a second recording began
+    # what the file declares as not recorded was refused, or arrived before a second recording began
     declared = (facts.received > 0) & (facts.order < 0) & (order < 0)
     received[declared] = facts.received[declared]
     if facts.late:
@@ -148,8 +153,8 @@ def compare_scan(
     ):
         odd = np.flatnonzero(have[there] != want[there])
         if odd.size:
-            text = f"ledger/{what} of {odd.size} slices is not as the journal says"
-            findings.error(path, text, "the slices that the journal has as kept")
+            text = f"ledger/{what} of {odd.size} slices differs from the journal"
+            findings.error(path, text, "the slices kept according to the journal")
 
 
 def check_events(
@@ -167,7 +172,7 @@ def check_events(
         for at, entry in lines(path, findings, growing=growing, sealed=sealed):
             kind, number, data = entry.get("kind"), entry.get("number"), entry.get("data")
             if not isinstance(kind, str) or not isinstance(data, dict):
-                findings.error(path, f"line {at + 1} holds no event", "kind, cell and data")
+                findings.error(path, f"line {at + 1} contains no event", "kind, cell and data")
                 continue
             if kind == "scan_complete" and isinstance(data.get("scan"), int):
                 concluded.append((str(entry.get("cell")), data["scan"]))

@@ -1,4 +1,4 @@
-"""Mends of a recording what can be mended without inventing anything; says what was done."""
+"""Repairs what can be repaired of a recording without inventing anything; reports what was done."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from monitor.recording.write.cell_logs import append_readings
 from monitor.recording.write.cell_master import Master
 
 ORDER = ("line", "part", "readings", "master", "lock")
-"""The lock last: until then it is held, so that no engine goes on with the recording."""
+"""The lock last: until then it is held, so that no engine resumes the recording."""
 
 
 def repair(folder: Path, findings: Findings) -> list[str]:
-    """Mends what `findings` of this folder say can be; one line for each thing done.
+    """Repairs what `findings` of this folder say can be; one line for each thing done.
 
-    Raises RecordingError where an engine records into it, or the disk refuses.
+    Raises RecordingError if an engine records into it, or the disk refuses.
     """
     done: list[str] = []
     if not any(finding.mend for finding in findings.found):
@@ -31,17 +31,17 @@ def repair(folder: Path, findings: Findings) -> list[str]:
     if interrupted.is_growing(folder):
         raise RecordingError(
             f"{folder}: an engine records into it now ({interrupted.LOCK_FILE} is held); nothing "
-            "was mended; stop the engine first"
+            "was repaired; stop the engine first"
         )
     try:
         if (found := files.strange(folder)) is not None:
             path, what = found
-            raise RecordingError(f"{path}: is {what}; nothing was mended; take it out first")
+            raise RecordingError(f"{path}: is {what}; nothing was repaired; remove it first")
         with interrupted.held(folder):
             _mend_all(folder, findings, done)
     except OSError as error:
         raise RecordingError(
-            f"{folder}: cannot be mended ({error.strerror or error}); "
+            f"{folder}: cannot be repaired ({error.strerror or error}); "
             f"done before: {'; '.join(done) or 'nothing'}"
         ) from None
     return done
@@ -62,22 +62,22 @@ def _mend(folder: Path, finding: Finding) -> str:
         kept = _free(path)
         shutil.copy2(path, kept)
         interrupted.cut_last_line(path)
-        return f"its last line, cut short, was taken off; as it was it is {kept.name}"
+        return f"its last line, cut short, was removed; the original is {kept.name}"
     if finding.mend == "part":
         path.rename(path.with_name(path.name.removesuffix(format.PART)))
         Master(path.parent).write()
-        return "was whole, and got its name; the master has it too"
+        return "was complete, and was renamed; the master links to it"
     if finding.mend == "readings":
         return _write_readings(folder, path)
     if finding.mend == "master":
         Master(path.parent).write()
         return "was written again from the scans"
     path.unlink()
-    return "nobody held it, and it was removed; the recording is taken as it is"
+    return "no engine held it, and it was removed; the recording stays as it is"
 
 
 def _write_readings(folder: Path, path: Path) -> str:
-    """As an engine that goes on with the recording would."""
+    """As an engine that resumes the recording would."""
     settings = open_experiment(folder).settings
     journal = folder / format.JOURNAL_FILE
     told = check_journal(journal, settings, Findings(folder), growing=False, sealed=False)
@@ -86,7 +86,7 @@ def _write_readings(folder: Path, path: Path) -> str:
         path.rename(kept)
     readings = told.readings.get(path.parent.name, [])
     append_readings(path, readings)
-    copy = f"; as it was it is {kept.name}" if kept is not None else ""
+    copy = f"; the original is {kept.name}" if kept is not None else ""
     return f"was written again from the journal, with {len(readings)} readings{copy}"
 
 

@@ -37,7 +37,7 @@ _FIXED = frozenset(
 @dataclass(frozen=True)
 class ScanFacts:
     """What other files are compared with. `whole`: it was finished, and everything is there;
-    `late`: slices that have pixels and are missing in `received` came too late for the maps."""
+    `late`: slices that have pixels and are missing in `received` arrived too late for the maps."""
 
     start: ScanStart
     received: NDArray[np.uint8]
@@ -49,9 +49,9 @@ class ScanFacts:
 def check_scan(
     scan: Scan, findings: Findings, *, keep_slices: bool | None, growing: bool
 ) -> ScanFacts | None:
-    """Looks at all of a scan's file; None where not even its header and ledger can be read.
+    """Looks at all of a scan's file; None if not even its header and ledger can be read.
 
-    `keep_slices`: whether the settings say that slices are recorded, None where it is not known.
+    `keep_slices`: whether the settings say that slices are recorded, None if it is not known.
     """
     path = scan.path
     if not opens(path, growing=growing):
@@ -76,8 +76,8 @@ def check_scan(
         tardy &= late
         if not growing:
             if late:
-                what = f"{np.count_nonzero(tardy)} slices came too late for the maps"
-                todo = "reprocess with a larger feeds.reorder_memory_MB: their pixels are there"
+                what = f"{np.count_nonzero(tardy)} slices were received too late for the maps"
+                todo = "reprocess with a larger feeds.reorder_memory_MB: their pixels are recorded"
                 findings.note(path, what, todo)
             lacking = told.get(format.LACKING) if keep else None
             _order(path, received, order, findings, int(lacking or 0), tardy)
@@ -92,7 +92,7 @@ def check_scan(
 
 def opens(path: Path, *, growing: bool = False) -> bool:
     """Whether HDF5 can open the file, and find its way in it. One that its writer did not close is
-    looked at first in a way in which the library does not wait for what is damaged; while it is
+    first opened in a way in which the library does not wait for what is damaged; while it is
     `growing`, some times, as it may be written just then."""
     if files.kind(path):
         return False
@@ -130,7 +130,7 @@ def _structure(
         lacking = sorted(set(want["entry/summary"]) - set(summary))
     if lacking:
         names = ", ".join(lacking[:5]) + (" …" if len(lacking) > 5 else "")
-        todo = "nothing, where an older pitwatch wrote it"
+        todo = "nothing, if an older pitwatch wrote it"
         findings.warning(path, f"entry/summary lacks {names}", "every known key", todo)
     for name in summary:
         item = checked_hdf5.find(file, f"entry/summary/{name}")
@@ -165,7 +165,7 @@ def _seals(file: h5py.File, path: Path, findings: Findings) -> None:
         numbers = checked_hdf5.array(file, f"{where}/{name}", dataset.shape, dataset.dtype.name)
         made = numbers is not None
         if made != bool(wanted):
-            came = "there, without checksum" if made else "not there"
+            came = "present, without checksum" if made else "missing"
             findings.error(path, f"{where}/{name} is {came}", "a map with its checksum, or neither")
         elif numbers is not None and wanted != checksums.of_array(numbers):
             _mismatch(findings, path, f"{where}/{name}")
@@ -173,7 +173,7 @@ def _seals(file: h5py.File, path: Path, findings: Findings) -> None:
 
 
 def _mismatch(findings: Findings, path: Path, what: str) -> None:
-    findings.error(path, f"{what} is not what was written", "what its checksum says")
+    findings.error(path, f"{what} has changed since it was written", "the contents of its checksum")
 
 
 def _agreement(scan: Scan, received: NDArray[np.uint8], findings: Findings) -> None:
@@ -191,13 +191,15 @@ def _agreement(scan: Scan, received: NDArray[np.uint8], findings: Findings) -> N
     if height is not None and error is not None:
         odd = np.isfinite(height) & ~(error >= 0)
         if odd.any():
-            what = f"{np.count_nonzero(odd)} heights are without an error"
-            findings.error(path, what, "height_error where there is a height")
+            what = f"{np.count_nonzero(odd)} heights have no error"
+            findings.error(path, what, "height_error for each height")
     labels = scan.map(format.PIT_LABELS)
     if labels is not None:
         unknown = np.setdiff1d(labels[labels != 0], scan.pits().get("id", []))
         if unknown.size:
-            findings.error(path, f"pit_labels has {unknown.size} ids of no pit", "those of pits/id")
+            findings.error(
+                path, f"pit_labels has {unknown.size} ids without a pit", "those of pits/id"
+            )
 
 
 def _order(
@@ -208,20 +210,25 @@ def _order(
     lacking: int,
     late: NDArray[np.bool_],
 ) -> None:
-    """Ledger against itself: what came has its place in the order, once, and nothing else has; but
-    for so many slices that the disk refused, as the summary says, and those that were `late`."""
+    """Ledger against itself: what arrived has its place in the order, once, and nothing else has;
+    but for so many slices that the disk refused, as the summary says, and those that were
+    `late`."""
     if (received > LEDGER_RECOVERED).any():
         findings.error(path, f"ledger/received has {received.max()}", "0, 1 or 2")
     came = np.sort(order[order >= 0])
     if not np.array_equal(came, np.arange(came.size)) or (order < -1).any():
-        findings.error(path, "ledger/order is no order", "0, 1, 2 … once each, or -1")
+        findings.error(path, "ledger/order is not an order", "0, 1, 2 … once each, or -1")
     odd = np.flatnonzero(((received > 0) != (order >= 0)) & ~late)
     if lacking and odd.size == lacking and (received[odd] > 0).all():
-        what = f"{lacking} slices came, and are in the maps, but the disk refused them"
-        findings.warning(path, what, "all that came", "look for them in experiment.second_dir")
+        what = f"{lacking} slices were received, and are in the maps, but the disk refused them"
+        findings.warning(
+            path, what, "all received slices", "look for them in experiment.second_dir"
+        )
     elif odd.size:
         what = f"slice {odd[0]} (and {odd.size - 1} more) is {received[odd[0]]} in the ledger"
-        findings.error(path, f"{what}, but {order[odd[0]]} in its order", "-1 where missing alone")
+        findings.error(
+            path, f"{what}, but {order[odd[0]]} in its order", "-1 for missing slices only"
+        )
 
 
 def _pixels(
@@ -249,10 +256,10 @@ def _pixels(
     for number, flag in enumerate(received):
         chunks = len(stored.get(number, ()))
         if flag and chunks != wanted:
-            what = f"slice {number} is in the ledger, but {chunks} of its {wanted} chunks are there"
+            what = f"slice {number} is in the ledger, but {chunks} of its {wanted} chunks exist"
             findings.error(path, what, f"{wanted}")
         elif not flag and chunks and not partial:
-            what = f"slice {number} is missing in the ledger, but {chunks} of its chunks are there"
+            what = f"slice {number} is missing in the ledger, but {chunks} of its chunks exist"
             findings.error(path, what, "none")
         elif flag and crcs is not None:
             if _crc_of_slice(volume, start, along, number) != crcs[number]:
@@ -261,7 +268,7 @@ def _pixels(
 
 
 def _crc_of_slice(volume: h5py.Dataset, start: ScanStart, along: int, number: int) -> int | None:
-    """None where a chunk is damaged."""
+    """None if a chunk is damaged."""
     rows, columns = start.slice_shape
     crc = 0
     for first in range(0, rows, volume.chunks[1 - along]):

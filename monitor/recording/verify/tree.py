@@ -35,7 +35,7 @@ Difference = tuple[str, str, str]
 
 def visit(file: h5py.File) -> None:
     """Goes to every object as other readers of HDF5 do, which also looks at bookkeeping that says
-    nothing of the contents. Raises RuntimeError where that is damaged, RecordingError where there
+    nothing of the contents. Raises RuntimeError if that is damaged, RecordingError if there
     is more than any file of a recording has."""
     seen = itertools.count(1)
     if file.visit(lambda name: name if next(seen) > MAX_OBJECTS else None) is not None:
@@ -59,13 +59,13 @@ def differences(
         link, wanted = have.get(name, getlink=True), want.get(name, getlink=True)
         if link is None:
             if not optional(where):
-                yield where, "not there", "it"
+                yield where, "missing", "it"
         elif isinstance(wanted, h5py.ExternalLink):
             came = link if isinstance(link, h5py.ExternalLink) else None
             if came is None or (came.filename, came.path) != (wanted.filename, wanted.path):
                 yield where, "another link", f"one to {wanted.filename}{wanted.path}"
         elif not isinstance(link, h5py.HardLink):
-            yield where, "a link to elsewhere", "its own numbers"
+            yield where, "a link to another place", "its own numbers"
         else:
             item, like = have[name], want[name]
             if isinstance(item, h5py.Group) and isinstance(like, h5py.Group):
@@ -88,7 +88,7 @@ def _attributes(have: Any, want: Any, path: str) -> Iterator[Difference]:
         if key == NAME:
             continue
         if key not in found:
-            yield f"{path}.{key}", "not there", _short(wanted)
+            yield f"{path}.{key}", "missing", _short(wanted)
         elif not _same(found[key], wanted):
             yield f"{path}.{key}", _short(found[key]), _short(wanted)
     for key in found:
@@ -107,7 +107,7 @@ def _dataset(have: Any, want: Any, path: str, *, equal: bool) -> Iterator[Differ
             return
         # the sources first: for a shape, HDF5 may open them
         if _sources(have) != _sources(want) or have.shape != want.shape or have.dtype != want.dtype:
-            yield path, "another stack", "one of the scans that are there"
+            yield path, "another stack", "one of the recorded scans"
             return
     if is_foreign(have):
         yield path, "compressed in another way", OURS

@@ -33,7 +33,7 @@ MAX_READINGS_WAITING = 100_000
 @dataclass
 class CellFiles:
     """The scans of one cell: `open`, they still run; `waiting`, their results are not on the disk
-    yet; `done`, the names of the files of those that are whole."""
+    yet; `done`, the names of the files of those that are complete."""
 
     folder: Path
     keep_slices: bool
@@ -52,11 +52,11 @@ class CellFiles:
         self._names = ScanNames()
 
     def has_ended(self, key: ScanKey) -> bool:
-        """Whether its results have come."""
+        """Whether its results have arrived."""
         return key in self.waiting or key in self.done
 
     def newest(self, number: int | None) -> ScanFile | Path | None:
-        """The newest scan, or the newest of this number; its path where it is whole."""
+        """The newest scan, or the newest of this number; its path where it is complete."""
         files: dict[ScanKey, ScanFile | str] = {**self.done, **self.waiting, **self.open}
         fitting = [file for key, file in files.items() if number is None or key.scan == number]
         if not fitting:
@@ -77,8 +77,8 @@ class CellFiles:
         return found
 
     def start(self, start: ScanStart) -> ScanFile | None:
-        """The file of a scan that begins, or goes on from another stream. None where its results
-        have come, or it is of another volume than it began with."""
+        """The file of a scan that begins, or continues from another stream. None if its results
+        have arrived, or it is of another volume than it began with."""
         if self.has_ended(start.key):
             return None
         if start.key not in self.open:

@@ -21,7 +21,7 @@ MAX_WAITING_BYTES = 2**24
 
 
 class EventWriter:
-    """Appends events to the files that they belong to, in the order in which they came. What the
+    """Appends events to the files that they belong to, in the order in which they arrived. What the
     disk refuses waits in memory, up to a bound, and is tried again."""
 
     def __init__(self) -> None:
@@ -34,12 +34,12 @@ class EventWriter:
         return bool(self._waiting)
 
     def append(self, path: Path, event: Mapping[str, object]) -> None:
-        """Keeps one line for the next `flush`. Raises OSError where too many wait already; then
+        """Keeps one line for the next `flush`. Raises OSError if too many wait already; then
         only is it lost."""
         text = json.dumps(plain(event), separators=(",", ":"), allow_nan=False)
         line = checksums.with_crc(text.encode())
         if self._bytes + len(line) > MAX_WAITING_BYTES:
-            raise OSError("too many events wait for the disk")
+            raise OSError("too many events are waiting for the disk")
         self._waiting.append((path, line))
         self._bytes += len(line)
 
@@ -58,7 +58,7 @@ def _append_line(path: Path, line: bytes) -> None:
         size = file.seek(0, os.SEEK_END)
         try:
             if file.write(line) != len(line):
-                raise OSError("the disk took a part of a line only")
+                raise OSError("the disk accepted only a part of a line")
             os.fsync(file.fileno())
         except OSError:
             file.truncate(size)
@@ -66,8 +66,8 @@ def _append_line(path: Path, line: bytes) -> None:
 
 
 def append_readings(path: Path, readings: Sequence[CyclerReading], since: float = math.inf) -> None:
-    """Appends to `cycler.h5`, making it at first; rows of `since` and later, UTC s, are replaced.
-    Raises OSError.
+    """Appends to `cycler.h5`, which it creates if needed; rows of `since` and later,
+    UTC s, are replaced. Raises OSError.
 
     The file is open for some milliseconds only, in SWMR mode: at any other time it opens with plain
     h5py, and a reader that has it open meanwhile sees whole rows.

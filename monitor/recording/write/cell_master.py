@@ -32,7 +32,7 @@ class Master:
         self._rows: dict[_Alike, tuple[_Alike, array[float]]] = {}
 
     def write(self) -> None:
-        """Writes `<cell>.nxs` anew from the whole scans in the folder, and puts it in place at
+        """Writes `<cell>.nxs` again from the whole scans in the folder, and puts it in place at
         once.
 
         Scans whose maps have another shape than most are NaN in the stacks. Raises OSError,
@@ -85,11 +85,11 @@ class Master:
                 summary[key] = None if found is None else checked_hdf5.scalar(found)
                 if summary[key] is None:
                     raise checked_hdf5.damaged(
-                        file, f"entry/summary/{key}", "no scalar", "a scalar"
+                        file, f"entry/summary/{key}", "not a scalar", "a scalar"
                     )
             height = checked_hdf5.find(file, "entry/interface/height")
             if height is None:
-                raise checked_hdf5.damaged(file, "entry/interface/height", "not there", "a map")
+                raise checked_hdf5.damaged(file, "entry/interface/height", "missing", "a map")
             texts = {
                 key: bytes(value) for key, value in summary.items() if isinstance(value, bytes)
             }

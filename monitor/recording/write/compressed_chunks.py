@@ -51,7 +51,7 @@ def compressed(block: NDArray[Any]) -> NDArray[np.uint8]:
     """The block as HDF5's bitshuffle filter stores it: 12-byte header + bitshuffle + LZ4."""
     compress = _compressor()
     if compress is None:
-        raise RuntimeError("hdf5plugin has no bitshuffle library of its own here")
+        raise RuntimeError("hdf5plugin contains no bitshuffle library here")
     data = np.ascontiguousarray(block)
     elements = _BLOCK_BYTES // data.itemsize
     bound = _library().bshuf_compress_lz4_bound(data.size, data.itemsize, elements)
@@ -78,7 +78,7 @@ def _library() -> Any:
 
 @cache
 def _compressor() -> Any:
-    """bshuf_compress_lz4 of the plugin that hdf5plugin brings; None where it exports none."""
+    """bshuf_compress_lz4 of the plugin that hdf5plugin brings; None if it exports none."""
     try:
         library = _library()
         compress, bound = library.bshuf_compress_lz4, library.bshuf_compress_lz4_bound

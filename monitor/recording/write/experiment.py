@@ -44,8 +44,8 @@ MAX_RESULTS_BYTES = 2**29
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message, and what the session made of it. `at`: when it came, by this machine's clock;
-    `again`: it is out of the journal of a recording that is gone on with."""
+    """One message, and what the session made of it. `at`: when it arrived, by this machine's clock;
+    `again`: it is out of the journal of a recording that is resumed."""
 
     feed: str
     at: float
@@ -73,7 +73,7 @@ class _Refused(Exception):
 
 
 class ExperimentWriter:
-    """Takes the messages of an experiment in order; what fails is returned, and it goes on.
+    """Takes the messages of an experiment in order; what fails is returned, and it continues.
 
     Lines, readings and results that the disk refuses wait, each kind up to a bound, and are tried
     again with each `flush`. Slices do not: `lacking` counts them by file, "<cell>/scan_NNNN.h5".
@@ -121,7 +121,7 @@ class ExperimentWriter:
                     attempt(errors, scan.flush)
         if self._events.waits:
             # after what they follow from, on the disk itself: else one that outlives a crash, or a
-            # loss of power, is numbered anew by the next
+            # loss of power, is numbered again by the next
             if attempt(errors, self._journal.sync):
                 attempt(errors, self._events.flush)
         else:
@@ -159,11 +159,11 @@ class ExperimentWriter:
         except IndexError as error:
             raise RecordingError(f"no cross-section of cell {name}: {error}") from None
         if plane is None:
-            raise RecordingError(f"no cross-section of cell {name}: no slice has come yet")
+            raise RecordingError(f"no cross-section of cell {name}: no slice has been received yet")
         return plane
 
     def stored_map(self, name: str, number: int, map_name: str) -> NDArray[Any] | None:
-        """A map of a finished scan; None where there is none."""
+        """A map of a finished scan; None if there is none."""
         scan = self._newest(name, number)
         return experiment.Scan(scan).map(map_name) if isinstance(scan, Path) else None
 
@@ -194,7 +194,7 @@ class ExperimentWriter:
         self._journal.append({"at": message.at, "feed": message.feed, **entry})
         if isinstance(record, Order | FeedSilence | ConnectionChange):
             # what an operator was told is done must outlive a crash; a silence, and the loss of a
-            # connection, do not come again
+            # connection, do not arrive again
             self._journal.sync()
         if failure is not None:
             raise failure
@@ -280,7 +280,7 @@ class ExperimentWriter:
 
 
 def _told(request: ScanRequest, outputs: Sequence[Output]) -> bool:
-    """True where an event says the same."""
+    """True if an event says the same."""
     return any(
         isinstance(o, Event) and o.kind == "scan_request" and o.data.get("id") == request.id
         for o in outputs
@@ -302,7 +302,7 @@ def attempt(errors: list[OSError], action: Any) -> bool:
 
 
 def as_os_error(error: Exception) -> OSError:
-    """As it is, or its words: HDF5 tells of a full disk in several ways."""
+    """As it is, or its words: HDF5 reports a full disk in several ways."""
     if isinstance(error, OSError):
         return error
     made = OSError(repr(error))

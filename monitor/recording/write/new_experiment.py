@@ -29,11 +29,11 @@ def new_identity() -> str:
 def create_experiment(
     settings: Settings, data_dir: Path, name: str = "", identity: str = ""
 ) -> Path:
-    """Makes the folder `<data_dir>/<experiment>`, or `<experiment>-2`, `-3` … where it is taken.
+    """Makes the folder `<data_dir>/<experiment>`, or `<experiment>-2`, `-3` … if it is taken.
 
-    `name`: of the folder, where it is not to be the experiment's; `identity`: text that no other
+    `name`: of the folder, if it is not to be the experiment's; `identity`: text that no other
     experiment has, which ids of scan requests are made from, or that of the recording whose
-    messages these are; "": they are made from the experiment's name. Raises RecordingError where
+    messages these are; "": they are made from the experiment's name. Raises RecordingError if
     nothing can be written there.
     """
     name = name or settings.experiment.name

@@ -1,4 +1,4 @@
-"""One scan's file: `scan_NNNN.h5.part` while it grows, `scan_NNNN.h5` when it is whole.
+"""One scan's file: `scan_NNNN.h5.part` while it grows, `scan_NNNN.h5` when it is complete.
 
 Everything is laid out before the first slice, and the file then grows in SWMR mode: what was
 flushed stays readable, from another process or after this one was killed.
@@ -39,7 +39,7 @@ class ScanFile:
     def __init__(
         self, path: Path, start: ScanStart, *, keep_slices: bool, finished: bool = False
     ) -> None:
-        """`finished`: it is whole, and may be written again."""
+        """`finished`: it is complete, and may be written again."""
         self.path = path
         self.start = start
         self.finished = finished
@@ -108,8 +108,8 @@ class ScanFile:
 
     def finish(self, result: ScanResult) -> None:
         """Writes the results and gives the file its final name. May be called again, with others
-        or where the disk refused: until it is whole again it has the name of a part, as slices are
-        too many to be copied. Raises OSError."""
+        or where the disk refused: until it is complete again it has the name of a part, as slices
+        are too many to be copied. Raises OSError."""
         size = sum(values.nbytes for values in result.maps.values()) + 4 * math.prod(
             result.start.volume_shape[1:]
         )
@@ -151,16 +151,17 @@ class ScanFile:
 
     @property
     def lacking(self) -> int:
-        """How many slices came, and are in the maps, but not in the file: the disk refused them."""
+        """How many slices arrived, and are in the maps, but not in the file: the disk refused
+        them."""
         return int(np.count_nonzero((self._received > 0) & (self._order < 0)))
 
     @property
     def late(self) -> int:
-        """How many slices are in the file, but came too late for the maps."""
+        """How many slices are in the file, but arrived too late for the maps."""
         return int(np.count_nonzero((self._received == 0) & (self._order >= 0)))
 
     def section(self, axis: str, index: int) -> NDArray[Any] | None:
-        """Vertical cut through the slices that have come; None before the first one."""
+        """Vertical cut through the slices that have arrived; None before the first one."""
         return None if self._file is None else section(self._file[format.SLICES], axis, index)
 
     def close(self) -> None:
@@ -194,7 +195,7 @@ class ScanFile:
 
     def _open(self) -> h5py.File:
         if self._file is None:
-            if not self._laid_out:  # else it was closed before it was whole
+            if not self._laid_out:  # else it was closed before it was complete
                 image = empty_file(self.start, keep_slices=self._keep_slices)
                 with file_descriptors.when_free(lambda: self.part.open("wb")) as new:
                     new.write(image)

@@ -2,8 +2,8 @@
 
 It is a recording of its own, that opens and verifies as any: it begins with what says how to read
 the rest (the cycler's runs, the headers of the scans that run), takes every message while the first
-disk refuses some, and goes on to the end of the scans that it has then. What each of the two lacks,
-each declares; together they have all.
+disk refuses some, and continues to the end of the scans that it has then. What each of the two
+lacks, each declares; together they have all.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from monitor.settings import Settings
 
 MAX_HEADERS = 64
 AGAIN_S = 5.0
-"""Where no folder could be made, it is not tried again sooner."""
+"""If no folder could be made, it is not tried again sooner."""
 
 
 class SecondRecording:
@@ -82,7 +82,7 @@ class SecondRecording:
         return errors
 
     def _begin(self) -> list[OSError]:
-        """Makes the folder where there is none yet, and takes the headers that it does not have."""
+        """Makes the folder if there is none yet, and takes the headers that it does not have."""
         if self._writer is None:
             if time.monotonic() - self._tried < AGAIN_S:
                 return []

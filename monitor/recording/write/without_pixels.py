@@ -17,7 +17,7 @@ from monitor.settings import Settings
 
 class WriterWithoutPixels(ExperimentWriter):
     """Takes slices for their place in ledger and journal; of their pixels, which are all alike, the
-    first tells whether they are finite."""
+    first reports whether they are finite."""
 
     def __init__(
         self,

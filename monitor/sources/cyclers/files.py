@@ -59,7 +59,7 @@ class CyclerFiles:
         for path, file in zip(paths, self._files, strict=True):
             if len(paths) > 1 and file.first.start_time is None:
                 raise SourceError(
-                    f"{path}: does not say when it began, and cannot be joined to {len(paths) - 1} "
+                    f"{path}: has no start time, and cannot be joined to {len(paths) - 1} "
                     "others; export it with its header"
                 )
         self._origins = [reading_origin(file.first, now) for file in self._files]
@@ -111,7 +111,7 @@ class CyclerFiles:
                 self.notes.append(
                     f"{paths[after].name}: {inside} of its {len(timed[after][0])} readings lie "
                     f"before the end of {paths[before].name}: those of the same instant are taken "
-                    "once, all others in the order of their times"
+                    "once, all others are sorted by time"
                 )
         times = np.empty(0)
         kept = {}
@@ -138,10 +138,10 @@ def _distance_s(times: NDArray[np.float64], others: NDArray[np.float64]) -> NDAr
 
 def _about(path: Path, table: CyclerTable) -> str:
     if table.start_time is None:
-        origin = "without a start time: its first reading is taken as now"
+        origin = "without a start time: its first reading is assumed to be now"
     elif table.start_time_assumed_utc:
-        origin = "start time without a zone: taken as UTC"
+        origin = "start time without a time zone: assumed to be UTC"
     else:
-        origin = "start time in the zone given"
+        origin = "start time in the time zone given"
     skipped = f"; {table.skipped_lines} lines skipped" if table.skipped_lines else ""
     return f"cycler {path.name}: {len(table)} readings, {origin}{skipped}"

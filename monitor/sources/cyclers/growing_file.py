@@ -16,11 +16,11 @@ END_S = 320.0
 
 
 class GrowingFile:
-    """`first` is what the file held at the start; `new` what has come since.
+    """`first` is what the file held at the start; `new` what has arrived since.
 
     Raises SourceError for a file that cannot be read or holds no reading yet, and MissingSoftware
     for one whose reader is not installed. Once reading fails, `problem` says why, and nothing
-    more comes.
+    more arrives.
     """
 
     def __init__(self, path: Path, poll_s: float = 1.0) -> None:
@@ -31,7 +31,8 @@ class GrowingFile:
         if not len(self.first):
             form = reader_of(path).FORMAT
             raise SourceError(
-                f"{path}: holds no reading; expected {form.name} with {form.least}: wait for one, "
+                f"{path}: contains no reading; expected {form.name} with {form.least}: wait for "
+                "one, "
                 "or check the file"
             )
         self._new: queue.SimpleQueue[CyclerTable] = queue.SimpleQueue()

@@ -80,4 +80,4 @@ def at_whole_file(path: Path, read: Callable[[], CyclerTable], every: int) -> Lo
 
 
 def _shorter(path: Path) -> SourceError:
-    return SourceError(f"{path}: became shorter while followed; start again")
+    return SourceError(f"{path}: became shorter while it was followed; start again")

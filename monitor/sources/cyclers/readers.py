@@ -70,7 +70,7 @@ def reader_of(path: Path) -> CyclerReader:
             return reader
     first = head.split(b"\n", 1)[0][:SHOWN].decode("utf-8", "replace").rstrip()
     raise SourceError(
-        f"{path}: is of no format that is read (begins with {first!r}), expected "
+        f"{path}: is in no readable format (begins with {first!r}), expected "
         f"{listed(READERS)}; export the readings in one of these"
     )
 

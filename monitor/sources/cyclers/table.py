@@ -18,7 +18,7 @@ class CyclerTable:
     """Readings of a cycler: equal-length float64 columns (n,), read-only, NaN = not in the file.
 
     `time_s` counts from the start of the acquisition as the file has it; `start_time` is that start
-    in UTC s, None where the file does not say it. `start_time_assumed_utc`: the file gives no zone
+    in UTC s, None if the file does not say it. `start_time_assumed_utc`: the file gives no zone
     and none was named. `skipped_lines` could not be read as readings. `notes` tell the operator, a
     line each, what the file lacks and how what is doubtful was read.
     """

@@ -59,7 +59,7 @@ class EngineCount:
 
 
 def find_engine(given: str, default: str, endpoint: str) -> EngineCount | None:
-    """The engine at `given`, which must answer; else that at `default` if it takes slices from
+    """The engine at `given`, which must answer; otherwise that at `default` if it takes slices from
     `endpoint`. Raises EngineUnreachable for `given`."""
     if not given and is_free(default):
         return None
@@ -78,7 +78,7 @@ def find_engine(given: str, default: str, endpoint: str) -> EngineCount | None:
 
 
 class Taken:
-    """Counts what was sent to the proxy, and waits, never for ever, until it is taken."""
+    """Counts what was sent to the proxy, and waits, never forever, until it is taken."""
 
     def __init__(
         self, documents_out: str, engine: EngineCount | None, say: Callable[[str], None]

@@ -86,7 +86,7 @@ class ReadingFeed:
         return self._times.size - self._sent
 
     def add(self, table: CyclerTable, times: NDArray[np.float64]) -> None:
-        """Takes in readings that came later; what is not published yet is put in time order."""
+        """Takes in readings that arrived later; what is not published yet is put in time order."""
         self._times = np.concatenate([self._times, times])
         self._columns = {
             key: np.concatenate([self._columns[key], column])

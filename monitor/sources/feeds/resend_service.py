@@ -90,7 +90,7 @@ class ResendService:
     # --- what is kept -----------------------------------------------------------------------------
 
     def _scan(self, cell: str, stream: str, number: int) -> _Kept:
-        """A scan that is sent; the oldest ones of its cell leave where there are too many."""
+        """A scan that is sent; the oldest ones of its cell leave if there are too many."""
         name = (cell, stream, number)
         if name not in self._scans:
             mine = [known for known in self._scans if known[0] == cell]
@@ -107,7 +107,7 @@ class ResendService:
                 self._bytes -= _bytes(frames)
 
     def _answers(self, question: ResendQuestion) -> Messages:
-        """What is kept of what is asked for, and what is not there."""
+        """What is kept of what is asked for, and what is missing."""
         with self._lock:
             scan = self._find(question)
             found: Messages = []
@@ -136,7 +136,7 @@ class ResendService:
                 try:
                     question = wire.decode_question(frames[-1] if frames else b"")
                 except BadMessage:
-                    continue  # whoever sent it hears nothing, as if it had never come
+                    continue  # whoever sent it hears nothing, as if it had never arrived
                 for answer in self._answers(question):
                     self._socket.send_multipart([sender, *answer], copy=False)
 

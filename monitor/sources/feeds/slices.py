@@ -92,7 +92,7 @@ class SliceSocket:
                 self._has_subscriber()
             if time.monotonic() > deadline:
                 raise TimeoutError(
-                    f"slices: got no room in the queue for {self._patience_s:g} s, expected the "
+                    f"slices: no space in the queue for {self._patience_s:g} s, expected the "
                     "subscribers to take messages; end those that have hung"
                 )
         return False

@@ -98,7 +98,7 @@ def _only_volume(file: h5py.File, path: Path) -> str:
     if not candidates:
         why = f" ({'; '.join(broken[:3])})" if broken else ""
         raise SourceError(
-            f"{path}: holds no 3-D dataset of numbers{why}; expected a volume (nz, ny, nx)"
+            f"{path}: contains no 3-D dataset of numbers{why}; expected a volume (nz, ny, nx)"
         )
     raise SourceError(
         f"{path}: holds {len(candidates)} 3-D datasets: {', '.join(candidates[:8])}; name one, "
@@ -236,7 +236,7 @@ def _check_no_projections(file: h5py.File, data: h5py.Dataset, name: str, path: 
             angles = _readable_node(file, f"{holder}/{key}")
             if isinstance(angles, h5py.Dataset) and angles.shape == data.shape[:1]:
                 raise SourceError(
-                    f"{path}::{name}: holds projections ({angles.name} has one value for each), "
+                    f"{path}::{name}: contains projections ({angles.name} has one value for each), "
                     "expected a reconstructed volume; reconstruct it first, or name the volume"
                 )
 
@@ -256,7 +256,8 @@ def _check_ledger(file: h5py.File, name: str, path: Path) -> None:
     if not np.all(received):
         missing = np.flatnonzero(received == 0)
         raise SourceError(
-            f"{path}: {missing.size} slices of this recorded scan never came, the first is "
+            f"{path}: {missing.size} slices of this recorded scan were never received, the "
+            "first is "
             f"{missing[0]}; choose a complete scan"
         )
 

@@ -22,7 +22,7 @@ class Planes:
 
     A plane that was never written holds `fill` throughout. `depth`: planes from a multiple of it up
     to the next were stored together, and are known to have been written if all are blank; 0 if the
-    format cannot tell what was written. `encoded`: pixels are decoded or put together as they are
+    format cannot report what was written. `encoded`: pixels are decoded or put together as they are
     read, which may fail; `notes` are for the operator.
     """
 
@@ -84,7 +84,7 @@ def wire_dtype(source: np.dtype[Any], what: str) -> str:
 def to_wire(plane: NDArray[Any], dtype: str, what: str, index: int) -> NDArray[Any]:
     """The plane in its wire type: (ny, nx), C order, little-endian; copied only where it must be.
 
-    Raises SourceError where a pixel is not finite, or an integer would lose its exact value.
+    Raises SourceError if a pixel is not finite, or an integer would lose its exact value.
     """
     if dtype == "float32" and plane.dtype.kind in "iu":
         largest = max(abs(int(plane.min())), abs(int(plane.max())))
@@ -99,6 +99,6 @@ def to_wire(plane: NDArray[Any], dtype: str, what: str, index: int) -> NDArray[A
         count = int(pixels.size - np.isfinite(pixels).sum())
         raise SourceError(
             f"{what}: slice {index} has {count} pixels that are not finite (NaN or infinite), "
-            "expected numbers; fill them before publishing"
+            "expected numbers; replace them before publishing"
         )
     return pixels

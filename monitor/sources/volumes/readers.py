@@ -15,7 +15,7 @@ class VolumeReader(Reader, Protocol):
     """A module that reads one format."""
 
     def read(self, path: Path, dataset: str) -> Planes:
-        """The volume in a file, folder or pattern; `dataset` is what stands behind `::`, or "".
+        """The volume in a file, folder or pattern; `dataset` is what is behind `::`, or "".
 
         Raises SourceError, MissingSoftware.
         """

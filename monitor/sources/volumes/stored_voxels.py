@@ -42,7 +42,7 @@ def check_stored(
     here = (os.path.realpath(data.file.filename), data.name)
     if here in above or len(above) >= MAX_LEVELS:
         raise SourceError(
-            f"{_name(data)}: its virtual datasets refer to one another in a circle; write it again"
+            f"{_name(data)}: its virtual datasets refer to each other in a circle; write it again"
         )
     if data.is_virtual:
         return int(_check_mapped(data, region, (*above, here)) and axis == 0)
@@ -179,7 +179,8 @@ def _check_chunks(data: h5py.Dataset, region: Box) -> None:
 
 
 def _check_external(data: h5py.Dataset) -> None:
-    """Raw data in files of its own, sought at HDF5_EXTFILE_PREFIX, else in the working folder."""
+    """Raw data in files of its own, sought at HDF5_EXTFILE_PREFIX, otherwise in the working
+    folder."""
     folder = Path(data.file.filename).absolute().parent
     prefix = os.environ.get("HDF5_EXTFILE_PREFIX", "").replace("${ORIGIN}", str(folder))
     left = data.nbytes

@@ -31,7 +31,7 @@ FORMAT = Format(
     software=Software("imagecodecs", "TIFF with LZW, JPEG and the like", "tiff"),
 )
 DEPTH_AXES = "ZIQ"
-"""What tifffile calls the axis of planes: z, or planes of which nothing is said."""
+"""What tifffile calls the axis of planes: z, or planes without a name."""
 MISNAMED = {"C": "channels", "T": "times"}
 """So tifffile calls planes whose axes nobody named, in the layouts of ImageJ and OME."""
 MOST_CHANNELS = 4
@@ -46,7 +46,7 @@ def read(path: Path, dataset: str) -> Planes:
     """The volume in a TIFF file with one page a plane, whatever series the pages are in.
 
     Voxel size from `{name}_infos.txt`, ImageJ, OME or the resolution, in this order. Raises
-    SourceError for what is no volume of grey levels in the order (z, y, x), or not whole;
+    SourceError for what is not a volume of grey levels in the order (z, y, x), or not complete;
     MissingSoftware for a codec that is not installed.
     """
     with opened(path) as tif:
@@ -77,7 +77,7 @@ def _order(
     tif: tifffile.TiffFile, path: Path, planes: list[int], kind: PageKind
 ) -> tuple[list[int], tuple[int, int, int], int | None]:
     """Pages in the order z and the volume's shape; for one page that stands for many planes, as
-    ImageJ writes beyond 4 GB, where they begin in the file."""
+    ImageJ writes beyond 4 GB, if they begin in the file."""
     many = [series for series in tif.series if series.ndim != 2]
     if len(planes) > 1:
         if tif.is_ome:
@@ -105,12 +105,12 @@ def _check_axes(series: Any, path: Path) -> str:
         count = series.shape[0]
         if count > MOST_CHANNELS:
             return (
-                f"{path}: its {count} planes are called {MISNAMED[axes[0]]}: taken as slices in z"
+                f"{path}: its {count} planes are called {MISNAMED[axes[0]]}: treated as slices in z"
             )
     odd = ", ".join(f"{axis} ({MISNAMED[axis]})" for axis in axes if axis in MISNAMED)
     raise SourceError(
         f"{path}: holds {series.shape} with the axes {axes}{f', {odd}' if odd else ''}; expected "
-        "one volume (nz, ny, nx) with the axes ZYX: save it so"
+        "one volume (nz, ny, nx) with the axes ZYX: save it that way"
     )
 
 
@@ -123,7 +123,7 @@ def _ome_order(tif: tifffile.TiffFile, path: Path, planes: list[int]) -> list[in
     elsewhere = any(page is not None and page.parent is not tif for page in pages)
     if elsewhere or sorted(order) != sorted(planes):
         raise SourceError(
-            f"{path}: OME-XML tells of {len(order)} planes, {len(planes)} are in this file; "
+            f"{path}: OME-XML lists {len(order)} planes, {len(planes)} are in this file; "
             "restore the others, and save all in one file"
         )
     return order

@@ -104,7 +104,7 @@ def grey_pages(
             codecs.add(codec)
             decoded(page, index, path)
     if kind is None:
-        raise SourceError(f"{path}: holds no plane, expected a volume with one page a plane")
+        raise SourceError(f"{path}: contains no plane, expected a volume with one page per plane")
     _check_apart(segments, others, path)
     _check_told(tif, planes, path)
     _check_rest(segments, others, path)
@@ -120,7 +120,10 @@ def decoded(page: Any, index: int, path: Path) -> NDArray[Any]:
             name = getattr(page.compression, "name", str(page.compression))
             how, other = f"is compressed with {name}", "without compression"
             if int(page.compression) == 1:
-                how, other = f"has {page.bitspersample} bits a pixel", "with 8 or 16 bits a pixel"
+                how, other = (
+                    f"has {page.bitspersample} bits per pixel",
+                    "with 8 or 16 bits per pixel",
+                )
             raise MissingSoftware(
                 f"{path}: page {index} {how}, which needs imagecodecs: run "
                 f"\"pip install 'pitwatch[tiff]'\", or save the file {other}"
@@ -177,7 +180,7 @@ def _broken(path: Path, pages: int) -> SourceError:
 def _kind(page: Any, index: int, path: Path) -> PageKind:
     if int(page.photometric) == tifffile.PHOTOMETRIC.PALETTE:
         raise SourceError(
-            f"{path}: page {index} has a colour palette, expected grey levels; save it as grey"
+            f"{path}: page {index} has a colour palette, expected grey levels; save it as greyscale"
         )
     if page.samplesperpixel != 1 or int(page.photometric) > 1:
         raise SourceError(f"{path}: page {index} is a colour image, expected grey levels")
@@ -193,12 +196,12 @@ def _segments(page: Any, index: int, path: Path) -> list[tuple[int, int, int]]:
     size = path.stat().st_size
     for offset, count in zip(offsets, counts, strict=False):
         if not (offset >= FIRST_OFFSET and count > 0 and offset + count <= size):
-            raise SourceError(f"{path}: {_which(page, index)} is not whole; {BAD_COPY}")
+            raise SourceError(f"{path}: {_which(page, index)} is incomplete; {BAD_COPY}")
     short = int(page.compression) == 1 and sum(counts) * 8 < math.prod(page.shape) * int(
         page.bitspersample
     )
     if len(offsets) != len(counts) or len(offsets) < expected or short:
-        raise SourceError(f"{path}: {_which(page, index)} is not whole; {BAD_COPY}")
+        raise SourceError(f"{path}: {_which(page, index)} is incomplete; {BAD_COPY}")
     return [(int(o), int(n), index) for o, n in zip(offsets, counts, strict=True)]
 
 
@@ -253,13 +256,13 @@ def _check_rest(
                 if any(file.read(room)):
                     raise SourceError(
                         f"{path}: has {len(sizes)} pages, and {offset - end} bytes that belong to "
-                        f"none; {BAD_COPY}"
+                        f"no page; {BAD_COPY}"
                     )
         end = max(end, offset + count)
 
 
 def _check_told(tif: tifffile.TiffFile, planes: list[int], path: Path) -> None:
-    """How many planes ImageJ or tifffile say that they wrote, where they say it."""
+    """How many planes ImageJ or tifffile say that they wrote, if they say it."""
     told = 0
     for index in planes:
         page = tif.pages[index]
@@ -305,8 +308,8 @@ def tagged_voxel_size(
     if size is None:
         return None, ()
     return size, (
-        f"{path}: voxel size {size[0]:.4g} µm from its resolution tags, taken to hold along z "
-        "too; give another with --voxel-um",
+        f"{path}: voxel size {size[0]:.4g} µm from its resolution tags, assumed along z "
+        "too; set another with --voxel-um",
     )
 
 

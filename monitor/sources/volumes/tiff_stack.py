@@ -25,7 +25,7 @@ from monitor.sources.volumes.tiff_pages import (
 
 FORMAT = Format("TIFF stack", "a folder, or a quoted pattern such as 'name_*.tiff'")
 NUMBERED = re.compile(r"(.*?)(\d+)(\D*)\.tiff?", re.IGNORECASE)
-"""A name, the number of the slice, and what may stand behind it, as in `rec_0007_crop.tif`."""
+"""A name, the number of the slice, and what may are behind it, as in `rec_0007_crop.tif`."""
 PREVIEW = re.compile(r"preview|thumb|projection|mip\b|snapshot|screenshot", re.IGNORECASE)
 
 
@@ -37,9 +37,9 @@ def recognises(path: Path, head: bytes) -> bool:
 def read(path: Path, dataset: str) -> Planes:
     """The volume in numbered single-page files, in their natural order.
 
-    Hidden files, previews and files without a number are left out, and told. Voxel size as in
+    Hidden files, previews and files without a number are left out, and reported. Voxel size as in
     `tiff.read`. Raises SourceError if the files belong to several stacks, if a number is missing
-    between the first and the last, or if a file is not whole.
+    between the first and the last, or if a file is not complete.
     """
     what = str(path)
     files, left_out = _one_stack(_found(path), what)
@@ -50,7 +50,9 @@ def read(path: Path, dataset: str) -> Planes:
         with opened(file) as tif:
             planes, now, _ = grey_pages(tif, file, codecs)
             if len(planes) != 1:
-                raise SourceError(f"{file}: has {len(planes)} pages; a stack has one plane a file")
+                raise SourceError(
+                    f"{file}: has {len(planes)} pages; a stack has one plane per file"
+                )
             encoded.append(int(tif.pages[planes[0]].compression) != 1)
         kind = kind or now
         if now != kind:
@@ -64,7 +66,7 @@ def read(path: Path, dataset: str) -> Planes:
         voxel, notes = tagged_voxel_size(files[0], match[1].rstrip("_") if match else "", tif)
     if left_out:
         others = named([file.name for file in left_out])
-        notes = (*notes, f"{what}: left out, no slices of the stack: {others}")
+        notes = (*notes, f"{what}: left out, not slices of the stack: {others}")
     shape = (len(files), *kind.shape)
     return Planes(
         shape,
@@ -81,7 +83,7 @@ def _found(path: Path) -> list[Path]:
     folder, pattern = (path, "*") if path.is_dir() else (path.parent, path.name)
     files = [file for file in folder.glob(pattern) if file.suffix.lower() in SUFFIXES]
     if not files:
-        raise SourceError(f"{path}: no TIFF file there ({', '.join(SUFFIXES)}); check the path")
+        raise SourceError(f"{path}: contains no TIFF file ({', '.join(SUFFIXES)}); check the path")
     return files
 
 
@@ -111,10 +113,10 @@ def _one_stack(files: list[Path], what: str) -> tuple[list[Path], list[Path]]:
     numbered.sort()
     for (before, _), (after, file) in pairwise(numbered):
         if after == before:
-            raise SourceError(f"{what}: number {after} is there twice ({file.name}); keep one")
+            raise SourceError(f"{what}: number {after} exists twice ({file.name}); keep one")
         if after != before + 1:
             raise SourceError(
-                f"{what}: after number {before} comes {after}; restore the missing files"
+                f"{what}: number {before} is followed by {after}; restore the missing files"
             )
     return [file for _, file in numbered], left_out
 

@@ -56,7 +56,7 @@ class Volume:
             raise SourceError(f"{self.name}: gave {read} slices, expected {self.shape[0]}")
         if not there:
             raise SourceError(
-                f"{self.name}: all {read} slices hold one value throughout; was it ever written?"
+                f"{self.name}: all {read} slices contain a single value; was it ever written?"
             )
 
     def check(self) -> None:

@@ -1,4 +1,4 @@
-"""Voxel sizes as files tell them → (z, y, x) in µm, None where they say nothing."""
+"""Voxel sizes as files tell them → (z, y, x) in µm, None if they say nothing."""
 
 from __future__ import annotations
 

@@ -30,8 +30,8 @@ class CellWatch(Watch):
 
 
 class UnansweredRequest(TypedDict):
-    """A scan request of which nothing has been heard for `age_s`; `received` is False once that is
-    too long, None before."""
+    """A scan request without an answer for `age_s`; `received` is False once that
+    is too long, None before."""
 
     id: str
     age_s: float
@@ -93,7 +93,7 @@ class TableRow(Charged, total=False):
 
 class Summary(Charged, total=False):
     """The numbers of a scan that are read by name; `monitor/quantities` has all of them, with their
-    units. Lengths are in voxels (`_voxel` in the place of `_um`) if the voxel size is not known."""
+    units. Lengths are in voxels (`_voxel` instead of `_um`) if the voxel size is not known."""
 
     step: str
     soc: float | None

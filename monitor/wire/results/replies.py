@@ -60,13 +60,13 @@ def encode_reply(header: Mapping[str, object], array: NDArray[Any] | None = None
         return [to_json(header)]
     data = np.ascontiguousarray(array)
     if data.dtype.name not in REPLY_DTYPES:
-        raise BadMessage("bad_reply", f"an array of {data.dtype.name} does not go into a reply")
+        raise BadMessage("bad_reply", f"an array of {data.dtype.name} cannot be part of a reply")
     head = to_json({**header, "shape": list(data.shape), "dtype": data.dtype.name})
     return [head, data.reshape(-1).view(np.uint8).data if data.size else b""]
 
 
 def decode_reply(frames: Sequence[Frame]) -> tuple[ReplyHeader, NDArray[Any] | None]:
-    """Header and read-only array (or None) of a reply; BadMessage where they do not agree."""
+    """Header and read-only array (or None) of a reply; BadMessage if they do not agree."""
     if not 1 <= len(frames) <= 2:
         raise BadMessage("bad_reply", f"reply of {len(frames)} frames, expected 1 or 2")
     header = read_object(frames[0], "reply")
@@ -119,7 +119,7 @@ def decode_status(frame: Frame) -> Status:
 
 
 def fit(shape: tuple[int, int], window: Window | None, limit: tuple[int, int] | None) -> Window:
-    """The window clipped to `shape`. Raises BadMessage where nothing is left of it."""
+    """The window clipped to `shape`. Raises BadMessage if nothing is left of it."""
     y0, y1, x0, x1 = window or (0, shape[0], 0, shape[1])
     y0, y1, x0, x1 = max(y0, 0), min(y1, shape[0]), max(x0, 0), min(x1, shape[1])
     if y0 >= y1 or x0 >= x1 or (limit and min(limit) < 1):

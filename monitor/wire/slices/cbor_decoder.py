@@ -61,7 +61,7 @@ class _Reader:
             self._at = len(SELF_DESCRIBED)
         value = self._item(0)
         if self._at != len(self._frame):
-            self._refuse(f"goes on after its end at byte {self._at}")
+            self._refuse(f"continues after its end at byte {self._at}")
         return value
 
     def _item(self, depth: int) -> Any:
@@ -70,7 +70,8 @@ class _Reader:
             self._refuse("is nested too deeply", "bad_header")
         if self._items > MAX_ITEMS or self._at - self._byte_strings > MAX_PLAIN_BYTES:
             self._refuse(
-                f"says more than {MAX_ITEMS} items or {MAX_PLAIN_BYTES} bytes besides its arrays",
+                f"announces more than {MAX_ITEMS} items or {MAX_PLAIN_BYTES} bytes besides its "
+                "arrays",
                 "bad_header",
             )
         kind, detail, number = self._head()
@@ -95,7 +96,7 @@ class _Reader:
         return self._other(detail, number or 0)
 
     def _head(self) -> tuple[int, int, int | None]:
-        """Kind, detail, and the number that they announce; None where an end is marked instead."""
+        """Kind, detail, and the number that they announce; None if an end is marked instead."""
         first = self._take(1)[0]
         kind, detail = first >> 5, first & 31
         if detail < 24:
@@ -133,7 +134,7 @@ class _Reader:
         while self._goes_on(len(values), length):
             key = self._item(depth + 1)
             if not isinstance(key, str) or key in values:
-                self._refuse("has a key that is no text, or is there twice", "bad_header")
+                self._refuse("has a key that is not text, or occurs twice", "bad_header")
             values[key] = self._item(depth + 1)
         return values
 

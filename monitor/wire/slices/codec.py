@@ -1,4 +1,4 @@
-"""A message of the slice stream → a record, in whichever codec it came."""
+"""A message of the slice stream → a record, in whichever codec it arrived."""
 
 from __future__ import annotations
 

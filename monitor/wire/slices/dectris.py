@@ -1,6 +1,6 @@
 """Codec `dectris2` of the slice stream: DECTRIS Stream V2, one frame of CBOR a message.
 
-The keys of codec `stins` stand in `user_data`. What DECTRIS has fields of its own for (index, shape
+The keys of codec `stins` are in `user_data`. What DECTRIS has fields of its own for (index, shape
 and type of a slice, its compression, size of the series) is read from those; where `user_data` says
 it too, both must agree.
 """
@@ -58,7 +58,7 @@ def _translated(frame: Frame) -> tuple[dict[str, object], list[Frame]]:
     """The header in the keys of `stins`, and the buffer of an image."""
     message = cbor_decoder.read(frame)
     if not isinstance(message, dict):
-        raise BadMessage("not_json", "slices: a CBOR message is no map; dropped")
+        raise BadMessage("not_json", "slices: a CBOR message is not a map; dropped")
     kind, user = message.get("type"), message.get("user_data") or {}
     if not isinstance(kind, str) or kind not in HTYPES:
         raise BadMessage(
@@ -67,7 +67,7 @@ def _translated(frame: Frame) -> tuple[dict[str, object], list[Frame]]:
             "dropped",
         )
     if not isinstance(user, dict):
-        raise BadMessage("bad_header", f"slices: user_data of {kind} is no map; dropped")
+        raise BadMessage("bad_header", f"slices: user_data of {kind} is not a map; dropped")
     own: dict[str, object] = {"htype": HTYPES[kind]}
     buffers: list[Frame] = []
     if kind == "start":
@@ -112,7 +112,7 @@ def _announced(message: dict[str, object], user: dict[str, object]) -> dict[str,
 
 
 def _seconds(date: Any) -> float | None:
-    """UTC s of a date of CBOR; None where it is none, or of no known time zone."""
+    """UTC s of a date of CBOR; None if it is none, or of no known time zone."""
     if not isinstance(date, Tag) or date.number != DATE or not isinstance(date.value, str):
         return None
     try:
@@ -126,7 +126,7 @@ def _image(message: dict[str, object]) -> tuple[dict[str, object], Frame]:
     """Index, shape, type and compression of the one channel of an image, and its buffer."""
     data = message.get("data")
     if not isinstance(data, dict) or len(data) != 1:
-        raise BadMessage("bad_header", "slices: data of image is no map of one channel; dropped")
+        raise BadMessage("bad_header", "slices: data of image is not a map of one channel; dropped")
     shape, typed = _parts(next(iter(data.values())))
     if typed.number not in TYPED:
         raise BadMessage(
@@ -148,7 +148,8 @@ def _parts(array: Any) -> tuple[Any, Tag]:
                 return shape, typed
     raise BadMessage(
         "bad_shape",
-        f"slices: a channel is no array of CBOR tag {ROWS_FIRST}, [shape, typed array]; dropped",
+        f"slices: a channel is not an array of CBOR tag {ROWS_FIRST}, [shape, typed array]; "
+        "dropped",
     )
 
 

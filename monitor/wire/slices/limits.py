@@ -65,7 +65,7 @@ def _too_large(what: str, setting: str, limit: float) -> BadMessage:
     return BadMessage(
         "too_large",
         f"slices: {what} announced, feeds.max_{setting} is {limit:g}; refused; raise the setting "
-        "where the machine has the memory",
+        "if the machine has the memory",
     )
 
 
@@ -91,5 +91,5 @@ def depth(value: Any) -> int:
 
 
 def shown(value: object) -> str:
-    """A value out of a message as an error shows it, cut where it is long or deep."""
+    """A value out of a message as an error shows it, cut if it is long or deep."""
     return reprlib.repr(value)[:MAX_SHOWN]

@@ -44,8 +44,8 @@ def compressed(data: NDArray[Any], compression: str) -> Frame:
 def pixels_of(
     buffer: Frame, shape: tuple[int, ...], dtype: np.dtype[Any], compression: Any
 ) -> NDArray[Any]:
-    """The read-only array of a shape in a buffer, which it looks into where it is not compressed.
-    Raises BadMessage where the buffer cannot be that."""
+    """The read-only array of a shape in a buffer, which it looks into if it is not compressed.
+    Raises BadMessage if the buffer cannot be that."""
     expected = math.prod(shape) * dtype.itemsize
     if compression == "bslz4":
         buffer = _decompress(bytes(buffer), expected, dtype.itemsize)

@@ -217,7 +217,7 @@ def _count(header: Said, key: str) -> int:
 
 def _text(header: Said, key: str, default: str | None = None) -> str:
     """A name that can be printed, and written into any file; kept once for all messages. Null is as
-    if it were not there."""
+    if it were missing."""
     if default is not None and header.get(key) is None:
         return default
     value = _get(header, key, str)
@@ -297,7 +297,7 @@ def _start(header: Said, limits: Limits) -> ScanStart:
 
 def _times(header: Said) -> tuple[float, float, str]:
     """Start and announced end, UTC s, and what is wrong with them, or "". The end is the start if
-    it is not known yet, or lies before it. Raises BadMessage for a start that is no time."""
+    it is not known yet, or lies before it. Raises BadMessage for a start that is not a time."""
     try:
         start, unit = seconds(_finite(header.get("start_time")))
     except (ValueError, OverflowError):
@@ -308,7 +308,7 @@ def _times(header: Said) -> tuple[float, float, str]:
     remark = ""
     if unit:
         remark = (
-            f"start_time is in {unit}: it was taken as seconds since 1970 all the same; have the "
+            f"start_time is in {unit}: it was converted to seconds since 1970; make the "
             "producer send seconds"
         )
     try:
@@ -317,7 +317,7 @@ def _times(header: Said) -> tuple[float, float, str]:
         return start, start, remark
     if stop < start:
         remark = (
-            f"stop_time is {start - stop:.0f} s before start_time: the scan is taken to stand at "
+            f"stop_time is {start - stop:.0f} s before start_time: the scan is placed at "
             "its start; correct the producer"
         )
     return start, max(start, stop), remark
@@ -331,7 +331,7 @@ def _finite(value: object) -> float:
 
 
 def _voxel_size(value: Any) -> tuple[tuple[float, float, float] | None, str]:
-    """(z, y, x) in µm, or None where it is unknown; and what is wrong with it, or "".
+    """(z, y, x) in µm, or None if it is unknown; and what is wrong with it, or "".
 
     A wrong size does not cost the scan: it is taken as unknown, and lengths are in voxels.
     """
@@ -344,8 +344,8 @@ def _voxel_size(value: Any) -> tuple[tuple[float, float, float] | None, str]:
     ):
         return (float(value[0]), float(value[1]), float(value[2])), ""
     return None, (
-        f"slices: voxel_size_um is {shown(value)}, expected three positive numbers, or null where "
-        "it is unknown; taken as unknown, lengths are in voxels"
+        f"slices: voxel_size_um is {shown(value)}, expected three positive numbers, or null if "
+        "it is unknown; treated as unknown, lengths are in voxels"
     )
 
 

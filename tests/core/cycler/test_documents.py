@@ -171,7 +171,7 @@ def test_what_is_no_time_in_any_unit(value):
     assert feed.readings == [] and feed.kinds == ["bad_document"]
 
 
-# --- timestamps that stand still ------------------------------------------------------------------
+# --- timestamps that do not advance ----------------------------------------------------------
 
 
 @pytest.mark.parametrize("stamp", [0.0, T0, T0 - 5000, T0 + 1e6])
@@ -318,7 +318,7 @@ def test_an_event_of_a_run_that_was_not_heard_to_begin_is_told_with_its_descript
         feed.event(float(n))
     feed.take("event_page", descriptor="d", time=[1.0], data={}, timestamps={})
     assert feed.kinds == ["unknown_run"] * 11
-    assert "start document was not heard" in str(feed.problems[0])
+    assert "start document was not received" in str(feed.problems[0])
 
 
 @pytest.mark.parametrize("cell", [None, "Z"])

@@ -230,5 +230,5 @@ def test_readings_that_came_after_newer_ones_are_told_apart_from_those_sent_agai
     times = [*every(10, 450, 600), *every(10, 1700, 2000)]
     signs = [s for t in refused for s in checks.refused(CyclerReading("A", float(t)), times)]
     assert {s.condition for s in signs} == {"readings_refused"}
-    assert (f"Some lie {place}: if they came late" in signs[0].text) == bool(place)
+    assert (f"Some lie {place}: if they arrived late" in signs[0].text) == bool(place)
     assert "charge and current of the scans are wrong" in signs[0].text or not place

@@ -128,7 +128,7 @@ def test_cooldown_quiet_hours_and_a_scan_on_its_way_hold_a_request_back_but_do_n
     pits = [situation(0, [1]), situation(1, []), situation(2, []), situation(3, [9])]
     watch = policy(cooldown_s=3 * 3600.0)
     first = watch.judge(pits[0])
-    assert "on its way" not in first.why
+    assert "not finished" not in first.why
     watch.reply(ScanReply(first.request.id, "refused"))
     held = [watch.judge(scan) for scan in pits[1:]][-1]
     assert held.verdict == "no" and "cooldown" in held.why
@@ -142,7 +142,7 @@ def test_cooldown_quiet_hours_and_a_scan_on_its_way_hold_a_request_back_but_do_n
     busy = policy(cooldown_s=0.0, clear_scans=1)
     busy.judge(situation(0, [1]))
     busy.judge(situation(1, []))
-    assert "on its way" in busy.judge(situation(2, [9])).why
+    assert "not finished" in busy.judge(situation(2, [9])).why
 
 
 def test_the_budget_is_never_exceeded():

@@ -71,7 +71,7 @@ def test_a_budget_of_no_scans_holds_all_back_until_it_is_raised():
     assert watch.judge(situation(1, [1])).verdict == "ask", "what was held back is still due"
     state = watch.state(1800.0)
     assert (state["extra_scans"], state["max_scans"], state["max_scans_per_hour"]) == (1, 1, 2)
-    assert "on its way" in state["refusal"]
+    assert "not finished" in state["refusal"]
 
 
 def test_what_was_met_while_it_was_off_may_ask_once_it_is_on():

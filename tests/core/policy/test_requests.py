@@ -62,7 +62,10 @@ def test_an_acquisition_that_says_nothing_is_known_by_its_scan():
 def test_a_scan_that_broke_off_has_failed_and_a_failed_one_that_comes_is_running():
     made = book()
     made.started(answering())
-    assert made.ended(answering(), 2, whole=False).why == "it broke off: 2 of 4 slices came"
+    assert (
+        made.ended(answering(), 2, whole=False).why
+        == "it was interrupted: 2 of 4 slices were received"
+    )
     other = book()
     other.heard(ScanReply("r1", "failed", "shutter closed"))
     assert other.started(answering()).status == "running"
@@ -97,7 +100,7 @@ def test_a_running_request_whose_scan_never_begins_has_failed(status):
         return
     assert [len(one) for one in news] == [0, 1, 0]
     (failed,) = news[1]
-    assert (failed.id, failed.status) == ("r1", "failed") and "scans 4 and 5 came" in failed.why
+    assert (failed.id, failed.status) == ("r1", "failed") and "(4 and 5) followed" in failed.why
     assert made.started(answering(7)).status == "running", "it was only late"
 
 

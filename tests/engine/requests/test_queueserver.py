@@ -130,7 +130,7 @@ class Bench:
         self.restart()
 
     def restart(self) -> None:
-        """A back end that knows nothing of the one before."""
+        """A back end that knows nothing of the previous one."""
         self.backend = QueueServer(self._settings, clock=lambda: self.now)
         self._wait_until(connected=True)
 
@@ -377,7 +377,7 @@ def test_an_item_taken_out_of_the_queue_is_refused(bench):
     bench.manager.queue.clear()
     ((status, why),) = bench.said()
     assert status == "refused"
-    assert "taken out" in why
+    assert "removed from" in why
 
 
 def test_a_history_that_was_cleared_leaves_the_end_unknown(bench):

@@ -56,9 +56,9 @@ def test_an_order_reaches_the_engine_with_the_time_of_the_data(orders_bench, ord
         ({"type": "request_scan", "cell": "Z"}, "there is A, B"),
         ({"type": "policy", "cell": "", "mode": "off"}, "there is A, B"),
         ({"type": "note", "cell": "Z", "text": "x"}, "there is A, B"),
-        ({"type": "acknowledge", "cell": "A", "number": 8}, "alarm 8 does not wait here"),
-        ({"type": "acknowledge", "cell": "B", "number": 7}, "alarm 7 does not wait here"),
-        ({"type": "acknowledge", "cell": "", "number": 7}, "alarm 7 does not wait here"),
+        ({"type": "acknowledge", "cell": "A", "number": 8}, "alarm 8 is not waiting"),
+        ({"type": "acknowledge", "cell": "B", "number": 7}, "alarm 7 is not waiting"),
+        ({"type": "acknowledge", "cell": "", "number": 7}, "alarm 7 is not waiting"),
     ],
 )
 def test_what_cannot_be_done_is_refused_with_a_reason(orders_bench, order, why):
@@ -73,7 +73,7 @@ def test_what_is_over_takes_no_orders(bench, mode):
     ordered = []
     publisher, screen = bench(on_operator=ordered.append, mode=mode)
     update(publisher, Event(7, "alarm", "A", T0, {"text": "x"}))
-    why = f"this is a {mode}: nothing can be asked for"
+    why = f"this is a {mode}: nothing can be requested"
     for order, _ in ORDERS:
         reply = screen.ask(**{**order, "cell": "A"})
         assert (reply["status"], reply["why"]) == ("refused", why)
@@ -94,12 +94,12 @@ def test_without_an_acquisition_only_scans_are_refused(bench):
 
 def test_what_the_engine_does_not_take_is_refused(bench):
     def full(order):
-        raise PitwatchError("100 orders wait already")
+        raise PitwatchError("100 orders are already waiting")
 
     publisher, screen = bench(on_operator=full)
     update(publisher)
     reply = screen.ask(type="note", cell="A", text="x")
-    assert (reply["status"], reply["why"]) == ("refused", "100 orders wait already")
+    assert (reply["status"], reply["why"]) == ("refused", "100 orders are already waiting")
 
 
 # --- state ----------------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ def test_the_state_says_who_may_order_and_what_the_policy_is(orders_bench):
     state = screen.ask(type="state")
     assert (state["may_order"], state["role"]) == ("", "operator")
     policy = {"mode": "auto", "max_scans": 20, "extra_scans": 3, "max_scans_per_hour": 2,
-              "refusal": "an extra scan is on its way"}  # fmt: skip
+              "refusal": "an extra scan has been requested and is not finished"}  # fmt: skip
     publisher.update((), EngineState(feeds=FEEDS, policies={"A": policy}))
     again = screen.ask(type="state", since=state["version"], engine=state["engine"])
     assert again["unchanged"] is True, "a policy moves with time, without any event"

@@ -92,7 +92,7 @@ def test_alarms_open_to_what_they_mean_and_what_to_do(lines):
     lines.opener.click()
     assert lines.details.isVisible()
     text = lines.details.text()
-    for part in ("2025-10-09 08:53:20 UTC", "over since 2025-10-09 08:54:20", "cell A"):
+    for part in ("2025-10-09 08:53:20 UTC", "ended 2025-10-09 08:54:20", "cell A"):
         assert part in text
     assert CONDITIONS["closure"].todo in text.replace("&amp;", "&")
     assert MISSING_SLICES.meaning in text
@@ -129,4 +129,6 @@ def test_every_condition_of_the_documents_is_explained(condition):
 def test_one_that_is_not_known_says_where_to_look():
     assert help_of({"condition": "beam_lost", "text": "the beam is lost"}) is OTHER
     assert help_of({"condition": "connection feeds.slices tcp://x:1"}) is CONDITIONS["connection"]
-    assert help_of({"text": "no slice of this scan came", "condition": ""}) is MISSING_SLICES
+    assert (
+        help_of({"text": "no slice of this scan was received", "condition": ""}) is MISSING_SLICES
+    )

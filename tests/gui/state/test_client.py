@@ -135,7 +135,7 @@ def test_orders_that_are_too_many_are_refused_here(pair, monkeypatch):
         client.order(note(str(number)))
     until(lambda: len(statuses(client)) == 3)
     assert set(statuses(client)) == {"lost"}
-    assert "too many orders wait here" in client.snapshot().orders[0].why
+    assert "too many orders are waiting" in client.snapshot().orders[0].why
 
 
 def test_an_order_that_there_is_no_room_for_is_lost_in_words(pair, monkeypatch):

@@ -89,7 +89,7 @@ def test_a_cyclers_run_that_has_ended_ends_the_wait_for_a_scan_unless_one_is_run
     shown.state["cells"]["A"]["running"] = made.running(1)
     assert feeds.mode_text(shown) == "live"
     told = feeds.next_scan(shown, "A").text
-    assert told == "at 09:23:20 UTC (no readings: not counted down)", (
+    assert told == "at 09:23:20 UTC (no readings: countdown stopped)", (
         "the cell's clock stands still"
     )
 
@@ -129,7 +129,7 @@ def test_without_a_clock_the_time_of_the_next_scan_is_told_with_its_date():
 def test_a_clock_that_stands_still_is_not_counted_down_by():
     shown = made.snapshot({"A": made.cell(made.scan(0), now=1200.0)}, ages={"documents A": 90.0})
     assert feeds.cell_health(shown, "A").state == "DEAD"
-    assert feeds.next_scan(shown, "A").text == "at 09:23:20 UTC (no readings: not counted down)"
+    assert feeds.next_scan(shown, "A").text == "at 09:23:20 UTC (no readings: countdown stopped)"
 
 
 def test_a_cell_without_a_clock_has_no_countdown():

@@ -191,7 +191,7 @@ def test_the_caption_says_what_is_looked_at(draw):
     told = WHOLE | {"minus": 3, "least_errors": 3.0, "provisional": True}
     view = draw({"distribution": told})
     assert view.caption.text() == (
-        "removal of scan 6 minus scan 3 · without what is below 3 standard errors · provisional"
+        "removal of scan 6 minus scan 3 · without values below 3 standard errors · provisional"
     )
     assert view.plot.getAxis("bottom").labelText == "Δ removal / µm"
 

@@ -75,7 +75,7 @@ def test_a_click_tells_cell_and_scan_if_there_is_one(view, qtbot):
         place = view.list.visualItemRect(view.list.item(row)).center()
         qtbot.mouseClick(view.list.viewport(), Qt.MouseButton.LeftButton, pos=place)
     assert told == [("A", 1), ("A", 1), ("A", 0)]
-    assert "shows scan 1" in view.list.item(1).toolTip()
+    assert "show scan 1" in view.list.item(1).toolTip()
     assert "Click" not in view.list.item(0).toolTip()
 
 

@@ -19,7 +19,7 @@ TOLD = {
         {"scan": 7, "complete": True, "averaged_um": 4.08, "closure": 1.017, "pit_count": 1},
         "Scan 7 is complete: 1 pit, averaged removal 4.1 µm, closure 1.02.",
     ),
-    "scan_verdict": ({"scan": 7, "slices_to_come": 1}, "Scan 7 has been judged, 1 slice before"),
+    "scan_verdict": ({"scan": 7, "slices_to_come": 1}, "Scan 7 has been evaluated, 1 slice before"),
     "scan_corrected": (
         {"scan": 7, "changed": ["coulometry_um", "closure"]},
         "Numbers of scan 7 that rest on charge were corrected, as readings of the cycler now cover "
@@ -40,7 +40,7 @@ TOLD = {
     ),
     "scan_suggested": (
         {"id": "x", "reason": "pit_onset", "after_scan": 3, "evidence": {}},
-        "An extra scan is suggested after scan 3 (pit onset). E takes it, D declines it.",
+        "An extra scan is suggested after scan 3 (pit onset). E accepts it, D declines it.",
     ),
     "scan_reply": (
         {"id": "x", "status": "refused", "why": "the shutter is closed", "scan": None},
@@ -70,7 +70,7 @@ TOLD = {
     ),
     "gap": (
         {"stream": "s", "lost": 1, "total": 3, "before": 40},
-        "1 message of the slices' stream was lost before message 40, 3 in all.",
+        "1 message of the slice stream was lost before message 40, 3 in total.",
     ),
     "alarm": (
         {"scan": 7, "text": "a scan is overdue: is the acquisition running?"},
@@ -78,7 +78,7 @@ TOLD = {
     ),
     "alarm_ended": (
         {"alarm": 9, "scan": None, "text": "readings are received again"},
-        "Alarm over: readings are received again.",
+        "Alarm ended: readings are received again.",
     ),
     "bad_message": (
         {"feed": "slices", "bad_kind": "not_json", "count": 4, "text": "a message is not JSON."},

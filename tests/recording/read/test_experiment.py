@@ -64,7 +64,7 @@ def test_a_newer_or_strange_recording_is_refused_in_one_line(folder: Path, tmp_p
         with pytest.raises(RecordingError, match=why) as error:
             open_experiment(folder)
         assert "\n" not in str(error.value)
-    with pytest.raises(RecordingError, match="no recorded experiment"):
+    with pytest.raises(RecordingError, match="not a recorded experiment"):
         open_experiment(tmp_path)
 
 
@@ -74,7 +74,7 @@ def test_a_damaged_scan_is_told_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match=r"scan_0000\.h5: cannot be read") as error:
         Scan(path).summary()
     assert "\n" not in str(error.value)
-    with pytest.raises(RecordingError, match="is not there"):
+    with pytest.raises(RecordingError, match="does not exist"):
         Scan(tmp_path / "scan_0001.h5").ledger()
 
 

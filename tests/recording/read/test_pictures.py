@@ -97,7 +97,7 @@ def test_a_recording_that_broke_off_is_gone_on_with_all_the_same(tmp_path, drawn
     (folder / LOCK_FILE).touch()
     assert interrupted(settings, folder.parent)[0] is not None
     other = chosen(tmp_path / "runs", drawn.with_name("other.tif"))
-    assert "[cells] is not as it was" in interrupted(other, folder.parent)[1]
+    assert "[cells] has changed" in interrupted(other, folder.parent)[1]
 
 
 @pytest.mark.parametrize("harm", ["link", "pipe"])
@@ -161,7 +161,7 @@ def test_other_formats_are_refused(tmp_path, kind):
 def test_a_link_and_a_pipe_are_refused(tmp_path, drawn):
     (tmp_path / "link.png").symlink_to(drawn)
     os.mkfifo(tmp_path / "pipe.png")
-    for name, what in (("link.png", "a link to elsewhere"), ("pipe.png", "a pipe")):
+    for name, what in (("link.png", "a link to another place"), ("pipe.png", "a pipe")):
         with pytest.raises(SettingError, match=what):
             read_picture(tmp_path / name, "bright")
 

@@ -169,7 +169,7 @@ def test_where_it_can_be_asked_must_be_as_it_was(tmp_path):
         experiment={"name": "trial", "data_dir": str(broken.parent)}, feeds={"resend": "off"}
     )
     found, why = interrupted(made, broken.parent)
-    assert found is None and "feeds.resend is not as it was" in why
+    assert found is None and "feeds.resend has changed" in why
 
 
 def test_a_crash_while_it_is_gone_on_with_costs_nothing_more(tmp_path, unbroken):

@@ -171,10 +171,10 @@ def with_units(name, units):
 
 
 STRUCTURE = {
-    "a map is gone": (without("entry/interface/removal"), "entry/interface/removal is not there"),
-    "a group is gone": (without("entry/pits"), "entry/pits is not there"),
-    "the ledger is gone": (without("entry/ledger/received"), "entry/ledger/received is not there"),
-    "the slices are gone": (without("entry/reconstruction"), "entry/reconstruction is not there"),
+    "a map is gone": (without("entry/interface/removal"), "entry/interface/removal is missing"),
+    "a group is gone": (without("entry/pits"), "entry/pits is missing"),
+    "the ledger is gone": (without("entry/ledger/received"), "entry/ledger/received is missing"),
+    "the slices are gone": (without("entry/reconstruction"), "entry/reconstruction is missing"),
     "another shape": (
         instead("entry/ledger/received", np.ones(4, np.uint8)),
         "entry/ledger/received is 4 uint8",
@@ -187,7 +187,7 @@ STRUCTURE = {
     "other units of a number": (with_units("entry/summary/time", "h"), "time.units is 'h'"),
     "no units": (
         in_scan(lambda file: file["entry/interface/height"].attrs.pop("units")),
-        "height.units is not there",
+        "height.units is missing",
     ),
     "a name more": (in_scan(lambda file: file.create_group("entry/extra")), "entry/extra is there"),
     "other axes": (values("entry/interface/x", lambda x: x + 1), "entry/interface/x is"),
@@ -209,38 +209,38 @@ def test_structure(folder, kind):
 CONTENTS = {
     "a pixel": (
         values("entry/reconstruction/data", with_first(3)),
-        ["slice 0 is not what was written"],
+        ["slice 0 has changed since it was written"],
     ),
     "a map": (
         values("entry/interface/bottom", with_first(3)),
-        ["entry/interface/bottom is not what was written"],
+        ["entry/interface/bottom has changed since it was written"],
     ),
-    "a summary": (values("entry/summary/soc", lambda _: 0.5), ["entry/summary is not what"]),
-    "a pit": (values("entry/pits/depth_max_um", lambda d: d + 1), ["entry/pits is not what"]),
+    "a summary": (values("entry/summary/soc", lambda _: 0.5), ["entry/summary has changed since"]),
+    "a pit": (values("entry/pits/depth_max_um", lambda d: d + 1), ["entry/pits has changed since"]),
     "the header": (
         in_scan(lambda file: file["entry"].attrs.modify("request", "x")),
-        ["the header (attributes of entry) is not what"],
+        ["the header (attributes of entry) has changed since"],
     ),
     "missing where pixels are": (
         values("entry/ledger/received", with_first(0)),
-        ["entry/ledger is not what", "slices_missing is 0", "marked complete, but 1",
+        ["entry/ledger has changed since", "slices_missing is 0", "marked complete, but 1",
          "slice 0 (and", "slice 0 is missing in the ledger, but 1", "ledger/received of 1"],
     ),
     "recovered": (
         values("entry/ledger/received", with_first(2)),
-        ["entry/ledger is not what", "ledger/received of 1 slices"],
+        ["entry/ledger has changed since", "ledger/received of 1 slices"],
     ),
     "an order": (
         values("entry/ledger/order", lambda order: order[::-1]),
-        ["entry/ledger is not what", "ledger/order of 4 slices is not as the journal says"],
+        ["entry/ledger has changed since", "ledger/order of 4 slices differs from the journal"],
     ),
     "a height without error": (
         values("entry/interface/height_error", with_first(np.nan)),
-        ["entry/interface/height_error is not what", "1 heights are without an error"],
+        ["entry/interface/height_error has changed since", "1 heights have no error"],
     ),
     "a label of no pit": (
         values("entry/interface/pit_labels", with_first(9)),
-        ["entry/interface/pit_labels is not what", "pit_labels has 1 ids of no pit"],
+        ["entry/interface/pit_labels has changed since", "pit_labels has 1 ids without a pit"],
     ),
 }  # fmt: skip
 
@@ -268,7 +268,7 @@ def test_a_slice_whose_pixels_are_not_there(folder):
         new[1:] = kept[1:]
 
     in_scan(change)(folder)
-    assert one(folder) == (SCAN, "slice 0 is in the ledger, but 0 of its 1 chunks are there")
+    assert one(folder) == (SCAN, "slice 0 is in the ledger, but 0 of its 1 chunks exist")
 
 
 @pytest.mark.parametrize("name", [SCAN, "A/A.nxs"])
@@ -283,7 +283,7 @@ def test_damage_to_bookkeeping_that_only_other_readers_look_at(folder, name):
 def test_a_scan_that_is_gone_and_one_that_is_no_file(folder):
     (folder / SCAN).unlink()
     texts = [text for _, _, text in found(folder)]
-    assert "scan 1 was concluded, but no file that can be read holds it" in texts
+    assert "scan 1 was finished, but no readable file contains it" in texts
     (folder / SCAN).write_bytes(b"nothing")
     assert ("error", SCAN, "cannot be opened") in found(folder)
 
@@ -300,14 +300,14 @@ def test_a_changed_a_left_out_and_a_repeated_line_of_the_journal(folder):
     path = folder / "journal.jsonl"
     whole = path.read_bytes()
     edit(path, lambda lines: [*lines[:3], lines[3].replace(b"2.1", b"2.2"), *lines[4:]])
-    assert one(folder) == ("journal.jsonl", "line 4 is not what was written")
+    assert one(folder) == ("journal.jsonl", "line 4 has changed since it was written")
     path.write_bytes(whole)
     edit(path, lambda lines: [*lines[:-1]])
     assert found(folder) == []  # the end of the last scan: nothing tells that it was there
     edit(path, lambda lines: [*lines[:3], *lines[4:]])
     assert ("error", "journal.jsonl", "line 4 has n 4") in found(folder)
     path.unlink()
-    assert one(folder) == ("journal.jsonl", "not there")
+    assert one(folder) == ("journal.jsonl", "missing")
 
 
 def test_events_have_rising_numbers(folder):
@@ -330,13 +330,13 @@ def test_readings_are_those_of_the_journal(folder):
     )
     path.write_bytes(whole)
     changed(path, "time", lambda time: time[::-1])
-    assert "time does not rise" in found(folder)[0][2]
+    assert "time does not increase" in found(folder)[0][2]
     path.write_bytes(whole)
     with h5py.File(path, "r+") as file:
         file["step"].resize((3,))
     assert one(folder) == ("A/cycler.h5", "columns have [3, 5] rows")
     path.unlink()
-    assert one(folder) == ("A/cycler.h5", "not there")
+    assert one(folder) == ("A/cycler.h5", "missing")
 
 
 def test_columns_that_a_killed_writer_left_unequal_are_whole_rows_again(folder):
@@ -355,7 +355,7 @@ def test_settings_that_were_changed_and_that_cannot_be_read(folder):
     path = folder / layout.SETTINGS_FILE
     text = path.read_text()
     path.write_text(text.replace("period_s = ", "period_s = 1"))
-    assert one(folder) == (layout.SETTINGS_FILE, "is not what was written")
+    assert one(folder) == (layout.SETTINGS_FILE, "has changed since it was written")
     path.write_text("format = ")
     assert layout.SETTINGS_FILE in {file for _, file, _ in found(folder)}
 
@@ -402,7 +402,7 @@ def test_a_lock_that_nobody_holds_is_removed_and_one_that_is_held_keeps_everythi
     assert not (folder / "A/A.nxs").exists()
     lock.release(broken=True)
     (kind, file, what), _ = found(folder)
-    assert (kind, file) == ("warning", LOCK_FILE) and "the recording broke off" in what
+    assert (kind, file) == ("warning", LOCK_FILE) and "the recording was interrupted" in what
     assert len(repair(folder, verify(folder))) == 2
     assert found(folder) == [] and not (folder / LOCK_FILE).exists()
 
@@ -412,7 +412,10 @@ def test_a_whole_part_gets_its_name_and_a_damaged_one_does_not(folder):
     (folder / SCAN).rename(part)
     whole = part.read_bytes()
     texts = {file: text for _, file, text in found(folder)}
-    assert texts[f"{SCAN}.part"] == "this scan is whole, but was stopped before it got its name"
+    assert (
+        texts[f"{SCAN}.part"]
+        == "this scan is complete, but its writer was stopped before it was renamed"
+    )
     changed(part, "entry/interface/bottom", with_first(3))
     repair(folder, verify(folder))
     assert part.exists() and not (folder / SCAN).exists()
@@ -448,10 +451,10 @@ def test_nothing_is_mended_through_a_link(folder, tmp_path):
     journal = folder / "journal.jsonl"
     journal.unlink()
     journal.symlink_to(elsewhere)
-    assert ("error", "journal.jsonl", "is a link to elsewhere") in found(folder)
+    assert ("error", "journal.jsonl", "is a link to another place") in found(folder)
     assert repair(folder, verify(folder)) == []
     (folder / LOCK_FILE).touch()  # this could be mended
-    with pytest.raises(RecordingError, match="link to elsewhere; nothing was mended"):
+    with pytest.raises(RecordingError, match="link to another place; nothing was repaired"):
         repair(folder, verify(folder))
     assert (folder / LOCK_FILE).exists()
     assert elsewhere.read_bytes() == b"years of work"

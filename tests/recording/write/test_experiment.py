@@ -367,7 +367,7 @@ FULL = """
     recorder.close()
     after = recorder.status
     assert before["alarm"] == "" and before["failures"] == 0
-    assert "recording is tried again" in during["alarm"] and during["failures"] > 0, during
+    assert "recording is retried" in during["alarm"] and during["failures"] > 0, during
     assert after["scans"] >= 2, after
 """
 

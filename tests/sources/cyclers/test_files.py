@@ -36,7 +36,7 @@ def test_techniques_of_one_run_are_joined(order: tuple[int, int], tmp_path: Path
     np.testing.assert_allclose(times, FIRST + 10.0 * np.arange(12))
     np.testing.assert_allclose(table.charge_mAh, -0.25 * 10 * np.arange(12) / 3600)
     assert not any("lie before the end" in note for note in notes)
-    assert sum("readings, start time without a zone" in note for note in notes) == 2
+    assert sum("readings, start time without a time zone" in note for note in notes) == 2
 
 
 def test_runs_that_began_one_after_the_other_are_joined(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_text_and_binary_of_one_run_are_one(tmp_path: Path) -> None:
 def test_a_file_without_a_start_cannot_be_joined(tmp_path: Path) -> None:
     bare = tmp_path / "bare.mpt"
     bare.write_bytes(mpt_text(header=None))
-    with pytest.raises(SourceError, match=r"bare\.mpt: does not say when it began"):
+    with pytest.raises(SourceError, match=r"bare\.mpt: has no start time"):
         joined(write(tmp_path / "a.mpt"), bare)
 
 

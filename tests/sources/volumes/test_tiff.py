@@ -199,7 +199,7 @@ def test_planes_that_nobody_named_are_slices_and_told(
     path = tiff(**options)(tmp_path, DATA)
     volume = only(path)
     np.testing.assert_array_equal(np.stack(list(volume.slices())), DATA)
-    assert volume.notes == (f"{path}: its 12 planes are called channels: taken as slices in z",)
+    assert volume.notes == (f"{path}: its 12 planes are called channels: treated as slices in z",)
 
 
 def test_colours_are_refused(tmp_path: Path) -> None:
@@ -320,7 +320,7 @@ def test_what_does_not_belong_to_a_stack_is_left_out_and_told(extra: str, tmp_pa
     (folder / "Thumbs.db").write_bytes(b"")
     volume = only(folder)
     np.testing.assert_array_equal(np.stack(list(volume.slices())), DATA)
-    assert volume.notes == (f"{folder}: left out, no slices of the stack: {extra}",)
+    assert volume.notes == (f"{folder}: left out, not slices of the stack: {extra}",)
 
 
 def test_a_stack_of_snapshots_is_a_stack(tmp_path: Path) -> None:
@@ -333,7 +333,7 @@ def test_a_stack_of_snapshots_is_a_stack(tmp_path: Path) -> None:
 def test_a_number_that_is_there_twice_is_said(tmp_path: Path) -> None:
     folder = stack()(tmp_path, DATA)
     tifffile.imwrite(folder / "rec_4.tif", DATA[4])
-    with pytest.raises(SourceError, match="number 4 is there twice"):
+    with pytest.raises(SourceError, match="number 4 exists twice"):
         read(folder)
 
 
@@ -342,7 +342,7 @@ def test_missing_numbers_are_said(missing: list[int], tmp_path: Path) -> None:
     folder = stack()(tmp_path, DATA)
     for number in missing:
         (folder / f"rec_{number:05d}.tiff").unlink()
-    with pytest.raises(SourceError, match=f"after number {missing[0] - 1} comes"):
+    with pytest.raises(SourceError, match=f"number {missing[0] - 1} is followed by"):
         read(folder)
 
 
@@ -355,7 +355,7 @@ def test_a_chain_of_pages_that_ends_too_early_is_said(kind: str, tmp_path: Path)
     raw = bytearray(path.read_bytes())
     raw[end : end + 4] = bytes(4)
     path.write_bytes(raw)
-    with pytest.raises(SourceError, match=r"has 9 pages, and \d+ bytes that belong to none"):
+    with pytest.raises(SourceError, match=r"has 9 pages, and \d+ bytes that belong to no page"):
         read(path)
     path.write_bytes(path.read_bytes()[:end] + bytes(4 + 5000))  # as padded by some file systems
     assert only(path).shape == (9, 16, 20)
@@ -434,5 +434,5 @@ def test_odd_bits_a_pixel_are_read_or_named(bits: int, tmp_path: Path) -> None:
     if importlib.util.find_spec("imagecodecs"):
         np.testing.assert_array_equal(read(path), np.full((5, 8, 32), 2**bits - 1))
         return
-    with pytest.raises(MissingSoftware, match=f"has {bits} bits a pixel, which needs imagecodecs"):
+    with pytest.raises(MissingSoftware, match=f"has {bits} bits per pixel, which needs imagecodecs"):
         open_volumes([path])

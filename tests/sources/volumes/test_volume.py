@@ -131,7 +131,7 @@ def test_a_recording_is_a_source(
 
 def test_a_recording_with_a_hole_is_refused(tmp_path: Path, data: Any) -> None:
     path = record(tmp_path / "scan_0000.h5", data, None, lost=2)
-    with pytest.raises(SourceError, match="1 slices of this recorded scan never came"):
+    with pytest.raises(SourceError, match="1 slices of this recorded scan were never received"):
         only(path)
 
 
@@ -190,7 +190,7 @@ def test_voxel_size_of_a_stack(tmp_path: Path, data: Any) -> None:
 def test_a_hole_in_a_stack_is_named(tmp_path: Path, data: Any) -> None:
     write_stack(tmp_path / "rec", data)
     (tmp_path / "rec" / "rec_3.tiff").unlink()
-    with pytest.raises(SourceError, match="after number 2 comes 4"):
+    with pytest.raises(SourceError, match="number 2 is followed by 4"):
         only(tmp_path / "rec")
 
 
@@ -271,7 +271,7 @@ def test_other_inputs_are_refused_with_a_reason(tmp_path: Path, data: Any) -> No
     tifffile.imwrite(tmp_path / "colour.tif", np.zeros((8, 8, 3), np.uint8), photometric="rgb")
     for name, why in {
         "absent.h5": "does not exist",
-        "empty": "no TIFF file there",
+        "empty": "contains no TIFF file",
         "text.h5": "cannot be read as HDF5",
         "text.tif": "cannot be read as TIFF",
         "volume.raw": "type .raw is not known",

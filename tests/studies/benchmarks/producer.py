@@ -19,7 +19,7 @@ Messages = list[list[stins.Frame]]
 
 
 def start_of(foil: Foil, scan: int, msg_number: int) -> ScanStart:
-    """`header` of a scan of this foil, half an hour after the one before."""
+    """`header` of a scan of this foil, half an hour after the previous one."""
     shape = (foil.slices, foil.side, foil.side)
     return ScanStart(
         ScanKey("A", "", scan), "s", msg_number, "periodic", "", "z", shape, "uint16",

@@ -20,13 +20,13 @@ READERS = ("open", "replay", "report --json", "backtest", "verify --repair")
 REFUSED = {
     "pipe experiment.toml": "experiment.toml: is a pipe",
     "pipe journal.jsonl": "journal.jsonl: is a pipe",
-    "secret A/events.jsonl": "events.jsonl: is a link to elsewhere",
-    "link A": "A: is a link to elsewhere",
-    f"link_to_pipe {SCAN}": "scan_0001.h5: is a link to elsewhere",
+    "secret A/events.jsonl": "events.jsonl: is a link to another place",
+    "link A": "A: is a link to another place",
+    f"link_to_pipe {SCAN}": "scan_0001.h5: is a link to another place",
     f"pipe {PART}": "scan_0002.h5.part: is a pipe",
     "pipe engine.lock": "engine.lock: is a pipe",
     f"external link to a pipe {SCAN} entry/summary": "a link into another file",
-    f"soft link {SCAN} entry/ledger": "a link to elsewhere",
+    f"soft link {SCAN} entry/ledger": "a link to another place",
     f"piped storage {SCAN} entry/summary/averaged_um": "another file",
     f"virtual of a pipe {SCAN} entry/interface/height": "another file",
     "virtual of a pipe A/A.nxs entry/interface/height": "A.nxs: was written again",
@@ -71,7 +71,7 @@ def test_a_report_is_drawn_into_the_recording_alone(
     KINDS[kind](folder, outside)
     ended = check(commands, folder, outside, tmp_path / "out", ["report"])["report"]
     if kind == "report is a link":
-        assert ended.code == 1 and "report: is a link to elsewhere" in ended.lines[-1]
+        assert ended.code == 1 and "report: is a link to another place" in ended.lines[-1]
     else:
         assert ended.code == 0
         figures = list((folder / "report").iterdir())

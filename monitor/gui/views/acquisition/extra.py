@@ -34,8 +34,8 @@ class ExtraScan(QWidget):
         self.decline.clicked.connect(self.press_decline)
         self.decline.hide()
         self.why = QLineEdit()
-        self.why.setPlaceholderText(f"Why? Enter asks, {key_of('dismiss')} leaves it")
-        set_tip(self.why, "Goes into the events and to the acquisition with the request")
+        self.why.setPlaceholderText(f"Why? Enter to request, {key_of('dismiss')} to cancel")
+        set_tip(self.why, "Recorded in the events and sent to the acquisition with the request")
         self.why.setMaxLength(200)
         self.why.textEdited.connect(lambda _: self._disarm.start(WRITING_MS))
         self.why.returnPressed.connect(self.press)
@@ -54,7 +54,7 @@ class ExtraScan(QWidget):
         """Whether a scan can be asked for, or why not."""
         self.button.setEnabled(not problem)
         self.decline.setEnabled(not problem)
-        set_tip(self.button, problem or f"Ask for a scan now ({keys_of('extra_scan')}, then Enter)")
+        set_tip(self.button, problem or f"Request a scan now ({keys_of('extra_scan')}, then Enter)")
 
     def suggest(self, suggested: str) -> None:
         """The button takes what is suggested (an id; "": nothing); beside it stands one that
@@ -98,7 +98,7 @@ class ExtraScan(QWidget):
     def _arm(self, armed: bool) -> None:
         self.button.setProperty("armed", armed)
         idle, asking = (
-            "Take suggested scan",
+            "Accept suggested scan",
             f"Confirm suggested scan: {key_of('extra_scan')}",
         )
         if not self._suggested:
@@ -108,6 +108,6 @@ class ExtraScan(QWidget):
         self.button.style().polish(self.button)
         if not armed:
             self.why.clear()
-            # else the cursor would go on into another line
+            # else the cursor would continue into another line
             self.why.clearFocus()
         self.why.setVisible(armed and not self._suggested)

@@ -13,10 +13,10 @@ from monitor.records.state import Policy
 from monitor.wire.results.queries import MAX_SCANS_PER_CELL
 
 MODES = {
-    "off": "Never asks by itself; decisions are still written down",
-    "suggest": f"Suggests extra scans; an operator takes ({key_of('extra_scan')}) or declines "
+    "off": "Never requests scans by itself; decisions are still recorded",
+    "suggest": f"Suggests extra scans; an operator accepts ({key_of('extra_scan')}) or declines "
     f"({key_of('decline')}) them",
-    "auto": "Asks for extra scans by itself, within the budget",
+    "auto": "Requests extra scans by itself, within the budget",
 }
 
 
@@ -42,9 +42,9 @@ class PolicyControls(QWidget):
         self.spent.setWordWrap(True)
         quiet(self.mode)
         row = QHBoxLayout()
-        row.addWidget(label("Policy", "muted", "Whether the engine asks for scans by itself"))
+        row.addWidget(label("Policy", "muted", "Whether the engine requests scans by itself"))
         row.addWidget(self.mode, 1)
-        row.addWidget(label("at most", "muted", "Extra scans of this cell, in all"))
+        row.addWidget(label("at most", "muted", "Extra scans of this cell, in total"))
         row.addWidget(self.budget)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -62,7 +62,7 @@ class PolicyControls(QWidget):
         budget = keys_of("budget_more", "budget_less")
         for widget, tip in (
             (self.mode, f"off, suggest or auto ({modes})"),
-            (self.budget, f"Most extra scans of this cell, in all: wheel ({budget})"),
+            (self.budget, f"Maximum number of extra scans of this cell: mouse wheel ({budget})"),
         ):
             widget.setEnabled(not problem)
             set_tip(widget, problem or tip)
@@ -91,9 +91,9 @@ def spent_text(policy: Policy) -> str:
     spent, most = policy.get("extra_scans"), policy.get("max_scans")
     # of an engine that does not tell them apart, all that was asked for counts as spent
     waiting = int(policy.get("unanswered") or 0)
-    parts = [] if spent is None else [f"{spent - waiting} of {most} extra scans spent"]
+    parts = [] if spent is None else [f"{spent - waiting} of {most} extra scans used"]
     if waiting:
-        parts.append(f"{waiting} requested and not answered yet, no more until then")
+        parts.append(f"{waiting} requested and not answered yet; no more until then")
     if policy.get("refusal") and spent is not None and not waiting:
         parts.append(f"no more now: {policy['refusal']}")
     return "; ".join(parts)

@@ -44,15 +44,13 @@ class AcquisitionPanel(View):
     asks = True
 
     def __init__(self) -> None:
-        super().__init__(
-            "Acquisition", "The scan that runs and the next one, in the cell's own time"
-        )
+        super().__init__("Acquisition", "The running scan and the next one, in cell time")
         self._cell = ""
         self._drawn: tuple[Any, ...] = ()
         self.progress = QProgressBar()
         set_tip(self.progress, "Received slices of the running scan")
         self.next = label(
-            "–", "", "Start of the last scan on schedule plus the period, in cell time", rich=True
+            "–", "", "Start of the last scheduled scan plus the period, in cell time", rich=True
         )
         self.next.setWordWrap(True)
         self.extra = ExtraScan()
@@ -65,7 +63,7 @@ class AcquisitionPanel(View):
             lambda mode, most: self.order_given.emit(PolicyOrder(self._cell, mode, most))
         )
         self.requests = QListWidget()
-        set_tip(self.requests, "Extra scans that were asked for, and what became of them")
+        set_tip(self.requests, "Requested extra scans and their state")
         self.requests.setWordWrap(True)
         self.requests.setMinimumHeight(40)
         quiet(self.requests)
@@ -106,7 +104,7 @@ class AcquisitionPanel(View):
         problem = order_problem(snapshot, viewer=self.viewer)
         alone = snapshot.state is not None and snapshot.state["settings"].get("requests") == "none"
         scan_problem = problem or (
-            "No acquisition is connected: extra scans cannot be asked for" if alone else ""
+            "No acquisition is connected: extra scans cannot be requested" if alone else ""
         )
         self.policy.enable(problem)
         self.policy.draw((cell or {}).get("policy") or {})
@@ -151,7 +149,7 @@ def _order_text(order: Order) -> str:
     """What became of an order of a scan that was given at this screen."""
     request = order.request
     assert isinstance(request, ScanOrder)
-    what, done = "Extra scan", "handed to the engine; see the list below"
+    what, done = "Extra scan", "sent to the engine; see the list below"
     if request.suggestion and request.accepted:
         what = "Suggested scan"
     elif request.suggestion:

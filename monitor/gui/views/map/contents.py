@@ -19,7 +19,7 @@ def problem_of(
     if snapshot.state is None:
         return f"Waiting for the engine at {snapshot.address}"
     if not snapshot.state["feeds"]:
-        return "The engine is compiling its kernels,\nonce on this machine: half a minute"
+        return "The engine is compiling its kernels\n(once per machine, half a minute)"
     if scan is None:
         running = (snapshot.cell(choice.cell) or {}).get("running")
         if running:
@@ -27,7 +27,7 @@ def problem_of(
         sources = ", ".join(snapshot.state["settings"].get("slices") or ())
         if not sources or is_ended(snapshot, choice.cell):
             return no_scan(snapshot, choice.cell)
-        return f"{no_scan(snapshot, choice.cell)}\nits slices are expected from {sources}"
+        return f"{no_scan(snapshot, choice.cell)}\nslices are expected from {sources}"
     if choice.map not in scan["maps"]:
         return f"Scan {scan['scan']}: {map_captions.absent(choice.map, scan)}"
     if answer is None:

@@ -12,9 +12,9 @@ from monitor.gui.widgets.controls import quiet
 from monitor.gui.widgets.plain_text import set_tip
 
 TOOLS: tuple[tuple[Tool, str, str], ...] = (
-    ("rectangle", "▭", "Rectangle: numbers of this part of the map"),
-    ("ellipse", "◯", "Ellipse: numbers of this part of the map"),
-    ("polygon", "⬠", "Polygon: numbers of this part; drag its corners, click an edge for one more"),
+    ("rectangle", "▭", "Rectangle: statistics of this part of the map"),
+    ("ellipse", "◯", "Ellipse: statistics of this part of the map"),
+    ("polygon", "⬠", "Polygon: statistics of this part; drag corners, click an edge to add one"),
     ("line", "╱", "Profile: values along a line; drag its ends"),
 )
 SWITCHES = (
@@ -22,7 +22,7 @@ SWITCHES = (
         "outlines",
         "Pits",
         "Outline of every significant pit: yellow the oldest, red the newest,\n"
-        "blue the chosen one, green its relatives",
+        "blue the selected one, green those that split from it or merged with it",
     ),
     (
         "grains",
@@ -32,20 +32,20 @@ SWITCHES = (
     (
         "masked",
         "Mask",
-        "Hide what is below the detection limit: values under three standard errors",
+        "Hide values below the detection limit (three standard errors)",
     ),
     (
         "common",
         "Same scale",
         "One colour scale for all scans, from the first that has this map to the last,\n"
-        "so that colours compare",
+        "so that colours can be compared",
     ),
 )
 """Each by the field of Choice that it switches, which is the name of its action too."""
 
 
 class MapControls(QWidget):
-    """Tells which switch was set, which tool is wanted, and that the whole map is."""
+    """Reports which switch was set, which tool is wanted, and that the whole map is."""
 
     switched = Signal(str, bool)
     tool_wanted = Signal(str)

@@ -38,7 +38,7 @@ class GrainOverlay:
         self._drawn = None
 
     def draw(self, answer: Answer | None, choice: Choice) -> None:
-        """Shows the boundaries; nothing where they are not known or not wanted."""
+        """Shows the boundaries; nothing if they are not known or not wanted."""
         if answer is None or answer.array is None or not choice.grains:
             self.hide()
         elif answer is not self._drawn:
@@ -78,7 +78,7 @@ class PitOverlay:
         self._drawn = ()
 
     def draw(self, labels: Answer | None, pits: Answer | None, scan: Scan, choice: Choice) -> None:
-        """Shows the pits of a scan; nothing where they are not known or not wanted."""
+        """Shows the pits of a scan; nothing if they are not known or not wanted."""
         rims = labels.rims if labels is not None else None
         if labels is None or labels.array is None or rims is None or not choice.outlines:
             self.hide()

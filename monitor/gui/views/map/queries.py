@@ -19,7 +19,7 @@ def of_shown(at: Looking) -> Queries:
 
 
 def of_pinned(at: Looking) -> Queries:
-    """The map of the pinned scan, if it stands beside the shown one."""
+    """The map of the pinned scan, if it is beside the shown one."""
     if at.scan is None or at.pinned is None or at.choice.comparison != "beside":
         return {}
     return _map("pinned", at.pinned, at, None)

@@ -17,9 +17,9 @@ Tool = Literal["none", "rectangle", "ellipse", "polygon", "line"]
 
 
 class MapTools(QObject):
-    """One shape of each kind in a plot, made once; only the one in use is seen.
+    """One shape of each kind in a plot, made once; only the one in use is visible.
 
-    `region_drawn` tells a Region (the whole map where there is none), `line_drawn` the two ends of
+    `region_drawn` tells a Region (the whole map if there is none), `line_drawn` the two ends of
     the profile, or nothing; both in (row, column) of the map's pixels.
     """
 
@@ -66,7 +66,7 @@ class MapTools(QObject):
         self._tell()
 
     def set_visible(self, visible: bool) -> None:
-        """Hides what is drawn where there is no map below it."""
+        """Hides what is drawn if there is no map below it."""
         for name, shape in self.shapes.items():
             shape.setVisible(visible and name == self.tool)
 

@@ -58,7 +58,7 @@ READOUT_HELP = (
 
 
 class MapView(View):
-    """Draws the map; tells which map, which point and which window the operator wants.
+    """Draws the map; reports which map, which point and which window the operator wants.
 
     `side` is "map" for the shown scan, or "pinned" for the one that it is compared with, which has
     no controls of its own.
@@ -100,7 +100,7 @@ class MapView(View):
         for index, name in enumerate(MAP_NAMES):
             self.selector.addItem(map_captions.map_title(name), name)
             self.selector.setItemData(index, MAPS[name].help, Qt.ItemDataRole.ToolTipRole)
-        set_tip(self.selector, with_keys("Which map", "next_map", "previous_map"))
+        set_tip(self.selector, with_keys("Map to show", "next_map", "previous_map"))
         self.selector.setSizeAdjustPolicy(FIXED_WIDTH)
         self.selector.activated.connect(lambda i: self.map_chosen.emit(MAP_NAMES[i]))
         quiet(self.selector)
@@ -312,7 +312,7 @@ class MapView(View):
         colours = theme.colour_map(name, choice.colours, difference=difference)
         self.bar_scale.rounding = max((levels[1] - levels[0]) / 200, 1e-6)
         set_scale(self.bar_scale, colours, levels)
-        # which map it is stands above; here, its title would be cut
+        # which map it is is above; here, its title would be cut
         name_axis(self.bar_scale, "right", f"{'Δ / ' if difference else ''}{shown_unit(unit)}")
         length_unit = header["length_unit"]
         for side, axis in (("bottom", "x"), ("left", "y")):
@@ -426,7 +426,7 @@ class MapView(View):
         self._past = [*self._past[-MAX_PAST:], (self.plot.vb.viewRect(), self._is_whole)]
 
     def _tell_window(self) -> None:
-        """The part of the map in view, None where that is all of it."""
+        """The part of the map in view, None if that is all of it."""
         if self._scan is None or self._side != "map":
             return
         self._note()

@@ -33,7 +33,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class CellFacts:
-    """All words of a card. `progress`: slices that came and that there are; None where no scan
+    """All words of a card. `progress`: slices that arrived and that there are; None if no scan
     runs. `news`: the newest alarm or onset."""
 
     name: str
@@ -50,7 +50,7 @@ class CellFacts:
 
 
 def cell_facts(snapshot: Snapshot, name: str) -> CellFacts:
-    """The words of the card of this cell; what has never come is a dash."""
+    """The words of the card of this cell; what has never arrived is a dash."""
     health = cell_health(snapshot, name)
     cell = snapshot.cell(name) or {}
     running = snapshot.running(name)
@@ -72,8 +72,8 @@ def cell_facts(snapshot: Snapshot, name: str) -> CellFacts:
 
 
 def map_words(answer: Answer | None, has_scans: bool, ended: str = "") -> tuple[str, str]:
-    """What stands under the small map (which map, where its colours begin and end), and what stands
-    in its place where there is none. `ended`: why no scan is expected any more."""
+    """What stands under the small map (which map, where its colours begin and end), and what is in
+    its place if there is none. `ended`: why no scan is expected any more."""
     if answer is not None and answer.error:
         return "", answer.error
     if answer is None or answer.array is None:
@@ -106,7 +106,7 @@ def clear_of_noise(answer: Answer, cell: Cell | None) -> Answer:
 
 def _rows(snapshot: Snapshot, cell: Cell) -> tuple[Fact, ...]:
     scan = _newest_final(cell.get("scans", ()))
-    of = f"Of scan {scan['scan']}, the newest that is whole" if scan else "Of the newest scan"
+    of = f"From scan {scan['scan']}, the newest complete one" if scan else "From the newest scan"
     reading = cell.get("cycler") or Reading()
     mark = mark_tip(cell, scan)
     low, high = band_of(snapshot)
@@ -131,8 +131,8 @@ def _rows(snapshot: Snapshot, cell: Cell) -> tuple[Fact, ...]:
         of_scan("pit_depth_max"),
         of_scan(
             "closure",
-            f" Coloured outside {low:g} to {high:g} by more than two standard errors, as the alarm "
-            "(watch.closure_band).",
+            f" Coloured if outside {low:g} to {high:g} by more than two standard errors, like "
+            "the alarm (watch.closure_band).",
             "warn" if outside else "text",
         ),
     )
@@ -143,14 +143,14 @@ def _newest_final(scans: Sequence[Scan]) -> Scan:
 
 
 def _news(snapshot: Snapshot, cell: Cell, name: str) -> tuple[str, Tone]:
-    """The newest alarm that waits to be seen, or else the newest event that is an alarm or an
+    """The newest alarm that waits to be visible, or else the newest event that is an alarm or an
     onset."""
     waiting, now = cell.get("alarms") or (), cell.get("time")
     if waiting:
         newest = max(waiting, key=lambda alarm: alarm.get("number") or 0)
         more = f"{len(waiting)} alarms, newest: " if len(waiting) > 1 else ""
         over = all(alarm.get("ended") for alarm in waiting)
-        return more + _told(newest, now) + (" (over)" if newest.get("ended") else ""), (
+        return more + _told(newest, now) + (" (ended)" if newest.get("ended") else ""), (
             "warn" if over else "bad"
         )
     told = (event for event in reversed(snapshot.events) if event.get("cell") == name)

@@ -101,7 +101,7 @@ class Brush:
         self._map(at, shown)
         self._rows(at.facts, facts)
         self._bar(at.bar, facts)
-        tip = "Start of the last scan on schedule plus the period, in the cell's own time"
+        tip = "Start of the last scheduled scan plus the period, in cell time"
         self._text(at.due, facts.due, facts.due_tone, tip=tip)
         news = facts.news or "no alarm and no onset"
         self._text(at.news, news, facts.news_tone, tip=f"Newest alarm or onset: {news}")
@@ -202,7 +202,7 @@ class Brush:
         right: bool = False,
         middle: bool = False,
     ) -> None:
-        """One line, cut where there is no room for it."""
+        """One line, cut if there is no room for it."""
         self._painter.setFont(font)
         self._painter.setPen(QColor(colour))
         cut = QFontMetricsF(font).elidedText(

@@ -61,7 +61,7 @@ def queries(snapshot: Snapshot) -> Queries:
 
 
 class Board(QWidget):
-    """Draws a card per cell; tells which one was opened."""
+    """Draws a card per cell; reports which one was opened."""
 
     cell_opened = Signal(str)
 

@@ -31,7 +31,7 @@ HEIGHT = 110
 
 
 class PitGrowth(QWidget):
-    """Draws the curves; tells which scan was clicked."""
+    """Draws the curves; reports which scan was clicked."""
 
     scan_chosen = Signal(int)
 
@@ -100,7 +100,7 @@ class PitGrowth(QWidget):
         self._scans = columns.get("scan", ())
         self._along, title = _along(columns, choice, begin)
         if self._scans and not np.isfinite(self._along).any():
-            problem = "No charge is known: it needs the cycler's readings"
+            problem = "The charge is not known: it needs the cycler's readings"
         self.message.set(problem)
         pit, *more = _caption(history, choice)
         self.caption.setText(" · ".join([f"<b>{pit}</b>", *map(as_is, more)]))

@@ -85,14 +85,14 @@ class PitsModel(QAbstractTableModel):
         return float(self._values["x"][at]), float(self._values["y"][at])
 
     def row_of(self, pit: int | None) -> int | None:
-        """The row of a pit; None where it is not shown."""
+        """The row of a pit; None if it is not shown."""
         if pit is None or "id" not in self._values:
             return None
         found = np.flatnonzero(self._values["id"][self._rows] == pit)
         return int(found[0]) if found.size else None
 
     def columns(self) -> dict[str, list[Any]]:
-        """The rows that are shown, in their order; units stand in the names."""
+        """The rows that are shown, in their order; units are in the names."""
         keys = [column.key(self._unit) for column in COLUMNS]
         return {k: [self._said[k][i] for i in self._rows] for k in keys if k in self._said}
 

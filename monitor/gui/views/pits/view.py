@@ -51,17 +51,17 @@ def queries(at: Looking) -> Queries:
 
 
 class PitsView(View):
-    """Draws the table and the growth; tells which pit and which scan the operator wants."""
+    """Draws the table and the growth; reports which pit and which scan the operator wants."""
 
     def __init__(self) -> None:
-        super().__init__("Pits", "Significant pits of the shown scan, after ASTM G46 / ISO 11463")
+        super().__init__("Pits", "Significant pits of the shown scan (ASTM G46, ISO 11463)")
         self._choice = Choice()
         self._shown: Scan | None = None
         self._pits: Answer | None = None
         self._unit = ""
         self._selected: int | None = None
         self.model = PitsModel(self)
-        self.count = label("", "muted", "Pits that pass the filter, of all in this scan")
+        self.count = label("", "muted", "Pits that pass the filter, out of all in this scan")
         self.wrong = elastic(label())
         self.message = label("", "muted")
         self.message.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -93,7 +93,7 @@ class PitsView(View):
         self.filter.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.filter.textChanged.connect(self._filter_changed)
         self.export = QPushButton("CSV")
-        set_tip(self.export, "Export the rows that are shown, in their order, as CSV")
+        set_tip(self.export, "Export the shown rows, in their order, as CSV")
         self.export.clicked.connect(self.export_wanted)
         quiet(self.export)
         self.head.addWidget(self.count)
@@ -109,8 +109,7 @@ class PitsView(View):
         self.table.setWordWrap(False)
         set_tip(
             self.table,
-            f"Click a pit to choose it, again to let it go ({keys_of('dismiss')}); click a heading "
-            "to sort",
+            f"Click a pit to select or deselect it ({keys_of('dismiss')}); click a heading to sort",
         )
         self.table.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.table.verticalHeader().hide()
@@ -187,8 +186,8 @@ class PitsView(View):
             return no_scan(snapshot, self._choice.cell)
         if "pit_labels" not in scan["maps"]:
             if scan["provisional"]:
-                return f"Scan {scan['scan']}: pits follow after the last slice"
-            return f"Scan {scan['scan']} has no pits: no scan before it to compare with"
+                return f"Scan {scan['scan']}: pits are known after the last slice"
+            return f"Scan {scan['scan']} has no pits: there is no earlier scan to compare with"
         if answer is None:
             what = f"the pits of scan {scan['scan']}"
             return "" if self._pits is not None else fetching(snapshot, what)
@@ -268,7 +267,7 @@ def _style() -> str:
 
 
 class PitTable(QTableView):
-    """A table that tells where the arrow keys led, and that Esc was pressed over a chosen row."""
+    """A table that reports where the arrow keys led, and that Esc was pressed over a chosen row."""
 
     moved = Signal(int)
     escaped = Signal()

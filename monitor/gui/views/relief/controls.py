@@ -15,15 +15,15 @@ from monitor.gui.widgets.plain_text import set_tip
 STRETCHES = (1, 2, 5, 10, 20)
 FORMS = (
     (True, "Hills", "Pits as hills: removal upwards, as in Figure 6 of the paper"),
-    (False, "Pits", "Pits as they lie: height upwards"),
+    (False, "Pits", "Pits as depressions: height upwards"),
 )
 LIGHTS = {"flat": 315, "solid": 225}
-"""Azimuth at first: seen from above, light from the upper left is read rightly; in 3-D it has to
+"""Initial azimuth: seen from above, light from the upper left is read rightly; in 3-D it has to
 come from where one looks from."""
 
 
 class ReliefControls(QWidget):
-    """A line of controls; tells when the look has changed. Each page has its own azimuth."""
+    """A line of controls; reports when the look has changed. Each page has its own azimuth."""
 
     changed = Signal()
 
@@ -40,13 +40,13 @@ class ReliefControls(QWidget):
         for i, (hills, text, tip) in enumerate(FORMS):
             self.form.addItem(text, hills)
             self.form.setItemData(i, tip, Qt.ItemDataRole.ToolTipRole)
-        set_tip(self.form, "What is upwards: removal (hills) or height (pits)")
+        set_tip(self.form, "What points upwards: removal (hills) or height (pits)")
         self.form.activated.connect(lambda i: self.set_look(hills=FORMS[i][0]))
         for times in STRETCHES:
             self.stretch.addItem(f"z ×{times}", times)
-        set_tip(self.stretch, "How many times z is stretched against x and y")
+        set_tip(self.stretch, "Stretch of z relative to x and y")
         self.stretch.activated.connect(lambda i: self.set_look(times=STRETCHES[i]))
-        self.azimuth = _slider(0, 355, "Azimuth: where the light comes from, ° clockwise from +y")
+        self.azimuth = _slider(0, 355, "Azimuth of the light, ° clockwise from +y")
         self.azimuth.valueChanged.connect(lambda value: self.set_look(azimuth=value))
         self.altitude = _slider(10, 85, "Altitude of the light above the map, °")
         self.altitude.valueChanged.connect(lambda value: self.set_look(altitude=value))

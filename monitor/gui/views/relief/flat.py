@@ -14,7 +14,7 @@ from monitor.gui.widgets.plot import Plot, name_axis
 
 
 class FlatRelief(QWidget):
-    """Draws a shaded map; tells which point (x, y in the map's unit) was clicked."""
+    """Draws a shaded map; reports which point (x, y in the map's unit) was clicked."""
 
     pointed = Signal(float, float)
 

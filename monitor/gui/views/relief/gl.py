@@ -23,7 +23,7 @@ from monitor.plain_text import visible
 FIELD_OF_VIEW = 30.0
 ELEVATION, AZIMUTH = 42.0, -62.0
 CROSS_LIFT = 0.004
-"""The crosshair lies above the surface by this share of its width, so that it is seen."""
+"""The crosshair lies above the surface by this share of its width, so that it is visible."""
 
 BOX = np.array(
     [
@@ -55,8 +55,8 @@ BESIDE = (
 class Camera(gl.GLViewWidget):  # type: ignore[misc] # pyqtgraph has no types
     """A view that is turned with the left button, moved with the right one, zoomed with the wheel.
 
-    `begin` makes what is to be seen; it is called with each new context, for what an old one held
-    is lost with it (a dock that is torn off gets another).
+    `begin` makes what is to be visible; it is called with each new context, for what an old one
+    held is lost with it (a dock that is torn off gets another).
     """
 
     def __init__(self, begin: Callable[[], None]) -> None:
@@ -91,7 +91,7 @@ class Camera(gl.GLViewWidget):  # type: ignore[misc] # pyqtgraph has no types
         super().wheelEvent(event)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Turns, or moves what is seen along the screen."""
+        """Turns, or moves what is visible along the screen."""
         if event.buttons() & Qt.MouseButton.RightButton:
             at = event.position()
             by = at - getattr(self, "mousePos", at)
@@ -122,7 +122,7 @@ class Scene:
         self.widget.fit = self.show_whole
         set_tip(
             self.widget,
-            "Drag to turn, drag with the right button to move, wheel to zoom, double click for all",
+            "Drag to turn, right-drag to move, wheel to zoom, double-click to show all",
         )
         self._make_items()
 
@@ -247,7 +247,7 @@ class Scene:
         return 2 * float(self._half(self._stretch)[2])
 
     def _distance(self, radius: float) -> float:
-        """From where a ball of this radius fills the view. Its field is told for its width."""
+        """From where a ball of this radius fills the view. Its field is reported for its width."""
         wide = math.tan(math.radians(FIELD_OF_VIEW) / 2)
         narrow = wide * min(1.0, self.widget.height() / max(1, self.widget.width()))
         return 0.96 * radius / math.sin(math.atan(narrow))

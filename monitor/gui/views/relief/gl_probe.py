@@ -15,7 +15,7 @@ WITHOUT = ("offscreen", "minimal", "minimalegl", "linuxfb", "vnc")
 
 @functools.cache
 def why_no_opengl() -> str:
-    """Why there is no OpenGL on this screen; nothing where there is."""
+    """Why there is no OpenGL on this screen; nothing if there is."""
     platform = QGuiApplication.platformName()
     if platform in WITHOUT:
         return f"Qt's {platform} platform has none"
@@ -34,7 +34,8 @@ def why_no_opengl() -> str:
 
 
 def _name_binding(platform: str) -> None:
-    """PyOpenGL guesses from the desktop what Qt binds OpenGL with; it is told, where we know."""
+    """PyOpenGL guesses from the desktop what Qt binds OpenGL with; it is reported, where we
+    know."""
     if platform == "xcb":
         egl = os.environ.get("QT_XCB_GL_INTEGRATION") == "xcb_egl"
         os.environ.setdefault("PYOPENGL_PLATFORM", "egl" if egl else "glx")

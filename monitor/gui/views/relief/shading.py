@@ -45,7 +45,7 @@ class Surface:
     """A surface to be drawn, in the unit of its lengths.
 
     `values`: (ny, nx) float32 of the map, NaN = not measurable; `z`: (ny, nx) float32 without NaN,
-    0 at its lowest; `hole`: (ny, nx) bool, where nothing was measurable (there `z` is the plateau);
+    0 at its lowest; `hole`: (ny, nx) bool, if nothing was measurable (there `z` is the plateau);
     `y`, `x`: float32 places of the rows and columns.
     """
 
@@ -74,9 +74,9 @@ def thin(array: NDArray[Any]) -> int:
 def surface(
     array: Array, header: ReplyHeader, plateau: float | None, hills: bool
 ) -> Surface | None:
-    """The surface of a map's reply; None where nothing of it is measurable.
+    """The surface of a map's reply; None if nothing of it is measurable.
 
-    `plateau`: level of what was not measurable; the median where it is not known. Removal is a
+    `plateau`: level of what was not measurable; the median if it is not known. Removal is a
     hill where it is much, height where it is little.
     """
     measured = np.isfinite(array)

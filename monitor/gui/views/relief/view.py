@@ -46,11 +46,11 @@ if TYPE_CHECKING:
 CHECK_MS = 400
 """How long a new 3-D view may take to get its context."""
 PITS = ("pits", "map_pits")
-"""The table of the shown scan, under either name: it tells when pits began."""
+"""The table of the shown scan, under either name: it reports when pits began."""
 
 
 class ReliefView(View):
-    """Draws the surface; tells which point (row, column) of the map was clicked in 2-D."""
+    """Draws the surface; reports which point (row, column) of the map was clicked in 2-D."""
 
     def __init__(self) -> None:
         super().__init__("Relief", "The lithium/electrolyte interface of the shown scan")
@@ -64,7 +64,7 @@ class ReliefView(View):
         self._drawn: tuple[Any, ...] = ()
         self._homes: dict[int, tuple[Any, ...]] = {}
         self.caption = elastic(label(rich=True))
-        self.scale = elastic(label("", "muted", "How z is stretched, the size of the box, light"))
+        self.scale = elastic(label("", "muted", "Stretch of z, size of the box, light"))
         self.why = elastic(label())
         self.flat = FlatRelief()
         self.flat.pointed.connect(self._pointed)
@@ -79,14 +79,14 @@ class ReliefView(View):
 
     def _make_buttons(self) -> None:
         self.ages = QPushButton("Age")
-        set_tip(self.ages, "Colour pits by the scan they began in: yellow oldest, red newest")
+        set_tip(self.ages, "Colour pits by the scan in which they began: yellow oldest, red newest")
         self.only_flat = QPushButton("2-D")
-        set_tip(self.only_flat, "Seen from above, with axes, though OpenGL is there")
+        set_tip(self.only_flat, "View from above, with axes, without OpenGL")
         for button in (self.ages, self.only_flat):
             button.setCheckable(True)
             button.toggled.connect(self._again)
         self.whole = QPushButton("Whole")
-        set_tip(self.whole, "Show all of it, from where it was seen first")
+        set_tip(self.whole, "Show all of it, from the initial viewpoint")
         self.whole.clicked.connect(self.show_whole)
 
     def _make_bar(self) -> None:
@@ -211,7 +211,7 @@ class ReliefView(View):
             if self._page is self.flat and not ages:
                 outline(colours, labels, columns, choice)
             else:
-                # rims would hide the walls that are to be seen in 3-D
+                # rims would hide the walls that are to be visible in 3-D
                 tint(colours, labels, columns, choice.pit, light, ages)
         self._page.show_surface(ground, colours, look, unit)
         self._show_colours(colour_map, levels, unit)
@@ -230,7 +230,7 @@ class ReliefView(View):
         name_axis(self.colour_bar, "right", unit)
 
     def _labels(self, snapshot: Snapshot, choice: Choice, answer: Answer) -> Answer | None:
-        """The pits on just these points, where they are known."""
+        """The pits on just these points, if they are known."""
         found = snapshot.answer("relief_labels", choice.cell)
         if found is None or found.array is None or answer.array is None:
             return None
@@ -293,6 +293,6 @@ def _scale_text(ground: Surface, look: Look, unit: str) -> str:
     """How z is stretched, how large the box is, and where the light comes from."""
     width, depth = (float(np.ptp(axis)) for axis in (ground.x, ground.y))
     box = f"{width:.0f} × {depth:.0f} × {number(ground.height)} {unit}"
-    form = "pits as hills" if look.hills else "pits as they lie"
+    form = "pits as hills" if look.hills else "pits as depressions"
     light = f"light from {look.compass} ({look.azimuth}°), {look.altitude}° high"
     return f"z ×{look.times} · box {box} · {form} · {light}"

@@ -26,13 +26,13 @@ DASHED = ("reference", "pinned")
 
 
 class SectionView(View):
-    """Draws one vertical plane; tells when the operator moves along it or turns it."""
+    """Draws one vertical plane; reports when the operator moves along it or turns it."""
 
     def __init__(self) -> None:
         super().__init__(
             "Cross-section",
-            "Grey levels of the slices through the crosshair\nbelow, in brackets: where the plane "
-            "lies, and how far z is stretched",
+            "Grey levels of the slices through the crosshair\nbelow, in brackets: position of the "
+            "plane and stretch of z",
         )
         self._scan: Any = None
         self._choice = Choice()
@@ -49,7 +49,7 @@ class SectionView(View):
             "",
             "",
             "interface: lithium/electrolyte in this scan\nreference: the same in the first scan, "
-            "standing on this scan's bottom\npinned: the same in the scan that was pinned "
+            "aligned with the bottom of this scan\npinned: the same in the pinned scan "
             f"({keys_of('pin')})\nbottom: lower side of the lithium",
             rich=True,
         )
@@ -193,7 +193,7 @@ class SectionView(View):
                 continue
             x, top = along
             if base is not None and base[1].shape == top.shape:
-                # where this scan knows no bottom, its neighbours' stands in
+                # where this scan knows no bottom, its neighbours' is in
                 known = np.isfinite(base[1])
                 if known.any():
                     top = top + np.interp(x, base[0][known], base[1][known])

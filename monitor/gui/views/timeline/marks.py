@@ -24,7 +24,8 @@ KINDS: dict[str, Kind] = {"reference": "reference", "periodic": "periodic"}
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One scan. `progress`: share of its slices that came while it runs, None once it is whole.
+    """One scan. `progress`: share of its slices that arrived while it runs, None once it is
+    complete.
     `is_known`: its results can be shown."""
 
     scan: int
@@ -40,7 +41,7 @@ class Mark:
 @dataclass(frozen=True, slots=True)
 class Timeline:
     """All marks in order of time, when the next scan is due (h; None: no scan is expected), what is
-    shown and pinned, and what stands in the place of marks if there are none."""
+    shown and pinned, and what stands instead of marks if there are none."""
 
     marks: tuple[Mark, ...] = ()
     due: float | None = None
@@ -104,7 +105,7 @@ def radius(xs: Sequence[float], largest: float, smallest: float) -> float:
 
 
 def hit(xs: Sequence[float], x: float, reach: float) -> int | None:
-    """Which of the ascending places is nearest to `x`; None where none lies within `reach`."""
+    """Which of the ascending places is nearest to `x`; None if none lies within `reach`."""
     at = bisect.bisect_left(xs, x)
     near = [index for index in (at - 1, at) if 0 <= index < len(xs)]
     best = min(near, key=lambda index: abs(xs[index] - x), default=None)
@@ -144,13 +145,13 @@ def _mark(
 
 
 def _tip(scan: Scan, running: ScanProgress | None, hours: float, is_onset: bool) -> str:
-    """Number, reason, time, whether it is whole, and its pits: a line each."""
+    """Number, reason, time, whether it is complete, and its pits: a line each."""
     lines = [f"Scan {scan['scan']}, {scan['reason']}"]
     lines.append(f"{hours:.2f} h, {stamp(scan['start_time'])} UTC")
     if scan["provisional"]:
         goes_on = running is not None and running["scan"] == scan["scan"]
         part = f"{running['received']} of {running['slices']} slices" if goes_on and running else ""
-        lines.append(f"runs: {part}" if part else "provisional")
+        lines.append(f"running: {part}" if part else "provisional")
     elif scan.get("complete"):
         lines.append("complete")
     else:

@@ -24,11 +24,11 @@ LARGEST, SPECIAL, SMALLEST = 6.5, 3.2, 1.8
 REACH, EDGE = 16.0, 16.0
 """Sizes in px at the usual letters: of a mark, at least where it is a special one, at least; how
 near a click must be, and what is left free beside the axis."""
-DUE = "The next scan on schedule is due here"
+DUE = "The next scheduled scan is due here"
 
 
 class TimelineStrip(QWidget):
-    """Draws the marks; tells which scan was clicked, and which with Ctrl or the right button."""
+    """Draws the marks; reports which scan was clicked, and which with Ctrl or the right button."""
 
     scan_clicked = Signal(int)
     scan_marked = Signal(int)
@@ -64,8 +64,8 @@ class TimelineStrip(QWidget):
         """What is said of the mark at this place."""
         mark = self.mark_at(x)
         if mark is not None:
-            pin = " · Ctrl or right button: pin it" if mark.is_known else ""
-            return f"{mark.tip}\nClick: show it{pin}" if mark.is_known else mark.tip
+            pin = " · Ctrl+click or right-click to pin it" if mark.is_known else ""
+            return f"{mark.tip}\nClick to show it{pin}" if mark.is_known else mark.tip
         due = self._due_x()
         near = due is not None and abs(due - x) <= REACH * theme.scale()
         return DUE if near else ""

@@ -29,7 +29,7 @@ COMPARISONS = {
 
 
 class TimelineView(View):
-    """Draws the scans; tells which one to show or to pin (None: none), and how to compare."""
+    """Draws the scans; reports which one to show or to pin (None: none), and how to compare."""
 
     def __init__(self) -> None:
         super().__init__("Scans")
@@ -59,20 +59,20 @@ class TimelineView(View):
         )
         self.after = _button("▶", with_keys("Next scan", "next_scan"), acts["next_scan"])
         self.play = _button("Play", "", self.toggle_play)
-        set_tip(self.play, with_keys("Shows one scan after the other, up to the last", "play"))
+        set_tip(self.play, with_keys("Show one scan after the other, up to the last", "play"))
         self.live = _button("Newest", "", self._go_live)
         self.live.setCheckable(True)
         self.pin = _button("Pin", "", self.toggle_pin)
         self.pin.setCheckable(True)
         set_tip(
             self.pin,
-            f"Pins the scan that is shown, to compare others with it ({keys_of('pin')}; or Ctrl "
+            f"Pin the shown scan, to compare others with it ({keys_of('pin')}; or Ctrl "
             "and a click, or a click with the right button, on a scan)",
         )
         self.speed = QComboBox()
         self.speed.addItems([f"{speed} / s" for speed in SPEEDS])
         self.speed.setCurrentIndex(SPEEDS.index(3))
-        set_tip(self.speed, "How many scans a second are played")
+        set_tip(self.speed, "Scans played per second")
         self.speed.currentIndexChanged.connect(self._set_speed)
         self.comparison = QComboBox()
         for index, (text, tip) in enumerate(COMPARISONS.values()):
@@ -134,7 +134,7 @@ class TimelineView(View):
             self.comparison,
             f"How this scan is compared with scan {told.pinned}, the pinned one"
             if pinned
-            else "Pin a scan first: then this one can be compared with it",
+            else "Pin a scan first, to compare this one with it",
         )
         at = self._place()
         last = len(self._numbers) - 1
@@ -154,7 +154,7 @@ class TimelineView(View):
         set_tip(self.live, tip)
 
     def step(self, by: int) -> None:
-        """Chooses the scan that is so many further, the last or first where there are not so
+        """Chooses the scan that is so many further, the last or first if there are not so
         many."""
         at = self._place()
         if at is None:

@@ -35,13 +35,13 @@ FROM_READINGS = ("potential", "current")
 OF_CHARGE = ("thickness", "closure")
 """Rows with points that rest on the charge of a scan: rings stand around those not final."""
 ROOM, LEAST_FILLED = (0.015, 0.05), 0.88
-"""Shares of the x range that are left free before and after the curves at first, and how much of
-it they fill at least: where it changes, all axes are made anew."""
+"""Shares of the x range that are left free before and after the curves initially, and how much of
+it they fill at least: if it changes, all axes are made again."""
 
 Array = NDArray[np.float64]
 Span = tuple[float, float]
 Put = Callable[[str, Callable[[], None]], None]
-"""Has something painted at one of the next turns, in the place of what waits under its name."""
+"""Has something painted at one of the next turns, instead of what waits under its name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Trend:
 
 
 class TrendRows(QObject):
-    """Draws a `Trend`; tells when another part of x came into view.
+    """Draws a `Trend`; reports when another part of x came into view.
 
     Each row is drawn, and moved with the others, at a turn of its own: to paint all of them at once
     would keep the screen from the operator's hand.

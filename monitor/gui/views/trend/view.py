@@ -96,11 +96,11 @@ def queries(at: Looking) -> Queries:
 
 
 class TrendView(View):
-    """Draws the curves; tells which scan was clicked, what to draw against, and which part of the
+    """Draws the curves; reports which scan was clicked, what to draw against, and which part of the
     time is in view, so that it can have more readings."""
 
     def __init__(self) -> None:
-        super().__init__("Trend", "Click: the nearest scan; the wheel zooms, dragging moves")
+        super().__init__("Trend", "Click to show the nearest scan; wheel to zoom, drag to move")
         self._home: tuple[str, str] = ("", "")
         self._origin = 0.0
         self._span: tuple[float, float] | None = None
@@ -127,7 +127,7 @@ class TrendView(View):
         for index, (text, tip) in enumerate(AGAINST.values()):
             self.against.addItem(text)
             self.against.setItemData(index, tip, 3)
-        set_tip(self.against, with_keys("What the curves are drawn against", "against"))
+        set_tip(self.against, with_keys("Horizontal axis of the curves", "against"))
         self.against.activated.connect(lambda i: self.against_chosen.emit(tuple(AGAINST)[i]))
         self.buttons: dict[str, QToolButton] = {}
         line = QHBoxLayout()
@@ -144,7 +144,7 @@ class TrendView(View):
             line.addWidget(button)
         line.addStretch(1)
         self.whole = QPushButton("Whole")
-        set_tip(self.whole, "Show all of the curves again")
+        set_tip(self.whole, "Show the whole curves")
         self.whole.clicked.connect(self.rows.show_whole)
         quiet(self.against, self.whole)
         self.where = elastic(label("", "muted", "Which scan and place the values are of"))
@@ -254,7 +254,7 @@ class TrendView(View):
         return (self._places[seen], on_curve[seen]), told
 
     def _tell_span(self) -> None:
-        """The time in view and as much on both sides, None where it is all, or not time."""
+        """The time in view and as much on both sides, None if it is all, or not time."""
         span, seen = None, self.rows.span
         if self._home[1] == "time" and not self.rows.is_whole and seen is not None:
             left, right = (self._origin + 3600.0 * at for at in seen)
@@ -332,7 +332,7 @@ def _preliminary(scans: Sequence[Scan], places: Array, unit: str) -> dict[str, C
 
 
 def _columns(whole: Answer | None, part: Answer | None) -> Mapping[str, Array]:
-    """The readings, those of the part in view in the place of the few that the whole has there."""
+    """The readings, those of the part in view instead of the few that the whole has there."""
     told, full = (answer.columns if answer else {} for answer in (whole, part))
     if not told or not full or not len(full["time"]):
         return told

@@ -20,8 +20,8 @@ JITTER_PART = 0.1
 class Carry:
     """What the next piece of a growing file needs of the ones before.
 
-    `restarts`: the times (s) at which `time/s` began anew and was continued; `dropped` readings lay
-    before others and were left out. `can_restart` is False if the file holds absolute times.
+    `restarts`: the times (s) at which `time/s` began again and was continued; `dropped` readings
+    lay before others and were left out. `can_restart` is False if the file holds absolute times.
     """
 
     time_s: float = float("nan")
@@ -43,12 +43,13 @@ class Carry:
         if self.restarts:
             at = ", ".join(f"{time:.6g}" for time in self.restarts[:4])
             lines.append(
-                f"time/s starts again: continued at {at} s; how long the pauses were is not in "
+                f"time/s starts again: continued at {at} s; the length of the pauses is not in "
                 "the file"
             )
         if self.dropped:
             lines.append(
-                f"{self.dropped} readings dropped: their times lie before those of earlier lines"
+                f"{self.dropped} readings dropped: their times are earlier than those of lines "
+                "before"
             )
         return tuple(lines)
 
@@ -115,23 +116,23 @@ def _tell_missing(found: Mapping[str, Column], carry: Carry) -> None:
         carry.notes.setdefault(name, text)
 
     if "potential" not in found and "difference" not in found:
-        tell("potential", "no column of the potential (Ewe/V, Ecell/V): it is not known")
+        tell("potential", "no column for the potential (Ewe/V, Ecell/V): it is not known")
     elif "potential" not in found:
         tell("potential", "no column Ewe/V or Ecell/V: the potential is Ewe-Ece")
     if "current" in found:
         return
     if "charge" in found or "charge_step" in found:
-        tell("current", "no column of the current (I/mA, <I>/mA): it is taken from the charge")
+        tell("current", "no column for the current (I/mA, <I>/mA): it is computed from the charge")
     elif "control" in found:
         tell(
             "current",
-            "no column of current or charge (<I>/mA, (Q-Qo)/mA.h): the set current (control/mA) "
-            "is taken; export the file again with them",
+            "no column for current or charge (<I>/mA, (Q-Qo)/mA.h): the set current (control/mA) "
+            "is used; export the file again with them",
         )
     else:
         tell(
             "current",
-            "no column of current or charge (<I>/mA, (Q-Qo)/mA.h): both are not known; export the "
+            "no column for current or charge (<I>/mA, (Q-Qo)/mA.h): both are not known; export the "
             "file again with them if current flowed",
         )
 
@@ -139,14 +140,14 @@ def _tell_missing(found: Mapping[str, Column], carry: Carry) -> None:
 def _count_anew(
     charge: Column, step_mAh: Column, time_s: Column, carry: Carry
 ) -> NDArray[np.bool_]:
-    """Where a technique begins to count from 0: the step back to it is no charge that flowed. It is
-    told from a current that passes 0 by its rate, beyond that of the steps beside it."""
+    """Where a technique begins to count from 0: the step back to it is not a charge that flowed. It
+    is told from a current that passes 0 by its rate, beyond that of the steps beside it."""
     rate = np.abs(step_mAh / np.diff(time_s, prepend=carry.time_s))
     before = np.append(carry.rate_mAh_s, rate)[:-1]
     anew: NDArray[np.bool_] = (charge == 0.0) & (step_mAh != 0.0) & (rate > 2.0 * before)
     if anew.any():
         carry.notes["anew"] = (
-            "the charge is counted from 0 again within the file: the current there is not known"
+            "the charge restarts from 0 within the file: the current there is not known"
         )
     if rate.size:
         carry.rate_mAh_s = float(rate[-1])
@@ -154,10 +155,10 @@ def _count_anew(
 
 
 def _continued(raw: Column, carry: Carry) -> tuple[Column, NDArray[np.bool_], NDArray[np.bool_]]:
-    """Times that go on where `time/s` starts again; which readings are kept, and which are the
+    """Times that continue where `time/s` starts again; which readings are kept, and which are the
     first ones of a restart.
 
-    A step back to the first half of what came so far is a second technique, which continues one
+    A step back to the first half of what arrived so far is a second technique, which continues one
     step after the last reading; a larger value that lies before others is dropped.
     """
     keep, again = np.ones(raw.size, bool), np.zeros(raw.size, bool)

@@ -58,7 +58,7 @@ def read(path: Path, tz: tzinfo | None) -> CyclerTable:
             env=_environment(),
         )
     except subprocess.TimeoutExpired:
-        raise SourceError(f"{path}: its reader took over {TIMEOUT_S:.0f} s; stopped") from None
+        raise SourceError(f"{path}: its reader took more than {TIMEOUT_S:.0f} s; stopped") from None
     if done.returncode == MISSING_EXIT:
         raise MissingSoftware(
             f"{path}: reading .mpr needs datalab-org-galvani, which is not installed; run "

@@ -28,7 +28,7 @@ SUFFIXES = (".mpt", ".txt", ".csv")
 FORMAT = Format(
     "EC-Lab text",
     ", ".join(SUFFIXES),
-    "its column names and at least one whole line of values below them",
+    "its column names and at least one complete line of values below them",
 )
 MAX_LINE_BYTES = 2**20
 BYTE_ORDER_MARK = "\ufeff"
@@ -119,7 +119,7 @@ class MptParser:
     def finish(self) -> CyclerTable:
         """The reading in a last line without its end, where all its fields are there; or none.
 
-        Raises SourceError where the column names never came.
+        Raises SourceError if the column names never arrived.
         """
         rest, self._rest = self._rest, b""
         table = self._take([rest] if rest else [], complete=False)
@@ -166,7 +166,7 @@ class MptParser:
         return columns
 
     def _numbers(self, name: str, texts: list[str]) -> Column:
-        """NaN, which is told, for what is no number."""
+        """NaN, which is reported, for what is not a number."""
         values = np.array([_number(text) for text in texts], float)
         bad = np.flatnonzero(~np.isfinite(values))
         values[bad] = np.nan
@@ -174,8 +174,7 @@ class MptParser:
             if texts[index]:
                 self._carry.notes.setdefault(
                     f"no number in {name}",
-                    f"column {name} holds '{texts[index]}' and perhaps more that is no number: "
-                    "left out",
+                    f"column {name} holds '{texts[index]}' and possibly other text: left out",
                 )
                 break
         return values
@@ -228,7 +227,7 @@ class MptParser:
             first = "day" if self._read_day_first() else "month"
             told = (
                 f"start {self._started} is read with the {first} first, {moment.day} "
-                f"{moment:%B %Y}; the .mpr of the run has it without doubt",
+                f"{moment:%B %Y}; the .mpr file of the run is unambiguous",
                 *told,
             )
         if self._started and self._start() is None:
@@ -263,7 +262,7 @@ class MptParser:
             raise SourceError(
                 f"{self._name}: no column time/s up to line {self._line} ({text[:SHOWN]!r}), "
                 "expected the column names of an EC-Lab export; export the file again from EC-Lab "
-                "with time/s, other cyclers are not read"
+                "with time/s, files of other cyclers cannot be read"
             )
         while names[-1] == "":
             names.pop()

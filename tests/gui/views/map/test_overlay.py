@@ -1,4 +1,4 @@
-"""Outlines of pits: by birth, the chosen one and its relatives apart."""
+"""Pit outlines: by birth, the chosen one and its relatives apart."""
 
 import numpy as np
 import pytest

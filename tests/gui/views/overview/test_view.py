@@ -121,7 +121,7 @@ def test_the_news_are_the_newest_alarm_or_onset_of_this_cell():
     assert facts.news_tone == "bad"
     alarms[0]["ended"] = made.T0 + 60
     facts = cell_facts(made.snapshot(about, events=told), "A")
-    assert facts.news.endswith("missing (over)") and facts.news_tone == "bad", "the older lasts"
+    assert facts.news.endswith("missing (ended)") and facts.news_tone == "bad", "the older lasts"
     alarms[1]["ended"] = made.T0 + 60
     assert cell_facts(made.snapshot(about, events=told), "A").news_tone == "warn"
 

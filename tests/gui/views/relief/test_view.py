@@ -180,7 +180,7 @@ def test_the_light_comes_from_where_it_is_put_and_pits_turn_it_round(view):
     view.controls.form.setCurrentIndex(1)
     view.controls.form.activated.emit(1)
     assert brighter_flank(view) == ("left", "top")
-    assert "as they lie" in view.scale.text()
+    assert "as depressions" in view.scale.text()
     flat = picture(view)[30, 40].astype(int)
     view.controls.altitude.setValue(15)
     assert picture(view)[30, 40].astype(int).sum() < flat.sum()

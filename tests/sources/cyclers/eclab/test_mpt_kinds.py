@@ -104,7 +104,7 @@ def test_the_current_from_the_charge_alone(name: str) -> None:
         table = parsed(text(values, names), size)
         assert np.isnan(table.current_mA[0])
         np.testing.assert_allclose(table.current_mA[1:], -0.1, rtol=1e-6)
-        assert any("no column of the current" in note for note in table.notes)
+        assert any("no column for the current" in note for note in table.notes)
 
 
 def test_the_mean_current_is_taken_before_the_one_of_an_instant() -> None:
@@ -124,7 +124,7 @@ def test_a_missing_potential_is_told() -> None:
     table = parsed(text(rows(), renamed("Ewe/V")))
     assert np.isnan(table.potential_V).all()
     assert table.notes == (
-        "cell.mpt: no column of the potential (Ewe/V, Ecell/V): it is not known",
+        "cell.mpt: no column for the potential (Ewe/V, Ecell/V): it is not known",
     )
 
 
@@ -133,14 +133,14 @@ def test_missing_current_and_charge_are_told(size: int) -> None:
     table = parsed(text(rows(), renamed("<I>/mA", "(Q-Qo)/mA.h")), size)
     assert np.isnan(table.current_mA).all() and np.isnan(table.charge_mAh).all()
     (note,) = table.notes
-    assert "no column of current or charge" in note and "export the file again" in note
+    assert "no column for current or charge" in note and "export the file again" in note
 
 
 def test_a_set_current_is_taken_for_want_of_a_measured_one_and_told() -> None:
     names = tuple({"<I>/mA": "control/mA", "(Q-Qo)/mA.h": "P/W"}.get(n, n) for n in NAMES)
     table = parsed(text(rows(), names))
     np.testing.assert_allclose(table.current_mA, -0.1)
-    assert "the set current (control/mA) is taken" in table.notes[0]
+    assert "the set current (control/mA) is used" in table.notes[0]
 
 
 def test_nothing_is_told_of_a_file_that_has_all() -> None:
@@ -328,7 +328,7 @@ def test_nothing_is_told_of_real_files_but_an_ambiguous_date(name: str) -> None:
 
 def test_a_real_file_without_a_current_says_so() -> None:
     (note,) = read_cycler(sample("eclab/ocv.mpt")).notes
-    assert "no column of current or charge" in note
+    assert "no column for current or charge" in note
 
 
 @pytest.mark.parametrize("cut", [1, 2, 4])
@@ -434,7 +434,7 @@ def test_a_count_that_starts_from_0_again_makes_no_spike(before: list[float], si
     right = np.diff(counts, prepend=np.nan) * 60.0
     right[len(before) + 1] = np.nan
     np.testing.assert_allclose(table.current_mA, right, rtol=1e-9)
-    assert any("counted from 0 again" in note for note in table.notes)
+    assert any("restarts from 0" in note for note in table.notes)
 
 
 def test_a_charge_that_passes_0_is_no_new_count() -> None:
@@ -443,7 +443,7 @@ def test_a_charge_that_passes_0_is_no_new_count() -> None:
     short = [[value for i, value in enumerate(row) if NAMES[i] != "<I>/mA"] for row in data]
     table = parsed(text(short, tuple(name for name in NAMES if name != "<I>/mA")))
     np.testing.assert_allclose(table.current_mA[1:], np.diff(counts) * 60.0, rtol=1e-9)
-    assert not any("counted from 0" in note for note in table.notes)
+    assert not any("restarts from 0" in note for note in table.notes)
 
 
 @pytest.mark.parametrize("size", [0, 50])
@@ -465,4 +465,6 @@ def test_zero_bytes_name_their_line() -> None:
 def test_files_of_other_cyclers_show_their_first_line(first: str) -> None:
     with pytest.raises(SourceError, match=r"no column time/s up to line 1 \('") as caught:
         parsed(f"{first}\r\n1,0.0,0.1,2.0\r\n".encode())
-    assert first[:40] in str(caught.value) and "other cyclers are not read" in str(caught.value)
+    assert first[:40] in str(caught.value) and "files of other cyclers cannot be read" in str(
+        caught.value
+    )
