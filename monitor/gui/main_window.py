@@ -33,7 +33,7 @@ from monitor.wire.results.queries import Order
 
 REPAINT_MS = 100
 SIZE = QSize(1440, 900)
-"""Of the window at first; the whole screen where that is smaller."""
+"""Initial size of the window; the whole screen if that is smaller."""
 
 
 class Window(QMainWindow):

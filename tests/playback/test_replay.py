@@ -99,7 +99,9 @@ def test_a_screen_of_a_replay_gets_the_newest_scan(tmp_path: Path) -> None:
 def test_numbers_that_are_not_there_are_told(tmp_path: Path) -> None:
     folder = recorded(tmp_path, 0, 1, 4, 7)
     for first, last in ((2, 3), (8, None), (5, 6)):
-        with pytest.raises(RecordingError, match=f"no scan from {first} to {last}; it contains 0 to"):
+        with pytest.raises(
+            RecordingError, match=f"no scan from {first} to {last}; it contains 0 to"
+        ):
             replay(folder, first=first, last=last)
     with pytest.raises(RecordingError, match="without 2, 3, 5, 6"):
         replay(folder, first=2, last=3)

@@ -245,9 +245,7 @@ def test_slices_that_were_never_written_are_a_hole_and_told(engines: Any, tmp_pa
     assert frames == [0, 1, 4, 5]
     (end,) = [header for name, header in engine.heard if name == "series_end"]
     assert end["slices"] == 4
-    assert any(
-        "scan.tif: slices 2, 3 (2 in total) contain a single value" in line for line in said
-    )
+    assert any("scan.tif: slices 2, 3 (2 in total) contain a single value" in line for line in said)
 
 
 def test_a_volume_of_another_depth_is_told(engines: Any, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ class Card(QFrame):
 
 
 class _Bar(QWidget):
-    """A title line that is cut where there is no room, rather than to widen the window."""
+    """A title line that is cut if there is no room, rather than to widen the window."""
 
     def minimumSizeHint(self) -> QSize:
         return QSize(1, super().minimumSizeHint().height())

@@ -434,5 +434,7 @@ def test_odd_bits_a_pixel_are_read_or_named(bits: int, tmp_path: Path) -> None:
     if importlib.util.find_spec("imagecodecs"):
         np.testing.assert_array_equal(read(path), np.full((5, 8, 32), 2**bits - 1))
         return
-    with pytest.raises(MissingSoftware, match=f"has {bits} bits per pixel, which needs imagecodecs"):
+    with pytest.raises(
+        MissingSoftware, match=f"has {bits} bits per pixel, which needs imagecodecs"
+    ):
         open_volumes([path])

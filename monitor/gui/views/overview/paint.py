@@ -20,7 +20,7 @@ SCALE = 0.35
 @dataclass(frozen=True, slots=True, eq=False)
 class Shown:
     """What a card shows: words, the small map, its colour scale, its width ÷ height, and what
-    stands under it or, where there is none, in its place."""
+    stands under it or, if there is none, in its place."""
 
     facts: CellFacts
     image: QImage | None

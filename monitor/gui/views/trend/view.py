@@ -273,7 +273,7 @@ class TrendView(View):
 
 
 def _nearest(places: Array, at: float) -> int | None:
-    """Which of the places is nearest; None where none is known."""
+    """Which of the places is nearest; None if none is known."""
     away = np.abs(places - at)
     return int(np.nanargmin(away)) if np.isfinite(away).any() else None
 
