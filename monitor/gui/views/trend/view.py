@@ -204,7 +204,7 @@ class TrendView(View):
             self.rows.show_whole()
 
     def csv(self) -> str:
-        """What each scan measured, in rows; units stand in the names."""
+        """What each scan measured, in rows; units are in the names."""
         told = [one for curve, one in QUANTITIES.items() if CURVES[curve][0] not in FROM_READINGS]
         told = [SCALARS["soc"], CHARGE, *told, SCALARS["averaged_error"], SCALARS["complete_error"]]
         keys = [one.key(self._unit) for one in told]
