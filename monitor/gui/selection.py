@@ -65,7 +65,7 @@ class Selection(QObject):
         self.choose(looked=self._times())
 
     def be_watched(self, watched: bool) -> None:
-        """The window was left, or came back to the front: what changed meanwhile is told."""
+        """The window was left, or came back to the front: what changed meanwhile is reported."""
         if not watched:
             self._left = time.monotonic(), self._times()
         elif self._left is not None and time.monotonic() - self._left[0] >= AWAY_S:
