@@ -85,3 +85,35 @@ def test_the_site_is_built_without_a_warning(tmp_path):
     built = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert built.returncode == 0, built.stderr
     assert (tmp_path / "tutorials" / "walk.html").is_file()
+
+
+def said(node: ast.AST) -> str:
+    """The text of a literal, with `…` for what is put into it."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.JoinedStr(values=parts):
+            return "".join(said(part) or "…" for part in parts)
+    return ""
+
+
+def test_every_row_of_when_something_is_wrong_quotes_what_the_program_says():
+    files = [*(ROOT / "monitor").rglob("*.py")]
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text("utf-8")))]
+    program = " ".join(" ".join(filter(None, map(said, nodes))).split())
+    text = (DOCS / "how-to" / "wrong.md").read_text("utf-8")
+    rows = [line[2:].split(" | ")[0] for line in text.splitlines() if line.startswith("| ")]
+    assert len(rows) > 90
+    for row in rows:
+        words = re.sub(r"[`*“”\"]", " ", row).split()
+        threes = [" ".join(words[at : at + 3]).strip(" .,;:()…") for at in range(len(words) - 2)]
+        assert row == "you see" or any(three in program for three in threes), row
+
+
+def test_the_tests_that_keep_what_a_fault_leaves_are_there():
+    text = (DOCS / "reference" / "faults.md").read_text("utf-8")
+    cells = [line.rstrip(" |").split(" | ")[-1] for line in text.splitlines() if " | `" in line]
+    tests = "\n".join(path.read_text("utf-8") for path in (ROOT / "tests").rglob("*.py"))
+    assert len(cells) > 70
+    for name in {name for cell in cells for name in re.findall(r"`([\w/]+\.py|test_\w+)`", cell)}:
+        assert (ROOT / "tests" / name).is_file() or f"def {name}(" in tests, name
