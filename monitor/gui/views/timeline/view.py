@@ -20,7 +20,7 @@ from monitor.gui.widgets.view import View
 HEIGHT = 64
 SPEEDS = (1, 3, 10)
 MOST_HELD_S = 5.0
-"""So long a scan waits for answers that do not come."""
+"""So long a scan waits for answers that do not arrive."""
 COMPARISONS = {
     "off": ("no comparison", "One map"),
     "beside": ("side by side", "This scan's map and the pinned one's, with one colour scale"),
