@@ -33,10 +33,16 @@ class Children:
     def __init__(self) -> None:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, name: str, arguments: Sequence[str], *, quiet: bool = False) -> None:
-        """Start pitwatch with these arguments, under a name to ask for it by."""
+    def start(
+        self, name: str, arguments: Sequence[str], *, quiet: bool = False, nice: int = 0
+    ) -> None:
+        """Start pitwatch with these arguments, under a name to ask for it by; `nice`: how far it
+        gives way to others."""
         stream = subprocess.DEVNULL if quiet else None
-        self._running[name] = subprocess.Popen(command(*arguments), stdout=stream)
+        child = self._running[name] = subprocess.Popen(command(*arguments), stdout=stream)
+        if nice and hasattr(os, "setpriority"):
+            with contextlib.suppress(OSError):
+                os.setpriority(os.PRIO_PROCESS, child.pid, nice)
 
     def alive(self, name: str) -> bool:
         """Whether it has been started and has not ended."""

@@ -10,9 +10,11 @@ from contextlib import ExitStack, contextmanager
 from bluesky import RunEngine
 from bluesky.callbacks.zmq import Publisher
 
+from monitor.errors import EngineUnreachable
 from monitor.settings import Settings
 from monitor.sources.feeds.documents_proxy import DocumentsProxy
 from monitor.sources.feeds.resend_service import ResendService
+from monitor.watch import Watcher
 from monitor.wire import documents
 from simulators import build
 from simulators.devices.beam import Beam
@@ -20,6 +22,7 @@ from simulators.mailbox import Mailbox
 from simulators.plans import acquire
 from simulators.truth.protocol import CellTime
 
+ENGINE_PATIENCE_S = 600.0
 SUBSCRIBER_PATIENCE_S = 30.0
 SETTLING_S = 0.5
 LINGER_S = 1.0
@@ -34,12 +37,14 @@ def simulate(
     progress: Callable[[str], None] = print,
     beam: Beam | None = None,
     callbacks: Sequence[DocumentCallback] = (),
+    engine_at: str = "",
 ) -> None:
     """Runs the scenario of `settings.simulator` to its end, or until `stop` is set.
 
-    While `beam` is lost, no scan is made. `callbacks` get the documents, in cell time, as whoever
-    subscribes does (a TiledWriter, say). Waits (not forever) for somebody to subscribe to the
-    slices before it begins. Raises SettingError if the scenario or an address is wrong.
+    Begins once the engine at `engine_at`, if given, takes messages, and somebody has subscribed to
+    the slices (neither is waited for forever). While `beam` is lost, no scan is made.
+    `callbacks` get the documents, in cell time, as whoever subscribes does (a TiledWriter, say).
+    Raises SettingError if the scenario or an address is wrong, EngineUnreachable.
     """
     stop = stop or threading.Event()
     simulator = settings.simulator
@@ -62,6 +67,8 @@ def simulate(
             stack.callback(resend.close)
         publisher = Publisher(simulator.documents_in, serializer=documents.serializer(codec))
         stack.callback(publisher.close)
+        if engine_at and not _takes_messages(engine_at, stop):
+            return
         if not slices.wait_for_subscriber(SUBSCRIBER_PATIENCE_S):
             progress("no subscriber for the slices yet; starting anyway")
         stop.wait(SETTLING_S)
@@ -83,6 +90,19 @@ def simulate(
         with _suspended_no_longer_than(stop, engine):
             engine(acquire(beamline))
         wall.sleep(0.0 if stop.is_set() else LINGER_S)
+
+
+def _takes_messages(engine: str, stop: threading.Event) -> bool:
+    """Waits for that; False once `stop` is set. Raises EngineUnreachable."""
+    watcher = Watcher(engine)
+    try:
+        watcher.until(lambda s: bool(s["feeds"]), ENGINE_PATIENCE_S, lambda: not stop.is_set())
+    except EngineUnreachable:
+        if not stop.is_set():
+            raise
+    finally:
+        watcher.close()
+    return not stop.is_set()
 
 
 def in_cell_time(publish: DocumentCallback, time: CellTime) -> DocumentCallback:

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from monitor import faraday
 from monitor.errors import SettingError
 from monitor.settings import CellSettings, Settings
-from simulators.truth.cell import Stripping
 from simulators.truth.deposit import Plating
 from simulators.truth.protocol import Step
+from simulators.truth.stripping import Stripping
 
 DIAMETER_MM = 5.0
 AREA_CM2 = math.pi / 4.0 * (DIAMETER_MM / 10.0) ** 2

@@ -89,7 +89,11 @@ def declared(*extras: str) -> set[str]:
 
 @pytest.mark.parametrize(
     ("files", "extras"),
-    [(PROGRAM, ("mpr",)), (TESTS, ("test", "tiff", "mpr")), (DOCS, ("docs", "epics", "test"))],
+    [
+        (PROGRAM, ("mpr", "reprocess")),
+        (TESTS, ("test", "tiff", "mpr")),
+        (DOCS, ("docs", "epics", "test")),
+    ],
     ids=["program", "tests", "docs"],
 )
 def test_every_import_is_declared(files: list[Path], extras: tuple[str, ...]) -> None:
@@ -99,12 +103,13 @@ def test_every_import_is_declared(files: list[Path], extras: tuple[str, ...]) ->
 
 
 def test_every_declared_package_is_imported() -> None:
-    assert declared() - imported(PROGRAM).keys() == NOT_IMPORTED.keys()
+    assert declared("reprocess") - imported(PROGRAM).keys() == NOT_IMPORTED.keys()
 
 
 def closure() -> Iterator[tuple[Requirement, metadata.Distribution]]:
     """The packages of the program, and all that they need here."""
-    waiting = [(Requirement(text), "") for text in PROJECT["dependencies"]]
+    texts = PROJECT["dependencies"] + EXTRAS["reprocess"]
+    waiting = [(Requirement(text), "") for text in texts]
     seen: set[tuple[str, str]] = set()
     while waiting:
         wanted, extra = waiting.pop()

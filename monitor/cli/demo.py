@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from rich.progress import TimeElapsedColumn
 
 from monitor.cli.output import Messages, progress_of
 from monitor.errors import EngineUnreachable, PitwatchError
+from monitor.gui.wording.starting import starting
 from monitor.number_text import counted
 from monitor.plain_text import visible
 from monitor.processes import Children, free_addresses, is_free
@@ -22,8 +22,10 @@ from monitor.watch import Watcher
 from monitor.wire.results.cells import Cell
 from monitor.wire.results.state import State
 
-START_S = 180.0
+START_S = 600.0
 SETTLE_S = 600.0
+BEHIND = 5
+"""Engine and window are ready first, then the simulators, which have nothing to do before."""
 QUIET_S = 2.0
 ADDRESSES = (
     ("simulator", "slices"),
@@ -63,17 +65,15 @@ def run_demo(settings: Settings, screen: Screen | None) -> Path:
         config.write_bytes(tomli_w.dumps(as_table(settings)).encode())
         try:
             children.start("engine", ["engine", "--new", "--config", str(config)], quiet=True)
-            begin = threading.Thread(target=_simulate, args=(settings, children, config))
-            begin.start()
+            # at the first start on a machine the engine compiles its kernels: it is waited for
+            simulate = ["simulate", "--config", str(config), "--engine", settings.results.pull]
+            children.start("simulator", simulate, quiet=True, nice=BEHIND)
             if screen is not None:
                 code = screen(settings.results.pull, settings.results.status)
-                begin.join()
                 if code:
                     raise PitwatchError(f"the screen ended with code {code}")
                 recording = _recording(settings, children)
             else:
-                with Messages(stderr=True).status("compiling kernels (once on this machine)"):
-                    begin.join()
                 recording = _follow(settings, children)
             children.stop("simulator")
             _finish(children)
@@ -109,19 +109,6 @@ def _finish(children: Children) -> None:
         raise PitwatchError(f"the engine ended with code {code}; see its output above")
 
 
-def _simulate(settings: Settings, children: Children, config: Path) -> None:
-    """Start the simulators once the engine takes messages: at the first start on a machine it
-    compiles its kernels before. If it never does, what waits for it says so."""
-    watcher = Watcher(settings.results.pull)
-    try:
-        watcher.until(lambda s: bool(s["feeds"]), START_S, lambda: children.alive("engine"))
-        children.start("simulator", ["simulate", "--config", str(config)], quiet=True)
-    except EngineUnreachable:
-        return
-    finally:
-        watcher.close()
-
-
 def _recording(settings: Settings, children: Children) -> Path:
     watcher = Watcher(settings.results.pull)
     try:
@@ -136,6 +123,12 @@ def _follow(settings: Settings, children: Children) -> Path:
     watcher = Watcher(settings.results.pull)
     folder = ""
 
+    def started(state: State) -> bool:
+        for name, bar in bars.items():
+            text = starting(state).replace("\n", ", ")
+            progress.update(bar, description=visible(f"cell {name}: {text}"))
+        return bool(state["feeds"])
+
     def moved(state: State) -> bool:
         nonlocal folder
         for name, cell in state["cells"].items():
@@ -146,14 +139,16 @@ def _follow(settings: Settings, children: Children) -> Path:
     try:
         with progress_of(Messages(stderr=True), TimeElapsedColumn()) as progress:
             bars = {
-                cell.name: progress.add_task(f"cell {cell.name}: starting", total=None)
+                cell.name: progress.add_task(
+                    f"cell {cell.name}: The engine is starting", total=None
+                )
                 for cell in settings.cells
             }
 
             def alive() -> bool:
                 return children.alive("engine")
 
-            watcher.until(lambda s: bool(s["feeds"]), START_S, alive)
+            watcher.until(started, START_S, alive)
             watcher.until(moved, 24 * 3600.0, alive)
             if children.wait("simulator"):
                 raise PitwatchError("the simulators failed; see their output above")

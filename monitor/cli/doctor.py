@@ -15,15 +15,16 @@ from importlib.metadata import PackageNotFoundError, version
 from rich.table import Table
 from rich.text import Text
 
+from monitor import reprocess
 from monitor.cli.output import Messages
 from monitor.processes import has_display, is_free
 from monitor.settings import Settings
 from monitor.sources.formats import Software
 
 NEEDED = (
-    "numpy", "numba", "scipy", "skimage", "h5py", "hdf5plugin", "zmq", "msgpack", "msgpack_numpy",
+    "numpy", "numba", "scipy", "h5py", "hdf5plugin", "zmq", "msgpack", "msgpack_numpy",
     "dectris.compression", "pydantic", "bluesky", "ophyd", "tifffile", "matplotlib", "PySide6",
-    "pyqtgraph", "distributed",
+    "pyqtgraph",
 )  # fmt: skip
 QT_LIBRARIES = {
     "libEGL.so.1": "libegl1",
@@ -115,7 +116,9 @@ def _module(name: str, todo: str, *, needed: bool) -> Finding:
 
 
 def _optional() -> Iterator[Software]:
-    """What some of the formats need that can be read; nothing if their readers cannot be loaded."""
+    """What `reprocess`, and some of the formats that can be read, need; of the formats nothing if
+    their readers cannot be loaded."""
+    yield reprocess.SOFTWARE
     with suppress(ImportError):
         from monitor.sources.cyclers import readers as cyclers
         from monitor.sources.volumes import readers as volumes

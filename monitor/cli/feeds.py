@@ -138,10 +138,23 @@ def publish(
 
 
 @commands.command()
-def simulate(config: Config) -> None:
+def simulate(
+    config: Config,
+    engine_at: Annotated[
+        str,
+        typer.Option(
+            "--engine", help="The engine's `results.pull` address: begin once it is ready."
+        ),
+    ] = "",
+) -> None:
     """Start only the simulated detector and cycler, under a bluesky RunEngine."""
     with one_line_errors():
         from simulators.run import simulate as run
 
         with stop_on_signal() as stop:
-            run(settings_file.load(config), stop=stop, progress=lambda text: say.print(text))
+            run(
+                settings_file.load(config),
+                stop=stop,
+                progress=lambda text: say.print(text),
+                engine_at=engine_at,
+            )

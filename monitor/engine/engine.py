@@ -42,6 +42,7 @@ from monitor.records import (
     SliceFrame,
 )
 from monitor.settings import Settings
+from monitor.wire.results.state import Kernels
 
 POLL_MS, ASKING_MS = 50, 5
 SHOW_EVERY_S = 0.05
@@ -76,10 +77,12 @@ class Engine:
         gate: Gate | None = None,
         identity: str | None = None,
         ended: Callable[[], bool] = lambda: False,
+        kernels: Callable[[], Kernels] | None = None,
     ) -> None:
         """`gate`: who may connect and what is connected to; by default as the settings say.
         `identity`: of the recording that is replayed; None: the recorder's. `ended`: whether the
-        source has handed out all that it has."""
+        source has handed out all that it has. `kernels`: how many are compiled, which is told
+        until `run` or `go_on` is called."""
         if identity is None:
             identity = "" if recorder is None else recorder.identity
         gate = gate or Gate(settings.security)
@@ -101,6 +104,7 @@ class Engine:
             mode=mode,
             gate=gate,
             on_failure=lambda error: self._failures.add("serving", error),
+            kernels=kernels,
         )
         self._silences = Silences(settings.watch, settings.schedule.period_s)
         self._clocks = Clocks() if mode == "live" else None

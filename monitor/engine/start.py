@@ -12,7 +12,7 @@ from monitor.engine.engine import Engine
 from monitor.engine.feeds.subscribe import LiveFeeds
 from monitor.engine.machine import allow_files, keep_memory, take_short_turns
 from monitor.engine.recorder import Recorder
-from monitor.engine.warm_up import warm_up
+from monitor.engine.warm_up import compiled, warm_up
 from monitor.errors import EngineFailed, PitwatchError
 from monitor.memory import settle
 from monitor.processes import stop_on_signal
@@ -44,7 +44,7 @@ def run_engine(settings: Settings, out: Path | None, *, new: bool, say: Say) -> 
         )
         try:
             feeds = LiveFeeds(settings.feeds, gate)
-            engine = Engine(settings, feeds, recorder=recorder, gate=gate)
+            engine = Engine(settings, feeds, recorder=recorder, gate=gate, kernels=compiled)
         except BaseException:
             recorder.give_up()
             raise

@@ -8,23 +8,60 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.analysis import CellAnalysis
+from monitor.core.current import kalman_kernels
 from monitor.core.cycler.history import CyclerHistory
-from monitor.core.interface import kernels
+from monitor.core.interface import height_kernels
+from monitor.core.interface import kernels as interface
 from monitor.core.interface.heights import Heights
+from monitor.core.pits import kernels as pits
 from monitor.core.plating import Measured
+from monitor.core.refinement import kernels as refinement
+from monitor.core.registration import shift_kernels
 from monitor.core.session import Session
+from monitor.core.surface_statistics import areal, plateau, tiles
 from monitor.records import ScanKey, ScanStart, SliceFrame, frozen
 from monitor.settings import CellSettings, PitSettings, Settings
+from monitor.wire.results.state import Kernels
 
 SIDE = 64
 SLICES = 53
 """Whole slabs, a group of four and a single slice: each has a kernel of its own."""
 PATIENCE_S = 120.0
+KERNELS: tuple[tuple[ModuleType, str], ...] = (
+    (interface, "three_segments advance advance_one"),
+    (refinement, "quantise pilot blur follow best_shift"),
+    (height_kernels, "measure put"),
+    (shift_kernels, "binned smoothed slopes directions"),
+    (areal, "plane_sums texture_sums height_counts"),
+    (tiles, "add_rows"),
+    (plateau, "tile_histograms lowest_peak"),
+    (pits, "smooth catchments saddles deepest_first merged peak_depths sums_per_label"),
+    (kalman_kernels, "predict correct"),
+    (shift_kernels, "normal_equations"),
+    (kalman_kernels, "weigh"),
+)
+"""Those that the warm-up runs, in the order in which a first scan and a second one need them."""
+
+
+def compiled() -> Kernels:
+    """How many of the kernels are compiled, by this process or any before it."""
+    kernels = [getattr(module, name) for module, names in KERNELS for name in names.split()]
+    return {"compiled": sum(map(_is_compiled, kernels)), "of": len(kernels)}
+
+
+def _is_compiled(kernel: Any) -> bool:
+    """True too for what numba does not compile, as it is told to (NUMBA_DISABLE_JIT)."""
+    if getattr(kernel, "overloads", True):
+        return True
+    index = getattr(kernel._cache, "_cache_file", None)  # none if no cache can be written
+    return index is not None and bool(index._load_index())  # empty if the source has changed
 
 
 def warm_up(dtype: str = "uint16") -> None:
@@ -66,8 +103,8 @@ def _pits() -> NDArray[np.float64]:
 @contextmanager
 def _second_process() -> Iterator[subprocess.Popen[bytes] | None]:
     """Another process that compiles what follows the heights; None if all is in the cache."""
-    compiled = Path(kernels.__file__).parent / "__pycache__"
-    if any(compiled.glob("kernels.advance-*.nbi")):
+    ready = compiled()
+    if ready["compiled"] == ready["of"]:
         yield None
         return
     root = str(Path(__file__).parents[2])
@@ -100,4 +137,6 @@ def analyse_alone() -> None:
 
 
 if __name__ == "__main__":
+    if hasattr(os, "nice"):
+        os.nice(5)  # a window that opens meanwhile comes first
     analyse_alone()

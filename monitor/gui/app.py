@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from monitor.errors import MissingSoftware
@@ -20,8 +22,9 @@ _PACKAGES = (
 )
 
 
-def display_problem() -> str | None:
-    """Why no window can be opened here, in one line; None if one can."""
+def display_problem(load: Callable[[], object] = lambda: None) -> str | None:
+    """Why no window can be opened here, in one line; None if one can. Meanwhile `load` is
+    called."""
     platform = os.environ.get("QT_QPA_PLATFORM", "")
     shown = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
     if sys.platform.startswith("linux") and not platform and not shown:
@@ -30,15 +33,26 @@ def display_problem() -> str | None:
             "log in with a desktop or `ssh -X`, or add --headless"
         )
     # Qt ends the process where a library or the display fails, so it is tried in another one
-    try:
-        probe = subprocess.run(
-            [sys.executable, "-c", _PROBE], capture_output=True, text=True, timeout=60
-        )
-    except subprocess.TimeoutExpired:
-        return "screen: the display does not answer; check DISPLAY, or add --headless"
-    if probe.returncode == 0:
-        return None
-    return _worded(probe.stderr)
+    probe = subprocess.Popen(
+        [sys.executable, "-c", _PROBE],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with probe:
+        try:
+            with suppress(ImportError):  # which the probe reports, in words
+                load()
+            stderr = probe.communicate(timeout=60)[1]
+        except subprocess.TimeoutExpired:
+            return "screen: the display does not answer; check DISPLAY, or add --headless"
+        finally:
+            probe.kill()
+    return _worded(stderr) if probe.returncode else None
+
+
+def _load_window() -> None:
+    import monitor.gui.main_window  # noqa: F401
 
 
 def _worded(stderr: str) -> str:
@@ -69,10 +83,10 @@ def run(
     ask; `keys` let it in where the engine demands them. Raises MissingSoftware, one line, without a
     display or where a library of the system is missing.
     """
-    problem = display_problem()
+    problem = display_problem(_load_window)
     if problem:
         raise MissingSoftware(problem)
-    from PySide6.QtCore import QSettings
+    from PySide6.QtCore import QSettings, QTimer
     from PySide6.QtWidgets import QApplication
 
     from monitor.gui.look import kept_look
@@ -86,7 +100,6 @@ def run(
     assert isinstance(app, QApplication)
     kept = QSettings(QSettings.Format.IniFormat, QSettings.Scope.UserScope, "pitwatch", "screen")
     theme.apply(app, *kept_look(kept))
-    why_no_opengl()  # a tenth of a second, rather now than when the relief is looked at first
     client = Client(connect, status, keys)
     window = Window(client, cell, kept=kept, viewer=viewer)
     window.restore()
@@ -94,6 +107,8 @@ def run(
         # the window's own timer lets Python see the signal
         signal.signal(number, lambda *_: app.quit())
     window.show()
+    # two tenths of a second, rather now than when the relief is looked at first
+    QTimer.singleShot(0, why_no_opengl)
     settle()
     try:
         return int(app.exec())

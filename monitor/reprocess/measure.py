@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,7 +23,7 @@ from monitor.core.interface.heights import Heights
 from monitor.core.plating import Measured
 from monitor.core.refinement.band import Spare
 from monitor.core.session import Session
-from monitor.errors import RecordingError
+from monitor.errors import MissingSoftware, RecordingError
 from monitor.playback.replay import line_of, replay_settings
 from monitor.recording import format
 from monitor.recording.folder_lock import FolderLock
@@ -40,6 +41,7 @@ from monitor.records import (
     ScanResult,
     SliceFrame,
 )
+from monitor.reprocess import SOFTWARE
 from monitor.reprocess.cluster import RemoteScheduler, cluster
 from monitor.reprocess.settings import changed
 from monitor.settings import Settings
@@ -156,8 +158,13 @@ def run_reprocess(
 
     `changes`: "key=value", as in the settings' file with a dot for each section; `scheduler`: of a
     Dask cluster whose workers have pitwatch and see `path`, None for one on this machine. Raises
-    SettingError, RecordingError.
+    SettingError, RecordingError, MissingSoftware.
     """
+    if find_spec(SOFTWARE.module) is None:
+        raise MissingSoftware(
+            f"{SOFTWARE.files} measures scans side by side with Dask, which is not installed: run "
+            f"\"pip install 'pitwatch[{SOFTWARE.extra}]'\""
+        )
     experiment = open_experiment(path.resolve())
     settings = changed(replay_settings(experiment.settings), changes)
     tasks = _tasks(experiment, settings)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Literal
 
-from simulators.truth.cell import Stripping
+from simulators.truth.stripping import Stripping
 
 SECONDS_PER_HOUR = 3600.0
 

@@ -35,8 +35,7 @@ def test_no_display_is_one_line(no_platform):
 )
 def test_a_missing_library_is_named_with_what_to_install(no_platform, monkeypatch, stderr):
     monkeypatch.setenv("DISPLAY", ":77")
-    failed = subprocess.CompletedProcess([], 1, "", stderr)
-    monkeypatch.setattr(app.subprocess, "run", lambda *a, **k: failed)
+    monkeypatch.setattr(app, "_PROBE", f"import sys; sys.exit({stderr!r})")
     problem = app.display_problem()
     assert "apt install" in problem
     assert ("libEGL.so.1" in problem) or ("libxcb-cursor0 is needed" in problem)

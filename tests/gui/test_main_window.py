@@ -409,9 +409,7 @@ def test_without_a_voxel_size_nothing_is_in_um(bench, screen, qtbot):
 def test_before_the_first_scan_the_window_says_what_it_waits_for(bench, screen, qtbot):
     engine = bench(Cell("A"), Cell("B"))
     window = screen(engine.publisher, cell="B")
-    qtbot.waitUntil(
-        lambda: "compiling its kernels" in window.views["map"].message.text, timeout=5000
-    )
+    qtbot.waitUntil(lambda: "engine is starting" in window.views["map"].message.text, timeout=5000)
     engine.update()
     qtbot.waitUntil(
         lambda: "first scan of cell B" in window.views["map"].message.text, timeout=5000

@@ -13,7 +13,7 @@ import pytest
 
 from monitor.core.session import Session
 from monitor.engine.recorder import Recorder
-from monitor.errors import RecordingError, SettingError
+from monitor.errors import MissingSoftware, RecordingError, SettingError
 from monitor.playback.replay import replay_settings
 from monitor.recording.read.experiment import open_experiment
 from monitor.recording.replay import replay_records
@@ -271,3 +271,10 @@ def test_volume_is_the_truth_that_was_recorded(tmp_path: Path) -> None:
     read = np.stack([pixels.read("A", task.file, index) for index, _ in task.slices])
     pixels.close()
     np.testing.assert_array_equal(read, volume(0))
+
+
+def test_without_dask_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "find_spec", lambda _name: None)
+    with pytest.raises(MissingSoftware, match=r"pip install 'pitwatch\[reprocess\]'") as told:
+        run_reprocess(tmp_path, changes=[], scheduler=None, out=None, say=print)
+    assert "\n" not in str(told.value)

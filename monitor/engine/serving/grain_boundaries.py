@@ -9,7 +9,6 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from skimage.measure import block_reduce
 
 from monitor.core.pits import grain_boundaries as core
 from monitor.engine.serving.map_replies import about
@@ -136,8 +135,8 @@ class Boundaries:
 
 def thinned(values: NDArray[np.int8], step: int) -> NDArray[np.int8]:
     """The largest value of each step × step pixels; at the far sides, of those that there are."""
-    found: NDArray[np.int8] = block_reduce(values, step, np.max, cval=UNSEEN)
-    return found
+    rows, columns = (range(0, length, step) for length in values.shape)
+    return np.maximum.reduceat(np.maximum.reduceat(values, rows, axis=0), columns, axis=1)
 
 
 def is_asked(request: Request) -> bool:

@@ -30,7 +30,7 @@ from monitor.sockets.accepted import HANDSHAKE_MS, Accepted, ConnectionGuard, mo
 from monitor.sockets.connection import keep_alive
 from monitor.wire.fields import MAX_NAME, Frame
 from monitor.wire.results.queries import MAX_REQUEST_BYTES, decode_request
-from monitor.wire.results.state import Mode, Role
+from monitor.wire.results.state import Kernels, Mode, Role
 
 __all__ = ["Publisher", "Section"]
 
@@ -71,14 +71,16 @@ class Publisher:
         mode: Mode = "live",
         gate: Gate | None = None,
         on_failure: Callable[[BaseException], object] | None = None,
+        kernels: Callable[[], Kernels] | None = None,
     ) -> None:
         """`gate`: who may connect; by default as the settings say. `on_failure`: is told of each
-        error of our own in the serving threads, which continue."""
+        error of our own in the serving threads, which continue. `kernels`: how many are compiled.
+        """
         failures = Failures()
         self._on_failure = on_failure or (lambda error: failures.add("serving", error))
         self._beat = time.monotonic()
         self._gate = gate or Gate(settings.security)
-        self._store = Store(settings, stored_map, mode, lambda: self._gate.status)
+        self._store = Store(settings, stored_map, mode, lambda: self._gate.status, kernels)
         self._answers = Answers(settings, self._store, section, self._gate, on_operator)
         self._clients = Clients(time.monotonic)
         self._slow: queue.Queue[tuple[Client, Asked] | None] = queue.Queue()

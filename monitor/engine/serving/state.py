@@ -33,6 +33,7 @@ from monitor.wire.results.state import (
     Experiment,
     FeedsHealth,
     Heartbeat,
+    Kernels,
     Mode,
     Role,
     Security,
@@ -53,9 +54,11 @@ class Store:
         stored_map: StoredMap | None,
         mode: Mode,
         security: Callable[[], Security] = Security,
+        kernels: Callable[[], Kernels] | None = None,
     ) -> None:
-        """`security`: who and what was refused so far."""
-        self._security = security
+        """`security`: who and what was refused so far. `kernels`: how many are compiled, as long
+        as no message can be taken."""
+        self._security, self._kernels = security, kernels
         self._settings = settings
         self._mode = mode
         self._lock = threading.Lock()
@@ -194,6 +197,8 @@ class Store:
                 "security": self._security(),
                 "tag": tag,
             }
+            if self._kernels is not None and not engine.feeds:
+                told["kernels"] = self._kernels()
             if identity == self._identity and self._changed <= since:
                 told["unchanged"] = True
                 moving = {n: c.moving(engine, self._events, now) for n, c in self._cells.items()}

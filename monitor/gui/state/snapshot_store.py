@@ -151,6 +151,8 @@ def _check_state(header: State) -> None:
         int(feed.get("messages") or 0)
         float(feed.get("bytes") or 0.0)
         float(feed.get("last_time") or 0.0)
+    if kernels := header.get("kernels"):
+        _ = int(kernels["compiled"]), int(kernels["of"])
     for cell in dict(header["cells"]).values():
         if running := cell.get("running"):
             _ = running["scan"], running["received"]

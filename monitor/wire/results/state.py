@@ -92,6 +92,14 @@ class Recorder(TypedDict, total=False):
     scans: int
 
 
+class Kernels(TypedDict):
+    """How many of the kernels are `compiled`, while an engine that has been started waits for
+    them: it takes no message before."""
+
+    compiled: int
+    of: int
+
+
 class RefusedClient(TypedDict):
     """A client whose key is not listed: when it came last, UTC s by the engine's clock, and how
     often. `door`: screens or producers."""
@@ -126,7 +134,8 @@ class State(TypedDict, total=False):
     """The reply to a question for the state. `time`: UTC s by the engine's clock; `unchanged`: it
     is only what moves all the time; `changes`: of the scans only those that are newer are there;
     `may_order`: "" or why no orders are taken; `role`: of the client that asks; `alarms`: those of
-    no cell; `events`: the newest, oldest first."""
+    no cell; `events`: the newest, oldest first; `kernels`: only until the first message can be
+    taken."""
 
     type: str
     version: int
@@ -136,6 +145,7 @@ class State(TypedDict, total=False):
     unchanged: bool
     changes: bool
     feeds: Feeds
+    kernels: Kernels
     health: FeedsHealth
     recorder: Recorder
     security: Security

@@ -6,8 +6,9 @@ from scipy.ndimage import gaussian_filter1d
 
 from monitor import faraday
 from simulators.scenarios import SCENARIOS, CellScenario
-from simulators.truth.cell import Cell, Stripping
+from simulators.truth.cell import Cell
 from simulators.truth.foil import FieldOfView
+from simulators.truth.stripping import Stripping
 
 PITTING = SCENARIOS["paper-0.55"].cells[0].first_stripping
 charges = st.lists(st.floats(1e-3, 3.0) | st.floats(-1.5, -1e-3), min_size=1, max_size=6)

@@ -19,9 +19,10 @@ from monitor.records import Output, ScanResult
 from monitor.settings import OnsetSettings, Settings
 from simulators.imaging.tomogram import Imaging, Tomogram
 from simulators.scenarios import AREA_CM2, settings_for
-from simulators.truth.cell import Cell, Stripping
+from simulators.truth.cell import Cell
 from simulators.truth.foil import FieldOfView
 from simulators.truth.protocol import Program, Step
+from simulators.truth.stripping import Stripping
 from tests.core.phantom import records, start
 from tests.studies.validation.paper import Cycler
 

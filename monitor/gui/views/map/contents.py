@@ -8,6 +8,7 @@ from monitor.gui.actions import key_of
 from monitor.gui.state.health import fetching, is_ended, no_scan
 from monitor.gui.state.snapshot import Answer, Choice, Snapshot
 from monitor.gui.wording import map_captions
+from monitor.gui.wording.starting import starting
 
 
 def problem_of(
@@ -19,7 +20,7 @@ def problem_of(
     if snapshot.state is None:
         return f"Waiting for the engine at {snapshot.address}"
     if not snapshot.state["feeds"]:
-        return "The engine is compiling its kernels\n(once per machine, half a minute)"
+        return starting(snapshot.state)
     if scan is None:
         running = (snapshot.cell(choice.cell) or {}).get("running")
         if running:
