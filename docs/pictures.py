@@ -11,20 +11,21 @@ import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from PySide6.QtWidgets import QApplication
 
 from monitor.cli.demo import on_free_addresses, run_demo
 from monitor.gui.main_window import Window
 from monitor.gui.state.client import Client
+from monitor.gui.views.map.view import MapView
 from monitor.gui.widgets import theme
 from monitor.settings import as_table, load, parse
 from simulators.scenarios import settings_for
 
 ROOT = Path(__file__).parents[1]
 SCENARIO, SCANS = "two-cells", 9
-PATIENCE_S = 240.0
+PATIENCE_S = 900.0
 GUIDE = (
     ("board", "dark"),
     ("cell", "dark"),
@@ -41,6 +42,7 @@ class Story:
 
     def __init__(self, app: QApplication, window: Window, out: Path) -> None:
         self._app, self._window, self._out = app, window, out
+        self._map = cast(MapView, window.views["map"])
 
     def spin(self, seconds: float) -> None:
         """Lets the window live."""
@@ -65,16 +67,28 @@ class Story:
     def take(self, name: str, shade: theme.Shade) -> None:
         """Leads the window there and keeps a picture of it."""
         window = self._window
-        window.set_look(shade, theme.scale())
+        if theme.shade() != shade:
+            window.look.toggle_shade()
+        window.selection.leave_board()
+        # one whose slices are on disk: the newest is still being received or written
+        window.selection.choose(scan=SCANS - 1)
         getattr(self, f"_{name}")()
+        self.until(self._is_shown)
         self.spin(2.5)
         window.screenshot(self._out / f"{name}-{shade}.png")
         window.help.hide()
-        window.map.use_tool("none")
-        window.choose(comparison="off", pinned=None, pit=None, map="height", scan=None)
+        self._map.show_whole()
+        self._map.use_tool("none")
+        plain = {"comparison": "off", "pinned": None, "pit": None, "map": "height", "scan": None}
+        window.selection.choose(**plain)
+
+    def _is_shown(self) -> bool:
+        """Whether all is on the screen, the cross-section too."""
+        cut = self._window.snapshot.answers.get("section")
+        return self._map.ready() and not (cut is not None and cut.error)
 
     def _board(self) -> None:
-        self._window.pages.setCurrentWidget(self._window.board)
+        self._window.selection.toggle_board()
 
     def _cell(self) -> None:
         window = self._window
@@ -90,22 +104,22 @@ class Story:
         columns = pits.header["columns"] if pits else {}
         if columns.get("id"):
             at = max(range(len(columns["id"])), key=columns["depth_max_um"].__getitem__)
-            _, vy, vx = self._window.shown()["voxel_size"]
+            _, vy, vx = self._window.selection.shown()["voxel_size"]
             place = round(columns["y_um"][at] / vy), round(columns["x_um"][at] / vx)
-            self._window.choose(pit=columns["id"][at], cross=place)
+            self._window.selection.choose(pit=columns["id"][at], cross=place)
 
     def _compare(self) -> None:
         window = self._window
         window.selection.choose_cell("A")
         window.layouts.bring("events")
-        window.choose(pinned=2, comparison="beside", map="removal")
+        window.selection.choose(pinned=2, comparison="beside", map="removal")
 
     def _distribution(self) -> None:
         window = self._window
         window.selection.choose_cell("A")
-        window.choose(map="cumulative")
+        window.selection.choose(map="cumulative")
         self.spin(1.0)
-        window.map.use_tool("ellipse")
+        self._map.use_tool("ellipse")
         window.layouts.bring("distribution")
         window.layouts.bring("table")
 

@@ -18,7 +18,7 @@ from monitor.wire.results.events import StatusEvent
 from monitor.wire.results.state import HealthState
 
 NEWS = ("alarm", "pit_onset")
-NOISE_SPAN = 10.0
+NOISE_SPAN = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +90,8 @@ def map_words(answer: Answer | None, has_scans: bool, ended: str = "") -> tuple[
 
 
 def clear_of_noise(answer: Answer, cell: Cell | None) -> Answer:
-    """A map of lengths with colours over at least ten times the noise of its scan: a flat surface
-    looks flat."""
+    """A map of lengths with colours over at least twenty times the noise of its scan: a flat
+    surface looks flat."""
     scans = cell["scans"] if cell else ()
     scan = next((s for s in scans if s["scan"] == answer.header.get("scan")), None)
     noise = measure(scan, "noise") if scan and not unit_of(answer.header).startswith("mA") else None
