@@ -26,6 +26,7 @@ from simulators.scenarios import settings_for
 ROOT = Path(__file__).parents[1]
 SCENARIO, SCANS = "two-cells", 9
 PATIENCE_S = 900.0
+MOST_QUEUED = 50_000_000
 GUIDE = (
     ("board", "dark"),
     ("cell", "dark"),
@@ -63,6 +64,11 @@ class Story:
         """Whole scans of a cell so far."""
         found = self._window.snapshot.cell(cell)
         return sum(not scan["provisional"] for scan in found["scans"]) if found else 0
+
+    def is_written(self) -> bool:
+        """Whether no slice waits for the disk."""
+        recorder = self._window.snapshot.told.get("recorder") or {}
+        return int(recorder.get("queued_bytes", 0)) < MOST_QUEUED
 
     def take(self, name: str, shade: theme.Shade) -> None:
         """Leads the window there and keeps a picture of it."""
@@ -152,7 +158,7 @@ def main() -> None:
         window.resize(width, height)
         window.show()
         story = Story(app, window, chosen.out)
-        story.until(lambda: story.scans("A") >= SCANS)
+        story.until(lambda: story.scans("A") >= SCANS and story.is_written())
         for name, shade in wanted:
             story.take(name, shade)
         window.close()
@@ -162,7 +168,7 @@ def main() -> None:
     base = settings_for(SCENARIO, load(ROOT / "config" / "simulated.toml"))
     table = as_table(base)
     table["experiment"] |= {"name": "pictures", "data_dir": str(chosen.runs)}
-    table["simulator"] |= {"scenario": SCENARIO, "speed": 600.0}
+    table["simulator"] |= {"scenario": SCENARIO, "speed": 200.0}
     run_demo(on_free_addresses(parse(table)), screen)
 
 

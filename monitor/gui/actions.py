@@ -48,6 +48,7 @@ class Action:
 ACTIONS: tuple[Action, ...] = (
     Action("connect", "Engine", "Connect…", "Ctrl+E", "Another engine; your name"),
     Action("open_recording", "Engine", "Open recording…", "Ctrl+O", "A recorded experiment"),
+    Action("report", "Engine", "Report on a recording…", "Ctrl+Shift+R", "Table and figures"),
     Action("first_engine", "Engine", "Back to the first engine", "Ctrl+Home"),
     Action(
         "window_picture",

@@ -50,6 +50,8 @@ class Dialogs(QObject):
         self._guide = GuidePanel()
         self._recordings = Recordings()
         self._recordings.failed.connect(lambda why: notices.add(why, "choose another folder"))
+        told = self._recordings.reported
+        told.connect(lambda folder: notices.add(f"Report written into {folder}", "open it"))
         session.connect_wanted.connect(self.connect_to)
         session.recording_wanted.connect(self.ask_recording)
         for view in views.values():
@@ -60,6 +62,7 @@ class Dialogs(QObject):
         """What it does, by the names of actions."""
         return {
             "open_recording": self.ask_recording,
+            "report": self.ask_report,
             "first_engine": self.go_home,
             "window_picture": self.ask_window_picture,
             "view_picture": self.ask_view_picture,
@@ -94,6 +97,12 @@ class Dialogs(QObject):
         """Asks for a folder, without holding up anything."""
         dialog = self._dialog("Open recording", QFileDialog.FileMode.Directory)
         dialog.fileSelected.connect(self.open_recording)
+        dialog.show()
+
+    def ask_report(self) -> None:
+        """Asks for a recorded experiment to report on; the report is written beside the screen."""
+        dialog = self._dialog("Report on a recording", QFileDialog.FileMode.Directory)
+        dialog.fileSelected.connect(lambda folder: self._recordings.report(Path(folder)))
         dialog.show()
 
     def ask_window_picture(self) -> None:

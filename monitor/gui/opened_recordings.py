@@ -1,4 +1,4 @@
-"""Opens recordings beside the live engine: each is served by a process of its own."""
+"""Opens recordings beside the live engine, and reports on them: each in a process of its own."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ MAX_OPEN = 3
 
 
 class Recordings(QObject):
-    """Starts and ends the processes. `failed` reports what was wrong, in one line."""
+    """Starts and ends the processes. `failed` reports what was wrong, in one line; `reported` the
+    folder that a report was written into."""
 
     failed = Signal(str)
+    reported = Signal(str)
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,6 +45,22 @@ class Recordings(QObject):
         process.start(program, rest)
         return pull, status
 
+    def report(self, folder: Path) -> None:
+        """Writes table and figures of a recorded experiment."""
+        out = folder / "report"
+        process = QProcess(self)
+
+        def end(code: int) -> None:
+            process.deleteLater()
+            if code:
+                self.failed.emit(_said(process) or f"{folder}: the report ended with code {code}")
+            else:
+                self.reported.emit(str(out))
+
+        process.finished.connect(lambda code, _: end(code))
+        program, *rest = command("report", str(folder), "--out", str(out))
+        process.start(program, rest)
+
     def close(self) -> None:
         """Ends what was started."""
         for process, _, _ in self._open.values():
@@ -58,6 +76,11 @@ class Recordings(QObject):
         process, _, _ = self._open.pop(folder)
         process.deleteLater()
         if code:
-            said = bytes(process.readAllStandardError().data()).decode("utf-8", "replace")
-            lines = [line.strip() for line in said.splitlines() if line.strip()]
-            self.failed.emit(lines[-1] if lines else f"{folder}: it ended with code {code}")
+            self.failed.emit(_said(process) or f"{folder}: it ended with code {code}")
+
+
+def _said(process: QProcess) -> str:
+    """The last line of its errors."""
+    said = bytes(process.readAllStandardError().data()).decode("utf-8", "replace")
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return lines[-1] if lines else ""
