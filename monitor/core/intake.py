@@ -150,7 +150,8 @@ class Intake:
             yield from self._close(cell, scan)
 
     def quiet(self, quiet: FeedQuiet) -> Iterator[Arrived]:
-        """Nothing more comes by itself: scans are finished with the holes they have."""
+        """Nothing more comes by itself: scans are finished with the holes they have. One whose end
+        was not received is first asked for what it lacks, unless all is `given_up`."""
         if quiet.scan is not None:
             yield from self._give_up(quiet, quiet.scan)
             return
@@ -159,8 +160,11 @@ class Intake:
                 continue
             for scan in cell.scans.open:
                 is_over = quiet.given_up or scan.phase is not Phase.RECEIVING
-                if is_over and scan.start.key in cell.scans.open:
-                    yield from self._conclude_through(cell, scan)
+                if not is_over or scan.start.key not in cell.scans.open:
+                    continue
+                if not quiet.given_up and cell.scans.open.close_before(scan):
+                    break
+                yield from self._conclude_through(cell, scan)
 
     def _give_up(self, quiet: FeedQuiet, number: int) -> Iterator[Arrived]:
         """Nobody has what one scan lacks: it is finished with its holes, in its turn. Or nobody has

@@ -165,6 +165,14 @@ class Network(RuleBasedStateMachine):
         self.headless.add(unknown)
         self.feed(FeedQuiet(cell=unknown.cell, scan=unknown.scan, stream=unknown.stream))
 
+    @rule(cell=st.sampled_from(CELLS))
+    def fall_silent(self, cell: str) -> None:
+        """Nothing of a cell has come for a while, and nothing that is over is asked for."""
+        outstanding = self.session.outstanding
+        asked = {one.key.cell for one in outstanding.lacking if one.over}
+        if cell in outstanding.waiting and cell not in asked | outstanding.held:
+            self.feed(FeedQuiet(cell=cell))
+
     # --- what must hold -------------------------------------------------------------------------
 
     @invariant()

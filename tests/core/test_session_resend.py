@@ -174,6 +174,33 @@ def test_a_scan_that_was_cut_is_asked_for_once_the_next_is_whole():
     assert [(r.key.scan, r.complete) for r in finals(outputs)] == [(0, False), (1, True)]
 
 
+def test_a_cut_scan_of_which_slices_came_by_asking_while_the_next_ran_is_asked_for():
+    """Its last slices were lost with the connection; those before it came while the next ran."""
+    first, second = offered(0), offered(1)
+    session = Session(settings())
+    run([first[0], *first[20:80], *second[:50], *again(first, *range(19))], session)
+    outputs = run(second[50:], session)
+    assert finals(outputs) == []
+    lacking, *_ = session.outstanding.lacking
+    assert lacking.over and list(lacking.all) == list(range(79, SHAPE[0]))
+    outputs += run(again(first, *range(79, SHAPE[0])), session)
+    assert [(r.key.scan, r.complete) for r in finals(outputs)] == [(0, True), (1, True)]
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_cut_scan_whose_slices_came_between_those_of_the_next_is_asked_for_in_silence(is_there):
+    first, second = offered(0), offered(1)
+    mixed = [*first[:40], *second[:20], *first[40:90], *second[20:]]
+    session = Session(settings())
+    run([replace(r, msg_number=n) for n, r in enumerate(mixed)], session)
+    assert finals(run([FeedQuiet(cell="A")], session)) == []
+    lacking, *_ = session.outstanding.lacking
+    assert lacking.over and list(lacking.all) == list(range(89, SHAPE[0]))
+    came = again(first, *lacking.all) if is_there else [FeedQuiet(cell="A", scan=0)]
+    told = [(r.key.scan, r.complete) for r in finals(run(came, session))]
+    assert told == [(0, is_there), (1, True)]
+
+
 def test_a_hole_that_memory_had_no_room_to_wait_for_is_not_asked_for():
     feeds = {"reorder_memory_MB": 40 * 48 * 48 * 2 / 1e6}
     session = Session(settings(feeds=feeds))

@@ -103,7 +103,8 @@ class RunningScan:
 
     def add(self, frame: SliceFrame, count: int = 0) -> Arrival:
         """Take one slice that `check` let pass, the slice number `count` of all scans."""
-        self._heard = count
+        if not frame.recovered:
+            self._heard = count
         arrival = self._assembly.add(frame)
         if arrival is not Arrival.REPEAT and not frame.recovered:
             self._progress.note(frame.frame)
@@ -170,7 +171,8 @@ class RunningScan:
         self._gave_up = True
 
     def interleaves(self, later: RunningScan) -> bool:
-        """Whether slices of this scan have arrived since a later one began, and its end has not."""
+        """Whether slices of this scan have arrived by themselves since a later one began, and its
+        end has not."""
         return self._heard > later.began and not self.ended
 
     # --- what can be asked for ------------------------------------------------------------------

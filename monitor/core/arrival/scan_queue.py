@@ -6,6 +6,7 @@ The order is decided here only.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 
 from monitor.core.arrival.running_scan import Phase, RunningScan
@@ -57,6 +58,15 @@ class ScanQueue:
                 older.close()
             if older is scan:
                 return
+
+    def close_before(self, scan: RunningScan) -> bool:
+        """Nothing more comes by itself of the scans before this one. True if one of them has not
+        been asked for all that it lacks, as more of it might have come."""
+        before = list(itertools.takewhile(lambda older: older is not scan, self))
+        cut = [one for one in before if one.phase is Phase.RECEIVING and one.recoverable]
+        for one in cut:
+            one.close()
+        return bool(cut)
 
     @property
     def oldest(self) -> RunningScan | None:
