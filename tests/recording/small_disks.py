@@ -21,8 +21,10 @@ from monitor.engine.recorder import Recorder
 from monitor.recording.read.experiment import open_experiment
 from monitor.recording.verify.experiment import verify
 from monitor.recording.write import disk_space
+from monitor.recording.write.cell_logs import append_readings
+from monitor.recording.write.cell_master import Master
 from monitor.recording.write.scan_file import ScanFile
-from monitor.records import ScanResult, SliceFrame
+from monitor.records import CyclerReading, ScanResult, SliceFrame
 from tests.core.phantom import start
 from tests.helpers.waiting import eventually
 from tests.recording.synthetic import Scene, cycler_event, cycler_run, settings, write_scan
@@ -189,6 +191,45 @@ def test_a_disk_that_fills_after_it_was_asked_ends_no_process(
         assert kept["entry/ledger/received"][...].all()
         for frame in slices:
             assert (kept["entry/reconstruction/data"][frame.frame] == frame.data).all()
+
+
+@pytest.mark.parametrize("what", ["readings", "more readings", "master"])
+def test_small_files_refused_by_a_full_disk_end_no_process(
+    disks: Path, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After it was asked; HDF5 would end the process then, or with one of its next files."""
+    recorder = Recorder(settings(disks / "one"))
+    made = record(recorder, 0.0)
+    recorder.close()
+    cell = recorder.folder / "A"
+    monkeypatch.setattr(disk_space, "need", lambda *_, **__: None)
+    path = cell / ("A.nxs" if what == "master" else "cycler.h5")
+    if what == "readings":
+        path.unlink()
+    readings = [CyclerReading("A", 1.7e9 + n, 0.0, 0.0, 0.0, 0, 0) for n in range(3000)]
+
+    def write() -> None:
+        if what == "master":
+            Master(cell).write()
+        else:
+            append_readings(path, readings)
+
+    for _ in range(20):
+        full = fill(disks / "one")
+        with pytest.raises(OSError):
+            write()
+        other = ScanFile(disks / "two" / "scan_0000.h5", start((4, 32, 32)), keep_slices=True)
+        other.add(SliceFrame("A", 0, "s", 1, 0, np.zeros((32, 32), np.uint16)))
+        other.close()
+        full.unlink()
+        other.part.unlink()
+    write()
+    assert len(open_experiment(recorder.folder).cells["A"].scans) == len(made)
+    if what == "master":
+        assert verify(recorder.folder).count("error") == 0
+    else:
+        with h5py.File(path) as file:
+            assert file["time"][-3000:].tolist() == [reading.time for reading in readings]
 
 
 def _noise(seed: int) -> NDArray[np.uint16]:

@@ -13,6 +13,7 @@ from monitor.recording.resume import interrupted
 from monitor.recording.verify.cell import BROKEN
 from monitor.recording.verify.findings import Finding, Findings, name_in
 from monitor.recording.verify.logs import check_journal
+from monitor.recording.write import disk_space
 from monitor.recording.write.cell_logs import append_readings
 from monitor.recording.write.cell_master import Master
 
@@ -48,6 +49,7 @@ def repair(folder: Path, findings: Findings) -> list[str]:
 
 
 def _mend_all(folder: Path, findings: Findings, done: list[str]) -> None:
+    disk_space.need(folder, leave=disk_space.LAST_BYTES)
     mended: set[Path] = set()
     for kind in ORDER:
         for finding in findings.found:
@@ -85,7 +87,12 @@ def _write_readings(folder: Path, path: Path) -> str:
     if kept is not None:
         path.rename(kept)
     readings = told.readings.get(path.parent.name, [])
-    append_readings(path, readings)
+    try:
+        append_readings(path, readings)
+    except OSError:
+        if kept is not None:
+            kept.replace(path)
+        raise
     copy = f"; the original is {kept.name}" if kept is not None else ""
     return f"was written again from the journal, with {len(readings)} readings{copy}"
 

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 
 from monitor.recording import checksums, file_descriptors, format
-from monitor.recording.write import disk_space
+from monitor.recording.write import disk_space, hdf5_files
 from monitor.records import CyclerReading
 from monitor.wire.fields import plain
 
@@ -74,10 +74,10 @@ def append_readings(path: Path, readings: Sequence[CyclerReading], since: float 
     """
     disk_space.need(path.parent, leave=disk_space.LAST_BYTES)
     if not path.exists():
-        _create(path)
-    with file_descriptors.when_free(
-        lambda: h5py.File(path, "r+", libver=format.HDF5_VERSION, locking=False)
-    ) as file:
+        part = path.with_name(path.name + format.PART)
+        hdf5_files.write_new(part, _lay_out)
+        part.replace(path)
+    with hdf5_files.changing(path) as file:
         columns = {name: file[name] for name in format.CYCLER_COLUMNS}
         # a writer that was killed may have left columns of different length: whole rows count
         length = min(map(len, columns.values()))
@@ -93,13 +93,8 @@ def append_readings(path: Path, readings: Sequence[CyclerReading], since: float 
         file.flush()
 
 
-def _create(path: Path) -> None:
-    part = path.with_name(path.name + format.PART)
-    with file_descriptors.when_free(
-        lambda: h5py.File(part, "w", libver=format.HDF5_VERSION, locking=False)
-    ) as file:
-        file.attrs["NX_class"] = "NXroot"
-        for name, units in format.CYCLER_COLUMNS.items():
-            column = file.create_dataset(name, (0,), np.float64, maxshape=(None,), chunks=(1024,))
-            column.attrs["units"] = units
-    part.replace(path)
+def _lay_out(file: h5py.File) -> None:
+    file.attrs["NX_class"] = "NXroot"
+    for name, units in format.CYCLER_COLUMNS.items():
+        column = file.create_dataset(name, (0,), np.float64, maxshape=(None,), chunks=(1024,))
+        column.attrs["units"] = units

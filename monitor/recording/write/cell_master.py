@@ -18,6 +18,7 @@ from monitor.quantities.table import MAPS, recorded_units
 from monitor.recording import files, format
 from monitor.recording.file_descriptors import when_free
 from monitor.recording.read import checked_hdf5
+from monitor.recording.write import hdf5_files
 
 
 class Master:
@@ -40,11 +41,11 @@ class Master:
         """
         target = self._folder / format.master_name(self._folder.name)
         part = target.with_name(target.name + format.PART)
-        for number, piece in enumerate(self._pieces(self._whole())):
+        frame, *pieces = self._pieces(self._whole())
+        hdf5_files.write_new(part, frame)
+        for piece in pieces:
             # an open file keeps all its stacks in memory, with hundreds of scans 1 MB each
-            mode = "r+" if number else "w"
-            opened = partial(h5py.File, part, mode, libver=format.HDF5_VERSION, locking=False)
-            with when_free(opened) as file:
+            with hdf5_files.changing(part) as file:
                 piece(file)
         part.replace(target)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from monitor.quantities.table import LABELS, MAPS, form_of, recorded_units
 from monitor.recording import checksums, file_descriptors, format
 from monitor.recording.read.compressed_chunks import section
-from monitor.recording.write import disk_space
+from monitor.recording.write import disk_space, hdf5_files
 from monitor.recording.write.compressed_chunks import write_plane
 from monitor.records import (
     LEDGER_RECEIVED,
@@ -140,9 +141,7 @@ class ScanFile:
         """A file that was finished gets the name of a part again, and is written further."""
         self.path.replace(self.part)
         try:
-            file = file_descriptors.when_free(
-                lambda: h5py.File(self.part, "r+", libver=format.HDF5_VERSION, locking=False)
-            )
+            file = hdf5_files.opened(self.part)
             self._take_ledger(file["entry/ledger"])
         except BaseException:
             self.part.replace(self.path)
@@ -196,13 +195,12 @@ class ScanFile:
     def _open(self) -> h5py.File:
         if self._file is None:
             if not self._laid_out:  # else it was closed before it was complete
-                image = empty_file(self.start, keep_slices=self._keep_slices)
-                with file_descriptors.when_free(lambda: self.part.open("wb")) as new:
-                    new.write(image)
+                keep_slices = self._keep_slices
+                hdf5_files.write_new(
+                    self.part, partial(lay_out, start=self.start, keep_slices=keep_slices)
+                )
                 self._laid_out = True
-            file = file_descriptors.when_free(
-                lambda: h5py.File(self.part, "r+", libver=format.HDF5_VERSION, locking=False)
-            )
+            file = hdf5_files.opened(self.part)
             try:
                 self._reserve(file)
                 file.swmr_mode = True
@@ -220,25 +218,10 @@ class ScanFile:
             self._reserved = end
 
     def _append(self, extras: dict[str, float | bytes]) -> None:
-        with file_descriptors.when_free(
-            lambda: h5py.File(self.part, "r+", libver=format.HDF5_VERSION, locking=False)
-        ) as file:
-            disk_space.reserve(self.part, 0, file.id.get_filesize() + disk_space.LAST_BYTES)
+        with hdf5_files.changing(self.part) as file:
             for key, value in extras.items():
                 _scalar(file["entry/summary"], key, value)
             checksums.seal_groups(file)
-        disk_space.release(self.part)
-
-
-def empty_file(start: ScanStart, *, keep_slices: bool) -> bytes:
-    """A scan's file before the first slice. It is made in memory: written by Python, it costs an
-    OSError if the disk is full, where HDF5 may end the process."""
-    with h5py.File(
-        "scan", "w", driver="core", backing_store=False, libver=format.HDF5_VERSION
-    ) as file:
-        lay_out(file, start, keep_slices=keep_slices)
-        file.flush()
-        return bytes(file.id.get_file_image())
 
 
 def lay_out(file: h5py.File, start: ScanStart, *, keep_slices: bool) -> None:

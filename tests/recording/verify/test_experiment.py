@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import random
 import shutil
 import tomllib
@@ -21,6 +23,7 @@ from monitor.recording import format as layout
 from monitor.recording.resume.interrupted import LOCK_FILE, FolderLock
 from monitor.recording.verify.experiment import as_lines, verify
 from monitor.recording.verify.repair import repair
+from monitor.recording.write import disk_space
 from monitor.recording.write.cell_logs import append_readings
 from monitor.records import CyclerReading
 from tests.recording.opened_run import chosen, run
@@ -461,6 +464,24 @@ def test_nothing_is_mended_through_a_link(folder, tmp_path):
 
 
 # --- any byte -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("refuses", ["need", "reserve"])
+def test_a_full_disk_leaves_all_as_it_was(folder, refuses, monkeypatch):
+    """Before anything is mended, or when the readings are written."""
+    (folder / "A/cycler.h5").write_bytes(b"damaged")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(disk_space, refuses, full)
+    with pytest.raises(RecordingError, match="No space left on device"):
+        repair(folder, verify(folder))
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    monkeypatch.undo()
+    repair(folder, verify(folder))
+    assert verify(folder).count("error") == 0
 
 
 def contents(path: Path):
