@@ -60,8 +60,8 @@ class ScanQueue:
                 return
 
     def close_before(self, scan: RunningScan) -> bool:
-        """Nothing more comes by itself of the scans before this one. True if one of them has not
-        been asked for all that it lacks, as more of it might have come."""
+        """Closes the scans before this one. True if one of them was still open for slices: then
+        not all that it lacks has been requested yet."""
         before = list(itertools.takewhile(lambda older: older is not scan, self))
         cut = [one for one in before if one.phase is Phase.RECEIVING and one.recoverable]
         for one in cut:
