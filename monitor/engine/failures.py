@@ -21,7 +21,7 @@ CALM_S = 60.0
 MAX_TROUBLES = 100
 WHAT_IT_COSTS: dict[TroublePart, str] = {
     "recorder": "the recorder continues; the message that it was writing is not recorded",
-    "serving": "the engine continues to record; a screen may lack an answer, or have to ask again",
+    "serving": "the engine continues to record; a screen may have to repeat a question",
     "engine": "the engine ends; the recording can be resumed: start the engine again with the "
     "same settings",
 }

@@ -23,8 +23,8 @@ MAPS = (
              "The same between this scan and the previous one; not known at rest.", CURRENT,
              error="interval_error", needs=("previous", "charge", "current")),
     Quantity("absolute", "absolute current density",
-             "j = d / (4.8491 µm per mAh/cm² · t): by Faraday's law alone, so that a failing "
-             "segmentation shows.", CURRENT, error="removal_error",
+             "j = d / (4.8491 µm per mAh/cm² · t): by Faraday's law alone, so that a failed "
+             "segmentation becomes visible.", CURRENT, error="removal_error",
              needs=("reference", "current", "voxel size")),
     Quantity("running", "running current density",
              "Recursive estimate of the rate of each pixel, with its own variance.", CURRENT,

@@ -205,6 +205,6 @@ def unknown_owner(folder: Path) -> str:
         return ""
     return (
         f"{folder}: an engine on {owner['host']!r:.80} began it, and whether that one still "
-        f"records cannot be known without locks ({why}): a new one begins; to resume it once "
+        f"records cannot be determined without locks ({why}): a new one begins; to resume it once "
         f"that engine has ended, empty its {LOCK_FILE}"
     )

@@ -49,7 +49,7 @@ class Laid:
         pits = f"{counted(found.pits, 'pit')} of scan {self.shown.scan.number}"
         return (
             f"{pits} {'is' if found.pits == 1 else 'are'} {found.mean_um:.1f} µm from the nearest "
-            f"grain boundary on average, places at random {found.random_mean_um:.1f} µm: "
+            f"grain boundary on average, random places {found.random_mean_um:.1f} µm: "
             f"ratio {found.ratio:.2f}, p = {found.p_value:.3g} ({found.draws} draws)"
         )
 
@@ -72,7 +72,7 @@ def lay(scans: Sequence[Shown], asked: BoundarySettings) -> Laid:
         first = next((scan for scan in scans if scan.scan.number == born), None)
         labels = None if first is None else first.scan.map("pit_labels")
         if labels is None or not labels.any():
-            raise NoFigure(f"shift_by_scan: scan {born} shows no pits to move the picture by")
+            raise NoFigure(f"shift_by_scan: scan {born} has no pits to align the picture with")
     fitted_to = None if labels is None else labels > 0
     shape = removal.shape[0], removal.shape[1]
     try:
@@ -124,5 +124,5 @@ def grain_boundaries(laid: Laid | str) -> Figure:
         f"p = {laid.found.p_value:.3g}",
         fontsize=9,
     )
-    made.suptitle("Black: grain boundaries as placed; orange: pits that count", fontsize=10)
+    made.suptitle("Black: grain boundaries as placed; orange: pits that are counted", fontsize=10)
     return made

@@ -319,7 +319,7 @@ class Connection:
             case "silent":
                 return (
                     f"{what} has sent nothing for {SILENT_S:g} s, not even answers to heartbeats: "
-                    "connected again; check the machine there, the network, or the tunnel between"
+                    "reconnecting; check the machine there, the network, or the tunnel between"
                 )
         greeting = loss.probe.greeting if loss.probe is not None else None
         return f"{what} {self._stranger(greeting)}"
@@ -351,7 +351,7 @@ class Connection:
             )
         if self._has_keys:
             return (
-                "refuses the CURVE handshake: its key is not the one that is set for it here, or "
+                "refuses the CURVE handshake: its key is not the one set for it here, or "
                 f"this end's key is not listed there; compare the keys{again}"
             )
         kind = greeting.socket_type or "?"

@@ -183,7 +183,9 @@ def make_keys(folder: Path, name: str) -> tuple[Path, Path]:
             )
         _write(secret, 0o600, "Secret key: whoever has this file can act as its owner.",
                pair.public, pair.secret)  # fmt: skip
-        _write(public, 0o644, "Public key: for those who accept its owner.", pair.public)
+        _write(
+            public, 0o644, "Public key: give it to those who are to accept its owner.", pair.public
+        )
     except OSError as error:
         raise PitwatchError(
             f"{folder}: no keys can be written there ({error.strerror}); choose another folder"

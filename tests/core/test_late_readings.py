@@ -195,7 +195,7 @@ def test_rules_by_heights_decide_at_once_and_those_by_charge_when_it_is_known():
     told = events(outputs, "decision")
     assert [e.data["waiting"] for e in told] == [["closure"]] * 3
     assert [e.data["verdict"] for e in told] == ["no", "ask", "no"]
-    assert "closure: waiting for readings" in told[0].data["why"]
+    assert "closure: waiting for cycler readings" in told[0].data["why"]
     assert told[1].data["findings"]["closure"]["value"] is None
     _, outputs = fed([r for r in records if is_event(r)], session)
     told = events(outputs, "decision")

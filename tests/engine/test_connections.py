@@ -317,7 +317,7 @@ def test_a_wrong_key_is_named_and_the_right_one_taken(context, opened, tmp_path)
     heard.until_fed(producer)
     change = heard.lost_and_back()
     assert change.reason == "key"
-    assert "its key is not the one that is set for it here" in change.text
+    assert "its key is not the one set for it here" in change.text
 
 
 def test_a_producer_that_is_stopped_and_started_is_no_news(context, opened):

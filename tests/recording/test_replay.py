@@ -188,7 +188,7 @@ def test_what_cannot_be_replayed_says_so(tmp_path: Path) -> None:
     without = open_experiment(four_scans(tmp_path / "without", record_slices=False))
     with pytest.raises(RecordingError, match="record_slices was false"):
         replay_records(without)
-    with pytest.raises(RecordingError, match="no scan from 7 to None; it holds 0 to 3"):
+    with pytest.raises(RecordingError, match="no scan from 7 to None; it contains 0 to 3"):
         replay_records(open_experiment(four_scans(tmp_path / "with")), 7)
 
 

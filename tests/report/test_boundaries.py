@@ -123,7 +123,7 @@ def test_what_lacks_is_said(tmp_path: Path) -> None:
     some = record(tmp_path / "some", pits(np.random.default_rng(0), 2.0))
     said, pictures = io.StringIO(), asked(tmp_path, "shift_by_scan = 9")
     report(some, out=tmp_path, console=Messages(width=200, file=said), pictures=pictures)
-    assert "scan 9 shows no pits to move the picture by" in said.getvalue()
+    assert "scan 9 has no pits to align the picture with" in said.getvalue()
     voxels = record(tmp_path / "voxels", (), voxel_um=None)
     said = io.StringIO()
     report(voxels, out=tmp_path, console=Messages(width=200, file=said), pictures=asked(tmp_path))

@@ -24,7 +24,7 @@ def namesake_text(
     if count > 1:
         sentences.append(f"This has happened {count} times in this cell")
     sentences.append(
-        "If the producer was restarted, make it continue its count, or give each run its uid"
+        "If the producer was restarted, let it continue its numbers, or give each run its own uid"
     )
     return ". ".join(sentences)
 

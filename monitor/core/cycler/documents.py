@@ -186,7 +186,7 @@ class Documents:
                 f"two runs send readings of cell {run.cell.name} at the same time: current and "
                 "charge mix both; stop one of them, or give it its own `cell`"
                 if turn
-                else f"one run alone sends readings of cell {run.cell.name} again"
+                else f"only one run sends readings of cell {run.cell.name} again"
             )
             taken.notices.append(Notice(run.cell.name, TWO_CYCLERS, text, over=not turn))
         stream = self._streams.get(descriptor)

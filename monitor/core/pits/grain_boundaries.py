@@ -105,7 +105,7 @@ def lay(
     placement = by_landmarks(marks[:, :2], marks[:, 2:])
     if fitted_to is not None:
         if not np.any(fitted_to):
-            raise ValueError("shift_by_scan: that scan shows no pits to move the picture by")
+            raise ValueError("shift_by_scan: that scan has no pits to align the picture with")
         placement = by_correlation(picture, fitted_to, placement, pixel_um)
     return *on_map(picture, placement, shape, pixel_um), placement.residual_um
 

@@ -65,7 +65,7 @@ class OnsetWatch:
         if not waiting:
             return decision
         names = tuple(entry.name for entry in waiting)
-        later_on = f"{', '.join(names)}: waiting for readings up to the scan"
+        later_on = f"{', '.join(names)}: waiting for cycler readings that cover the scan"
         why = f"{decision.why}; {later_on}" if judged else later_on
         return replace(decision, why=why, waiting=names)
 

@@ -263,8 +263,8 @@ def _by_request(answer: Answer, key: str) -> dict[str, Item]:
     if not answer.get("success") or not isinstance(items, list):
         raise BadMessage(
             "queueserver_answer",
-            f"requests: the RE manager does not show its queue ({_line(answer.get('msg'))}); "
-            "asked again",
+            f"requests: the RE manager does not return its queue ({_line(answer.get('msg'))}); "
+            "retrying",
         )
     found = {}
     for item in items:

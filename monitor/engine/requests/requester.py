@@ -185,8 +185,8 @@ class Mailbox:
             return []
         self._absence_told = True
         text = (
-            f"requests: nothing accepts them at {self._endpoint} for {ABSENT_S:g} s; "
-            f"{len(self._unsent)} wait; start the acquisition's mailbox, or correct "
+            f"requests: no mailbox at {self._endpoint} has accepted requests for {ABSENT_S:g} s; "
+            f"{len(self._unsent)} are waiting; start the acquisition's mailbox, or correct "
             "requests.endpoint"
         )
         return [BadInput("requests", "mailbox_absent", text)]

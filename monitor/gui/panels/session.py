@@ -50,7 +50,7 @@ class SessionPanel(QFrame):
         grid.setContentsMargins(20, 14, 20, 14)
         grid.addWidget(
             label(
-                f"Session &nbsp; <small>{key_of('dismiss')} closes</small>", "big", rich=True
+                f"Session &nbsp; <small>{key_of('dismiss')} to close</small>", "big", rich=True
             ),
             0, 0, 1, 3,
         )  # fmt: skip

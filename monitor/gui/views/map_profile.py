@@ -29,7 +29,7 @@ NAMES = {
 }
 """Answer: its colour, and what it is called."""
 KEY_TIP = (
-    "the scan that is shown, the first one, and the pinned one\n"
+    "the shown scan, the first one, and the pinned one\n"
     "with the mouse over the plot: their values there, in the unit of the axis"
 )
 FACTS_TIP = (

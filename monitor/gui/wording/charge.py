@@ -14,8 +14,8 @@ CLOSURE_BAND = (0.85, 1.15)
 STATES = {
     "preliminary": "preliminary: {readings}, before this scan; corrected when readings cover it",
     "extrapolated": "preliminary: the current is extrapolated; {readings}, before this scan",
-    "interpolated": "approximate: interpolated between readings far apart before and after this "
-    "scan, further than hold_current_s",
+    "interpolated": "approximate: interpolated between readings before and after this scan "
+    "that are further apart than hold_current_s",
     "none": "not known: no reading of the cycler covers this scan",
     "unknown": "not known: readings of the cycler begin only after this scan",
 }

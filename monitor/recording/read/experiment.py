@@ -82,7 +82,7 @@ def settings_text(folder: Path) -> bytes:
     with files.opened(path, folder) as file:
         text = file.read(MAX_SETTINGS_BYTES + 1)
     if len(text) > MAX_SETTINGS_BYTES:
-        raise RecordingError(f"{path}: is too long for settings")
+        raise RecordingError(f"{path}: is too long for a settings file")
     if any(line.count(b".") > MAX_DOTS for line in text.split(b"\n")):
         raise RecordingError(f"{path}: is damaged (a line with more than {MAX_DOTS} dots)")
     return text

@@ -104,7 +104,7 @@ def _columns(
     lengths = {len(column) for column in columns.values()}
     if len(columns) < len(format.CYCLER_COLUMNS) or len(lengths) != 1:
         what = f"columns have {sorted(lengths)} rows"
-        findings.error(path, what, "as many rows in each", todo, mend)
+        findings.error(path, what, "the same number of rows in each", todo, mend)
         return
     time = columns["time"]
     findings.checked["readings"] += len(time)
@@ -145,7 +145,7 @@ def check_master(folder: Path, scans: list[Path], findings: Findings) -> None:
         findings.error(path, what, "the scans' maps stacked", AGAIN, "master")
     for where, came, expected in found[:1]:
         what = f"{where} is {came}"
-        findings.error(path, f"is not that of the scans: {what}", expected, AGAIN, "master")
+        findings.error(path, f"differs from the scans: {what}", expected, AGAIN, "master")
 
 
 def check_left_over(folder: Path, findings: Findings, *, growing: bool, stale: bool) -> None:

@@ -90,7 +90,7 @@ class _Verifier:
                 findings.checked["settings without checksums"] += 1
             if sound is False:
                 findings.error(
-                    path, "has changed since it was written", "the contents of its checksum"
+                    path, "has changed since it was written", "contents that match the checksum"
                 )
         return experiment
 

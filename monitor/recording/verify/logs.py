@@ -69,7 +69,7 @@ def lines(
                 sound = False
             if sound is False:
                 what = f"line {number + 1} has changed since it was written"
-                findings.error(path, what, "the contents of its checksum")
+                findings.error(path, what, "contents that match the checksum")
             else:
                 yield number, entry
             number += 1

@@ -173,7 +173,9 @@ def _seals(file: h5py.File, path: Path, findings: Findings) -> None:
 
 
 def _mismatch(findings: Findings, path: Path, what: str) -> None:
-    findings.error(path, f"{what} has changed since it was written", "the contents of its checksum")
+    findings.error(
+        path, f"{what} has changed since it was written", "contents that match the checksum"
+    )
 
 
 def _agreement(scan: Scan, received: NDArray[np.uint8], findings: Findings) -> None:

@@ -151,9 +151,9 @@ def _link_text(file: h5py.File, name: str) -> str:
                 continue
         except UNREADABLE:
             if isinstance(link, h5py.ExternalLink):
-                return f"{part} leads to {link.filename}::{link.path}, which cannot be opened"
+                return f"{part} points to {link.filename}::{link.path}, which cannot be opened"
             if isinstance(link, h5py.SoftLink):
-                return f"{part} leads to {link.path}, which cannot be opened"
+                return f"{part} points to {link.path}, which cannot be opened"
             break
     return f"{name} cannot be opened"
 

@@ -191,7 +191,9 @@ def _check_external(data: h5py.Dataset) -> None:
             raise SourceError(f"{_name(data)}: data file {file} is missing or cut short; {WAIT}")
         left -= part
     if left:
-        raise SourceError(f"{_name(data)}: data files lack {left} of {data.nbytes} bytes; {WAIT}")
+        raise SourceError(
+            f"{_name(data)}: data files are missing {left} of {data.nbytes} bytes; {WAIT}"
+        )
 
 
 def _check_allocated(data: h5py.Dataset) -> None:

@@ -85,7 +85,7 @@ def _order(
         return planes, (len(planes), *kind.shape), None
     if not many:
         raise SourceError(
-            f"{path}: holds one plane, expected a volume; give the folder of the stack, or a "
+            f"{path}: contains one plane, expected a volume; give the folder of the stack, or a "
             "quoted pattern such as 'name_*.tiff'"
         )
     nz, ny, nx = many[0].shape
@@ -109,7 +109,7 @@ def _check_axes(series: Any, path: Path) -> str:
             )
     odd = ", ".join(f"{axis} ({MISNAMED[axis]})" for axis in axes if axis in MISNAMED)
     raise SourceError(
-        f"{path}: holds {series.shape} with the axes {axes}{f', {odd}' if odd else ''}; expected "
+        f"{path}: contains {series.shape} with the axes {axes}{f', {odd}' if odd else ''}; expected "
         "one volume (nz, ny, nx) with the axes ZYX: save it that way"
     )
 
@@ -117,7 +117,7 @@ def _check_axes(series: Any, path: Path) -> str:
 def _ome_order(tif: tifffile.TiffFile, path: Path, planes: list[int]) -> list[int]:
     """OME-XML says which page is which plane, in any order, and in other files too."""
     if len(tif.series) != 1:
-        raise SourceError(f"{path}: holds {len(tif.series)} images, expected one volume")
+        raise SourceError(f"{path}: contains {len(tif.series)} images, expected one volume")
     pages = list(tif.series[0].pages)
     order = [-1 if page is None else int(page.index) for page in pages]
     elsewhere = any(page is not None and page.parent is not tif for page in pages)

@@ -104,7 +104,7 @@ WRONG = {
     "no file": ({"image": "/nowhere/at/all.png"}, "check the path"),
     "mixed up": ({"lines": "dark"}, "the minority of the picture"),
     "on one line": ({"landmarks": [[0, 0, 0, 0], [1, 1, 1, 1], [2, 2, 2, 2]]}, "on one line"),
-    "no pits to shift by": ({"shift_by_scan": 0}, "pits to move the picture by"),
+    "no pits to shift by": ({"shift_by_scan": 0}, "pits to align the picture with"),
     "no such scan": ({"shift_by_scan": 7}, "does not have scan 7"),
 }
 

@@ -329,9 +329,9 @@ def test_groups_in_a_circle_end(tmp_path: Path) -> None:
 def test_a_link_that_leads_nowhere_is_named(link: Any, tmp_path: Path) -> None:
     with h5py.File(tmp_path / "scan.h5", "w") as file:
         file["data"] = link
-    with pytest.raises(SourceError, match=r"/data leads to (/none|gone\.h5::/data)"):
+    with pytest.raises(SourceError, match=r"/data points to (/none|gone\.h5::/data)"):
         read(tmp_path / "scan.h5")
-    with pytest.raises(SourceError, match=r"/data leads to (/none|gone\.h5::/data)"):
+    with pytest.raises(SourceError, match=r"/data points to (/none|gone\.h5::/data)"):
         read(f"{tmp_path}/scan.h5::/data")
 
 

@@ -275,7 +275,7 @@ def test_other_inputs_are_refused_with_a_reason(tmp_path: Path, data: Any) -> No
         "text.h5": "cannot be read as HDF5",
         "text.tif": "cannot be read as TIFF",
         "volume.raw": "type .raw is not known",
-        "plane.tif": "holds one plane, expected a volume",
+        "plane.tif": "contains one plane, expected a volume",
         "colour.tif": "colour image",
     }.items():
         with pytest.raises(SourceError, match=why):

@@ -93,7 +93,7 @@ def spent_text(policy: Policy) -> str:
     waiting = int(policy.get("unanswered") or 0)
     parts = [] if spent is None else [f"{spent - waiting} of {most} extra scans used"]
     if waiting:
-        parts.append(f"{waiting} requested and not answered yet; no more until then")
+        parts.append(f"{waiting} requested and not answered yet; no more until they are")
     if policy.get("refusal") and spent is not None and not waiting:
         parts.append(f"no more now: {policy['refusal']}")
     return "; ".join(parts)

@@ -132,7 +132,7 @@ class TimelineView(View):
         self.comparison.setEnabled(pinned)
         set_tip(
             self.comparison,
-            f"How this scan is compared with scan {told.pinned}, the pinned one"
+            f"Comparison of this scan with the pinned scan {told.pinned}"
             if pinned
             else "Pin a scan first, to compare this one with it",
         )
