@@ -109,7 +109,8 @@ def _check_axes(series: Any, path: Path) -> str:
             )
     odd = ", ".join(f"{axis} ({MISNAMED[axis]})" for axis in axes if axis in MISNAMED)
     raise SourceError(
-        f"{path}: contains {series.shape} with the axes {axes}{f', {odd}' if odd else ''}; expected "
+        f"{path}: contains {series.shape} with the axes {axes}{f', {odd}' if odd else ''}; "
+        "expected "
         "one volume (nz, ny, nx) with the axes ZYX: save it that way"
     )
 
