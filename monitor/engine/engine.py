@@ -81,7 +81,7 @@ class Engine:
     ) -> None:
         """`gate`: who may connect and what is connected to; by default as the settings say.
         `identity`: of the recording that is replayed; None: the recorder's. `ended`: whether the
-        source has handed out all that it has. `kernels`: how many are compiled, which is told
+        source has handed out all that it has. `kernels`: how many are compiled, which is reported
         until `run` or `go_on` is called."""
         if identity is None:
             identity = "" if recorder is None else recorder.identity

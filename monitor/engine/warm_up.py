@@ -57,7 +57,7 @@ def compiled() -> Kernels:
 
 
 def _is_compiled(kernel: Any) -> bool:
-    """True too for what numba does not compile, as it is told to (NUMBA_DISABLE_JIT)."""
+    """True too for what numba does not compile, on request (NUMBA_DISABLE_JIT)."""
     if getattr(kernel, "overloads", True):
         return True
     index = getattr(kernel._cache, "_cache_file", None)  # none if no cache can be written
