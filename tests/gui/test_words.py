@@ -9,6 +9,7 @@ from monitor.gui.views.acquisition.view import AcquisitionPanel
 from monitor.gui.views.map.view import MapView
 from monitor.gui.views.section.view import stretch_text
 from monitor.gui.views.timeline.view import TimelineView
+from monitor.gui.views.trend.view import TrendView
 from monitor.gui.widgets import theme
 from monitor.gui.wording import map_captions
 from monitor.gui.wording.map_values import APPLIED, in_short
@@ -171,3 +172,11 @@ def test_what_was_ordered_is_named(qtbot, order, status, text):
     panel.draw(Snapshot(linked=True, state=told.state, orders=orders), Choice("A"))
     assert panel.outcome.text().startswith(text)
     assert ("handed" in panel.outcome.text()) == ("handed" in text)
+
+
+def test_a_trend_without_an_engine_says_what_it_waits_for(qtbot):
+    view = TrendView()
+    qtbot.addWidget(view)
+    view.draw(Snapshot(address="tcp://127.0.0.1:5611"), Choice())
+    assert view.rows.why_empty.text == "Waiting for the engine at tcp://127.0.0.1:5611"
+    view.queue.finish()

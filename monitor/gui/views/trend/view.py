@@ -179,6 +179,8 @@ class TrendView(View):
         origin = self._origin = _origin(scans, readings)
         has_feed = bool(cell and cell["cycler_points"])
         empty = "" if has_feed or cell is None else "No cycler readings for this cell"
+        if snapshot.state is None:
+            empty = f"Waiting for the engine at {snapshot.address}"
         if has_feed and readings is None and not snapshot.linked:
             empty = fetching(snapshot, "readings")
         self.rows.why_empty.set(empty)
