@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from monitor.gui.state.snapshot import COLOUR_SCALES
 
-MENUS = ("Engine", "Go", "Map", "Ask", "View", "Help")
+MENUS = ("Engine", "Go", "Map", "Acquisition", "View", "Help")
 CELLS = 9
 """So many cells have a key of their own."""
 SIGNS = {
@@ -110,15 +110,15 @@ ACTIONS: tuple[Action, ...] = (
         Action(f"colours_{name}", "Map", f"Colours: {name}", after_line=name == COLOUR_SCALES[0])
         for name in COLOUR_SCALES
     ),
-    Action("extra_scan", "Ask", "Extra scan", "E", "Then Enter; twice to accept a suggestion"),
-    Action("decline", "Ask", "Decline the suggested scan", "D"),
-    Action("acknowledge", "Ask", "Acknowledge the alarm", "A", after_line=True),
-    Action("note", "Ask", "Write a note", "N", "Added to the events of the cell"),
-    Action("policy_off", "Ask", "Policy: off", "Ctrl+Shift+O", after_line=True),
-    Action("policy_suggest", "Ask", "Policy: suggest", "Ctrl+Shift+G"),
-    Action("policy_auto", "Ask", "Policy: auto", "Ctrl+Shift+A"),
-    Action("budget_more", "Ask", "Budget: one more scan", "Ctrl+Shift+Up", after_line=True),
-    Action("budget_less", "Ask", "Budget: one scan fewer", "Ctrl+Shift+Down"),
+    Action("extra_scan", "Acquisition", "Extra scan", "E", "Then Enter; twice to accept a suggestion"),
+    Action("decline", "Acquisition", "Decline the suggested scan", "D"),
+    Action("acknowledge", "Acquisition", "Acknowledge the alarm", "A", after_line=True),
+    Action("note", "Acquisition", "Write a note", "N", "Added to the events of the cell"),
+    Action("policy_off", "Acquisition", "Policy: off", "Ctrl+Shift+O", after_line=True),
+    Action("policy_suggest", "Acquisition", "Policy: suggest", "Ctrl+Shift+G"),
+    Action("policy_auto", "Acquisition", "Policy: auto", "Ctrl+Shift+A"),
+    Action("budget_more", "Acquisition", "Budget: one more scan", "Ctrl+Shift+Up", after_line=True),
+    Action("budget_less", "Acquisition", "Budget: one scan fewer", "Ctrl+Shift+Down"),
     Action("against", "View", "Trend against time, charge or SOC", "X", after_line=True),
     Action(
         "undo",

@@ -70,7 +70,7 @@ class HelpPanel(QFrame):
         maps = [(MAPS[name].title, MAPS[name].help) for name in MAP_NAMES]
         left, middle = (
             "".join(_html(menu, keys[menu]) for menu in menus)
-            for menus in (("Go", "Ask", "Engine"), ("Map", "View"))
+            for menus in (("Go", "Acquisition", "Engine"), ("Map", "View"))
         )
         right = _words_html("Maps", maps) + _words_html("Definitions", WORDS)
         middle += _html("Help", keys["Help"])
