@@ -110,7 +110,9 @@ ACTIONS: tuple[Action, ...] = (
         Action(f"colours_{name}", "Map", f"Colours: {name}", after_line=name == COLOUR_SCALES[0])
         for name in COLOUR_SCALES
     ),
-    Action("extra_scan", "Acquisition", "Extra scan", "E", "Then Enter; twice to accept a suggestion"),
+    Action(
+        "extra_scan", "Acquisition", "Extra scan", "E", "Then Enter; twice to accept a suggestion"
+    ),
     Action("decline", "Acquisition", "Decline the suggested scan", "D"),
     Action("acknowledge", "Acquisition", "Acknowledge the alarm", "A", after_line=True),
     Action("note", "Acquisition", "Write a note", "N", "Added to the events of the cell"),
