@@ -120,6 +120,26 @@ def test_the_cut_of_a_new_scan_is_asked_again_while_its_slices_are_written():
     assert cut(shown, queued_bytes=0, slices=190) == cut(shown, queued_bytes=0, slices=999)
 
 
+def test_the_cut_of_an_earlier_scan_is_requested_again_until_its_slices_are_written():
+    """Later scans were received meanwhile; the disk is slow."""
+
+    def cut(error, **recorder):
+        now = snapshot(cell(*map(scan, range(9))))
+        now.state["recorder"] = recorder
+        asked = queries(now, Choice("A", 2), {"section": (512, 512)})["section"]
+        if error is None:
+            return asked
+        now.answers["section"] = model.Answer(
+            asked.request, {"type": "error", "why": error} if error else {}, None
+        )
+        return queries(now, Choice("A", 2), {"section": (512, 512)})["section"]
+
+    assert cut("not yet", queued_bytes=9, slices=80) != cut("not yet", queued_bytes=9, slices=190)
+    assert cut("not yet", queued_bytes=9, slices=190) != cut("not yet", queued_bytes=0, slices=990)
+    for error in (None, ""):
+        assert cut(error, queued_bytes=9, slices=80) == cut(error, queued_bytes=9, slices=190)
+
+
 def test_why_nothing_can_be_asked_is_told():
     now = snapshot(cell())
     assert model.order_problem(now) == ""

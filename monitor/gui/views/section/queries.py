@@ -46,7 +46,9 @@ def _mark(scan: Scan, at: Looking) -> tuple[Any, ...]:
     running = at.cell["running"]
     if scan["provisional"] and running:
         return scan["version"], 20 * running["received"] // max(1, running["slices"])
-    if scan["scan"] in [late["scan"] for late in at.cell["scans"][-LATE_SCANS:]]:
+    answer = at.snapshot.answer("section", at.choice.cell)
+    is_refused = answer is not None and bool(answer.error)  # its slices may not be written yet
+    if is_refused or scan["scan"] in [late["scan"] for late in at.cell["scans"][-LATE_SCANS:]]:
         recorder = at.snapshot.told.get("recorder") or {}
         written = recorder.get("slices", 0) // 100 if recorder.get("queued_bytes") else None
         return scan["version"], written
