@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +113,8 @@ def _finish(children: Children) -> None:
 def _recording(settings: Settings, children: Children) -> Path:
     watcher = Watcher(settings.results.pull)
     try:
-        state = watcher.until(bool, START_S, lambda: children.alive("engine"))
+        alive = partial(children.alive, "engine")
+        state = watcher.until(lambda state: bool(state["recorder"]), START_S, alive)
     finally:
         watcher.close()
     return Path(state["recorder"]["folder"])
@@ -133,7 +135,8 @@ def _follow(settings: Settings, children: Children) -> Path:
         nonlocal folder
         for name, cell in state["cells"].items():
             progress.update(bars[name], **_bar(cell))
-        folder = state["recorder"]["folder"]
+        # an engine of somebody else may have taken the address meanwhile: then ours ends
+        folder = state["recorder"].get("folder", folder)
         return not children.alive("simulator")
 
     try:
