@@ -64,12 +64,14 @@ class Unknown:
 @dataclass(frozen=True, slots=True)
 class MissedScan:
     """A scan that may have been sent while no engine listened, in whatever stream. It begins
-    `after` that, s; `newest`: there may be others after it."""
+    `after` that, s; `newest`: there may be others after it; `skipped`: numbers just before it
+    that are not available."""
 
     cell: str
     scan: int
     after: float
     newest: bool = True
+    skipped: int = 0
 
 
 class Progress:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import zmq
 
@@ -35,6 +35,9 @@ from monitor.wire.slices.stins import Frame
 
 BATCH_BYTES = 2**26
 MAX_ENDPOINTS = 8
+MOST_SKIPPED = 16
+"""Numbers in succession that no service has, before later scans are not requested: services keep
+the newest only, and an engine may have been off for longer."""
 MAX_HEADER_TRIES, HEADER_ANSWER_S, MOST_REFUSALS = 4, 0.5, 2
 """Scans behind one whose header is looked for wait: it is known within 6 s whether it arrives."""
 
@@ -51,8 +54,13 @@ class _Search:
 
     def is_hopeless(self, now: float, addresses: int) -> bool:
         """Whether all services have said twice that they do not have it, or long been silent."""
-        if self.refusals >= MOST_REFUSALS * max(1, addresses):
-            return True
+        return self.is_refused(addresses) or self._is_silent(now)
+
+    def is_refused(self, addresses: int) -> bool:
+        """Whether all services have said twice that they do not have it."""
+        return self.refusals >= MOST_REFUSALS * max(1, addresses)
+
+    def _is_silent(self, now: float) -> bool:
         return self.tries >= MAX_HEADER_TRIES and now >= self.due
 
 
@@ -135,11 +143,8 @@ class ResendRequester:
         scans that are over there is no more hope, and for which headers.
         """
         now = self._clock()
-        self._missed = {
-            headless: one
-            for headless, one in self._missed.items()
-            if not self._is_hopeless(headless, now, addresses)
-        }
+        for headless in [h for h in self._missed if self._is_hopeless(h, now, addresses)]:
+            self._skip(headless, len(addresses))
         unknown = [*unknown, *self._missed]
         self._follow(lacking, unknown, now)
         self._settle(now)
@@ -191,6 +196,13 @@ class ResendRequester:
                 self._missed[Unknown(cell, "", following.scan)] = following
             return True
         return Unknown(cell, start.stream, number) in self._searches
+
+    def _skip(self, headless: Unknown, addresses: int) -> None:
+        """Nobody has this scan; if the services say so, they may have a later one."""
+        missed, search = self._missed.pop(headless), self._searches[headless]
+        if missed.newest and missed.skipped < MOST_SKIPPED and search.is_refused(addresses):
+            later = replace(missed, scan=missed.scan + 1, skipped=missed.skipped + 1)
+            self._missed.setdefault(Unknown(later.cell, "", later.scan), later)
 
     def _is_hopeless(self, headless: Unknown, now: float, addresses: Sequence[str]) -> bool:
         search = self._searches.get(headless)

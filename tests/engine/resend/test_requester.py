@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from contextlib import closing, contextmanager
 from dataclasses import replace
 
@@ -12,7 +13,7 @@ import zmq
 from monitor.core.session import Session
 from monitor.engine.resend import connection
 from monitor.engine.resend.connection import BATCHES_IN_FLIGHT, Endpoint
-from monitor.engine.resend.requester import MAX_ENDPOINTS, ResendRequester
+from monitor.engine.resend.requester import MAX_ENDPOINTS, MOST_SKIPPED, ResendRequester
 from monitor.errors import SettingError
 from monitor.processes import free_addresses
 from monitor.records import BadInput, FeedQuiet, ResendEnd, ScanResult, ScanStart, SliceFrame
@@ -349,6 +350,19 @@ def test_scans_sent_whole_while_nobody_listened_are_asked_for_one_after_another(
     one.until(lambda: not one.resender.is_behind)
 
 
+@pytest.mark.parametrize("gone", [range(1, 2), range(1, 6), range(2, 4)])
+def test_scans_that_the_service_keeps_no_longer_do_not_hide_later_ones(bench, service, gone):
+    """The engine was off for longer than the service keeps scans."""
+    numbers = [n for n in range(gone.stop + 2) if n not in gone]
+    one, feeds = bench(), {n: offered(service.address, n) for n in numbers}
+    kept(service, [record for feed in feeds.values() for record in feed])
+    one.feed(feeds[0])
+    one.resender.catch_up(one.session.outstanding.missed)
+    one.until(lambda: len(finals(one.outputs)) == len(feeds))
+    told = [(result.key.scan, result.complete) for result in finals(one.outputs)]
+    assert told == [(number, True) for number in feeds]
+
+
 @pytest.mark.parametrize("known", [True, False], ids=["second known", "none known"])
 @pytest.mark.parametrize("lacks", [(), (4, 5)], ids=["whole", "with holes"])
 def test_the_first_scan_of_a_cell_is_asked_for_once_another_cell_has_one(service, lacks, known):
@@ -397,7 +411,10 @@ def test_what_nobody_has_is_asked_for_a_few_times_and_holds_nothing_up(bench, sa
             if not one.resender.is_behind:
                 break
         assert not one.resender.is_behind
-        assert 1 <= len([q for q in script.asked if q.get("header")]) <= 4
+        headers = Counter(q["scan"] for q in script.asked if q.get("header"))
+        later = range(1, 2 + MOST_SKIPPED) if says_so else [1]
+        assert sorted(headers) == [*later], "a silent service is asked for the next one alone"
+        assert max(headers.values()) <= 4
         count = len(script.asked)
         one.feed(offered(script.address, 1))
         one.until_done(2)
