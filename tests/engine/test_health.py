@@ -162,8 +162,10 @@ def clock(monkeypatch):
 def test_ages_are_counted_when_a_reply_is_made_not_when_a_screen_connects(bench, clock):
     publisher, screen = bench()
     publisher.update((), EngineState(FEEDS, {"A": RUNNING}, silence=heard(3.0, "DEAD", clock)))
+    while not screen.sub.poll(50):  # a heartbeat: the subscription has arrived
+        clock[0] += 1.0
     first = screen.ask(type="state")
-    clock[0] += 300.0
+    clock[0] = 5300.0
     moving = screen.ask(type="state", since=first["version"], engine=first["engine"])
     whole = screen.ask(type="state")
     assert moving["unchanged"] is True
