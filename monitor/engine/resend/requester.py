@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import zmq
 
+from monitor.core.arrival.cell_scans import MAX_OPEN_SCANS
 from monitor.core.arrival.missing_slices import Lacking, MissedScan, Unknown
 from monitor.engine.access import Gate
 from monitor.engine.feeds.subscribe import Received, largest_message
@@ -145,7 +147,7 @@ class ResendRequester:
         now = self._clock()
         for headless in [h for h in self._missed if self._is_hopeless(h, now, addresses)]:
             self._skip(headless, len(addresses))
-        unknown = [*unknown, *self._missed]
+        unknown = self._with_room([*unknown, *self._missed], lacking)
         self._follow(lacking, unknown, now)
         self._settle(now)
         for one in lacking:
@@ -196,6 +198,21 @@ class ResendRequester:
                 self._missed[Unknown(cell, "", following.scan)] = following
             return True
         return Unknown(cell, start.stream, number) in self._searches
+
+    def _with_room(self, unknown: Sequence[Unknown], lacking: Sequence[Lacking]) -> list[Unknown]:
+        """Those whose scans can be opened beside the open ones of their cells: one more would end
+        the oldest with what it lacks."""
+        room = Counter({one.cell: MAX_OPEN_SCANS for one in unknown})
+        room.subtract(one.key.cell for one in lacking)
+        found = []
+        for one in unknown:
+            search = self._searches.get(one)
+            if search is not None and search.told:
+                found.append(one)
+            elif room[one.cell] > 0:
+                room[one.cell] -= 1
+                found.append(one)
+        return found
 
     def _skip(self, headless: Unknown, addresses: int) -> None:
         """Nobody has this scan; if the services say so, they may have a later one."""

@@ -363,6 +363,21 @@ def test_scans_that_the_service_keeps_no_longer_do_not_hide_later_ones(bench, se
     assert told == [(number, True) for number in feeds]
 
 
+def test_no_more_scans_are_opened_than_can_wait_for_what_they_lack(bench):
+    """An engine that was killed again and again has holes in all of them; later headers wait."""
+    (address,) = free_addresses(1)
+    one, feeds = bench(), [offered(address, number) for number in range(9)]
+    for number in range(3):
+        one.feed(feeds[number][: 40 + number])
+    with closing(ResendService(address, kept_scans=9)) as service:
+        kept(service, [record for feed in feeds for record in feed])
+        one.feed(feeds[7][5:60])  # of the one that is running, its header was not received
+        one.resender.catch_up(one.session.outstanding.missed)
+        one.until(lambda: len(finals(one.outputs)) == len(feeds))
+    told = {result.key.scan: result.complete for result in finals(one.outputs)}
+    assert told == dict.fromkeys(range(9), True)
+
+
 @pytest.mark.parametrize("known", [True, False], ids=["second known", "none known"])
 @pytest.mark.parametrize("lacks", [(), (4, 5)], ids=["whole", "with holes"])
 def test_the_first_scan_of_a_cell_is_asked_for_once_another_cell_has_one(service, lacks, known):
