@@ -215,7 +215,9 @@ class Engine:
         for received in self._resender.take():
             self._handle(received)
         lack = self._session.outstanding
-        for quiet in self._resender.look(lack.lacking, lack.unknown, lack.resend_addresses):
+        for quiet in self._resender.look(
+            lack.lacking, lack.unknown, lack.resend_addresses, lack.open_scans
+        ):
             self._handle(Received("slices", None, quiet))
 
     def _reported(self, requester: Requester) -> Iterator[tuple[str, Record]]:

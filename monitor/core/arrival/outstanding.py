@@ -62,6 +62,11 @@ class Outstanding:
         return any(scan.memory_pressure for scans in self._cells.values() for scan in scans.open)
 
     @property
+    def open_scans(self) -> dict[str, int]:
+        """How many scans of each cell are not finished."""
+        return {name: len(scans.open) for name, scans in self._cells.items()}
+
+    @property
     def unknown(self) -> tuple[Unknown, ...]:
         """Scans of which something has arrived, but no header."""
         return self._recovery.unknown

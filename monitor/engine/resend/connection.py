@@ -82,6 +82,11 @@ class Endpoint:
     def has_room(self) -> bool:
         return len(self.batches) < BATCHES_IN_FLIGHT
 
+    @property
+    def has_room_for_header(self) -> bool:
+        """One more: a header does not wait until there are no slices left to request."""
+        return len(self.batches) <= BATCHES_IN_FLIGHT
+
     def ask(self, key: ScanKey | Unknown, question: ResendQuestion, now: float) -> bool:
         """False if nobody is there to take the question."""
         try:

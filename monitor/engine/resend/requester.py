@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import zmq
@@ -54,15 +53,12 @@ class _Search:
     refusals: int = 0
     told: bool = False
 
-    def is_hopeless(self, now: float, addresses: int) -> bool:
-        """Whether all services have said twice that they do not have it, or long been silent."""
-        return self.is_refused(addresses) or self._is_silent(now)
-
     def is_refused(self, addresses: int) -> bool:
         """Whether all services have said twice that they do not have it."""
         return self.refusals >= MOST_REFUSALS * max(1, addresses)
 
-    def _is_silent(self, now: float) -> bool:
+    def is_silent(self, now: float) -> bool:
+        """Whether it has been requested often enough, and waited for."""
         return self.tries >= MAX_HEADER_TRIES and now >= self.due
 
 
@@ -137,27 +133,34 @@ class ResendRequester:
         return bool(self._missed)
 
     def look(
-        self, lacking: Sequence[Lacking], unknown: Sequence[Unknown], addresses: Sequence[str]
+        self,
+        lacking: Sequence[Lacking],
+        unknown: Sequence[Unknown],
+        addresses: Sequence[str],
+        open_scans: Mapping[str, int] | None = None,
     ) -> list[FeedQuiet]:
         """Asks for what is lacking now, once the answers taken are counted in.
 
-        `unknown`: what has no header, which is asked for at all `addresses`. Returns for which
+        `unknown`: what has no header, which is asked for at all `addresses`; `open_scans`: how many
+        scans of each cell are not finished. Returns for which
         scans that are over there is no more hope, and for which headers.
         """
         now = self._clock()
         for headless in [h for h in self._missed if self._is_hopeless(h, now, addresses)]:
             self._skip(headless, len(addresses))
-        unknown = self._with_room([*unknown, *self._missed], lacking)
+        unknown = self._with_room([*unknown, *self._missed], open_scans or {})
         self._follow(lacking, unknown, now)
         self._settle(now)
-        for one in lacking:
-            self._ask_for_slices(one, now)
         for headless in unknown:
             self._ask_for_header(headless, addresses, now)
+        for one in lacking:
+            self._ask_for_slices(one, now)
         hopeless = [key for key, schedule in self._schedules.items() if schedule.is_hopeless(now)]
         quiet = [FeedQuiet(cell=key.cell, run=key.run, scan=key.scan) for key in hopeless]
         for headless, search in self._searches.items():
-            if headless.stream and not search.told and search.is_hopeless(now, len(addresses)):
+            if not headless.stream or search.told:
+                continue
+            if self._is_hopeless(headless, now, addresses):
                 search.told = True
                 cell, scan, stream = headless.cell, headless.scan, headless.stream
                 quiet.append(FeedQuiet(cell=cell, scan=scan, stream=stream))
@@ -199,19 +202,19 @@ class ResendRequester:
             return True
         return Unknown(cell, start.stream, number) in self._searches
 
-    def _with_room(self, unknown: Sequence[Unknown], lacking: Sequence[Lacking]) -> list[Unknown]:
+    def _with_room(
+        self, unknown: Sequence[Unknown], open_scans: Mapping[str, int]
+    ) -> list[Unknown]:
         """Those whose scans can be opened beside the open ones of their cells: one more would end
-        the oldest with what it lacks."""
-        room = Counter({one.cell: MAX_OPEN_SCANS for one in unknown})
-        room.subtract(one.key.cell for one in lacking)
+        the oldest with what it lacks. Those requested before are first."""
+        room = {cell: MAX_OPEN_SCANS - count for cell, count in open_scans.items()}
         found = []
-        for one in unknown:
+        for one in sorted(unknown, key=lambda one: one not in self._searches):
             search = self._searches.get(one)
-            if search is not None and search.told:
+            is_given_up = search is not None and search.told
+            if is_given_up or room.get(one.cell, MAX_OPEN_SCANS) > 0:
                 found.append(one)
-            elif room[one.cell] > 0:
-                room[one.cell] -= 1
-                found.append(one)
+                room[one.cell] = room.get(one.cell, MAX_OPEN_SCANS) - (not is_given_up)
         return found
 
     def _skip(self, headless: Unknown, addresses: int) -> None:
@@ -222,8 +225,14 @@ class ResendRequester:
             self._missed.setdefault(Unknown(later.cell, "", later.scan), later)
 
     def _is_hopeless(self, headless: Unknown, now: float, addresses: Sequence[str]) -> bool:
+        """Whether all services have said twice that they do not have it, or long been silent; one
+        that sends slices answers later."""
         search = self._searches.get(headless)
-        return search is not None and search.is_hopeless(now, len(addresses))
+        if search is None:
+            return False
+        ends = self._endpoints.values()
+        waited_for = any(batch.key == headless for end in ends for batch in end.batches)
+        return search.is_refused(len(addresses)) or (search.is_silent(now) and not waited_for)
 
     def _follow(self, lacking: Sequence[Lacking], unknown: Sequence[Unknown], now: float) -> None:
         """How the scans stand; those that lack nothing any more are forgotten."""
@@ -281,16 +290,18 @@ class ResendRequester:
         search = self._searches[unknown]
         if not addresses or search.told or search.tries >= MAX_HEADER_TRIES or now < search.due:
             return
+        endpoints = [one for one in map(self._endpoint, addresses) if one is not None]
+        if not all(endpoint.has_room_for_header for endpoint in endpoints):
+            return
         search.tries += 1
         search.due = now + pause_s(search.tries)
-        for address in addresses:
-            endpoint, number = self._endpoint(address), next(self._numbers)
-            if endpoint is not None and endpoint.has_room:
-                question = ResendQuestion(
-                    unknown.cell, unknown.scan, header=True, stream=unknown.stream, id=number
-                )
-                if endpoint.ask(unknown, question, now):
-                    search.due = now + HEADER_ANSWER_S + pause_s(search.tries)
+        for endpoint in endpoints:
+            number = next(self._numbers)
+            question = ResendQuestion(
+                unknown.cell, unknown.scan, header=True, stream=unknown.stream, id=number
+            )
+            if endpoint.ask(unknown, question, now):
+                search.due = now + HEADER_ANSWER_S + pause_s(search.tries)
 
     def _endpoint(self, address: str) -> Endpoint | None:
         """The connection to an address out of a header; None if there is none now. If there

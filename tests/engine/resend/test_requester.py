@@ -58,7 +58,8 @@ class Bench:
             self.taken.append(received)
             self.feed([received.record])
         lack = self.session.outstanding
-        self.feed(self.resender.look(lack.lacking, lack.unknown, lack.resend_addresses))
+        asked = lack.lacking, lack.unknown, lack.resend_addresses, lack.open_scans
+        self.feed(self.resender.look(*asked))
 
     def until(self, met):
         end = time.monotonic() + PATIENCE_S
