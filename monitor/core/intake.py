@@ -42,7 +42,7 @@ class Intake:
         out: Outputs,
         measure: Measure = SliceMeasurement,
     ) -> None:
-        """`out`: where what is visible of messages and slices goes; `measure`: begins the
+        """`out`: receives the events and counts of messages and slices; `measure`: begins the
         measurement of a scan."""
         self.counts: Counter[str] = Counter()
         self._measure = measure
@@ -300,8 +300,8 @@ class Intake:
             self._report_gaps(cell, message.stream, counter.settle())
 
     def _settle(self, scan: RunningScan) -> None:
-        """A scan is concluded: what its streams lack does not arrive any more, unless they resume
-        another one."""
+        """A scan is concluded: what its streams lack does not arrive any more, unless
+        another scan is received in them."""
         scans = [one for cell in self._cells.values() for one in cell.scans.open]
         going_on = {stream for one in scans for stream in one.streams}
         for stream in sorted(set(scan.streams) - going_on):

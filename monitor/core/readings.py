@@ -26,7 +26,7 @@ class Readings:
     `heard`: the cells that it was of, whether its readings are used or not."""
 
     def __init__(self, settings: Settings, cells: Mapping[str, Cell], out: Outputs) -> None:
-        """`out`: where what is visible of readings and their times goes."""
+        """`out`: receives the events and counts of readings and their times."""
         self.counts: Counter[str] = Counter()
         self.points: list[CyclerPoint] = []
         self.heard: set[str] = set()

@@ -26,7 +26,7 @@ BUDGET_S, REMEMBERED_S = 3.0, 10.0
 0.3 s a second in the long run."""
 NEWCOMER_S = 1.0
 """What a connection begins with, as if it had used it: a client that connects again for each
-request does not arrive before one that stays."""
+request is not served before one that stays connected."""
 REFUSED_S = 0.02
 """What a request costs that is refused because too many wait: who floods uses up its budget."""
 UNREAD_PER_SCREEN, UNREAD_IN_ALL = 32 * 2**20, 256 * 2**20
@@ -117,8 +117,9 @@ class Clients:
         return len(self._clients)
 
     def of(self, name: bytes, owner: bytes, descriptor: int) -> Client:
-        """The client of this name; a new one if it has not asked yet. The system gives a descriptor
-        again when its connection is closed: what waits for another client there is left out."""
+        """The client of this name; a new one if it has not asked yet. The system uses a
+        descriptor again once its connection is closed: the requests of a former client there are
+        dropped."""
         client = self._clients.get(name)
         if client is None:
             client = self._clients[name] = Client(name, owner)
@@ -214,7 +215,7 @@ class Clients:
         return max(among, key=lambda client: client.unread_bytes, default=None)
 
     def forget(self) -> None:
-        """Leaves out clients without waiting requests, and budgets that are complete again."""
+        """Leaves out clients without waiting requests, and budgets that are not used."""
         self._clients = {n: c for n, c in self._clients.items() if c.waiting or c.unread}
         now = self._clock()
         self._used = dict(self._still_used(now))
