@@ -217,7 +217,7 @@ class Intake:
             scan.end(start.stream)
         for number in cell.scans.left_out(start) if address else ():
             unknown = Unknown(start.key.cell, start.stream, number)
-            self._recovery.miss(unknown, ended=True, heard=False)
+            self._recovery.miss(unknown, ended=True)
         cell.scans.add(scan, late=late)
         facts = {
             "scan": start.key.scan,

@@ -164,6 +164,30 @@ def test_too_many_that_wait_go_without_what_they_lack():
     assert [one.key.scan for one in session.outstanding.lacking] == [1, 2, 3, 4]
 
 
+def test_a_scan_behind_a_number_that_was_left_out_waits_for_it(clean):
+    """Nothing of scan 1 was received, as when no engine ran: its results come before those of 2."""
+    session = Session(settings())
+    outputs = run([*offered(0), *offered(2)], session)
+    assert [r.key.scan for r in finals(outputs)] == [0] and session.outstanding.held == {"A"}
+    begin, *slices, _ = offered(1)
+    outputs += run([replace(begin, recovered=True)], session)
+    assert [r.key.scan for r in finals(outputs)] == [0]
+    outputs += run(again(slices, *range(SHAPE[0])), session)
+    assert results(outputs) == results(clean) and session.outstanding.held == set()
+
+
+@pytest.mark.parametrize("offers", [True, False])
+def test_a_number_that_nobody_has_holds_no_scan_up(offers):
+    """Whether that is said, or nobody could be asked."""
+    scans = [offered(scan) if offers else scan_records(scan) for scan in (0, 2, 5)]
+    session = Session(settings())
+    outputs = run([record for feed in scans for record in feed], session)
+    for number in (1, 3, 4) if offers else ():
+        assert [r.key.scan for r in finals(outputs)] == ([0] if number == 1 else [0, 2])
+        outputs += run([FeedQuiet(cell="A", scan=number, stream="s")], session)
+    assert [r.key.scan for r in finals(outputs)] == [0, 2, 5]
+
+
 def test_a_scan_that_was_cut_is_asked_for_once_the_next_is_whole():
     session = Session(settings())
     outputs = run([*offered(0)[:50], *offered(1)], session)

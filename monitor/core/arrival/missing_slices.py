@@ -115,11 +115,9 @@ def margin(slice_bytes: int, memory_bytes: int) -> int:
 
 @dataclass(slots=True)
 class _Headless:
-    """What is known of a scan without a header. `heard`: something of it has arrived, it was not
-    only left out in the numbers; `gave_up`: nobody has its header."""
+    """What is known of a scan without a header. `gave_up`: nobody has its header."""
 
     ended: bool = False
-    heard: bool = False
     gave_up: bool = False
 
 
@@ -140,7 +138,7 @@ class Recovery:
 
     @property
     def unknown(self) -> tuple[Unknown, ...]:
-        """Scans that something has come of, but no header; the newest."""
+        """Scans of which no header has arrived; the newest."""
         return tuple(self._unknown)
 
     def address(self, start: ScanStart) -> str:
@@ -162,12 +160,11 @@ class Recovery:
             self._addresses.renew(address, None)
         return address
 
-    def miss(self, unknown: Unknown, *, ended: bool = False, heard: bool = True) -> None:
-        """Something has come of a scan without a header; `ended`: its end. Or it has not even been
-        `heard` of: its number was left out."""
+    def miss(self, unknown: Unknown, *, ended: bool = False) -> None:
+        """Something of a scan without a header has arrived, or its number was left out. `ended`:
+        nothing more of it comes by itself."""
         known = self._unknown.setdefault(unknown, _Headless())
         known.ended |= ended
-        known.heard |= heard
 
     def found(self, start: ScanStart) -> bool | None:
         """A header has arrived. None: before anything else of its scan, as it should; otherwise
@@ -181,13 +178,11 @@ class Recovery:
             self._unknown[unknown].gave_up = True
 
     def sought(self, cell: str) -> list[Unknown]:
-        """The scans of a cell of which something has arrived, and whose headers are asked for."""
+        """The scans of a cell that have no header, and whose headers are asked for."""
         if not self._addresses:
             return []
         return [
-            one
-            for one, known in self._unknown.items()
-            if one.cell == cell and known.heard and not known.gave_up
+            one for one, known in self._unknown.items() if one.cell == cell and not known.gave_up
         ]
 
 
