@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -26,6 +25,7 @@ from monitor.core.refinement import kernels as refinement
 from monitor.core.registration import shift_kernels
 from monitor.core.session import Session
 from monitor.core.surface_statistics import areal, plateau, tiles
+from monitor.processes import own_environment
 from monitor.records import ScanKey, ScanStart, SliceFrame, frozen
 from monitor.settings import CellSettings, PitSettings, Settings
 from monitor.wire.results.state import Kernels
@@ -107,13 +107,12 @@ def _second_process() -> Iterator[subprocess.Popen[bytes] | None]:
     if ready["compiled"] == ready["of"]:
         yield None
         return
-    root = str(Path(__file__).parents[2])
     beside = subprocess.Popen(
         [sys.executable, "-m", "monitor.engine.warm_up"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])},
+        env=own_environment(),
     )
     try:
         yield beside

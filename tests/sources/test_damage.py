@@ -14,9 +14,9 @@ import pytest
 import tifffile
 
 from monitor.errors import PitwatchError
-from monitor.sources.cyclers.readers import read_cycler
 from monitor.sources.volumes.volume import open_volumes
 from tests.sources.cyclers.eclab.mpt_files import mpt_text
+from tests.sources.cyclers.whole import read_cycler
 from tests.sources.samples import sample
 from tests.sources.volume_files import FORMATS, noise
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import tzinfo
 from importlib.metadata import requires
 from pathlib import Path
 from threading import Event
@@ -17,6 +16,7 @@ from monitor.sources.cyclers.looks import at_whole_file
 from monitor.sources.cyclers.table import COLUMNS, CyclerTable, make_table
 from monitor.sources.formats import Format, Reader, listed
 from monitor.sources.volumes import readers as volumes
+from tests.sources.cyclers.whole import read_cycler
 
 GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "files.md"
 
@@ -44,27 +44,26 @@ def test_a_file_of_no_format_is_said_with_its_first_line_and_what_can_be_read(
     path = tmp_path / "run.nda"
     path.write_bytes(b"NEWARE\x00\x01\nmore")
     with pytest.raises(SourceError) as caught:
-        cyclers.read_cycler(path)
+        read_cycler(path)
     assert "'NEWARE" in str(caught.value) and listed(cyclers.READERS) in str(caught.value)
 
 
 def test_another_format_is_one_module_in_the_list(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read(path: Path, tz: tzinfo | None) -> CyclerTable:
+    def read(path: Path) -> CyclerTable:
         columns = dict.fromkeys(COLUMNS, np.arange(float(path.stat().st_size)))
         return make_table(columns, 0.0, True, 0)
 
     module = SimpleNamespace(
         FORMAT=Format("Other", ".oth"),
         recognises=lambda path, head: head.startswith(b"OTHER"),
-        read=read,
-        follow=lambda path, tz: at_whole_file(path, lambda: read(path, tz), every=1),
+        follow=lambda path: at_whole_file(path, lambda: read(path), every=1),
     )
     monkeypatch.setattr(cyclers, "READERS", (module, *cyclers.READERS))
     path, stop = tmp_path / "run.oth", Event()
     path.write_bytes(b"OTHER")
-    assert len(cyclers.read_cycler(path)) == 5
+    assert len(read_cycler(path)) == 5
     tables = cyclers.follow(path, stop=stop, poll_s=0.001)
     assert len(next(tables)) == 5
     path.write_bytes(b"OTHER and more")

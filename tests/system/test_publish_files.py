@@ -15,7 +15,7 @@ import tifffile
 from PIL import Image
 
 from monitor import settings
-from monitor.sources.cyclers.readers import read_cycler
+from tests.sources.cyclers.whole import read_cycler
 from tests.system.running import PATIENCE_S, engine, launch, scans_done, write_config
 
 SAMPLES = Path(os.environ.get("PITWATCH_SAMPLES", "/nonexistent"))

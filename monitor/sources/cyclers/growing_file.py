@@ -11,6 +11,7 @@ from monitor.errors import PitwatchError, SourceError
 from monitor.sources.cyclers.readers import follow, reader_of
 from monitor.sources.cyclers.table import CyclerTable
 
+POLL_S = 1.0
 END_S = 320.0
 """The last look at a large file takes as long as its reader may."""
 
@@ -23,9 +24,9 @@ class GrowingFile:
     more arrives.
     """
 
-    def __init__(self, path: Path, poll_s: float = 1.0) -> None:
+    def __init__(self, path: Path) -> None:
         self._stop = threading.Event()
-        self._tables = follow(path, stop=self._stop, poll_s=poll_s)
+        self._tables = follow(path, stop=self._stop, poll_s=POLL_S)
         self.first = next(self._tables)
         self.problem: PitwatchError | None = None
         if not len(self.first):

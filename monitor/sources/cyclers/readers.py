@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import tzinfo
 from pathlib import Path
 from threading import Event
 from typing import Protocol
@@ -20,46 +18,33 @@ SHOWN = 60
 
 
 class CyclerReader(Reader, Protocol):
-    """A module that reads one format. `tz`: zone of times that are written without one, by default
-    UTC, which the table says. Both raise SourceError, MissingSoftware, or OSError."""
+    """A module that reads one format."""
 
-    def read(self, path: Path, tz: tzinfo | None) -> CyclerTable:
-        """All readings of a file."""
-        ...
-
-    def follow(self, path: Path, tz: tzinfo | None) -> Look:
-        """Looks at a file that grows (`looks.py` has two ways to)."""
+    def follow(self, path: Path) -> Look:
+        """Looks at a file that grows (`looks.py` has two ways to), each of which may raise
+        SourceError, MissingSoftware, or OSError."""
         ...
 
 
 READERS: tuple[CyclerReader, ...] = (mpr, mpt)
 
 
-def read_cycler(path: Path, tz: tzinfo | None = None) -> CyclerTable:
-    """All readings of a file; `tz` is the zone of its start time, if it says none.
-
-    Raises SourceError, and MissingSoftware for a format that needs more than is installed.
-    """
-    with _readable(path):
-        return reader_of(path).read(path, tz)
-
-
-def follow(
-    path: Path, *, stop: Event, poll_s: float = 1.0, tz: tzinfo | None = None
-) -> Iterator[CyclerTable]:
+def follow(path: Path, *, stop: Event, poll_s: float) -> Iterator[CyclerTable]:
     """The readings of a growing file, new ones each time, until `stop` is set; then a last look.
 
     The first table, which may be empty, is what the file holds at the start. Looks are `poll_s`
-    apart. Raises as `read_cycler`.
+    apart. Raises SourceError, and MissingSoftware for a format that needs more than is installed.
     """
-    with _readable(path):
-        look = reader_of(path).follow(path, tz)
+    try:
+        look = reader_of(path).follow(path)
         yield look(False)
         ending = False
         while not ending:
             ending = stop.wait(poll_s)
             if len(table := look(ending)):
                 yield table
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({error.strerror}); check the path") from None
 
 
 def reader_of(path: Path) -> CyclerReader:
@@ -73,11 +58,3 @@ def reader_of(path: Path) -> CyclerReader:
         f"{path}: is in no readable format (begins with {first!r}), expected "
         f"{listed(READERS)}; export the readings in one of these"
     )
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise SourceError(f"{path}: cannot be read ({error.strerror}); check the path") from None

@@ -10,8 +10,8 @@ import pytest
 
 from monitor.errors import SettingError, SourceError
 from monitor.sources.cyclers.files import CyclerFiles, cycler_paths
-from monitor.sources.cyclers.readers import read_cycler
 from tests.sources.cyclers.eclab.mpt_files import mpt_text
+from tests.sources.cyclers.whole import read_cycler
 from tests.sources.samples import sample
 
 FIRST = 1704884549.886  # 2024-01-10 11:02:29.886 UTC

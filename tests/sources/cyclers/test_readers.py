@@ -12,9 +12,10 @@ import pytest
 
 from monitor.errors import MissingSoftware, SourceError
 from monitor.sources.cyclers.eclab import mpr
-from monitor.sources.cyclers.readers import follow, read_cycler
+from monitor.sources.cyclers.readers import follow
 from monitor.sources.cyclers.table import CyclerTable, after
 from tests.sources.cyclers.eclab.mpt_files import mpt_text
+from tests.sources.cyclers.whole import read_cycler
 from tests.sources.samples import sample
 
 

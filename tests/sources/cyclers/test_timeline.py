@@ -7,9 +7,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from monitor.sources.cyclers.eclab.mpt import MptParser
 from monitor.sources.cyclers.timeline import reading_origin, scan_windows
 from tests.sources.cyclers.eclab.mpt_files import mpt_text
+from tests.sources.cyclers.whole import parsed
 
 
 def test_own_time_begins_with_the_first_reading() -> None:
@@ -34,8 +34,6 @@ def test_without_readings_time_begins_now(mode: str) -> None:
 
 
 def test_a_file_without_start_time_begins_now() -> None:
-    parser = MptParser("test.mpt")
-    parser.feed(mpt_text(rows=3, header=None, first_row=100))
-    table = parser.close()
+    table = parsed(mpt_text(rows=3, header=None, first_row=100))
     times = reading_origin(table, now=5.0) + table.time_s
     np.testing.assert_allclose(times, [5.0, 15.0, 25.0])

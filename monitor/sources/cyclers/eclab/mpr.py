@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import io
-import os
 import subprocess
 import sys
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from monitor.errors import MissingSoftware, SourceError
+from monitor.processes import own_environment
 from monitor.sources.cyclers.eclab.derive import Carry, derive
 from monitor.sources.cyclers.looks import Look, at_whole_file
 from monitor.sources.cyclers.table import CyclerTable, make_table
@@ -43,19 +43,19 @@ def recognises(path: Path, head: bytes) -> bool:
     return head.startswith(MAGIC)
 
 
-def follow(path: Path, tz: tzinfo | None) -> Look:
+def follow(path: Path) -> Look:
     """Looks at a file that grows."""
-    return at_whole_file(path, lambda: read(path, tz), EVERY)
+    return at_whole_file(path, lambda: read(path), EVERY)
 
 
-def read(path: Path, tz: tzinfo | None) -> CyclerTable:
+def read(path: Path) -> CyclerTable:
     """All readings of a file. Raises SourceError, and MissingSoftware without galvani."""
     try:
         done = subprocess.run(
             [sys.executable, "-m", PROCESS, str(path)],
             capture_output=True,
             timeout=TIMEOUT_S,
-            env=_environment(),
+            env=own_environment(),
         )
     except subprocess.TimeoutExpired:
         raise SourceError(f"{path}: its reader took more than {TIMEOUT_S:.0f} s; stopped") from None
@@ -75,15 +75,8 @@ def read(path: Path, tz: tzinfo | None) -> CyclerTable:
         started = str(file["started"])
     if "time/s" not in columns:
         raise SourceError(f"{path}: has no column time/s; export it as text (.mpt) in EC-Lab")
-    start = datetime.fromisoformat(started).replace(tzinfo=tz or UTC) if started else None
+    start = datetime.fromisoformat(started).replace(tzinfo=UTC) if started else None
     carry = Carry()
     derived = derive(columns, columns["time/s"].size, carry)
     notes = tuple(f"{path}: {line}" for line in carry.told())
-    return make_table(derived, start.timestamp() if start else None, tz is None, 0, notes)
-
-
-def _environment() -> dict[str, str]:
-    """In which the process finds the modules of this one."""
-    root = str(Path(__file__).resolve().parents[4])
-    paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
-    return {**os.environ, "PYTHONPATH": paths}
+    return make_table(derived, start.timestamp() if start else None, True, 0, notes)

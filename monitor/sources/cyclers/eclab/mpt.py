@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from monitor.sources.cyclers.eclab import dates
 from monitor.sources.cyclers.eclab.columns import role
 from monitor.sources.cyclers.eclab.derive import Carry, derive
 from monitor.sources.cyclers.looks import Look, at_lines
-from monitor.sources.cyclers.table import COLUMNS, Column, CyclerTable, make_table
+from monitor.sources.cyclers.table import Column, CyclerTable, make_table
 from monitor.sources.formats import Format
 
 SUFFIXES = (".mpt", ".txt", ".csv")
@@ -55,24 +55,16 @@ def recognises(path: Path, head: bytes) -> bool:
     )
 
 
-def read(path: Path, tz: tzinfo | None) -> CyclerTable:
-    """All readings of a file. Raises SourceError, OSError."""
-    parser = MptParser(str(path), tz)
-    parser.feed(path.read_bytes())
-    return parser.close()
-
-
-def follow(path: Path, tz: tzinfo | None) -> Look:
+def follow(path: Path) -> Look:
     """Looks at a file that grows by lines."""
-    return at_lines(path, MptParser(str(path), tz))
+    return at_lines(path, MptParser(str(path)))
 
 
 class MptParser:
     """EC-Lab text, fed in pieces of any size: each piece gives the readings that it completes."""
 
-    def __init__(self, name: str, tz: tzinfo | None = None) -> None:
+    def __init__(self, name: str) -> None:
         self._name = name
-        self._tz = tz
         self._rest = b""
         self._line = 0
         self._names_line = 0
@@ -81,13 +73,12 @@ class MptParser:
         self._width = 0
         self._last_length = 0
         self._started = ""
-        self._zone_said = tz is not None
+        self._zone_said = False
         self._day_first: bool | None = None
         self._origin: float | None = None
         self._skipped = 0
         self._readings = 0
         self._carry = Carry()
-        self._all: list[CyclerTable] = []
 
     def feed(self, data: bytes) -> CyclerTable:
         """The readings in the lines that `data` completes; a line still growing is kept."""
@@ -102,19 +93,7 @@ class MptParser:
             )
         if len(self._rest) > MAX_LINE_BYTES:
             raise SourceError(f"{self._name}: is not text, expected an EC-Lab .mpt export")
-        table = self._take(lines)
-        self._all.append(table)
-        return table
-
-    def close(self) -> CyclerTable:
-        """All readings, those of `finish` among them. Raises SourceError."""
-        self._all.append(self.finish())
-        return self._table(
-            {
-                name: np.concatenate([getattr(table, name) for table in self._all])
-                for name in COLUMNS
-            }
-        )
+        return self._take(lines)
 
     def finish(self) -> CyclerTable:
         """The reading in a last line without its end, where all its fields are there; or none.
@@ -211,7 +190,7 @@ class MptParser:
         if moment is None:
             return None
         self._zone_said = self._zone_said or moment.tzinfo is not None
-        return (moment if moment.tzinfo else moment.replace(tzinfo=self._tz or UTC)).timestamp()
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
     def _read_day_first(self) -> bool:
         return dates.day_first([self._started]) if self._day_first is None else self._day_first

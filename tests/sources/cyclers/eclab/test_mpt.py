@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
 from monitor.errors import SourceError
 from monitor.sources.cyclers.eclab.mpt import MptParser
-from monitor.sources.cyclers.table import CyclerTable
 from tests.sources.cyclers.eclab.mpt_files import CURRENT_MA, mpt_text
+from tests.sources.cyclers.whole import parsed
 
 START = datetime(2024, 1, 10, 11, 2, 29, 886000, tzinfo=UTC).timestamp()
-
-
-def parsed(data: bytes, tz: tzinfo | None = None) -> CyclerTable:
-    parser = MptParser("test.mpt", tz)
-    parser.feed(data)
-    return parser.close()
 
 
 @pytest.mark.parametrize("newline", ["\r\n", "\n"])
@@ -40,7 +34,8 @@ def test_every_way_of_writing_gives_the_same_readings(
 
 
 def test_start_time_is_utc_unless_a_zone_is_named() -> None:
-    assumed, told = parsed(mpt_text()), parsed(mpt_text(), timezone(timedelta(hours=1)))
+    zoned = mpt_text().replace(b"11:02:29.886", b"11:02:29.886+01:00")
+    assumed, told = parsed(mpt_text()), parsed(zoned)
     assert assumed.start_time_assumed_utc and not told.start_time_assumed_utc
     assert assumed.start_time is not None and told.start_time is not None
     assert assumed.start_time - told.start_time == pytest.approx(3600.0)
@@ -138,7 +133,7 @@ def test_a_spoilt_line_costs_one_reading() -> None:
 
 def test_columns_are_read_only() -> None:
     with pytest.raises(ValueError, match="read-only"):
-        parsed(mpt_text()).time_s[0] = 1.0
+        MptParser("test.mpt").feed(mpt_text()).time_s[0] = 1.0
 
 
 @pytest.mark.parametrize(

@@ -8,22 +8,12 @@ import numpy as np
 import pytest
 
 from monitor.errors import SourceError
-from monitor.sources.cyclers.eclab.mpt import MptParser
-from monitor.sources.cyclers.readers import read_cycler
-from monitor.sources.cyclers.table import CyclerTable
+from tests.sources.cyclers.whole import parsed, read_cycler
 from tests.sources.samples import sample
 
 START = "09/24/2023 10:11:12.000"
 START_S = datetime(2023, 9, 24, 10, 11, 12, tzinfo=UTC).timestamp()
 NAMES = ("mode", "Ns", "time/s", "Ewe/V", "<I>/mA", "(Q-Qo)/mA.h", "cycle number")
-
-
-def parsed(data: bytes, size: int = 0) -> CyclerTable:
-    """The table of a file, fed whole or in pieces."""
-    parser = MptParser("cell.mpt")
-    for begin in range(0, len(data), size or len(data)):
-        parser.feed(data[begin : begin + (size or len(data))])
-    return parser.close()
 
 
 def text(
