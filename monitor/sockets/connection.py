@@ -215,8 +215,8 @@ class Connection:
 
     @property
     def _refusal(self) -> LossReason:
-        """Why the other end disconnects in the handshake: with keys, they are the likeliest "
-        "reason."""
+        """Why the other end disconnects in the handshake: with keys, they are the likeliest
+        reason."""
         return "key" if self._has_keys else "stranger"
 
     @property

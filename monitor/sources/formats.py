@@ -63,6 +63,11 @@ def head_of(path: Path) -> bytes:
         return file.read(HEAD_BYTES)
 
 
+def one_line(error: Exception) -> str:
+    """What a library says is wrong with a file."""
+    return " ".join(str(error).split())[:300] or type(error).__name__
+
+
 def is_pattern(path: Path) -> bool:
     """Whether the last part of a path is a pattern such as `name_*.tiff`, and no file's name."""
     return any(sign in path.name for sign in "*?[") and not path.exists()

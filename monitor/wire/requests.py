@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
-import numpy as np
 from pydantic import Field, TypeAdapter
 
 from monitor.errors import BadMessage
 from monitor.plain_text import one_line
 from monitor.records import ReplyStatus, ScanReply, ScanRequest
-from monitor.wire.fields import Printable, checked, short
+from monitor.wire.fields import Printable, checked, read_object, short, to_json
 
 MAX_BYTES = 1 << 20
 MAX_TEXT = 500
@@ -43,21 +39,21 @@ _REQUEST, _REPLY = TypeAdapter(_Request), TypeAdapter(_Reply)
 
 def encode_request(request: ScanRequest) -> bytes:
     """Frame of a `scan_request`. Numbers in the evidence that JSON lacks (NaN, ∞) become null."""
-    return _json(
+    return to_json(
         {
             "type": "scan_request",
             "id": request.id,
             "cell": request.cell,
             "reason": request.reason,
             "after_scan": request.after_scan,
-            "evidence": _plain(dict(request.evidence)),
+            "evidence": request.evidence,
         }
     )
 
 
 def encode_reply(reply: ScanReply) -> bytes:
     """Frame of a `scan_reply`."""
-    return _json(
+    return to_json(
         {
             "type": "scan_reply",
             "id": reply.id,
@@ -81,33 +77,10 @@ def decode_reply(frame: bytes | memoryview) -> ScanReply:
     return ScanReply(said.id, said.status, why, said.scan)
 
 
-def _json(message: Mapping[str, object]) -> bytes:
-    return json.dumps(message, separators=(",", ":"), allow_nan=False).encode()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
-
-
 def _message(frame: bytes | memoryview, expected: str) -> dict[str, object]:
     if len(frame) > MAX_BYTES:
         raise BadMessage("too_long", f"requests: {len(frame)} bytes for a {expected}; dropped")
-    try:
-        message = json.loads(bytes(frame))
-    except (ValueError, RecursionError):
-        raise BadMessage(
-            "not_json", f"requests: a message of {len(frame)} bytes is not JSON; dropped"
-        ) from None
-    if not isinstance(message, dict):
-        raise BadMessage("not_json", "requests: a message is JSON but not an object; dropped")
+    message = read_object(frame, "requests: a message")
     if message.get("type") != expected:
         got = short(message.get("type"))
         raise BadMessage("bad_request", f"requests: type is {got}, expected {expected}; dropped")

@@ -1,5 +1,5 @@
-"""The shown map along the line that is drawn on it: now, in the first scan, and in the pinned "
-"one."""
+"""The shown map along the line that is drawn on it: now, in the first scan, and in the pinned
+one."""
 
 from __future__ import annotations
 

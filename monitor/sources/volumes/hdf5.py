@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import PitwatchError, SourceError
-from monitor.sources.formats import Format
+from monitor.sources.formats import Format, one_line
 from monitor.sources.volumes.planes import Planes
 from monitor.sources.volumes.stored_voxels import check_stored
 from monitor.sources.volumes.voxel_size import three, voxel_size_from_cm
@@ -77,12 +77,8 @@ def _readable(path: Path) -> Iterator[None]:
         raise
     except Exception as error:
         raise SourceError(
-            f"{path}: cannot be read as HDF5 ({_one_line(error)}); check the file, or copy it again"
+            f"{path}: cannot be read as HDF5 ({one_line(error)}); check the file, or copy it again"
         ) from None
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def _only_volume(file: h5py.File, path: Path) -> str:
@@ -287,7 +283,7 @@ def _planes(path: Path, name: str, order: Order) -> Iterator[NDArray[Any]]:
                 slab = data[tuple(part)].transpose(order)
             except (OSError, RuntimeError, ValueError) as error:
                 raise SourceError(
-                    f"{path}::{name}: slice {z} cannot be read ({_one_line(error)}); the file is "
+                    f"{path}::{name}: slice {z} cannot be read ({one_line(error)}); the file is "
                     "damaged there, copy it again"
                 ) from None
             yield from slab

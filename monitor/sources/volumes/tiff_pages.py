@@ -20,6 +20,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from monitor.errors import MissingSoftware, PitwatchError, SourceError
+from monitor.sources.formats import one_line
 from monitor.sources.volumes.voxel_size import (
     Size,
     from_imagej,
@@ -62,7 +63,7 @@ def opened(path: Path) -> Iterator[tifffile.TiffFile]:
         raise
     except Exception as error:
         raise SourceError(
-            f"{path}: cannot be read as TIFF ({_one_line(error)}); check the file"
+            f"{path}: cannot be read as TIFF ({one_line(error)}); check the file"
         ) from None
 
 
@@ -129,17 +130,13 @@ def decoded(page: Any, index: int, path: Path) -> NDArray[Any]:
                 f"\"pip install 'pitwatch[tiff]'\", or save the file {other}"
             ) from None
         raise SourceError(
-            f"{path}: {_which(page, index)} cannot be read ({_one_line(error)}); {BAD_COPY}"
+            f"{path}: {_which(page, index)} cannot be read ({one_line(error)}); {BAD_COPY}"
         ) from None
     return plane
 
 
 def _which(page: Any, index: int) -> str:
     return "its plane" if len(page.parent.pages) == 1 else f"slice {index}"
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
 
 
 def _check_chain(tif: tifffile.TiffFile, path: Path) -> None:
@@ -151,9 +148,7 @@ def _check_chain(tif: tifffile.TiffFile, path: Path) -> None:
         file.seek(offset)
         data = file.read(length)
         if len(data) < length:
-            raise SourceError(
-                f"{path}: the chain of pages breaks after page {len(seen)}; {BAD_COPY}"
-            )
+            raise _broken(path, len(seen))
         return int(struct.unpack(form, data)[0])
 
     seen: set[int] = set()
@@ -162,9 +157,7 @@ def _check_chain(tif: tifffile.TiffFile, path: Path) -> None:
         tags = number(form.tagnoformat, offset, form.tagnosize)
         after = offset + form.tagnosize + tags * form.tagsize
         if offset in seen or not 0 < tags <= MAX_TAGS or after + form.offsetsize > size:
-            raise SourceError(
-                f"{path}: the chain of pages breaks after page {len(seen)}; {BAD_COPY}"
-            )
+            raise _broken(path, len(seen))
         seen.add(offset)
         offset = number(form.offsetformat, after, form.offsetsize)
     if len(seen) != len(tif.pages):
