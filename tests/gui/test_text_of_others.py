@@ -33,7 +33,7 @@ from monitor.gui.main_window import Window
 from monitor.gui.panels.guide import GuidePage, GuidePanel
 from monitor.gui.state.snapshot import Answer, Choice, Order, Snapshot
 from monitor.gui.widgets import theme
-from monitor.gui.widgets.plain_text import RichLabel, tip_text
+from monitor.gui.widgets.plain_text import RichLabel
 from monitor.plain_text import BLANK
 from monitor.wire.results.queries import (
     CyclerRequest,
@@ -265,10 +265,6 @@ def shown_by(window: Window, choice: Choice) -> list[str]:
         view.draw(heard, choice)
     window.turns.finish()
     texts = [text for widget in window.findChildren(QWidget) for text in texts_of(widget)]
-    for card in window.board.cards.values():
-        card.resize(400, 300)
-        card.grab()
-        texts += [assert_tip(tip_text(tip), "card") for _, tip in card._tips]
     return [*texts, window.windowTitle()]
 
 

@@ -1,21 +1,13 @@
-"""A map as a small picture, and the shapes that stand for states: painted without a scene."""
+"""A map as a small picture."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QImage, QPainter, QPen, QPolygonF
+from PySide6.QtGui import QImage
 
 from monitor.gui.state.snapshot import Answer
 from monitor.gui.widgets import theme
-
-SHAPES = {
-    "LIVE": [(0.15, 0.05), (0.95, 0.5), (0.15, 0.95)],
-    "LATE": [(0.5, 0.05), (1.0, 0.95), (0.0, 0.95)],
-    "REPLAY": [(0.5, 0.0), (1.0, 0.5), (0.5, 1.0), (0.0, 0.5)],
-}
-"""Corners in a square of side 1; IDLE is a ring and DEAD a cross."""
 
 
 def picture(answer: Answer, chosen: str) -> QImage | None:
@@ -60,25 +52,3 @@ def proportions(answer: Answer) -> float:
     rows, columns = answer.array.shape
     _, vy, vx = answer.header.get("voxel_size") or (1.0, 1.0, 1.0)
     return float(columns * vx / (rows * vy))
-
-
-def draw_state(painter: QPainter, state: str, box: QRectF) -> None:
-    """The shape of a state, so that it is told apart without colours."""
-    colour = QColor(theme.state_colour(state))
-    painter.setPen(QPen(colour, max(1.5, box.width() * 0.18), c=Qt.PenCapStyle.RoundCap))
-    painter.setBrush(Qt.BrushStyle.NoBrush)
-    inner = box.adjusted(*(box.width() * 0.12 * side for side in (1, 1, -1, -1)))
-    if state == "DEAD":
-        painter.drawLine(inner.topLeft(), inner.bottomRight())
-        painter.drawLine(inner.topRight(), inner.bottomLeft())
-        return
-    if state not in SHAPES:
-        painter.drawEllipse(inner)
-        return
-    painter.setPen(Qt.PenStyle.NoPen)
-    painter.setBrush(colour)
-    corners = [
-        QPointF(box.left() + x * box.width(), box.top() + y * box.height())
-        for x, y in SHAPES[state]
-    ]
-    painter.drawPolygon(QPolygonF(corners))

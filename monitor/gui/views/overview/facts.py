@@ -19,6 +19,8 @@ from monitor.wire.results.state import HealthState
 
 NEWS = ("alarm", "pit_onset")
 NOISE_SPAN = 20.0
+ROWS = 7
+"""Numbers of a card."""
 
 
 @dataclass(frozen=True, slots=True)

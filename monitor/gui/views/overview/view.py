@@ -11,8 +11,7 @@ from PySide6.QtWidgets import QFrame, QGridLayout, QScrollArea, QVBoxLayout, QWi
 
 from monitor.gui.state.queries import Queries
 from monitor.gui.state.snapshot import Choice, Query, Snapshot
-from monitor.gui.views.overview.card import LEAST, CellCard, letters
-from monitor.gui.views.overview.paint import places
+from monitor.gui.views.overview.card import LEAST, LINE, CellCard, letters, map_width
 from monitor.gui.widgets import theme
 from monitor.gui.widgets.controls import label
 from monitor.wire.results.queries import MapRequest
@@ -21,8 +20,6 @@ GAP = 6
 FEW, MANY_PIXELS, FEW_PIXELS = 4, (256, 256), (96, 96)
 """Up to so many cells, small maps have more pixels."""
 BEST_PROPORTIONS = 1.3
-LINE, FACTS = 15.0, 7
-"""Usual height of a line in px, and how many facts a card has: to foresee how large maps get."""
 
 
 def columns_for(count: int, width: float, height: float, scale: float = 1.0) -> int:
@@ -36,9 +33,9 @@ def columns_for(count: int, width: float, height: float, scale: float = 1.0) -> 
         fits = wide >= least_w, high >= least_h
         wide, high = max(wide, least_w), max(high, least_h)
         grown = letters(wide, high, scale)
-        box = places(wide, high, LINE * scale * grown, FACTS).map
+        side, _ = map_width(wide, high, LINE * scale * grown)
         drawn_out = abs(math.log(wide / high / BEST_PROPORTIONS))
-        gain = box.width() * grown * math.exp(-drawn_out / 2) * count / (rows * columns)
+        gain = side * grown * math.exp(-drawn_out / 2) * count / (rows * columns)
         return fits[0], fits[1], gain
 
     return max(range(1, max(1, count) + 1), key=worth)

@@ -4,11 +4,11 @@ import time
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QPoint, QRect, Qt
 
 from monitor.gui.state.snapshot import Answer, Choice, Snapshot
+from monitor.gui.views.overview.card import LINE, CellCard, letters, map_width
 from monitor.gui.views.overview.facts import cell_facts, clear_of_noise, map_words
-from monitor.gui.views.overview.paint import places
 from monitor.gui.views.overview.view import Board, columns_for
 from monitor.gui.widgets import theme
 from monitor.gui.widgets.icons import coloured, picture
@@ -179,16 +179,26 @@ def test_a_narrow_window_stacks_the_cells_and_large_letters_need_fewer_columns()
 
 @pytest.mark.parametrize("size", [(250, 205), (315, 240), (420, 720), (1270, 720), (1920, 1040)])
 @pytest.mark.parametrize("proportions", [0.4, 1.0, 3.0])
-def test_no_part_of_a_card_lies_on_another(size, proportions):
-    at = places(*size, 13.0, 7, proportions)
-    parts = [at.head, at.why, at.map, at.caption, at.facts, at.bar, at.due, at.news]
-    for index, one in enumerate(parts):
-        assert one.left() >= 0 and one.right() <= size[0] + 1e-6
-        assert one.top() >= 0 and one.bottom() <= size[1] + 1e-6
-        for other in parts[index + 1 :]:
-            shared = one.intersected(other)
-            assert shared.width() <= 1e-6 or shared.height() <= 1e-6, (one, other)
-    assert at.map.width() / at.map.height() == pytest.approx(proportions)
+def test_no_part_of_a_card_lies_on_another(qtbot, size, proportions):
+    card = CellCard("A")
+    qtbot.addWidget(card)
+    card.resize(*size)
+    whole = np.linspace(0, 9, 900).reshape(30, 30)
+    answer = made.map_answer("A", 6, array=whole, voxel_size=[1.0, 1.0, proportions])
+    card.draw(made.snapshot({"A": made.cell(*scans(7))}, {"board A": answer}), Choice())
+    card.show()
+    qtbot.waitExposed(card)
+    card.grab()
+    lines = [line for pair in card.rows for line in pair]
+    parts = [card.title, card.state, card.why, card.picture, card.caption, *lines, card.bar,
+             card.due, card.news]  # fmt: skip
+    boxes = [QRect(part.mapTo(card, QPoint()), part.size()) for part in parts]
+    for index, one in enumerate(boxes):
+        assert card.rect().contains(one), parts[index].text()
+        assert not any(one.intersects(other) for other in boxes[index + 1 :])
+    wide, beside = map_width(*size, LINE * letters(*size, 1.0), proportions)
+    assert beside == (card.facts.y() < card.caption.y())
+    assert card.picture.height() * proportions > 0.7 * wide, "it has the room that was foreseen"
 
 
 @pytest.fixture
@@ -209,9 +219,9 @@ def board(qtbot):
 
 def test_a_click_anywhere_opens_the_cell(board, qtbot):
     card = board.cards["C"]
-    for place in (QPoint(5, 5), card.rect().center()):
+    for part in (card, card.title, card.picture, card.bar, board.cards["C"].rows[0][1]):
         with qtbot.waitSignal(board.cell_opened) as told:
-            qtbot.mouseClick(card, Qt.MouseButton.LeftButton, pos=place)
+            qtbot.mouseClick(part, Qt.MouseButton.LeftButton)
         assert told.args == ["C"]
     with qtbot.assertNotEmitted(board.cell_opened):
         qtbot.mouseClick(card, Qt.MouseButton.RightButton)
@@ -238,14 +248,13 @@ def test_state_is_said_in_words_to_a_screen_reader_too(board):
 def test_the_map_is_painted_and_parts_explain_themselves(board):
     card = board.cards["A"]
     image = card.grab().toImage()
-    at = places(card.width(), card.height(), 13.0, 7, 96 / 72).map.center().toPoint()
+    at = card.picture.mapTo(card, card.picture.rect().center())
     purple = image.pixelColor(at)
     assert purple != image.pixelColor(3, 3)
     assert card.shown.caption.startswith("removal")
-    tips = {tip for _, tip in card._tips}
-    assert any("LATE" in tip for tip in tips)
-    assert any("Faraday" in tip for tip in tips)
-    assert card.tip_at(card.width() / 2, 12).startswith("no scan is running")
+    assert "LATE" in card.state.toolTip() and card.state.toolTip().startswith("no scan is running")
+    assert any("Faraday" in value.toolTip() for _, value in card.rows)
+    assert "Colour scale: removal" in card.picture.toolTip()
 
 
 def test_nothing_is_painted_again_where_nothing_changed(board, monkeypatch):
@@ -254,7 +263,7 @@ def test_nothing_is_painted_again_where_nothing_changed(board, monkeypatch):
     board.draw(shown, Choice(cell="B"))
     painted = []
     for card in board.cards.values():
-        monkeypatch.setattr(card, "update", lambda name=card.name: painted.append(name))
+        monkeypatch.setattr(card, "_say", lambda shown, name=card.name: painted.append(name))
     board.draw(shown, Choice(cell="B"))
     assert painted == []
     board.draw(shown, Choice(cell="C"))
@@ -280,11 +289,17 @@ def test_before_an_engine_answers_the_board_says_so(qtbot):
 
 
 def test_another_look_changes_colours_and_least_sizes(board, qapp):
-    dark = board.cards["A"].grab().toImage().pixelColor(20, 60)
+    cells = made.snapshot({name: made.cell(*scans(7)) for name in "ABC"})
+    board.draw(cells, Choice())
+    dark = board.cards["A"].why.grab().toImage()
     theme.apply(qapp, "light", 1.5)
     board.restyle()
     assert board.cards["A"].minimumWidth() == theme.px(250)
-    assert board.cards["A"].grab().toImage().pixelColor(20, 60) != dark
+    board.draw(cells, Choice())
+    light = board.cards["A"].why.grab().toImage()
+    assert light.height() > dark.height()
+    colours = [{look.pixel(x, y) for x in range(60) for y in range(12)} for look in (dark, light)]
+    assert colours[0] != colours[1]
 
 
 def test_a_dozen_cells_are_drawn_within_a_few_ms(qtbot):
