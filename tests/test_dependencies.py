@@ -162,6 +162,7 @@ def test_copyleft_is_never_needed() -> None:
 
 
 CONDA_NAMES = {
+    "isal": "python-isal",
     "matplotlib": "matplotlib-base",
     "msgpack": "msgpack-python",
     "pyside6-essentials": "pyside6",

@@ -2,19 +2,19 @@
 
 HDF5 itself guards only its own structure. So each scan's file keeps a number for every slice, each
 map, and each group of small things; each line of the journal and of the events, and the settings,
-end with one.
+end with one. ISA-L's function gives the same numbers as zlib's in a tenth of the time.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import zlib
 from collections.abc import Mapping
 from typing import Any
 
 import h5py
 import numpy as np
+from isal.isal_zlib import crc32
 from numpy.typing import NDArray
 
 NAME = "crc32"
@@ -25,13 +25,13 @@ _SETTINGS_TAIL = re.compile(rb"# crc32 ([0-9a-f]{8}) of all bytes before this li
 
 def of_array(values: NDArray[Any]) -> int:
     """Of the bytes of an array, in C order."""
-    return zlib.crc32(np.ascontiguousarray(values).data.cast("B") if values.size else b"")
+    return crc32(np.ascontiguousarray(values).data.cast("B") if values.size else b"")
 
 
 def of_attributes(attributes: Mapping[str, object]) -> int:
     """Of a group's attributes but the checksum, as JSON with sorted keys and without spaces."""
     plain = {key: _plain(value) for key, value in attributes.items() if key != NAME}
-    return zlib.crc32(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode())
+    return crc32(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode())
 
 
 def of_group(group: h5py.Group) -> int:
@@ -39,8 +39,8 @@ def of_group(group: h5py.Group) -> int:
     crc = 0
     for name in sorted(group):
         values = np.asarray(group[name][()])
-        crc = zlib.crc32(f"{name} {values.dtype.str} {values.shape}".encode(), crc)
-        crc = zlib.crc32(np.ascontiguousarray(values).tobytes(), crc)
+        crc = crc32(f"{name} {values.dtype.str} {values.shape}".encode(), crc)
+        crc = crc32(np.ascontiguousarray(values).tobytes(), crc)
     return crc
 
 
@@ -76,7 +76,7 @@ def with_crc(line: bytes) -> bytes:
     last key."""
     body = line[:-1]
     comma = b"" if body == b"{" else b","
-    return b'%b%b"crc32":"%08x"}\n' % (body, comma, zlib.crc32(body))
+    return b'%b%b"crc32":"%08x"}\n' % (body, comma, crc32(body))
 
 
 def line_is_sound(line: bytes) -> bool | None:
@@ -86,7 +86,7 @@ def line_is_sound(line: bytes) -> bool | None:
 
 def with_settings_crc(text: bytes) -> bytes:
     """The text of the settings, with the checksum in a last comment."""
-    return b"%b# crc32 %08x of all bytes before this line\n" % (text, zlib.crc32(text))
+    return b"%b# crc32 %08x of all bytes before this line\n" % (text, crc32(text))
 
 
 def settings_are_sound(text: bytes) -> bool | None:
@@ -96,7 +96,7 @@ def settings_are_sound(text: bytes) -> bool | None:
 
 def _is_sound(text: bytes, tail: re.Pattern[bytes]) -> bool | None:
     found = tail.search(text, max(0, len(text) - 80))
-    return None if found is None else zlib.crc32(text[: found.start()]) == int(found[1], 16)
+    return None if found is None else crc32(text[: found.start()]) == int(found[1], 16)
 
 
 def _plain(value: Any) -> Any:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from isal.isal_zlib import crc32
 from numpy.typing import NDArray
 
 from monitor.errors import RecordingError
@@ -280,5 +280,5 @@ def _crc_of_slice(volume: h5py.Dataset, start: ScanStart, along: int, number: in
             return None
         if chunk is None:
             return None
-        crc = zlib.crc32(chunk.reshape(-1, columns)[: rows - first].data, crc)
+        crc = crc32(chunk.reshape(-1, columns)[: rows - first].data, crc)
     return crc
