@@ -42,7 +42,7 @@ KERNELS: tuple[tuple[ModuleType, str], ...] = (
     (areal, "plane_sums texture_sums height_counts"),
     (tiles, "add_rows"),
     (plateau, "tile_histograms lowest_peak"),
-    (pits, "smooth catchments saddles deepest_first merged peak_depths sums_per_label"),
+    (pits, "smooth catchments saddles deepest_first merged peak_depths peak_errors sums_per_label"),
     (kalman_kernels, "predict correct"),
     (shift_kernels, "normal_equations"),
     (kalman_kernels, "weigh"),

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QEvent, QSettings, QSize, Qt, QTimer
+from PySide6.QtCore import QCoreApplication, QEvent, QSettings, QSize, Qt, QTimer
 from PySide6.QtWidgets import QHBoxLayout, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from monitor.gui import menus
@@ -228,6 +228,8 @@ class Window(QMainWindow):
     def screenshot(self, path: Path | str) -> None:
         """Writes the window as it is into a picture. Raises PitwatchError if that fails."""
         self.turns.finish()
+        # texts that have just changed take their room first
+        QCoreApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest.value)
         export.save(self, path)
 
     # --- the window, and what is kept for the user ------------------------------------------------

@@ -119,7 +119,10 @@ COLUMNS = (
              form="count"),
     Quantity("depth_max", "Depth",
              "Maximum pit depth: of its deepest point below the plateau (ASTM G46, ISO 11463).",
-             LENGTH, 1),
+             LENGTH, 1, error="depth_max_error"),
+    Quantity("depth_max_error", "Depth error",
+             "Standard error of the maximum depth, by the noise of the heights at the deepest "
+             "point; that of the plateau, which all pits share, is not in it.", LENGTH, 2),
     Quantity("diameter", "Diameter",
              "Diameter of the circle with the area of the opening: 2·√(area/π).", LENGTH, 1),
     Quantity("area", "Area", "Pit size: area of the opening at the surface (ASTM G46).",

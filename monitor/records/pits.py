@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -11,6 +12,7 @@ class Pit:
 
     `id` stays the same from scan to scan; `parent` is the id of the pit that it split from or that
     swallowed it (-1: none); `x`, `y` are the centroid of the opening; depths are below the plateau.
+    `depth_max_error`: standard error, NaN in recordings that are older than it.
     """
 
     id: int
@@ -25,3 +27,4 @@ class Pit:
     volume: float
     current_density_mA_cm2: float
     p_value: float
+    depth_max_error: float = math.nan

@@ -24,6 +24,7 @@ CURRENT = ["cumulative", "interval", "absolute", "running", "running_error"]
 PITS = [
     "id", "parent", "first_scan", "x_um", "y_um", "area_um2", "diameter_um", "depth_max_um",
     "depth_mean_um", "volume_um3", "current_density_mA_cm2", "p_value",
+    "depth_max_error_um",
 ]  # fmt: skip
 
 

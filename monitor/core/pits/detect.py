@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.pits import kernels
+from monitor.core.pits.depth_error import depth_errors
 from monitor.core.pits.link import PitMap, link
 from monitor.core.pits.significance import (
-    SMOOTHING_PX,
     chance_of_noise,
     detection_limit,
     discovered,
+    smoothing_taps,
 )
 from monitor.records import LengthUnit, Pit, frozen
 from monitor.settings import PitSettings
@@ -68,7 +69,7 @@ def find_pits(
     `next_id`.
     """
     depth = np.subtract(removal, plateau_value, dtype=np.float32)
-    smoothed, noise = _smoothed(depth, removal_error)
+    smoothed, noise, excess = _smoothed(depth, removal_error)
     in_um = length_unit == "µm"
     limit = settings.min_depth_um if in_um else MIN_DEPTH_VOXEL
     former = _same_shape(previous, depth.shape)
@@ -90,7 +91,10 @@ def find_pits(
         math.pi / 4.0 * min_diameter**2 / pixel_area,
     )
     peaks, deepest, p_values = peaks[kept], deepest[kept], p_values[kept]
-    measured = _measure(depth, smoothed, labels, deepest, p_values, voxel_yx)
+    errors = depth_errors(
+        depth, removal_error, labels, peaks, radius[kept], smoothed, noise, excess
+    )
+    measured = _measure(depth, smoothed, labels, deepest, errors, p_values, voxel_yx)
     usual_noise = _median_of_finite(noise)
     pixels = int(np.isfinite(noise).sum())
     return link(
@@ -105,29 +109,29 @@ def find_pits(
     )
 
 
-def _smoothed(depth: Map, error: Map) -> tuple[Map, Map]:
-    """Smoothed depth and its noise, raised to what the unpitted surface really shows.
+def _smoothed(depth: Map, error: Map) -> tuple[Map, Map, float]:
+    """Smoothed depth, its noise raised to what the unpitted surface really shows, and how often it
+    is raised.
 
     White noise is averaged down by the kernel as Σg² says. Noise that neighbours share is not; so
     the scatter of the smoothed map on the side above the plateau, if no pit can reach, must
     agree: its median against the normal quartile gives the factor (never below 1).
     """
-    reach = math.ceil(3.0 * SMOOTHING_PX)
-    taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / SMOOTHING_PX) ** 2)
-    taps /= taps.sum()
     smoothed, noise = kernels.smooth(
         depth,
         frozen(np.ascontiguousarray(error, np.float32)[...]),
-        taps.astype(np.float32),
+        smoothing_taps().astype(np.float32),
         MIN_KERNEL_WEIGHT,
     )
     stride = max(1, math.isqrt(depth.size // NOISE_SAMPLE))
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = smoothed[::stride, ::stride] / noise[::stride, ::stride]
     above = -ratio[np.isfinite(ratio) & (ratio < 0.0)]
+    excess = 1.0
     if above.size >= MIN_NOISE_SAMPLE:
-        noise *= np.float32(max(1.0, float(np.median(above)) / NORMAL_QUARTILE))
-    return smoothed, noise
+        excess = max(1.0, float(np.median(above)) / NORMAL_QUARTILE)
+        noise *= np.float32(excess)
+    return smoothed, noise, excess
 
 
 def _same_shape(previous: PitMap | None, shape: tuple[int, ...]) -> PitMap:
@@ -209,6 +213,7 @@ def _measure(
     smoothed: Map,
     labels: NDArray[np.int32],
     deepest: NDArray[np.float64],
+    errors: NDArray[np.float64],
     p_values: NDArray[np.float64],
     voxel_yx: tuple[float, float],
 ) -> list[Pit]:
@@ -228,6 +233,7 @@ def _measure(
             area=float(areas[k]),
             diameter=2.0 * math.sqrt(areas[k] / math.pi),
             depth_max=float(deepest[k]),
+            depth_max_error=float(errors[k]),
             depth_mean=float(sums[k, 3] / pixels[k]),
             volume=float(sums[k, 3] * pixel_area),
             current_density_mA_cm2=math.nan,

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 Map = NDArray[np.float32]
 LEVELS = 1 << 16
 WALL_SHARE = 0.7
+LEAST_PLACES = 12
+"""Fewer pixels bear no fit of a paraboloid."""
 
 
 @njit(nogil=True, cache=True)
@@ -234,6 +236,54 @@ def _solve(matrix: NDArray[np.float64], right: NDArray[np.float64]) -> None:  # 
 
 
 @njit(nogil=True, cache=True)
+def _floor(
+    depth: Map,
+    labels: NDArray[np.int32],
+    peak: int,
+    radius: float,
+    smoothed: Map,
+    found: NDArray[np.int64],
+) -> int:  # pragma: no cover
+    """Number of measured pixels of a pit within `radius` of its peak, without the walls, which are
+    less than 0.7 of the smoothed depth deep. Fills `found` with their (y, x) from the peak."""
+    ny, nx = depth.shape
+    cy, cx = peak // nx, peak % nx
+    reach, own, count = int(radius), labels[cy, cx], 0
+    for y in range(max(0, cy - reach), min(ny, cy + reach + 1)):
+        for x in range(max(0, cx - reach), min(nx, cx + reach + 1)):
+            r2 = (y - cy) ** 2 + (x - cx) ** 2
+            if r2 > radius**2 or labels[y, x] != own or not np.isfinite(depth[y, x]):
+                continue
+            if smoothed[y, x] < WALL_SHARE * smoothed[cy, cx]:
+                continue
+            found[count, 0], found[count, 1] = y - cy, x - cx
+            count += 1
+    return count
+
+
+@njit(nogil=True, cache=True)
+def _paraboloid(
+    depth: Map,
+    peak: int,
+    places: NDArray[np.int64],
+    normal: NDArray[np.float64],
+    right: NDArray[np.float64],
+) -> None:  # pragma: no cover
+    """Fills the normal equations of a + bx·x + by·y + c·r² over these places around a peak."""
+    nx = depth.shape[1]
+    basis = np.empty(4)
+    normal[:] = 0.0
+    right[:] = 0.0
+    for k in range(places.shape[0]):
+        y, x = places[k]
+        basis[0], basis[1], basis[2], basis[3] = 1.0, x, y, y * y + x * x
+        for i in range(4):
+            right[i] += basis[i] * depth[peak // nx + y, peak % nx + x]
+            for j in range(4):
+                normal[i, j] += basis[i] * basis[j]
+
+
+@njit(nogil=True, cache=True)
 def peak_depths(
     depth: Map,
     labels: NDArray[np.int32],
@@ -248,32 +298,14 @@ def peak_depths(
     the curvature term takes out the flattening. The walls, less than 0.7 of the smoothed depth
     deep, are left out. Falls back to the smoothed depth with few pixels.
     """
-    ny, nx = depth.shape
     found = np.empty(peaks.size)
     normal, right = np.empty((4, 4)), np.empty(4)
-    basis = np.empty(4)
+    places = np.empty((_most_places(radius), 2), np.int64)
     for k in range(peaks.size):
-        cy, cx = peaks[k] // nx, peaks[k] % nx
-        reach = int(radius[k])
-        own = labels[cy, cx]
-        normal[:] = 0.0
-        right[:] = 0.0
-        count = 0
-        for y in range(max(0, cy - reach), min(ny, cy + reach + 1)):
-            for x in range(max(0, cx - reach), min(nx, cx + reach + 1)):
-                r2 = (y - cy) ** 2 + (x - cx) ** 2
-                if r2 > radius[k] ** 2 or labels[y, x] != own or not np.isfinite(depth[y, x]):
-                    continue
-                if smoothed[y, x] < WALL_SHARE * smoothed[cy, cx]:
-                    continue
-                basis[0], basis[1], basis[2], basis[3] = 1.0, x - cx, y - cy, r2
-                for i in range(4):
-                    right[i] += basis[i] * depth[y, x]
-                    for j in range(4):
-                        normal[i, j] += basis[i] * basis[j]
-                count += 1
-        found[k] = smoothed[cy, cx]
-        if count >= 12:
+        count = _floor(depth, labels, peaks[k], radius[k], smoothed, places)
+        found[k] = smoothed.flat[peaks[k]]
+        if count >= LEAST_PLACES:
+            _paraboloid(depth, peaks[k], places[:count], normal, right)
             _solve(normal, right)
             a, bx, by, c = right
             found[k] = a
@@ -282,3 +314,69 @@ def peak_depths(
                 if shift2 <= radius[k] ** 2:
                     found[k] = a - c * shift2
     return found
+
+
+@njit(nogil=True, cache=True)
+def _most_places(radius: NDArray[np.float64]) -> int:  # pragma: no cover
+    reach = 0
+    for one in radius:
+        reach = max(reach, int(one))
+    return (2 * reach + 1) ** 2
+
+
+@njit(nogil=True, cache=True)
+def peak_errors(
+    depth: Map,
+    error: Map,
+    labels: NDArray[np.int32],
+    peaks: NDArray[np.int64],
+    radius: NDArray[np.float64],
+    smoothed: Map,
+    noise: Map,
+    correlation: NDArray[np.float64],
+) -> NDArray[np.float64]:  # pragma: no cover
+    """Standard error of what `peak_depths` finds, from the errors of the pixels that it fits.
+
+    The depth at the vertex is Σ wᵢ dᵢ with w = B N⁻¹ b(vertex), as the slope is 0 there; so its
+    variance is Σ wᵢ wⱼ eᵢ eⱼ ρ(rᵢⱼ²). `correlation`: ρ by squared distance in px, 0 beyond its
+    end. With few pixels, it is that of the smoothed depth, `noise`.
+    """
+    nx = depth.shape[1]
+    found = np.empty(peaks.size)
+    normal, right, terms = np.empty((4, 4)), np.empty(4), np.empty(4)
+    places = np.empty((_most_places(radius), 2), np.int64)
+    weight = np.empty(places.shape[0])
+    for k in range(peaks.size):
+        count = _floor(depth, labels, peaks[k], radius[k], smoothed, places)
+        found[k] = noise.flat[peaks[k]]
+        if count < LEAST_PLACES:
+            continue
+        _paraboloid(depth, peaks[k], places[:count], normal, right)
+        again = normal.copy()
+        _solve(normal, right)
+        _, bx, by, c = right
+        terms[:] = 1.0, 0.0, 0.0, 0.0
+        if c < 0.0 and bx * bx + by * by <= (2.0 * c * radius[k]) ** 2:
+            x, y = -bx / (2.0 * c), -by / (2.0 * c)
+            terms[1], terms[2], terms[3] = x, y, x * x + y * y
+        _solve(again, terms)
+        for i in range(count):
+            y, x = places[i]
+            w = terms[0] + terms[1] * x + terms[2] * y + terms[3] * (x * x + y * y)
+            weight[i] = w * error[peaks[k] // nx + y, peaks[k] % nx + x]
+        found[k] = np.sqrt(_variance(weight[:count], places[:count], correlation))
+    return found
+
+
+@njit(nogil=True, cache=True)
+def _variance(
+    weight: NDArray[np.float64], places: NDArray[np.int64], correlation: NDArray[np.float64]
+) -> float:  # pragma: no cover
+    total = 0.0
+    for i in range(weight.size):
+        total += weight[i] * weight[i]
+        for j in range(i):
+            r2 = (places[i, 0] - places[j, 0]) ** 2 + (places[i, 1] - places[j, 1]) ** 2
+            if r2 < correlation.size:
+                total += 2.0 * weight[i] * weight[j] * correlation[r2]
+    return max(total, 0.0)

@@ -15,6 +15,13 @@ MISS_SIGMA = 1.645
 Map = NDArray[np.float32]
 
 
+def smoothing_taps() -> NDArray[np.float64]:
+    """The Gaussian of 1.5 px that maps are smoothed with, its sum 1."""
+    reach = math.ceil(3.0 * SMOOTHING_PX)
+    taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / SMOOTHING_PX) ** 2)
+    return np.asarray(taps / taps.sum())
+
+
 def detection_limit(noise: float, pixels: int, least: float, significance: float) -> float:
     """Depth of a pit, of the least diameter or more, that is found with a chance of 95 %.
 

@@ -152,8 +152,9 @@ class CellPanel(View):
 
     def _draw_scan(self, cell: Cell | None, shown: Scan | None) -> None:
         if cell is None or shown is None:
+            running = (cell or {}).get("running")
             self.shown.setText("No scan yet" if cell is not None else "–")
-            self.when.setText("")
+            self.when.setText(f"Receiving slices of scan {running['scan']}" if running else "")
             return
         scans = cell["scans"]
         of = f"of {scans[-1]['scan']} · {shown['reason']}"

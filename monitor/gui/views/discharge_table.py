@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTab
 
 from monitor.gui.formatting import column_head, value_text, with_error
 from monitor.gui.state.snapshot import Choice, Snapshot, measure, number_of
-from monitor.gui.widgets.controls import quiet
+from monitor.gui.widgets.controls import label, quiet
 from monitor.gui.widgets.plain_text import set_tip
 from monitor.gui.widgets.view import View
 from monitor.gui.wording.charge import marked, why_preliminary
@@ -37,6 +37,9 @@ class DischargeTableView(View):
         header.setStretchLastSection(True)
         quiet(self.table)
         self._name_columns("")
+        self.none = label("No discharge yet", "muted")
+        self.none.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.body.addWidget(self.none, 1)
         self.body.addWidget(self.table, 1)
 
     def _name_columns(self, unit: str) -> None:
@@ -53,6 +56,8 @@ class DischargeTableView(View):
         if (rows, unit) == self._drawn:
             return
         self._drawn = (rows, unit)
+        self.none.setVisible(not rows)
+        self.table.setVisible(bool(rows))
         self._name_columns(unit)
         # a thickness by charge alone is in µm: beside lengths in voxels it could not be compared
         self.table.setColumnHidden(COULOMETRY, unit == "voxel")

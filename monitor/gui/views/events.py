@@ -13,7 +13,7 @@ from monitor.gui.actions import Handlers, keys_of
 from monitor.gui.state.queries import Looking, Queries
 from monitor.gui.state.snapshot import Choice, Query, Snapshot, order_problem, shown_scan
 from monitor.gui.widgets import theme
-from monitor.gui.widgets.controls import quiet
+from monitor.gui.widgets.controls import label, quiet
 from monitor.gui.widgets.plain_text import set_tip
 from monitor.gui.widgets.view import View
 from monitor.gui.wording.events import event_line, scan_of
@@ -100,9 +100,12 @@ class EventView(View):
         self.list.setUniformItemSizes(True)
         self.list.itemClicked.connect(self._click)
         quiet(self.list)
+        self.none = label("", "muted")
+        self.none.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self.note = QLineEdit()
         self.note.setMaxLength(MAX_NOTE)
         self.note.returnPressed.connect(self._write)
+        self.body.addWidget(self.none, 1)
         self.body.addWidget(self.list, 1)
         self.body.addWidget(self.note)
         self._shown: tuple[Snapshot, Choice] | None = None
@@ -141,6 +144,10 @@ class EventView(View):
             line = event_line(event)
             if wanted in line.lower():
                 self.list.addItem(_item(event, line))
+        known = bool(older or snapshot.events)
+        self.none.setText("No event passes the filters" if known else "No events yet")
+        self.none.setVisible(not self.list.count())
+        self.list.setVisible(bool(self.list.count()))
 
     def _click(self, item: QListWidgetItem) -> None:
         cell, scan = item.data(Qt.ItemDataRole.UserRole)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF
+from PySide6.QtCore import QPointF, Qt
+from PySide6.QtGui import QTextOption
 
 from monitor.gui.formatting import round_below
 from monitor.gui.widgets import theme
@@ -15,6 +17,8 @@ from monitor.gui.widgets.palette import BLACK, DEEP_SHADE, WHITE
 from monitor.gui.widgets.plain_text import as_html
 from monitor.plain_text import visible
 
+LEAST_APART = {"left": 16, "right": 16, "bottom": 44, "top": 44}
+"""Pixels between two numbers of an axis, at the usual text size."""
 GRID = 0.12
 """How much of a grid is visible, 1: as much as of the axes."""
 
@@ -60,7 +64,24 @@ class Plot(pg.GraphicsLayoutWidget):  # type: ignore[misc]
 
 def new_plot() -> pg.PlotItem:
     """A plot without the library's menu, which would be restyled with each change of look."""
-    return pg.PlotItem(enableMenu=False)
+    axes = {"left": RoomyAxis("left"), "bottom": RoomyAxis("bottom")}
+    return pg.PlotItem(enableMenu=False, axisItems=axes)
+
+
+class RoomyAxis(pg.AxisItem):  # type: ignore[misc]
+    """An axis whose numbers never touch, however short it is."""
+
+    def tickSpacing(self, low: float, high: float, size: float) -> list[tuple[float, float]]:
+        """Distances of the ticks, coarse to fine, each with its offset."""
+        levels: list[tuple[float, float]] = super().tickSpacing(low, high, size)
+        if not size > 0 or not high > low:
+            return levels
+        least = theme.px(LEAST_APART[self.orientation]) * (high - low) / size
+        step = levels[0][0]
+        while step < least:
+            # the next of 1, 2, 5, 10 …
+            step *= 2.5 if round(step / 10.0 ** math.floor(math.log10(step) + 1e-9)) == 2 else 2.0
+        return levels if step == levels[0][0] else [(step, 0.0)]
 
 
 def style_axes(plot: pg.PlotItem, *sides: str) -> None:
@@ -108,10 +129,15 @@ class CentreText:
 
     place = (0.5, 0.5)
     points = 10.0
+    MARGIN = 8
 
     def __init__(self, plot: pg.PlotItem) -> None:
         self._item = pg.LabelItem("")
         self._item.setParentItem(plot.vb)
+        centred = QTextOption(Qt.AlignmentFlag.AlignHCenter)
+        self._item.item.document().setDefaultTextOption(centred)
+        self._box = plot.vb
+        self._box.sigResized.connect(self._fit)
         self._text = ""
         self.restyle()
 
@@ -124,6 +150,16 @@ class CentreText:
         """Takes on the colours and sizes of the look that was applied last."""
         size = f"{self.points * theme.scale():.1f}pt"
         self._item.setText(as_html(self._text), color=theme.palette().muted, size=size)
+        self._fit()
+
+    def _fit(self, *_: object) -> None:
+        """Wraps the text if the plot is narrower than it."""
+        words = self._item.item
+        words.setTextWidth(-1)
+        room = max(self._box.width() - 2 * self.MARGIN, self.MARGIN)
+        words.setTextWidth(min(words.document().idealWidth(), room))
+        self._item.updateMin()
+        self._item.resizeEvent(None)
         self._item.anchor(itemPos=self.place, parentPos=self.place)
 
     def set(self, text: str) -> None:

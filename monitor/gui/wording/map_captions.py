@@ -105,8 +105,10 @@ def pit_text(pit: int | None, pits: Answer | None, scan: Scan) -> str:
     i = columns["id"].index(pit)
     unit = scan["length_unit"]
     depth, width = (columns[PIT_COLUMNS[name].key(unit)][i] for name in ("depth_max", "diameter"))
+    errors = columns.get(PIT_COLUMNS["depth_max_error"].key(unit))
+    deep = with_error(depth, errors[i] if errors else None)
     return (
-        f"pit {pit}: {number(depth)} deep × {number(width)} {unit} wide, "
+        f"pit {pit}: {deep} deep × {number(width)} {unit} wide, "
         f"since scan {columns['first_scan'][i]}"
     )
 

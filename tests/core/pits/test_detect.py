@@ -109,6 +109,29 @@ def test_deepest_point_is_neither_flattened_nor_exaggerated():
     assert np.std(errors) < 0.3
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_errors_of_depths_are_as_large_as_the_errors_made(shared):
+    pulls = []
+    for seed in range(3):
+        field = scattered(n=384, per_mm2=700, apart=16.0, seed=seed)
+        make = shared_noise if shared else noisy
+        found = found_in(*make(field.removal, 0.35, seed=seed), 5.0)
+        truth = matched(found, field)
+        for pit, k in zip(found.pits, truth, strict=True):
+            pulls.append((pit.depth_max - field.depths[k]) / pit.depth_max_error)
+    assert len(pulls) > 100
+    assert 0.8 < np.std(pulls) < 1.25
+    assert abs(np.mean(pulls)) < 0.5
+
+
+def test_noise_that_neighbours_share_makes_depths_less_exact():
+    white, shared = (
+        found_in(*make(5.0 + one_crater(), 0.35), 5.0).pits[0].depth_max_error
+        for make in (noisy, shared_noise)
+    )
+    assert 0.0 < 2.0 * white < shared < 0.35
+
+
 def test_walls_do_not_deepen_a_flat_floor():
     y, x = np.mgrid[:96, :96]
     floor = 15.0 * (np.hypot(y - 48, x - 48) <= 10.0 / VOXEL_UM)
@@ -469,7 +492,10 @@ def test_kernels_compiled_and_in_python_agree():
     both(kernels.merged, pairs, heights, order, peak, 0.3 + 0 * peak, former, 0.5)
     own = np.ascontiguousarray(labels[1:-1, 1:-1])
     both(kernels.sums_per_label, own, depth, smoothed, len(tops))
-    both(kernels.peak_depths, depth, own, tops, np.full(len(tops), 3.0), smoothed)
+    wide = np.full(len(tops), 3.0)
+    both(kernels.peak_depths, depth, own, tops, wide, smoothed)
+    near = np.exp(-0.5 * np.arange(40.0))
+    both(kernels.peak_errors, depth, error, own, tops, wide, smoothed, noise, near)
 
 
 def both(kernel, *arguments):

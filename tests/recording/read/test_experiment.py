@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from monitor.engine.recorder import Recorder
 from monitor.errors import RecordingError
 from monitor.recording.read.experiment import Scan, open_experiment
+from monitor.recording.read.stored_scan import pits_of
 from tests.recording.synthetic import (
     Scene,
     cycler_event,
@@ -50,6 +52,14 @@ def test_what_was_written_is_read(folder: Path) -> None:
     assert scan.pits()["id"].tolist() == [7]
     assert scan.map("interval") is None and scan.map("pit_labels").max() == 7
     assert scan.header["voxel_size"] == [4.0, 4.0, 4.0]
+
+
+def test_a_column_of_pits_that_an_older_recording_lacks_is_not_known(folder: Path) -> None:
+    scan = open_experiment(folder).cells["A"].scans[0]
+    with h5py.File(scan.path, "r+") as file:
+        del file["entry/pits/depth_max_error_um"]
+    (pit,) = pits_of(open_experiment(folder).cells["A"].scans[0])
+    assert pit.id == 7 and np.isnan(pit.depth_max_error)
 
 
 def test_a_newer_or_strange_recording_is_refused_in_one_line(folder: Path, tmp_path: Path) -> None:

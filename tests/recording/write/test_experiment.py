@@ -52,6 +52,7 @@ CONTRACT_PITS = {
     "volume_um3",
     "current_density_mA_cm2",
     "p_value",
+    "depth_max_error_um",
 }
 CONTRACT_SUMMARY = {
     "charge_mAh_cm2",

@@ -27,6 +27,7 @@ from monitor.playback.opened import run_open
 from monitor.playback.replay import run_replay
 from tests.gui.said import ages, words
 from tests.studies.screen_states.engines import OwnProcess, Story
+from tests.studies.screen_states.pictures import take_all
 
 PATIENCE_S = 240.0
 CLOSE_S = 4.0
@@ -37,8 +38,8 @@ Done = Callable[[dict[str, str]], bool]
 class Screens:
     """Two screens on the engine at one pair of addresses."""
 
-    def __init__(self, out: Path, pull: str, status: str | None) -> None:
-        self._out, self._addresses = out, (pull, status)
+    def __init__(self, out: Path, pull: str, status: str | None, *, every: bool = False) -> None:
+        self._out, self._addresses, self._every = out, (pull, status), every
         self._open: list[tuple[Window, Client]] = []
         self.first = self._look()
 
@@ -81,6 +82,8 @@ class Screens:
                 act()
                 window.screenshot(self._out / f"{state}-{page}-{name}.png")
             window.selection.leave_board()
+        if self._every:
+            take_all(self.first, self._out, state, act)
         print(f"{state}:", *(f"  {key}: {text}" for key, text in words(second).items()), sep="\n")
 
     def close(self) -> None:
@@ -90,10 +93,10 @@ class Screens:
             client.close()
 
 
-def live(out: Path, folder: Path) -> Path:
+def live(out: Path, folder: Path, *, every: bool) -> Path:
     """An engine from its first reply to the end of the run; returns what it recorded."""
     story = Story(folder)
-    screens = Screens(out, story.engine.pull_address, story.engine.status_address)
+    screens = Screens(out, story.engine.pull_address, story.engine.status_address, every=every)
     try:
         screens.show("1-nothing-yet", lambda w: "waiting for the first scan" in (w["card"] or ""))
         story.begin()
@@ -112,10 +115,10 @@ def live(out: Path, folder: Path) -> Path:
     return story.engine.folder
 
 
-def killed(out: Path, folder: Path) -> None:
+def killed(out: Path, folder: Path, *, every: bool) -> None:
     """An engine in a process of its own that is killed."""
     engine = OwnProcess(folder)
-    screens = Screens(out, engine.pull_address, engine.status_address)
+    screens = Screens(out, engine.pull_address, engine.status_address, every=every)
     try:
         screens.show("6-before-it-is-killed", lambda w: "IDLE" in (w["card"] or ""))
         engine.kill()
@@ -151,11 +154,13 @@ def _gone(screens: Screens) -> None:
     print("7-engine-gone:", *(f"  {key}: {text}" for key, text in words(never).items()), sep="\n")
 
 
-def replayed(out: Path, recording: Path, state: str, speed: float | None, done: Done) -> None:
+def replayed(
+    out: Path, recording: Path, state: str, speed: float | None, done: Done, *, every: bool
+) -> None:
     """A replay, while it is played or after its end."""
 
     def screen(pull: str, status: str) -> int:
-        screens = Screens(out, pull, status)
+        screens = Screens(out, pull, status, every=every)
         try:
             screens.show(state, done)
         finally:
@@ -167,11 +172,11 @@ def replayed(out: Path, recording: Path, state: str, speed: float | None, done: 
     )
 
 
-def opened(out: Path, recording: Path) -> None:
+def opened(out: Path, recording: Path, *, every: bool) -> None:
     """A recording that is opened."""
 
     def screen(pull: str, status: str) -> int:
-        screens = Screens(out, pull, status)
+        screens = Screens(out, pull, status, every=every)
         try:
             screens.show("10-recording", lambda w: "this is a recording" in (w["due"] or ""))
         finally:
@@ -185,16 +190,22 @@ def main() -> None:
     """All states, one after the other."""
     parser = argparse.ArgumentParser(prog="python -m tests.studies.screen_states")
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
-    out: Path = parser.parse_args().out
+    parser.add_argument(
+        "--every", action="store_true", help="also every view, size and shade in each state"
+    )
+    given = parser.parse_args()
+    out, every = given.out, given.every
     out.mkdir(parents=True, exist_ok=True)
     theme.apply(QApplication([]))
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        recording = live(out, folder / "live")
-        killed(out, folder / "own")
-        replayed(out, recording, "8-replay", 60.0, lambda w: "REPLAY" in (w["card"] or ""))
-        replayed(out, recording, "9-replay-ended", None, lambda w: "ended" in (w["due"] or ""))
-        opened(out, recording)
+        recording = live(out, folder / "live", every=every)
+        killed(out, folder / "own", every=every)
+        is_replay: Done = lambda w: "REPLAY" in (w["card"] or "")  # noqa: E731
+        replayed(out, recording, "8-replay", 60.0, is_replay, every=every)
+        is_over: Done = lambda w: "ended" in (w["due"] or "")  # noqa: E731
+        replayed(out, recording, "9-replay-ended", None, is_over, every=every)
+        opened(out, recording, every=every)
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def test_pit_columns_name_their_unit():
     columns = replies.pit_columns([pit], "µm")
     assert ",".join(columns) == (
         "id,parent,first_scan,x_um,y_um,area_um2,diameter_um,depth_max_um,depth_mean_um,volume_um3,"
-        "current_density_mA_cm2,p_value"
+        "current_density_mA_cm2,p_value,depth_max_error_um"
     )
     assert columns["area_um2"] == [300.0]
     voxels = replies.pit_columns([pit], "voxel")

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QListWidget, QListWidgetItem, QProgressBar
+from PySide6.QtWidgets import QListWidget, QListWidgetItem, QProgressBar, QSizePolicy
 
 from monitor.gui.actions import Handlers
 from monitor.gui.formatting import as_is, clock
@@ -66,6 +66,8 @@ class AcquisitionPanel(View):
         set_tip(self.requests, "Requested extra scans and their state")
         self.requests.setWordWrap(True)
         self.requests.setMinimumHeight(40)
+        # it takes the height that is left, rather than to make the view scroll
+        self.requests.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         quiet(self.requests)
         for part in (self.progress, self.next, self.extra, self.outcome, self.policy):
             self.body.addWidget(part)

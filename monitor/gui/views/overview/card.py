@@ -236,11 +236,14 @@ class CellCard(QFrame):
             self._pictured = (answer, choice.colours)
             self._told = clear_of_noise(answer, snapshot.cell(self.name)) if answer else None
             self._image = picture(self._told, choice.colours) if self._told else None
-        has_scans = bool((snapshot.cell(self.name) or {}).get("scans"))
+        cell = snapshot.cell(self.name)
+        running = (cell or {}).get("running")
         ended = ending(snapshot) if is_ended(snapshot, self.name) else ""
         wide = proportions(answer) if answer else 1.0
         scale = scale_of(self._told, choice.colours) if self._told and self._image else None
-        words = map_words(self._told, has_scans, ended)
+        words = map_words(
+            self._told, bool(cell and cell["scans"]), ended, running and running["scan"]
+        )
         self.shown = Shown(facts, self._image, scale, wide, *words)
         self.setAccessibleName(visible(f"{facts.name}: {facts.state} {facts.age}, {facts.why}"))
         if self.property("chosen") != chosen:

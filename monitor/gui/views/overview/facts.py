@@ -73,13 +73,18 @@ def cell_facts(snapshot: Snapshot, name: str) -> CellFacts:
     )
 
 
-def map_words(answer: Answer | None, has_scans: bool, ended: str = "") -> tuple[str, str]:
+def map_words(
+    answer: Answer | None, has_scans: bool, ended: str = "", running: int | None = None
+) -> tuple[str, str]:
     """What stands under the small map (which map, where its colours begin and end), and what is in
-    its place if there is none. `ended`: why no scan is expected any more."""
+    its place if there is none. `ended`: why no scan is expected any more; `running`: the scan
+    that is being received."""
     if answer is not None and answer.error:
         return "", answer.error
     if answer is None or answer.array is None:
         absent = f"no scan: {ended}" if ended else "waiting for the first scan"
+        if running is not None:
+            absent = f"waiting for the first map of scan {running}"
         return "", "fetching the map" if has_scans else absent
     header = answer.header
     title, scan = map_title(header["name"]), header["scan"]

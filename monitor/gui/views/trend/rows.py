@@ -90,6 +90,7 @@ class TrendRows(QObject):
         for name, rings in self.rings.items():
             self.plots[name].addItem(rings, ignoreBounds=True)
         self.why_empty = CentreText(self.plots["potential"])
+        self.no_scan = CentreText(self.plots["pits"])
         self._one = pg.InfiniteLine(1.0, angle=0)
         self.plots["closure"].addItem(self._one)
         self._shown = {name: pg.InfiniteLine(angle=90) for name in names}
@@ -166,6 +167,7 @@ class TrendRows(QObject):
             rings.setPen(theme.pen(c.warn, 1.5))
         self._one.setPen(theme.pen(c.muted, 1, Qt.PenStyle.DotLine))
         self.why_empty.restyle()
+        self.no_scan.restyle()
         for title in self.titles.values():
             title.restyle()
 

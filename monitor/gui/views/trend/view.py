@@ -184,6 +184,7 @@ class TrendView(View):
         if has_feed and readings is None and not snapshot.linked:
             empty = fetching(snapshot, "readings")
         self.rows.why_empty.set(empty)
+        self.rows.no_scan.set("" if scans or cell is None else "No scan yet")
         self._places = _places(scans, against, origin)
         place = _places([shown], against, origin)[0] if shown else np.nan
         unit = scans[-1]["length_unit"] if scans else ""
