@@ -12,7 +12,7 @@ from monitor.cli.output import Messages
 from monitor.cli.shared import (
     leave,
     one_line_errors,
-    say,
+    tell,
 )
 from monitor.errors import SettingError
 from monitor.program import shared_folder
@@ -34,11 +34,10 @@ def keys(
         from monitor.sockets.keys import make_keys
 
         public, secret = make_keys(folder, name)
-        say.print(
+        tell(
             f"{secret} stays with its owner: an engine's security.secret_key, a screen's --key; "
             f"{public} goes to the others: into an engine's security.operators or viewers, or to a "
-            "screen as --server-key",
-            soft_wrap=True,
+            "screen as --server-key"
         )
 
 

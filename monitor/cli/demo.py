@@ -41,6 +41,12 @@ ADDRESSES = (
 Screen = Callable[[str, str], int]
 
 
+def until_closed(screen: Screen, pull: str, status: str) -> None:
+    """Shows the engine at these addresses. Raises PitwatchError if the screen ends by an error."""
+    if code := screen(pull, status):
+        raise PitwatchError(f"the screen ended with code {code}")
+
+
 def on_free_addresses(settings: Settings) -> Settings:
     """The settings as they are where all addresses are free, otherwise with others that are."""
     table = as_table(settings)
@@ -70,9 +76,7 @@ def run_demo(settings: Settings, screen: Screen | None) -> Path:
             simulate = ["simulate", "--config", str(config), "--engine", settings.results.pull]
             children.start("simulator", simulate, quiet=True, nice=BEHIND)
             if screen is not None:
-                code = screen(settings.results.pull, settings.results.status)
-                if code:
-                    raise PitwatchError(f"the screen ended with code {code}")
+                until_closed(screen, settings.results.pull, settings.results.status)
                 recording = _recording(settings, children)
             else:
                 recording = _follow(settings, children)
@@ -93,9 +97,7 @@ def run_monitor(settings: Settings, config: Path, screen: Screen) -> None:
     try:
         children.start("engine", ["engine", "--config", str(config)])
         try:
-            code = screen(settings.results.pull, settings.results.status)
-            if code:
-                raise PitwatchError(f"the screen ended with code {code}")
+            until_closed(screen, settings.results.pull, settings.results.status)
         except BaseException:  # nobody has closed the window: the recording is not over
             children.stop("engine", wanted=False)
             raise

@@ -15,6 +15,7 @@ from monitor.cli.shared import (
     Config,
     one_line_errors,
     say,
+    tell,
 )
 from monitor.errors import SettingError
 from monitor.plain_text import visible
@@ -110,13 +111,13 @@ def publish(
             progress = progress_of(say, TaskProgressColumn(), TimeRemainingColumn())
             bar = progress.add_task("", total=None)
 
-            def tell(text: str, sent: int, total: int) -> None:
+            def show(text: str, sent: int, total: int) -> None:
                 if not progress.live.is_started:  # what is wrong before that is one line alone
                     stack.enter_context(progress)
                 if total:
                     progress.update(bar, description=visible(text), completed=sent, total=total)
                 else:
-                    say.print(text, soft_wrap=True)
+                    tell(text)
 
             run(
                 open_volumes(volumes, keep_blank),
@@ -133,7 +134,7 @@ def publish(
                 resend=resend,
                 engine=engine_at,
                 stop=stop,
-                progress=tell,
+                progress=show,
             )
 
 
@@ -155,6 +156,6 @@ def simulate(
             run(
                 settings_file.load(config),
                 stop=stop,
-                progress=lambda text: say.print(text),
+                progress=say.print,
                 engine_at=engine_at,
             )

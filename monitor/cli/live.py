@@ -15,6 +15,7 @@ from monitor.cli.shared import (
     open_screen,
     print_report,
     say,
+    tell,
 )
 from monitor.errors import MissingSoftware
 from monitor.processes import has_display
@@ -60,7 +61,7 @@ def demo(
         if headless:
             print_report(recording, as_json=False, out=None)
         else:
-            say.print(f"recorded in {recording}", soft_wrap=True)
+            tell(f"recorded in {recording}")
 
 
 @commands.command()
@@ -95,9 +96,6 @@ def engine(
     """
     with one_line_errors():
         from monitor.engine.start import run_engine
-
-        def tell(text: str) -> None:
-            say.print(text, soft_wrap=True)
 
         run_engine(settings_file.load(config), out, new=new, say=tell)
 

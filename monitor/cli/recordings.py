@@ -15,6 +15,7 @@ from monitor.cli.shared import (
     open_screen,
     print_report,
     say,
+    tell,
 )
 from monitor.plain_text import visible
 from monitor.processes import has_display
@@ -49,7 +50,7 @@ def replay(
             last=last,
             out=out,
             screen=open_screen if screen else None,
-            say=lambda text: say.print(text, soft_wrap=True),
+            say=tell,
         )
 
 
@@ -79,7 +80,7 @@ def open_recording(
             pull=pull,
             status=status,
             screen=None if headless else open_screen,
-            say=lambda text: say.print(text, soft_wrap=True),
+            say=tell,
         )
 
 
@@ -121,9 +122,9 @@ def reprocess(
             changes=changes or [],
             scheduler=where or None,
             out=out,
-            say=lambda text: say.print(text, soft_wrap=True),
+            say=tell,
         )
-        say.print(f"recorded in {made}", soft_wrap=True)
+        tell(f"recorded in {made}")
 
 
 @commands.command()

@@ -35,6 +35,11 @@ def one_line_errors() -> Iterator[None]:
         raise typer.Exit(1) from None
 
 
+def tell(text: str) -> None:
+    """One line, however long, on what a command does."""
+    say.print(text, soft_wrap=True)
+
+
 def say_wrong(error: SettingError) -> None:
     """One line for a setting, or an option, that cannot be used."""
     say.print(labelled("setting", "red", error), soft_wrap=True)

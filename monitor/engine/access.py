@@ -12,12 +12,12 @@ import contextlib
 import socket as plain_socket
 import threading
 import time
-from collections import OrderedDict
 from typing import Literal
 
 import zmq
 from zmq.utils import z85
 
+from monitor.bounded import Bounded
 from monitor.errors import SettingError
 from monitor.settings import SecuritySettings
 from monitor.sockets.keys import ClientKeys, KeyPair, is_local, random_pair, read_pair, read_public
@@ -42,7 +42,7 @@ class Gate:
         self._plain = frozenset(security.plain)
         self._lock = threading.Lock()
         self._porters: dict[zmq.Context[zmq.Socket[bytes]], _Porter] = {}
-        self._refused: OrderedDict[tuple[str, str], RefusedClient] = OrderedDict()
+        self._refused: Bounded[tuple[str, str], RefusedClient] = Bounded(REFUSED_REMEMBERED)
         self._refused_keys = self._refused_orders = 0
         self._own: KeyPair | None = None
         if security.secret_key:
@@ -168,8 +168,6 @@ class Gate:
                 "door": door,
                 "count": 1 if known is None else known["count"] + 1,
             }
-            while len(self._refused) > REFUSED_REMEMBERED:
-                self._refused.popitem(last=False)
 
     @property
     def status(self) -> Security:

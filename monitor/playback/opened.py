@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.cli.demo import Screen
+from monitor.cli.demo import Screen, until_closed
 from monitor.core.cycler.history import CyclerHistory
 from monitor.engine.serving.engine_state import EngineState
 from monitor.engine.serving.publisher import Publisher
@@ -58,9 +58,7 @@ def run_open(
             if screen is None:
                 stop.wait()
             elif not stop.is_set():
-                code = screen(publisher.pull_address, publisher.status_address)
-                if code:
-                    raise PitwatchError(f"the screen ended with code {code}")
+                until_closed(screen, publisher.pull_address, publisher.status_address)
         finally:
             publisher.close()
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from monitor.bounded import Bounded
 from monitor.core.cycler.measured_values import number
 from monitor.core.cycler.stream_times import Placed, Row, StreamTimes
 from monitor.core.cycler.two_cyclers import InterleavedRuns
@@ -16,6 +17,7 @@ from monitor.settings import CellSettings, Settings
 from monitor.time_units import seconds
 
 MAX_RUNS = 10_000
+"""Only the newest are known; an experiment has few."""
 MAX_TEXT = 200
 KEYS_AFTER = 3
 """So many events of a run without any of the cell's data keys are reported."""
@@ -70,11 +72,11 @@ class Documents:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._run_cell: dict[str, str] = {}
-        self._other_runs: dict[str, str] = {}
-        self._descriptor_run: dict[str, str] = {}
-        self._streams: dict[str, StreamTimes] = {}
-        self._runs: dict[str, _Run] = {}
+        self._run_cell: Bounded[str, str] = Bounded(MAX_RUNS)
+        self._other_runs: Bounded[str, None] = Bounded(MAX_RUNS)
+        self._descriptor_run: Bounded[str, str] = Bounded(MAX_RUNS)
+        self._streams: Bounded[str, StreamTimes] = Bounded(MAX_RUNS)
+        self._runs: Bounded[str, _Run] = Bounded(MAX_RUNS)
         self._turns = {cell.name: InterleavedRuns() for cell in settings.cells}
         self._ended: set[str] = set()
 
@@ -102,7 +104,7 @@ class Documents:
         if name == "start":
             self._start(doc, taken)
         elif name == "descriptor":
-            _remember(self._descriptor_run, doc["uid"], _text(doc["run_start"]))
+            self._descriptor_run[_text(doc["uid"])] = _text(doc["run_start"])
         elif name == "stop":
             self._stop(doc, taken)
         elif name in ("event", "event_page"):
@@ -124,7 +126,7 @@ class Documents:
     def _start(self, doc: Document, taken: Taken) -> None:
         cell, uid = doc.get("cell"), _text(doc["uid"])
         if cell is None or self._settings.cell(_text(cell)) is None:
-            _remember(self._other_runs, uid, "")
+            self._other_runs[uid] = None
         if cell is None:
             return
         if uid in self._other_runs:
@@ -138,7 +140,7 @@ class Documents:
                 Notice(cell, condition, text, over=True)
                 for condition in (TIME_UNIT, TIME_STILL, CLOCK_SET)
             ]
-        _remember(self._run_cell, uid, cell)
+        self._run_cell[uid] = cell
 
     def _stop(self, doc: Document, taken: Taken) -> None:
         """What was held of the run's streams is let go."""
@@ -159,11 +161,8 @@ class Documents:
         name = None if uid is None else self._run_cell.get(uid)
         cell = self._settings.cell(name) if name else None
         if uid is not None and cell is not None:
-            self._run_cell[uid] = self._run_cell.pop(uid)  # in use: the last to be forgotten
-            run = self._runs.setdefault(uid, _Run(uid, cell))
-            if len(self._runs) > MAX_RUNS:
-                del self._runs[next(iter(self._runs))]
-            return run
+            self._run_cell.move_to_end(uid)  # in use: the last to be forgotten
+            return self._runs.setdefault(uid, _Run(uid, cell))
         if uid in self._other_runs:
             return None
         raise BadMessage(
@@ -192,8 +191,6 @@ class Documents:
         stream = self._streams.get(descriptor)
         if stream is None:
             stream = self._streams[descriptor] = StreamTimes()
-            if len(self._streams) > MAX_RUNS:
-                del self._streams[next(iter(self._streams))]
         self._place(run.cell, stream.place(row), taken)
 
     def _place(self, cell: CellSettings, placed: Placed, taken: Taken) -> None:
@@ -362,10 +359,3 @@ def _text(value: object) -> str:
     if not isinstance(value, str) or len(value) > MAX_TEXT:
         raise ValueError
     return value
-
-
-def _remember(known: dict[str, str], uid: object, value: str) -> None:
-    """Only the newest runs are known; an experiment has few."""
-    known[_text(uid)] = value
-    if len(known) > MAX_RUNS:
-        del known[next(iter(known))]

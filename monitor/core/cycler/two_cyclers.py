@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from monitor.bounded import Bounded
+
 RETURNS = 3
 ALONE = 1000
 REMEMBERED = 100
@@ -15,7 +17,7 @@ class InterleavedRuns:
     """
 
     def __init__(self) -> None:
-        self._runs: dict[str, None] = {}
+        self._runs: Bounded[str, None] = Bounded(REMEMBERED)
         self._now = ""
         self._returns = 0
         self._alone = 0
@@ -27,8 +29,6 @@ class InterleavedRuns:
         if run != self._now:
             self._returns += run in self._runs
             self._runs[run] = None
-            if len(self._runs) > REMEMBERED:
-                del self._runs[next(iter(self._runs))]
             self._now, self._alone = run, 0
         else:
             self._alone += 1
@@ -36,6 +36,8 @@ class InterleavedRuns:
             self._two = True
             return True
         if self._two and self._alone >= ALONE:
-            self._two, self._returns, self._runs = False, 0, {run: None}
+            self._two, self._returns = False, 0
+            self._runs.clear()
+            self._runs[run] = None
             return False
         return None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from monitor.bounded import Bounded
 from monitor.engine.serving.paged_history import PER_PAGE, Pages
 from monitor.wire.results.cells import Alarm
 from monitor.wire.results.queries import EventsRequest
@@ -37,7 +38,7 @@ class EventHistory:
         self._versions, self._numbers = array("q"), array("q")
         self._kinds, self._cells = array("I"), array("I")
         self._words: dict[str, int] = {}
-        self._alarms: dict[int, Alarm] = {}
+        self._alarms: Bounded[int, Alarm] = Bounded(MAX_ALARMS)
         self._lasting: dict[str, set[str]] = {}
 
     def __len__(self) -> int:
@@ -60,8 +61,6 @@ class EventHistory:
             self._alarms[number] = facts
             if condition := facts["condition"]:
                 self._lasting.setdefault(event.cell, set()).add(str(condition))
-            if len(self._alarms) > MAX_ALARMS:
-                del self._alarms[next(iter(self._alarms))]
         elif event.kind == "alarm_acknowledged":
             seen = data.get("alarm")
             self._alarms.pop(seen if isinstance(seen, int) else 0, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
+from monitor.bounded import Bounded
 from monitor.wire.results.cells import RequestState, UnansweredRequest
 
 MAX_REQUESTS = 200
@@ -20,8 +21,8 @@ class RequestStates:
     """The newest requests of one cell, by id."""
 
     def __init__(self) -> None:
-        self._known: dict[str, RequestState] = {}
-        self._sent: dict[str, float] = {}
+        self._known: Bounded[str, RequestState] = Bounded(MAX_REQUESTS)
+        self._sent: Bounded[str, float] = Bounded(MAX_REQUESTS)
 
     def __contains__(self, identity: str) -> bool:
         return identity in self._known
@@ -42,19 +43,13 @@ class RequestStates:
             self._sent.pop(identity, None)
         known = self._known.get(identity, BLANK)
         self._known[identity] = cast(RequestState, {**known, **said})
-        while len(self._known) > MAX_REQUESTS:
-            del self._known[next(iter(self._known))]
 
     def sent(self, identity: str, now: float) -> None:
-        """A request goes out, at `now` of the monotonic clock; nothing has been received from
-        it."""
+        """A request goes out, at `now` of the monotonic clock: no answer has been received yet."""
         self._sent[identity] = now
-        while len(self._sent) > MAX_REQUESTS:
-            del self._sent[next(iter(self._sent))]
 
     def unanswered(self, now: float, limit_s: float) -> list[UnansweredRequest]:
-        """Requests without an answer, JSON-ready: `id`, `age_s` since they were
-        sent,
+        """Requests without an answer, JSON-ready: `id`, `age_s` since they were sent,
         `received`: false after `limit_s` of silence, null before."""
         return [
             {

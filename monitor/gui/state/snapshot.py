@@ -98,6 +98,11 @@ class Snapshot:
         found = self.answers.get(name)
         return found if found and getattr(found.request, "cell", cell) == cell else None
 
+    def answer_on(self, scan: Scan | None, name: str, cell: str) -> Answer | None:
+        """The same, unless it is about another scan, or says why there is none."""
+        found = self.answer(name, cell)
+        return found if scan and found and found.header.get("scan") == scan["scan"] else None
+
 
 Points = tuple[tuple[float, float], ...]
 RegionKind = Literal["whole", "rectangle", "ellipse", "polygon"]

@@ -220,14 +220,12 @@ class MapView(View):
         around = snapshot.answer(f"{self._side}_around", choice.cell)
         self._draw_image(answer, around, shared_levels(snapshot, choice), choice)
         self._draw_cross(scan, choice)
-        labels = snapshot.answer(f"{self._side}_labels", choice.cell)
-        labels = labels if labels and labels.header.get("scan") == scan["scan"] else None
-        pits = snapshot.answer(f"{self._side}_pits", choice.cell)
-        pits = pits if pits and pits.header.get("scan") == scan["scan"] else None
+        labels, pits, error = (
+            snapshot.answer_on(scan, f"{self._side}_{what}", choice.cell)
+            for what in ("labels", "pits", "error")
+        )
         self._labels, self._pits = labels, pits
-        error = snapshot.answer(f"{self._side}_error", choice.cell)
-        of_this = error is not None and error.header.get("scan") == scan["scan"]
-        self._answer, self._error = answer, error if of_this and minus is None else None
+        self._answer, self._error = answer, error if minus is None else None
         self.overlay.draw(labels, pits, scan, choice)
         grains = snapshot.answer(f"{self._side}_grains", choice.cell) if choice.grains else None
         if grains and not grains.error and grains.header.get("scan") != scan["scan"]:

@@ -231,17 +231,14 @@ class ReliefView(View):
 
     def _labels(self, snapshot: Snapshot, choice: Choice, answer: Answer) -> Answer | None:
         """The pits on just these points, if they are known."""
-        found = snapshot.answer("relief_labels", choice.cell)
+        found = snapshot.answer_on(self._scan, "relief_labels", choice.cell)
         if found is None or found.array is None or answer.array is None:
             return None
-        same = found.header.get("scan") == answer.header["scan"]
-        fits = found.array.shape == answer.array.shape
-        return found if same and fits else None
+        return found if found.array.shape == answer.array.shape else None
 
     def _pits(self, snapshot: Snapshot, choice: Choice) -> Answer | None:
-        told = (snapshot.answer(name, choice.cell) for name in PITS)
-        number = self._scan["scan"] if self._scan else None
-        return next((a for a in told if a is not None and a.header.get("scan") == number), None)
+        told = (snapshot.answer_on(self._scan, name, choice.cell) for name in PITS)
+        return next(filter(None, told), None)
 
     @property
     def _page(self) -> FlatRelief | Scene:
