@@ -634,7 +634,7 @@ def test_going_about_makes_no_new_plots_and_keeps_no_dialogs(engine, window, qtb
             window.views["map"].use_tool(tool)
         for view in ("relief", "distribution", "profile", "events", "pits", "trend"):
             window.layouts.bring(view)
-            qtbot.wait(20)
+            wait(qtbot, lambda: window.turns.idle)
         window.dialogs.ask_window_picture()
         for dialog in window.findChildren(QFileDialog):
             dialog.close()

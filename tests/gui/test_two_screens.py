@@ -119,7 +119,7 @@ def test_the_cyclers_run_ends_and_nothing_is_called_silent(qtbot, look_at, tmp_p
         told = agree(qtbot, first, look_at, engine, lambda w: "has ended" in (w["due"] or ""))
         assert told["next"] == "Next scan none: the cycler's run has ended"
         assert "Cycler IDLE" in told["cycler"] and "run has ended" in told["newest"]
-        qtbot.wait(int(1000 * (WATCH["cycler_s"] + 1)))
+        qtbot.waitUntil(lambda: ages(first)[1] > WATCH["cycler_s"] + 1, timeout=WAIT)
         assert words(first)["alarms"] == "" and "Cycler IDLE" in words(first)["cycler"]
     finally:
         engine.close()

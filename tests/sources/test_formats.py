@@ -12,7 +12,7 @@ import pytest
 
 from monitor.errors import SourceError
 from monitor.sources.cyclers import readers as cyclers
-from monitor.sources.cyclers.looks import at_whole_file
+from monitor.sources.cyclers.new_readings import at_whole_file
 from monitor.sources.cyclers.table import COLUMNS, CyclerTable, make_table
 from monitor.sources.formats import Format, Reader, listed
 from monitor.sources.volumes import readers as volumes

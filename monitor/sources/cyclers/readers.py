@@ -9,7 +9,7 @@ from typing import Protocol
 
 from monitor.errors import SourceError
 from monitor.sources.cyclers.eclab import mpr, mpt
-from monitor.sources.cyclers.looks import Look
+from monitor.sources.cyclers.new_readings import Look
 from monitor.sources.cyclers.table import CyclerTable
 from monitor.sources.formats import Reader, head_of, listed
 
@@ -21,7 +21,7 @@ class CyclerReader(Reader, Protocol):
     """A module that reads one format."""
 
     def follow(self, path: Path) -> Look:
-        """Looks at a file that grows (`looks.py` has two ways to), each of which may raise
+        """Looks at a file that grows (`new_readings.py` has two ways to), each of which may raise
         SourceError, MissingSoftware, or OSError."""
         ...
 

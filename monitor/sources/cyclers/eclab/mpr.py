@@ -13,7 +13,7 @@ import numpy as np
 from monitor.errors import MissingSoftware, SourceError
 from monitor.processes import own_environment
 from monitor.sources.cyclers.eclab.derive import Carry, derive
-from monitor.sources.cyclers.looks import Look, at_whole_file
+from monitor.sources.cyclers.new_readings import Look, at_whole_file
 from monitor.sources.cyclers.table import CyclerTable, make_table
 from monitor.sources.formats import Format, Software
 

@@ -20,7 +20,7 @@ from monitor.errors import SourceError
 from monitor.sources.cyclers.eclab import dates
 from monitor.sources.cyclers.eclab.columns import role
 from monitor.sources.cyclers.eclab.derive import Carry, derive
-from monitor.sources.cyclers.looks import Look, at_lines
+from monitor.sources.cyclers.new_readings import Look, at_lines
 from monitor.sources.cyclers.table import Column, CyclerTable, make_table
 from monitor.sources.formats import Format
 
