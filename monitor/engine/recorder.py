@@ -168,6 +168,10 @@ class Recorder:
             "messages": self._counts["messages"],
             "slices": self._counts["slices"],
             "scans": self._writer.scans_written,
+            "compression": {
+                cell: {"on": one.on, "saving": one.saving}
+                for cell, one in self._writer.compression.copy().items()
+            },
         }
 
     def troubles(self) -> list[RecordingTrouble]:

@@ -37,7 +37,8 @@ MAP_GROUPS: dict[str, str] = {
 PIT_LABELS = table.LABELS.name
 LACKING = "slices_not_recorded"
 LATE = "slices_late"
-"""Scalar of the summary: how many slices arrived and are in the maps, but the disk refused them."""
+SAVING = "compression_saving"
+"""Scalars of the summary that only the file knows."""
 
 CYCLER_COLUMNS = {name: one.recorded_units("µm") for name, one in table.READINGS.items()}
 """Unit of each column of `cycler.h5`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -17,6 +17,8 @@ from monitor.settings.connections import (
 from monitor.settings.decisions import OnsetSettings, PitSettings, WatchSettings
 from monitor.settings.section import Positive, Section
 
+CompressSlices = Literal["auto", "on", "off"]
+
 
 class ExperimentSettings(Section):
     """What is recorded, and where."""
@@ -29,6 +31,8 @@ class ExperimentSettings(Section):
     """Folder on another disk for what the first one refuses; empty: none."""
     record_slices: Annotated[bool, Field(strict=True)] = True
     """Keep the slices: needed for cross-sections, `replay` and `reprocess`."""
+    compress_slices: CompressSlices = "auto"
+    """Compress recorded slices; `auto`: if that saves a quarter of the first eight of a scan."""
 
 
 class ScheduleSettings(Section):

@@ -1,4 +1,4 @@
-"""Numbers out of chunks that were compressed by bitshuffle and LZ4.
+"""Numbers out of chunks that were compressed by bitshuffle and LZ4, or left as they are.
 
 HDF5's own bitshuffle filter believes the lengths that a chunk states. Where they are wrong it reads
 beyond the chunk, which ends the process. So chunks are decompressed here, by a decoder that checks
@@ -16,6 +16,9 @@ import numpy as np
 from dectris.compression import decompress
 from numpy.typing import NDArray
 
+NOT_COMPRESSED = 1
+"""Filter mask of a chunk to which the only filter of its dataset was not applied; HDF5 itself reads
+such a chunk."""
 MOST_STORED = 1.1, 2**16
 """A chunk takes at most so many times its bytes in the file, and so many more: what cannot be
 compressed grows a little."""
@@ -31,12 +34,15 @@ def chunk_at(volume: h5py.Dataset, offset: tuple[int, ...]) -> NDArray[Any] | No
     if info.size > MOST_STORED[0] * expected + MOST_STORED[1]:
         raise ValueError(f"the chunk at {offset} takes {info.size} bytes, expected {expected}")
     mask, stored = volume.id.read_direct_chunk(offset)
-    if mask or int.from_bytes(stored[:8], "big") != expected:
+    if mask == NOT_COMPRESSED:
+        pixels = bytes(stored)
+    elif mask or int.from_bytes(stored[:8], "big") != expected:
         raise ValueError(f"the chunk at {offset} does not hold {expected} bytes")
-    try:
-        pixels = decompress(bytes(stored), "bslz4", elem_size=volume.dtype.itemsize)
-    except Exception as error:
-        raise ValueError(f"the chunk at {offset} cannot be decompressed ({error})") from None
+    else:
+        try:
+            pixels = decompress(bytes(stored), "bslz4", elem_size=volume.dtype.itemsize)
+        except Exception as error:
+            raise ValueError(f"the chunk at {offset} cannot be decompressed ({error})") from None
     if len(pixels) != expected:
         raise ValueError(f"the chunk at {offset} holds {len(pixels)} bytes, expected {expected}")
     return np.frombuffer(pixels, volume.dtype).reshape(volume.chunks)

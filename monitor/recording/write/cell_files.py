@@ -22,6 +22,7 @@ from monitor.records import (
     ScanStart,
     SliceFrame,
 )
+from monitor.settings.experiment import CompressSlices
 
 MAX_OPEN_SCANS = 8
 MASTER_EVERY_S = 5.0
@@ -37,6 +38,7 @@ class CellFiles:
 
     folder: Path
     keep_slices: bool
+    compress: CompressSlices = "auto"
     open: dict[ScanKey, ScanFile] = field(default_factory=dict)
     streams: dict[ScanKey, set[str]] = field(default_factory=dict)
     waiting: dict[ScanKey, ScanFile] = field(default_factory=dict)
@@ -85,7 +87,9 @@ class CellFiles:
             while len(self.open) >= MAX_OPEN_SCANS:
                 self.forget(next(iter(self.open))).close()
             path = self._free_path(start.key.scan)
-            self.open[start.key] = ScanFile(path, start, keep_slices=self.keep_slices)
+            self.open[start.key] = ScanFile(
+                path, start, keep_slices=self.keep_slices, compress=self.compress
+            )
         elif not self.open[start.key].start.is_like(start):
             return None
         self.comes_in(start)

@@ -1,5 +1,5 @@
 """Whether the disk has room, asked before anything is written: what fails in the middle of a write
-may cost an HDF5 file more than that write."""
+may cost an HDF5 file more than that write. And how the system is made to write early."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from monitor.recording import file_descriptors
 
@@ -49,21 +50,32 @@ def release(path: Path) -> None:
     os.truncate(path, path.stat().st_size)
 
 
+def begin_writing(descriptor: int) -> None:
+    """Has the system begin to write what it holds of a file, and waits for nothing: otherwise the
+    disk rests until the end of a scan, and is waited for then. Does nothing elsewhere than on
+    Linux."""
+    if _sync_range is not None:
+        _sync_range(descriptor, 0, 0, _BEGIN)
+
+
 _KEEP_SIZE = 1
+_BEGIN = 2
 
 
-def _system_call() -> Callable[[int, int, int, int], int] | None:
-    """fallocate(2) of Linux: Python itself only has the one that lets the file grow."""
+def _system_call(name: str, *types: Any) -> Callable[[int, int, int, int], int] | None:
+    """A call of Linux that Python itself has not, or not with all that it can do."""
     if not sys.platform.startswith("linux"):
         return None
-    call = getattr(ctypes.CDLL(None, use_errno=True), "fallocate64", None)
+    call = getattr(ctypes.CDLL(None, use_errno=True), name, None)
     if call is not None:
-        call.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
-        call.restype = ctypes.c_int
+        call.argtypes, call.restype = types, ctypes.c_int
     return call
 
 
-_fallocate = _system_call()
+_fallocate = _system_call("fallocate64", ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
+_sync_range = _system_call(
+    "sync_file_range", ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint
+)
 
 
 def is_enough(folder: Path) -> bool:

@@ -20,6 +20,7 @@ from monitor.recording.write.bad_messages import BadMessages
 from monitor.recording.write.cell_files import CellFiles
 from monitor.recording.write.cell_logs import EventWriter
 from monitor.recording.write.scan_file import ScanFile
+from monitor.recording.write.slice_compression import SliceCompression
 from monitor.records import (
     BadInput,
     ConnectionChange,
@@ -77,20 +78,24 @@ class ExperimentWriter:
 
     Lines, readings and results that the disk refuses wait, each kind up to a bound, and are tried
     again with each `flush`. Slices do not: `lacking` counts them by file, "<cell>/scan_NNNN.h5".
+    `compression`: of the newest slice's scan, by cell.
     """
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         self.folder = folder
         self.scans_written = 0
         self.lacking: Counter[str] = Counter()
+        self.compression: dict[str, SliceCompression] = {}
         self._waiting: deque[ScanResult] = deque()
         self._events = EventWriter()
         self._settings = settings
         self._readings = MeasuredReadings(settings)
         self._journal = JournalWriter(folder / format.JOURNAL_FILE)
         self._bad = BadMessages()
-        keep = settings.experiment.record_slices
-        self._cells = {cell.name: CellFiles(folder / cell.name, keep) for cell in settings.cells}
+        keep, compress = settings.experiment.record_slices, settings.experiment.compress_slices
+        self._cells = {
+            cell.name: CellFiles(folder / cell.name, keep, compress) for cell in settings.cells
+        }
         for cell in self._cells.values():
             cell.folder.mkdir(exist_ok=True)
 
@@ -225,6 +230,7 @@ class ExperimentWriter:
         return bool(np.isfinite(frame.data).all())
 
     def _store(self, scan: ScanFile, frame: SliceFrame) -> None:
+        self.compression[frame.cell] = scan.compression
         scan.add(frame)
 
     def _start(self, start: ScanStart) -> Place:

@@ -21,6 +21,7 @@ from monitor.recording import checksums, file_descriptors, format
 from monitor.recording.read.compressed_chunks import section
 from monitor.recording.write import disk_space, hdf5_files
 from monitor.recording.write.compressed_chunks import write_plane
+from monitor.recording.write.slice_compression import SliceCompression
 from monitor.records import (
     LEDGER_RECEIVED,
     LEDGER_RECOVERED,
@@ -28,9 +29,11 @@ from monitor.records import (
     ScanStart,
     SliceFrame,
 )
+from monitor.settings.experiment import CompressSlices
 from monitor.wire.results.replies import pit_columns
 
 FLUSH_EVERY_SLICES = 32
+WRITE_EVERY_BYTES = 2**26
 EMPTY = np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.uint32)
 
 
@@ -38,20 +41,29 @@ class ScanFile:
     """Writes the file of one scan, made at the first need, so that a full disk costs a try."""
 
     def __init__(
-        self, path: Path, start: ScanStart, *, keep_slices: bool, finished: bool = False
+        self,
+        path: Path,
+        start: ScanStart,
+        *,
+        keep_slices: bool,
+        compress: CompressSlices = "auto",
+        finished: bool = False,
     ) -> None:
         """`finished`: it is complete, and may be written again."""
         self.path = path
         self.start = start
         self.finished = finished
         self._keep_slices = keep_slices
+        self.compression = SliceCompression(compress)
         self._file: h5py.File | None = None
+        self._volume: h5py.Dataset | None = None
         self._laid_out = False
         self._hold_ledger(start.slice_count)
         self._stored = 0
         self._dtype = np.dtype(start.dtype)
         self.unflushed = 0
         self._reserved = 0
+        self._held_bytes = 0
 
     @property
     def part(self) -> Path:
@@ -73,10 +85,22 @@ class ScanFile:
         file = self._open()
         self._reserve(file, frame.data.nbytes)
         if self._keep_slices:
-            _, number, rows_axis = self._place(frame.frame)
-            write_plane(file[format.SLICES], frame.data, number, rows_axis)
+            self._write_pixels(file, frame)
         self._enter(frame, checksums.of_array(frame.data))
         return True
+
+    def _write_pixels(self, file: h5py.File, frame: SliceFrame) -> None:
+        _, number, rows_axis = self._place(frame.frame)
+        if self._volume is None:
+            self._volume = file[format.SLICES]
+        compress = self.compression.on
+        stored = write_plane(self._volume, frame.data, number, rows_axis, compress=compress)
+        if compress:
+            self.compression.note(frame.data.nbytes, stored)
+        self._held_bytes += stored
+        if self._held_bytes >= WRITE_EVERY_BYTES:
+            self._held_bytes = 0
+            disk_space.begin_writing(file.id.get_vfd_handle())
 
     def note(self, frame: SliceFrame, crc: int) -> bool:
         """As `add`, of a slice whose pixels are not at hand, for a file that keeps none: its
@@ -122,7 +146,11 @@ class ScanFile:
         self._received = result.ledger
         _write_maps(file, result)
         _write_pits(file, result)
-        told = {format.LACKING: self.lacking, format.LATE: self.late}
+        told = {
+            format.LACKING: self.lacking,
+            format.LATE: self.late,
+            format.SAVING: self._saving(file),
+        }
         extras = _write_summary(file, result, told)
         file["entry/ledger/complete"][()] = np.uint8(result.complete)
         self.flush()
@@ -159,6 +187,14 @@ class ScanFile:
         """How many slices are in the file, but arrived too late for the maps."""
         return int(np.count_nonzero((self._received == 0) & (self._order >= 0)))
 
+    def _saving(self, file: h5py.File) -> float | None:
+        """What compression saved of the first slices, also if they were written before a crash."""
+        known, stored = self.compression.saving, file["entry/summary"].get(format.SAVING)
+        if known is not None or stored is None:
+            return known
+        value: float | None = format.read_scalar(format.SAVING, stored[()])
+        return value
+
     def section(self, axis: str, index: int) -> NDArray[Any] | None:
         """Vertical cut through the slices that have arrived; None before the first one."""
         return None if self._file is None else section(self._file[format.SLICES], axis, index)
@@ -168,7 +204,7 @@ class ScanFile:
         if self.unflushed:
             self.flush()
         if self._file is not None:
-            file, self._file = self._file, None
+            file, self._file, self._volume = self._file, None, None
             file.close()
             self._reserved = 0
             disk_space.release(self.part)
@@ -382,7 +418,7 @@ def _write_pits(file: h5py.File, result: ScanResult) -> None:
 
 
 def _write_summary(
-    file: h5py.File, result: ScanResult, of_file: dict[str, int]
+    file: h5py.File, result: ScanResult, of_file: dict[str, float | None]
 ) -> dict[str, float | bytes]:
     """Writes the scalars that are laid out; returns the others. `of_file`: what the file knows
     beyond the summary."""

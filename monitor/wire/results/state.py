@@ -76,9 +76,17 @@ class FeedsHealth(TypedDict, total=False):
     cells: Mapping[str, CellHealth]
 
 
+class Compression(TypedDict):
+    """Whether slices are compressed now (`on`), and the share of their bytes that the first ones of
+    the scan were spared by that; None before they have been compressed."""
+
+    on: bool
+    saving: float | None
+
+
 class Recorder(TypedDict, total=False):
     """What waits to be written (`queued_bytes`), what was written, and what went wrong: `alarm` in
-    words, `failing` while the disk refuses. Empty if nothing is recorded."""
+    words, `failing` while the disk refuses; `compression` by cell. Empty if nothing is recorded."""
 
     folder: str
     queued_bytes: int
@@ -90,6 +98,7 @@ class Recorder(TypedDict, total=False):
     messages: int
     slices: int
     scans: int
+    compression: Mapping[str, Compression]
 
 
 class Kernels(TypedDict):
