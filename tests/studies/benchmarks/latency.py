@@ -5,36 +5,66 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
 from statistics import median
 
 import zmq
 
 from monitor.faraday import UM_PER_MAH_CM2
 from tests.studies.benchmarks.live import live
+from tests.studies.benchmarks.measure import peak_memory_MB
 from tests.studies.benchmarks.phantom import VOXEL_UM, Foil
 from tests.studies.benchmarks.producer import bound, messages
 
 AREA_CM2 = 0.19635
 
 
-def run(say: Callable[..., None], *, quick: bool) -> None:
-    """Print the delays of each scan after the reference, for small and large maps."""
-    say("(c) last slice sent → scan_complete heard, after maps, pits and verdict")
-    for side in (256, 512) if quick else (512, 2048):
-        foil = Foil(side, 104)
-        delays, pits = measured(foil, scans=4 if quick else 6)
-        listed = " ".join(f"{1000 * delay:.0f}" for delay in delays)
-        say(
-            f"    {side:4}² with {pits} pits: median {1000 * median(delays):.0f} ms, best "
-            f"{1000 * min(delays):.0f} ms of [{listed}]"
-        )
+SLICES = 200
+"""The foil is in the lower third of them."""
+PAPER = 8368, 907
 
 
-def measured(foil: Foil, scans: int) -> tuple[list[float], int]:
-    """Seconds for scans 1, 2, …, and the pits found in the last one."""
+@dataclass(frozen=True)
+class Measured:
+    """Of the scans after the reference: `delays`, s; `to_come`: how many slices were still to come
+    when the verdict was told, if it was told before the end; `pits` of the last; peak memory of the
+    engine, and what of it came after it was ready, MB."""
+
+    delays: list[float]
+    to_come: list[int]
+    pits: int
+    peak_MB: float
+    grown_MB: float
+
+
+def run(say: Callable[..., None], *, quick: bool, paper: bool = False) -> None:
+    """Print a table over the sides, slices in the order of the foil and reversed, with ratios to
+    its first row. `paper`: the paper's own scan as well, streamed."""
+    say("(c) last slice sent → scan_complete heard, after maps, pits and verdict; each × first row")
+    say("    side order    pits  median ms     ×  best ms  verdict with … to come  peak MB  B/px")
+    first = 0.0
+    sizes = [(side, SLICES) for side in ((256, 512) if quick else (512, 1024, 2048, 4096))]
+    for side, slices in [*sizes, PAPER] if paper else sizes:
+        for reversed_z in (False, True):
+            foil = Foil(side, slices, reversed_z=reversed_z)
+            one = measured(foil, scans=4 if side < 2000 else 3)
+            middle = 1000 * median(one.delays)
+            first = first or middle
+            told = str(round(median(one.to_come))) if one.to_come else "–"
+            say(
+                f"    {side:4} {'reversed' if reversed_z else 'upright ':8} {one.pits:5} "
+                f"{middle:10.0f} {middle / first:5.1f} {1000 * min(one.delays):8.0f} {told:>23} "
+                f"{one.peak_MB:8.0f} {1e6 * one.grown_MB / side**2:5.0f}"
+            )
+
+
+def measured(foil: Foil, scans: int) -> Measured:
+    """Scans 1, 2, … after a reference; no more than some slices are in memory here."""
     delays = []
-    with live(foil) as parts:
-        slices = bound(parts["context"], parts["slices"])
+    with live(foil, ready_MB=0.0) as parts:
+        ready = peak_memory_MB(parts["pid"])
+        slices = bound(parts["context"], parts["slices"], hwm=4)
         cycler = parts["context"].socket(zmq.XPUB)
         cycler.bind(parts["documents"])
         slices.recv()
@@ -43,16 +73,20 @@ def measured(foil: Foil, scans: int) -> tuple[list[float], int]:
         for scan in range(scans):
             stripped = float((foil.heights(0) - foil.heights(scan)).mean()) * VOXEL_UM
             _read(cycler, 1800.0 * scan, stripped / UM_PER_MAH_CM2 * AREA_CM2)
-            *early, last, end = messages(foil, scan, foil.volume(scan))
-            for frames in early:
+            sent = messages(foil, scan, foil.planes(scan))
+            for frames in islice(sent, foil.slices):  # the header, and all slices but the last
                 slices.send_multipart(frames, copy=False)
+            last, end = sent
             _wait_until_taken(parts["watcher"], foil.slices - 1)
             begin = time.perf_counter()
             slices.send_multipart(last, copy=False)
             delays.append(parts["status"].wait_for("scan_complete", scan) - begin)
             slices.send_multipart(end)
         found = parts["watcher"].state()["cells"]["A"]["scans"][-1]["pit_count"]
-    return delays[1:], found
+        peak = peak_memory_MB(parts["pid"])
+    heard = parts["status"].heard
+    told = [heard[one]["slices_to_come"] for one in heard if one[0] == "scan_verdict" and one[1]]
+    return Measured(delays[1:], told, found, peak, peak - ready)
 
 
 def _wait_until_taken(watcher, count: int) -> None:

@@ -64,13 +64,15 @@ def cpu_seconds(pid: int) -> float:
 
 
 class Status:
-    """The engine's status messages, each with the instant at which it was heard here."""
+    """The engine's status messages, each with the instant at which it was heard here. `heard`: the
+    last one of each kind and scan."""
 
     def __init__(self, address: str, context: zmq.Context[Any]) -> None:
         self._socket = context.socket(zmq.SUB)
         self._socket.setsockopt(zmq.SUBSCRIBE, b"")
         self._socket.setsockopt(zmq.RCVHWM, 0)
         self._socket.connect(address)
+        self.heard: dict[tuple[str, int], dict[str, Any]] = {}
 
     def wait_for(self, kind: str, scan: int) -> float:
         """When `kind` was heard of this scan, s. Raises TimeoutError."""
@@ -79,6 +81,7 @@ class Status:
             if self._socket.poll(500):
                 now = time.perf_counter()
                 message = json.loads(self._socket.recv())
+                self.heard[message["type"], message.get("scan", -1)] = message
                 if message["type"] == kind and message.get("scan") == scan:
                     return now
         raise TimeoutError(f"the engine did not say {kind} of scan {scan}")

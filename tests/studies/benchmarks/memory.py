@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.studies.benchmarks.live import live, program
+from tests.studies.benchmarks.live import live, sender
 from tests.studies.benchmarks.measure import peak_memory_MB
 from tests.studies.benchmarks.phantom import Foil
 
@@ -19,7 +19,7 @@ def run(say: Callable[..., None], *, quick: bool) -> None:
         foil = Foil(side, slices)
         with live(foil, hwm=HWM) as parts:
             before = peak_memory_MB(parts["pid"])
-            with program("producer", parts["slices"], side, slices, foil.thickness, 2):
+            with sender(parts["slices"], foil, 2):
                 parts["status"].wait_for("scan_complete", 1)
             after = peak_memory_MB(parts["pid"])
         scan = slices * side**2 * 2 / 1e6

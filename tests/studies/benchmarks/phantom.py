@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +17,14 @@ PIT_RADIUS_UM = (8.0, 16.0)
 
 @dataclass(frozen=True)
 class Foil:
-    """A square foil `thickness` voxels thick, `side` pixels wide, in `slices` slices."""
+    """A square foil `thickness` voxels thick, `side` pixels wide, in `slices` slices. `grey`: what
+    grey values, of 8 bits, are multiplied by; `reversed_z`: slices come from the electrolyte."""
 
     side: int
     slices: int
     thickness: int = 60
+    grey: int = 1
+    reversed_z: bool = False
 
     def heights(self, scan: int, seed: int = 0) -> np.ndarray:
         """Upper edge (side, side) float32, voxels: a plateau that recedes, and domes eaten away."""
@@ -39,17 +43,34 @@ class Foil:
             np.minimum(window, LOWER + self.thickness - 1.5 * scan - depth * dome, out=window)
         return upper
 
+    @property
+    def layers(self) -> list[str]:
+        """In the order of the slice index."""
+        return [*LEVELS][::-1] if self.reversed_z else [*LEVELS]
+
     def volume(self, scan: int, dtype: str = "uint16", seed: int = 0) -> np.ndarray:
-        """(slices, side, side): one-voxel ramps, and noise that repeats every few slices."""
+        """(slices, side, side): all of `planes`."""
+        made = np.empty((self.slices, self.side, self.side), dtype)
+        for number, plane in enumerate(self.planes(scan, dtype, seed)):
+            made[number] = plane
+        return made
+
+    def planes(self, scan: int, dtype: str = "uint16", seed: int = 0) -> Iterator[np.ndarray]:
+        """(side, side) one after the other, each a new array: one-voxel ramps, and noise that
+        repeats every few slices."""
         rng = np.random.default_rng(seed + 1)
         noise = rng.normal(0, NOISE, (5, self.side, self.side)).astype(np.float32)
         upper = self.heights(scan)
+        lowest, highest = float(upper.min()) - 1, float(upper.max()) + 1
         low, mid, high = LEVELS["collector"], LEVELS["lithium"], LEVELS["electrolyte"]
-        made = np.empty((self.slices, self.side, self.side), dtype)
-        for z in range(self.slices):
-            grey = np.clip(z - upper + 0.5, 0, 1)
-            grey *= high - mid
-            grey += low + (mid - low) * min(max(z - LOWER + 0.5, 0.0), 1.0)
-            grey += np.roll(noise[z % 5], rng.integers(self.side), axis=1)
-            made[z] = grey if dtype == "float32" else np.clip(grey, 0, 255)
-        return made
+        for index in range(self.slices):
+            z = self.slices - 1 - index if self.reversed_z else index
+            level = low + (mid - low) * min(max(z - LOWER + 0.5, 0.0), 1.0)
+            grey = np.roll(noise[z % 5], rng.integers(self.side), axis=1)
+            if lowest < z < highest:
+                grey += np.clip(z - upper + 0.5, 0, 1) * np.float32(high - mid)
+            grey += np.float32(level + (high - mid) * (z >= highest))
+            if dtype != "float32":
+                np.clip(grey, 0, 255, out=grey)
+            grey *= np.float32(self.grey)
+            yield grey.astype(dtype, copy=False)

@@ -1,6 +1,6 @@
 """Sends scans that were rendered and encoded beforehand, as fast as they are taken.
 
-`python -m tests.studies.benchmarks.producer ADDRESS SIDE SLICES THICKNESS SCANS`. Nothing is
+`python -m tests.studies.benchmarks.producer ADDRESS SIDE SLICES THICKNESS SCANS GREY`. Nothing is
 dropped: a full queue makes it wait. All scans carry the same volume, which is rendered once.
 """
 
@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable, Iterator
 
+import numpy as np
 import zmq
 
 from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
 from monitor.wire.slices import stins
 from tests.studies.benchmarks.phantom import VOXEL_UM, Foil
-
-Messages = list[list[stins.Frame]]
 
 
 def start_of(foil: Foil, scan: int, msg_number: int) -> ScanStart:
@@ -27,31 +27,30 @@ def start_of(foil: Foil, scan: int, msg_number: int) -> ScanStart:
     )  # fmt: skip
 
 
-def messages(foil: Foil, scan: int, volume) -> Messages:
+def messages(foil: Foil, scan: int, planes: Iterable[np.ndarray]) -> Iterator[list[stins.Frame]]:
     """All messages of one scan, in order."""
     number = scan * (foil.slices + 2)
-    made = [stins.encode_start(start_of(foil, scan, number))]
-    for z, image in enumerate(volume):
-        made.append(stins.encode_slice(SliceFrame("A", scan, "s", number + 1 + z, z, image)))
-    end = ScanEnd("A", scan, "s", number + 1 + foil.slices, foil.slices)
-    return [*made, stins.encode_end(end)]
+    yield stins.encode_start(start_of(foil, scan, number))
+    for z, image in enumerate(planes):
+        yield stins.encode_slice(SliceFrame("A", scan, "s", number + 1 + z, z, image))
+    yield stins.encode_end(ScanEnd("A", scan, "s", number + 1 + foil.slices, foil.slices))
 
 
-def bound(context, address: str):
-    """A socket that drops nothing."""
+def bound(context, address: str, hwm: int = 50):
+    """A socket that drops nothing, in which so many messages wait."""
     made = context.socket(zmq.XPUB)
     made.setsockopt(zmq.XPUB_NODROP, 1)
-    made.setsockopt(zmq.SNDHWM, 50)
+    made.setsockopt(zmq.SNDHWM, hwm)
     made.bind(address)
     return made
 
 
 def main() -> None:
     """Wait for a subscriber, send all, wait to be ended."""
-    address, side, slices, thickness, scans = sys.argv[1], *map(int, sys.argv[2:])
-    foil = Foil(side, slices, thickness)
+    address, side, slices, thickness, scans, grey = sys.argv[1], *map(int, sys.argv[2:])
+    foil = Foil(side, slices, thickness, grey)
     volume = foil.volume(1)
-    prepared = [messages(foil, scan, volume) for scan in range(scans)]
+    prepared = [list(messages(foil, scan, volume)) for scan in range(scans)]
     socket = bound(zmq.Context(), address)
     socket.recv()
     time.sleep(0.5)

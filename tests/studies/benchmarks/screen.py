@@ -12,7 +12,7 @@ from functools import partial
 from signal import SIGCONT, SIGSTOP
 from statistics import mean, median, stdev
 
-from tests.studies.benchmarks.live import live, program
+from tests.studies.benchmarks.live import live, program, sender
 from tests.studies.benchmarks.measure import PATIENCE_S
 from tests.studies.benchmarks.phantom import Foil
 
@@ -52,7 +52,7 @@ def streaming(foil: Foil, seconds: int, *, busy: bool, apart: bool) -> dict[str,
         _on_cores(cores[:-1] if apart else cores),
         # few slices wait: where the screen takes its part of the cores, the producer does too
         live(foil, hwm=100) as parts,
-        program("producer", parts["slices"], foil.side, foil.slices, foil.thickness, scans),
+        sender(parts["slices"], foil, scans),
     ):
         parts["status"].wait_for("scan_started", 0)
         pull, status = parts["pull"], parts["status_address"]
@@ -114,8 +114,8 @@ def in_turn(foil: Foil, rounds: int) -> list[float]:
         probe = program("asking_probe", parts["pull"], parts["status_address"], 3600, 4)
         screens = stack.enter_context(probe)
         time.sleep(10.0)
-        sender = program("producer", parts["slices"], foil.side, foil.slices, foil.thickness, scans)
-        stack.enter_context(sender)
+        sending = sender(parts["slices"], foil, scans)
+        stack.enter_context(sending)
         complete(last := BLOCK - 1)
         for turn in range(rounds):
             for asked in (True, False) if turn % 2 else (False, True):
@@ -137,8 +137,8 @@ def _rate_painting(foil: Foil, screens: int) -> float:
             stack.enter_context(probe)
         # until all of them have drawn their first map and are at rest; as long without
         time.sleep(20.0)
-        sender = program("producer", parts["slices"], foil.side, foil.slices, foil.thickness, scans)
-        stack.enter_context(sender)
+        sending = sender(parts["slices"], foil, scans)
+        stack.enter_context(sending)
         begin = parts["status"].wait_for("scan_started", 0)
         end = parts["status"].wait_for("scan_complete", scans - 1)
         return scans * foil.slices * foil.side**2 * 2 / 1e6 / (end - begin)

@@ -1,5 +1,7 @@
 """What the benchmarks compare does the same job; how fast is not asked here."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from monitor.records import frozen
@@ -19,6 +21,13 @@ def test_all_three_find_the_edge_that_was_rendered():
 
 
 def test_a_scan_is_sent_whole():
-    sent = producer.messages(FOIL, 1, FOIL.volume(1))
+    sent = list(producer.messages(FOIL, 1, FOIL.volume(1)))
     assert len(sent) == FOIL.slices + 2
     assert [len(frames) for frames in sent] == [1, *[2] * FOIL.slices, 1]
+
+
+def test_a_reversed_scan_shows_the_same_foil():
+    upright, reversed_z = FOIL.volume(1), replace(FOIL, reversed_z=True).volume(1)
+    difference = upright[::-1].mean((1, 2)) - reversed_z.mean((1, 2))
+    assert np.abs(difference).max() < 5.0
+    assert replace(FOIL, reversed_z=True).layers == ["electrolyte", "lithium", "collector"]
