@@ -24,12 +24,13 @@ from monitor.core.current.density import (
 from monitor.core.cycler.history import CyclerHistory
 from monitor.core.pits.forecast import Forecast, forecast
 from monitor.core.pits.growth import Growth
+from monitor.core.pits.kernels import mean_per_label
 from monitor.core.pits.link import Persistence, PitGrowth, PitMap, growth
 from monitor.core.plating import Measured, Plating, PlatingWatch
 from monitor.core.summary import Numbers
 from monitor.core.surface_analysis import SurfaceStage, Thickness, percentiles
 from monitor.faraday import thickness_um
-from monitor.records import ChargeState, Pit, ScanStart
+from monitor.records import ChargeState, Pit, ScanStart, shared
 from monitor.settings import CellSettings
 
 Map = NDArray[np.float32]
@@ -283,10 +284,5 @@ def _with_currents(found: PitMap, current: Map | None) -> tuple[Pit, ...]:
     """The pits with the mean of `current` ((ny, nx), mA/cm²) over each; NaN where unknown."""
     if current is None or not found.pits:
         return found.pits
-    known = np.isfinite(current) & (found.labels > 0)
-    labels, values = found.labels[known], current[known].astype(np.float64)
-    sums = np.bincount(labels, values, minlength=found.next_id)
-    counts = np.bincount(labels, minlength=found.next_id)
-    with np.errstate(invalid="ignore"):
-        means = sums / counts
+    means = mean_per_label(found.labels, shared(current), found.next_id - 1)
     return tuple(replace(pit, current_density_mA_cm2=float(means[pit.id])) for pit in found.pits)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.analysis import CellAnalysis
-from monitor.core.current import kalman_kernels
+from monitor.core.current import kalman_kernels, removal_kernels
 from monitor.core.cycler.history import CyclerHistory
 from monitor.core.interface import height_kernels
 from monitor.core.interface import kernels as interface
@@ -37,12 +37,14 @@ PATIENCE_S = 120.0
 KERNELS: tuple[tuple[ModuleType, str], ...] = (
     (interface, "three_segments advance advance_one"),
     (refinement, "quantise pilot blur follow best_shift"),
-    (height_kernels, "measure put"),
+    (height_kernels, "measure put strays leave_out into_lengths"),
     (shift_kernels, "binned smoothed slopes directions"),
     (areal, "plane_sums texture_sums height_counts"),
     (tiles, "add_rows"),
-    (plateau, "tile_histograms lowest_peak"),
-    (pits, "smooth catchments saddles deepest_first merged peak_depths peak_errors sums_per_label"),
+    (plateau, "extent tile_histograms lowest_peak"),
+    (removal_kernels, "difference scaled"),
+    (pits, "smooth catchments saddles deepest_first merged renumber trim peak_depths peak_errors"),
+    (pits, "boxes sums_per_label overlaps mean_per_label"),
     (kalman_kernels, "predict correct"),
     (shift_kernels, "normal_equations"),
     (kalman_kernels, "weigh"),
@@ -73,6 +75,8 @@ def warm_up(dtype: str = "uint16") -> None:
         if beside is not None:
             beside.wait(PATIENCE_S)
     _scan(session, 1, dtype)
+    with_currents = frozen(np.ones((1, 1), np.int32)), frozen(np.ones((1, 1), np.float32))
+    pits.mean_per_label(*with_currents, 1)  # only where a cycler reports
 
 
 def _scan(session: Session, scan: int, dtype: str) -> None:

@@ -66,4 +66,5 @@ from monitor.records.slices import (
     ScanStart,
     SliceFrame,
     frozen,
+    shared,
 )

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import numpy as np
 from numpy.typing import NDArray
 
 Reason = Literal["reference", "periodic", "extra", "manual"]
@@ -160,3 +161,8 @@ def frozen(array: NDArray[Any]) -> NDArray[Any]:
     """The same array, marked read-only so that threads may share it."""
     array.setflags(write=False)
     return array
+
+
+def shared(values: NDArray[Any]) -> NDArray[np.float32]:
+    """A map as kernels take it: contiguous float32, read-only; the array itself stays as it is."""
+    return frozen(np.ascontiguousarray(values, np.float32)[...])

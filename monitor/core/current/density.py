@@ -13,10 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.current import kalman_kernels as kernels
+from monitor.core.current import removal_kernels
 from monitor.core.current.change_mixture import believed, in_common
 from monitor.core.surface_statistics.tiles import mean_and_spread
 from monitor.faraday import UM_PER_MAH_CM2
-from monitor.records import frozen
+from monitor.records import frozen, shared
 
 Map = NDArray[np.float32]
 
@@ -37,11 +38,16 @@ def removal(
 
     All arrays (ny, nx) float32 in one length unit; NaN in either scan gives NaN.
     """
-    lost = np.subtract(reference_height, height, dtype=np.float32)
-    lost_error = np.hypot(reference_error, error, dtype=np.float32)
-    lost_error[np.isnan(lost)] = np.nan
-    lost[np.isnan(lost_error)] = np.nan
-    return lost, lost_error
+    lost: tuple[Map, Map] = removal_kernels.difference(
+        *map(shared, (reference_height, reference_error, height, error))
+    )
+    return lost
+
+
+def scaled(values: Map, factor: float) -> Map:
+    """A map times a factor, float32."""
+    times: Map = removal_kernels.scaled(shared(values), np.float32(factor))
+    return times
 
 
 def local_current(removal: Map, charge_mAh_cm2: float, hours: float) -> Map | None:
@@ -54,7 +60,7 @@ def local_current(removal: Map, charge_mAh_cm2: float, hours: float) -> Map | No
     quotient would then magnify noise.
     """
     scale = _per_length(removal, charge_mAh_cm2, hours)
-    return None if scale is None else np.multiply(removal, scale, dtype=np.float32)
+    return None if scale is None else scaled(removal, scale)
 
 
 def local_current_and_error(
@@ -68,8 +74,7 @@ def local_current_and_error(
     scale = _per_length(removal, charge_mAh_cm2, hours)
     if scale is None:
         return None
-    current = np.multiply(removal, scale, dtype=np.float32)
-    return current, np.multiply(removal_error, abs(scale), dtype=np.float32)
+    return scaled(removal, scale), scaled(removal_error, abs(scale))
 
 
 def _per_length(removal: Map, charge_mAh_cm2: float, hours: float) -> float | None:
@@ -106,7 +111,7 @@ def absolute_current(removal: Map, hours: float) -> Map:
     time has passed.
     """
     scale = 1.0 / (UM_PER_MAH_CM2 * hours) if hours > 0.0 else np.nan
-    return np.multiply(removal, scale, dtype=np.float32)
+    return scaled(removal, scale)
 
 
 DRIFT_SHARE = 0.02
@@ -164,8 +169,7 @@ class Running:
             self._state = np.full((5, *height.shape), np.nan, np.float32)
             self._time_s, self._current = time_s, float("nan")
         hours = max(0.0, (time_s - self._time_s) / 3600.0)
-        height = frozen(np.ascontiguousarray(height, np.float32)[...])
-        error = frozen(np.ascontiguousarray(error, np.float32)[...])
+        height, error = shared(height), shared(error)
         current, current_error = self._step(self._state, height, error, hours, mean_current_mA_cm2)
         if hours > 0.0:
             self._time_s, self._current = time_s, mean_current_mA_cm2

@@ -28,9 +28,8 @@ from monitor.core.deposit.layers import (
     unseen,
 )
 from monitor.core.refinement.band import Range
-from monitor.core.refinement.refine import averaged
+from monitor.core.refinement.refine import averaged, row_blocks
 
-ROWS_AT_ONCE = 128
 HALO = 12
 PRIOR_SPREAD = 0.05
 NEAR_PLACE = 4.0
@@ -114,11 +113,8 @@ def _in_blocks(
     """Maps (7, ny, nx) of the field: those of `Deposit` in its order, positions in planes."""
     ny, _, nx = ratios.shape
     maps = np.empty((7, ny, nx), np.float32)
-    for top in range(0, ny, ROWS_AT_ONCE):
-        low, high = max(0, top - HALO), min(ny, top + ROWS_AT_ONCE + HALO)
-        rows = slice(top, min(ny, top + ROWS_AT_ONCE))
-        inner = slice(rows.start - low, rows.stop - low)
-        part = _block(ratios[low:high], start[low:high], start_error[low:high], stack, reversed_z)
+    for rows, near, inner in row_blocks(ny, HALO):
+        part = _block(ratios[near], start[near], start_error[near], stack, reversed_z)
         maps[:, rows] = part[:, inner]
     return maps
 

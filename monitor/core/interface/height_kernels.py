@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numba import njit, prange
 
 from monitor.core.interface.kernels import EVIDENCE_1, EVIDENCE_2, ONE, TWO, ZERO
 
@@ -53,7 +53,7 @@ def _measure_row(low, high, raw_low, raw_high, first, second, beyond, least, bot
         variance[x] = variance[x] if known else nan
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=True, parallel=True)
 def measure(lower, upper, state, until, least, before, near, reversed_z, height, bottom, variance):
     """Heights of all columns from their edges, in voxels.
 
@@ -65,8 +65,8 @@ def measure(lower, upper, state, until, least, before, near, reversed_z, height,
     """
     side = (reversed_z, np.float32(before.shape[0] - 1))
     holes = near.max() > ZERO
-    low, high = np.empty(lower.shape[1], np.float32), np.empty(lower.shape[1], np.float32)
-    for y in range(lower.shape[0]):
+    for y in prange(lower.shape[0]):
+        low, high = np.empty(lower.shape[1], np.float32), np.empty(lower.shape[1], np.float32)
         for x in range(low.shape[0]):
             low[x], high[x] = _straight(lower[y, x]), _straight(upper[y, x])
             variance[y, x] = ZERO
@@ -81,13 +81,78 @@ def measure(lower, upper, state, until, least, before, near, reversed_z, height,
         )  # fmt: skip
 
 
-@njit(nogil=True, error_model="numpy", cache=True)
+@njit(nogil=True, error_model="numpy", cache=True, parallel=True)
 def put(top, top_error, bottom, alone, height, variance):
     """Heights of a refined surface `top` in place of the columns' own, (ny, nx) float32, where both
     are known; adds its variance, and `alone` where the column's own height stays."""
-    for y in range(height.shape[0]):
+    for y in prange(height.shape[0]):
         for x in range(height.shape[1]):
             refined = top[y, x] - bottom[y, x]
             known = (refined - refined == ZERO) & (height[y, x] - height[y, x] == ZERO)
             height[y, x] = refined if known else height[y, x]
             variance[y, x] += top_error[y, x] * top_error[y, x] if known else alone
+
+
+@njit(nogil=True, error_model="numpy", cache=True, parallel=True)
+def into_lengths(height, bottom, variance, voxel):
+    """Voxels (ny, nx) float32 → lengths; the variance becomes a standard deviation. In place.
+
+    Of a scan with a few heights far from each other, as one that broke off, the noise is not known:
+    a height whose error is not known is not measured.
+    """
+    nan = np.float32(np.nan)
+    for y in prange(height.shape[0]):
+        for x in range(height.shape[1]):
+            length, error = height[y, x] * voxel, np.sqrt(variance[y, x]) * voxel
+            known = (length == length) & (error == error)
+            height[y, x] = length if known else nan
+            bottom[y, x] *= voxel
+            variance[y, x] = error if known else nan
+
+
+@njit(nogil=True, error_model="numpy", cache=True, parallel=True)
+def strays(edge, until, top, middle, limit, out):
+    """Marks the columns whose first edge lies farther than `limit` from `middle`; returns how many
+    they are in each row.
+
+    edge: (ny, nx) float32; top: index that edges are counted down from, or −1; until: (ny,)
+    float32, 0 for rows that never arrived: of these nothing is known. Sets out (ny, nx) bool.
+    """
+    counts = np.zeros(edge.shape[0], np.int64)
+    for y in prange(edge.shape[0]):
+        for x in range(edge.shape[1]):
+            at = edge[y, x] if top < ZERO else top - edge[y, x]
+            out[y, x] = (until[y] != ZERO) & (abs(at - middle) > limit)
+            counts[y] += out[y, x]
+    return counts
+
+
+@njit(inline="always")
+def _reflected(i, n):
+    """Index i reflected at both ends of an axis of n, the end itself doubled."""
+    i = -1 - i if i < 0 else i
+    return max(0, 2 * n - 1 - i) if i >= n else i
+
+
+@njit(nogil=True, cache=True, parallel=True)
+def leave_out(stray, counts, reach, most, height, bottom, variance):
+    """NaN in the maps (ny, nx) float32 where a column is a stray, or more than `most` of those
+    around it, within `reach` along both axes, are. counts: (ny,), of strays in each row."""
+    ny, nx = stray.shape
+    nan = np.float32(np.nan)
+    for at in prange(ny):
+        y = np.int64(at)
+        if counts[max(0, y - reach) : y + reach + 1].sum() == 0:
+            continue
+        column = np.zeros(nx, np.int32)
+        for k in range(-reach, reach + 1):
+            row = stray[_reflected(y + k, ny)]
+            for x in range(nx):
+                column[x] += row[x]
+        near = 0
+        for k in range(-reach, reach + 1):
+            near += column[_reflected(k, nx)]
+        for x in range(nx):
+            if stray[y, x] or near > most:
+                height[y, x] = bottom[y, x] = variance[y, x] = nan
+            near += column[_reflected(x + reach + 1, nx)] - column[_reflected(x - reach, nx)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
 
 from monitor.core.deposit.surfaces import Deposit, deposit
 from monitor.core.interface import height_kernels, kernels
@@ -49,6 +48,7 @@ class Surfaces:
         self._levels: Levels | None = None
         self._band: Band | None = None
         self._refined: tuple[Map, Map] | None = None
+        self._is_refined = False
         self._deposit: Deposit | None = None
         self._settled: Heights | None = None
         self._plated = plated
@@ -57,7 +57,7 @@ class Surfaces:
     @property
     def refined(self) -> bool:
         """Whether the interface has been found to a fraction of a voxel: it moves no more."""
-        return self._refined is not None
+        return self._is_refined
 
     @property
     def settled(self) -> bool:
@@ -77,6 +77,8 @@ class Surfaces:
 
     def add(self, first: int, slices: tuple[NDArray[np.generic], ...]) -> None:
         """Slices `first`, `first` + 1, … along z, each (ny, nx); read in place."""
+        if self._settled is not None:
+            return
         done, rows = 0, (self._state, self._stage, self._until)
         for size in (kernels.SLAB, kernels.GROUP):
             while len(slices) - done >= size:
@@ -101,6 +103,7 @@ class Surfaces:
     def _refine(self) -> None:
         if self._band is not None:
             self._refined = self._band.interface(usual_edge=self._plated)
+            self._is_refined = True
             if self._plated:
                 self._refined = self._look_for_moss(self._band, *self._refined)
             self._band.close()
@@ -127,6 +130,8 @@ class Surfaces:
 
     def add_vertical(self, row: int, image: NDArray[np.generic]) -> None:
         """The vertical slice (nz, nx) at index `row` along y."""
+        if self._settled is not None:
+            return
         kernels.advance_column_slice(image, self._model, self._state[row])
         self._until[row] = len(image)
         if self._band is not None:
@@ -139,9 +144,11 @@ class Surfaces:
             if last:
                 self._refine()
             heights = self._measured(ledger)
-            if not self.settled:
+            if not (last or self.settled):
                 return heights
             self._settled = heights
+            self._state = self._state[:, :, :0].copy()
+            self._refined = self._deposit = None
         return self._settled
 
     def _measured(self, ledger: NDArray[np.uint8]) -> Heights:
@@ -164,26 +171,22 @@ class Surfaces:
             bottom,
             variance,
         )
-        voxel = np.float32(self._start.voxel_size[0])
         if self._cell.has_collector:
-            floor = nz - 1 - upper if self._cell.reversed_z else lower.copy()
-            floor[self._until == 0] = np.nan  # of rows that never arrived nothing is known
-            _leave_out_strays(floor, bottom, height, variance)
+            edge, top = (upper, nz - 1) if self._cell.reversed_z else (lower, -1)
+            _leave_out_strays(edge, self._until, top, bottom, height, variance)
+        del lower, upper
         if self._refined is None:
             noise = scatter(height)
             variance += np.float32(noise) ** 2
         else:
             noise = _typical(self._refined[1])
             self._put_refined(*self._refined, height, bottom, variance)
-        height *= voxel
-        bottom *= voxel
-        error = np.sqrt(variance) * voxel
-        error[np.isnan(height)] = np.nan
-        # of a scan with a few heights far from each other, as one that broke off, the noise is not
-        # known: a height whose error is not known is not measured
-        height[np.isnan(error)] = np.nan
-        moss = self._moss(height, bottom, error)
-        return Heights(frozen(height), frozen(error), frozen(bottom), noise * float(voxel), moss)
+        voxel = self._start.voxel_size[0]
+        height_kernels.into_lengths(height, bottom, variance, np.float32(voxel))
+        moss = self._moss(height, bottom, variance)
+        return Heights(
+            frozen(height), frozen(variance), frozen(bottom), noise * float(np.float32(voxel)), moss
+        )
 
     def _moss(self, height: Map, bottom: Map, error: Map) -> Moss | None:
         """The moss in the length unit; changes `height` and `error`: what is under moss and cannot
@@ -247,22 +250,24 @@ class Surfaces:
         return first, second, per_voxel
 
 
-def _leave_out_strays(floor: Map, bottom: Map, height: Map, variance: Map) -> None:
-    """Columns whose first edge (`floor`) lies far from where the collector is: they see no
-    electrode. Changes the maps, in voxels."""
+def _leave_out_strays(
+    edge: Map, until: Map, top: int, bottom: Map, height: Map, variance: Map
+) -> None:
+    """Columns whose first edge lies far from where the collector is: they see no electrode; `top`:
+    index that `edge` is counted down from, or −1. Changes the maps, in voxels.
+
+    Where many lie together the field leaves the electrode, and neighbours are misled there.
+    """
     known = known_of_rows(bottom, SCATTER_SAMPLES)
     if not known.size:
         return
     middle = np.median(known)
     spread = MAD_TO_SIGMA * np.median(np.abs(known - middle))
-    with np.errstate(invalid="ignore"):
-        stray = np.abs(floor - middle) > max(STRAY_BOTTOM, STRAY_SPREADS * spread)
-    if stray.any():
-        # where many lie together the field leaves the electrode, and neighbours are misled there
-        rim = uniform_filter(stray.astype(np.float32), 2 * RIM_PX + 1) > RIM_SHARE
-        stray |= rim
-        for values in (height, bottom, variance):
-            values[stray] = np.nan
+    limit = np.float32(max(STRAY_BOTTOM, STRAY_SPREADS * spread))
+    stray = np.empty(edge.shape, np.bool_)
+    counts = height_kernels.strays(edge, until, np.float32(top), np.float32(middle), limit, stray)
+    most = RIM_SHARE * (2 * RIM_PX + 1) ** 2
+    height_kernels.leave_out(stray, counts, RIM_PX, most, height, bottom, variance)
 
 
 def _typical(error: Map) -> float:

@@ -35,7 +35,14 @@ def depth_errors(
     width, beyond = _shared(excess)
     correlation = np.exp(-np.arange(FARTHEST_PX2 + 1) / (4.0 * width**2))
     errors = kernels.peak_errors(
-        depth, error, labels, peaks, radius, smoothed, noise / np.float32(beyond), correlation
+        depth,
+        error,
+        labels,
+        peaks,
+        radius,
+        smoothed,
+        noise.ravel()[peaks] / np.float32(beyond),
+        correlation,
     )
     return np.asarray(beyond * errors)
 

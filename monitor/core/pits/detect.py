@@ -22,7 +22,7 @@ from monitor.core.pits.significance import (
     discovered,
     smoothing_taps,
 )
-from monitor.records import LengthUnit, Pit, frozen
+from monitor.records import LengthUnit, Pit, shared
 from monitor.settings import PitSettings
 
 Map = NDArray[np.float32]
@@ -76,27 +76,22 @@ def find_pits(
     labels, peaks = _split(smoothed, noise, settings.significance, limit, former.labels)
     pixel_area = voxel_yx[0] * voxel_yx[1]
     min_diameter = settings.min_diameter_um if in_um else MIN_DIAMETER_PX * math.sqrt(pixel_area)
-    labels = _trimmed(labels, depth, OUTLINE_SHARE * limit)
-    sizes = np.bincount(labels.ravel(), minlength=len(peaks) + 1)[1:]
-    radius = np.clip(PEAK_FIT_SHARE * np.sqrt(sizes / math.pi), *PEAK_FIT_PX)
+    count = len(peaks)
+    sizes = kernels.trim(
+        labels, depth, OUTLINE_SHARE * limit, smoothed, noise, settings.significance, count
+    )[1:]
+    radius = np.clip(PEAK_FIT_SHARE * np.sqrt(sizes[:, 0] / math.pi), *PEAK_FIT_PX)
     deepest = kernels.peak_depths(depth, labels, peaks, radius, smoothed)
-    p_values = chance_of_noise(
-        smoothed.ravel()[peaks], noise.ravel()[peaks], int(np.isfinite(noise).sum())
-    )
-    labels, kept = _keep(
-        labels,
-        (deepest > limit) & discovered(p_values),
-        smoothed > settings.significance * noise,
-        sizes,
-        math.pi / 4.0 * min_diameter**2 / pixel_area,
-    )
+    pixels = int(np.count_nonzero(np.isfinite(noise)))
+    p_values = chance_of_noise(smoothed.ravel()[peaks], noise.ravel()[peaks], pixels)
+    least = math.pi / 4.0 * min_diameter**2 / pixel_area
+    kept = _keep(labels, (deepest > limit) & discovered(p_values), sizes, least)
     peaks, deepest, p_values = peaks[kept], deepest[kept], p_values[kept]
     errors = depth_errors(
         depth, removal_error, labels, peaks, radius[kept], smoothed, noise, excess
     )
     measured = _measure(depth, smoothed, labels, deepest, errors, p_values, voxel_yx)
     usual_noise = _median_of_finite(noise)
-    pixels = int(np.isfinite(noise).sum())
     return link(
         labels,
         peaks,
@@ -119,7 +114,7 @@ def _smoothed(depth: Map, error: Map) -> tuple[Map, Map, float]:
     """
     smoothed, noise = kernels.smooth(
         depth,
-        frozen(np.ascontiguousarray(error, np.float32)[...]),
+        shared(error),
         smoothing_taps().astype(np.float32),
         MIN_KERNEL_WEIGHT,
     )
@@ -155,10 +150,8 @@ def _split(
     A basin stays a pit of its own if its peak is above the saddle to a deeper one by 4 × the
     noise and by 4 % of its own depth.
     """
-    padded, tops, depth = kernels.catchments(
-        smoothed, noise, OUTLINE * significance, OUTLINE * min_depth
-    )
-    pairs, heights = kernels.saddles(padded, depth)
+    labels, tops = kernels.catchments(smoothed, noise, OUTLINE * significance, OUTLINE * min_depth)
+    pairs, heights = kernels.saddles(labels, smoothed)
     peak = _with_background(smoothed.ravel()[tops])
     need = np.maximum(
         PROMINENCE_SIGMA * _with_background(noise.ravel()[tops]), PROMINENCE_SHARE * peak
@@ -169,43 +162,31 @@ def _split(
     )
     stays = into == np.arange(into.size)
     number = (np.cumsum(stays) - 1).astype(np.int32)
-    return number[into][padded[1:-1, 1:-1]], tops[stays[1:]]
+    kernels.renumber(labels, number[into])
+    return labels, tops[stays[1:]]
 
 
 def _with_background(values: NDArray[Any]) -> NDArray[Any]:
     return np.concatenate((np.zeros(1, values.dtype), values))
 
 
-def _trimmed(labels: NDArray[np.int32], depth: Map, least: float) -> NDArray[np.int32]:
-    """Without the rim that smoothing carries over the edge of a steep pit: a pixel belongs where
-    it, or most of its four neighbours, lies as deep as an outline must, or is not measurable."""
-    deep = ~(depth <= least)
-    near = np.zeros(depth.shape, np.int8)
-    near[1:] += deep[:-1]
-    near[:-1] += deep[1:]
-    near[:, 1:] += deep[:, :-1]
-    near[:, :-1] += deep[:, 1:]
-    return np.where(deep | (near >= 3), labels, 0).astype(np.int32)
-
-
 def _keep(
     labels: NDArray[np.int32],
     allowed: NDArray[np.bool_],
-    significant: NDArray[np.bool_],
     sizes: NDArray[np.int64],
     min_pixels: float,
-) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """The `allowed` basins that are wide enough and half significant at least of that, numbered
-    afresh; and which of them these are. `sizes`: pixels of each basin.
+) -> NDArray[np.bool_]:
+    """Which of the `allowed` basins are wide enough and half significant at least of that; numbers
+    them afresh in `labels`. `sizes` (n, 2): pixels of each basin, and significant ones.
 
     A single wild value is smeared by the smoothing and may be deep; it is not wide.
     """
-    count = len(allowed) + 1
-    deep = np.bincount(labels[significant], minlength=count)[1:]
-    kept = allowed & (sizes >= min_pixels) & (deep >= SIGNIFICANT_SHARE * min_pixels)
-    renumbered = np.zeros(count, np.int32)
+    wide = (sizes[:, 0] >= min_pixels) & (sizes[:, 1] >= SIGNIFICANT_SHARE * min_pixels)
+    kept: NDArray[np.bool_] = allowed & wide
+    renumbered = np.zeros(len(allowed) + 1, np.int32)
     renumbered[1:][kept] = np.arange(1, int(kept.sum()) + 1, dtype=np.int32)
-    return renumbered[labels], kept
+    kernels.renumber(labels, renumbered)
+    return kept
 
 
 def _measure(

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.core.pits import kernels
 from monitor.records import Pit, frozen
 
 Labels = NDArray[np.int32]
@@ -23,8 +24,6 @@ Labels = NDArray[np.int32]
 RETURN_DIAMETERS = 0.25
 RETURN_PX = 4.0
 MIN_CHARGE_MAH_CM2 = 1e-2
-COUNTED_PAIRS = 4_000_000
-"""Up to so many possible pairs, counting is faster than sorting."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,12 +68,14 @@ def link(
     pixel: float,
     detection_limit: float = float("nan"),
 ) -> PitMap:
-    """Turns labels 1…n into ids. `pits[k]` and `peaks[k]` (flat index) belong to label k + 1.
+    """Turns labels 1…n into ids, in place.
+
+    `pits[k]` and `peaks[k]` (flat index) belong to label k + 1.
 
     `pixel`: side of a pixel in the length unit of the pits. `previous` is an empty `PitMap` of the
     same shape if there is none.
     """
-    overlaps = _overlaps(labels, previous.labels)
+    overlaps = _overlaps(labels, previous)
     ids = _ids(labels, peaks, previous, overlaps, pixel)
     main = {o.label: o.former for o in reversed(overlaps)}
     known = {pit.id: pit for pit in previous.pits + previous.hidden}
@@ -90,8 +91,9 @@ def link(
     seen = {pit.id for pit in placed}
     hidden = tuple(pit for pit in previous.hidden if pit.id not in seen) + lost
     places = {pit.id: int(peak) for pit, peak in zip(placed, peaks, strict=True)}
+    kernels.renumber(labels, ids)
     return PitMap(
-        labels=frozen(ids[labels]),
+        labels=frozen(labels),
         pits=tuple(placed),
         next_id=max(previous.next_id, int(ids.max()) + 1),
         swallowed=tuple(pit for pit in lost if pit.parent >= 0),
@@ -102,17 +104,12 @@ def link(
     )
 
 
-def _overlaps(labels: Labels, former: Labels) -> list[Overlap]:
+def _overlaps(labels: Labels, former: PitMap) -> list[Overlap]:
     """All pairs that share pixels, the largest first (then by label and id: deterministic)."""
-    both = (labels > 0) & (former > 0)
-    base = int(former.max()) + 1
-    shared = labels[both].astype(np.int64) * base + former[both]
-    if (int(labels.max()) + 1) * base <= COUNTED_PAIRS:
-        counts = np.bincount(shared)
-        codes = np.flatnonzero(counts)
-        pixels = counts[codes]
-    else:
-        codes, pixels = np.unique(shared, return_counts=True)
+    base = max(1, former.next_id)
+    runs, lengths = kernels.overlaps(labels, former.labels, base)
+    codes, place = np.unique(runs, return_inverse=True)
+    pixels = np.bincount(place, lengths, len(codes)).astype(np.int64)
     largest_first = np.argsort(-pixels, kind="stable")
     return [
         Overlap(int(codes[i]) // base, int(codes[i]) % base, int(pixels[i])) for i in largest_first

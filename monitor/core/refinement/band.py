@@ -18,13 +18,13 @@ from monitor.core.refinement.refine import (
     averaged,
     gaussian,
     interface,
+    row_blocks,
 )
 from monitor.records import ScanStart
 
 MAX_SLICES = 256
-ROWS_AT_ONCE = 128
 NEAR_GAP = 3
-HALO = 8
+LARGEST_SPARE = 2**28
 EDGE_COLUMNS, EDGE_BLOCKS = 65536, 4
 """Columns that the edge's shape is learned from, and in how many places."""
 EDGE_CNR = (1.5, 3.0)
@@ -43,7 +43,7 @@ class Range:
 
 class Spare:
     """The memory of one band, handed on to the next: to fetch fresh pages from the system takes
-    longer than to fill them."""
+    longer than to fill them. A large one is given back: maps need its place."""
 
     def __init__(self) -> None:
         self._bytes = np.empty(0, np.int8)
@@ -58,7 +58,7 @@ class Spare:
     def give(self, array: NDArray[np.int8]) -> None:
         """Take back what `take` gave; nobody may use it any more."""
         flat = array.base if array.base is not None else array
-        if flat.size > self._bytes.size:
+        if self._bytes.size < flat.size <= LARGEST_SPARE:
             self._bytes = flat.reshape(-1)
 
 
@@ -156,12 +156,10 @@ class Band:
         place = np.empty((ny, nx), np.float32)
         error = np.empty((ny, nx), np.float32)
         edge = gaussian(EDGE_BLUR) if usual_edge else self._edge()
-        for top in range(0, ny, ROWS_AT_ONCE):
-            low, high = max(0, top - HALO), min(ny, top + ROWS_AT_ONCE + HALO)
-            rows = slice(top, min(ny, top + ROWS_AT_ONCE))
-            part = interface(self.ratios[low:high], edge)
-            inner = slice(rows.start - low, rows.stop - low)
+        for rows, near, inner in row_blocks(ny):
+            part = interface(self.ratios[near], edge)
             place[rows], error[rows] = part[0][inner], part[1][inner]
         if not self.came.all() and not self.vertical:
             error *= 1 + self._share_bridged(place)
-        return place + np.float32(self.around.first - 0.5), error
+        place += np.float32(self.around.first - 0.5)
+        return place, error

@@ -10,6 +10,8 @@ departure from the surface followed, not the surface: a pit ten voxels wide keep
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -31,6 +33,7 @@ BEND_SIGMA_PX = 1.5
 LAGS, SCATTER_SAMPLES, LEAST_STEPS = 3, 2048, 200
 NOISE_ROWS = 8
 LEAST_REACH = 3
+ROWS_AT_ONCE, HALO = 128, 8
 
 Map = NDArray[np.float32]
 
@@ -164,15 +167,30 @@ def averaged(surface: Map, sigma: float) -> Map:
 
 def smoothed(surface: Map) -> Map:
     """The surface averaged over its neighbours, NaN left out: of what is stiff and noisy."""
+    average = _over_known if not np.isfinite(surface).all() else averaged
+    out = np.empty_like(surface)
+    for rows, near, inner in row_blocks(len(surface)):
+        out[rows] = average(surface[near], STIFF_SIGMA_PX)[inner]
+    return out
+
+
+def _over_known(surface: Map, sigma: float) -> Map:
+    """As `averaged`, NaN left out."""
     known = np.isfinite(surface)
-    if known.all():
-        return averaged(surface, STIFF_SIGMA_PX)
     planes = np.stack([np.where(known, surface, 0), known], axis=1).astype(np.float32)
     summed = np.empty_like(planes)
-    kernels.blur(planes, gaussian(STIFF_SIGMA_PX), summed)
+    kernels.blur(planes, gaussian(sigma), summed)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean: Map = summed[:, 0] / summed[:, 1]
     return mean
+
+
+def row_blocks(ny: int, halo: int = HALO) -> Iterator[tuple[slice, slice, slice]]:
+    """Rows of a map in blocks: the rows, those with a halo, and the former among the latter."""
+    for top in range(0, ny, ROWS_AT_ONCE):
+        low, high = max(0, top - halo), min(ny, top + ROWS_AT_ONCE + halo)
+        rows = slice(top, min(ny, top + ROWS_AT_ONCE))
+        yield rows, slice(low, high), slice(rows.start - low, rows.stop - low)
 
 
 def gaussian(sigma: float) -> NDArray[np.float32]:

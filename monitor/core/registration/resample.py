@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from numba import njit
+from numba import njit, prange
 from numpy.typing import NDArray
 
 from monitor.core.interface.heights import Heights, Moss, scatter
@@ -49,7 +49,7 @@ def _moved_moss(moss: Moss, dy: float, dx: float) -> Moss:
     return replace(moss, front=front, front_error=error, confidence=confidence)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, parallel=True)
 def resampled(values: Map, dy: float, dx: float) -> tuple[Map, Map]:  # pragma: no cover
     """values(y + dy, x + dx), by cubic and by linear interpolation; (ny, nx) float32 each.
 
@@ -66,7 +66,8 @@ def resampled(values: Map, dy: float, dx: float) -> tuple[Map, Map]:  # pragma: 
     pair_y = np.array([1.0 - part_y, part_y], np.float32)
     pair_x = np.array([1.0 - part_x, part_x], np.float32)
     near_y, near_x = int(np.rint(dy)), int(np.rint(dx))
-    for y in range(max(0, -near_y), min(ny, ny - near_y)):
+    for at in prange(max(0, -near_y), min(ny, ny - near_y)):
+        y = np.int64(at)
         for x in range(max(0, -near_x), min(nx, nx - near_x)):
             nearest = values[y + near_y, x + near_x]
             if nearest != nearest:
@@ -108,7 +109,7 @@ def keys(t: float) -> Map:  # pragma: no cover
     )
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, parallel=True)
 def add_slopes(
     height: Map, covariance: NDArray[np.float64], variance: Map
 ) -> None:  # pragma: no cover
@@ -116,7 +117,8 @@ def add_slopes(
     ny, nx = height.shape
     yy, xx = covariance[0, 0], covariance[1, 1]
     xy = covariance[0, 1] + covariance[1, 0]
-    for y in range(1, ny - 1):
+    for at in prange(1, ny - 1):
+        y = np.int64(at)
         for x in range(1, nx - 1):
             u = 0.5 * (height[y + 1, x] - height[y - 1, x])
             v = 0.5 * (height[y, x + 1] - height[y, x - 1])

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numba import get_num_threads
 from numpy.typing import NDArray
 from scipy import fft
 
@@ -94,7 +95,7 @@ def structure(height: Map, noise: float) -> Structure | None:
     slope_y, slope_x = kernels.slopes(surface)
     directions = kernels.directions(slope_y, slope_x, STEEP_SIGMA * noise)
     padded = tuple(fft.next_fast_len(n + n // 4) for n in directions.shape)
-    spectrum = fft.fft2(directions, padded)
+    spectrum = fft.fft2(directions, padded, workers=get_num_threads())
     energy = float(np.vdot(directions, directions).real) - NOISE_ENERGY * bins
     return Structure(surface, slope_y, slope_x, spectrum, energy, USUAL_SIGMA * noise)
 
@@ -144,7 +145,9 @@ class _Peak:
 
 
 def _peak(before: Structure, now: Structure) -> _Peak:
-    correlation = fft.ifft2(np.conj(before.spectrum) * now.spectrum).real.copy()
+    correlation = fft.ifft2(
+        np.conj(before.spectrum) * now.spectrum, workers=get_num_threads()
+    ).real.copy()
     ny, nx = correlation.shape
     y, x = divmod(int(correlation.argmax()), nx)
     height = float(correlation[y, x])

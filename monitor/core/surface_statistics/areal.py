@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit, prange
 from numpy.typing import NDArray
 
-from monitor.records import frozen
+from monitor.records import shared
 
 PARAMETERS = ("Sa", "Sq", "Sz", "Ssk", "Sku", "Sdr", "Svk", "Vvv")
 MIN_PIXELS = 16
@@ -19,6 +19,7 @@ VALLEY_RATIO = 0.80
 LEVELS = 2000
 CURVE_BINS = 65536
 CURVE_SAMPLE = 262144
+STRIP = 512
 
 
 Row = NDArray[np.float64]
@@ -35,7 +36,7 @@ def areal(height: NDArray[Any], step: float | tuple[float, float]) -> dict[str, 
     upper bounds. All NaN with fewer than 16 pixels; Ssk and Sku NaN for a perfect plane.
     """
     step_y, step_x = (step, step) if isinstance(step, int | float) else step
-    values = frozen(np.ascontiguousarray(height, np.float32)[...])
+    values = shared(height)
     normal, right = plane_sums(values)
     count = int(normal[0, 0])
     if count < MIN_PIXELS:
@@ -86,28 +87,38 @@ def _valleys(counts: NDArray[np.int64], lowest: float, highest: float) -> tuple[
     return float(svk), float(void)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, parallel=True)
 def plane_sums(
     height: NDArray[np.float32],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # pragma: no cover
     """Normal equations of the plane 1, y, x through the valid pixels, y and x from −1 to 1."""
-    ny, nx = height.shape
+    ny = height.shape[0]
+    rows = np.empty((ny, 5))
+    for row in prange(ny):
+        _row_sums(height[row], rows[row])
     normal, right = np.zeros((3, 3)), np.zeros(3)
     for i in range(ny):
         y = 2.0 * i / max(1, ny - 1) - 1.0
-        n, sx, sxx, sz, sxz = 0.0, 0.0, 0.0, 0.0, 0.0
-        for j in range(nx):
-            z = float(height[i, j])
-            if np.isfinite(z):
-                x = 2.0 * j / max(1, nx - 1) - 1.0
-                n += 1.0
-                sx += x
-                sxx += x * x
-                sz += z
-                sxz += x * z
+        n, sx, sxx, sz, sxz = rows[i, 0], rows[i, 1], rows[i, 2], rows[i, 3], rows[i, 4]
         normal += np.array([[n, n * y, sx], [n * y, n * y * y, sx * y], [sx, sx * y, sxx]])
         right += np.array([sz, sz * y, sxz])
     return normal, right
+
+
+@njit(nogil=True, cache=True)
+def _row_sums(height: NDArray[np.float32], out: Row) -> None:  # pragma: no cover
+    """Σ 1, x, x², z, xz over the valid pixels of one row."""
+    n, sx, sxx, sz, sxz = 0.0, 0.0, 0.0, 0.0, 0.0
+    for j in range(height.size):
+        z = float(height[j])
+        if np.isfinite(z):
+            x = 2.0 * j / max(1, height.size - 1) - 1.0
+            n += 1.0
+            sx += x
+            sxx += x * x
+            sz += z
+            sxz += x * z
+    out[0], out[1], out[2], out[3], out[4] = n, sx, sxx, sz, sxz
 
 
 @njit(nogil=True, cache=True)
@@ -148,23 +159,50 @@ def texture_sums(
     The excess is over the cells of four valid pixels, each split in two triangles; NaN without
     a cell.
     """
-    ny, nx = height.shape
-    row, before = np.empty(nx), np.full(nx, np.nan)
-    # a sum for each column: those of a row do not wait for each other
+    # a sum for each column: those of a row do not wait for each other, nor do strips of columns
+    nx = height.shape[1]
     sums = np.zeros((4, nx))
     lowest, highest = np.full(nx, np.inf), np.full(nx, -np.inf)
     area, cells = np.zeros(nx), np.zeros(nx)
-    for i in range(ny):
-        level = offset + slope_y * (2.0 * i / max(1, ny - 1) - 1.0)
-        for j in range(nx):
-            row[j] = height[i, j] - level - slope_x * (2.0 * j / max(1, nx - 1) - 1.0)
-        _add_powers(row, sums, lowest, highest)
-        _add_cells(row, before, step_y, step_x, area, cells)
-        row, before = before, row
+    _column_sums(
+        height, (offset, slope_y, slope_x), step_y, step_x, sums, lowest, highest, area, cells
+    )
     count = cells.sum()
     excess = area.sum() / count - 1.0 if count else np.nan
     absolute, square, cube, fourth = sums[0].sum(), sums[1].sum(), sums[2].sum(), sums[3].sum()
     return absolute, square, cube, fourth, lowest.min(), highest.max(), excess
+
+
+@njit(nogil=True, cache=True, parallel=True)
+def _column_sums(
+    height: NDArray[np.float32],
+    plane: tuple[float, float, float],
+    step_y: float,
+    step_x: float,
+    sums: NDArray[np.float64],
+    lowest: Row,
+    highest: Row,
+    area: Row,
+    cells: Row,
+) -> None:  # pragma: no cover
+    """Columns of `texture_sums`; sums over them stay out of a parallel loop, which would add in an
+    order that depends on the number of threads."""
+    ny, nx = height.shape
+    offset, slope_y, slope_x = plane
+    for at in prange((nx + STRIP - 1) // STRIP):
+        strip = np.int64(at)
+        first = strip * STRIP
+        end, beyond = min(nx, first + STRIP), min(nx, first + STRIP + 1)
+        row, before = np.empty(beyond - first), np.full(beyond - first, np.nan)
+        for i in range(ny):
+            level = offset + slope_y * (2.0 * i / max(1, ny - 1) - 1.0)
+            for j in range(first, beyond):
+                row[j - first] = height[i, j] - level - slope_x * (2.0 * j / max(1, nx - 1) - 1.0)
+            _add_powers(
+                row[: end - first], sums[:, first:end], lowest[first:end], highest[first:end]
+            )
+            _add_cells(row, before, step_y, step_x, area[first:end], cells[first:end])
+            row, before = before, row
 
 
 @njit(nogil=True, cache=True)

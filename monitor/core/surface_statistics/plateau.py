@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import njit, prange
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from monitor.records import frozen
+from monitor.records import shared
 
 MIN_SHARE = 0.15
 MIN_PROMINENCE = 0.10
@@ -63,6 +63,7 @@ def complete(
     where the map would not hold 4×4 of them. Tiles, not pixels, are drawn, since neighbouring
     pixels are not independent. The same `seed` gives the same answer.
     """
+    removal = shared(removal)
     edges = _range(removal, bin_width)
     if edges is None:
         return Plateau(np.nan, np.nan, np.nan, np.nan, False)
@@ -70,7 +71,7 @@ def complete(
     tile_y, tile_x = (tile_px, tile_px) if isinstance(tile_px, int) else tile_px
     ny, nx = removal.shape
     tiles = tile_histograms(
-        frozen(np.ascontiguousarray(removal, np.float32)[...]),
+        removal,
         lowest,
         bin_width,
         bins,
@@ -93,16 +94,14 @@ def complete(
 
 def _range(removal: NDArray[Any], bin_width: float) -> tuple[float, int] | None:
     """(lower edge, number of bins) that hold the values; far outliers are left outside."""
-    if removal.size == 0:
+    lowest, highest, known = extent(removal)
+    if not known:
         return None
-    lowest, highest = float(np.fmin.reduce(removal, None)), float(np.fmax.reduce(removal, None))
     if not highest - lowest < MAX_BINS * bin_width:
         values = removal[np.isfinite(removal)]
-        if values.size == 0:
-            return None
         lowest, highest = (float(edge) for edge in np.percentile(values, (0.1, 99.9)))
         highest = min(highest, lowest + MAX_BINS * bin_width)
-    if np.count_nonzero(np.isfinite(removal)) < MIN_PIXELS:
+    if known < MIN_PIXELS:
         return None
     return lowest - 1.5 * bin_width, int((highest - lowest) / bin_width) + 4
 
@@ -137,7 +136,26 @@ def _low_side_width(density: NDArray[np.float32], place: float) -> float:
     return float(top - below[-1]) if below.size else float(top + 1)
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, parallel=True)
+def extent(values: NDArray[np.float32]) -> tuple[float, float, int]:  # pragma: no cover
+    """Least and greatest of the values (ny, nx) that are no NaN, and how many are finite."""
+    ny = values.shape[0]
+    lowest, highest = np.full(ny, np.inf, np.float32), np.full(ny, -np.inf, np.float32)
+    known = np.zeros(ny, np.int64)
+    for y in prange(ny):
+        low, high, count = np.float32(np.inf), np.float32(-np.inf), 0
+        for x in range(values.shape[1]):
+            value = values[y, x]
+            low = value if value < low else low
+            high = value if value > high else high
+            count += np.isfinite(value)
+        lowest[y], highest[y], known[y] = low, high, count
+    if not known.any():
+        return np.nan, np.nan, 0
+    return lowest.min(), highest.max(), known.sum()
+
+
+@njit(nogil=True, cache=True, parallel=True)
 def tile_histograms(
     values: NDArray[np.float32],
     lowest: float,
@@ -151,14 +169,15 @@ def tile_histograms(
     rows, columns = max(1, ny // tile_y), max(1, nx // tile_x)
     counts = np.zeros((rows * columns, bins), np.float32)
     scale = 1.0 / bin_width
-    for y in range(ny):
-        row = min(y // tile_y, rows - 1) * columns
-        for column in range(columns):
-            end = nx if column == columns - 1 else (column + 1) * tile_x
-            for x in range(column * tile_x, end):
-                place = (values[y, x] - lowest) * scale
-                if 0.0 <= place < bins:
-                    counts[row + column, int(place)] += 1.0
+    for at in prange(rows):
+        row = np.int64(at)
+        for y in range(row * tile_y, ny if row == rows - 1 else (row + 1) * tile_y):
+            for column in range(columns):
+                end = nx if column == columns - 1 else (column + 1) * tile_x
+                for x in range(column * tile_x, end):
+                    place = (values[y, x] - lowest) * scale
+                    if 0.0 <= place < bins:
+                        counts[row * columns + column, int(place)] += 1.0
     return counts
 
 

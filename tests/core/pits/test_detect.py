@@ -483,19 +483,25 @@ def test_kernels_compiled_and_in_python_agree():
     depth[3, 4] = np.nan
     taps = np.array([0.25, 0.5, 0.25], np.float32)
     smoothed, noise = both(kernels.smooth, depth, error, taps, 0.3)
-    labels, tops, padded = both(kernels.catchments, smoothed, noise, 1.0, 0.2)
-    pairs, heights = both(kernels.saddles, labels, padded)
+    labels, tops = both(kernels.catchments, smoothed, noise, 1.0, 0.2)
+    pairs, heights = both(kernels.saddles, labels, smoothed)
     order = both(kernels.deepest_first, heights)
     assert (np.diff(heights[order]) <= np.ptp(heights) / kernels.LEVELS).all()
     peak = np.concatenate(([0], smoothed.ravel()[tops])).astype(np.float32)
     former = np.zeros(peak.size, np.int32)
     both(kernels.merged, pairs, heights, order, peak, 0.3 + 0 * peak, former, 0.5)
-    own = np.ascontiguousarray(labels[1:-1, 1:-1])
-    both(kernels.sums_per_label, own, depth, smoothed, len(tops))
+    rim = (depth, 1.0, smoothed, noise, 5.0, len(tops))
+    np.testing.assert_array_equal(
+        kernels.trim(labels.copy(), *rim), kernels.trim.py_func(labels.copy(), *rim)
+    )
+    both(kernels.sums_per_label, labels, depth, smoothed, len(tops))
+    both(kernels.mean_per_label, labels, depth, len(tops))
+    both(kernels.overlaps, labels, labels[::-1].copy(), len(tops) + 1)
     wide = np.full(len(tops), 3.0)
-    both(kernels.peak_depths, depth, own, tops, wide, smoothed)
+    both(kernels.peak_depths, depth, labels, tops, wide, smoothed)
     near = np.exp(-0.5 * np.arange(40.0))
-    both(kernels.peak_errors, depth, error, own, tops, wide, smoothed, noise, near)
+    at_peaks = noise.ravel()[tops]
+    both(kernels.peak_errors, depth, error, labels, tops, wide, smoothed, at_peaks, near)
 
 
 def both(kernel, *arguments):
