@@ -153,5 +153,6 @@ def _library(name: str, package: str, *, needed: bool) -> Finding:
 
 def _memory() -> Finding:
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    seen = f"{total:.0f} GB: {Settings().feeds.what_fits}"
     todo = "large volumes need more; lower feeds.reorder_memory_MB and results.memory_MB"
-    return Finding("memory", total >= LEAST_MEMORY_GB, f"{total:.0f} GB", todo, needed=False)
+    return Finding("memory", total >= LEAST_MEMORY_GB, seen, todo, needed=False)

@@ -49,7 +49,7 @@ def run_engine(settings: Settings, out: Path | None, *, new: bool, say: Say) -> 
             recorder.give_up()
             raise
         try:
-            _work(engine, recorder, broken, stop, say)
+            _work(settings, engine, recorder, broken, stop, say)
             if stop.leaves_broken:
                 recorder.leave_broken()
         except PitwatchError:
@@ -75,6 +75,7 @@ def _close(engine: Engine, recorder: Recorder) -> None:
 
 
 def _work(
+    settings: Settings,
     engine: Engine,
     recorder: Recorder,
     broken: Experiment | None,
@@ -82,6 +83,7 @@ def _work(
     say: Say,
 ) -> None:
     say(f"recording into {recorder.folder}")
+    say(settings.feeds.what_fits)
     if recorder.problem:
         say(f"warning: {recorder.problem}")
     warm_up()

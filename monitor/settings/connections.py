@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -9,8 +10,8 @@ from pydantic import Field, field_validator, model_validator
 from monitor import memory
 from monitor.settings.section import NotNegative, Positive, Section
 
-SLICE_MPX_PER_GB, LARGEST_SLICE_MPX = 2.6, 64.0
-"""Maps take about 0.35 GB for each million pixels at the peak."""
+SLICE_MPX_PER_GB, LARGEST_SLICE_MPX = 3.0, 96.0
+"""Maps take about 0.2 GB for each million pixels at the peak."""
 SHARE_FOR_MESSAGES = 8
 
 
@@ -52,10 +53,20 @@ class FeedSettings(Section):
     """Where lost slices are requested again. `auto`: at the address in the scan's header, if it
     is on this machine or on one of `slices`; `off`: nowhere; a list: only at these addresses."""
     max_slice_Mpx: Positive = Field(default_factory=default_slice_Mpx)
-    """Scans with larger slices are refused: maps take about 0.35 GB for each million pixels. By
-    default 2.6 for each GB of memory, at most 64."""
+    """Scans with larger slices are refused: maps take about 0.2 GB for each million pixels. By
+    default 3 for each GB of memory, at most 96."""
     max_volume_GB: Positive = 2000.0
     """A scan that is announced as larger is refused."""
+
+    @property
+    def what_fits(self) -> str:
+        """What of scans and messages has room, and by which settings, in a line."""
+        side = math.isqrt(int(self.max_slice_Mpx * 1e6))
+        return (
+            f"slices of up to {self.max_slice_Mpx:g} Mpx, as {side} × {side}, have room; scans with "
+            f"larger ones are refused (feeds.max_slice_Mpx); {self.receive_MB:.0f} MB of messages "
+            "may wait (feeds.receive_MB)"
+        )
 
     @field_validator("resend", mode="before")
     @classmethod

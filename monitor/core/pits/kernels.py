@@ -633,7 +633,7 @@ def _peak_variance(
         j, k = places[i]
         w = terms[0] + terms[1] * k + terms[2] * j + terms[3] * (k * k + j * j)
         weight[i] = w * error[peak // nx + j, peak % nx + k]
-    return _variance(weight, places[:count], correlation)
+    return float(_variance(weight, places[:count], correlation))
 
 
 @njit(nogil=True, cache=True)
