@@ -63,9 +63,9 @@ class FeedSettings(Section):
         """What of scans and messages has room, and by which settings, in a line."""
         side = math.isqrt(int(self.max_slice_Mpx * 1e6))
         return (
-            f"slices of up to {self.max_slice_Mpx:g} Mpx, as {side} × {side}, have room; scans with "
-            f"larger ones are refused (feeds.max_slice_Mpx); {self.receive_MB:.0f} MB of messages "
-            "may wait (feeds.receive_MB)"
+            f"slices of up to {self.max_slice_Mpx:g} Mpx, as {side} × {side}, have room; scans "
+            "with larger ones are refused (feeds.max_slice_Mpx); "
+            f"{self.receive_MB:.0f} MB of messages may wait (feeds.receive_MB)"
         )
 
     @field_validator("resend", mode="before")

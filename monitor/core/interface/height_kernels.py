@@ -97,7 +97,7 @@ def put(top, top_error, bottom, alone, height, variance):
 def into_lengths(height, bottom, variance, voxel):
     """Voxels (ny, nx) float32 → lengths; the variance becomes a standard deviation. In place.
 
-    Of a scan with a few heights far from each other, as one that broke off, the noise is not known:
+    Of a scan with a few heights far from each other, as an interrupted one, the noise is not known:
     a height whose error is not known is not measured.
     """
     nan = np.float32(np.nan)

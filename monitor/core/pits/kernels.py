@@ -135,7 +135,7 @@ def catchments(
 def _deep_row(
     smoothed: Map, noise: Map, significance: float, min_depth: float, y: int, row: Map
 ) -> None:  # pragma: no cover
-    """Depths of row y, −inf where it is not deep enough or there is no such row; `row` (nx + 2,)
+    """Depths of row y, −inf if too shallow or outside of the map; `row` (nx + 2,)
     has a border of −inf."""
     row[:] = -np.inf
     if 0 <= y < smoothed.shape[0]:
