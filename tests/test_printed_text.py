@@ -76,6 +76,7 @@ def test_a_wrong_argument_is_printed_as_it_is(run: Run, words: str) -> None:
 
 
 @pytest.mark.parametrize("words", ORDERS.values(), ids=ORDERS)
+@pytest.mark.slow
 def test_the_folder_of_a_report_is_printed_as_it_is(
     run: Run, recorded: Path, tmp_path: Path, words: str
 ) -> None:

@@ -126,6 +126,7 @@ def test_an_error_of_our_own_leaves_a_recording_that_is_gone_on_with(engine, tmp
             and not o.cell] == ["engine", "engine"]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_what_is_gone_on_with_ends_as_if_nothing_had_happened(engine, tmp_path, monkeypatch):
     """The error comes in the middle of a scan, out of a message: that one alone is lost."""
     feed, fails = Session.feed, []
@@ -148,6 +149,7 @@ def test_what_is_gone_on_with_ends_as_if_nothing_had_happened(engine, tmp_path, 
 
 
 @pytest.mark.parametrize("number", ["SIGHUP", "SIGUSR1"])
+@pytest.mark.slow
 def test_a_terminal_that_is_closed_does_not_end_the_recording(engine, tmp_path, number):
     engine(WHOLE[:MIDDLE], by_signal(getattr(signal, number)))
     assert (tmp_path / "trial" / LOCK_FILE).exists()
@@ -300,6 +302,7 @@ def finals(state):
 
 
 @pytest.mark.parametrize("method", ["_write", "_flush", "_note", "_step"])
+@pytest.mark.slow
 def test_a_recorder_that_fails_is_an_alarm_and_goes_on(bench, monkeypatch, method):
     """As long as it fails, it loses what it writes; the queue never fills, maps go on."""
     with monkeypatch.context() as broken:

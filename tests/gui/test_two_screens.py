@@ -133,6 +133,7 @@ def recorded(tmp_path_factory):
     engine.close()
 
 
+@pytest.mark.slow
 def test_a_replay_and_its_end(qtbot, look_at, recorded):
     engine, _ = recorded
     told = agree(qtbot, look_at(engine), look_at, engine, lambda w: "REPLAY" in (w["card"] or ""))

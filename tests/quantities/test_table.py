@@ -59,6 +59,7 @@ def scans():
     }
 
 
+@pytest.mark.slow
 def test_every_number_map_and_column_of_simulated_scans_is_in_the_table(scans):
     for name, results in scans.items():
         assert len(results) > 1

@@ -58,6 +58,7 @@ def expected(in_order, tmp_path_factory) -> dict[str, tuple]:
 
 
 @pytest.mark.parametrize("order", [readings_last, readings_of_a_scan_later])
+@pytest.mark.slow
 def test_files_hold_the_corrected_numbers_and_verify_is_clean(
     tmp_path: Path, in_order, expected, order
 ) -> None:
@@ -69,6 +70,7 @@ def test_files_hold_the_corrected_numbers_and_verify_is_clean(
     assert not [name for name in names if name.endswith((".part", ".old"))]
 
 
+@pytest.mark.slow
 def test_replay_and_reprocess_give_the_corrected_numbers(
     tmp_path: Path, in_order, expected
 ) -> None:
@@ -85,6 +87,7 @@ def test_replay_and_reprocess_give_the_corrected_numbers(
 
 
 @pytest.mark.parametrize("part", [0, 45, 90, 129])
+@pytest.mark.slow
 def test_a_recording_that_broke_off_at_any_place_ends_with_the_corrected_numbers(
     tmp_path: Path, in_order, expected, part: int
 ) -> None:
@@ -94,6 +97,7 @@ def test_a_recording_that_broke_off_at_any_place_ends_with_the_corrected_numbers
     assert resumed(folder, messages[first:]) == expected
 
 
+@pytest.mark.slow
 def test_a_writer_killed_while_it_corrects_leaves_a_part_that_is_written_again(
     tmp_path: Path, in_order, expected
 ) -> None:

@@ -103,6 +103,7 @@ def test_without_locks_it_is_recorded_and_told(tmp_path: Path, no_locks: str) ->
     assert not (recorder.folder / LOCK_FILE).exists()
 
 
+@pytest.mark.slow
 def test_without_locks_a_killed_engine_is_gone_on_with(tmp_path: Path, no_locks: str) -> None:
     folder = create_experiment(settings(tmp_path), tmp_path)
     code = (

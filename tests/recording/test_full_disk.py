@@ -37,6 +37,7 @@ def test_on_small_disks(tmp_path: Path) -> None:
     run_alone(MOUNTS, SMALL_DISKS)
 
 
+@pytest.mark.slow
 def test_the_second_recording_ends_with_the_scans_that_it_has_begun(tmp_path: Path) -> None:
     """Also where one cell or the other is scanned at any time; readings can be read there."""
     second = SecondRecording(settings(tmp_path, "A", "B"), tmp_path)

@@ -86,6 +86,7 @@ def columns(path: Path) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize("broke_off", [False, True], ids=["ended", "was interrupted"])
 @pytest.mark.parametrize("harm", HARMS)
+@pytest.mark.slow
 def test_readings_are_written_again_from_the_journal(folder, harm, broke_off):
     path = folder / "A" / format.CYCLER_FILE
     whole = columns(path)

@@ -120,6 +120,7 @@ def test_a_part_of_it_can_be_replayed_by_number(recorded):
     np.testing.assert_array_equal(again[-1].maps["height"], live.maps["height"])
 
 
+@pytest.mark.slow
 def test_it_can_be_reprocessed(recorded, tmp_path):
     folder, _, expected = recorded
     found = open_experiment(folder)
@@ -156,6 +157,7 @@ def test_events_on_the_disk_are_those_told(recorded):
 
 @pytest.mark.parametrize("name", FEEDS)
 @pytest.mark.parametrize("share", [0.3, 0.55, 0.8, 1.0])
+@pytest.mark.slow
 def test_it_ends_the_same_wherever_it_breaks_off(name, share, tmp_path):
     records, _ = FEEDS[name]
     made = chosen(tmp_path)

@@ -56,6 +56,7 @@ FEEDS = {
 
 @pytest.mark.parametrize("slow", [True, False])
 @pytest.mark.parametrize("name", FEEDS)
+@pytest.mark.slow
 def test_the_file_has_the_readings_that_count(tmp_path, name, slow):
     """Also if all but the newest were on the disk already; and the screen has the same."""
     documents, expected = FEEDS[name]

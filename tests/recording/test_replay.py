@@ -158,6 +158,7 @@ def four_scans(tmp_path: Path, **experiment: Any) -> Path:
         (None, 1, [0, 1], 1),
     ],
 )
+@pytest.mark.slow
 def test_from_and_to_keep_the_reference(
     tmp_path: Path, first: int | None, last: int | None, scans: list[int], documents: int
 ) -> None:

@@ -73,6 +73,7 @@ def recorded(
     return record(tmp_path_factory.mktemp("sent"), SENT[request.param])
 
 
+@pytest.mark.slow
 def test_reprocess_measures_every_scan(recorded: tuple[Path, Path], tmp_path: Path) -> None:
     experiment = open_experiment(recorded[0])
     chosen = changed(replay_settings(experiment.settings), [])
@@ -108,11 +109,13 @@ def test_open_report_and_backtest_know_them(recorded: tuple[Path, Path]) -> None
     assert live["reproduced"]["same"] == live["reproduced"]["of"] >= SCANS - 1
 
 
+@pytest.mark.slow
 def test_verify_finds_nothing_wrong(recorded: tuple[Path, Path]) -> None:
     found = verify(recorded[0])
     assert found.found == [] and found.checked["scans"] == SCANS
 
 
+@pytest.mark.slow
 def test_an_engine_goes_on_with_them(recorded: tuple[Path, Path], tmp_path: Path) -> None:
     folder = shutil.copytree(recorded[1].parent, tmp_path / "killed") / "trial"
     chosen = settings(experiment={"name": "trial", "data_dir": str(folder.parent)})
@@ -127,6 +130,7 @@ def test_an_engine_goes_on_with_them(recorded: tuple[Path, Path], tmp_path: Path
     assert [name for name in truth if found.get(name) != truth[name]] == []
 
 
+@pytest.mark.slow
 def test_on_the_command_line_scans_are_counted(tmp_path: Path) -> None:
     folder, _ = record(tmp_path, dict.fromkeys(OPTIONAL, ...))
     result = CliRunner().invoke(app, ["reprocess", str(folder), "--out", str(tmp_path / "out")])

@@ -32,6 +32,7 @@ def test_text_is_cut_between_two_characters(text: str) -> None:
 
 
 @pytest.mark.parametrize("request_id", ["x" * 127 + "µ", "Versuch-" + "ä" * 90, "💡" * 60])
+@pytest.mark.slow
 def test_a_recording_with_a_long_request_is_read(tmp_path: Path, request_id: str) -> None:
     recorder = Recorder(settings(tmp_path))
     scene = Scene(nz=8)

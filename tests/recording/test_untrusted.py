@@ -299,6 +299,7 @@ SAID = struct.Struct(">QII")
     ],
 )
 @pytest.mark.parametrize("most", [None, 4, 15, 40])
+@pytest.mark.slow
 def test_a_chunk_that_states_wrong_lengths_costs_its_recording_alone(recorded, harm, most):
     """HDF5's filter would read beyond the chunk, which ends the process."""
     path = recorded / "A" / "scan_0000.h5"
@@ -388,6 +389,7 @@ def in_readings(recorded, rows):
         (in_readings, 17_000_000, "16777216 at most"),
     ],
 )
+@pytest.mark.slow
 def test_rows_that_take_nothing_on_the_disk_take_no_memory(recorded, enlarge, rows, expected):
     enlarge(recorded, rows)
     found = open_experiment(recorded)

@@ -82,6 +82,7 @@ def recorded(
         ({"when": ["growth", "current_step"], "max_growth_um_h": 1.0}, "refused"),
     ],
 )
+@pytest.mark.slow
 def test_the_live_decisions_come_out_the_same(
     tmp_path: Path, onset: dict[str, Any], answer: str
 ) -> None:
@@ -107,6 +108,7 @@ def test_the_live_decisions_come_out_the_same(
          ["no", "no", "ask"]),
     ],
 )  # fmt: skip
+@pytest.mark.slow
 def test_decisions_under_a_policy_that_was_changed_come_out_the_same(
     tmp_path: Path, onset: dict[str, Any], orders: dict[int, Order], verdicts: list[str]
 ) -> None:
@@ -123,6 +125,7 @@ def test_decisions_under_a_policy_that_was_changed_come_out_the_same(
     assert deaf["reproduced"]["same"] < same["same"], "the changes are what made them so"
 
 
+@pytest.mark.slow
 def test_a_recording_that_does_not_say_the_mode_can_be_judged_again(tmp_path: Path) -> None:
     folder = recorded(tmp_path)
     events = folder / "A" / "events.jsonl"
@@ -133,6 +136,7 @@ def test_a_recording_that_does_not_say_the_mode_can_be_judged_again(tmp_path: Pa
     assert live["reproduced"]["same"] == live["reproduced"]["of"] > 0
 
 
+@pytest.mark.slow
 def test_a_decision_that_was_changed_is_told(tmp_path: Path) -> None:
     folder = recorded(tmp_path)
     events = folder / "A" / "events.jsonl"
@@ -141,6 +145,7 @@ def test_a_decision_that_was_changed_is_told(tmp_path: Path) -> None:
     assert live["reproduced"]["same"] == live["reproduced"]["of"] - 1
 
 
+@pytest.mark.slow
 def test_another_policy_stands_beside(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = recorded(tmp_path)
     policy = tmp_path / "careful.toml"

@@ -93,6 +93,7 @@ def test_distances_are_those_of_the_lines(tmp_path: Path, spread_um: float, name
     assert found["p_value"] == (0.001 if near else 1.0)
 
 
+@pytest.mark.slow
 def test_pits_that_moved_the_picture_are_not_counted(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     old, new = pits(rng, 2.0, first_scan=0), pits(rng, 2.0, first_scan=1)[:40]
@@ -102,6 +103,7 @@ def test_pits_that_moved_the_picture_are_not_counted(tmp_path: Path) -> None:
     assert 0 < told["cells"]["A"]["boundaries"]["pits"] <= 40, "some lie beside it now"
 
 
+@pytest.mark.slow
 def test_the_figure_and_the_words(tmp_path: Path) -> None:
     folder = record(tmp_path, pits(np.random.default_rng(0), 2.0))
     picture(tmp_path)
@@ -141,6 +143,7 @@ def test_what_lacks_is_said(tmp_path: Path) -> None:
         ("nearby = 0.0", "grains.png", "near_um"),
     ],
 )
+@pytest.mark.slow
 def test_a_wrong_picture_is_one_line(tmp_path: Path, more: str, name: str, why: str) -> None:
     folder = record(tmp_path, pits(np.random.default_rng(0), 2.0))
     picture(tmp_path)

@@ -32,6 +32,7 @@ def two_cells(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make(tmp_path_factory.mktemp("two"), "A", "B")
 
 
+@pytest.mark.slow
 def test_json_is_the_contract(two_cells: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = report(two_cells, as_json=True)
     assert capsys.readouterr().out == ""
@@ -89,6 +90,7 @@ def test_an_empty_recording_says_why_nothing_is_drawn(tmp_path: Path) -> None:
         report(tmp_path, as_json=True)
 
 
+@pytest.mark.slow
 def test_scans_are_chosen_by_their_charge(two_cells: Path) -> None:
     experiment = open_experiment(two_cells)
     cell = experiment.settings.cell("A")

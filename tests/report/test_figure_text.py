@@ -77,6 +77,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("words", ["$x_", r"$\bad$", "a\x1b[31m\u202e"])
+@pytest.mark.slow
 def test_a_report_draws_no_unit_but_those_it_knows(recorded: Path, words: str) -> None:
     experiment = open_experiment(recorded)
     settings = experiment.settings.cell("A")

@@ -137,6 +137,7 @@ def test_it_is_what_one_session_makes_of_it(
 
 
 @pytest.mark.parametrize("left", [(), None])
+@pytest.mark.slow
 def test_headers_that_leave_out_what_they_may(left: tuple[()] | None, tmp_path: Path) -> None:
     """As a producer by hand sends them: `run`, `resend`, `request` are absent, or null."""
     chosen = settings(experiment={"name": "trial", "data_dir": str(tmp_path)})
@@ -174,6 +175,7 @@ def test_levels_of_the_scan_before_are_handed_on(tmp_path: Path) -> None:
     assert pool.done == [0, 1, 2, 2]
 
 
+@pytest.mark.slow
 def test_charge_is_shared_by_the_area_that_was_set(tmp_path: Path) -> None:
     path = record(tmp_path, experiment())
     made = again(path, Here(), "cells.A.electrode_area_cm2=0.4")

@@ -142,6 +142,7 @@ def test_moss_on_half_of_the_field_is_told_from_none():
     assert rms(got.dense - dense) * VOXEL_UM < 0.5
 
 
+@pytest.mark.slow
 def test_confidence_falls_with_the_contrast_of_the_moss():
     """By noise, and by a porosity near that of one of its neighbours; then numbers are withheld."""
     dense, front = filled()

@@ -46,6 +46,7 @@ def test_pits_on_boundaries_are_told_from_chance():
     assert found.within > found.within_random + 0.2
 
 
+@pytest.mark.slow
 def test_random_pits_are_as_near_as_chance_says():
     _, picture = grains()
     rng = np.random.default_rng(2)

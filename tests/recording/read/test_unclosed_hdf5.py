@@ -94,6 +94,7 @@ def test_the_part_of_an_engine_that_was_killed(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 12, 47, 48, 62, 100, 3000, 8000])
+@pytest.mark.slow
 def test_a_part_that_was_cut_short(size: int, folder: Path) -> None:
     path = folder / PART
     path.write_bytes(path.read_bytes()[:size])
@@ -101,6 +102,7 @@ def test_a_part_that_was_cut_short(size: int, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("place", [11, 20, 30, 40, 46, 50, 60, 200, 700])
+@pytest.mark.slow
 def test_a_part_with_a_byte_changed(place: int, folder: Path) -> None:
     path = folder / PART
     content = bytearray(path.read_bytes())
@@ -129,6 +131,7 @@ GROUPS = ("/", "entry", "entry/summary", "entry/pits", "entry/ledger", "entry/in
 
 
 @pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.slow
 def test_more_datasets_than_any_file_has(group: str, folder: Path) -> None:
     path = folder / "A" / "scan_0000.h5"
     with h5py.File(path, "r+", libver=("v110", "v110")) as file:
@@ -143,6 +146,7 @@ def test_more_datasets_than_any_file_has(group: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("group", [*GROUPS[:3], "entry/interface/height"])
+@pytest.mark.slow
 def test_more_attributes_than_any_group_has(group: str, folder: Path) -> None:
     path = folder / "A" / "scan_0000.h5"
     with h5py.File(path, "r+", libver=("v110", "v110")) as file:

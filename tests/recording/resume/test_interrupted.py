@@ -95,6 +95,7 @@ def unbroken(tmp_path_factory):
 
 
 @pytest.mark.parametrize("place", PLACES)
+@pytest.mark.slow
 def test_wherever_it_breaks_off_the_recording_ends_the_same(tmp_path, place, unbroken):
     messages = experiment()
     at = PLACES[place]
@@ -150,6 +151,7 @@ def with_recovered() -> list:
 
 
 @pytest.mark.parametrize("place", [65, 100, 125, 150])
+@pytest.mark.slow
 def test_recovered_slices_are_recovered_also_after_a_crash(tmp_path, place):
     made = chosen(tmp_path / "unbroken")
     recorder = Recorder(made)
@@ -172,6 +174,7 @@ def test_where_it_can_be_asked_must_be_as_it_was(tmp_path):
     assert found is None and "feeds.resend has changed" in why
 
 
+@pytest.mark.slow
 def test_a_crash_while_it_is_gone_on_with_costs_nothing_more(tmp_path, unbroken):
     messages = experiment()
     broken = broken_off(tmp_path, messages[:190])
@@ -192,6 +195,7 @@ def test_lines_cut_short_are_taken_off(tmp_path, unbroken):
     assert contents(folder) == unbroken
 
 
+@pytest.mark.slow
 def test_a_request_that_was_on_its_way_is_asked_for_again_and_a_served_one_is_not(tmp_path):
     messages = experiment()
     made = chosen(tmp_path / "first")
@@ -209,6 +213,7 @@ def test_a_request_that_was_on_its_way_is_asked_for_again_and_a_served_one_is_no
     recorder.close()
 
 
+@pytest.mark.slow
 def test_what_operators_ordered_outlives_a_crash(tmp_path):
     """The last order is on the disk at once: nothing flushes the journal after it."""
     messages = experiment()
@@ -263,6 +268,7 @@ def test_a_start_that_fails_leaves_nothing_behind(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_what_could_not_be_written_again_is_kept(tmp_path, monkeypatch):
     messages = experiment()
     broken = broken_off(tmp_path, messages[:190])

@@ -89,6 +89,7 @@ def test_a_clean_recording_is_clean_and_says_what_was_looked_at(folder):
     assert as_lines(findings)[-1].startswith("checked: 2 scans, 10 slices, ")
 
 
+@pytest.mark.slow
 def test_a_real_run_is_clean_with_both_axes_missing_slices_and_recovered_ones(tmp_path):
     engine, recorder = run(chosen(tmp_path))
     engine.close()
@@ -97,6 +98,7 @@ def test_a_real_run_is_clean_with_both_axes_missing_slices_and_recovered_ones(tm
     assert findings.checked["scans"] == 4
 
 
+@pytest.mark.slow
 def test_a_recording_without_slices_is_clean(tmp_path):
     assert found(record(tmp_path, record_slices=False)) == []
 
@@ -202,6 +204,7 @@ STRUCTURE = {
 
 
 @pytest.mark.parametrize("kind", STRUCTURE)
+@pytest.mark.slow
 def test_structure(folder, kind):
     damage, what = STRUCTURE[kind]
     damage(folder)
@@ -258,6 +261,7 @@ def test_contents(folder, kind):
         assert text.startswith(start) or start in text
 
 
+@pytest.mark.slow
 def test_a_slice_whose_pixels_are_not_there(folder):
     def change(file):
         old = file["entry/reconstruction/data"]
@@ -275,6 +279,7 @@ def test_a_slice_whose_pixels_are_not_there(folder):
 
 
 @pytest.mark.parametrize("name", [SCAN, "A/A.nxs"])
+@pytest.mark.slow
 def test_damage_to_bookkeeping_that_only_other_readers_look_at(folder, name):
     path = folder / name
     content = bytearray(path.read_bytes())
@@ -299,6 +304,7 @@ def edit(path: Path, change) -> None:
     path.write_bytes(b"".join(change(lines)))
 
 
+@pytest.mark.slow
 def test_a_changed_a_left_out_and_a_repeated_line_of_the_journal(folder):
     path = folder / "journal.jsonl"
     whole = path.read_bytes()
@@ -313,6 +319,7 @@ def test_a_changed_a_left_out_and_a_repeated_line_of_the_journal(folder):
     assert one(folder) == ("journal.jsonl", "missing")
 
 
+@pytest.mark.slow
 def test_events_have_rising_numbers(folder):
     path = folder / "A/events.jsonl"
     edit(path, lambda lines: [*lines, lines[-1]])
@@ -323,6 +330,7 @@ def lines_of(path: Path) -> int:
     return path.read_bytes().count(b"\n")
 
 
+@pytest.mark.slow
 def test_readings_are_those_of_the_journal(folder):
     path = folder / "A/cycler.h5"
     whole = path.read_bytes()
@@ -354,6 +362,7 @@ def test_columns_that_a_killed_writer_left_unequal_are_whole_rows_again(folder):
         assert list(file["step"][3:]) == [3, 4] == list(file["potential_V"][3:])
 
 
+@pytest.mark.slow
 def test_settings_that_were_changed_and_that_cannot_be_read(folder):
     path = folder / layout.SETTINGS_FILE
     text = path.read_text()
@@ -367,6 +376,7 @@ def test_settings_that_were_changed_and_that_cannot_be_read(folder):
 
 
 @pytest.mark.parametrize("name", ["journal.jsonl", "A/events.jsonl"])
+@pytest.mark.slow
 def test_a_torn_line_is_taken_off_and_kept_in_a_copy(folder, name):
     path = folder / name
     whole = path.read_bytes()
@@ -379,6 +389,7 @@ def test_a_torn_line_is_taken_off_and_kept_in_a_copy(folder, name):
 
 
 @pytest.mark.parametrize("how", ["gone", "damaged", "stale"])
+@pytest.mark.slow
 def test_a_master_is_written_again(folder, how):
     path = folder / "A/A.nxs"
     whole = path.read_bytes()
@@ -395,6 +406,7 @@ def test_a_master_is_written_again(folder, how):
     assert found(folder) == []
 
 
+@pytest.mark.slow
 def test_a_lock_that_nobody_holds_is_removed_and_one_that_is_held_keeps_everything(folder):
     (folder / "A/A.nxs").unlink()
     findings = verify(folder)
@@ -410,6 +422,7 @@ def test_a_lock_that_nobody_holds_is_removed_and_one_that_is_held_keeps_everythi
     assert found(folder) == [] and not (folder / LOCK_FILE).exists()
 
 
+@pytest.mark.slow
 def test_a_whole_part_gets_its_name_and_a_damaged_one_does_not(folder):
     part = folder / f"{SCAN}.part"
     (folder / SCAN).rename(part)
@@ -448,6 +461,7 @@ def test_a_part_that_would_keep_hdf5_waiting_for_ever(tmp_path):
     assert ("error", "A/scan_0000.h5.part", "cannot be opened") in found(folder)
 
 
+@pytest.mark.slow
 def test_nothing_is_mended_through_a_link(folder, tmp_path):
     elsewhere = tmp_path / "thesis.tex"
     elsewhere.write_bytes(b"years of work")
@@ -467,6 +481,7 @@ def test_nothing_is_mended_through_a_link(folder, tmp_path):
 
 
 @pytest.mark.parametrize("refuses", ["need", "reserve"])
+@pytest.mark.slow
 def test_a_full_disk_leaves_all_as_it_was(folder, refuses, monkeypatch):
     """Before anything is mended, or when the readings are written."""
     (folder / "A/cycler.h5").write_bytes(b"damaged")
@@ -534,6 +549,7 @@ def test_any_byte_that_flips_is_told_or_says_nothing(tmp_path):
 # --- the command ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_command(folder):
     def command(*more):
         return CliRunner().invoke(app, ["verify", str(folder), *more])

@@ -96,6 +96,7 @@ def lines(folder: Path) -> list[dict[str, object]]:
 
 
 @pytest.mark.parametrize("flood", FLOODS)
+@pytest.mark.slow
 def test_they_are_summed_up_and_replayed_they_are_the_same(flood: str, tmp_path: Path) -> None:
     records = FLOODS[flood]()
     recorder, session, made = record(tmp_path, records)

@@ -218,6 +218,7 @@ def test_master_stacks_the_scans(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert not list((recorder.folder / "A").glob("*.part"))
 
 
+@pytest.mark.slow
 def test_a_scan_that_was_written_again_is_read_again_for_the_master(tmp_path: Path) -> None:
     recorder = Recorder(settings(tmp_path))
     for n in range(3):
@@ -242,6 +243,7 @@ def test_a_scan_that_was_written_again_is_read_again_for_the_master(tmp_path: Pa
     assert told() == {"scan": [1, 2], "charge_mAh_cm2": [1.5, 2.0], "step": [b"", b"charge"]}
 
 
+@pytest.mark.slow
 def test_another_run_with_the_same_number_gets_a_file_of_its_own(tmp_path: Path) -> None:
     recorder = Recorder(settings(tmp_path))
     write_scan(recorder, Scene(), 0)
@@ -255,6 +257,7 @@ def test_another_run_with_the_same_number_gets_a_file_of_its_own(tmp_path: Path)
     assert (recorder.folder / "A" / "scan_0001.h5.part").exists()
 
 
+@pytest.mark.slow
 def test_a_scan_that_is_left_unfinished_keeps_its_file(tmp_path: Path) -> None:
     """Runs break off one after the other, each in its scan 0."""
     recorder = Recorder(settings(tmp_path))
@@ -373,6 +376,7 @@ FULL = """
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_raises_an_alarm_and_recording_goes_on(tmp_path: Path) -> None:
     run = [sys.executable, "-c", textwrap.dedent(FULL), str(tmp_path)]
     done = subprocess.run(run, check=False, capture_output=True, text=True)

@@ -87,6 +87,7 @@ def test_the_first_charge_is_the_published_one():
 
 
 @pytest.mark.parametrize("axis", ["z", "y"])
+@pytest.mark.slow
 def test_moss_is_a_grey_level_between_two_edges(axis):
     heights = np.linspace(10.0, 14.0, 12 * 10).reshape(12, 10)
     moss = Moss(np.linspace(4.0, 9.0, 120).reshape(12, 10), 0.3)

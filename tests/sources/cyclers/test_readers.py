@@ -37,6 +37,7 @@ def test_text_and_binary_of_one_measurement_agree(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["tiny", "decimal_comma", "short_header", "no_header"])
+@pytest.mark.slow
 def test_text_agrees_with_a_peer_reader(name: str) -> None:
     bdf = pytest.importorskip("bdf", reason="batterydf is not installed")
     path = sample(f"eclab/{name}.mpt")

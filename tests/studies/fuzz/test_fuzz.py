@@ -22,6 +22,7 @@ def test_the_same_seed_breaks_messages_in_the_same_way() -> None:
 
 
 @pytest.mark.parametrize("name", DECODERS)
+@pytest.mark.slow
 def test_a_decoder_reads_or_refuses_in_one_line(name: str) -> None:
     outcome = fuzz(name, 3000, seed=1)
     assert outcome.sent == 3000 == outcome.used + outcome.refused.total()

@@ -52,6 +52,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("kind", REFUSED)
+@pytest.mark.slow
 def test_nothing_outside_is_reached(
     commands: Commands, whole: Path, tmp_path: Path, kind: str
 ) -> None:
@@ -63,6 +64,7 @@ def test_nothing_outside_is_reached(
 
 
 @pytest.mark.parametrize("kind", ["report is a link", "figures are links", "a figure is a pipe"])
+@pytest.mark.slow
 def test_a_report_is_drawn_into_the_recording_alone(
     commands: Commands, whole: Path, tmp_path: Path, kind: str
 ) -> None:
