@@ -1,8 +1,8 @@
 """Heights and charge of a cell, scan after scan → maps, pits, numbers.
 
-Heights are final when the scan is. What rests on the charge is final once readings of the cycler
-cover the scan's time, and those of all scans before it; until then the scan waits here, with what
-is needed to compute it again.
+Heights are final when no slice to come can change them. What rests on the charge is final once
+readings of the cycler cover the scan's time, and those of all scans before it; until then the scan
+waits here, with what is needed to compute it again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from monitor.core.cycler.history import CyclerHistory
 from monitor.core.plating import Measured
 from monitor.core.summary import summary_of
 from monitor.core.surface_analysis import SurfaceAnalysis, SurfaceStage
-from monitor.records import ScanResult, ScanStart, frozen
+from monitor.records import ScanKey, ScanResult, ScanStart, frozen
 from monitor.settings import CellSettings, PitSettings
 
 WAITING_BYTES = 2**30
@@ -53,13 +53,27 @@ class Correction:
 
 
 @dataclass(slots=True, eq=False)
-class _Waiting:
-    """A scan whose readings, or those of one before it, are missing. `before`: what was carried
-    over from earlier scans, of the oldest that waits only: for the others it follows from that."""
+class _Judged:
+    """A scan of which something is missing: readings, its own or those of one before it, or slices.
+    `before`: what was carried over from earlier scans, of the oldest that waits for readings only:
+    for the others it follows from that."""
 
     stage: SurfaceStage
     before: ChargeAnalysis | None
     result: ScanResult
+
+    def complete(self, scan: Measured) -> ScanResult:
+        """With all slices that arrived."""
+        self.stage = self.stage.complete(scan)
+        slices = summary_of(scan.start.length_unit, self.stage.quality)
+        self.result = replace(
+            self.result,
+            provisional=False,
+            complete=bool(scan.ledger.all()),
+            ledger=scan.ledger,
+            summary={**self.result.summary, **slices},
+        )
+        return self.result
 
 
 class CellAnalysis:
@@ -73,11 +87,13 @@ class CellAnalysis:
         period_s: float = 1800.0,
     ) -> None:
         """`period_s`: how often a periodic scan is made, for forecasts of the next one."""
+        self._cell, self._pits = cell, pits
         self._history = history
         self._begun = ChargeAnalysis(cell, history, period_s)
         self._surface = SurfaceAnalysis(cell, pits)
-        self._charge = ChargeAnalysis(cell, history, period_s)
-        self._waiting: deque[_Waiting] = deque()
+        self._charge = self._begun.copy()
+        self._waiting: deque[_Judged] = deque()
+        self._running: dict[ScanKey, _Judged] = {}
         self._given_up: deque[ScanStart] = deque(maxlen=MAX_WAITING)
         self.doubt = ""
         """Why the last scan may lie beside the reference; "" if nothing speaks for it."""
@@ -95,20 +111,43 @@ class CellAnalysis:
         return None if reference is None else reference.start.key.scan
 
     def finish(self, scan: Measured) -> ScanResult:
-        """All maps, pits and numbers of a scan whose slices have arrived, in the reference's
-        frame."""
+        """All maps, pits and numbers of a scan whose slices have arrived, or whose heights no slice
+        to come can change, in the reference's frame."""
         stage = self._surface.update(scan)
         self.doubt = stage.registration.doubt
+        judged = self._judged(stage)
+        if scan.running:
+            self._running[scan.start.key] = judged
+        return judged.result
+
+    def complete(self, scan: Measured) -> ScanResult:
+        """The result of a scan that was judged while it ran, with all slices that arrived."""
+        judged = self._running.pop(scan.start.key)
+        if scan.made_again and self._surface.reference is judged.stage.scan:
+            self._forget_reference(judged)
+            return self.finish(scan)
+        return judged.complete(scan)
+
+    def _forget_reference(self, judged: _Judged) -> None:
+        """The reference was interrupted, and is being made again; nothing builds on it yet."""
+        self._surface = SurfaceAnalysis(self._cell, self._pits)
+        self._charge = self._begun.copy()
+        if judged in self._waiting:
+            self._waiting.remove(judged)
+
+    def _judged(self, stage: SurfaceStage) -> _Judged:
+        """What a scan says by the readings that there are; it waits for those that are missing."""
         if not self._waiting and self._history.covers(stage.scan.start.time):
-            return _result(stage, self._charge.update(stage))
+            return _Judged(stage, None, _result(stage, self._charge.update(stage)))
         before = None if self._waiting else self._carried()
         result = _result(stage, self._charge.update(stage))
         if not result.preliminary:  # made earlier than one that waits, whose numbers it builds on
             state = self._waiting[-1].result.summary["charge_state"]
             result = replace(result, summary={**result.summary, "charge_state": state})
-        self._waiting.append(_Waiting(stage, before, result))
+        judged = _Judged(stage, before, result)
+        self._waiting.append(judged)
         self._make_room()
-        return result
+        return judged
 
     def corrections(self) -> list[Correction]:
         """The scans, oldest first, that readings now cover, computed again with them."""
@@ -122,6 +161,7 @@ class CellAnalysis:
             else:
                 self._charge = carried
             found.append(Correction(one.result, result, one.stage.scan))
+            one.result = result
         return found
 
     def not_corrected(self) -> list[ScanStart]:
@@ -153,7 +193,7 @@ def _result(stage: SurfaceStage, charge: ChargeStage) -> ScanResult:
     maps = {**stage.maps, **charge.maps}
     return ScanResult(
         start=scan.start,
-        provisional=False,
+        provisional=scan.running,
         complete=bool(scan.ledger.all()),
         ledger=scan.ledger,
         maps={name: frozen(values) for name, values in maps.items()},

@@ -29,10 +29,14 @@ class Cell:
         self.last_scan = -1
 
     def finish(self, measured: Measured) -> ScanResult:
-        """All maps, pits and numbers of a scan that has been measured."""
+        """All maps, pits and numbers of a scan that has been measured, or is as good as that."""
         self.levels = measured.levels or self.levels
         self.last_scan = measured.start.key.scan
         return self.analysis.finish(measured)
+
+    def complete(self, measured: Measured) -> ScanResult:
+        """The result of a scan that was judged while it ran, with all slices that arrived."""
+        return self.analysis.complete(measured)
 
     @property
     def progress(self) -> ScanProgress | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from monitor.core.arrival.assembly import Arrival
 from monitor.core.arrival.cell_scans import MAX_OPEN_SCANS, DoneScan
@@ -24,8 +24,17 @@ from monitor.settings import FeedSettings
 
 PROGRESS_STEPS = 20
 
-Arrived = ScanStart | RunningScan
-"""A scan that has begun, by its header; or one whose turn it is to be measured and judged."""
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A running scan whose turn it is to be judged: no slice to come can change its heights."""
+
+    scan: RunningScan
+
+
+Arrived = ScanStart | Settled | RunningScan
+"""A scan that has begun, by its header; one that can be judged already; or one whose turn it is to
+be concluded."""
 
 
 class Intake:
@@ -41,11 +50,14 @@ class Intake:
         feeds: FeedSettings,
         out: Outputs,
         measure: Measure = SliceMeasurement,
+        *,
+        early: bool = True,
     ) -> None:
         """`out`: receives the events and counts of messages and slices; `measure`: begins the
-        measurement of a scan."""
+        measurement of a scan; `early`: whether scans are judged while slices are still to come."""
         self.counts: Counter[str] = Counter()
         self._measure = measure
+        self._early = early
         self._taken = 0
         self._cells = cells
         self._feeds = feeds
@@ -124,8 +136,9 @@ class Intake:
         self.counts["recovered"] += frame.recovered
         if scan.whole:
             yield from self._close(cell, scan)
-        else:
-            self._show(scan)
+            return
+        yield from self.settled(frame.cell)
+        self._show(scan)
 
     def end(self, end: ScanEnd) -> Iterator[Arrived]:
         """All of a scan was sent. Raises BadMessage for one that never began."""
@@ -184,6 +197,19 @@ class Intake:
             yield from self._close(cell, scan)
 
     # --- whose turn it is -----------------------------------------------------------------------
+
+    def settled(self, name: str) -> Iterator[Settled]:
+        """The oldest open scan of a cell, as soon as nothing to come matters: no slice of it, no
+        header of one before it, and no reading, unless none has ever come."""
+        cell = self._cells[name]
+        scan = cell.scans.open.oldest
+        if not self._early or scan is None or scan.judged or not scan.settled:
+            return
+        if cell.history.times and not cell.history.covers(scan.start.time):
+            return
+        if not cell.scans.is_held(scan, self._recovery.sought(name)):
+            scan.judged = True
+            yield Settled(scan)
 
     def _close(self, cell: Cell, scan: RunningScan) -> Iterator[RunningScan]:
         """Nothing more comes of a scan: it is concluded in its turn, with what waited for it."""
@@ -279,12 +305,9 @@ class Intake:
         total, received = scan.start.slice_count, scan.received
         if received % max(1, total // PROGRESS_STEPS) == 0:
             key = scan.start.key
-            duration = scan.start.stop_time - scan.start.start_time
-            at = scan.start.start_time + duration * received / total
-            self._out.event(
-                "scan_progress", key.cell, at=at, scan=key.scan, received=received, slices=total
-            )
-        if (result := scan.provisional()) is not None:
+            facts = {"scan": key.scan, "received": received, "slices": total}
+            self._out.event("scan_progress", key.cell, at=scan.time, **facts)
+        if not scan.judged and (result := scan.provisional()) is not None:
             self._out.add(result)
 
     def _count(self, cell: str, message: ScanStart | SliceFrame | ScanEnd) -> None:

@@ -23,7 +23,8 @@ class Measured:
     `refined`: heights are those of neighbouring columns together; if they are not,
     `refine_memory_MB` is what slices would have had to wait in, None if that is not the reason.
     `plated`: a porous deposit on the lithium was looked for. `made_again`: it was interrupted, and
-    the same scan is being made again: that one is the reference, if there is none yet.
+    the same scan is being made again: that one is the reference, if there is none yet. `running`:
+    slices are still to come, none of which can change the heights.
     """
 
     start: ScanStart
@@ -34,6 +35,7 @@ class Measured:
     refine_memory_MB: float | None = None
     plated: bool = False
     made_again: bool = False
+    running: bool = False
 
 
 @dataclass(frozen=True, slots=True)

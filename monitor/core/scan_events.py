@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from monitor.core.analysis import Correction
 from monitor.core.news import Facts, Told
 from monitor.core.plating import Measured
+from monitor.core.policy.decision import Decision
 from monitor.number_text import counted
 from monitor.records import LEDGER_MISSING, ScanResult, ScanStart, Summary
 
@@ -16,6 +17,21 @@ BRIEF = (
     "averaged_um", "complete_um", "coulometry_um", "closure", "pit_count", "soc", "charge_state",
 )  # fmt: skip
 """Numbers of the summary that go into the event of a scan."""
+
+
+def verdict(result: ScanResult, decision: Decision, at: float) -> Told:
+    """No slice to come can change what a scan says: the decision, and every number that is known.
+    `at`: how far the data are then, UTC s."""
+    known = {name: value for name, value in result.summary.items() if value is not None}
+    facts: Facts = {
+        "scan": result.key.scan,
+        "slices_to_come": int((result.ledger == LEDGER_MISSING).sum()) if result.provisional else 0,
+        "decision": decision.verdict,
+        "preliminary": result.preliminary,
+        **_brief(result),
+        "summary": known,
+    }
+    return Told("scan_verdict", result.key.cell, facts, at)
 
 
 def complete(result: ScanResult) -> Told:

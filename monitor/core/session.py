@@ -15,7 +15,7 @@ from monitor.core.arrival.measurement import Measure, SliceMeasurement
 from monitor.core.arrival.outstanding import Outstanding
 from monitor.core.arrival.running_scan import RunningScan
 from monitor.core.cell import Cell
-from monitor.core.intake import Arrived, Intake
+from monitor.core.intake import Arrived, Intake, Settled
 from monitor.core.outputs import Outputs
 from monitor.core.plating import Measured
 from monitor.core.policy.orders import ScanRequests
@@ -66,7 +66,8 @@ class Session:
         self._requests = ScanRequests(settings, identity)
         self._connections = Connections()
         self._out = Outputs(self._requests.alarms)
-        self._slices = Intake(self._cells, settings.feeds, self._out, measure)
+        self._early = settings.onset.early_verdict
+        self._slices = Intake(self._cells, settings.feeds, self._out, measure, early=self._early)
         self._readings = Readings(settings, self._cells, self._out)
         self._replies = 0
 
@@ -104,6 +105,7 @@ class Session:
             case CyclerDocument():
                 for name in self._readings.document(record):
                     self._correct(self._cells[name])
+                    self._follow(self._slices.settled(name))
                     self._readings.check_charge(name)
             case CyclerClock():
                 self._readings.clock(record)
@@ -125,11 +127,14 @@ class Session:
     def _follow(self, arrivals: Iterable[Arrived]) -> None:
         """Scans that have begun, and those whose turn it is, in order."""
         for arrived in arrivals:
-            if isinstance(arrived, ScanStart):
-                self._out.news(self._requests.started(arrived))
-                self._out.news(self._cells[arrived.key.cell].watch.started(arrived))
-            else:
-                self._conclude(arrived)
+            match arrived:
+                case ScanStart():
+                    self._out.news(self._requests.started(arrived))
+                    self._out.news(self._cells[arrived.key.cell].watch.started(arrived))
+                case Settled():
+                    self._judge_early(arrived.scan)
+                case RunningScan():
+                    self._conclude(arrived)
 
     def _order(self, order: Order) -> None:
         cell = self._cells.get(order.cell)
@@ -144,8 +149,15 @@ class Session:
 
     # --- measure --------------------------------------------------------------------------------
 
+    def _judge_early(self, scan: RunningScan) -> None:
+        """The verdict on a running scan: no slice to come can change it."""
+        cell, measured = self._cells[scan.start.key.cell], scan.early()
+        if measured is not None:
+            self._judge(cell, measured, cell.finish(measured), scan.time)
+
     def _conclude(self, scan: RunningScan) -> None:
-        """Maps, pits and verdict of a scan whose turn it is."""
+        """Maps, pits and verdict of a scan whose turn it is; or all its slices, if it has been
+        judged."""
         cell = self._cells[scan.start.key.cell]
         made_again = cell.scans.is_made_again(scan)
         measured = scan.finish()
@@ -154,7 +166,10 @@ class Session:
         else:
             measured = replace(measured, made_again=made_again)
             self._out.time = max(self._out.time, scan.start.stop_time)
-            self._judge(cell, measured, cell.finish(measured))
+            if scan.judged:
+                self._complete(cell.complete(measured))
+            else:
+                self._judge(cell, measured, cell.finish(measured), scan.start.stop_time)
         whole = measured is not None and (scan.whole or (scan.ended and not made_again))
         self._out.news(self._requests.ended(scan.start, scan.received, whole=whole))
         if not cell.scans.open:
@@ -162,16 +177,26 @@ class Session:
 
     # --- judge and tell -------------------------------------------------------------------------
 
-    def _judge(self, cell: Cell, measured: Measured, result: ScanResult) -> None:
-        """What a scan says: whether another one is asked for, and what is wrong with it."""
+    def _judge(self, cell: Cell, measured: Measured, result: ScanResult, at: float) -> None:
+        """What a scan says: whether another one is asked for, and what is wrong with it. `at`: how
+        far the data are then, UTC s."""
         decision = self._requests.judge(Situation.of(result, cell.settings.foil_thickness_um))
-        self._out.add(result)
-        self._out.news([scan_events.complete(result)])
-        self._out.news(cell.watch.judge(result, cell.analysis.doubt))
-        self._out.news(scan_events.slices_missing(result))
-        self._out.news(self._requests.decided(result, decision))
+        if self._early:
+            self._out.news([scan_events.verdict(result, decision, at)])
+        if result.provisional:
+            self._out.add(result)
+        else:
+            self._complete(result)
+        self._out.news(cell.watch.judge(result, cell.analysis.doubt, at))
+        self._out.news(self._requests.decided(result, decision, at))
         if not result.preliminary:
             self._check_deposit(cell, measured)
+
+    def _complete(self, result: ScanResult) -> None:
+        """Nothing more comes of a scan."""
+        self._out.add(result)
+        self._out.news([scan_events.complete(result)])
+        self._out.news(scan_events.slices_missing(result))
 
     def _correct(self, cell: Cell) -> None:
         """Scans that waited for readings are judged by them, oldest first."""
@@ -183,7 +208,8 @@ class Session:
             situation = Situation.of(result, cell.settings.foil_thickness_um)
             decision = self._requests.judge_charge(situation)
             if decision is not None:
-                self._out.news(self._requests.decided(result, decision, corrected=True))
+                at = result.start.stop_time
+                self._out.news(self._requests.decided(result, decision, at, corrected=True))
             self._check_deposit(cell, correction.measured)
         self._out.news(map(scan_events.not_corrected, cell.analysis.not_corrected()))
 

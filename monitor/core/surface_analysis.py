@@ -103,6 +103,13 @@ class SurfaceStage:
             self.pit_statistics,
         )
 
+    def complete(self, scan: Measured) -> SurfaceStage:
+        """As it is once all slices that come have arrived; its heights are the same."""
+        whole = replace(self.scan, ledger=scan.ledger, running=False)
+        missing, recovered = _slices(scan)
+        quality = replace(self.quality, slices_missing=missing, slices_recovered=recovered)
+        return replace(self, scan=whole, quality=quality)
+
     @property
     def nbytes(self) -> int:
         """Bytes of the maps and labels that it keeps alive."""
@@ -199,6 +206,7 @@ def _maps(heights: Heights) -> dict[str, Map]:
 
 def _quality(scan: Measured, cell: CellSettings) -> Quality:
     levels, turned = scan.levels, cell.reversed_z
+    missing, recovered = _slices(scan)
     return Quality(
         noise_um=scan.heights.noise,
         refined=scan.refined,
@@ -208,9 +216,18 @@ def _quality(scan: Measured, cell: CellSettings) -> Quality:
         grey_lithium=levels.lithium if levels else None,
         grey_electrolyte=levels.electrolyte(turned) if levels else None,
         grey_noise=levels.noise if levels else None,
-        slices_missing=int((scan.ledger == LEDGER_MISSING).sum()),
-        slices_recovered=int((scan.ledger == LEDGER_RECOVERED).sum()),
+        slices_missing=missing,
+        slices_recovered=recovered,
     )
+
+
+def _slices(scan: Measured) -> tuple[int, int]:
+    """How many slices are missing, while it runs only before the last that arrived; and how many
+    were recovered."""
+    ledger = scan.ledger
+    if scan.running:
+        ledger = ledger[: int(ledger.nonzero()[0][-1])]
+    return int((ledger == LEDGER_MISSING).sum()), int((ledger == LEDGER_RECOVERED).sum())
 
 
 def _compared(stage: SurfaceStage, reference: Measured, previous: Measured) -> SurfaceStage:

@@ -18,7 +18,7 @@ from monitor.memory import settle
 from monitor.processes import stop_on_signal
 from monitor.recording.read.experiment import Experiment
 from monitor.recording.replay import replay_records
-from monitor.recording.resume.interrupted import interrupted
+from monitor.recording.resume.interrupted import as_begun, interrupted
 from monitor.recording.write.new_experiment import new_identity
 from monitor.settings import Settings
 
@@ -39,6 +39,8 @@ def run_engine(settings: Settings, out: Path | None, *, new: bool, say: Say) -> 
     take_short_turns()
     with stop_on_signal() as stop:
         broken = None if new else _broken_off(settings, out, say)
+        if broken is not None:
+            settings = as_begun(settings, broken)
         recorder = Recorder(
             settings, out, go_on=broken.path if broken else None, identity=new_identity()
         )
@@ -89,7 +91,7 @@ def _work(
     warm_up()
     if broken is not None:
         say("resuming it: processing its messages again …")
-        engine.go_on(replay_records(broken), stop)
+        engine.go_on(replay_records(broken, resumed=True), stop)
     settle()
     say(f"ready; screens connect to {engine.pull_address}")
     engine.run(stop)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import chain, islice, pairwise
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -37,8 +38,10 @@ def replay_records(
     last: int | None = None,
     *,
     pixels: bool = True,
+    resumed: bool = False,
 ) -> Iterator[tuple[str, Record]]:
-    """(feed, record) of every message, as it was given to the session.
+    """(feed, record) of every message, as it was given to the session. If the recording is
+    `resumed`, slices whose file a crash kept from the disk are left out, and can come again.
 
     With `first`, scans before it are left out, but each cell's reference scan and all readings of
     the cycler come, so that removal and charge are known. With `last`, it ends with that scan.
@@ -55,7 +58,7 @@ def replay_records(
             "(experiment.record_slices was false)"
         )
     plan = _plan(experiment, first, last)
-    return _records(experiment, plan, pixels=pixels)
+    return _records(experiment, _Reader(experiment, plan, pixels=pixels, resumed=resumed))
 
 
 @dataclass(frozen=True)
@@ -121,8 +124,7 @@ class _Numbers:
         return cell, stream, self._here.get((cell, stream, sent), sent)
 
 
-def _records(experiment: Experiment, plan: _Plan, *, pixels: bool) -> Iterator[tuple[str, Record]]:
-    reader = _Reader(experiment, plan, pixels=pixels)
+def _records(experiment: Experiment, reader: _Reader) -> Iterator[tuple[str, Record]]:
     try:
         for number, entry in enumerate(experiment.journal()):
             try:
@@ -131,7 +133,7 @@ def _records(experiment: Experiment, plan: _Plan, *, pixels: bool) -> Iterator[t
                 raise _damaged(experiment, number, error) from None
             if found is not None:
                 yield str(entry.get("feed", "")), found
-            if number == plan.stop:
+            if number == reader.plan.stop:
                 return
     finally:
         reader.close()
@@ -146,8 +148,11 @@ def _damaged(experiment: Experiment, number: int, error: Exception) -> Recording
 class _Reader:
     """Lines of the journal → records."""
 
-    def __init__(self, experiment: Experiment, plan: _Plan, *, pixels: bool) -> None:
-        self._plan = plan
+    def __init__(
+        self, experiment: Experiment, plan: _Plan, *, pixels: bool, resumed: bool
+    ) -> None:
+        self.plan = plan
+        self._resumed = resumed
         self._with_pixels = pixels
         self._limits = _limits(experiment)
         self._numbers = _Numbers()
@@ -159,9 +164,9 @@ class _Reader:
         header = entry.get("header")
         if header is None:
             record = record_of(entry)
-            return None if self._plan.left_out and isinstance(record, Acknowledgement) else record
+            return None if self.plan.left_out and isinstance(record, Acknowledgement) else record
         scan = self._numbers.scan_of(entry)
-        if scan in self._plan.left_out:
+        if scan in self.plan.left_out:
             self._skipped[scan[1]] += 1
             return None
         header["msg_number"] -= self._skipped[scan[1]]
@@ -176,6 +181,8 @@ class _Reader:
         check_slice(header["shape"], self._limits)
         if frame.get("pixels") == "kept":
             place = header["cell"], frame["file"], header["frame"]
+            if self._resumed and not self._pixels.is_there(*place[:2]):
+                return None
             if self._with_pixels:
                 found = self._pixels.read(*place)
                 return None if found is None else slice_of(entry, found)
@@ -239,6 +246,10 @@ class Pixels:
         pixels.setflags(write=False)
         return pixels
 
+    def is_there(self, cell: str, name: str) -> bool:
+        """Whether the file of a scan is."""
+        return self._open.get(cell, ("",))[0] == name or os.path.lexists(self._path(cell, name))
+
     def close(self) -> None:
         for _, file, _ in self._open.values():
             file.close()
@@ -249,13 +260,17 @@ class Pixels:
         if known is None or known[0] != name:
             if known is not None:
                 known[1].close()
-            folder = self._experiment.cells[cell].path
-            if not format.SCAN_FILE.fullmatch(name):
-                raise ValueError  # it would be a path to anywhere
-            part = name + format.PART
-            # where a recording is resumed, the part is being written again out of the old one
-            found = (folder / file for file in (name, part + format.OLD, part))
-            path = next((file for file in found if os.path.lexists(file)), folder / part)
+            path = self._path(cell, name)
             order = Scan(path).order()
             known = self._open[cell] = (name, Scan(path).open(), order)
         return known[1], known[2]
+
+    def _path(self, cell: str, name: str) -> Path:
+        """Of a scan that is complete, or of its part."""
+        folder = self._experiment.cells[cell].path
+        if not format.SCAN_FILE.fullmatch(name):
+            raise ValueError  # it would be a path to anywhere
+        part = name + format.PART
+        # where a recording is resumed, the part is being written again out of the old one
+        found = (folder / file for file in (name, part + format.OLD, part))
+        return next((file for file in found if os.path.lexists(file)), folder / part)

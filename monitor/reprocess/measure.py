@@ -17,6 +17,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from monitor.core.arrival.assembly import Arrival, Assembly
 from monitor.core.arrival.measurement import ScanSetup, SliceMeasurement
 from monitor.core.interface.heights import Heights
@@ -40,6 +43,7 @@ from monitor.records import (
     ScanKey,
     ScanResult,
     SliceFrame,
+    frozen,
 )
 from monitor.reprocess import SOFTWARE
 from monitor.reprocess.cluster import RemoteScheduler, cluster
@@ -89,13 +93,31 @@ class Task:
         return f"cell {self.setup.start.key.cell} scan {self.setup.start.key.scan}"
 
 
-def measure(task: Task) -> tuple[Measured | None, bool]:
-    """The scan as measured, and whether the grey levels of the scan before matter for it. Raises
-    RecordingError."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """A scan as measured. `settled_after`: slices after which none to come could change its
+    heights, and the ledger then; `used_previous_levels`: whether the grey levels of the scan before
+    matter for it."""
+
+    scan: Measured | None = None
+    settled_after: int | None = None
+    early_ledger: NDArray[np.uint8] | None = None
+    used_previous_levels: bool = False
+
+    def early(self) -> Measured | None:
+        """As it was once it had settled."""
+        if self.scan is None or self.early_ledger is None:
+            return None
+        return replace(self.scan, ledger=self.early_ledger, running=True)
+
+
+def measure(task: Task) -> Found:
+    """Measures one scan. Raises RecordingError."""
     start, key = task.setup.start, task.setup.start.key
     assembly = Assembly(start, task.setup.memory_bytes)
     measurement = SliceMeasurement(task.setup, assembly, Spare())
     pixels = Pixels(open_experiment(task.experiment))
+    settled_after = early_ledger = None
     try:
         for number, (index, recovered) in enumerate(task.slices):
             data = pixels.read(key.cell, task.file, index)
@@ -103,6 +125,8 @@ def measure(task: Task) -> tuple[Measured | None, bool]:
                 frame = SliceFrame(key.cell, key.scan, start.stream, number, index, data, recovered)
                 if assembly.add(frame) is Arrival.NEW:
                     measurement.take(frame)
+                if settled_after is None and measurement.settled:
+                    settled_after, early_ledger = number + 1, frozen(assembly.ledger.copy())
     except UNUSABLE as error:
         why = f"{type(error).__name__}: {error}".splitlines()[0]
         raise RecordingError(
@@ -111,8 +135,9 @@ def measure(task: Task) -> tuple[Measured | None, bool]:
     finally:
         pixels.close()
     if not assembly.received:
-        return None, False
-    return measurement.finish(), measurement.used_previous_levels
+        return Found()
+    scan = measurement.finish()
+    return Found(scan, settled_after, early_ledger, measurement.used_previous_levels)
 
 
 class Unmeasured:
@@ -124,25 +149,66 @@ class Unmeasured:
         _assembly: Assembly,
         _spare: Spare,
         *,
-        measured: Callable[[ScanSetup, tuple[tuple[int, bool], ...]], Measured | None],
+        measured: Callable[[ScanSetup], Found],
     ) -> None:
-        """`measured`: asked once, at the scan's end, for what was measured; it is given the slices
-        of the maps as in `Task`."""
-        self._setup = setup
-        self._came: list[tuple[int, bool]] = []
-        self._measured = measured
+        """`measured`: asked once, for what was measured; it waits for that."""
+        self._found = measured(setup)
+        self._came = 0
 
     def take(self, frame: SliceFrame) -> None:
         """Its pixels may be anything that has the shape and type."""
-        self._came.append((frame.frame, frame.recovered))
+        self._came += 1
 
     def provisional(self) -> Heights | None:
         """Nothing is known while slices arrive."""
         return None
 
+    @property
+    def settled(self) -> bool:
+        """Whether no slice to come can change its heights."""
+        after = self._found.settled_after
+        return after is not None and self._came >= after
+
+    def early(self) -> Measured | None:
+        """What was measured elsewhere, with the slices that had arrived when it settled."""
+        return self._found.early()
+
     def finish(self) -> Measured | None:
         """What was measured elsewhere."""
-        return self._measured(self._setup, tuple(self._came))
+        return self._found.scan
+
+
+class Listed:
+    """A scan that is not measured yet: only which of its slices arrive is noted."""
+
+    settled = False
+
+    def __init__(
+        self,
+        setup: ScanSetup,
+        _assembly: Assembly,
+        _spare: Spare,
+        *,
+        note: Callable[[ScanSetup, tuple[tuple[int, bool], ...]], None],
+    ) -> None:
+        """`note`: is given the slices of the maps, as in `Task`, at the scan's end."""
+        self._setup = setup
+        self._came: list[tuple[int, bool]] = []
+        self._note = note
+
+    def take(self, frame: SliceFrame) -> None:
+        """Its pixels may be anything that has the shape and type."""
+        self._came.append((frame.frame, frame.recovered))
+
+    def provisional(self) -> None:
+        """Nothing is known while slices arrive."""
+
+    def early(self) -> None:
+        """It never settles."""
+
+    def finish(self) -> None:
+        """Notes the slices."""
+        self._note(self._setup, tuple(self._came))
 
 
 def run_reprocess(
@@ -242,7 +308,7 @@ def _tasks(experiment: Experiment, settings: Settings) -> dict[ScanKey, Task]:
             setup = replace(setup, previous_levels=None)
             tasks[setup.start.key] = Task(experiment.path, file, setup, slices)
 
-    session = Session(settings, partial(Unmeasured, measured=note), identity=experiment.identity)
+    session = Session(settings, partial(Listed, note=note), identity=experiment.identity)
     for _, record in _records(experiment):
         session.feed(record)
     # of readings that arrived after their scan, the session could not know it then
@@ -279,23 +345,22 @@ class _Measuring:
         self._promises: dict[ScanKey, Promise] = {}
         self._go_ahead(AHEAD * pool.workers)
 
-    def measured(self, setup: ScanSetup, _: tuple[tuple[int, bool], ...]) -> Measured | None:
-        """What was measured of a scan whose turn it is; waits for it."""
+    def measured(self, setup: ScanSetup) -> Found:
+        """What was measured of a scan that has begun; waits for it."""
         key = setup.start.key
         while key in self._tasks and key not in self._promises and self._go_ahead(1):
             pass
         promise = self._promises.pop(key, None)
         if promise is None:
-            return None
-        found, used_previous_levels = promise.result()
+            return Found()
+        found: Found = promise.result()
         self._go_ahead(1)
-        if used_previous_levels and setup.previous_levels is not None:
+        if found.used_previous_levels and setup.previous_levels is not None:
             task = self._tasks[key]
             previous = replace(task.setup, previous_levels=setup.previous_levels)
             task = replace(task, setup=previous)
-            found, _ = self._pool.submit(measure, task).result()
-        measured: Measured | None = found
-        return measured
+            found = self._pool.submit(measure, task).result()
+        return found
 
     def _go_ahead(self, count: int) -> bool:
         """Hands out so many more; False if there are none left."""

@@ -52,6 +52,9 @@ class OnsetSettings(Section):
     """`moss_front`: height of the deposit's front above the first surface, 99th percentile."""
     least_breakthrough_h: Positive = 4.0
     """`breakthrough`: low end of the forecast time until a pit reaches the collector."""
+    early_verdict: Annotated[bool, Field(strict=True)] = True
+    """Whether a scan is evaluated, and another one requested, as soon as no slice to come can
+    change its heights; otherwise when it has ended."""
     confirm: Annotated[bool, Field(strict=True)] = True
     """Whether the extra scan is used to confirm or refute its reason."""
     clear_scans: Annotated[int, Field(ge=1, strict=True)] = 2

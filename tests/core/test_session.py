@@ -128,7 +128,8 @@ def test_events_are_numbered_and_carry_the_time_of_the_data(straight):
     assert [event.number for event in said] == list(range(1, len(said) + 1))
     assert [event.time for event in said] == sorted(event.time for event in said)
     assert {event.kind for event in said} == {
-        "scan_started", "scan_progress", "scan_complete", "decision", "pit_onset", "scan_request"
+        "scan_started", "scan_progress", "scan_verdict", "scan_complete", "decision", "pit_onset",
+        "scan_request",
     }  # fmt: skip
 
 

@@ -350,7 +350,7 @@ def test_a_provisional_map_says_so(looking, qtbot):
     qtbot.waitUntil(lambda: shows(window, "removal", 3), timeout=5000)
     window.selection.choose(scan=4)
     qtbot.waitUntil(
-        lambda: "after the last slice" in window.views["map"].message.text, timeout=5000
+        lambda: "once the scan has been evaluated" in window.views["map"].message.text, timeout=5000
     )
 
 

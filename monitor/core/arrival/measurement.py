@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -49,6 +49,13 @@ class Measurement(Protocol):
 
     def provisional(self) -> Heights | None:
         """Heights by the slices so far, a few times a scan; None in between."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether no slice to come, or missing, can change any height any more."""
+
+    def early(self) -> Measured | None:
+        """The scan as measured once it is settled, while slices are still to come."""
 
     def finish(self) -> Measured | None:
         """The scan as measured with all that arrived; None if nothing could be measured."""
@@ -100,14 +107,26 @@ class SliceMeasurement:
             return None
         return self._surfaces.heights(self._assembly.ledger)
 
+    @property
+    def settled(self) -> bool:
+        """Whether no slice to come, or missing, can change any height any more."""
+        return self._surfaces.settled
+
+    def early(self) -> Measured:
+        """The scan as measured once it is settled, while slices are still to come."""
+        return replace(self._measured(last=False), running=True)
+
     def finish(self) -> Measured:
         """The scan as measured with all that arrived."""
-        setup = self._setup
         if (levels := self._search.conclude(coming=self.used > 0)) is not None:
             self._use(levels)
         self._pass_on(last=True)
+        return self._measured(last=True)
+
+    def _measured(self, *, last: bool) -> Measured:
+        setup = self._setup
         ledger = frozen(self._assembly.ledger.copy())
-        heights = self._surfaces.heights(ledger, last=True)
+        heights = self._surfaces.heights(ledger, last=last)
         refined = self._surfaces.refined
         memory_MB = None if refined else self._refine_memory_MB
         return Measured(setup.start, ledger, self.levels, heights, refined, memory_MB, setup.plated)

@@ -51,6 +51,8 @@ class RunningScan:
         self._streams = {start.stream}
         self._ends: dict[str, int | None] = {}
         self._resend = ("", "")
+        self.judged = False
+        """Whether its verdict has been told while slices were still to come."""
         self._closed = False
         self._gave_up = False
         self._spare = spare or Spare()
@@ -71,6 +73,12 @@ class RunningScan:
     @property
     def whole(self) -> bool:
         return self.received == self.start.slice_count
+
+    @property
+    def time(self) -> float:
+        """How far it has got, by its slices: between its start and its end, UTC s."""
+        begin, end = self.start.start_time, self.start.stop_time
+        return begin + (end - begin) * self.received / self.start.slice_count
 
     def fits(self, frame: SliceFrame) -> bool:
         """Whether a slice has the shape and type of this scan's."""
@@ -118,6 +126,15 @@ class RunningScan:
         """The heights by the slices used so far, a few times a scan; None in between."""
         heights = None if self._measurement is None else self._measurement.provisional()
         return None if heights is None else provisional(self.start, self._assembly.ledger, heights)
+
+    @property
+    def settled(self) -> bool:
+        """Whether no slice to come, or missing, can change its heights."""
+        return self._measurement is not None and self._measurement.settled
+
+    def early(self) -> Measured | None:
+        """The scan as measured once it is settled, while slices are still to come."""
+        return None if self._measurement is None else self._measurement.early()
 
     def finish(self) -> Measured | None:
         """The scan as measured with all that arrived; None if nothing could be measured."""

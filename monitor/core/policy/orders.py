@@ -72,11 +72,11 @@ class ScanRequests:
         return self._watches[situation.cell].judge_charge(situation)
 
     def decided(
-        self, result: ScanResult, decision: Decision, *, corrected: bool = False
+        self, result: ScanResult, decision: Decision, at: float, *, corrected: bool = False
     ) -> list[News]:
-        """The decision on a scan, also a "no", and what follows from it. `corrected`: it is the
-        second one, after readings arrived that were missing."""
-        name, at, scan = result.key.cell, result.start.stop_time, result.key.scan
+        """The decision on a scan, also a "no", and what follows from it. `at`: its time, UTC s;
+        `corrected`: it is the second one, after readings arrived that were missing."""
+        name, scan = result.key.cell, result.key.scan
         news: list[News] = []
         if decision.onset:
             text = f"{counted(len(result.pits), 'significant pit')}, the first in this cell"

@@ -63,14 +63,14 @@ class CellWatch:
 
     # --- finished scans -------------------------------------------------------------------------
 
-    def judge(self, result: ScanResult, doubt: str) -> list[Told]:
-        """What a finished scan says. `doubt`: why it may lie beside the reference, or "". While it
-        is preliminary its charge says nothing: see `judge_charge`."""
+    def judge(self, result: ScanResult, doubt: str, at: float) -> list[Told]:
+        """What a scan says. `doubt`: why it may lie beside the reference, or ""; `at`: the time of
+        that, UTC s. While it is preliminary its charge says nothing: see `judge_charge`."""
         if not self._settings.enabled:
             return []
         news: list[Told] = []
         for sign in checks.of_scan(result.summary, self._settings, self._usual, doubt):
-            news += self._take(sign, scan=result.key.scan, at=result.start.stop_time)
+            news += self._take(sign, scan=result.key.scan, at=at)
         self._usual.remember(result.summary, self._settings)
         return news
 

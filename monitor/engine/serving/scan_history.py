@@ -175,6 +175,7 @@ def _facts(result: ScanResult, names: tuple[str, ...], version: int) -> dict[str
         "reason": start.reason,
         "complete": result.complete,
         "provisional": result.provisional,
+        "judged": bool(result.summary),
         "start_time": start.start_time,
         "stop_time": start.stop_time,
         "length_unit": start.length_unit,

@@ -37,7 +37,15 @@ ORDER_PATIENCE_S = 10.0
 LEAST_INTERVAL_S = {"cycler": 1.0}
 AGAIN_S = 0.5
 """The same question is not asked again sooner, however fast scans change; another one is."""
-URGENT = ("maps", "scan_started", "scan_complete", "pit_onset", "scan_request", "alarm")
+URGENT = (
+    "maps",
+    "scan_started",
+    "scan_verdict",
+    "scan_complete",
+    "pit_onset",
+    "scan_request",
+    "alarm",
+)
 MAX_ORDERS = 20
 UNANSWERED = "the engine did not answer; check whether it was done before you try again"
 MALFORMED = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)

@@ -175,9 +175,19 @@ def shown_scan(cell: Cell | None, choice: Choice) -> Scan | None:
     return having[-1] if having else (scans[-1] if scans else None)
 
 
+def judged_scans(cell: Cell | None) -> list[Scan]:
+    """Those whose numbers are known: concluded, or running and changed by no slice to come."""
+    return [scan for scan in cell["scans"] if is_judged(scan)] if cell else []
+
+
+def is_judged(scan: Scan) -> bool:
+    """Whether the numbers of a scan are known. Of an older engine: once it is concluded."""
+    return scan.get("judged", not scan["provisional"])
+
+
 def reference_scan(cell: Cell | None) -> Scan | None:
-    """The first final scan: the one that removal counts from."""
-    return next((scan for scan in cell["scans"] if not scan["provisional"]), None) if cell else None
+    """The first scan whose numbers are known: the one that removal counts from."""
+    return next(iter(judged_scans(cell)), None)
 
 
 def crosshair(scan: Scan, choice: Choice) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from monitor.gui.formatting import as_is, counted, number, with_error
-from monitor.gui.state.snapshot import Answer, Choice, Snapshot, crosshair
+from monitor.gui.state.snapshot import Answer, Choice, Snapshot, crosshair, is_judged
 from monitor.gui.widgets import theme
 from monitor.quantities.quantity import NEEDS, shown_unit
 from monitor.quantities.table import MAPS, PIT_COLUMNS
@@ -37,7 +37,8 @@ def caption(scan: Scan, snapshot: Snapshot, choice: Choice, subtracted: int | No
         text += f" minus <b>scan {as_is(subtracted)}</b>"
     if scan["provisional"]:
         running = snapshot.running(choice.cell)
-        text += f" <span style='color:{warn}'>· provisional"
+        what = "evaluated" if is_judged(scan) else "provisional"
+        text += f" <span style='color:{warn}'>· {what}"
         if running and running.get("slices"):
             text += as_is(f", {running['received']} of {running['slices']} slices")
         text += "</span>"
@@ -55,8 +56,8 @@ def missing_slices(scan: Scan) -> str:
 def absent(name: str, scan: Scan) -> str:
     """Why a scan does not have this map."""
     title = map_title(name)
-    if scan["provisional"]:
-        return f"{title} is known after the last slice"
+    if not is_judged(scan):
+        return f"{title} is known once the scan has been evaluated"
     needs = MAPS[name].needs if name in MAPS else ()
     return f"no {title}" + (f": it needs {listed(NEEDS[need] for need in needs)}" if needs else "")
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from monitor.gui.formatting import counted, signed
-from monitor.gui.state.snapshot import Snapshot, measure
+from monitor.gui.state.snapshot import Snapshot, judged_scans, measure
 
 HOUR_S = 3600.0
 
 
 def changes_since(snapshot: Snapshot, name: str, since: float | None) -> str:
-    """Newest final scan of a cell against the last one that had begun by `since` (s, cell time)."""
+    """Newest evaluated scan of a cell against the last that had begun by `since` (s, cell time)."""
     cell = snapshot.cell(name)
-    whole = [scan for scan in cell["scans"] if not scan["provisional"]] if cell else []
+    whole = judged_scans(cell)
     before = [scan for scan in whole if since is not None and scan["start_time"] <= since]
     if since is None or not before:
         return "–"

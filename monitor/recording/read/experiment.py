@@ -88,6 +88,14 @@ def settings_text(folder: Path) -> bytes:
     return text
 
 
+def _complete(settings: Table) -> Table:
+    """With what older versions did not write: they judged scans when these had ended."""
+    onset = settings.get("onset", {})
+    if not isinstance(onset, dict) or "early_verdict" in onset:
+        return settings
+    return {**settings, "onset": {**onset, "early_verdict": False}}
+
+
 def _has_names(settings: Any) -> bool:
     """Whether every cell is called as one may be: folders are named so."""
     cells = settings.get("cells", []) if isinstance(settings, dict) else None
@@ -116,7 +124,7 @@ class Experiment:
     def settings(self) -> Settings:
         """The settings as used, but for what would lead out of the recording: a second folder to
         write into, and pictures (its own are in their place). Raises SettingError."""
-        settings = pictures.of_recording(parse(self._settings_table), self.path)
+        settings = pictures.of_recording(parse(_complete(self._settings_table)), self.path)
         alone = settings.experiment.model_copy(update={"second_dir": ""})
         return settings.model_copy(update={"experiment": alone})
 

@@ -49,13 +49,20 @@ def interrupted(settings: Settings, data_dir: Path) -> tuple[Experiment | None, 
     experiment = open_experiment(folder)
     if not experiment.has_slices:
         return None, f"{folder} was interrupted, but contains no slices: it cannot be resumed"
-    mine = pictures.of_recording(settings, folder)
+    mine = as_begun(pictures.of_recording(settings, folder), experiment)
     for section in MUST_AGREE:
         if getattr(experiment.settings, section) != getattr(mine, section):
             return None, f"{folder} was interrupted, but [{section}] has changed: a new one begins"
     if experiment.settings.feeds.resend != settings.feeds.resend:  # it decides what is waited for
         return None, f"{folder} was interrupted, but feeds.resend has changed: a new one begins"
     return experiment, ""
+
+
+def as_begun(settings: Settings, experiment: Experiment) -> Settings:
+    """The settings for a recording that is resumed: its scans are judged as early as those before,
+    also if an older version began it."""
+    early = {"early_verdict": experiment.settings.onset.early_verdict}
+    return settings.model_copy(update={"onset": settings.onset.model_copy(update=early)})
 
 
 def _number(folder: str, name: str) -> int | None:

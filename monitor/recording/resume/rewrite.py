@@ -57,6 +57,7 @@ class ResumedWriter(ExperimentWriter):
             path = cell.folder / format.scan_name(number)
             if not path.exists():
                 self._start(record)
+                cell.begin(record.key)
             cell.comes_in(record)
         elif isinstance(record, SliceFrame):
             scan = self._running(record)

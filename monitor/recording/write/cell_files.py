@@ -95,6 +95,13 @@ class CellFiles:
         self.comes_in(start)
         return self.open[start.key]
 
+    def begin(self, key: ScanKey) -> None:
+        """Makes the file of a scan that is open, if an earlier one of it was set aside, also if no
+        slice of that had reached the disk: the journal names it. Raises OSError."""
+        scan = self.open[key]
+        if scan.part.with_name(scan.part.name + format.OLD).exists():
+            scan.begin()
+
     def comes_in(self, start: ScanStart) -> None:
         """Slices of a scan that is open come in the stream of this header."""
         streams = self.streams.setdefault(start.key, set())

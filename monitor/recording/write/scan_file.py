@@ -102,6 +102,11 @@ class ScanFile:
             self._held_bytes = 0
             disk_space.begin_writing(file.id.get_vfd_handle())
 
+    def begin(self) -> None:
+        """Makes the file before its first slice. Raises OSError."""
+        disk_space.need(self.path.parent, leave=disk_space.LAST_BYTES)
+        self._open()
+
     def note(self, frame: SliceFrame, crc: int) -> bool:
         """As `add`, of a slice whose pixels are not at hand, for a file that keeps none: its
         checksum is given."""

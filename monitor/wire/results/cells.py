@@ -118,7 +118,8 @@ class Summary(Charged, total=False):
 
 
 class Scan(Summary, total=False):
-    """A scan of a cell, running (`provisional`) or concluded. `sent`: its number as the producer
+    """A scan of a cell, running (`provisional`) or concluded. `judged`: its numbers are known, and
+    no slice to come can change its heights; `sent`: its number as the producer
     sent it; `shape`: (ny, nx) of its maps, `volume_shape`: (nz, ny, nx), both in voxels;
     `voxel_size`: (z, y, x) in `length_unit`; `maps`: names of those that can be asked for;
     `version`: of the state with which it changed last."""
@@ -129,6 +130,7 @@ class Scan(Summary, total=False):
     reason: str
     complete: bool
     provisional: bool
+    judged: bool
     stop_time: float
     length_unit: LengthUnit
     shape: tuple[int, int]

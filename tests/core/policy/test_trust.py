@@ -167,7 +167,9 @@ def test_one_pit_is_one_pit():
         decision = requests.judge(now)
         result = _Result(now)
         told += [
-            n.data["why"] for n in requests.decided(result, decision) if _kind(n) == "pit_onset"
+            n.data["why"]
+            for n in requests.decided(result, decision, now.time)
+            if _kind(n) == "pit_onset"
         ]
     assert told == [
         "1 significant pit, the first in this cell", "2 significant pits, the first in this cell"

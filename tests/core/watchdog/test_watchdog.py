@@ -28,7 +28,7 @@ def history(*scans, doubts=(), **limits):
     watch = CellWatch("A", WatchSettings(**limits), 1800.0)
     told = []
     for number, summary in enumerate(scans):
-        news = watch.judge(result(number, **summary), dict(doubts).get(number, ""))
+        news = watch.judge(result(number, **summary), dict(doubts).get(number, ""), 1800.0 * number)
         signs = {"alarm": "+", "alarm_ended": "-"}
         told.append(" ".join(signs[n.kind] + n.data["condition"] for n in news))
     return told
@@ -109,12 +109,12 @@ def test_limits_are_settings():
 
 def test_an_alarm_has_its_numbers():
     watch = CellWatch("A", WatchSettings(scans=1), 1800.0)
-    (alarm,) = watch.judge(result(3, closure=0.5), "")
-    assert (alarm.kind, alarm.cell, alarm.at) == ("alarm", "A", result(3).start.stop_time)
+    (alarm,) = watch.judge(result(3, closure=0.5), "", 5420.0)
+    assert (alarm.kind, alarm.cell, alarm.at) == ("alarm", "A", 5420.0)
     facts = {"condition": "closure", "scan": 3, "value": 0.5, "limit": 0.85, "error": 0.0}
     assert facts.items() <= alarm.data.items()
     assert "0.50" in alarm.data["text"] and "0.85 to 1.15" in alarm.data["text"]
-    (ended,) = watch.judge(result(4), "")
+    (ended,) = watch.judge(result(4), "", 9000.0)
     assert ended.data["value"] == 1.0 and "again" in ended.data["text"]
 
 

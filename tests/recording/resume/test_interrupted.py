@@ -22,6 +22,7 @@ from monitor.recording.replay import replay_records
 from monitor.recording.resume.interrupted import count_lines, interrupted, is_interrupted
 from monitor.recording.write.experiment import ExperimentWriter, Message
 from monitor.recording.write.new_experiment import create_experiment
+from monitor.recording.write.scan_file import ScanFile
 from monitor.records import OperatorNote, PolicyChange, ScanReply, ScanRequest
 from tests.core.experiment import experiment, scan_records, settings
 
@@ -59,7 +60,7 @@ def gone_on_with(folder: Path, messages) -> tuple[Path, Session]:
     found, why_not = interrupted(made, folder.parent)
     assert found is not None and why_not == ""
     session, recorder = Session(made), Recorder(made, go_on=found.path)
-    for name, record in replay_records(found):
+    for name, record in replay_records(found, resumed=True):
         recorder.write_again(name, record, session.feed(record))
     recorder.written_again()
     feed(session, recorder, messages)
@@ -183,6 +184,52 @@ def test_a_crash_while_it_is_gone_on_with_costs_nothing_more(tmp_path, unbroken)
     part.write_bytes(b"half written")
     folder, _ = gone_on_with(broken, messages[190:])
     assert contents(folder) == unbroken
+
+
+def killed_again(broken: Path) -> Path:
+    """The folder as an engine leaves it that is killed once it has resumed the recording."""
+    found, _ = interrupted(chosen(broken.parent), broken.parent)
+    assert found is not None
+    session, recorder = (
+        Session(chosen(broken.parent)),
+        Recorder(chosen(broken.parent), go_on=broken),
+    )
+    for name, record in replay_records(found, resumed=True):
+        recorder.write_again(name, record, session.feed(record))
+    recorder.written_again()
+    again = broken.parents[1] / "third"
+    again.mkdir()
+    copy = shutil.copytree(broken, again / broken.name)
+    recorder.close()
+    return copy
+
+
+@pytest.mark.parametrize("slices", [1, 5, 30])
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_scan_of_which_no_slice_had_reached_the_disk_can_be_resumed_twice(
+    tmp_path, slices, lost, unbroken, monkeypatch
+):
+    """Its file was laid out, its lines were in the journal, its slices nowhere. `lost`: as after a
+    disk that was full, not even the file is there."""
+    messages = experiment()
+    begin = next(n for n, r in enumerate(messages) if getattr(r, "msg_number", 0) == 98)
+    at = begin + 1 + slices
+    flush = ScanFile.flush
+    with monkeypatch.context() as patched:
+        is_first = "scan_0000.h5".__eq__
+        patched.setattr(ScanFile, "flush", lambda s: is_first(s.path.name) and flush(s))
+        broken = broken_off(tmp_path, messages[:at])
+    again = killed_again(broken)
+    if lost:
+        for part in again.rglob("scan_0001.h5.*"):
+            part.unlink()
+    folder, _ = gone_on_with(again, messages[begin + 1 :])
+    with h5py.File(folder / "A" / "scan_0001.h5") as file:
+        assert file["entry/ledger/received"][()].all()
+    found = contents(folder)
+    assert {k: v for k, v in found.items() if "order" not in k and "json" not in k} == {
+        k: v for k, v in unbroken.items() if "order" not in k and "json" not in k
+    }
 
 
 def test_lines_cut_short_are_taken_off(tmp_path, unbroken):

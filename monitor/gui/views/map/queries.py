@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from monitor.gui.state.queries import Looking, Queries
-from monitor.gui.state.snapshot import Query
+from monitor.gui.state.snapshot import Query, is_judged
 from monitor.wire.results.cells import Scan
 from monitor.wire.results.queries import MapRequest, PitsRequest, StatisticsRequest
 
@@ -55,7 +55,7 @@ def _map(side: str, scan: Scan, at: Looking, minus: int | None) -> Queries:
 def _scale(at: Looking) -> Queries:
     """Between which values the chosen map lies in the first and in the last scan that has it."""
     name = at.choice.map
-    having = [s for s in at.cell["scans"] if name in s["maps"] and not s["provisional"]]
+    having = [s for s in at.cell["scans"] if name in s["maps"] and is_judged(s)]
     ends = {"first": having[0], "last": having[-1]} if having else {}
     return {
         f"scale_{which}": Query(

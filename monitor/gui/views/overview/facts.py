@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from monitor.closure import Closure
 from monitor.gui.formatting import clock, duration, number, summary_text, with_unit
 from monitor.gui.state.health import Tone, cell_health, next_scan, scan_text
-from monitor.gui.state.snapshot import Answer, Snapshot, measure
+from monitor.gui.state.snapshot import Answer, Snapshot, is_judged, measure
 from monitor.gui.wording.charge import band_of, mark_tip, marked
 from monitor.gui.wording.map_captions import map_title
 from monitor.gui.wording.map_values import unit_of
@@ -146,7 +146,7 @@ def _rows(snapshot: Snapshot, cell: Cell) -> tuple[Fact, ...]:
 
 
 def _newest_final(scans: Sequence[Scan]) -> Scan:
-    return next((scan for scan in reversed(scans) if not scan["provisional"]), Scan())
+    return next((scan for scan in reversed(scans) if is_judged(scan)), Scan())
 
 
 def _news(snapshot: Snapshot, cell: Cell, name: str) -> tuple[str, Tone]:

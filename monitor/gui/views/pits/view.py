@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
 from monitor.gui.actions import Handlers, keys_of
 from monitor.gui.state.health import fetching, no_scan
 from monitor.gui.state.queries import Looking, Queries
-from monitor.gui.state.snapshot import Answer, Choice, Query, Snapshot, shown_scan
+from monitor.gui.state.snapshot import Answer, Choice, Query, Snapshot, is_judged, shown_scan
 from monitor.gui.views.pits.filter import TITLES, read_filter
 from monitor.gui.views.pits.growth import PitGrowth
 from monitor.gui.views.pits.table_model import BY_DEPTH, PitsModel
@@ -185,8 +185,8 @@ class PitsView(View):
         if scan is None:
             return no_scan(snapshot, self._choice.cell)
         if "pit_labels" not in scan["maps"]:
-            if scan["provisional"]:
-                return f"Scan {scan['scan']}: pits are known after the last slice"
+            if not is_judged(scan):
+                return f"Scan {scan['scan']}: pits are known once it has been evaluated"
             return f"Scan {scan['scan']} has no pits: there is no earlier scan to compare with"
         if answer is None:
             what = f"the pits of scan {scan['scan']}"

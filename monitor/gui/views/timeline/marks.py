@@ -12,7 +12,7 @@ from typing import Literal
 
 from monitor.gui.formatting import counted, stamp
 from monitor.gui.state.health import is_ended
-from monitor.gui.state.snapshot import Choice, Snapshot, shown_scan
+from monitor.gui.state.snapshot import Choice, Snapshot, is_judged, shown_scan
 from monitor.gui.wording.map_captions import missing_slices
 from monitor.records.state import ScanProgress
 from monitor.wire.results.cells import Scan
@@ -152,6 +152,7 @@ def _tip(scan: Scan, running: ScanProgress | None, hours: float, is_onset: bool)
         goes_on = running is not None and running["scan"] == scan["scan"]
         part = f"{running['received']} of {running['slices']} slices" if goes_on and running else ""
         lines.append(f"running: {part}" if part else "provisional")
+        lines += ["evaluated"] if is_judged(scan) else []
     elif scan.get("complete"):
         lines.append("complete")
     else:

@@ -16,7 +16,15 @@ from monitor.gui.actions import with_keys
 from monitor.gui.formatting import as_is, summary_text, value_text, with_error
 from monitor.gui.state.health import fetching
 from monitor.gui.state.queries import Looking, Queries
-from monitor.gui.state.snapshot import Answer, Choice, Query, Snapshot, number_of, shown_scan
+from monitor.gui.state.snapshot import (
+    Answer,
+    Choice,
+    Query,
+    Snapshot,
+    judged_scans,
+    number_of,
+    shown_scan,
+)
 from monitor.gui.views.trend.rows import CURVES, FROM_READINGS, OF_CHARGE, Trend, TrendRows
 from monitor.gui.widgets import export, theme
 from monitor.gui.widgets.controls import elastic, label, quiet
@@ -165,7 +173,7 @@ class TrendView(View):
     def draw(self, snapshot: Snapshot, choice: Choice) -> None:
         """Shows the cell's history up to now."""
         cell, against = snapshot.cell(choice.cell), choice.against
-        scans = [scan for scan in cell["scans"] if not scan["provisional"]] if cell else []
+        scans = judged_scans(cell)
         shown = shown_scan(cell, choice)
         readings = snapshot.answer("cycler", choice.cell)
         part = snapshot.answer("cycler_part", choice.cell) if choice.span else None
