@@ -148,9 +148,7 @@ def _damaged(experiment: Experiment, number: int, error: Exception) -> Recording
 class _Reader:
     """Lines of the journal → records."""
 
-    def __init__(
-        self, experiment: Experiment, plan: _Plan, *, pixels: bool, resumed: bool
-    ) -> None:
+    def __init__(self, experiment: Experiment, plan: _Plan, *, pixels: bool, resumed: bool) -> None:
         self.plan = plan
         self._resumed = resumed
         self._with_pixels = pixels

@@ -105,6 +105,8 @@ class RequestBook:
             waits = state.status == "running" and state.key is None
             if not waits or state.request.cell != start.key.cell or start.request == identity:
                 continue
+            if start.key.scan == state.request.after_scan:
+                continue  # it led to the request while it was still being received
             scans = (*state.overtaken_by, start.key)
             self._states[identity] = state = replace(state, overtaken_by=scans)
             if len(scans) >= OVERTAKEN:
