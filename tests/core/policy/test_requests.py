@@ -115,3 +115,12 @@ def test_scans_of_other_cells_and_its_own_overtake_nothing():
     waiting = book()
     for n in range(4):
         assert waiting.overtaken(start((4, 4, 4), scan=n)) == [], "it is asked for again"
+
+
+def test_the_scan_that_led_to_a_request_overtakes_nothing_where_it_ends_after_the_answer():
+    """It was judged while its slices were still arriving."""
+    made = book()
+    made.heard(ScanReply("r1", "running"))
+    assert made.overtaken(start((4, 4, 4), scan=3)) == []
+    assert made.overtaken(start((4, 4, 4), scan=4)) == []
+    assert len(made.overtaken(start((4, 4, 4), scan=5))) == 1
