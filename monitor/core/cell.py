@@ -30,13 +30,18 @@ class Cell:
 
     def finish(self, measured: Measured) -> ScanResult:
         """All maps, pits and numbers of a scan that has been measured, or is as good as that."""
-        self.levels = measured.levels or self.levels
-        self.last_scan = measured.start.key.scan
+        if not measured.running:
+            self._concluded(measured)
         return self.analysis.finish(measured)
 
     def complete(self, measured: Measured) -> ScanResult:
         """The result of a scan that was judged while it ran, with all slices that arrived."""
+        self._concluded(measured)
         return self.analysis.complete(measured)
+
+    def _concluded(self, measured: Measured) -> None:
+        self.levels = measured.levels or self.levels
+        self.last_scan = measured.start.key.scan
 
     @property
     def progress(self) -> ScanProgress | None:

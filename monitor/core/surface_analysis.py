@@ -104,7 +104,7 @@ class SurfaceStage:
         )
 
     def complete(self, scan: Measured) -> SurfaceStage:
-        """As it is once all slices that come have arrived; its heights are the same."""
+        """As it is once no more slices are awaited; its heights are the same."""
         whole = replace(self.scan, ledger=scan.ledger, running=False)
         missing, recovered = _slices(scan)
         quality = replace(self.quality, slices_missing=missing, slices_recovered=recovered)

@@ -41,7 +41,7 @@ def replay_records(
     resumed: bool = False,
 ) -> Iterator[tuple[str, Record]]:
     """(feed, record) of every message, as it was given to the session. If the recording is
-    `resumed`, slices whose file a crash kept from the disk are left out, and can come again.
+    `resumed`, slices whose file a crash kept from the disk are left out, and may be sent again.
 
     With `first`, scans before it are left out, but each cell's reference scan and all readings of
     the cycler come, so that removal and charge are known. With `last`, it ends with that scan.

@@ -103,7 +103,7 @@ class Cell:
             birth = int(self.births[number - 1])
             yield Pit(
                 int(number), -1, birth, x, y, area, width, depth.max(), depth.mean(),
-                depth.mean() * area, 2.0, 1e-9,
+                depth.mean() * area, 2.0, 1e-9, 0.1,
             )  # fmt: skip
 
     def summary(self, scan, charge, removed, pits):

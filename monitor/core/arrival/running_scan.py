@@ -52,7 +52,7 @@ class RunningScan:
         self._ends: dict[str, int | None] = {}
         self._resend = ("", "")
         self.judged = False
-        """Whether its verdict has been told while slices were still to come."""
+        """Whether it was judged while slices were still to come."""
         self._closed = False
         self._gave_up = False
         self._spare = spare or Spare()
