@@ -36,7 +36,7 @@ SLICES = 53
 PATIENCE_S = 120.0
 KERNELS: tuple[tuple[ModuleType, str], ...] = (
     (interface, "three_segments advance advance_one"),
-    (refinement, "quantise pilot blur follow best_shift"),
+    (refinement, "quantise recode pilot blur follow best_shift"),
     (height_kernels, "measure put strays leave_out into_lengths"),
     (shift_kernels, "binned smoothed slopes directions"),
     (areal, "plane_sums texture_sums height_counts"),

@@ -10,6 +10,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from monitor.core.policy.decision import request_id
+from monitor.core.refinement import window
 from monitor.core.session import Session
 from monitor.records import (
     BadInput,
@@ -325,9 +326,11 @@ def test_a_scan_that_lost_its_first_slices_is_measured():
 
 
 @pytest.mark.parametrize("kept", [20, 40])
-def test_memory_that_is_short_costs_precision_and_says_so(straight, kept):
-    """Slices go by a guess of the grey levels as soon as more than `kept` would wait: then the
-    interface is that of single columns, with its larger error, and nothing else changes."""
+def test_memory_that_is_short_costs_precision_and_says_so(straight, kept, monkeypatch):
+    """Slices go by a guess of the grey levels as soon as more than `kept` would wait, and too few
+    are kept small: then the interface is that of single columns, with its larger error, and
+    nothing else changes."""
+    monkeypatch.setattr(window, "KEPT", 16)
     feeds = {"reorder_memory_MB": kept * 48 * 48 * 2 / 1e6}
     outputs = run(experiment(), Session(settings(feeds=feeds)))
     (alarm,) = (a.data for a in events(outputs, "alarm") if a.data["condition"] == "refinement")
@@ -343,7 +346,19 @@ def test_memory_that_is_short_costs_precision_and_says_so(straight, kept):
         assert len(result.pits) == len(other.pits)
 
 
-def test_the_memory_that_an_alarm_asks_for_is_enough(straight):
+@pytest.mark.parametrize("kept", [16, 20, 40])
+def test_slices_that_cannot_wait_are_kept_small_and_the_interface_is_refined(straight, kept):
+    feeds = {"reorder_memory_MB": kept * 48 * 48 * 2 / 1e6}
+    outputs = run(experiment(), Session(settings(feeds=feeds)))
+    for result, other in zip(finals(outputs), finals(straight), strict=True):
+        assert result.complete and result.summary["refined"]
+        # the bottom is still that of the first levels' guess
+        assert np.abs(result.maps["height"] - other.maps["height"]).max() < 0.1
+        assert len(result.pits) == len(other.pits)
+
+
+def test_the_memory_that_an_alarm_asks_for_is_enough(straight, monkeypatch):
+    monkeypatch.setattr(window, "KEPT", 16)
     short = {"reorder_memory_MB": 20 * 48 * 48 * 2 / 1e6}
     outputs = run(experiment(), Session(settings(feeds=short)))
     wanted = max(result.summary["refine_memory_MB"] for result in finals(outputs))

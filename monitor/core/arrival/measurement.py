@@ -119,7 +119,7 @@ class SliceMeasurement:
     def finish(self) -> Measured:
         """The scan as measured with all that arrived."""
         if (levels := self._search.conclude(coming=self.used > 0)) is not None:
-            self._use(levels)
+            self._use(levels, last=True)
         self._pass_on(last=True)
         return self._measured(last=True)
 
@@ -131,16 +131,21 @@ class SliceMeasurement:
         memory_MB = None if refined else self._refine_memory_MB
         return Measured(setup.start, ledger, self.levels, heights, refined, memory_MB, setup.plated)
 
-    def _use(self, levels: Levels) -> None:
-        """New levels, for the slices to come."""
+    def _use(self, levels: Levels, *, last: bool = False) -> None:
+        """New levels, for the slices to come; `last`: none arrives any more."""
         around = self._search.around
-        # a band must be whole: slices that have gone to the kernels cannot be kept any more
+        # a band must be whole: of slices that have gone to the kernels only some are kept
         along_z = self._setup.start.axis == "z"
-        keep = self.used == 0 or (along_z and around is not None and around.first >= self.used)
+        keep = self.used == 0 or (
+            along_z
+            and around is not None
+            and (around.first >= self.used or self._surfaces.keeps(around))
+        )
         if around is not None and not keep:
             span = self._assembly.contiguous + CALIBRATE_EVERY - around.first
             self._refine_memory_MB = span * self._setup.slice_bytes / 1e6
-        self._surfaces.set_levels(levels, around if keep else None)
+        final = last or self._search.final
+        self._surfaces.set_levels(levels, around if keep else None, final=final)
 
     def _pass_on(self, *, last: bool) -> None:
         if self._setup.start.axis == "y":

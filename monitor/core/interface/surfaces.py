@@ -11,6 +11,7 @@ from monitor.core.interface.heights import SCATTER_SAMPLES, Heights, Map, Moss, 
 from monitor.core.interface.levels import Levels
 from monitor.core.refinement.band import Band, Range, Spare
 from monitor.core.refinement.refine import smoothed
+from monitor.core.refinement.window import Window
 from monitor.core.robust import MAD_TO_SIGMA, known_of_rows
 from monitor.records import LEDGER_MISSING, ScanStart, frozen
 from monitor.settings import CellSettings
@@ -47,6 +48,7 @@ class Surfaces:
         self._model = np.zeros(6, np.float32)
         self._levels: Levels | None = None
         self._band: Band | None = None
+        self._window: Window | None = None
         self._refined: tuple[Map, Map] | None = None
         self._is_refined = False
         self._deposit: Deposit | None = None
@@ -64,16 +66,32 @@ class Surfaces:
         """Whether no slice to come, or missing, can change any height any more."""
         return self.refined and bool((self._stage == kernels.DONE).all())
 
-    def set_levels(self, levels: Levels, around: Range | None = None) -> None:
+    def set_levels(
+        self, levels: Levels, around: Range | None = None, *, final: bool = True
+    ) -> None:
         """The grey levels that the slices to come are judged by, and where the interface is.
 
-        With `around` (slices that are all still to come) the interface is refined.
+        With `around` (slices that are all still to come, or kept) the interface is refined. Until
+        levels are `final`, slices along z to come are kept.
         """
         self._levels = levels
         self._model = levels.model()
         if around is not None:
             ratio = self._model[:3] if self._cell.reversed_z else self._model[3:]
-            self._band = Band(self._start, around, ratio, self._spare)
+            if self._window is not None and self._window.reaches(around):
+                self._band = self._window.band(around, ratio, self._spare)
+            else:
+                self._band = Band(self._start, around, ratio, self._spare)
+        if final or around is not None:
+            self._window = None
+        elif self._window is not None:
+            self._window.span(levels)
+        elif self._start.axis == "z":
+            self._window = Window(self._start, levels)
+
+    def keeps(self, around: Range) -> bool:
+        """Whether the slices of a range that were added have been kept."""
+        return self._window is not None and self._window.reaches(around)
 
     def add(self, first: int, slices: tuple[NDArray[np.generic], ...]) -> None:
         """Slices `first`, `first` + 1, … along z, each (ny, nx); read in place."""
@@ -93,6 +111,9 @@ class Surfaces:
     def _keep(self, first: int, slices: tuple[NDArray[np.generic], ...]) -> None:
         """Slices near the interface are kept; it is refined as soon as the last of them has
         arrived, while the scan continues."""
+        if self._window is not None:
+            for z, image in enumerate(slices, first):
+                self._window.add(z, image)
         if self._band is None:
             return
         for z, image in enumerate(slices, first):

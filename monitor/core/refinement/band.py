@@ -70,18 +70,25 @@ class Band:
     """
 
     def __init__(
-        self, start: ScanStart, around: Range, ratio: NDArray[np.float32], spare: Spare
+        self,
+        start: ScanStart,
+        around: Range,
+        ratio: NDArray[np.float32],
+        spare: Spare,
+        ratios: NDArray[np.int8] | None = None,
+        came: NDArray[np.bool_] | None = None,
     ) -> None:
-        """`ratio`: gain, offset and limit of the log-likelihood ratio of a grey value."""
+        """`ratio`: gain, offset and limit of the log-likelihood ratio of a grey value; `ratios`
+        and `came`: what there is already."""
         _, ny, nx = start.volume_shape
         planes = around.last - around.first
         self.around = around
         self.vertical = start.axis == "y"
         self._ratio = ratio
         self._spare = spare
-        self.came = np.zeros(ny if self.vertical else planes, np.bool_)
+        self.came = np.zeros(ny if self.vertical else planes, np.bool_) if came is None else came
         # a row's slices lie together: each row is worked through from the cache
-        self.ratios = spare.take((ny, planes, nx))
+        self.ratios = spare.take((ny, planes, nx)) if ratios is None else ratios
 
     def add(self, z: int, image: NDArray[np.generic]) -> None:
         """Slice z (ny, nx), if it is one of those kept."""

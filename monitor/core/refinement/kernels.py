@@ -25,6 +25,20 @@ def quantise(image, gain, offset, limit, plane):
 
 
 @njit(nogil=True, cache=True, parallel=True)
+def recode(planes, order, table, out):
+    """Planes in another order, and what each value stands for.
+
+    planes: (ny, m, nx) int8; order: (n,) int64; table: (256,) int8, from −128 on. Sets out
+    (ny, n, nx) int8.
+    """
+    for y in prange(out.shape[0]):
+        for k in range(out.shape[1]):
+            row, into = planes[y, order[k]], out[y, k]
+            for x in range(into.shape[0]):
+                into[x] = table[np.int64(row[x]) + 128]
+
+
+@njit(nogil=True, cache=True, parallel=True)
 def pilot(band, out):
     """First look: the change point of each column's ratios summed over 3×3 columns.
 
