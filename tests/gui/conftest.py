@@ -38,6 +38,11 @@ def nothing_left(qapp):
     with each change of it, more of them from test to test."""
     yield
     for widget in qapp.topLevelWidgets():
+        if isinstance(widget, Window):
+            rows = widget.views["trend"].rows
+            for plot in rows.plots.values():
+                if plot.scene() is None:  # it would outlive the window, and crash as Qt ends
+                    rows.graphics.scene().addItem(plot)
         widget.deleteLater()
     qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
