@@ -37,7 +37,7 @@ PATIENCE_S = 120.0
 KERNELS: tuple[tuple[ModuleType, str], ...] = (
     (interface, "three_segments advance advance_one"),
     (refinement, "quantise recode pilot blur follow best_shift"),
-    (height_kernels, "measure put strays leave_out into_lengths"),
+    (height_kernels, "measure put strays off_electrode into_lengths"),
     (shift_kernels, "binned smoothed slopes directions"),
     (areal, "plane_sums texture_sums height_counts"),
     (tiles, "add_rows"),

@@ -202,3 +202,26 @@ def test_a_reference_that_was_cut_after_its_verdict_and_is_made_again_is_none():
     assert [numbers(o) for o in finals(outputs["early"])] == [
         numbers(o) for o in finals(outputs["late"])
     ]
+
+
+@pytest.mark.parametrize("beyond", ["air", "lithium-like", "collector"])
+def test_a_field_that_leaves_the_electrode_is_judged_early_too(beyond):
+    """A round cell in a square field: corners in which a layer never comes up."""
+    y, x = np.mgrid[: TALL[1], : TALL[2]]
+    outside = np.hypot(y - 23.5, x - 23.5) > 21
+    outputs = {}
+    for name, changes in (("early", {}), ("late", LATE)):
+        session, told = Session(settings(**changes)), []
+        for scan in range(2):
+            clean = columns(np.full(TALL[1:], 20.2), 66.0 - removal(scan), TALL[0])
+            grey = {"air": 20.0, "lithium-like": clean[40, 0, 0], "collector": clean[0, 0, 0]}
+            clean[:, outside] = grey[beyond]
+            begin = replace(start(TALL, scan=scan), msg_number=scan * (TALL[0] + 2))
+            told += run(records(begin, noisy(clean, noise=10.0, seed=scan)), session)
+        outputs[name] = told
+    told = events(outputs["early"], "scan_verdict")
+    assert [event.data["slices_to_come"] > 20 for event in told] == [True, True]
+    for one, other in zip(finals(outputs["early"]), finals(outputs["late"]), strict=True):
+        assert numbers(one) == numbers(other)
+        assert np.isnan(one.maps["height"][outside]).all()
+        assert np.isfinite(one.maps["height"][np.hypot(y - 23.5, x - 23.5) < 12]).all()

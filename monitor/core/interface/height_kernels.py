@@ -135,14 +135,14 @@ def _reflected(i, n):
 
 
 @njit(nogil=True, cache=True, parallel=True)
-def leave_out(stray, counts, reach, most, height, bottom, variance):
-    """NaN in the maps (ny, nx) float32 where a column is a stray, or more than `most` of those
-    around it, within `reach` along both axes, are. counts: (ny,), of strays in each row."""
+def off_electrode(stray, counts, reach, most, out):
+    """Marks columns that are strays, or of those around which, within `reach` along both axes, more
+    than `most` are. counts: (ny,), of strays in each row. Sets out (ny, nx) bool."""
     ny, nx = stray.shape
-    nan = np.float32(np.nan)
     for at in prange(ny):
         y = np.int64(at)
         if counts[max(0, y - reach) : y + reach + 1].sum() == 0:
+            out[y] = False
             continue
         column = np.zeros(nx, np.int32)
         for k in range(-reach, reach + 1):
@@ -153,6 +153,5 @@ def leave_out(stray, counts, reach, most, height, bottom, variance):
         for k in range(-reach, reach + 1):
             near += column[_reflected(k, nx)]
         for x in range(nx):
-            if stray[y, x] or near > most:
-                height[y, x] = bottom[y, x] = variance[y, x] = nan
+            out[y, x] = stray[y, x] | (near > most)
             near += column[_reflected(x + reach + 1, nx)] - column[_reflected(x - reach, nx)]

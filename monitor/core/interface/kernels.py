@@ -174,6 +174,21 @@ def settled_twice(state, end):
 
 
 @njit(nogil=True, error_model="numpy", cache=True, parallel=True)
+def open_columns(state, stage, until, off):
+    """How many columns of each row may still get another edge, as `settle` and `settled_twice` say,
+    besides those that are `off` ((ny, nx) bool) the electrode. Returns (ny,) int64."""
+    counts = np.zeros(state.shape[0], np.int64)
+    for y in prange(state.shape[0]):
+        if stage[y] == DONE:
+            continue
+        a, b, h = state[y, 0], state[y, 1], state[y, 4]
+        for x in range(a.shape[0]):
+            sure = (a[x] >= SETTLED) & (b[x] >= SETTLED) & (until[y] - h[x] >= SETTLED_DEPTH)
+            counts[y] += not (sure | off[y, x])
+    return counts
+
+
+@njit(nogil=True, error_model="numpy", cache=True, parallel=True)
 def advance(slab, z0, model, state, stage, until):
     """Advance all columns by a slab of 4, 8, 12 … consecutive slices.
 

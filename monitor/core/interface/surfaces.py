@@ -22,6 +22,8 @@ NEAR_HOLE = 3
 STRAY_BOTTOM, STRAY_SPREADS = 6.0, 6.0
 RIM_PX, RIM_SHARE = 7, 0.05
 MOSS_EXPECTED = 0.9
+LOOK_EVERY = 64
+"""Slices between two looks at whether a scan whose field leaves the electrode has settled."""
 
 
 class Surfaces:
@@ -50,7 +52,9 @@ class Surfaces:
         self._band: Band | None = None
         self._window: Window | None = None
         self._refined: tuple[Map, Map] | None = None
-        self._is_refined = False
+        self._is_refined = self._is_settled = False
+        self._look_at = 0
+        self._off: NDArray[np.bool_] | None = None
         self._deposit: Deposit | None = None
         self._settled: Heights | None = None
         self._plated = plated
@@ -64,7 +68,7 @@ class Surfaces:
     @property
     def settled(self) -> bool:
         """Whether no slice to come, or missing, can change any height any more."""
-        return self.refined and bool((self._stage == kernels.DONE).all())
+        return self._is_settled
 
     def set_levels(
         self, levels: Levels, around: Range | None = None, *, final: bool = True
@@ -95,7 +99,7 @@ class Surfaces:
 
     def add(self, first: int, slices: tuple[NDArray[np.generic], ...]) -> None:
         """Slices `first`, `first` + 1, … along z, each (ny, nx); read in place."""
-        if self._settled is not None:
+        if self._is_settled:
             return
         done, rows = 0, (self._state, self._stage, self._until)
         for size in (kernels.SLAB, kernels.GROUP):
@@ -107,6 +111,23 @@ class Surfaces:
             kernels.advance_one(image, first + done, self._model, *rows)
             done += 1
         self._keep(first, slices)
+        if self.refined:
+            self._settle(first + len(slices))
+
+    def _settle(self, end: int) -> None:
+        """Looks whether the edges of all columns are beyond doubt, but for those that lie off the
+        electrode and never show all layers: these have no height, whatever is to come. `end`: index
+        of the next slice."""
+        self._is_settled = bool((self._stage == kernels.DONE).all())
+        upright = self._cell.has_collector and not self._cell.reversed_z
+        if self._is_settled or not upright or end < self._look_at:
+            return
+        self._look_at = end + LOOK_EVERY
+        none_missing = np.zeros(self._start.volume_shape[0], np.bool_)
+        edge, bottom, *_ = self._columns(none_missing)
+        off = self._off_electrode(edge, bottom)
+        if not kernels.open_columns(self._state, self._stage, self._until, off).any():
+            self._is_settled, self._off = True, off
 
     def _keep(self, first: int, slices: tuple[NDArray[np.generic], ...]) -> None:
         """Slices near the interface are kept; it is refined as soon as the last of them has
@@ -125,6 +146,7 @@ class Surfaces:
         if self._band is not None:
             self._refined = self._band.interface(usual_edge=self._plated)
             self._is_refined = True
+            self._look_at = self._band.around.last + int(kernels.SETTLED_DEPTH)
             if self._plated:
                 self._refined = self._look_for_moss(self._band, *self._refined)
             self._band.close()
@@ -151,8 +173,6 @@ class Surfaces:
 
     def add_vertical(self, row: int, image: NDArray[np.generic]) -> None:
         """The vertical slice (nz, nx) at index `row` along y."""
-        if self._settled is not None:
-            return
         kernels.advance_column_slice(image, self._model, self._state[row])
         self._until[row] = len(image)
         if self._band is not None:
@@ -169,16 +189,14 @@ class Surfaces:
                 return heights
             self._settled = heights
             self._state = self._state[:, :, :0].copy()
-            self._refined = self._deposit = None
+            self._refined = self._deposit = self._off = None
         return self._settled
 
-    def _measured(self, ledger: NDArray[np.uint8]) -> Heights:
+    def _columns(self, missing: NDArray[np.bool_]) -> tuple[Map, Map, Map, Map]:
+        """Of single columns, in voxels: the edge next to the collector, bottom, height, and the
+        variance by the `missing` slices, (n,)."""
         lower, upper = self._edges()
-        shape = lower.shape
-        height, bottom, variance = (np.empty(shape, np.float32) for _ in range(3))
-        nz = self._start.volume_shape[0]
-        along_z = self._start.axis == "z"
-        missing = ledger == LEDGER_MISSING if along_z else np.zeros(nz, np.bool_)
+        height, bottom, variance = (np.empty(lower.shape, np.float32) for _ in range(3))
         height_kernels.measure(
             lower,
             upper,
@@ -192,10 +210,18 @@ class Surfaces:
             bottom,
             variance,
         )
+        return upper if self._cell.reversed_z else lower, bottom, height, variance
+
+    def _measured(self, ledger: NDArray[np.uint8]) -> Heights:
+        along_z = self._start.axis == "z"
+        nz = self._start.volume_shape[0]
+        missing = ledger == LEDGER_MISSING if along_z else np.zeros(nz, np.bool_)
+        edge, bottom, height, variance = self._columns(missing)
         if self._cell.has_collector:
-            edge, top = (upper, nz - 1) if self._cell.reversed_z else (lower, -1)
-            _leave_out_strays(edge, self._until, top, bottom, height, variance)
-        del lower, upper
+            off = self._off_electrode(edge, bottom) if self._off is None else self._off
+            for values in (height, bottom, variance):
+                values[off] = np.nan
+        del edge
         if self._refined is None:
             noise = scatter(height)
             variance += np.float32(noise) ** 2
@@ -270,25 +296,23 @@ class Surfaces:
         first, second, per_voxel = (np.float32(value) for value in values)
         return first, second, per_voxel
 
-
-def _leave_out_strays(
-    edge: Map, until: Map, top: int, bottom: Map, height: Map, variance: Map
-) -> None:
-    """Columns whose first edge lies far from where the collector is: they see no electrode; `top`:
-    index that `edge` is counted down from, or −1. Changes the maps, in voxels.
-
-    Where many lie together the field leaves the electrode, and neighbours are misled there.
-    """
-    known = known_of_rows(bottom, SCATTER_SAMPLES)
-    if not known.size:
-        return
-    middle = np.median(known)
-    spread = MAD_TO_SIGMA * np.median(np.abs(known - middle))
-    limit = np.float32(max(STRAY_BOTTOM, STRAY_SPREADS * spread))
-    stray = np.empty(edge.shape, np.bool_)
-    counts = height_kernels.strays(edge, until, np.float32(top), np.float32(middle), limit, stray)
-    most = RIM_SHARE * (2 * RIM_PX + 1) ** 2
-    height_kernels.leave_out(stray, counts, RIM_PX, most, height, bottom, variance)
+    def _off_electrode(self, edge: Map, bottom: Map) -> NDArray[np.bool_]:
+        """(ny, nx) columns whose `edge` next to the collector lies far from where the collector is:
+        they see no electrode. Where many lie together the field leaves it, and neighbours are
+        misled there."""
+        stray, off = np.zeros(edge.shape, np.bool_), np.zeros(edge.shape, np.bool_)
+        known = known_of_rows(bottom, SCATTER_SAMPLES)
+        if not known.size:
+            return off
+        middle = np.median(known)
+        spread = MAD_TO_SIGMA * np.median(np.abs(known - middle))
+        limit = np.float32(max(STRAY_BOTTOM, STRAY_SPREADS * spread))
+        top = self._start.volume_shape[0] - 1 if self._cell.reversed_z else -1
+        place = np.float32(top), np.float32(middle), limit
+        counts = height_kernels.strays(edge, self._until, *place, stray)
+        most = RIM_SHARE * (2 * RIM_PX + 1) ** 2
+        height_kernels.off_electrode(stray, counts, RIM_PX, most, off)
+        return off
 
 
 def _typical(error: Map) -> float:
