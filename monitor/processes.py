@@ -27,6 +27,11 @@ UNWANTED_ENDS = tuple(
 UNWANTED_END = getattr(signal, "SIGUSR1", signal.SIGTERM)
 
 
+BOUND = "PITWATCH_BOUND"
+"""Set for a program that ends when its standard input does: its parent alone holds the other end,
+which every system closes with the process."""
+
+
 class Children:
     """Programs of ours that run beside this one: pitwatch with other arguments."""
 
@@ -34,12 +39,23 @@ class Children:
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(
-        self, name: str, arguments: Sequence[str], *, quiet: bool = False, nice: int = 0
+        self,
+        name: str,
+        arguments: Sequence[str],
+        *,
+        quiet: bool = False,
+        nice: int = 0,
+        bound: bool = False,
     ) -> None:
         """Start pitwatch with these arguments, under a name to ask for it by; `nice`: how far it
-        gives way to others."""
-        stream = subprocess.DEVNULL if quiet else None
-        child = self._running[name] = subprocess.Popen(command(*arguments), stdout=stream)
+        gives way to others. If it is `bound`, it ends when this process is gone, however that
+        ended."""
+        child = self._running[name] = subprocess.Popen(
+            command(*arguments),
+            stdin=subprocess.PIPE if bound else None,
+            stdout=subprocess.DEVNULL if quiet else None,
+            env={**os.environ, BOUND: "1"} if bound else None,
+        )
         if nice and hasattr(os, "setpriority"):
             with contextlib.suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, child.pid, nice)
@@ -106,11 +122,24 @@ def stop_on_signal() -> Iterator[Stop]:
 
     numbers = [number for number in (*WANTED_ENDS, *UNWANTED_ENDS) if not _is_ignored(number)]
     before = {number: signal.signal(number, handle) for number in numbers}
+    if os.environ.pop(BOUND, ""):
+        threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         yield stop
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _end_with_parent() -> None:
+    with contextlib.suppress(OSError):
+        while os.read(sys.stdin.fileno(), 1):
+            pass
+    main = threading.main_thread().ident
+    if main is not None and hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(main, UNWANTED_END)  # it may wait in a call that only this ends
+    else:
+        signal.raise_signal(UNWANTED_END)
 
 
 def _is_ignored(number: int) -> bool:

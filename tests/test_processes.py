@@ -9,7 +9,15 @@ import sys
 import pytest
 
 from monitor import processes
-from monitor.processes import Children, free_addresses, has_display, is_free, stop_on_signal
+from monitor.processes import (
+    Children,
+    free_addresses,
+    has_display,
+    is_free,
+    own_environment,
+    stop_on_signal,
+)
+from tests.helpers.waiting import eventually
 
 SLEEPER = """
 import signal, sys, time
@@ -79,6 +87,34 @@ def test_a_second_interrupt_interrupts():
     with pytest.raises(KeyboardInterrupt), stop_on_signal():
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGINT)
+
+
+PARENT = """
+import sys, time
+from monitor import processes
+processes.command = lambda *words: [sys.executable, "-c", words[0]]
+children = processes.Children()
+children.start("bound", [sys.argv[1]], bound=True)
+time.sleep(3600)
+"""
+BOUND_CHILD = """
+from pathlib import Path
+from monitor.processes import stop_on_signal
+with stop_on_signal() as stop:
+    Path({path!r}).write_text("began")
+    stop.wait(600)
+Path({path!r}).write_text(f"ended, to be resumed: {{stop.leaves_broken}}")
+"""
+
+
+def test_a_bound_child_ends_in_order_once_its_parent_is_killed(tmp_path):
+    said = tmp_path / "said"
+    child = BOUND_CHILD.format(path=str(said))
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, child], env=own_environment())
+    with parent:
+        eventually(said.exists)
+        parent.kill()
+    eventually(lambda: said.read_text() == "ended, to be resumed: True")
 
 
 def test_free_addresses_are_free_and_differ():

@@ -67,14 +67,15 @@ def run_demo(settings: Settings, screen: Screen | None) -> Path:
     Returns the folder of the recording. Raises PitwatchError if a part of it failed.
     """
     children = Children()
+    start = partial(children.start, quiet=True, bound=True)
     with tempfile.TemporaryDirectory(prefix="pitwatch-") as folder:
         config = Path(folder) / "demo.toml"
         config.write_bytes(tomli_w.dumps(as_table(settings)).encode())
         try:
-            children.start("engine", ["engine", "--new", "--config", str(config)], quiet=True)
+            start("engine", ["engine", "--new", "--config", str(config)])
             # at the first start on a machine the engine compiles its kernels: it is waited for
             simulate = ["simulate", "--config", str(config), "--engine", settings.results.pull]
-            children.start("simulator", simulate, quiet=True, nice=BEHIND)
+            start("simulator", simulate, nice=BEHIND)
             if screen is not None:
                 until_closed(screen, settings.results.pull, settings.results.status)
                 recording = _recording(settings, children)

@@ -23,8 +23,9 @@ from monitor.gui.widgets import theme
 from monitor.gui.widgets.plain_text import set_tip
 from monitor.gui.widgets.view import View, menu_of
 
-LEFT = 290, 345
-"""Width of the left column and height of the cell in it, at least, at the usual text size."""
+LEFT, BELOW_CELL = (304, 375), 280
+"""Width of the left column and height of the cell in it, and the room that is left for menus and
+acquisition, at the usual text size."""
 SETTLE_MS = 400
 MAX_STEPS = 50
 VERSION = 2
@@ -143,10 +144,11 @@ class Layouts(QObject):
         """Shares of a window of this size, as they are by default."""
         docks = self.docks
         flat = Qt.Orientation.Horizontal
-        left, cell = (max(int(0.185 * width), theme.px(LEFT[0])), theme.px(LEFT[1]))
+        left = max(int(0.185 * width), theme.px(LEFT[0]))
         self._bench.resizeDocks([docks["cell"], docks["trend"]], [left, int(0.37 * width)], flat)
         upright = Qt.Orientation.Vertical
         below = int(0.23 * height)
+        cell = max(1, min(theme.px(LEFT[1]), height - below - theme.px(BELOW_CELL)))
         self._bench.resizeDocks([docks["section"]], [below], upright)
         self._bench.resizeDocks(
             [docks["cell"], docks["acquisition"]], [cell, max(1, height - below - cell)], upright

@@ -82,7 +82,8 @@ class RequestSettings(Section):
     """Who receives requests for extra scans."""
 
     backend: Literal["mailbox", "queueserver", "none"] = "mailbox"
-    """Who receives scan requests: a mailbox (ROUTER), a bluesky-queueserver, or nobody."""
+    """Who receives scan requests: `mailbox` (the ROUTER at `endpoint`), `queueserver` (a
+    bluesky-queueserver), or `none`: requests are refused (a dry run)."""
     endpoint: str = "tcp://127.0.0.1:5603"
     """Mailbox: address of the acquisition's ROUTER."""
     control: str = "tcp://127.0.0.1:60615"

@@ -33,7 +33,8 @@ class OnsetSettings(Section):
     """`auto`: scans are requested; `suggest`: the operator confirms; `off`: decisions are only
     recorded."""
     when: tuple[str, ...] = ("new_pits",)
-    """Rules, any of which requests a scan; "a and b": both must be met."""
+    """Rules, any of which requests a scan; "a and b": both must be met. The rules are listed in
+    docs/reference/policy.md."""
     min_pits: Annotated[int, Field(ge=1, strict=True)] = 1
     """`new_pits`: this many significant pits for which no scan has been requested yet."""
     min_pit_area_um2: NotNegative = 0.0

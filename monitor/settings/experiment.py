@@ -26,7 +26,7 @@ class ExperimentSettings(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "demo"
     """Folder of the recording, under `data_dir`."""
     data_dir: Path = Path("runs")
-    """Where recordings are written."""
+    """Where recordings are written: on a disk with space for the slices."""
     second_dir: str = ""
     """Folder on another disk for what the first one refuses; empty: none."""
     record_slices: Annotated[bool, Field(strict=True)] = True

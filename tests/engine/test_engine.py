@@ -286,7 +286,7 @@ def test_a_replay_takes_no_orders_and_shows_those_that_were_given(engine, tmp_pa
     bench.feed.put([*experiment(2), OperatorNote("A", "as it was", "J. D.", 1, 1800.0)])
     bench.scans(2)
     reply = bench.screen.ask(type="note", cell="A", text="x")
-    assert reply["why"] == "this is a replay: nothing can be requested"
+    assert reply["why"] == "This is a replay: nothing can be requested"
     bench.until(lambda s: s["events"][-1]["type"] == "note")
 
 

@@ -117,7 +117,7 @@ def test_the_cyclers_run_ends_and_nothing_is_called_silent(qtbot, look_at, tmp_p
 
         engine.feed.put("documents", [CyclerDocument("stop", stop)])
         told = agree(qtbot, first, look_at, engine, lambda w: "has ended" in (w["due"] or ""))
-        assert told["next"] == "Next scan none: the cycler's run has ended"
+        assert told["next"] == "Next scan not expected: the cycler's run has ended"
         assert "Cycler IDLE" in told["cycler"] and "run has ended" in told["newest"]
         qtbot.waitUntil(lambda: ages(first)[1] > WATCH["cycler_s"] + 1, timeout=WAIT)
         assert words(first)["alarms"] == "" and "Cycler IDLE" in words(first)["cycler"]
@@ -142,7 +142,7 @@ def test_a_replay_and_its_end(qtbot, look_at, recorded):
     Engine._show(engine, (), force=True)
     first = look_at(engine)
     told = agree(qtbot, first, look_at, engine, lambda w: "ended" in (w["card"] or ""))
-    assert told["next"] == "Next scan none: the replay has ended"
+    assert told["next"] == "Next scan not expected: the replay has ended"
     assert "replay ended" in told["mode"] and "replay has ended" in told["newest"]
 
 
@@ -153,7 +153,7 @@ def test_a_recording_that_is_opened(qtbot, look_at, recorded):
     try:
         first = look_at(publisher)
         told = agree(qtbot, first, look_at, publisher, lambda w: "REPLAY" in (w["card"] or ""))
-        assert told["next"] == "Next scan none: this is a recording"
+        assert told["next"] == "Next scan not expected: this is a recording"
         assert "recording" in told["mode"] and "recording" in told["newest"]
         assert "nothing is received" in told["slices why"]
     finally:

@@ -64,7 +64,7 @@ class Store:
         self._lock = threading.Lock()
         self._identity = uuid.uuid4().hex
         self._started = time.time()
-        self.may_order = "" if mode == "live" else f"this is a {mode}: nothing can be requested"
+        self.may_order = "" if mode == "live" else f"This is a {mode}: nothing can be requested"
         names = [cell.name for cell in settings.cells]
         self._scans = Scans(names, settings.results.memory_MB * 1e6, stored_map)
         self._cells = {

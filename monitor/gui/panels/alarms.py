@@ -122,11 +122,11 @@ class Notices(QWidget):
         if number != self._shown:
             self._shown, self._shown_since = number, time.monotonic()
         if self._alarms:
-            newest, more = self._alarms[0], len(self._alarms) - 1
+            newest, count = self._alarms[0], len(self._alarms)
             bad = theme.palette().bad
             self.alarm.text.setText(
-                f"<b style='color:{bad}'>▲ Alarm</b> &nbsp;{_heading(newest)}"
-                + (f" <i>and {more} more</i>" if more else "")
+                f"<b style='color:{bad}'>▲ {'Alarm' if count == 1 else f'Newest of {count} alarms'}"
+                f"</b> &nbsp;{_heading(newest)}"
             )
             texts = (visible(alarm["text"]) for alarm in self._alarms)
             set_tip(self.alarm.text, "\n".join(texts))

@@ -160,7 +160,7 @@ def next_scan(snapshot: Snapshot, name: str) -> NextScan:
     if cell is None or at is None:
         return NextScan("–", "muted")
     if is_ended(snapshot, name):
-        return NextScan(f"none: {ending(snapshot)}", "muted")
+        return NextScan(f"not expected: {ending(snapshot)}", "muted")
     if not snapshot.linked:
         return NextScan(f"not known: {NO_ENGINE}", "warn")
     left = time_left(cell)

@@ -17,7 +17,7 @@ from monitor.gui.widgets.palette import BLACK, DEEP_SHADE, WHITE
 from monitor.gui.widgets.plain_text import as_html
 from monitor.plain_text import visible
 
-LEAST_APART = {"left": 16, "right": 16, "bottom": 44, "top": 44}
+LEAST_APART = {"left": 12, "right": 12, "bottom": 44, "top": 44}
 """Pixels between two numbers of an axis, at the usual text size."""
 GRID = 0.12
 """How much of a grid is visible, 1: as much as of the axes."""

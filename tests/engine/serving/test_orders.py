@@ -73,7 +73,7 @@ def test_what_is_over_takes_no_orders(bench, mode):
     ordered = []
     publisher, screen = bench(on_operator=ordered.append, mode=mode)
     update(publisher, Event(7, "alarm", "A", T0, {"text": "x"}))
-    why = f"this is a {mode}: nothing can be requested"
+    why = f"This is a {mode}: nothing can be requested"
     for order, _ in ORDERS:
         reply = screen.ask(**{**order, "cell": "A"})
         assert (reply["status"], reply["why"]) == ("refused", why)

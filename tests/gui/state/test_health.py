@@ -84,7 +84,7 @@ def test_the_next_scan_is_counted_down_or_it_is_said_why_there_is_none(now, more
 def test_a_cyclers_run_that_has_ended_ends_the_wait_for_a_scan_unless_one_is_running():
     shown = made.snapshot({"A": made.cell(made.scan(0), now=1200.0)})
     shown.state["health"]["cells"]["A"]["ended"] = True
-    assert feeds.next_scan(shown, "A").text == "none: the cycler's run has ended"
+    assert feeds.next_scan(shown, "A").text == "not expected: the cycler's run has ended"
     assert feeds.mode_text(shown) == "run ended"
     shown.state["cells"]["A"]["running"] = made.running(1)
     assert feeds.mode_text(shown) == "live"

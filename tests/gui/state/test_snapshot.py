@@ -145,7 +145,7 @@ def test_why_nothing_can_be_asked_is_told():
     assert model.order_problem(now) == ""
     assert "--view-only" in model.order_problem(now, viewer=True)
     assert "does not answer" in model.order_problem(snapshot(cell(), linked=False))
-    now.state["may_order"] = "this is a replay: nothing can be requested"
+    now.state["may_order"] = "This is a replay: nothing can be requested"
     assert "replay" in model.order_problem(now)
     now.state.update(may_order="", role="viewer")
     assert "viewer" in model.order_problem(now)

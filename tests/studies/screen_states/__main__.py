@@ -35,6 +35,10 @@ CLOSE_S = 4.0
 Done = Callable[[dict[str, str]], bool]
 
 
+def _nothing() -> None:
+    """Nothing is to be done for the state to last."""
+
+
 class Screens:
     """Two screens on the engine at one pair of addresses."""
 
@@ -52,7 +56,7 @@ class Screens:
         return window
 
     def show(
-        self, state: str, done: Done, act: Callable[[], None] = lambda: None, silent_s: float = 0.0
+        self, state: str, done: Done, act: Callable[[], None] = _nothing, silent_s: float = 0.0
     ) -> None:
         """Waits until the first screen says what `done` wants, and that slices are missing for
         `silent_s`; another one, connected now, then says the same. `act` is done again and again
@@ -82,8 +86,8 @@ class Screens:
                 act()
                 window.screenshot(self._out / f"{state}-{page}-{name}.png")
             window.selection.leave_board()
-        if self._every:
-            take_all(self.first, self._out, state, act)
+        if self._every and act is _nothing:
+            take_all(self.first, self._out, state)
         print(f"{state}:", *(f"  {key}: {text}" for key, text in words(second).items()), sep="\n")
 
     def close(self) -> None:
@@ -191,7 +195,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.studies.screen_states")
     parser.add_argument("--out", type=Path, required=True, help="folder for the pictures")
     parser.add_argument(
-        "--every", action="store_true", help="also every view, size and shade in each state"
+        "--every", action="store_true", help="also each view at several sizes, in states that last"
     )
     given = parser.parse_args()
     out, every = given.out, given.every

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from PySide6.QtCore import QSize
 from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QListWidget, QListWidgetItem, QProgressBar, QSizePolicy
+from PySide6.QtWidgets import QListWidget, QListWidgetItem, QProgressBar
 
 from monitor.gui.actions import Handlers
 from monitor.gui.formatting import as_is, clock
@@ -38,6 +39,15 @@ STATUS_COLOURS = {
 }
 
 
+class _Requests(QListWidget):
+    """A list that takes the height that is left, rather than to make its view scroll."""
+
+    def sizeHint(self) -> QSize:
+        return QSize(1, theme.px(40))
+
+    minimumSizeHint = sizeHint
+
+
 class AcquisitionPanel(View):
     """Draws what the acquisition does; orders extra scans and another policy."""
 
@@ -62,12 +72,9 @@ class AcquisitionPanel(View):
         self.policy.chosen.connect(
             lambda mode, most: self.order_given.emit(PolicyOrder(self._cell, mode, most))
         )
-        self.requests = QListWidget()
+        self.requests = _Requests()
         set_tip(self.requests, "Requested extra scans and their state")
         self.requests.setWordWrap(True)
-        self.requests.setMinimumHeight(40)
-        # it takes the height that is left, rather than to make the view scroll
-        self.requests.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         quiet(self.requests)
         for part in (self.progress, self.next, self.extra, self.outcome, self.policy):
             self.body.addWidget(part)

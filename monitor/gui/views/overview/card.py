@@ -179,8 +179,10 @@ class CellCard(QFrame):
         head.addWidget(self.title, 1)
         head.addWidget(self.state)
         left.setSpacing(0)
-        left.addWidget(self.picture, 1)
+        left.addStretch(1)
+        left.addWidget(self.picture, 1000)
         left.addWidget(self.caption)
+        left.addStretch(1)
         self.caption.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self._middle = QBoxLayout(QBoxLayout.Direction.LeftToRight)
         self._middle.addLayout(left, 9)
@@ -220,8 +222,8 @@ class CellCard(QFrame):
         facts = min(FACTS * line, 0.55 * inside) if beside else min(FACTS_BELOW * line, inside)
         self.facts.setFixedWidth(round(facts))
         self.facts.setMaximumHeight(round(ROWS * line * (2.0 if beside else 1.6)))
-        high = 2**24 - 1 if beside else round(wide / shape + line)
-        self.picture.setMaximumHeight(high)
+        self.picture.setMaximumHeight(round(wide / shape + line))
+        self._middle.setSpacing(round(EDGE * line))
 
     def draw(self, snapshot: Snapshot, choice: Choice) -> None:
         """Shows the newest of the cell."""
