@@ -23,7 +23,9 @@ from monitor.gui.widgets import theme
 from monitor.gui.widgets.plain_text import set_tip
 from monitor.gui.widgets.view import View, menu_of
 
-LEFT, BELOW_CELL = (304, 375), 280
+LEAST_CELL = 295
+"""Pixels that all numbers of a cell take at the usual text size."""
+LEFT, BELOW_CELL = (304, 355), 280
 """Width of the left column and height of the cell in it, and the room that is left for menus and
 acquisition, at the usual text size."""
 SETTLE_MS = 400
@@ -91,6 +93,8 @@ class Layouts(QObject):
         self._bench = bench
         self._specs = [spec for spec in specs if spec.is_dock]
         self.docks = {spec.name: Dock(spec, views[spec.name]) for spec in self._specs}
+        # an alarm takes height from the docks: what this one loses, it would not get back
+        self.docks["cell"].widget().setMinimumHeight(LEAST_CELL)
         self._past: list[QByteArray] = []
         self._future: list[QByteArray] = []
         self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)

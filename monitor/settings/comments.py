@@ -13,9 +13,7 @@ from pathlib import Path
 from monitor.settings.page import meanings, sections
 from monitor.settings.section import Section
 
-SETTING = re.compile(
-    r"(?P<start>(?:# )?(?P<key>\w+) = .*?)(?P<space> +)# (?P<note>set\b|\(no default)?.*"
-)
+SETTING = re.compile(r"(?P<start>(?:# )?(?P<key>\w+) = .*?)(?P<space> +)# (?P<note>set\b)?.*")
 BARE = re.compile(r"(?P<key>\w+) = [^#]*")
 CONTINUED = re.compile(r" {8,}#")
 SECTION = re.compile(r"(?:# )?(\[\[?[\w.]+\]\]?)")

@@ -41,6 +41,10 @@ from monitor.wire.slices import stins
 SETTLE_S = 1.0
 """Time for subscribers and the proxy to find each other: PUB sockets drop before that."""
 TICK_S = 0.1
+ALONE = (
+    "one volume: it is scan 0, the reference of a new run, and is compared with nothing; to "
+    "compare volumes, publish them together, in the order of time"
+)
 MAX_NAMED = 8
 
 Progress = Callable[[str, int, int], None]
@@ -129,6 +133,8 @@ def publish(
             stack.enter_context(files)
         for line in _volume_notes(volumes):
             say(line, 0, 0)
+        if len(volumes) == 1:
+            say(ALONE, 0, 0)
         say("waiting for an engine", 0, total)
         _wait_for_engine(slices, subscriber_wait_s, stop)
         stop.wait(SETTLE_S)

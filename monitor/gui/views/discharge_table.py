@@ -35,6 +35,7 @@ class DischargeTableView(View):
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setStretchLastSection(True)
+        header.setDefaultSectionSize(1)  # of the last one, which takes what is left
         quiet(self.table)
         self._name_columns("")
         self.none = label("No discharge yet", "muted")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from PySide6.QtCore import QPointF, Qt
+from PySide6.QtCore import QPointF, QSize, Qt
 from PySide6.QtGui import QTextOption
 
 from monitor.gui.formatting import round_below
@@ -19,6 +19,7 @@ from monitor.plain_text import visible
 
 LEAST_APART = {"left": 12, "right": 12, "bottom": 44, "top": 44}
 """Pixels between two numbers of an axis, at the usual text size."""
+USUAL_SIZE = 320, 160
 GRID = 0.12
 """How much of a grid is visible, 1: as much as of the axes."""
 
@@ -36,6 +37,11 @@ class Plot(pg.GraphicsLayoutWidget):  # type: ignore[misc]
         if grid:
             self.plot.setMouseEnabled(False, False)
         self.message = CentreText(self.plot)
+
+    def sizeHint(self) -> QSize:
+        """The same for all: that of the library is the size before, so that of two plots side by
+        side the one that was there first would stay the larger."""
+        return QSize(*(theme.px(side) for side in USUAL_SIZE))
 
     def restyle(self) -> None:
         """Takes on the colours and sizes of the look that was applied last."""

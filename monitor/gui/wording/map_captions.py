@@ -109,8 +109,8 @@ def pit_text(pit: int | None, pits: Answer | None, scan: Scan) -> str:
     errors = columns.get(PIT_COLUMNS["depth_max_error"].key(unit))
     deep = with_error(depth, errors[i] if errors else None)
     return (
-        f"pit {pit}: {deep} deep × {number(width)} {unit} wide, "
-        f"since scan {columns['first_scan'][i]}"
+        f"pit {pit} since scan {columns['first_scan'][i]}: {deep} deep × {number(width)} {unit} "
+        "wide"
     )
 
 

@@ -1,6 +1,7 @@
 """python -m tests.studies.screen_states --out DIR
 
-Shows each state of engine and feeds on two screens connected at different times, keeps pictures of
+Shows each state of engine and feeds on two screens connected at different times, the second of
+which may only look, keeps pictures of
 both, cell and board, and asserts that they say the same. Run by hand; it takes some minutes. The
 limits of the watchdog are a tenth of those by default: six seconds of silence stand for a minute,
 thirty for five. (A clock put forward would not do: the engine takes that for a pause of its own.)
@@ -47,9 +48,9 @@ class Screens:
         self._open: list[tuple[Window, Client]] = []
         self.first = self._look()
 
-    def _look(self) -> Window:
+    def _look(self, *, viewer: bool = False) -> Window:
         client = Client(*self._addresses)
-        window = Window(client, "A")
+        window = Window(client, "A", viewer=viewer)
         window.resize(1440, 900)
         window.show()
         self._open.append((window, client))
@@ -72,7 +73,7 @@ class Screens:
         wait("the first screen", lambda: done(words(self.first)))
         if silent_s:
             wait("its ages", lambda: (ages(self.first)[0] or 0.0) >= silent_s)
-        second = self._look()
+        second = self._look(viewer=True)
         wait("the second screen", lambda: words(second) == words(self.first))
         if self.first.snapshot.linked:
             for one, other in zip(ages(self.first), ages(second), strict=True):

@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from monitor.records import CyclerDocument
-from tests.core.experiment import scan_records
+from tests.core.experiment import SHAPE, scan_records
 from tests.gui.live import LiveEngine
 
 WATCH = {"late_s": 1.0, "dead_s": 6.0, "cycler_s": 6.0}
@@ -35,9 +35,9 @@ class Story:
         self.engine.feed.put("slices", now)
 
     def end(self) -> None:
-        """The rest of scan 1, scan 2, and the end of the cycler's run."""
+        """The rest of scan 1, scan 2 with slices missing, and the end of the cycler's run."""
         self.more(len(self._left))
-        self.engine.scan(2)
+        self.engine.scan(2, order=[*range(30), *range(36, SHAPE[0])])
         stop = {"uid": "stop-A", "run_start": "run-A", "time": 9.0, "exit_status": "success"}
         self.engine.feed.put("documents", [CyclerDocument("stop", stop)])
 

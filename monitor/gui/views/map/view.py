@@ -29,7 +29,7 @@ from monitor.gui.views.map.overlay import GrainOverlay, PitOverlay, extent
 from monitor.gui.views.map.tools import MapTools, Tool
 from monitor.gui.widgets import theme
 from monitor.gui.widgets.controls import elastic, label, leave_height, quiet
-from monitor.gui.widgets.plain_text import plain, set_tip
+from monitor.gui.widgets.plain_text import RichLabel, plain, set_tip
 from monitor.gui.widgets.plot import (
     Plot,
     ScaleBar,
@@ -46,8 +46,8 @@ from monitor.wire.results.cells import Scan
 LEAST_SIDE = 40
 AROUND_PIT, MAX_PAST = 4.0, 50
 """Diameters of a pit in view when it is zoomed to; parts of the map that are remembered."""
-LONG, SHORT = len(MAPS["cumulative"].title), 10
-"""Letters of a title that the selector has room for: all, or few beside another map."""
+LONG, NARROW_PX, ANY_WIDTH = len(MAPS["cumulative"].title), 84, 2**24 - 1
+"""Letters that the selector has room for; its width beside another map, at the usual text size."""
 FIXED_WIDTH = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
 READOUT_HELP = (
     "Value, with its standard error, under the mouse, or else under the crosshair; drag it, or\n"
@@ -55,6 +55,13 @@ READOUT_HELP = (
     "With Grains: mean distance of the pits to the nearest grain boundary, that of as many places\n"
     "at random, and the chance that these are as near"
 )
+
+
+class Readout(RichLabel):
+    """Lines of a fixed height, whatever they say: a map is never redrawn at another size for it."""
+
+    def hasHeightForWidth(self) -> bool:
+        return False
 
 
 class MapView(View):
@@ -87,7 +94,10 @@ class MapView(View):
         self.selector = QComboBox()
         self._make_plot()
         self._make_controls()
-        self.readout = elastic(label("", "muted", READOUT_HELP, rich=True))
+        self.readout = elastic(Readout())
+        self.readout.setObjectName("muted")
+        set_tip(self.readout, READOUT_HELP)
+        self.readout.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.body.addWidget(self.graphics, 1)
         self.body.addWidget(self.readout)
         self._range_timer = QTimer(self, singleShot=True, interval=150)
@@ -102,6 +112,8 @@ class MapView(View):
             self.selector.setItemData(index, MAPS[name].help, Qt.ItemDataRole.ToolTipRole)
         set_tip(self.selector, with_keys("Map to show", "next_map", "previous_map"))
         self.selector.setSizeAdjustPolicy(FIXED_WIDTH)
+        self.selector.setMinimumContentsLength(LONG)
+        self.selector.setMinimumWidth(1)
         self.selector.activated.connect(lambda i: self.map_chosen.emit(MAP_NAMES[i]))
         quiet(self.selector)
         self.controls = MapControls()
@@ -199,7 +211,9 @@ class MapView(View):
         self.selector.setCurrentIndex(MAP_NAMES.index(choice.map))
         narrow = is_main and choice.comparison == "beside"
         self.controls.narrow(narrow)
-        self.selector.setMinimumContentsLength(SHORT if narrow else LONG)
+        self._wrap_readout(choice.comparison == "beside")
+        if is_main:
+            self.selector.setMaximumWidth(theme.px(NARROW_PX) if narrow else ANY_WIDTH)
         self.controls.draw(choice, grains=bool(cell and cell.get("grain_boundaries")))
         answer = snapshot.answer(self._side, choice.cell)
         problem = problem_of(self._side, snapshot, scan, choice, answer)
@@ -233,6 +247,12 @@ class MapView(View):
         self.grains.draw(grains, choice)
         self._grains = map_captions.grains_text(grains)
         self._tell()
+
+    def _wrap_readout(self, wrapped: bool) -> None:
+        """Beside another map, the line below is narrow: it has three then, in both maps alike."""
+        self.readout.setWordWrap(wrapped)
+        lines = 3 if wrapped else 1
+        self.readout.setFixedHeight(lines * self.readout.fontMetrics().lineSpacing() + 2)
 
     def _tell(self) -> None:
         """Value and pit under the mouse, or under the crosshair if the mouse is elsewhere."""
