@@ -213,7 +213,7 @@ def relatives(columns: Columns, pit: int | None) -> set[int]:
 def order_problem(snapshot: Snapshot, *, viewer: bool = False) -> str:
     """Why nothing can be asked of the engine from this screen; nothing if it can."""
     if viewer:
-        return "View only: nothing can be requested from this screen"
+        return "View only (--view-only): nothing can be requested from this screen"
     if snapshot.state is None or not snapshot.linked:
         return "The engine does not answer"
     if snapshot.state.get("role", "operator") != "operator":

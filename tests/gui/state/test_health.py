@@ -71,8 +71,8 @@ def test_a_recording_is_never_called_late(mode):
         (1900.0, {}, "due since 1 min 40 s", "text"),
         (1992.0, {}, "overdue by 3 min 12 s", "warn"),
         (1200.0, {"linked": False}, "not known: the engine does not answer", "warn"),
-        (1992.0, {"mode": "recording"}, "none: this is a recording", "muted"),
-        (1992.0, {"mode": "replay", "ended": True}, "none: the replay has ended", "muted"),
+        (1992.0, {"mode": "recording"}, "not expected: this is a recording", "muted"),
+        (1992.0, {"mode": "replay", "ended": True}, "not expected: the replay has ended", "muted"),
     ],
 )
 def test_the_next_scan_is_counted_down_or_it_is_said_why_there_is_none(now, more, text, tone):

@@ -250,9 +250,11 @@ class MapView(View):
 
     def _wrap_readout(self, wrapped: bool) -> None:
         """Beside another map, the line below is narrow: it has three then, in both maps alike."""
-        self.readout.setWordWrap(wrapped)
-        lines = 3 if wrapped else 1
-        self.readout.setFixedHeight(lines * self.readout.fontMetrics().lineSpacing() + 2)
+        if wrapped != self.readout.wordWrap():
+            self.readout.setWordWrap(wrapped)
+            high = 3 * self.readout.fontMetrics().lineSpacing() + 2
+            self.readout.setMinimumHeight(high if wrapped else 0)
+            self.readout.setMaximumHeight(high if wrapped else ANY_WIDTH)
 
     def _tell(self) -> None:
         """Value and pit under the mouse, or under the crosshair if the mouse is elsewhere."""
