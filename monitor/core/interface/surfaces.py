@@ -9,9 +9,9 @@ from monitor.core.deposit.surfaces import Deposit, deposit
 from monitor.core.interface import height_kernels, kernels
 from monitor.core.interface.heights import SCATTER_SAMPLES, Heights, Map, Moss, scatter
 from monitor.core.interface.levels import Levels
+from monitor.core.interface.window import Window
 from monitor.core.refinement.band import Band, Range, Spare
 from monitor.core.refinement.refine import smoothed
-from monitor.core.refinement.window import Window
 from monitor.core.robust import MAD_TO_SIGMA, known_of_rows
 from monitor.records import LEDGER_MISSING, ScanStart, frozen
 from monitor.settings import CellSettings
