@@ -27,8 +27,8 @@ class ScanResult:
     `maps` holds (ny, nx) float32 arrays by the names in `quantities.table.MAPS`, lengths in
     `length_unit`; NaN = not measurable; a map that has no meaning yet is absent.
     `pit_labels` is (ny, nx) int32, the pit id of each pixel, 0 = none. `summary` holds the scalars
-    of `/entry/summary`; None = unknown. While the scan runs, `provisional` is true and only
-    `height` and `bottom` are there.
+    of `/entry/summary`; None = unknown. While the scan runs, `provisional` is true; until no slice
+    to come can change the heights, only `height` and `bottom` are there then.
     """
 
     start: ScanStart
