@@ -44,7 +44,7 @@ KERNELS: tuple[tuple[ModuleType, str], ...] = (
     (plateau, "extent tile_histograms lowest_peak"),
     (removal_kernels, "difference scaled"),
     (pits, "smooth catchments saddles deepest_first merged renumber trim peak_depths peak_errors"),
-    (pits, "boxes sums_per_label overlaps mean_per_label"),
+    (pits, "sums_per_label overlaps mean_per_label"),
     (kalman_kernels, "predict correct"),
     (shift_kernels, "normal_equations"),
     (kalman_kernels, "weigh"),
@@ -77,6 +77,8 @@ def warm_up(dtype: str = "uint16") -> None:
     _scan(session, 1, dtype)
     with_currents = frozen(np.ones((1, 1), np.int32)), frozen(np.ones((1, 1), np.float32))
     pits.mean_per_label(*with_currents, 1)  # only where a cycler reports
+    plane, table = np.zeros((1, 1, 1), np.int8), np.zeros(256, np.int8)
+    refinement.recode(plane, np.arange(1), table, plane.copy())  # only if memory is short
 
 
 def _scan(session: Session, scan: int, dtype: str) -> None:

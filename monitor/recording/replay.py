@@ -15,13 +15,21 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.core.arrival.cell_scans import few_before
 from monitor.errors import BadMessage, RecordingError
 from monitor.recording import format
 from monitor.recording.journal import DAMAGED, Line, Place, number_of, record_of, slice_of
 from monitor.recording.read import checked_hdf5
 from monitor.recording.read.compressed_chunks import window
 from monitor.recording.read.experiment import Experiment, Scan
-from monitor.records import Acknowledgement, Record, SliceFrame, frozen
+from monitor.records import (
+    Acknowledgement,
+    FeedQuiet,
+    Record,
+    ScanStart,
+    SliceFrame,
+    frozen,
+)
 from monitor.wire.slices import stins
 from monitor.wire.slices.limits import Limits, check_slice, limits_of
 
@@ -133,6 +141,8 @@ def _records(experiment: Experiment, reader: _Reader) -> Iterator[tuple[str, Rec
                 raise _damaged(experiment, number, error) from None
             if found is not None:
                 yield str(entry.get("feed", "")), found
+            if isinstance(found, ScanStart):
+                yield from (("slices", quiet) for quiet in reader.left_out_before(found))
             if number == reader.plan.stop:
                 return
     finally:
@@ -171,6 +181,14 @@ class _Reader:
         if header["htype"] != "image":
             return record_of(entry, self._limits)
         return self._slice(entry, header, entry["frame"])
+
+    def left_out_before(self, start: ScanStart) -> Iterator[FeedQuiet]:
+        """Nobody has the scans just before one that the plan leaves out: it does not wait for
+        them."""
+        cell = start.key.cell
+        for number in few_before(start.number):
+            if (cell, start.stream, number) in self.plan.left_out:
+                yield FeedQuiet(cell=cell, stream=start.stream, scan=number)
 
     def close(self) -> None:
         self._pixels.close()

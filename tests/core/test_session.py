@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from monitor.core.interface import window
 from monitor.core.policy.decision import request_id
-from monitor.core.refinement import window
 from monitor.core.session import Session
 from monitor.records import (
     BadInput,

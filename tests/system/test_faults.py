@@ -26,7 +26,12 @@ SCANS = 3
 CELLS = [{"name": "A", "foil_thickness_um": 120.0, "electrode_area_cm2": 0.2}]
 BAD: dict[str, Any] = {"lose": 0.05, "repeat": 0.05, "shuffle": 30, "garbage": 0.02}
 EVERY_S = 0.003
-NOT_COMPARED = ("entry/ledger/received", "entry/ledger/order", "entry/summary/slices_recovered")
+NOT_COMPARED = (
+    "entry/ledger/received",
+    "entry/ledger/order",
+    "entry/summary/slices_recovered",
+    "entry/summary/compression_saving",
+)
 
 
 class Beamline:

@@ -14,7 +14,7 @@ from monitor.errors import BadMessage
 from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
 
 MAX_OPEN_SCANS = 4
-MAX_LEFT_OUT = 2
+MAX_LEFT_OUT = 8
 MAX_DONE = 5000
 NUMBER_STEP = 10_000
 """A scan whose number is taken is known by that number plus this, or twice this …"""

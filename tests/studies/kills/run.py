@@ -23,7 +23,12 @@ from tests.studies.kills.beamline import CELLS, Beamline, documents_of
 from tests.system.running import PROGRAM, scans_done, write_config
 
 START_S, END_S = 180.0, 180.0
-HOW_IT_CAME = ("entry/ledger/received", "entry/ledger/order", "entry/summary/slices_recovered")
+HOW_IT_CAME = (
+    "entry/ledger/received",
+    "entry/ledger/order",
+    "entry/summary/slices_recovered",
+    "entry/summary/compression_saving",
+)
 DECISIONS = ("decision", "pit_onset", "scan_request")
 NUMBERS = ("scan_complete", "scan_corrected")
 
