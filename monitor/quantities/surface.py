@@ -95,8 +95,5 @@ QUALITY = (
     Quantity("slices_late", "Slices late",
              "Slices that are recorded, but were received too late for the maps.", digits=None,
              form="count"),
-    Quantity("compression_saving", "Saved by compression",
-             "Share of their bytes that the first 8 recorded slices were spared by compression. "
-             "Below 0.25 the others are recorded without, unless the settings say so."),
 )
 # fmt: on

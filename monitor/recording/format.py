@@ -37,7 +37,6 @@ MAP_GROUPS: dict[str, str] = {
 PIT_LABELS = table.LABELS.name
 LACKING = "slices_not_recorded"
 LATE = "slices_late"
-SAVING = "compression_saving"
 """Scalars of the summary that only the file knows."""
 
 CYCLER_COLUMNS = {name: one.recorded_units("µm") for name, one in table.READINGS.items()}

@@ -92,7 +92,7 @@ def test_what_needs_something_has_no_value_without_it(scans, name, need):
 
 def test_what_needs_nothing_is_known_of_every_scan(scans):
     optional = {"refine_memory_MB", "charge_state", "request"}
-    of_disk = {"slices_not_recorded", "slices_late", "compression_saving"}
+    of_disk = {"slices_not_recorded", "slices_late"}
     for result in scans["no cycler"]:
         for one in table.SCALARS.values():
             if not one.needs and one.name not in optional | of_disk:

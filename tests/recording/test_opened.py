@@ -112,9 +112,8 @@ def test_the_state_is_that_of_the_live_engine(live: tuple[Path, Any, Any]) -> No
             assert sorted(mine["maps"]) == sorted(theirs["maps"])
             # of what a scan could not have, a file says that it is unknown
             known = {key for key, value in mine.items() if key in theirs or value is not None}
-            of_file = {"slices_not_recorded", "slices_late", "compression_saving"}  # it alone knows
+            of_file = {"slices_not_recorded", "slices_late"}  # it alone knows
             assert mine["slices_not_recorded"] == mine["slices_late"] == 0
-            assert mine["compression_saving"] > 0
             for key in known - {"maps", "version"} - of_file:
                 assert mine[key] == theirs[key], key
             assert set(theirs) <= known

@@ -15,7 +15,6 @@ from monitor.core.session import Session
 from monitor.engine.recorder import Recorder
 from monitor.errors import MissingSoftware, RecordingError, SettingError
 from monitor.playback.replay import replay_settings
-from monitor.recording import format
 from monitor.recording.read.experiment import open_experiment
 from monitor.recording.replay import replay_records
 from monitor.recording.verify.experiment import verify
@@ -158,7 +157,6 @@ def test_headers_that_leave_out_what_they_may(left: tuple[()] | None, tmp_path: 
     truth = contents(recorder.folder)
     assert pool.done == [0, 1, 2]
     measured = [n for n in truth if "/summary/" in n or "/interface/" in n]
-    measured = [n for n in measured if format.SAVING not in n]  # of the file with the slices alone
     assert measured
     assert [n for n in measured if found.get(n) != truth[n]] == []
 

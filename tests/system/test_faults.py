@@ -30,7 +30,6 @@ NOT_COMPARED = (
     "entry/ledger/received",
     "entry/ledger/order",
     "entry/summary/slices_recovered",
-    "entry/summary/compression_saving",
 )
 
 

@@ -151,11 +151,7 @@ class ScanFile:
         self._received = result.ledger
         _write_maps(file, result)
         _write_pits(file, result)
-        told = {
-            format.LACKING: self.lacking,
-            format.LATE: self.late,
-            format.SAVING: self._saving(file),
-        }
+        told = {format.LACKING: float(self.lacking), format.LATE: float(self.late)}
         extras = _write_summary(file, result, told)
         file["entry/ledger/complete"][()] = np.uint8(result.complete)
         self.flush()
@@ -191,14 +187,6 @@ class ScanFile:
     def late(self) -> int:
         """How many slices are in the file, but arrived too late for the maps."""
         return int(np.count_nonzero((self._received == 0) & (self._order >= 0)))
-
-    def _saving(self, file: h5py.File) -> float | None:
-        """What compression saved of the first slices, also if they were written before a crash."""
-        known, stored = self.compression.saving, file["entry/summary"].get(format.SAVING)
-        if known is not None or stored is None:
-            return known
-        value: float | None = format.read_scalar(format.SAVING, stored[()])
-        return value
 
     def section(self, axis: str, index: int) -> NDArray[Any] | None:
         """Vertical cut through the slices that have arrived; None before the first one."""
@@ -423,7 +411,7 @@ def _write_pits(file: h5py.File, result: ScanResult) -> None:
 
 
 def _write_summary(
-    file: h5py.File, result: ScanResult, of_file: dict[str, float | None]
+    file: h5py.File, result: ScanResult, of_file: dict[str, float]
 ) -> dict[str, float | bytes]:
     """Writes the scalars that are laid out; returns the others. `of_file`: what the file knows
     beyond the summary."""

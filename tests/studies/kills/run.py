@@ -27,7 +27,6 @@ HOW_IT_CAME = (
     "entry/ledger/received",
     "entry/ledger/order",
     "entry/summary/slices_recovered",
-    "entry/summary/compression_saving",
 )
 DECISIONS = ("decision", "pit_onset", "scan_request")
 NUMBERS = ("scan_complete", "scan_corrected")
