@@ -84,7 +84,10 @@ class Children:
                 child.wait(STOP_S)
             except subprocess.TimeoutExpired:
                 child.kill()
-        return child.wait()
+        code = child.wait()
+        if child.stdin is not None:
+            child.stdin.close()
+        return code
 
     def stop_all(self) -> None:
         """End what still runs, the last started first."""
