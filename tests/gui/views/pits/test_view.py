@@ -258,7 +258,7 @@ def test_only_the_shown_scan_is_taken(view):
         ([], {}, Choice("A"), "first scan of cell A"),
         (None, {}, Choice("A"), "Fetching the pits of scan 3"),
         (None, {}, Choice("A", scan=0), "no earlier scan"),
-        ([scan_facts(0, provisional=True)], {}, Choice("A"), "last slice"),
+        ([scan_facts(0, provisional=True)], {}, Choice("A"), "evaluated"),
         (None, {"pits": pits(depths=[])}, Choice("A"), "No significant pit in scan 3"),
         (
             None,
