@@ -199,13 +199,15 @@ class Intake:
     # --- whose turn it is -----------------------------------------------------------------------
 
     def settled(self, name: str) -> Iterator[Settled]:
-        """The oldest open scan of a cell, as soon as nothing to come matters: no slice of it, no
-        header of one before it, and no reading, unless none has ever come."""
+        """The oldest open scan of a cell, as soon as no slice to come matters, nor the header of a
+        scan before it. Readings that do not cover it yet are waited for until half of its slices
+        have arrived: most follow at once, and a verdict by heights alone is not held up."""
         cell = self._cells[name]
         scan = cell.scans.open.oldest
         if not self._early or scan is None or scan.judged or not scan.settled:
             return
-        if cell.history.times and not cell.history.covers(scan.start.time):
+        lags = bool(cell.history.times) and not cell.history.covers(scan.start.time)
+        if lags and 2 * scan.received < scan.start.slice_count:
             return
         if not cell.scans.is_held(scan, self._recovery.sought(name)):
             scan.judged = True

@@ -17,12 +17,12 @@ LATE = {"onset": {"early_verdict": False}}
 HERE = "tcp://127.0.0.1:5602"
 
 
-def tall(scan, *, name="A", order=None, lost=None, **changes):
+def tall(scan, *, slices=TALL[0], order=None, lost=None, **changes):
     """A scan whose foil ends in its lowest third."""
-    begin = start(TALL, scan=scan, **changes)
-    begin = replace(begin, msg_number=scan * (TALL[0] + 2))
+    begin = start((slices, *TALL[1:]), scan=scan, **changes)
+    begin = replace(begin, msg_number=scan * (slices + 2))
     lost = removal(scan) if lost is None else lost
-    clean = columns(np.full(TALL[1:], 20.2), 66.0 - lost, TALL[0])
+    clean = columns(np.full(TALL[1:], 20.2), 66.0 - lost, slices)
     return records(begin, noisy(clean, noise=10.0, seed=scan), order=order)
 
 
@@ -137,19 +137,25 @@ def test_whatever_happens_to_slices_the_verdict_stands(seed, late):
     assert len(events(outputs, "scan_verdict")) == 3
 
 
-def test_a_verdict_waits_for_readings_that_cover_the_scan():
+@pytest.mark.parametrize(("readings_at", "verdict_at"), [(150, 150), (None, 176)])
+def test_a_verdict_waits_for_readings_until_half_of_the_slices(readings_at, verdict_at):
+    """The scan has settled by slice 144; `readings_at`: how many slices the readings follow."""
     documents = cycler_documents(1860.0)
     first = [d for d in documents if d.name != "event" or d.doc["time"] <= 60.0]
     rest = [d for d in documents if d not in first]
-    *slices, last, end = tall(1)
+    begin, *slices, end = tall(1, slices=352)
     session = Session(settings())
-    outputs = run([*first, *tall(0), *slices], session)
-    assert [e.data["scan"] for e in events(outputs, "scan_verdict")] == [0]
-    outputs = run(rest, session)
-    (verdict,) = events(outputs, "scan_verdict")
-    assert verdict.data["scan"] == 1 and verdict.data["slices_to_come"] == 1
-    assert verdict.data["summary"]["charge_state"] == "final"
-    assert [one.key.scan for one in finals(run([last, end], session))] == [1]
+    run([*first, *tall(0, slices=352), begin], session)
+    told = []
+    for count, record in enumerate(slices, 1):
+        outputs = run([record, *(rest if count == readings_at else ())], session)
+        told += [(count, e.data) for e in events(outputs, "scan_verdict")]
+    ((count, verdict),) = told
+    assert (count, verdict["slices_to_come"]) == (verdict_at, 352 - verdict_at)
+    assert verdict["preliminary"] == (readings_at is None)
+    outputs = run([end, *(rest if readings_at is None else ())], session)
+    corrected = [e.data["scan"] for e in events(outputs, "scan_corrected")]
+    assert corrected == ([1] if readings_at is None else [])
 
 
 def test_without_a_cycler_it_does_not_wait_and_is_corrected_by_readings_that_come():

@@ -72,7 +72,7 @@ def measured(foil: Foil, scans: int) -> Measured:
         _describe(cycler)
         for scan in range(scans):
             stripped = float((foil.heights(0) - foil.heights(scan)).mean()) * VOXEL_UM
-            _read(cycler, 1800.0 * scan, stripped / UM_PER_MAH_CM2 * AREA_CM2)
+            _read(cycler, 1800.0 * scan + 60.0, stripped / UM_PER_MAH_CM2 * AREA_CM2)
             sent = messages(foil, scan, foil.planes(scan))
             for frames in islice(sent, foil.slices):  # the header, and all slices but the last
                 slices.send_multipart(frames, copy=False)
