@@ -9,6 +9,8 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from monitor.core.parallel import parallel
+
 Map = NDArray[np.float32]
 
 CELLS = 96
@@ -24,7 +26,7 @@ SAMPLE = 262144
 """Of a map with more pixels, one row in some is enough to find what they have in common."""
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@parallel()
 def predict(
     state: Map,
     height: Map,
@@ -125,7 +127,7 @@ def _add_common(
             sums[k, 2] += state[3, y, x]
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@parallel()
 def weigh(
     state: Map,
     error: Map,
@@ -244,7 +246,7 @@ def _file(
             filed[x] = UNSEEN
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@parallel()
 def correct(
     state: Map,
     error: Map,

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
+
+from monitor.core.parallel import parallel
 
 Map = NDArray[np.float32]
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@parallel()
 def difference(
     before: Map, before_error: Map, after: Map, after_error: Map
 ) -> tuple[Map, Map]:  # pragma: no cover
@@ -28,7 +30,7 @@ def difference(
     return lost, lost_error
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@parallel()
 def scaled(values: Map, factor: np.float32) -> Map:  # pragma: no cover
     """Every value (ny, nx) float32 times `factor`."""
     out = np.empty_like(values)

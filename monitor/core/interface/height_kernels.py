@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit, prange
 
 from monitor.core.interface.kernels import EVIDENCE_1, EVIDENCE_2, ONE, TWO, ZERO
+from monitor.core.parallel import parallel
 
 HALF, TWELVE = np.float32(0.5), np.float32(12)
 MIN_VOXELS = np.float32(2)
@@ -53,7 +54,7 @@ def _measure_row(low, high, raw_low, raw_high, first, second, beyond, least, bot
         variance[x] = variance[x] if known else nan
 
 
-@njit(nogil=True, error_model="numpy", cache=True, parallel=True)
+@parallel(error_model="numpy")
 def measure(lower, upper, state, until, least, before, near, reversed_z, height, bottom, variance):
     """Heights of all columns from their edges, in voxels.
 
@@ -81,7 +82,7 @@ def measure(lower, upper, state, until, least, before, near, reversed_z, height,
         )  # fmt: skip
 
 
-@njit(nogil=True, error_model="numpy", cache=True, parallel=True)
+@parallel(error_model="numpy")
 def put(top, top_error, bottom, alone, height, variance):
     """Heights of a refined surface `top` in place of the columns' own, (ny, nx) float32, where both
     are known; adds its variance, and `alone` where the column's own height stays."""
@@ -93,7 +94,7 @@ def put(top, top_error, bottom, alone, height, variance):
             variance[y, x] += top_error[y, x] * top_error[y, x] if known else alone
 
 
-@njit(nogil=True, error_model="numpy", cache=True, parallel=True)
+@parallel(error_model="numpy")
 def into_lengths(height, bottom, variance, voxel):
     """Voxels (ny, nx) float32 → lengths; the variance becomes a standard deviation. In place.
 
@@ -110,7 +111,7 @@ def into_lengths(height, bottom, variance, voxel):
             variance[y, x] = error if known else nan
 
 
-@njit(nogil=True, error_model="numpy", cache=True, parallel=True)
+@parallel(error_model="numpy")
 def strays(edge, until, top, middle, limit, out):
     """Marks the columns whose first edge lies farther than `limit` from `middle`; returns how many
     they are in each row.
@@ -134,7 +135,7 @@ def _reflected(i, n):
     return max(0, 2 * n - 1 - i) if i >= n else i
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@parallel()
 def off_electrode(stray, counts, reach, most, out):
     """Marks columns that are strays, or of those around which, within `reach` along both axes, more
     than `most` are. counts: (ny,), of strays in each row. Sets out (ny, nx) bool."""

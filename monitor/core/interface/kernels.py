@@ -15,6 +15,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+from monitor.core.parallel import parallel
+
 EVIDENCE_1, EVIDENCE_2, EDGE_1, EDGE_1_OF_2, EDGE_2, RATIO_1, RATIO_2 = range(7)
 PLANES = 7
 GROUP = 4
@@ -173,7 +175,7 @@ def settled_twice(state, end):
     return settled
 
 
-@njit(nogil=True, error_model="numpy", cache=True, parallel=True)
+@parallel(error_model="numpy")
 def open_columns(state, stage, until, off):
     """How many columns of each row may still get another edge, as `settle` and `settled_twice` say,
     besides those that are `off` ((ny, nx) bool) the electrode. Returns (ny,) int64."""
@@ -188,7 +190,7 @@ def open_columns(state, stage, until, off):
     return counts
 
 
-@njit(nogil=True, error_model="numpy", cache=True, parallel=True)
+@parallel(error_model="numpy")
 def advance(slab, z0, model, state, stage, until):
     """Advance all columns by a slab of 4, 8, 12 … consecutive slices.
 
@@ -213,7 +215,7 @@ def advance(slab, z0, model, state, stage, until):
             stage[y] = DONE
 
 
-@njit(nogil=True, error_model="numpy", cache=True, parallel=True)
+@parallel(error_model="numpy")
 def advance_one(image, z0, model, state, stage, until):
     """As `advance`, by a single slice (ny, nx)."""
     for y in prange(state.shape[0]):

@@ -6,6 +6,8 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from monitor.core.parallel import parallel
+
 Map = NDArray[np.float32]
 LEVELS = 1 << 16
 ROWS, BLOCKS = 64, 8
@@ -17,7 +19,7 @@ LEAST_PLACES = 12
 """Fewer pixels bear no fit of a paraboloid."""
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@parallel()
 def smooth(
     depth: Map, error: Map, taps: NDArray[np.float32], min_weight: float
 ) -> tuple[Map, Map]:  # pragma: no cover
@@ -104,7 +106,7 @@ def deepest_first(values: Map) -> NDArray[np.int64]:  # pragma: no cover
     return order
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@parallel()
 def catchments(
     smoothed: Map, noise: Map, significance: float, min_depth: float
 ) -> tuple[NDArray[np.int32], NDArray[np.int64]]:  # pragma: no cover
@@ -208,7 +210,7 @@ def _climb(
         labels[y, x] = labels[j, i]
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@parallel()
 def saddles(
     labels: NDArray[np.int32], smoothed: Map
 ) -> tuple[NDArray[np.int32], Map]:  # pragma: no cover
@@ -254,7 +256,7 @@ def _contacts(
     return count
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@parallel()
 def renumber(labels: NDArray[np.int32], number: NDArray[np.int32]) -> None:  # pragma: no cover
     """Every label (ny, nx) becomes `number` of it, in place."""
     for y in prange(labels.shape[0]):
@@ -303,7 +305,7 @@ def merged(
     return parent
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@parallel()
 def trim(
     labels: NDArray[np.int32],
     depth: Map,
@@ -361,7 +363,7 @@ def _trim_row(
         pixels[own, 1] += smoothed[x] > significance * noise[x]
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@parallel()
 def boxes(labels: NDArray[np.int32], count: int) -> NDArray[np.int32]:  # pragma: no cover
     """(count + 1, 4): first and last row, first and last column of each label; last < first if it
     is nowhere."""
@@ -387,7 +389,7 @@ def boxes(labels: NDArray[np.int32], count: int) -> NDArray[np.int32]:  # pragma
     return first
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@parallel()
 def sums_per_label(
     labels: NDArray[np.int32], depth: Map, smoothed: Map, count: int
 ) -> NDArray[np.float64]:  # pragma: no cover
@@ -411,7 +413,7 @@ def sums_per_label(
     return sums
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@parallel()
 def mean_per_label(
     labels: NDArray[np.int32], values: Map, count: int
 ) -> NDArray[np.float64]:  # pragma: no cover
@@ -431,7 +433,7 @@ def mean_per_label(
     return means
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@parallel()
 def overlaps(
     labels: NDArray[np.int32], former: NDArray[np.int32], base: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:  # pragma: no cover
@@ -538,7 +540,7 @@ def _paraboloid(
                 normal[i, j] += basis[i] * basis[j]
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@parallel()
 def peak_depths(
     depth: Map,
     labels: NDArray[np.int32],
@@ -578,7 +580,7 @@ def _peak_depth(
     return float(a)
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@parallel()
 def peak_errors(
     depth: Map,
     error: Map,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+from monitor.core.parallel import parallel
+
 FULL = 127
 ZERO, NONE, HALF = np.int16(0), np.float32(0), np.float32(0.5)
 BEYOND_DOUBT = np.int16(2**15 - 1 - 9 * FULL)
 
 
-@njit(nogil=True, cache=True, error_model="numpy", parallel=True)
+@parallel(error_model="numpy")
 def quantise(image, gain, offset, limit, plane):
     """Log-likelihood ratios of one slice (ny, nx) as int8, `limit` being 127. Fills `plane`."""
     step = np.float32(FULL) / limit
@@ -24,7 +26,7 @@ def quantise(image, gain, offset, limit, plane):
             out[x] = np.int8(np.rint(value))
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@parallel()
 def recode(planes, order, table, out):
     """Planes in another order, and what each value stands for.
 
@@ -38,7 +40,7 @@ def recode(planes, order, table, out):
                 into[x] = table[np.int64(row[x]) + 128]
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@parallel()
 def pilot(band, out):
     """First look: the change point of each column's ratios summed over 3×3 columns.
 
@@ -85,7 +87,7 @@ def _follow_least(left, middle, right, z, rise, place, last, following):
         rise[x] = min(max(up, ZERO), BEYOND_DOUBT)
 
 
-@njit(nogil=True, cache=True, error_model="numpy", parallel=True)
+@parallel(error_model="numpy")
 def follow(band, surface, reach, out):
     """Every column's ratios along a path that follows a surface.
 
@@ -153,7 +155,7 @@ def _pair(out, low, high, weight):
         out[x] += weight * (low[x] + high[x])
 
 
-@njit(nogil=True, cache=True, error_model="numpy", parallel=True)
+@parallel(error_model="numpy")
 def blur(planes, weights, out):
     """Lateral smoothing of each plane (ny, m, nx) float32 by a separable symmetric kernel.
 
@@ -188,7 +190,7 @@ def blur(planes, weights, out):
                 _pair(out[y, k], column[r - i : nx + r - i], column[r + i : nx + r + i], weights[i])
 
 
-@njit(nogil=True, cache=True, error_model="numpy", parallel=True)
+@parallel(error_model="numpy")
 def best_shift(planes, shape, shift, bend):
     """Shift of each column at which the score is least, and how sharply it turns there.
 

@@ -9,6 +9,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from monitor.core.interface.heights import Heights, Moss, scatter
+from monitor.core.parallel import parallel
 from monitor.records import frozen
 
 LEAST_NOISE_SHARE = 0.5
@@ -49,7 +50,7 @@ def _moved_moss(moss: Moss, dy: float, dx: float) -> Moss:
     return replace(moss, front=front, front_error=error, confidence=confidence)
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@parallel()
 def resampled(values: Map, dy: float, dx: float) -> tuple[Map, Map]:  # pragma: no cover
     """values(y + dy, x + dx), by cubic and by linear interpolation; (ny, nx) float32 each.
 
@@ -109,7 +110,7 @@ def keys(t: float) -> Map:  # pragma: no cover
     )
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@parallel()
 def add_slopes(
     height: Map, covariance: NDArray[np.float64], variance: Map
 ) -> None:  # pragma: no cover

@@ -6,6 +6,8 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from monitor.core.parallel import parallel
+
 BIN = 2
 LEAST_IN_BIN = 2
 LEAST_WEIGHT = 0.5
@@ -16,7 +18,7 @@ WIDE = 3.0
 Map = NDArray[np.float32]
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@parallel()
 def binned(height: Map) -> Map:  # pragma: no cover
     """Means over 2 × 2 pixels; an odd last row or column is left out."""
     ny, nx = height.shape[0] // BIN, height.shape[1] // BIN
@@ -35,7 +37,7 @@ def binned(height: Map) -> Map:  # pragma: no cover
     return out
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@parallel()
 def smoothed(surface: Map) -> Map:  # pragma: no cover
     """Averages with weights 1 2 1 along both axes over what is known; the border is kept."""
     ny, nx = surface.shape
@@ -55,7 +57,7 @@ def smoothed(surface: Map) -> Map:  # pragma: no cover
     return out
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@parallel()
 def slopes(surface: Map) -> tuple[Map, Map]:  # pragma: no cover
     """Central differences along y and x; NaN along the border."""
     ny, nx = surface.shape
@@ -70,7 +72,7 @@ def slopes(surface: Map) -> tuple[Map, Map]:  # pragma: no cover
     return along_y, along_x
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@parallel()
 def directions(
     slope_y: Map, slope_x: Map, steep: float
 ) -> NDArray[np.complex64]:  # pragma: no cover
@@ -89,7 +91,7 @@ def directions(
     return out
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@parallel()
 def normal_equations(
     before: Map,
     before_y: Map,

@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from monitor.core.parallel import parallel
 from monitor.records import shared
 
 PARAMETERS = ("Sa", "Sq", "Sz", "Ssk", "Sku", "Sdr", "Svk", "Vvv")
@@ -87,7 +88,7 @@ def _valleys(counts: NDArray[np.int64], lowest: float, highest: float) -> tuple[
     return float(svk), float(void)
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@parallel()
 def plane_sums(
     height: NDArray[np.float32],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:  # pragma: no cover
@@ -173,7 +174,7 @@ def texture_sums(
     return absolute, square, cube, fourth, lowest.min(), highest.max(), excess
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@parallel()
 def _column_sums(
     height: NDArray[np.float32],
     plane: tuple[float, float, float],

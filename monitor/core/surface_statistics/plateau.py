@@ -19,6 +19,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from monitor.core.parallel import parallel
 from monitor.records import shared
 
 MIN_SHARE = 0.15
@@ -136,7 +137,7 @@ def _low_side_width(density: NDArray[np.float32], place: float) -> float:
     return float(top - below[-1]) if below.size else float(top + 1)
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@parallel()
 def extent(values: NDArray[np.float32]) -> tuple[float, float, int]:  # pragma: no cover
     """Least and greatest of the values (ny, nx) that are no NaN, and how many are finite."""
     ny = values.shape[0]
@@ -155,7 +156,7 @@ def extent(values: NDArray[np.float32]) -> tuple[float, float, int]:  # pragma: 
     return lowest.min(), highest.max(), known.sum()
 
 
-@njit(nogil=True, cache=True, parallel=True)
+@parallel()
 def tile_histograms(
     values: NDArray[np.float32],
     lowest: float,
