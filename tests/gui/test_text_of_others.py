@@ -368,7 +368,7 @@ def test_the_guide_shows_its_own_folder_only(qtbot, tmp_path: Path) -> None:
     panel = GuidePanel()
     qtbot.addWidget(panel)
     panel.open_contents()
-    assert "A first walk" in panel.page.toPlainText()
+    assert "First steps" in panel.page.toPlainText()
 
 
 def test_no_view_goes_round_it() -> None:
