@@ -18,6 +18,7 @@ ROOMS: tuple[tuple[tuple[str, str], ...], ...] = (
     (
         ("gui", "the screen"),
         ("report", "table, figures, backtest"),
+        ("export", "for other programs"),
         ("reprocess", "other settings, on Dask"),
         ("simulators", "foil, cell, beamline"),
     ),

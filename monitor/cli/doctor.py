@@ -116,16 +116,18 @@ def _module(name: str, todo: str, *, needed: bool) -> Finding:
 
 
 def _optional() -> Iterator[Software]:
-    """What `reprocess`, and some of the formats that can be read, need; of the formats nothing if
-    their readers cannot be loaded."""
+    """What `reprocess`, and some of the formats that can be read or written, need; of the formats
+    nothing if their modules cannot be loaded."""
     yield reprocess.SOFTWARE
     with suppress(ImportError):
+        from monitor.export.run import EXPORTERS
         from monitor.sources.cyclers import readers as cyclers
         from monitor.sources.volumes import readers as volumes
 
         for reader in (*cyclers.READERS, *volumes.READERS):
             if reader.FORMAT.software is not None:
                 yield reader.FORMAT.software
+        yield from filter(None, (exporter.SOFTWARE for exporter in EXPORTERS.values()))
 
 
 def _reader(software: Software) -> Finding:

@@ -1,13 +1,15 @@
-"""Commands on recordings: replay, open, reprocess, report, verify, backtest."""
+"""Commands on recordings: replay, open, reprocess, report, export, verify, backtest."""
 
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from monitor.cli.output import progress_of
 from monitor.cli.shared import (
     Out,
     leave,
@@ -140,6 +142,56 @@ def report(
     """Make the table and the figures of the paper from a recorded experiment."""
     with one_line_errors():
         print_report(experiment, as_json=as_json, out=out, pictures=boundaries)
+
+
+@commands.command()
+def export(
+    experiment: Annotated[Path, typer.Argument(help="Folder of a recorded experiment.")],
+    to: Annotated[
+        str,
+        typer.Option(
+            help="tiff (maps, for ImageJ and Fiji), vtk (surfaces, for ParaView), zarr (maps as "
+            "OME-Zarr, for napari), csv (numbers of scans, pits) or bdf (readings of the cycler "
+            "as Battery Data Format)."
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Output folder; by default export/ in the recording.")
+    ] = None,
+    cell: Annotated[list[str] | None, typer.Option(help="Only this cell; can be repeated.")] = None,
+    scans: Annotated[str, typer.Option(help="Only these scans, as in 0-5,8.")] = "",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that exist.")
+    ] = False,
+) -> None:
+    """Write a recorded experiment in the format of another program."""
+    with one_line_errors(), ExitStack() as stack:
+        from rich.progress import TaskProgressColumn, TimeRemainingColumn
+
+        from monitor.export.run import run_export
+
+        progress = progress_of(say, TaskProgressColumn(), TimeRemainingColumn())
+        bar = progress.add_task("", total=None)
+
+        def show(text: str, done: int, total: int) -> None:
+            if not total:
+                tell(text)
+                return
+            if not progress.live.is_started:  # what is wrong before that is one line alone
+                stack.enter_context(progress)
+            progress.update(bar, description=visible(text), completed=done, total=total)
+
+        made = run_export(
+            experiment,
+            to,
+            out=out,
+            cells=cell or (),
+            scans=scans,
+            overwrite=overwrite,
+            progress=show,
+        )
+        stack.close()
+        tell(f"written to {made}")
 
 
 @commands.command()

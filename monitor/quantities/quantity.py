@@ -101,6 +101,13 @@ class Quantity:
         """The attribute `units` in files."""
         return self.recorded or self.units(length_unit)
 
+    def column(self, length_unit: str) -> str:
+        """The name in files for other programs: in ASCII, with its unit at the end."""
+        key, unit = self.key(length_unit), self.units(length_unit)
+        if unit in ("", "1", unit_in_name(key)):
+            return key
+        return f"{key}_{re.sub('[^A-Za-z0-9]+', '_', unit.replace('µm', 'um'))}"
+
     def unit_text(self, length_unit: str) -> str:
         """The unit as an operator reads it; "" if there is none."""
         return "%" if self.form == "share" else shown_unit(self.units(length_unit))

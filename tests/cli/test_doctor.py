@@ -19,7 +19,7 @@ def printed() -> str:
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", ["imagecodecs", "galvani", "distributed"])
+@pytest.mark.parametrize("name", ["imagecodecs", "galvani", "distributed", "meshio", "zarr"])
 def test_a_missing_reader_names_what_to_install(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     real = doctor.importlib.import_module
 
@@ -29,7 +29,8 @@ def test_a_missing_reader_names_what_to_install(name: str, monkeypatch: pytest.M
         return real(wanted)
 
     monkeypatch.setattr(doctor.importlib, "import_module", without)
-    extra = {"imagecodecs": "tiff", "galvani": "mpr", "distributed": "reprocess"}[name]
+    extras = {"imagecodecs": "tiff", "galvani": "mpr", "distributed": "reprocess"}
+    extra = extras.get(name, "export")
     (line,) = [line for line in printed().splitlines() if f" {name} " in line]
     assert f"pip install 'pitwatch[{extra}]'" in line and "missing" not in line
 

@@ -165,3 +165,22 @@ def test_units_of_unknown_keys_are_those_in_their_names():
     assert table.recorded_units("some_new") == "1"
     assert table.recorded_units("pit_depth_growth") == "1"  # as in all recordings so far
     assert table.recorded_units("averaged_voxel") == "voxel"
+
+
+def test_names_for_other_programs_end_in_their_unit() -> None:
+    wanted = {
+        "height": "height_um",
+        "cumulative": "cumulative_mA_cm2",
+        "pit_labels": "pit_labels",
+    }
+    for name, column in wanted.items():
+        assert KINDS["map"][name].column("µm") == column
+    assert table.SCALARS["j_p99"].column("voxel") == "j_p99_mA_cm2"
+    assert table.SCALARS["pit_depth_growth"].column("voxel") == "pit_depth_growth_voxel_cm2_mAh"
+    assert table.SCALARS["time"].column("µm") == "time_s"
+    assert table.SCALARS["charge_mAh"].column("µm") == "charge_mAh"
+    for kind in ("scalar", "map", "pit column"):
+        for unit in ("µm", "voxel"):
+            names = [one.column(unit) for one in KINDS[kind].values()]
+            assert len(set(names)) == len(names)
+            assert all(re.fullmatch("[A-Za-z0-9_]+", name) for name in names)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from PySide6.QtCore import QPoint, QSize
@@ -14,34 +10,19 @@ from PySide6.QtGui import QPainter, QRegion
 from PySide6.QtSvg import QSvgGenerator
 from PySide6.QtWidgets import QWidget
 
+from monitor.csv_text import csv_text
 from monitor.errors import PitwatchError
-from monitor.plain_text import csv_field
 from monitor.wire.results.cells import Scan
 
-DIGITS = 5
-"""Significant digits of numbers in tables: more than any of them is certain to."""
 KINDS = "Pictures (*.png *.svg)"
 
 
 def table(cell: str, scans: Sequence[Scan | None], columns: Mapping[str, Sequence[object]]) -> str:
-    """Columns of equal length as CSV (RFC 4180), each row with its cell, scan and the time at which
-    that began (ISO 8601)."""
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(["cell", "scan", "time", *map(csv_field, columns)])
-    for scan, *values in zip(scans, *columns.values(), strict=True):
-        about = scan or Scan()
-        begun = about.get("start_time")
-        time = "" if begun is None else datetime.fromtimestamp(begun, UTC).isoformat()
-        fields = (cell, about.get("scan"), time, *map(_rounded, values))
-        writer.writerow(map(csv_field, fields))
-    return text.getvalue()
-
-
-def _rounded(value: object) -> object:
-    if not isinstance(value, float):
-        return value
-    return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None
+    """Columns of equal length as CSV, each row with its cell, scan and the time at which that
+    began."""
+    known = [scan or Scan() for scan in scans]
+    begun = [one.get("start_time") for one in known]
+    return csv_text([cell] * len(known), [one.get("scan") for one in known], begun, columns)
 
 
 def save(widget: QWidget, path: Path | str) -> Path:

@@ -1,0 +1,1 @@
+"""Writes what is recorded in the formats of other programs."""
