@@ -86,6 +86,7 @@ def run(
     problem = display_problem(_load_window)
     if problem:
         raise MissingSoftware(problem)
+    from pyqtgraph.util.garbage_collector import GarbageCollector
     from PySide6.QtCore import QSettings, QTimer
     from PySide6.QtWidgets import QApplication
 
@@ -110,7 +111,10 @@ def run(
     # two tenths of a second, rather now than when the relief is looked at first
     QTimer.singleShot(0, why_no_opengl)
     settle()
+    # left to itself, Python does it in the client's thread too, where no object of Qt may end
+    collector = GarbageCollector()
     try:
         return int(app.exec())
     finally:
+        collector.timer.stop()
         client.close()

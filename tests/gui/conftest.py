@@ -1,5 +1,6 @@
 """A real publisher with made-up scans, and the real window in front of it, without a display."""
 
+import gc
 import os
 
 os.environ["QT_QPA_PLATFORM"] = "offscreen"
@@ -32,8 +33,26 @@ class PatientBot(QtBot):
         super().waitUntil(callback, timeout=max(timeout, PATIENCE_MS))
 
 
+@pytest.fixture(scope="session")
+def others_kept():
+    """What earlier tests left is not looked at again by each of those of the screen."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture(autouse=True)
-def nothing_left(qapp):
+def collected_here(others_kept):
+    """Garbage is collected in this thread, as in the program: widgets that end in another crash."""
+    gc.disable()
+    yield
+    gc.collect()
+    gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(qapp, collected_here):
     """Deletes what a test leaves: menus of plots, which nobody closes, would be given a new style
     with each change of it, more of them from test to test."""
     yield

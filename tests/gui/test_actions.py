@@ -21,6 +21,7 @@ from monitor.gui.views.registry import VIEWS
 from monitor.gui.widgets import theme
 from monitor.wire.results.queries import NoteOrder, ScanOrder
 from tests.gui.live import LiveEngine
+from tests.gui.mouse import zoom
 
 WAIT = 20_000
 
@@ -342,7 +343,7 @@ def test_two_scans_are_compared_side_by_side_and_as_a_difference(window, qtbot):
     )
     assert window.snapshot.answers["pinned"].header["scan"] == 0
     assert window.views["map"].bar_scale.levels() == window.views["pinned"].bar_scale.levels()
-    window.views["map"].plot.setRange(xRange=(5, 15), yRange=(5, 15), padding=0)
+    zoom(window.views["map"], 5, 15)
     ours, theirs = (
         view.plot.vb.viewRange() for view in (window.views["map"], window.views["pinned"])
     )

@@ -16,6 +16,7 @@ from monitor.gui.formatting import stamp
 from monitor.gui.widgets.view import menu_of
 from monitor.records import CyclerReading, Event
 from tests.gui.conftest import FEEDS
+from tests.gui.mouse import zoom
 from tests.gui.synthetic import T0, Cell
 
 
@@ -141,7 +142,7 @@ def test_a_click_moves_the_crosshair_and_the_cross_section(looking, qtbot):
 
 def test_zooming_in_fetches_that_part(looking, qtbot):
     _, window = looking
-    window.views["map"].plot.setRange(xRange=(20, 40), yRange=(20, 40), padding=0)
+    zoom(window.views["map"], 20, 40)
 
     def zoomed():
         answer = window.snapshot.answers.get("map")
