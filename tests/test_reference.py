@@ -51,7 +51,7 @@ def test_every_setting_says_what_it_is(title: str, section: type) -> None:
 
 def test_every_command_and_option_is_on_its_page() -> None:
     text = (REFERENCE / "command-line.md").read_text("utf-8")
-    parts = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", text, re.M | re.S))
+    parts = dict(re.findall(r"^## ([\w-]+)\n(.*?)(?=^## |\Z)", text, re.M | re.S))
     commands = typer.main.get_command(app).commands
     assert list(parts) == list(commands)
     for name, command in commands.items():

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import typer.core
@@ -21,6 +22,9 @@ from monitor.errors import SettingError
 from monitor.plain_text import visible
 from monitor.processes import stop_on_signal
 from monitor.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 commands = typer.Typer()
 
@@ -45,6 +49,21 @@ def with_formats(text: str) -> str:
     return text.replace("VOLUMES", listed(volumes.READERS)).replace(
         "CYCLERS", listed(cyclers.READERS)
     )
+
+
+def _shown(stack: ExitStack, progress: Progress) -> Callable[[str, int, int], None]:
+    """Prints what a publisher does and finds, with a bar for the slices."""
+    bar = progress.add_task("", total=None)
+
+    def show(text: str, sent: int, total: int) -> None:
+        if not progress.live.is_started:  # what is wrong before that is one line alone
+            stack.enter_context(progress)
+        if total:
+            progress.update(bar, description=visible(text), completed=sent, total=total)
+        else:
+            tell(text)
+
+    return show
 
 
 @commands.command(cls=_NamesFormats)
@@ -108,17 +127,7 @@ def publish(
                 "--cycler-time", got=cycler_time, expected="own or scaled", todo="correct it"
             )
         with stop_on_signal() as stop, ExitStack() as stack:
-            progress = progress_of(say, TaskProgressColumn(), TimeRemainingColumn())
-            bar = progress.add_task("", total=None)
-
-            def show(text: str, sent: int, total: int) -> None:
-                if not progress.live.is_started:  # what is wrong before that is one line alone
-                    stack.enter_context(progress)
-                if total:
-                    progress.update(bar, description=visible(text), completed=sent, total=total)
-                else:
-                    tell(text)
-
+            show = _shown(stack, progress_of(say, TaskProgressColumn(), TimeRemainingColumn()))
             run(
                 open_volumes(volumes, keep_blank),
                 cell=cell,
@@ -133,6 +142,95 @@ def publish(
                 scan_interval_s=scan_interval,
                 resend=resend,
                 engine=engine_at,
+                stop=stop,
+                progress=show,
+            )
+
+
+@commands.command("publish-folder")
+def publish_folder(
+    folders: Annotated[
+        list[Path], typer.Argument(help="Folders that a reconstruction writes volumes into.")
+    ],
+    cell: Annotated[str, typer.Option(help="Name of the cell.")] = "A",
+    pattern: Annotated[
+        str, typer.Option(help="Names of the volumes that are sent, e.g. 'rec_*'.")
+    ] = "*",
+    slices: Annotated[
+        int | None,
+        typer.Option(help="Slices of each volume; by default as the files say, or the first had."),
+    ] = None,
+    first_slice: Annotated[
+        int | None,
+        typer.Option(
+            "--first-slice", help="Number in the name of a volume's first file, if not 0 or 1."
+        ),
+    ] = None,
+    voxel_um: Annotated[
+        float | None, typer.Option("--voxel-um", help="Voxel size; by default that of the files.")
+    ] = None,
+    duration: Annotated[
+        float, typer.Option(min=0.0, help="Seconds that a scan takes, if the files do not say it.")
+    ] = 0.0,
+    delay: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            help="Seconds from the end of a scan to its first file, if the files do not hold its "
+            "times.",
+        ),
+    ] = 0.0,
+    quiet: Annotated[
+        float,
+        typer.Option(help="Seconds without a change after which a volume has ended, or stalled."),
+    ] = 300.0,
+    poll: Annotated[float, typer.Option(help="Seconds between looks into the folders.")] = 1.0,
+    keep_blank: Annotated[
+        bool,
+        typer.Option(
+            "--keep-blank",
+            help="Slices of a single value are padding, not missing: send them too.",
+        ),
+    ] = False,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            help="File that keeps what was sent; by default .pitwatch_CELL.json in the first "
+            "folder."
+        ),
+    ] = None,
+    endpoint: Annotated[
+        str, typer.Option(help="Address to publish slices at.")
+    ] = Settings().simulator.slices,
+    resend: Annotated[
+        str, typer.Option(help="Address that resends lost slices on request; none by default.")
+    ] = "",
+) -> None:
+    """Stream the volumes that a reconstruction is writing, slice by slice."""
+    with one_line_errors():
+        from monitor.sources.folder.announcement import FolderRules
+        from monitor.sources.publish_folder import publish_folder as run
+
+        rules = FolderRules(
+            pattern=pattern,
+            slices=slices,
+            first_slice=first_slice,
+            voxel_um=voxel_um,
+            duration_s=duration,
+            delay_s=delay,
+            quiet_s=quiet,
+            poll_s=poll,
+            keep_blank=keep_blank,
+        )
+        with stop_on_signal() as stop, ExitStack() as stack:
+            show = _shown(stack, progress_of(say))
+            run(
+                folders,
+                rules,
+                cell=cell,
+                endpoint=endpoint,
+                resend=resend,
+                state=state,
                 stop=stop,
                 progress=show,
             )

@@ -314,13 +314,8 @@ def _left_out(volume: Volume, never: list[int]) -> str:
     )
 
 
-def _check(
-    volumes: Sequence[Volume],
-    cell: str,
-    voxel_um: float | None,
-    period_s: float,
-    scan_interval_s: float | None,
-) -> None:
+def check_cell(cell: str) -> None:
+    """Raises SettingError for a name that cannot be that of a cell."""
     if not re.fullmatch(CELL_NAME, cell):
         raise SettingError(
             "cell",
@@ -328,6 +323,16 @@ def _check(
             expected="a name of letters, digits, '_' and '-'",
             todo="use the name in the monitor's settings",
         )
+
+
+def _check(
+    volumes: Sequence[Volume],
+    cell: str,
+    voxel_um: float | None,
+    period_s: float,
+    scan_interval_s: float | None,
+) -> None:
+    check_cell(cell)
     for name, value, least in (
         ("voxel size", voxel_um, "above 0 µm"),
         ("scan interval", scan_interval_s, "above 0 s"),

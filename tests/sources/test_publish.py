@@ -22,39 +22,11 @@ from monitor.sources.volumes.volume import Volume, open_volumes
 from monitor.wire import documents
 from monitor.wire.resend import decode_answer, encode_question
 from monitor.wire.slices import stins
-from tests.helpers.waiting import PATIENCE_MS, eventually
+from tests.helpers.listener import Listener
+from tests.helpers.waiting import PATIENCE_MS
 from tests.sources.cyclers.eclab.mpt_files import mpt_text
 
 pytest.importorskip("bluesky")
-
-
-class Listener:
-    """Collects all messages of one SUB socket in a thread, until closed."""
-
-    def __init__(self, endpoint: str) -> None:
-        self.messages: list[list[bytes]] = []
-        self._context = zmq.Context()
-        self._endpoint = endpoint
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        socket = self._context.socket(zmq.SUB)
-        socket.setsockopt(zmq.SUBSCRIBE, b"")
-        socket.connect(self._endpoint)
-        while not self._closed.is_set():
-            if socket.poll(50):
-                self.messages.append(socket.recv_multipart())
-        socket.close(linger=0)
-
-    def wait(self, done: Any) -> None:
-        eventually(lambda: done(self.messages))
-
-    def close(self) -> None:
-        self._closed.set()
-        self._thread.join()
-        self._context.term()
 
 
 @pytest.fixture

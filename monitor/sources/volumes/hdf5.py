@@ -48,20 +48,20 @@ def read(path: Path, dataset: str) -> Planes:
     Raises SourceError if there is none, if there are several, or if anything of it was not written
     or cannot be found: HDF5 itself would deliver fill values in its place.
     """
-    with _readable(path), h5py.File(path, "r") as file:
-        name = "/" + dataset.strip("/") if dataset else _only_volume(file, path)
+    with readable(path), h5py.File(path, "r") as file:
+        name = "/" + dataset.strip("/") if dataset else only_volume(file, path)
         data = _dataset(file, name, path)
-        order = _axis_order(file, data, name, path)
+        order = axis_order(file, data, name, path)
         _check_ledger(file, name, path)
-        _check_no_projections(file, data, name, path)
+        check_no_projections(file, data, name, path)
         depth = check_stored(data, axis=order[0])
         nz, ny, nx = (data.shape[axis] for axis in order)
         return Planes(
             (nz, ny, nx),
             data.dtype,
-            _voxel_size_um(file, name),
+            voxel_size_of(file, name),
             lambda: _planes(path, name, order),
-            fill=_fill(data),
+            fill=fill_of(data),
             depth=depth,
             encoded=_encoded(data),
             notes=_order_note(path, name, order),
@@ -69,7 +69,7 @@ def read(path: Path, dataset: str) -> Planes:
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def readable(path: Path) -> Iterator[None]:
     """Whatever h5py raises for a file that is damaged becomes one SourceError."""
     try:
         yield
@@ -81,7 +81,7 @@ def _readable(path: Path) -> Iterator[None]:
         ) from None
 
 
-def _only_volume(file: h5py.File, path: Path) -> str:
+def only_volume(file: h5py.File, path: Path) -> str:
     stored, linked, broken = _volumes(file)
     found = stored or linked
     candidates = (
@@ -168,7 +168,7 @@ def _dataset(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
     return node
 
 
-def _axis_order(file: h5py.File, data: h5py.Dataset, name: str, path: Path) -> Order:
+def axis_order(file: h5py.File, data: h5py.Dataset, name: str, path: Path) -> Order:
     """As the labels of its dimensions or the `axes` of NeXus say, (z, y, x) where they say nothing.
 
     Raises SourceError for axes that are not those of a volume.
@@ -221,7 +221,7 @@ def _order_note(path: Path, name: str, order: Order) -> tuple[str, ...]:
     return (f"{path}::{name}: its axes are ({', '.join(axes)}): read as (z, y, x)",)
 
 
-def _check_no_projections(file: h5py.File, data: h5py.Dataset, name: str, path: Path) -> None:
+def check_no_projections(file: h5py.File, data: h5py.Dataset, name: str, path: Path) -> None:
     """Projections have an angle, or NXtomo's key, for each image; a volume has neither."""
     if NABU_DATA.fullmatch(name) or name == OWN_DATA:
         return
@@ -258,7 +258,7 @@ def _check_ledger(file: h5py.File, name: str, path: Path) -> None:
         )
 
 
-def _fill(data: h5py.Dataset) -> float:
+def fill_of(data: h5py.Dataset) -> float:
     """Asked for only if one was set: HDF5 crashes on some that are damaged."""
     own = data.id.get_create_plist().fill_value_defined() == h5py.h5d.FILL_VALUE_USER_DEFINED
     return float(data.fillvalue) if own and data.dtype.kind in "biuf" else 0.0
@@ -269,7 +269,7 @@ def _encoded(data: h5py.Dataset) -> bool:
 
 
 def _planes(path: Path, name: str, order: Order) -> Iterator[NDArray[Any]]:
-    with _readable(path), h5py.File(path, "r") as file:
+    with readable(path), h5py.File(path, "r") as file:
         data = file[name]
         check_stored(data)  # again: files may have gone since it was opened
         plane_bytes = max(1, data.dtype.itemsize * data.shape[order[1]] * data.shape[order[2]])
@@ -289,7 +289,7 @@ def _planes(path: Path, name: str, order: Order) -> Iterator[NDArray[Any]]:
             yield from slab
 
 
-def _voxel_size_um(file: h5py.File, name: str) -> tuple[float, float, float] | None:
+def voxel_size_of(file: h5py.File, name: str) -> tuple[float, float, float] | None:
     if NABU_DATA.fullmatch(name):
         options = name.replace("/results/data", "/configuration/processing_options/reconstruction/")
         for key in ("voxel_size_cm", "pixel_size_cm"):

@@ -93,7 +93,7 @@ def _check_source(data: h5py.Dataset, mapping: Mapping, above: tuple[tuple[str, 
     holder = data.file.filename
     if mapping.file == SAME_FILE:
         return _check_source_dataset(data, data.file, mapping, above)
-    file = open_source(holder, mapping.file)
+    file = open_source(data.file, mapping.file)
     if file is None:
         chunk = Path(holder).parent / mapping.file
         state = "cannot be read as HDF5" if chunk.is_file() else "is missing"

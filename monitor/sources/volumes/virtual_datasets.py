@@ -107,11 +107,13 @@ def source_names(holder: str, name: str) -> Iterator[Path]:
     yield Path(holder).resolve().parent / name
 
 
-def open_source(holder: str, name: str) -> h5py.File | None:
-    """The source file that HDF5 takes, for reading; None if there is none."""
-    for candidate in source_names(holder, name):
+def open_source(holder: h5py.File, name: str) -> h5py.File | None:
+    """The source file that HDF5 takes, for reading; None if there is none. It is locked if the file
+    that names it is: HDF5 opens no file in both ways."""
+    locked, _ = holder.id.get_access_plist().get_file_locking()
+    for candidate in source_names(holder.filename, name):
         try:
-            return h5py.File(candidate, "r")
+            return h5py.File(candidate, "r", locking=None if locked else False)
         except OSError:
             continue
     return None
@@ -132,7 +134,7 @@ def _numbered(data: h5py.Dataset, mapping: Mapping, space: Any) -> list[Mapping]
         found.append(_named(replace(mapping, target=[spans]), number))
     for number in range(len(found), len(found) + NEAR_NUMBERS):
         later = _named(mapping, number)
-        if (file := open_source(data.file.filename, later.file)) is not None:
+        if (file := open_source(data.file, later.file)) is not None:
             there = later.dataset in file
             file.close()
             if there and later.file != mapping.file:

@@ -1,0 +1,416 @@
+"""A folder that another program fills with volumes, as a live slice feed.
+
+Folders are polled. A slice is sent once its file is complete, in the order along z. What was sent
+is kept in a small file: after a restart, scans continue under the same names, and only what may
+have been lost on the way is sent again.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+import zlib
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.errors import PitwatchError, SettingError, SourceError
+from monitor.settings import SimulatorSettings
+from monitor.sources.feeds.resend_service import ResendService
+from monitor.sources.feeds.slices import QUEUE_BYTES, SliceSocket
+from monitor.sources.folder.announcement import FolderRules, announcement
+from monitor.sources.folder.discovery import Discovery
+from monitor.sources.folder.files import Changes
+from monitor.sources.folder.growing import Growing, Progress, Say
+from monitor.sources.folder.state import SentFolder, SentVolume, read_state, write_state
+from monitor.sources.folder.stream import FolderStream
+from monitor.sources.publish import check_cell
+from monitor.sources.volumes.planes import to_wire
+
+QUEUED = 4
+"""Slices that wait in the socket: they are lost when the process is killed."""
+RESENT = QUEUED + 4
+STEADY_POLLS = 5
+"""For so many polls the files of a volume have not changed if its writer has ended."""
+SAVE_S = 1.0
+
+_DEFAULTS = SimulatorSettings()
+
+
+def publish_folder(
+    folders: Sequence[Path],
+    rules: FolderRules,
+    *,
+    cell: str = "A",
+    endpoint: str = _DEFAULTS.slices,
+    resend: str = "",
+    state: Path | None = None,
+    stop: threading.Event | None = None,
+    progress: Say | None = None,
+) -> None:
+    """Sends the volumes that appear in `folders` as scans of `cell`, until `stop` is set.
+
+    `state` is the file that keeps what was sent, by default `.pitwatch_CELL.json` in the first
+    folder. Nothing is sent as long as nobody subscribes. Raises SettingError and SourceError for
+    what is wrong before anything is sent; later, whatever is wrong with a file is said, and costs
+    that slice or volume alone.
+    """
+    check_cell(cell)
+    _check(folders, rules)
+    stop = stop or threading.Event()
+    path = state or folders[0] / f".pitwatch_{cell}.json"
+    sent = read_state(path, cell)
+    write_state(path, sent)
+    with ExitStack() as stack:
+        service = stack.enter_context(closing(ResendService(resend))) if resend else None
+        socket = stack.enter_context(SliceSocket(endpoint, QUEUE_BYTES // QUEUED, stop))
+        say = progress or (lambda _text, _sent, _total: None)
+        changes = Changes()
+        job = _Publication(
+            stream=FolderStream(socket, service, cell, sent.run, stop, say),
+            rules=rules,
+            path=path,
+            sent=_before_the_end(sent),
+            changes=changes,
+            discovery=Discovery(folders, rules.pattern, changes),
+            stop=stop,
+            say=say,
+        )
+        stack.callback(job.save)
+        job.run()
+
+
+@dataclass(slots=True)
+class _Live:
+    """What this process knows of a volume besides what is kept."""
+
+    glance: Hashable = None
+    seen: Hashable = None
+    since: float = field(default_factory=time.monotonic)
+    announced: bool = False
+    first_file: tuple[Path, int] | None = None
+    failing: tuple[str, int] = ("", 0)
+
+
+@dataclass(slots=True)
+class _Publication:
+    """One call of `publish_folder`, with its sockets open."""
+
+    stream: FolderStream
+    rules: FolderRules
+    path: Path
+    sent: SentFolder
+    changes: Changes
+    discovery: Discovery
+    stop: threading.Event
+    say: Say
+    live: dict[str, _Live] = field(default_factory=dict)
+    said: set[str] = field(default_factory=set)
+    saved: float = -math.inf
+
+    # --- polls ------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        self.stream.wait_for_engine()
+        while not self.stop.is_set():
+            self.changes.next_poll()
+            try:
+                volumes = self.discovery.volumes()
+            except OSError as error:
+                self._once(f"{error.filename}: cannot be listed ({error.strerror}); still trying")
+                volumes = []
+            self._poll(volumes)
+            self.save()
+            self.stop.wait(self.rules.poll_s)
+
+    def _poll(self, volumes: Sequence[Growing]) -> None:
+        found = [(volume, now) for volume in volumes if (now := self._progress(volume)) is not None]
+        parts = {source for volume in volumes for source in volume.sources}
+        for volume, now in found:
+            if self.stop.is_set():
+                return
+            if now.first_file.resolve() in parts and now.first_file not in volume.sources:
+                continue
+            try:
+                self._advance(volume, now)
+            except (PitwatchError, OSError) as error:
+                self._failed(volume.name, str(error))
+
+    def _progress(self, volume: Growing) -> Progress | None:
+        """None also for a volume that has ended and did not change since."""
+        live = self.live.setdefault(volume.name, _Live())
+        known = self.sent.get(volume.name)
+        glance = volume.glance()
+        if known is not None and known.ended and glance == live.glance:
+            return None
+        if known is not None and not live.announced and live.seen is None:
+            volume.begin_again(known.after_ns)
+        try:
+            now = volume.progress()
+        except (PitwatchError, OSError) as error:
+            self._failed(volume.name, str(error))
+            return None
+        if (seen := (glance, now and len(now.ready))) != live.seen:
+            live.seen, live.since = seen, time.monotonic()
+        if now is not None and now.first_file:
+            live.failing = ("", 0)
+            if known is not None and known.ended and self._is_steady(live):
+                live.glance = glance
+        return now
+
+    def _is_steady(self, live: _Live) -> bool:
+        return time.monotonic() - live.since >= STEADY_POLLS * self.rules.poll_s
+
+    def _failed(self, name: str, why: str) -> None:
+        """Said once it has lasted: a file that is being written may be in any state."""
+        live = self.live[name]
+        before, count = live.failing
+        live.failing = (why, count + 1 if why == before else 1)
+        if live.failing[1] == STEADY_POLLS:
+            self.say(why, 0, 0)
+
+    # --- one volume -------------------------------------------------------------------------------
+
+    def _advance(self, volume: Growing, now: Progress) -> None:
+        live = self.live[volume.name]
+        known = self.sent.get(volume.name)
+        if not now.ready or now.ready[0] != 0:
+            return
+        if known is not None and self._is_written_again(volume, now, known):
+            self._begin_again(volume, known, "was written again")
+            return
+        quiet = time.monotonic() - live.since >= self.rules.quiet_s
+        done = quiet or (now.finished and self._is_steady(live))
+        if known is None or self._is_new(known):
+            known = self._announced(volume, now, known, done)
+        if known is None:
+            return
+        behind = [*now.ready, *now.maybe][-1]
+        if behind >= known.shape[0] and known.shape[0] != self.rules.slices:
+            self._begin_again(volume, known, f"has more than {known.shape[0]} slices")
+            return
+        if known.ended:
+            return
+        known = replace(known, newest_ns=now.newest_ns)
+        if not live.announced:
+            live.announced = self.stream.header(known)
+        known = self._send_run(volume, now, known, done)
+        self._finish(volume, now, known, done, quiet)
+
+    def _is_new(self, known: SentVolume) -> bool:
+        """Whether it was found to be written again, and is not announced yet."""
+        return known.shape[0] == 0
+
+    def _is_written_again(self, volume: Growing, now: Progress, known: SentVolume) -> bool:
+        """By the first slice, if its file has changed since it was last compared."""
+        live = self.live[volume.name]
+        if self._is_new(known):
+            return False
+        if now.begins_at != known.begins_at:
+            return True
+        file = (now.first_file, now.first_ns)
+        if known.first is None or file == live.first_file:
+            return False
+        (plane,) = volume.planes([0])
+        live.first_file = file
+        return _checksum(plane) != known.first
+
+    def _begin_again(self, volume: Growing, known: SentVolume, why: str) -> None:
+        self.say(f"{volume.name}: {why}: it is sent as another scan", 0, 0)
+        if not known.ended and self.live[volume.name].announced:
+            self._end(known)
+        again = why == "was written again"
+        after_ns = known.newest_ns if again else known.after_ns
+        self.sent = self.sent.with_volume(replace(known, ended=True))
+        self.sent = self.sent.with_volume(
+            replace(
+                known,
+                shape=(0, *known.shape[1:]),
+                version=known.version + 1,
+                slices=0,
+                first=None,
+                ended=False,
+                after_ns=after_ns,
+            )
+        )
+        volume.begin_again(after_ns)
+        self.live[volume.name] = _Live()
+        self.save()
+
+    def _announced(
+        self, volume: Growing, now: Progress, before: SentVolume | None, done: bool
+    ) -> SentVolume | None:
+        """The volume with all that its header says, once that is known."""
+        made, lines = announcement(volume.name, now, before, done, self.rules, self.sent)
+        for line in lines:
+            self._once(line)
+        if made is not None:
+            self.sent = self.sent.with_volume(made)
+            self.save()
+        return made
+
+    # --- slices -----------------------------------------------------------------------------------
+
+    def _send_run(
+        self, volume: Growing, now: Progress, known: SentVolume, done: bool
+    ) -> SentVolume:
+        """All slices that follow on the last one without a hole."""
+        there = [*now.ready, *now.maybe] if done else now.ready
+        wanted = [index for index in there if known.slices <= index < known.shape[0]]
+        run = [index for place, index in enumerate(wanted) if index == known.slices + place]
+        return self._send(volume, now, known, run, done)
+
+    def _send(
+        self, volume: Growing, now: Progress, known: SentVolume, indices: list[int], done: bool
+    ) -> SentVolume:
+        planes = self._read(volume, indices, done)
+        for index, plane in planes if done else _written(now, planes):
+            pixels = None if plane is None else self._pixels(now, known, index, plane)
+            if pixels is not None and not self.stream.slice(known, index, pixels):
+                break
+            if index == 0 and plane is not None:
+                known = replace(known, first=_checksum(plane))
+                self.live[volume.name].first_file = (now.first_file, now.first_ns)
+            known = replace(known, slices=index + 1)
+            self.sent = self.sent.with_volume(known)
+            self.say(f"scan {known.scan}: {known.name}", index + 1, known.shape[0])
+            if time.monotonic() - self.saved > SAVE_S:
+                self.save()
+        return known
+
+    def _read(
+        self, volume: Growing, indices: list[int], done: bool
+    ) -> Iterator[tuple[int, NDArray[Any] | None]]:
+        """Slices and their planes; once all is `done`, None for one that cannot be read."""
+        place = 0
+        while place < len(indices):
+            try:
+                for plane in volume.planes(indices[place:]):
+                    yield indices[place], plane
+                    place += 1
+            except (PitwatchError, OSError) as error:
+                if not done:
+                    raise
+                self._once(f"{error}; the slice is left out")
+                yield indices[place], None
+                place += 1
+
+    def _pixels(
+        self, now: Progress, known: SentVolume, index: int, plane: NDArray[Any]
+    ) -> NDArray[Any] | None:
+        """As `publish` sends it; None if it is left out."""
+        if now.blank(plane) and not now.written and not self.rules.keep_blank:
+            self._once(
+                f"{known.name}: slices contain a single value, {index} is the first: never "
+                "written, or padding; they are left out and count as missing; if they are padding, "
+                "use --keep-blank"
+            )
+            return None
+        try:
+            return to_wire(plane, known.dtype, known.name, index)
+        except SourceError as error:
+            self._once(f"{error}; the slice is left out")
+            return None
+
+    def _finish(
+        self, volume: Growing, now: Progress, known: SentVolume, done: bool, quiet: bool
+    ) -> None:
+        """Ends the scan once it is complete, or once its files never will be."""
+        total = known.shape[0]
+        if known.slices < total and done and not self.stop.is_set():
+            there = [index for index in [*now.ready, *now.maybe] if index < total]
+            lacking = total - len(there)
+            if not (now.finished or self._is_overtaken(known)):
+                self._once(
+                    f"{known.name}: has stalled: {len(there)} of {total} slices, none for "
+                    f"{self.rules.quiet_s:g} s; its scan continues with the next one, or ends when "
+                    "a later volume begins"
+                )
+                return
+            rest = [index for index in there if index >= known.slices]
+            known = self._send(volume, now, known, rest, done=True)
+            self.say(f"{known.name}: has ended with {lacking} of {total} slices missing", 0, 0)
+            known = replace(known, slices=total)
+        if known.slices >= total and not self.stop.is_set():
+            self._end(known)
+
+    def _is_overtaken(self, known: SentVolume) -> bool:
+        """Whether slices of a later volume were sent."""
+        place = self.sent.volumes.index(self.sent.get(known.name) or known)
+        return any(later.slices for later in self.sent.volumes[place + 1 :])
+
+    # --- what is said, and kept -------------------------------------------------------------------
+
+    def save(self) -> None:
+        """What was sent, so that another process continues with it."""
+        try:
+            write_state(self.path, self.sent)
+        except SourceError as error:
+            self._once(str(error))
+        self.saved = time.monotonic()
+
+    def _end(self, known: SentVolume) -> None:
+        if self.stream.end(known):
+            self.sent = self.sent.with_volume(replace(known, ended=True))
+            self.save()
+
+    def _once(self, text: str) -> None:
+        if text not in self.said:
+            self.said.add(text)
+            self.say(text, 0, 0)
+
+
+def _before_the_end(sent: SentFolder) -> SentFolder:
+    """With the last messages of the process before taken back: some may not have left it."""
+    left = RESENT
+    volumes = []
+    for known in reversed(sent.volumes):
+        back = min(left, known.slices)
+        left -= back
+        volumes.append(replace(known, slices=known.slices - back, ended=known.ended and not back))
+    return replace(sent, volumes=tuple(reversed(volumes)))
+
+
+def _written(
+    now: Progress, planes: Iterator[tuple[int, NDArray[Any] | None]]
+) -> Iterator[tuple[int, NDArray[Any] | None]]:
+    """Without those behind the last that was written: in a file whose slices have their place from
+    the start, a slice is complete once the next one has begun."""
+    waiting: list[tuple[int, NDArray[Any] | None]] = []
+    for index, plane in planes:
+        if now.in_place and plane is not None and now.blank(plane):
+            return
+        yield from waiting
+        waiting = [(index, plane)] if now.in_place else []
+        if not now.in_place:
+            yield index, plane
+    yield from waiting
+
+
+def _checksum(plane: NDArray[Any]) -> int:
+    return zlib.crc32(np.ascontiguousarray(plane).data)
+
+
+def _check(folders: Sequence[Path], rules: FolderRules) -> None:
+    if not folders:
+        raise SourceError("folders: got none, expected at least one; name a folder")
+    for folder in folders:
+        if not folder.is_dir():
+            raise SourceError(f"{folder}: is not a folder; create it, or check the path")
+    for name, value, least in (
+        ("--voxel-um", rules.voxel_um, 0.0),
+        ("--poll", rules.poll_s, 0.0),
+        ("--quiet", rules.quiet_s, 0.0),
+        ("--slices", rules.slices, 0),
+    ):
+        if value is not None and not (math.isfinite(value) and value > least):
+            raise SettingError(name, got=value, expected=f"above {least:g}", todo="correct it")
+    for name, value in (("--duration", rules.duration_s), ("--delay", rules.delay_s)):
+        if not math.isfinite(value):
+            raise SettingError(name, got=value, expected="a number of seconds", todo="correct it")
