@@ -30,7 +30,7 @@ LAYER_ORDERS: tuple[tuple[LayerName, ...], ...] = (
 
 
 class GreyLevels(Section):
-    """Fixes the grey level of layers; what is not given is found from the data."""
+    """Fixes the grey levels of layers; those that are not given are found from the data."""
 
     collector: float | None = None
     """Grey level of the current collector."""
@@ -46,16 +46,18 @@ class BoundarySettings(Section):
     """A picture of the grain boundaries of a cell (SEM, EBSD), for screen and report."""
 
     image: Annotated[str, Field(min_length=1)]
-    """PNG, TIFF, JPEG or BMP; a relative path counts from the folder of the settings' file."""
+    """PNG, TIFF, JPEG or BMP file; a relative path starts in the folder of the settings' file."""
     lines: Literal["bright", "dark"] = "bright"
     """Whether the boundaries are drawn brighter or darker than the grains."""
     landmarks: Annotated[tuple[Landmark, ...], Field(min_length=3)]
-    """At least three places seen in both, as [row, column, y, x]: row and column in the picture
+    """At least three points that are visible in both, as [row, column, y, x]: row and column in
+    the picture
     (pixels, the centre of the first at 0), y and x on the map (µm)."""
     near_um: Positive = 5.0
-    """A pit is at a boundary if it is nearer than this."""
+    """A pit is counted as being at a boundary if it is nearer than this."""
     shift_by_scan: Annotated[int, Field(ge=0, strict=True)] | None = None
-    """The picture is moved to fit the pits of this scan; only pits born later are then counted."""
+    """The picture is moved to fit the pits of this scan; only pits that appeared later are then
+    counted."""
 
 
 class CellSettings(Section):
@@ -64,9 +66,9 @@ class CellSettings(Section):
     name: Annotated[str, Field(pattern=CELL_NAME)]
     """Name of the cell, as in the headers of the slices and in the documents of its cycler."""
     electrode_diameter_mm: Positive | None = None
-    """Diameter of a round electrode. Without it and without `electrode_area_cm2`: 5 mm."""
+    """Diameter of a round electrode; 5 mm if neither it nor `electrode_area_cm2` is set."""
     electrode_area_cm2: Positive | None = None
-    """Area of the electrode, in place of its diameter."""
+    """Area of the electrode, instead of its diameter."""
     foil_thickness_um: Positive = 135.0
     """Nominal thickness of the lithium foil."""
     capacity_mAh: Positive | None = None
@@ -79,12 +81,12 @@ class CellSettings(Section):
     clock_offset_s: Annotated[float, Field(allow_inf_nan=False, strict=True)] = 0.0
     """Added to the time of each reading: positive if the cycler's clock is behind."""
     hold_current_s: NotNegative = 300.0
-    """After the last reading its current is assumed to last this long. Set it above the pause
+    """Time for which the current of the last reading is assumed to continue. Set it above the pause
     between readings."""
     keys: dict[Quantity, str] = Field(default_factory=DEFAULT_KEYS.copy)
     """Data keys of the cycler's documents, by quantity; any of them may be absent."""
     grey_levels: GreyLevels = GreyLevels()
-    """Fixes grey levels that are otherwise found in the data."""
+    """Fixes grey levels that are otherwise found from the data."""
     boundaries: BoundarySettings | None = None
     """A picture of the grain boundaries."""
 

@@ -33,38 +33,40 @@ class FeedSettings(Section):
     slices_pull: str = ""
     """Address that the engine binds for producers that PUSH; empty: none."""
     documents: tuple[str, ...] = ("tcp://127.0.0.1:5578",)
-    """Out sides of the bluesky proxies that the engine connects to."""
+    """Output addresses of the bluesky proxies that the engine connects to."""
     document_codec: Literal["msgpack", "json"] = "msgpack"
-    """What our own publishers send. Both are read, whatever is set here."""
+    """Encoding used by pitwatch's own publishers. The engine reads both."""
     receive_MB: Positive = Field(default_factory=default_receive_MB)
-    """Messages that may wait to be computed; beyond that, producers have to wait. By default an
-    eighth of the memory."""
+    """Messages that may wait to be processed; if there are more, producers have to wait. By default
+    an eighth of the memory."""
     receive_hwm: Annotated[int, Field(gt=0, strict=True)] | None = None
-    """How many slices may wait, besides. Without it, `receive_MB` alone counts."""
+    """Largest number of slices that may wait; without it, only `receive_MB` limits them."""
     reorder_memory_MB: Positive = 1024.0
     """Slices that may wait for an earlier one, or until the grey levels are known."""
     ready_memory_MB: NotNegative = 2000.0
-    """Memory that is reserved at the start, for the first scan; 0: as it is needed."""
+    """Memory that is reserved for the first scan when the engine starts; 0: none."""
     quiet_s: Positive = 1.0
-    """Silence after which a scan that has ended is concluded with its holes."""
+    """Silence after which a scan that has ended is concluded although slices are missing."""
     give_up_s: Positive = 600.0
     """Silence after which a scan whose end was not received is concluded too."""
     resend: Literal["auto", "off"] | tuple[str, ...] = "auto"
     """Where lost slices are requested again. `auto`: at the address in the scan's header, if it
-    is on this machine or on one of `slices`; `off`: nowhere; a list: only at these addresses."""
+    is on this machine or on a machine named in `slices`; `off`: nowhere; a list: only at these
+    addresses."""
     max_slice_Mpx: Positive = Field(default_factory=default_slice_Mpx)
     """Scans with larger slices are refused: maps take about 0.2 GB for each million pixels. By
     default 3 for each GB of memory, at most 96."""
     max_volume_GB: Positive = 2000.0
-    """A scan that is announced as larger is refused."""
+    """Scans that are announced as larger are refused."""
 
     @property
     def what_fits(self) -> str:
-        """What of scans and messages has room, and by which settings, in a line."""
+        """The largest slices and the most messages that are accepted, and their settings, in a
+        line."""
         side = math.isqrt(int(self.max_slice_Mpx * 1e6))
         return (
-            f"slices of up to {self.max_slice_Mpx:g} Mpx, as {side} × {side}, have room; scans "
-            "with larger ones are refused (feeds.max_slice_Mpx); "
+            f"slices of up to {self.max_slice_Mpx:g} Mpx (such as {side} × {side}) fit into the "
+            "memory; scans with larger slices are refused (feeds.max_slice_Mpx); "
             f"{self.receive_MB:.0f} MB of messages may wait (feeds.receive_MB)"
         )
 
@@ -95,11 +97,11 @@ class RequestSettings(Section):
     user_group: str = "primary"
     """Queueserver: a group of the manager's `user_group_permissions.yaml`."""
     autostart: Annotated[bool, Field(strict=True)] = True
-    """Queueserver: let the manager run its queue once a request is in it."""
+    """Queueserver: start the manager's queue once a request has been added."""
     public_key: str = ""
     """Queueserver: the manager's CURVE key; needed if it is on another machine."""
     resend_s: Positive = 5.0
-    """A request that is not yet served is sent again this often, with the same id."""
+    """Interval at which a request is sent again, with the same id, until it is served."""
 
 
 class ResultSettings(Section):
@@ -114,9 +116,9 @@ class ResultSettings(Section):
 
 
 class SecuritySettings(Section):
-    """Who may connect from other machines, and what is connected to there (CURVE keys).
+    """Who may connect from other machines, and keys of programs on other machines (CURVE).
 
-    Keys are those of `pitwatch keys`: a public one as its 40 characters, or as its file.
+    Keys are made by `pitwatch keys`. A public key is given as its 40 characters or as its file.
     """
 
     secret_key: str = ""
@@ -128,7 +130,7 @@ class SecuritySettings(Section):
     producers: tuple[str, ...] = ()
     """Public keys of producers that PUSH to `feeds.slices_pull`."""
     server_keys: dict[str, str] = Field(default_factory=dict)
-    """By address that the engine connects to: the public key of what is there."""
+    """Public keys of the programs that the engine connects to, by address."""
     plain: tuple[str, ...] = ()
     """Addresses on other machines that the engine connects to without keys."""
 

@@ -19,11 +19,11 @@ class PitSettings(Section):
     """What counts as a pit."""
 
     min_depth_um: Positive = 2.0
-    """What is shallower is not a pit."""
+    """Least depth of a pit."""
     min_diameter_um: Positive = 5.0
-    """What is narrower is not a pit."""
+    """Least diameter of a pit."""
     significance: Positive = 5.0
-    """Depth that a pixel of a pit needs, in standard errors of its height."""
+    """Least depth of each pixel of a pit, in standard errors of its height."""
 
 
 class OnsetSettings(Section):
@@ -36,17 +36,17 @@ class OnsetSettings(Section):
     """Rules, any of which requests a scan; "a and b": both must be met. The rules are listed in
     docs/reference/policy.md."""
     min_pits: Annotated[int, Field(ge=1, strict=True)] = 1
-    """`new_pits`: this many significant pits for which no scan has been requested yet."""
+    """`new_pits`: least number of significant pits for which no scan has been requested yet."""
     min_pit_area_um2: NotNegative = 0.0
-    """`new_pits`: and their openings together."""
+    """`new_pits`: least total area of their openings."""
     max_growth_um_h: Positive = 10.0
-    """`growth`: the fastest pit deepens by this."""
+    """`growth`: growth in depth of the fastest pit."""
     max_j_mA_cm2: Positive = 5.0
     """`current`: 99th percentile of the running local current density."""
     depth_share: Annotated[float, Field(gt=0, le=1, strict=True)] = 0.5
     """`depth`: forecast depth at the next periodic scan, as a share of the foil."""
     closure_band: tuple[NotNegative, Positive] = (0.8, 1.2)
-    """`closure`: met outside of this band."""
+    """`closure`: the rule is met outside this band."""
     current_step_mA_cm2: Positive = 0.1
     """`current_step`: change of the applied current density from one scan to the next."""
     max_front_um: Positive = 50.0
@@ -54,33 +54,33 @@ class OnsetSettings(Section):
     least_breakthrough_h: Positive = 4.0
     """`breakthrough`: low end of the forecast time until a pit reaches the collector."""
     early_verdict: Annotated[bool, Field(strict=True)] = True
-    """Whether a scan is evaluated, and another one requested, as soon as no slice to come can
-    change its heights; otherwise when it has ended."""
+    """Whether a scan is evaluated, and another one requested, as soon as no remaining slice can
+    change its heights; if not, when it has ended."""
     confirm: Annotated[bool, Field(strict=True)] = True
     """Whether the extra scan is used to confirm or refute its reason."""
     clear_scans: Annotated[int, Field(ge=1, strict=True)] = 2
-    """Scans in which an entry of `when` is not met before it may request again."""
+    """Number of scans in which an entry of `when` must not be met before it may request again."""
     cooldown_s: NotNegative = 900.0
     """Least time between two requests (cell time)."""
     quiet_hours: tuple[str, ...] = ()
-    """Such as ["22:00-06:00"], UTC: no scan is requested then."""
+    """Times of day (UTC) in which no scan is requested, such as ["22:00-06:00"]."""
     max_scans_per_hour: Annotated[int, Field(ge=0, strict=True)] = 2
-    """Extra scans of a cell within an hour, those of the operator included."""
+    """Most extra scans of a cell within an hour, including those that an operator requested."""
     max_scans_per_cell: Annotated[int, Field(ge=0, strict=True)] = 20
-    """Extra scans of a cell in all, those of the operator included."""
+    """Most extra scans of a cell in total, including those that an operator requested."""
     dose_per_scan_kGy: NotNegative = 0.0
     """Dose of one scan; 0: dose is not counted."""
     max_dose_kGy: NotNegative = 0.0
-    """Dose of a cell, all scans together; 0: no limit."""
+    """Largest dose of a cell, all scans together; 0: no limit."""
     max_dose_kGy_per_hour: NotNegative = 0.0
-    """Dose of a cell within an hour; 0: no limit."""
+    """Largest dose of a cell within an hour; 0: no limit."""
 
     @model_validator(mode="after")
     def _check(self) -> OnsetSettings:
         for name in (name for entry in self.when for name in rules_of(entry)):
             if name not in RULES:
                 near = difflib.get_close_matches(name, RULES, n=1, cutoff=0.0)[0]
-                raise ValueError(f"rules out of {', '.join(RULES)}; did you mean {near!r}?")
+                raise ValueError(f"rules from {', '.join(RULES)}; did you mean {near!r}?")
         if self.closure_band[0] >= self.closure_band[1]:
             raise ValueError("closure_band as [low, high], low below high")
         for span in self.quiet_hours:
@@ -100,27 +100,30 @@ class WatchSettings(Section):
     enabled: Annotated[bool, Field(strict=True)] = True
     """Whether scans are judged; if not, every scan is trusted."""
     closure_band: tuple[NotNegative, Positive] = (0.85, 1.15)
-    """Closure outside of this band raises an alarm, once 1 µm has been stripped."""
+    """A closure outside this band raises an alarm, once 1 µm has been stripped."""
     noise_factor: Annotated[float, Field(gt=1, allow_inf_nan=False, strict=True)] = 1.5
-    """Noise of the heights, relative to the median of the earlier scans."""
+    """Largest noise of the heights, relative to the median of the earlier scans."""
     contrast_share: Annotated[float, Field(gt=0, lt=1, strict=True)] = 0.6
-    """Contrast and contrast-to-noise ratio, relative to the first scan: not below this."""
+    """Least contrast and contrast-to-noise ratio, relative to the first scan."""
     max_level_drift: Positive = 0.5
-    """Drift of lithium's grey level since the first scan, as a share of the contrast."""
+    """Largest drift of lithium's grey level since the first scan, as a share of the contrast."""
     least_valid: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.6
-    """Share of the columns that must have a height."""
+    """Least share of the columns that have a height."""
     max_shift_error_um: Positive = 5.0
     """Largest error of a scan's shift relative to the reference."""
     scans: Annotated[int, Field(ge=1, strict=True)] = 2
-    """Bad scans in a row before an alarm begins; good ones before it ends."""
+    """Number of bad scans in a row after which an alarm begins, and of good ones after which it
+    ends."""
     late_s: Positive = 10.0
-    """Silence of a running scan, by the clock, after which the feed is LATE."""
+    """Time without a slice of a running scan, by this machine's clock, after which the feed is
+    LATE."""
     dead_s: Positive = 60.0
-    """The same: DEAD."""
+    """Time without a slice of a running scan after which the feed is DEAD."""
     cycler_s: Positive = 60.0
-    """Silence of the cycler after which it is DEAD. Set it above the pause between readings."""
+    """Time without a reading after which the cycler is DEAD. Set it above the pause between
+    readings."""
     due_grace: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.1
-    """How long a scan may be overdue, as a share of the period."""
+    """How long a scan may be overdue before it is LATE, as a share of the period."""
 
     @model_validator(mode="after")
     def _check(self) -> WatchSettings:

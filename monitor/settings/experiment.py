@@ -28,18 +28,19 @@ class ExperimentSettings(Section):
     data_dir: Path = Path("runs")
     """Where recordings are written: on a disk with space for the slices."""
     second_dir: str = ""
-    """Folder on another disk for what the first one refuses; empty: none."""
+    """Folder on another disk for data that the first disk refuses; empty: none."""
     record_slices: Annotated[bool, Field(strict=True)] = True
     """Keep the slices: needed for cross-sections, `replay` and `reprocess`."""
     compress_slices: CompressSlices = "auto"
-    """Compress recorded slices; `auto`: if that saves a quarter of the first eight of a scan."""
+    """Compress recorded slices; `auto`: if compression saves a quarter of the first eight slices
+    of a scan."""
 
 
 class ScheduleSettings(Section):
     """When scans are expected."""
 
     period_s: Positive = 1800.0
-    """A periodic scan is expected this often (cell time)."""
+    """Interval between two periodic scans (cell time)."""
 
 
 class SimulatorSettings(Section):
@@ -48,25 +49,25 @@ class SimulatorSettings(Section):
     scenario: str = "paper-0.55"
     """`paper-0.55`, `paper-0.23`, `first-charge`, `second-cycle` or `two-cells`."""
     scans: Annotated[int, Field(gt=0, strict=True)] | None = None
-    """Stop after this many scans; without it: the whole scenario."""
+    """Stop after this many scans; by default at the end of the scenario."""
     speed: Positive = 600.0
     """Seconds of cell time in one second."""
     size: Annotated[int, Field(ge=64, strict=True)] = 384
     """Side of the field of view in pixels."""
     seed: Annotated[int, Field(ge=0, strict=True)] = 1
-    """Another number gives another cell."""
+    """Seed of the random numbers: each number gives a different cell."""
     cnr: Positive = 3.0
-    """Contrast of electrolyte to lithium over the noise of one voxel."""
+    """Contrast of electrolyte to lithium, divided by the noise of one voxel."""
     slices: str = "tcp://127.0.0.1:5601"
     """XPUB that the simulated detector binds."""
     resend: str = "tcp://127.0.0.1:5602"
-    """ROUTER that sends slices again; empty: none."""
+    """ROUTER that sends lost slices again on request; empty: none."""
     requests: str = "tcp://127.0.0.1:5603"
     """ROUTER that the simulated acquisition binds."""
     documents_in: str = "tcp://127.0.0.1:5577"
-    """In side of the simulated cycler's bluesky proxy."""
+    """Input address of the simulated cycler's bluesky proxy."""
     documents_out: str = "tcp://127.0.0.1:5578"
-    """Its out side."""
+    """Output address of that proxy."""
     volumes: str = ""
     """Folder for an HDF5 file of each scan, for Tiled; empty: none."""
 

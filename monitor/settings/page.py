@@ -22,12 +22,13 @@ from monitor.settings.section import Section
 
 HEAD = """# Settings
 
-Every key of the settings' file. This page is made from the models in `monitor/settings`, by
+Every key of the settings file. This page is generated from the models in `monitor/settings`, by
 `python -m monitor.settings.page > docs/reference/settings.md`.
 
 `pitwatch config simulated` and `pitwatch config id15a` print a file to start from. Every key may be
-left out: it then has its default, and `–` means not set. An unknown key, or a value that is not
-allowed, stops the start with one line that names it. The engine reads its settings once, at start.
+left out: it then has its default, and `–` means not set. If a key is unknown or a value is not
+allowed, the program does not start, and prints one line that names it. The engine reads its
+settings once, when it starts.
 """
 UNITS = {
     "_kGy_per_hour": "kGy/h", "_per_hour": "1/h", "_kGy": "kGy",
@@ -88,7 +89,7 @@ def _table(section: type[Section]) -> str:
 def _default(section: type[Section], key: str) -> str:
     field = section.model_fields[key]
     if field.default_factory in (default_receive_MB, default_slice_Mpx):
-        return "by the memory"  # of this machine, but the page is the same everywhere
+        return "depends on memory"  # of this machine, but the page is the same everywhere
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True, validated_data={})
@@ -122,7 +123,7 @@ def _allowed(schema: dict[str, Any]) -> str:
     bounds = " and ".join(
         f"{sign} {schema[name]}" for name, sign in BOUNDS.items() if name in schema
     )
-    return f"whole, {bounds}" if schema.get("type") == "integer" else bounds
+    return f"integer, {bounds}" if schema.get("type") == "integer" else bounds
 
 
 if __name__ == "__main__":
