@@ -1,6 +1,6 @@
 """Heights and charge of a cell, scan after scan → maps, pits, numbers.
 
-Heights are final when no slice to come can change them. What rests on the charge is final once
+Heights are final when no slice to come can change them. What depends on the charge is final once
 readings of the cycler cover the scan's time, and those of all scans before it; until then the scan
 waits here, with what is needed to compute it again.
 """

@@ -83,10 +83,10 @@ class Coulometry:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ChargeStage:
-    """What of one scan rests on the charge. `maps`: (ny, nx) float32, mA/cm²; `pits`: those of the
-    surface, each with its mean current density; `pit_persistence`: share of the first discharge's
-    pits that are there; `j_running_p99`: of the running current density, mA/cm². What needs a
-    reference, lithium that was plated, or pits is None without."""
+    """Results of one scan that depend on charge. `maps`: (ny, nx) float32, mA/cm²; `pits`: those
+    of the surface, each with its mean current density; `pit_persistence`: share of the first
+    discharge's pits that are there; `j_running_p99`: of the running current density, mA/cm². What
+    needs a reference, plated lithium or pits is None without them."""
 
     electrochemistry: Electrochemistry
     maps: Mapping[str, Map] = field(default_factory=dict)

@@ -124,8 +124,8 @@ class Intake:
                 self._recovery.miss(Unknown(frame.cell, frame.stream, frame.scan))
             raise BadMessage(
                 "unknown_scan",
-                f"slices: slice of cell {frame.cell[:40]!r} scan {frame.scan}, which has no start; "
-                "dropped",
+                f"slices: slice of cell {frame.cell[:40]!r} scan {frame.scan}, whose header "
+                "was not received; dropped",
             )
         scan.check(frame)
         self._taken += 1
@@ -152,8 +152,8 @@ class Intake:
                 self._recovery.miss(Unknown(end.cell, end.stream, end.scan), ended=True)
             raise BadMessage(
                 "end_without_start",
-                f"slices: end of cell {end.cell[:40]!r} scan {end.scan}, which has no start; "
-                "ignored",
+                f"slices: end of cell {end.cell[:40]!r} scan {end.scan}, whose header was "
+                "not received; ignored",
             )
         scan.end(end.stream, end.slices)
         if not scan.ended:

@@ -144,7 +144,7 @@ class Engine:
             over = RecordingTrouble(False, 0, "a new engine has resumed the recording", part)
             self._handle(Received("recording", None, over))
         for lost in self._session.lost_connections:
-            text = f"{lost.setting}: {lost.address} a new engine connects to it"
+            text = f"{lost.setting}: a new engine connects to {lost.address}"
             self._handle(Received("connections", None, replace(lost, state="back", text=text)))
         if self._resender is not None:
             self._resender.catch_up(self._session.outstanding.missed)

@@ -21,7 +21,7 @@ CALM_S = 60.0
 MAX_TROUBLES = 100
 WHAT_IT_COSTS: dict[TroublePart, str] = {
     "recorder": "the recorder continues; the message that it was writing is not recorded",
-    "serving": "the engine continues to record; a screen may have to repeat a question",
+    "serving": "the engine continues to record; a screen may have to repeat a request",
     "engine": "the engine ends; the recording can be resumed: start the engine again with the "
     "same settings",
 }
@@ -52,7 +52,7 @@ class Failures:
         """An error in this part of the engine, that has cost the recording so many slices; `costs`:
         what follows, if that is not as usual. Returns what is told of it, in one line."""
         costs = costs or WHAT_IT_COSTS[part]
-        text = f"an error of pitwatch itself ({in_one_line(error)}): {costs}"
+        text = f"internal error ({in_one_line(error)}): {costs}"
         text += f"; {self.write(part, error)}"
         with self._lock:
             before = self._failing.get(part)

@@ -150,7 +150,7 @@ def recorded(mode: str, *, ended: bool, last_time: float | None = None) -> Healt
     if mode == "recording":
         when = ""
         if last_time is not None:
-            when = f"; its last message is of {datetime.fromtimestamp(last_time, UTC):%Y-%m-%d}"
+            when = f"; its last message is from {datetime.fromtimestamp(last_time, UTC):%Y-%m-%d}"
             when += f" at {datetime.fromtimestamp(last_time, UTC):%H:%M:%S} UTC"
         return Health("REPLAY", None, f"a recording is shown: nothing is received{when}")
     if ended:
@@ -188,7 +188,7 @@ def _slices(
     if running:
         scan = running["scan"]
         if heard is not None and heard.state in ("LATE", "DEAD"):
-            return Health(heard.state, age, f"scan {scan} is running and no slice is received")
+            return Health(heard.state, age, f"scan {scan} is running, but no slices are received")
         return Health("LIVE", age, f"receiving slices of scan {scan}")
     if is_over:
         return Health("IDLE", age, RUN_ENDED)
@@ -208,5 +208,5 @@ def _cycler(heard: Heard | None, now: float, *, has_readings: bool, is_over: boo
     if is_over:
         return Health("IDLE", age, RUN_ENDED)
     if heard.state in ("LATE", "DEAD"):
-        return Health(heard.state, age, "no reading of the cycler is received")
+        return Health(heard.state, age, "no readings of the cycler are received")
     return Health("LIVE", age, "receiving readings")

@@ -180,7 +180,7 @@ class Recorder:
         queue = self._queue
         if queue.ended and not queue.closing:
             raise RecordingError(
-                f"{self.folder}: its recorder has ended, and nothing is recorded any more; "
+                f"{self.folder}: the recorder has stopped, and nothing more is recorded; "
                 "start the engine again with the same settings: it resumes the recording"
             )
         self._disk.stands_still(queue.still_for_s, queue.queued_bytes, queue.limit_bytes)

@@ -226,7 +226,7 @@ def _broken_off(part: Part) -> Problem:
     key, total = part.start.key, part.start.slice_count
     text = (
         f"scan {key.scan} of cell {key.cell} was not finished: {part.received} of {total} slices "
-        "are recorded, and no maps"
+        "are recorded, but no maps"
     )
     return Problem(key.cell, key.scan, text)
 

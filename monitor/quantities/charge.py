@@ -1,4 +1,4 @@
-"""Scalars of a scan that rest on charge: the cycler's numbers, coulometry, current density."""
+"""Scalars of a scan that depend on charge: the cycler's numbers, coulometry, current density."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class ScanResult:
 
     @property
     def preliminary(self) -> bool:
-        """Whether readings to come may change the numbers that rest on the charge."""
+        """Whether readings to come may change the numbers that depend on the charge."""
         return is_preliminary(self.summary)
 
 
@@ -57,5 +57,5 @@ def number_of(summary: Summary, name: str) -> float | None:
 
 
 def is_preliminary(summary: Summary) -> bool:
-    """Whether readings to come may change the numbers of a summary that rest on the charge."""
+    """Whether readings to come may change the numbers of a summary that depend on the charge."""
     return (summary.get("charge_state") or "final") not in SETTLED_CHARGE

@@ -77,14 +77,12 @@ def as_text(name: str, cell: CellNumbers) -> Table:
     for row in rows:
         table.add_row(*(_text(row, name, column, unit) for name, column in DISCHARGE_ROW.items()))
     if any(row.get("charge_state") for row in rows):
-        table.caption = (
-            "≈ readings of the cycler do not cover this scan, or lie far apart around it"
-        )
+        table.caption = "≈ cycler readings do not cover this scan, or are far apart around it"
     return table
 
 
 def _text(row: Summary, name: str, column: Quantity, length_unit: str) -> str:
-    """A number of a row with its error; with a mark if it rests on charge and is not final."""
+    """A number of a row with its error; with a mark if it depends on charge and is not final."""
     value = row.get(column.key(length_unit) if column.is_length else name)
     if column.is_length and column.error:
         return with_error(value, row.get(SCALARS[column.error].key(length_unit)))

@@ -209,15 +209,17 @@ class Accepted:
                     "that files can still be opened"
                 )
             case "oversize":
-                return "; one sent too many bytes without a complete message, and was disconnected"
+                return "; a client sent too many bytes without an end, and was disconnected"
             case "unread":
-                return "; one did not read its replies, which take memory, and was disconnected"
+                return (
+                    "; a client did not read its replies, which take memory, and was disconnected"
+                )
 
     def _change(self, state: Literal["lost", "back"], count: int) -> ConnectionChange:
         since = self._lost_since or time.time()
         where = f"{self._setting}: {count} connections at {self.address}"
         if state == "back":
-            text = f"{where} again; {self._hung_up} were disconnected"
+            text = f"{where} now; {self._hung_up} were disconnected"
         else:
             text = f"{where}{self._cause}; check which program connects (ss -tnp)"
         return ConnectionChange(

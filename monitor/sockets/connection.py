@@ -319,7 +319,7 @@ class Connection:
             case "silent":
                 return (
                     f"{what} has sent nothing for {SILENT_S:g} s, not even answers to heartbeats: "
-                    "reconnecting; check the machine there, the network, or the tunnel between"
+                    "reconnecting; check the machine there, the network, or the tunnel to it"
                 )
         greeting = loss.probe.greeting if loss.probe is not None else None
         return f"{what} {self._stranger(greeting)}"
@@ -330,14 +330,13 @@ class Connection:
         again = "; the address is retried until the right socket answers"
         if greeting is None:
             return (
-                f"accepts connections and closes them, or sends nothing; expected {wanted}: see "
-                f"which program has the port{again}"
+                f"accepts connections and closes them, or sends nothing; expected {wanted}: check "
+                f"which program uses the port{again}"
             )
         if greeting.version == (0, 0):
             return (
                 f"is not a ZeroMQ socket (it sends {greeting.first_bytes!r}); expected "
-                f"{wanted}: see "
-                f"which program has the port{again}"
+                f"{wanted}: check which program uses the port{again}"
             )
         if greeting.mechanism != ("CURVE" if self._has_keys else "NULL"):
             todo = (
@@ -347,7 +346,8 @@ class Connection:
             )
             ours = "CURVE" if self._has_keys else "NULL (no keys)"
             return (
-                f"has the mechanism {greeting.mechanism or '?'}, and this end {ours}: {todo}{again}"
+                f"uses the security mechanism {greeting.mechanism or '?'}, but this end uses "
+                f"{ours}: {todo}{again}"
             )
         if self._has_keys:
             return (

@@ -92,7 +92,7 @@ def bind_here(socket: zmq.Socket[bytes], address: str, what: str) -> None:
             what,
             got=address,
             expected="a free address of this machine, such as tcp://127.0.0.1:5601",
-            todo=f"stop what uses it, or choose another port ({error.strerror})",
+            todo=f"stop the program that uses it, or choose another port ({error.strerror})",
         ) from None
 
 

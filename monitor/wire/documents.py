@@ -187,4 +187,4 @@ def _to_json(doc: Mapping[str, object]) -> bytes:
 def _plain(value: Any) -> Any:
     if isinstance(value, np.ndarray | np.generic):
         return value.tolist()
-    raise TypeError(f"{type(value).__name__} does not go into a JSON document")
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")

@@ -92,5 +92,5 @@ def decode_answer(
             return ResendEnd(said.cell, said.scan, said.frames, said.id)
     record = slices.decode(frames, limits)
     if isinstance(record, ScanEnd):
-        raise BadMessage("unknown_htype", "resend: a series_end was not asked for; dropped")
+        raise BadMessage("unknown_htype", "resend: a series_end that was not requested; dropped")
     return replace(record, recovered=True)

@@ -288,7 +288,7 @@ def test_a_current_that_was_never_measured_is_not_zero(value):
         for name in ("charge_mAh", "coulometry_um", "closure", "current_mA_cm2", "soc", "step"):
             assert result.summary[name] is None, name
     (alarm,) = [e for e in events(outputs, "alarm") if e.data.get("condition") == "no_current"]
-    assert "none had a current or charge" in alarm.data["text"]
+    assert "none contained a current or charge" in alarm.data["text"]
     assert "'vmp_current' or 'vmp_charge'" in alarm.data["text"]
 
 
@@ -343,7 +343,8 @@ def test_currents_that_are_refused_behind_potentials_are_named_as_such():
             records.append(CyclerDocument("event", {**doc, "time": r.doc["time"] + late_s}))
     _, outputs = fed(records[:-2])
     found = [e for e in events(outputs, "alarm") if e.data.get("condition") == "no_current"]
-    assert "that had one were not used, as their times are not later" in found[-1].data["text"]
+    text = found[-1].data["text"]
+    assert "that contained one were not used, because their times are not later" in text
 
 
 def scans_out_of_order(positions):

@@ -334,7 +334,7 @@ def test_memory_that_is_short_costs_precision_and_says_so(straight, kept, monkey
     feeds = {"reorder_memory_MB": kept * 48 * 48 * 2 / 1e6}
     outputs = run(experiment(), Session(settings(feeds=feeds)))
     (alarm,) = (a.data for a in events(outputs, "alarm") if a.data["condition"] == "refinement")
-    assert "single columns" in alarm["text"] and "feeds.reorder_memory_MB" in alarm["text"]
+    assert "column by column" in alarm["text"] and "feeds.reorder_memory_MB" in alarm["text"]
     for result, other in zip(finals(outputs), finals(straight), strict=True):
         assert result.complete
         assert not result.summary["refined"] and other.summary["refined"]

@@ -227,7 +227,7 @@ def test_one_that_demands_keys_is_named(context, opened):
         lambda at: bound(context, zmq.XPUB, at, curve_server=1, curve_secretkey=secret),
     )
     assert change.reason == "stranger"
-    assert "has the mechanism CURVE" in change.text
+    assert "uses the security mechanism CURVE" in change.text
     assert "security.server_keys" in change.text
 
 
@@ -237,7 +237,7 @@ def test_one_that_demands_keys_is_named(context, opened):
         (b"\xff" * 200, False, "is not a ZeroMQ socket"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", True, "is not a ZeroMQ socket (it sends b'SSH-2.0-OpenSSH_"),
         (b"", True, "accepts connections and closes them"),
-        (greeting(1, b"PLAIN"), False, "has the mechanism PLAIN"),
+        (greeting(1, b"PLAIN"), False, "uses the security mechanism PLAIN"),
         (greeting(1, socket_type=b"PUSH"), False, "is a PUSH socket"),
     ],
 )

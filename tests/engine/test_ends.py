@@ -363,7 +363,7 @@ def test_a_recorder_that_has_ended_ends_the_engine_and_holds_nothing_up(tmp_path
     for record in scan_records(0):
         recorder.write("test", (), record, ())
     assert not recorder.drain(1.0)
-    with pytest.raises(RecordingError, match="nothing is recorded any more"):
+    with pytest.raises(RecordingError, match="nothing more is recorded"):
         recorder.troubles()
     with pytest.raises(RecordingError, match="has ended"):
         recorder.stored_map("A", 0, "height")

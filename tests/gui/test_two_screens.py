@@ -70,7 +70,7 @@ def test_a_live_engine_from_its_first_reply_to_its_end(qtbot, look_at, tmp_path)
         told = agree(qtbot, first, look_at, engine, lambda w: "DEAD" in w["card"])
         # all has stopped: bar, card, panel and alarms of the cell agree
         assert "Slices DEAD" in told["slices"] and "✕ DEAD" in told["panel"]
-        assert "scan 1 is running and no slice is received" in told["slices why"]
+        assert "scan 1 is running, but no slices are received" in told["slices why"]
         assert "has been received for" in told["alarms"]
 
         told = agree(qtbot, first, look_at, engine, lambda w: "Cycler DEAD" in w["cycler"])

@@ -20,11 +20,11 @@ def namesake_text(
         f"new one is recorded and measured as scan {here}; {_fate(earlier)}"
     ]
     if start.reason == "reference" and reference is not None:
-        sentences.append(f"The reference stays scan {reference}: removal is counted from it")
+        sentences.append(f"Scan {reference} remains the reference: removal is counted from it")
     if count > 1:
         sentences.append(f"This has happened {count} times in this cell")
     sentences.append(
-        "If the producer was restarted, let it continue its numbers, or give each run its own uid"
+        "If the producer was restarted, have it continue its numbers, or give each run its own uid"
     )
     return ". ".join(sentences)
 

@@ -183,9 +183,9 @@ class Documents:
         if turn is not None:
             text = (
                 f"two runs send readings of cell {run.cell.name} at the same time: current and "
-                "charge mix both; stop one of them, or give it its own `cell`"
+                "charge are a mixture of the two; stop one of them, or give it its own `cell`"
                 if turn
-                else f"only one run sends readings of cell {run.cell.name} again"
+                else f"readings of cell {run.cell.name} are sent by only one run again"
             )
             taken.notices.append(Notice(run.cell.name, TWO_CYCLERS, text, over=not turn))
         stream = self._streams.get(descriptor)
@@ -290,7 +290,7 @@ def _row_of(
     if values and (stamp is None or math.isnan(stamp)):
         raise BadMessage(
             "bad_document",
-            f"documents: cell {cell.name}: event without a time that can be used; dropped",
+            f"documents: cell {cell.name}: event without a usable time; dropped",
         )
     scaled, unit = (math.nan, "") if stamp is None else seconds(stamp)
     if unit:
@@ -326,7 +326,7 @@ def _of_clock(cell: CellSettings, placed: Placed) -> Iterator[Notice]:
         text = (
             f"the timestamps of cell {name} stay at {placed.still_since:.3f} s while its "
             "events continue: the time of the event is used instead; if the values do not "
-            "change either, the cycler hangs"
+            "change either, the cycler has stopped responding: restart it"
         )
         yield Notice(name, TIME_STILL, text)
     if placed.set_back_s:
@@ -350,7 +350,7 @@ def _of_clock(cell: CellSettings, placed: Placed) -> Iterator[Notice]:
 
 def _mangled(name: str, error: Exception) -> BadMessage:
     # out of a journal, what is mangled may be so in another way: it is not quoted
-    why = f"lacks {error}" if isinstance(error, KeyError) else "has values of a wrong kind"
+    why = f"lacks {error}" if isinstance(error, KeyError) else "has values of the wrong type"
     return BadMessage("bad_document", f"documents: {name} document {why}; dropped")
 
 

@@ -173,8 +173,8 @@ class CyclerHistory:
         if not stray or len(self._refused) < STRAY_AFTER:
             raise BadMessage(
                 "out_of_order",
-                f"documents: cell {cell}: reading of t = {reading.time:.3f} s arrived after "
-                f"{newest:.3f} s; not used",
+                f"documents: cell {cell}: reading of t = {reading.time:.3f} s arrived after that "
+                f"of t = {newest:.3f} s; not used",
             )
         followers = list(self._refused)
         self._rewind(len(self._recent) - 1)
@@ -184,7 +184,7 @@ class CyclerHistory:
         raise BadMessage(
             "stray_reading",
             f"documents: cell {cell}: reading of t = {newest:.3f} s is later than the "
-            f"{len(followers)} that followed; it was removed",
+            f"{len(followers)} readings that followed it; it was removed",
         )
 
     def _append(self, measured: CyclerReading) -> None:

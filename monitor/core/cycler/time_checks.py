@@ -82,7 +82,7 @@ class TimeChecks:
     def concluded(self, time: float, times: Sequence[float]) -> list[Sign]:
         """A scan whose heights are of `time` was concluded."""
         gap = _gap_at(time, times)
-        text = "the scan lies between readings that follow each other again"
+        text = "the readings around the scan follow each other without a jump again"
         if gap:
             offset = self._cell.clock_offset_s - gap
             text = (
@@ -142,7 +142,7 @@ class TimeChecks:
         if verdict is None:
             return []
         name = self._cell.name
-        right = f"the times of cell {name}'s readings fit its scans and the clock"
+        right = f"the times of cell {name}'s readings agree with its scans and the clock again"
         facts: Facts = {}
         if verdict.offset_s is not None:
             facts = {"value": round(verdict.offset_s, 3), "unit": "s"}
@@ -163,9 +163,9 @@ class TimeChecks:
             if added is None:
                 return None
             text = (
-                f"readings of cell {name} have times such as {newest:.0f} s: seconds since a start "
-                "(time.monotonic, since boot, elapsed time), not since 1970. Have the cycler's "
-                f"feed send time.time(); until then {self._cure(added, about=True)}"
+                f"readings of cell {name} have times such as {newest:.0f} s: these are seconds "
+                "since a start (time.monotonic, since boot, elapsed time), not since 1970. Have "
+                f"the cycler's feed send time.time(); until then {self._cure(added, about=True)}"
             )
             return Verdict(COUNTER, text, newest - scan)
         if scan < SMALL_S <= newest:
@@ -221,7 +221,9 @@ class TimeChecks:
         if self._scans < 2:
             return None
         apart = times[-1] - self._last
-        return self._shifted(apart, f"the {self._scans} scans, none near a reading", about=True)
+        return self._shifted(
+            apart, f"the {self._scans} scans, none of which is near a reading", about=True
+        )
 
     def _shifted(self, ahead: float, against: str, *, about: bool) -> Verdict:
         name = self._cell.name
@@ -230,8 +232,12 @@ class TimeChecks:
             quarters = round(ahead / 1800.0) * 1800.0
         local = quarters and (about or abs(ahead - quarters) <= QUARTER_TOLERANCE_S)
         offset = quarters if local else round(ahead)
-        cause = "its clock is set to local time, or wrong" if local else "its clock is wrong"
-        late = "" if ahead > 0 else ", or they are delivered that late"
+        cause = (
+            "the cycler's clock is set to local time, or wrong"
+            if local
+            else "the cycler's clock is wrong"
+        )
+        late = "" if ahead > 0 else ", or the readings are delivered with this delay"
         text = (
             f"readings of cell {name} are {_duration(abs(offset))} "
             f"{'ahead of' if ahead > 0 else 'behind'} {against}: {cause}{late}; charge and current "
@@ -250,7 +256,7 @@ class TimeChecks:
         number = -1 if self._newest is None else self._newest.key.scan
         return (
             f"scan {number} of cell {self._cell.name} has times that are {said}; the readings' "
-            "times can be right. Correct `start_time` and `stop_time` of the producer: charge and "
+            "times may be right. Correct `start_time` and `stop_time` of the producer: charge and "
             "current of the scan are wrong"
         )
 
@@ -259,7 +265,7 @@ def scan_times(start: ScanStart) -> Sign:
     """What was wrong with the times in a scan's header, and put right."""
     text = f"scan {start.key.scan} of cell {start.key.cell}: {start.time_remark}"
     if not start.time_remark:
-        text = f"times of scan {start.key.scan} are as they should be"
+        text = f"the times of scan {start.key.scan} are correct"
     return Sign(SCAN_TIME, bool(start.time_remark), not start.time_remark, text)
 
 
@@ -267,16 +273,17 @@ def no_current(cell: CellSettings, scan: int, *, lacking: bool, refused: int) ->
     """Readings reach a scan, and none of them has a current or charge; or they have. `refused`: so
     many had one, and were not used."""
     keys = [repr(cell.keys[name]) for name in ("current_mA", "charge_mAh") if name in cell.keys]
-    text = f"readings of cell {cell.name} have a current or charge again"
+    text = f"readings of cell {cell.name} contain a current or charge again"
     if lacking:
         text = (
             f"readings of cell {cell.name} reach scan {scan}, but for more than "
-            f"{cell.hold_current_s:g} s none had a current or charge: those of the scan are not "
-            "known. "
+            f"{cell.hold_current_s:g} s none contained a current or charge: those of the scan "
+            "are not known. "
         )
         text += (
-            f"{refused} that had one were not used, as their times are not later than those of "
-            "readings before: make the cycler's feed send readings in the order of their times"
+            f"{refused} that contained one were not used, because their times are not later than "
+            "those of earlier readings: make the cycler's feed send readings in the order of "
+            "their times"
             if refused
             else f"Make the cycler's feed send numbers as {' or '.join(keys) or 'a current'}, or "
             "correct `keys` of this cell"

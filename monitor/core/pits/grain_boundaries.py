@@ -76,11 +76,13 @@ def by_landmarks(image_px: NDArray[Any], map_um: NDArray[Any]) -> Placement:
             "number of (row, column) and (y, x)"
         )
     if len(pixels) < MIN_LANDMARKS:
-        raise ValueError(f"landmarks: {len(pixels)}, expected at least {MIN_LANDMARKS}")
+        raise ValueError(f"landmarks: got {len(pixels)}, expected at least {MIN_LANDMARKS}")
     for points, where in ((pixels, "image"), (places, "map")):
         spread = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
         if not spread[1] > MIN_SPREAD * spread[0]:
-            raise ValueError(f"landmarks: on one line in the {where}; add one beside it")
+            raise ValueError(
+                f"landmarks: all on one line in the {where}; add one that is not on it"
+            )
     basis = np.column_stack((pixels, np.ones(len(pixels))))
     solution = np.linalg.lstsq(basis, places, rcond=None)[0]
     off = np.sum((basis @ solution - places) ** 2, axis=1)

@@ -45,7 +45,7 @@ class Situation:
 
     @property
     def preliminary(self) -> bool:
-        """Whether readings to come may change what rests on the charge."""
+        """Whether readings to come may change what depends on the charge."""
         return is_preliminary(self.summary)
 
     def number(self, name: str) -> float:

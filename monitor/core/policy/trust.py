@@ -13,7 +13,7 @@ from monitor.core.watchdog.checks import Usual
 from monitor.records import Summary
 from monitor.settings import WatchSettings
 
-DOUBTFUL_SHIFT = "how far the cell has moved sideways is not known: the scan cannot be placed"
+DOUBTFUL_SHIFT = "the sideways shift of the cell is not known: the scan cannot be aligned"
 
 
 def untrusted(

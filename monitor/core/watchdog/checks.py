@@ -130,9 +130,9 @@ def noise(summary: Summary, settings: WatchSettings, before: Sequence[float]) ->
         return None
     usual, factor = statistics.median(before), settings.noise_factor
     limit = factor * usual
-    text = f"noise of the heights {value:.3g} {unit}, usual {usual:.3g} {unit}"
+    text = f"noise of the heights is {value:.3g} {unit}, usually {usual:.3g} {unit}"
     if value > limit:
-        text += f" (limit {factor:g} times): check beam, exposure and reconstruction"
+        text += f" (limit {factor:g} times that): check beam, exposure and reconstruction"
     return Sign(
         "noise",
         bad=value > limit,
@@ -151,17 +151,18 @@ def grey_levels(summary: Summary, settings: WatchSettings, first: Greys) -> Sign
     contrast, cnr = now.contrast / first.contrast, now.cnr / first.cnr
     drift = abs(now.lithium - first.lithium) / abs(first.contrast)
     least = min(contrast, cnr)
-    shares = (
-        f"contrast of electrolyte to lithium {contrast:.2f} of the first scan's, cnr {cnr:.2f} of "
-        f"it, lithium's grey level off by {drift:.2f} of the contrast"
-    )
     bad = least < limit or drift > drift_limit
-    limits = f" (limits {limit:g}, {limit:g} and {drift_limit:g})"
+    least_text, most_text = (f" (limit {end:g})" if bad else "" for end in (limit, drift_limit))
+    text = (
+        "relative to the first scan: contrast of electrolyte to lithium "
+        f"{contrast:.2f}{least_text}, CNR {cnr:.2f}{least_text}, drift of lithium's grey level "
+        f"{drift:.2f} of the contrast{most_text}"
+    )
     return Sign(
         "grey_levels",
         bad=bad,
         good=least > _back(1.0, limit) and drift < BACK * drift_limit,
-        text=shares + (f"{limits}: check flat fields and normalisation" if bad else ""),
+        text=text + (": check flat fields and normalisation" if bad else ""),
         facts={"value": least, "limit": limit, "drift": drift, "drift_limit": drift_limit},
     )
 
@@ -196,15 +197,16 @@ def refinement(summary: Summary) -> Sign | None:
     refined, memory = summary.get("refined"), number_of(summary, "refine_memory_MB")
     if refined is None or levels_lost(summary).bad:
         return None
-    text = "heights are refined by neighbouring columns again"
+    text = "heights are refined with neighbouring columns again"
     if not refined:
-        text = "heights are those of single columns, with a larger error: "
+        text = "heights were measured column by column, with a larger error: "
         text += (
             "there was too little memory to keep the slices until the grey levels were known; "
             "set feeds.reorder_memory_MB to "
             f"{math.ceil(memory)} or more"
             if memory
-            else "the interface extends over more slices than are kept, or too few were received"
+            else "the interface extends over more slices than are kept, or too few slices were "
+            "received"
         )
     facts: Facts = {"value": memory, "unit": "MB"} if memory else {}
     return Sign("refinement", bad=not refined, good=bool(refined), text=text, facts=facts)

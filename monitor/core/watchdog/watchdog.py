@@ -194,7 +194,7 @@ class CellWatch:
             if self._condition(dead).lasting:
                 return []
             return self._take(Sign(late, bad=True, good=False, text=text, facts=facts))
-        more = "it has become more serious: see the next alarm"
+        more = "the condition has become more serious: see the next alarm"
         news = self._over((late,), more, scan=None, at=None)
         return news + self._take(Sign(dead, bad=True, good=False, text=text, facts=facts))
 

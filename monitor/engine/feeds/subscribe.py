@@ -202,5 +202,5 @@ def _bind(source: zmq.Socket[bytes], setting: str, address: str) -> None:
             setting,
             got=address,
             expected="a free address of this machine",
-            todo=f"set another port, or stop what uses it ({error.strerror})",
+            todo=f"set another port, or stop the program that uses it ({error.strerror})",
         ) from None

@@ -79,7 +79,7 @@ class Boundaries:
         start, cell = scan.start, scan.start.key.cell
         shape = (start.volume_shape[1], start.volume_shape[2])
         if start.voxel_size_um is None or start.voxel_size_um[1] != start.voxel_size_um[2]:
-            why = "landmarks in µm have no place on a map whose pixels are not square, or unknown"
+            why = "the pixels of this map are not square, or their size is not known"
             raise BadMessage("no_map", f"grain boundaries: {why}")
         pixel_um = start.voxel_size_um[1]
         known = self._laid.get(cell)

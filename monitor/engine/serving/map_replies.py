@@ -76,7 +76,9 @@ class Asked:
         self._request = request
         name, minus = request.name, request.minus
         if minus is not None and name == "pit_labels":
-            raise BadMessage("no_map", "pit_labels contains ids: they cannot be subtracted")
+            raise BadMessage(
+                "no_map", "pit_labels contains pit numbers, which cannot be subtracted"
+            )
         other = None if minus is None else store.scan(request.cell, minus)
         if other is not None:
             _check_alike(self.scan, other)
@@ -161,7 +163,9 @@ def map_reply(store: Store, request: MapRequest) -> list[Frame]:
 def profile_reply(store: Store, request: ProfileRequest) -> list[Frame]:
     """A map along a line, between its pixels."""
     if request.name == "pit_labels":
-        raise BadMessage("no_map", "pit_labels contains ids: there is nothing between them")
+        raise BadMessage(
+            "no_map", "pit_labels contains pit numbers, which cannot be interpolated along a line"
+        )
     asked = Asked(store, request)
     rows, columns = along(request.start, request.stop, request.points)
     values = bilinear(lambda y, x: asked.values(lambda m: m[y, x]), asked.shape, rows, columns)
@@ -175,12 +179,12 @@ def profile_reply(store: Store, request: ProfileRequest) -> list[Frame]:
 def statistics_reply(store: Store, request: StatisticsRequest) -> list[Frame]:
     """Numbers and a histogram of a map in a region."""
     if request.name == "pit_labels":
-        raise BadMessage("no_map", "pit_labels contains ids: they have no statistics")
+        raise BadMessage("no_map", "pit_labels contains pit numbers, which have no statistics")
     asked = Asked(store, request)
     region = region_of(request.kind, request.points, asked.shape)
     pixels = region.pixels
     if not pixels:
-        raise BadMessage("no_region", f"the {request.kind} holds no pixel of the map")
+        raise BadMessage("no_region", f"the {request.kind} contains no pixel of the map")
     values = asked.values(lambda m: m[region.part])
     inside = region.only(values)
     known = inside[np.isfinite(inside)]

@@ -24,8 +24,8 @@ from monitor.wire.results.replies import encode_reply
 from monitor.wire.results.state import Role
 
 VIEWER = (
-    "your key is listed as a viewer's: it may change nothing; ask an operator, or have it listed "
-    "in the engine's security.operators"
+    "your key is listed as a viewer's and does not permit changes; ask an operator, or have it "
+    "listed in the engine's security.operators"
 )
 
 

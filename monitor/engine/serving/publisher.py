@@ -342,7 +342,7 @@ class Publisher:
                 reply = self._answers.reply(request, asked.role)
             except BaseException as error:
                 self._on_failure(error)
-                why = "an error of pitwatch itself: see its alarms"
+                why = "internal error: see the alarms of the engine"
                 reply = error_reply(why, request.tag)
             self._ready.append(_Ready(client, asked, reply, time.monotonic() - begin))
             del reply

@@ -307,4 +307,4 @@ class Store:
         """Raises BadMessage for a cell that is not configured."""
         if cell not in self._cells:
             known = ", ".join(self._cells)
-            raise BadMessage("unknown_cell", f"cell {cell!r} is unknown; there is {known}")
+            raise BadMessage("unknown_cell", f"cell {cell!r} is unknown; expected {known}")

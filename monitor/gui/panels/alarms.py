@@ -136,7 +136,8 @@ class Notices(QWidget):
         for order in snapshot.orders:
             if order.status in ("refused", "lost") and order.number > self._refused:
                 self._refused = order.number
-                self.add(f"Not done: {order.why}", "see the events, then try again")
+                what = "refused" if order.status == "refused" else "not confirmed"
+                self.add(f"Order {what}: {order.why}", "see the events, then try again")
 
     def _too_soon_s(self) -> float:
         """Seconds until the alarm that is shown may be acknowledged; 0 from then on."""

@@ -58,7 +58,7 @@ class StatusBar(QFrame):
         for widget in (self.engine, self.slices, self.rate, self.documents, self.recorder):
             row.addWidget(widget)
         row.addStretch(1)
-        self.who = label("", "", f"Who sits at this screen ({keys_of('connect')})", rich=True)
+        self.who = label("", "", f"The operator at this screen ({keys_of('connect')})", rich=True)
         row.addWidget(self.who)
         row.addWidget(self.hint)
 

@@ -47,7 +47,10 @@ URGENT = (
     "alarm",
 )
 MAX_ORDERS = 20
-UNANSWERED = "the engine did not answer; check whether it was done before you try again"
+UNANSWERED = (
+    "the engine did not answer; check in the events whether the order was carried out, before you "
+    "repeat it"
+)
 MALFORMED = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
 """What a state raises that is not as the contract says."""
 GIVE_BACK_S = 10.0

@@ -145,7 +145,7 @@ class EventView(View):
             if wanted in line.lower():
                 self.list.addItem(_item(event, line))
         known = bool(older or snapshot.events)
-        self.none.setText("No event passes the filters" if known else "No events yet")
+        self.none.setText("No event matches the filters" if known else "No events yet")
         self.none.setVisible(not self.list.count())
         self.list.setVisible(bool(self.list.count()))
 

@@ -1,4 +1,4 @@
-"""Numbers of a scan that rest on charge: whether they are final, and what closure depends on."""
+"""Numbers of a scan that depend on charge: whether they are final, and what closure depends on."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ def is_final(scan: Charged) -> bool:
 
 
 def marked(scan: Charged, text: str) -> str:
-    """A number that rests on charge, with a mark if it is preliminary."""
+    """A number that depends on charge, with a mark if it is preliminary."""
     return text if is_final(scan) or text == "–" else APPROXIMATELY + text
 
 
 def why_preliminary(cell: Cell | None, scan: Charged) -> str:
-    """Why the numbers of a scan that rest on charge are preliminary; "" if they are final."""
+    """Why the numbers of a scan that depend on charge are preliminary; "" if they are final."""
     if is_final(scan):
         return ""
     last = cell.get("cycler") if cell else None

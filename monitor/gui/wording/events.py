@@ -12,6 +12,12 @@ from monitor.wire.results.events import StatusEvent
 
 LEFT_OUT = ("type", "version", "time", "cell", "number", "id", "run", "request", "stream")
 """Keys of an event that are not shown, of a kind that has no sentence of its own."""
+DECISIONS = {
+    "ask": "an extra scan is requested",
+    "suggest": "an extra scan is suggested",
+    "no": "no extra scan",
+}
+"""What the decision on a scan was, in words."""
 NO_TIME = "no time yet         "
 
 
@@ -63,7 +69,7 @@ def _scan_verdict(event: StatusEvent) -> str:
     left = event.get("slices_to_come")
     early = f", {counted(left, 'slice')} before its end" if isinstance(left, int) else ""
     decision = event.get("decision") or event.get("verdict")
-    found = f": {_words(decision)}" if decision else ""
+    found = f": {DECISIONS.get(str(decision), _words(decision))}" if decision else ""
     return f"Scan {event.get('scan')} has been evaluated{early}{found}."
 
 
@@ -71,9 +77,8 @@ def _scan_corrected(event: StatusEvent) -> str:
     names = dict.fromkeys(_title(str(name)) for name in event.get("changed") or ())
     which = f": {', '.join(names)}" if names else ""
     return (
-        f"Numbers of scan {event.get('scan')} that rest on charge were corrected, as readings "
-        f"of the "
-        f"cycler now cover it{which}."
+        f"The charge-based numbers of scan {event.get('scan')} were corrected, because cycler "
+        f"readings now cover it{which}."
     )
 
 
@@ -111,22 +116,17 @@ def _scan_reply(event: StatusEvent) -> str:
 
 
 def _decision(event: StatusEvent) -> str:
-    texts = {
-        "ask": "an extra scan is requested",
-        "suggest": "an extra scan is suggested",
-        "no": "no extra scan",
-    }
-    verdict = texts.get(str(event.get("verdict")), str(event.get("verdict")))
+    verdict = DECISIONS.get(str(event.get("verdict")), str(event.get("verdict")))
     return f"Decision on scan {event.get('scan')}: {verdict}{_because(event)}."
 
 
 def _suggestion_closed(event: StatusEvent) -> str:
-    return f"The suggestion of an extra scan is closed{_because(event)}."
+    return f"The suggestion of an extra scan was closed{_because(event)}."
 
 
 def _request_judged(event: StatusEvent) -> str:
     verb = "confirms" if event.get("type") == "request_confirmed" else "refutes"
-    return f"Scan {event.get('scan')} {verb} the reason for which it was requested."
+    return f"Scan {event.get('scan')} {verb} the reason why it was requested."
 
 
 def _policy_changed(event: StatusEvent) -> str:
@@ -164,12 +164,12 @@ def _bad_message(event: StatusEvent) -> str:
     feed, kind = event.get("feed", "a feed"), event.get("bad_kind", "")
     count = event.get("count")
     many = f", {count} of this kind so far" if isinstance(count, int) and count > 1 else ""
-    return f"A message of {feed} cannot be used ({_words(kind)}{many}): {event.get('text', '')}."
+    return f"A message from {feed} cannot be used ({_words(kind)}{many}): {event.get('text', '')}."
 
 
 def _connection(event: StatusEvent) -> str:
     """A connection that was lost, or is back; the text names setting and address."""
-    what = {"lost": "Connection lost", "back": "Connection is back"}.get(
+    what = {"lost": "Connection lost", "back": "Connection restored"}.get(
         str(event.get("state")), "Connection"
     )
     text = event.get("text") or " ".join(

@@ -84,7 +84,7 @@ def measures(header: ReplyHeader) -> tuple[Measure, ...]:
         Measure(
             "P5–P95",
             _span(header.get("p5"), header.get("p95")),
-            f"5th and 95th percentile, {unit}: nine in ten pixels lie between",
+            f"5th and 95th percentile, {unit}: nine in ten pixels lie between them",
         ),
         Measure(
             "min–max",

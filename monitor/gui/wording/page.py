@@ -9,12 +9,13 @@ from monitor.gui.wording.alarms import CONDITIONS, MISSING_SLICES, Help
 
 HEAD = """# Alarms
 
-Every alarm, as the screen explains it when it is opened. This page is made from the table in
-`monitor/gui/wording`, by `python -m monitor.gui.wording.page > docs/reference/alarms.md`.
+All alarms, with the explanation that the screen shows when an alarm is opened. This page is
+generated from the table in `monitor/gui/wording`, by
+`python -m monitor.gui.wording.page > docs/reference/alarms.md`.
 
-An alarm is an [event](events.md) `alarm` with the `condition` that has begun; `alarm_ended` says
-that it is over. Begin and end of each, and their limits: [When an alarm is raised](watchdog.md). An
-alarm about missing slices has no condition, as it cannot end.
+An [event](events.md) `alarm` reports the `condition` that has begun, and `alarm_ended` reports that
+it is over. [When an alarm is raised](watchdog.md) gives the limits at which each begins and ends.
+An alarm about missing slices has no condition, because it cannot end.
 
 | condition | what it means | what to do |
 |---|---|---|

@@ -51,7 +51,7 @@ def request_text(snapshot: Snapshot, cell: Cell, request: RequestState) -> str:
         answer = "no answer is recorded"
         if waiting:
             age = duration(waiting["age_s"])
-            answer = f"no answer of the acquisition for {age}; is it running?"
+            answer = f"no answer from the acquisition for {age}; is it running?"
         text += f" ({answer})"
     if request.get("why"):
         text += f", {request['why']}"

@@ -158,8 +158,8 @@ def check_left_over(folder: Path, findings: Findings, *, growing: bool, stale: b
                 path, "a copy from before `--repair`", "delete it when you no longer need it"
             )
         elif path.name.startswith(format.ERRORS_FILE):
-            what = "errors of pitwatch itself, while this was recorded"
-            findings.note(path, what, "please report them: each is there in full")
+            what = "internal errors that occurred during the recording"
+            findings.note(path, what, "please report them: the file contains each in full")
         elif path.name.endswith(format.PART + KEPT):
             what = "a scan that the disk did not fully accept when the recording was resumed"
             findings.warning(path, what, "none", "keep it: it has slices that no other file has")

@@ -43,7 +43,8 @@ def create_experiment(
         if free < LEAST_FREE_BYTES:
             raise RecordingError(
                 f"experiment.data_dir {data_dir}: {free / 1e6:.0f} MB are free, at least "
-                f"{LEAST_FREE_BYTES / 1e6:.0f} MB are needed; free some or choose another folder"
+                f"{LEAST_FREE_BYTES / 1e6:.0f} MB are needed; free some space, or choose another "
+                "folder"
             )
         folder = _new_folder(data_dir, name)
         _write_settings(folder, settings, identity)

@@ -133,7 +133,7 @@ class Taken:
                 last, since = taken, time.monotonic()
             elif time.monotonic() - since > min(patience_s, self._patience_s):
                 self._give_up(
-                    f"the engine at {self._engine.address} has taken {taken} of {self._sent} "
+                    f"the engine at {self._engine.address} has received {taken} of {self._sent} "
                     f"documents of the cycler, and no more for {time.monotonic() - since:.0f} s; "
                     f"does its feeds.documents name {self._out}? Continuing without waiting for it"
                 )

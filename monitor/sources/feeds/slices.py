@@ -93,7 +93,7 @@ class SliceSocket:
             if time.monotonic() > deadline:
                 raise TimeoutError(
                     f"slices: no space in the queue for {self._patience_s:g} s, expected the "
-                    "subscribers to take messages; end those that have hung"
+                    "subscribers to take messages; stop those that hang"
                 )
         return False
 

@@ -141,7 +141,7 @@ def _numbered(data: h5py.Dataset, mapping: Mapping, space: Any) -> list[Mapping]
                 missing = _named(mapping, len(found))
                 raise SourceError(
                     f"{data.file.filename}::{data.name}: chunk file {missing.file} is missing, but "
-                    f"{later.file} is there; restore it"
+                    f"{later.file} exists; restore it"
                 )
     return found
 

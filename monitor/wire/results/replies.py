@@ -165,7 +165,7 @@ def table_rows(scan_summaries: Iterable[Mapping[str, object]]) -> list[TableRow]
     """One row per discharge, after Table 1 of the paper, from summaries of final scans in order.
 
     Unknown numbers are None; keys in voxels are there only where the voxel size is unknown,
-    `charge_state` only where numbers that rest on charge are not final.
+    `charge_state` only where numbers that depend on charge are not final.
     """
     return [_row(number, end) for number, end in ends_of_discharges(scan_summaries).items()]
 

@@ -148,7 +148,7 @@ class _Reader:
 
     def _tag(self, number: int, depth: int) -> Tag:
         if number in REFUSED_TAGS:
-            self._refuse(f"has tag {number}, which is not followed", "bad_header")
+            self._refuse(f"has tag {number}, which is not supported", "bad_header")
         return Tag(number, self._item(depth + 1))
 
     def _other(self, detail: int, number: int) -> float | bool | None:

@@ -65,7 +65,7 @@ def _too_large(what: str, setting: str, limit: float) -> BadMessage:
     return BadMessage(
         "too_large",
         f"slices: {what} announced, feeds.max_{setting} is {limit:g}; refused; raise the setting "
-        "if the machine has the memory",
+        "if the machine has enough memory",
     )
 
 

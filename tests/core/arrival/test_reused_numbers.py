@@ -200,7 +200,7 @@ def test_a_second_reference_leaves_the_first_and_says_so():
         ]
     )
     (alarm,) = alarms(outputs)
-    assert "The reference stays scan 0" in alarm.data["text"]
+    assert "Scan 0 remains the reference" in alarm.data["text"]
     assert finals(outputs)[-1].summary["averaged_um"] == pytest.approx(4.0, abs=1.5)
 
 

@@ -122,7 +122,7 @@ def test_a_cell_without_a_picture_and_a_map_without_lengths(tmp_path: Path) -> N
     settings = made(tmp_path)
     with pytest.raises(BadMessage, match=r"cells\.boundaries"):
         Boundaries(settings, told(settings, ())).reply(MapRequest("B", None, NAME))
-    with pytest.raises(BadMessage, match="have no place"):
+    with pytest.raises(BadMessage, match="not square"):
         asked(settings, told(settings, (), voxel_um=None))
 
 

@@ -209,9 +209,9 @@ def test_a_map_of_nothing_has_no_numbers(bench):
 @pytest.mark.parametrize(
     ("asked", "why"),
     [
-        ({"name": "pit_labels"}, "ids"),
+        ({"name": "pit_labels"}, "pit numbers"),
         ({"name": "moss"}, "no map moss"),
-        ({"kind": "rectangle", "points": [[500, 500], [600, 600]]}, "holds no pixel"),
+        ({"kind": "rectangle", "points": [[500, 500], [600, 600]]}, "contains no pixel"),
         ({"kind": "circle"}, "one of whole, rectangle"),
         ({"scan": 99}, "does not have scan 99"),
     ],

@@ -53,9 +53,9 @@ def test_an_order_reaches_the_engine_with_the_time_of_the_data(orders_bench, ord
 @pytest.mark.parametrize(
     ("order", "why"),
     [
-        ({"type": "request_scan", "cell": "Z"}, "there is A, B"),
-        ({"type": "policy", "cell": "", "mode": "off"}, "there is A, B"),
-        ({"type": "note", "cell": "Z", "text": "x"}, "there is A, B"),
+        ({"type": "request_scan", "cell": "Z"}, "expected A, B"),
+        ({"type": "policy", "cell": "", "mode": "off"}, "expected A, B"),
+        ({"type": "note", "cell": "Z", "text": "x"}, "expected A, B"),
         ({"type": "acknowledge", "cell": "A", "number": 8}, "alarm 8 is not waiting"),
         ({"type": "acknowledge", "cell": "B", "number": 7}, "alarm 7 is not waiting"),
         ({"type": "acknowledge", "cell": "", "number": 7}, "alarm 7 is not waiting"),
@@ -185,7 +185,7 @@ def test_events_are_chosen_by_cell_kind_and_number(orders_bench):
     assert found == [7, *(10 + n for n in range(0, 300, 6) if 10 + n < numbers[0])]
     assert older["more"] is False
     assert screen.ask(type="events", cell="B", before=10)["events"] == []
-    assert "there is A, B" in screen.ask(type="events", cell="Z")["why"]
+    assert "expected A, B" in screen.ask(type="events", cell="Z")["why"]
 
 
 def test_what_is_kept_is_bounded():

@@ -196,7 +196,7 @@ def test_what_cannot_be_answered_gets_a_reason(bench):
     _, screen = bench()
     unknown = screen.ask(type="volume", tag="t")
     assert (unknown["type"], unknown["tag"]) == ("error", "t")
-    assert "there is A" in screen.ask(type="map", cell="Z", scan=0, name="height", tag="t")["why"]
+    assert "expected A" in screen.ask(type="map", cell="Z", scan=0, name="height", tag="t")["why"]
     assert "any scan" in screen.ask(type="map", cell="A", scan=None, name="height")["why"]
     no_slices = screen.ask(type="section", cell="A", scan=0, axis="y", index=1)
     assert "not recorded" in no_slices["why"]

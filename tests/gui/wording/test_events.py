@@ -19,11 +19,14 @@ TOLD = {
         {"scan": 7, "complete": True, "averaged_um": 4.08, "closure": 1.017, "pit_count": 1},
         "Scan 7 is complete: 1 pit, averaged removal 4.1 µm, closure 1.02.",
     ),
-    "scan_verdict": ({"scan": 7, "slices_to_come": 1}, "Scan 7 has been evaluated, 1 slice before"),
+    "scan_verdict": (
+        {"scan": 7, "slices_to_come": 1, "decision": "ask"},
+        "Scan 7 has been evaluated, 1 slice before its end: an extra scan is requested.",
+    ),
     "scan_corrected": (
         {"scan": 7, "changed": ["coulometry_um", "closure"]},
-        "Numbers of scan 7 that rest on charge were corrected, as readings of the cycler now cover "
-        "it: Coulometry, Closure.",
+        "The charge-based numbers of scan 7 were corrected, because cycler readings now cover it: "
+        "Coulometry, Closure.",
     ),
     "pit_onset": (
         {"scan": 3, "why": "1 significant pit, the first in this cell"},
@@ -52,7 +55,7 @@ TOLD = {
     ),
     "suggestion_closed": (
         {"id": "x", "why": "declined by the operator"},
-        "The suggestion of an extra scan is closed: declined by the operator.",
+        "The suggestion of an extra scan was closed: declined by the operator.",
     ),
     "request_confirmed": ({"scan": 8, "id": "x"}, "Scan 8 confirms the reason"),
     "request_refuted": ({"scan": 8, "id": "x"}, "Scan 8 refutes the reason"),
@@ -82,7 +85,7 @@ TOLD = {
     ),
     "bad_message": (
         {"feed": "slices", "bad_kind": "not_json", "count": 4, "text": "a message is not JSON."},
-        "A message of slices cannot be used (not json, 4 of this kind so far): a message is not "
+        "A message from slices cannot be used (not json, 4 of this kind so far): a message is not "
         "JSON.",
     ),
     "connection": (

@@ -193,7 +193,7 @@ def test_either_codec_is_told_by_its_first_byte():
     assert again.recovered and again.frame == 2
     again = resend.decode_answer(dectris_stream.encode_start(START))
     assert again == START and again.recovered
-    with pytest.raises(BadMessage, match="not asked for"):
+    with pytest.raises(BadMessage, match="not requested"):
         resend.decode_answer(dectris_stream.encode_end(END))
 
 

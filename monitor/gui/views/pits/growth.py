@@ -146,7 +146,7 @@ def _problem(history: Answer | None, choice: Choice) -> str:
     if history.error:
         return history.error
     if not history.columns.get("scan"):
-        return f"Pit {choice.pit} is in no scan of this cell"
+        return f"Pit {choice.pit} is not in any scan of this cell"
     return ""
 
 

@@ -25,7 +25,7 @@ def why_no_opengl() -> str:
     surface, context = QOffscreenSurface(), QOpenGLContext()
     surface.create()
     if not surface.isValid() or not context.create() or not context.makeCurrent(surface):
-        return "the driver gives no context"
+        return "the driver provides no context"
     try:
         return _lacking(context)
     finally:

@@ -274,7 +274,7 @@ class ReliefView(View):
         if not scene.widget.isVisible():
             self._check.start()
             return
-        self._refused = "this window gets no context"
+        self._refused = "no context could be created for this window"
         self.pages.removeWidget(scene.widget)
         self._scene = None
         self._again()

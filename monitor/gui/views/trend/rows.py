@@ -33,7 +33,7 @@ CURVES = {
 """Name: row, colour, and "o" for dots on the line or "dash" for a dashed one."""
 FROM_READINGS = ("potential", "current")
 OF_CHARGE = ("thickness", "closure")
-"""Rows with points that rest on the charge of a scan: rings stand around those not final."""
+"""Rows with points that depend on the charge of a scan: rings stand around those not final."""
 ROOM, LEAST_FILLED = (0.015, 0.05), 0.88
 """Shares of the x range that are left free before and after the curves initially, and how much of
 it they fill at least: if it changes, all axes are made again."""
@@ -48,7 +48,7 @@ Put = Callable[[str, Callable[[], None]], None]
 class Trend:
     """What is to be drawn: curves (x, y) by their names; scans on the potential (x, y) and their
     colours; the place on x of the shown scan; `preliminary`: points (x, y) by
-    row that rest on a charge that is not final."""
+    row that depend on a charge that is not final."""
 
     curves: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
     scans: tuple[Array, Array] = (np.empty(0), np.empty(0))
