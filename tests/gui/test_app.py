@@ -43,13 +43,14 @@ def test_a_missing_library_is_named_with_what_to_install(no_platform, monkeypatc
 
 
 ALONE = """
-import os, signal, sys
+import gc, os, signal, sys
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 from monitor.gui.app import run
 
 def stop():
     print([w.windowTitle() for w in QApplication.topLevelWidgets() if w.isVisible()])
+    print("collects by itself:", gc.isenabled())
     os.kill(os.getpid(), signal.SIGTERM)
 
 app = QApplication([])
@@ -65,4 +66,5 @@ def test_the_window_runs_until_it_is_told_to_stop(bench):
     alone = [sys.executable, "-c", ALONE, *addresses]
     done = subprocess.run(alone, capture_output=True, text=True, timeout=60, cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "['pitwatch']"
+    # the client's thread may collect no garbage: Qt crashes if a widget ends in another thread
+    assert done.stdout.splitlines() == ["['pitwatch']", "collects by itself: False"]
