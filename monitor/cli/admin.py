@@ -35,9 +35,9 @@ def keys(
 
         public, secret = make_keys(folder, name)
         tell(
-            f"{secret} stays with its owner: an engine's security.secret_key, a screen's --key; "
-            f"{public} goes to the others: into an engine's security.operators or viewers, or to a "
-            "screen as --server-key"
+            f"keep {secret} private: it is an engine's security.secret_key, or a screen's --key; "
+            f"give {public} to the other side: it is listed in an engine's security.operators or "
+            "viewers, or given to a screen as --server-key"
         )
 
 

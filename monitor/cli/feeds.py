@@ -95,13 +95,14 @@ def publish(
     ] = Settings().simulator.documents_out,
     period: Annotated[float, typer.Option(help="Seconds between scans; 0: no pause.")] = 0.0,
     scan_interval: Annotated[
-        float | None, typer.Option(min=0.001, help="Seconds between scans in the time of the data.")
+        float | None,
+        typer.Option(min=0.001, help="Seconds between scans in the time of the data."),
     ] = None,
     keep_blank: Annotated[
         bool,
         typer.Option(
             "--keep-blank",
-            help="Slices of a single value are padding, not missing: send them too.",
+            help="Send slices of a single value too: they are padding, not missing.",
         ),
     ] = False,
     resend: Annotated[
@@ -189,7 +190,7 @@ def publish_folder(
         bool,
         typer.Option(
             "--keep-blank",
-            help="Slices of a single value are padding, not missing: send them too.",
+            help="Send slices of a single value too: they are padding, not missing.",
         ),
     ] = False,
     state: Annotated[

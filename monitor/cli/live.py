@@ -28,7 +28,7 @@ HEADLESS_SPEED = 20000.0
 
 @commands.command()
 def demo(
-    headless: Annotated[bool, typer.Option(help="Run through without a screen.")] = False,
+    headless: Annotated[bool, typer.Option(help="Run to the end without a screen.")] = False,
     scenario: Annotated[
         str, typer.Option(help="paper-0.55, paper-0.23, first-charge, second-cycle or two-cells.")
     ] = "paper-0.55",
@@ -38,13 +38,13 @@ def demo(
     ] = None,
     out: Out = None,
 ) -> None:
-    """Start a simulated beamline, engine and screen; without a display, run through and report."""
+    """Start a simulated beamline, engine and screen; without a display, only run and report."""
     with one_line_errors():
         from monitor.cli.demo import on_free_addresses, run_demo
         from simulators.scenarios import settings_for
 
         if not headless and not has_display():
-            say.print("no display here: running through without a screen")
+            say.print("no display: running to the end without a screen")
             headless = True
         simulated = settings_file.load(shared_folder("config") / "simulated.toml")
         base = settings_for(scenario, simulated)
@@ -91,8 +91,8 @@ def engine(
 ) -> None:
     """Start the engine alone: it computes, records, and serves any number of screens.
 
-    Until Ctrl-C or SIGTERM ends it. If the last recording of this experiment ended in another way,
-    as by a crash, it resumes that one.
+    It runs until Ctrl-C or SIGTERM ends it. If the last recording of this experiment ended in any
+    other way, such as a crash, the engine resumes that recording.
     """
     with one_line_errors():
         from monitor.engine.start import run_engine
@@ -110,7 +110,8 @@ def gui(
     ] = None,
     cell: Annotated[str | None, typer.Option(help="The cell to show first.")] = None,
     view_only: Annotated[
-        bool, typer.Option("--view-only", help="Show only: this screen can change nothing.")
+        bool,
+        typer.Option("--view-only", help="View only: this screen cannot change anything."),
     ] = False,
     key: Annotated[
         str | None, typer.Option(help="File with the secret key of this screen (see `keys`).")
@@ -119,7 +120,10 @@ def gui(
         str | None, typer.Option(help="The engine's public key, or a file that contains it.")
     ] = None,
 ) -> None:
-    """Open a screen for a running engine; on another machine with keys (docs/how-to/remote.md)."""
+    """Open a screen for a running engine.
+
+    A screen on another machine needs keys or an ssh tunnel (docs/how-to/remote.md).
+    """
     with one_line_errors():
         from monitor.sockets.keys import check_address, client_keys
 

@@ -15,14 +15,14 @@ from monitor.cli.feeds import with_formats
 
 HEAD = """# Command line
 
-Every command and option, as `--help` has them. This page is made from the commands in
+All commands and options, as shown by `--help`. This page is generated from the commands in
 `monitor/cli`, by `python -m monitor.cli.page > docs/reference/command-line.md`.
 
-`pitwatch` alone is `pitwatch demo`, and `python launch.py` in the source folder is the same
-program. A command exits with 0 on success, 2 if a setting or an option is wrong, 130 if it was
-interrupted, and 1 after any other failure; it says what is wrong in one line. Each command has
-`--help`; `pitwatch --version` says the version, and `pitwatch --install-completion` has your shell
-complete commands and options.
+`pitwatch` without a command runs `pitwatch demo`, and `python launch.py` in the source folder is
+the same program. A command exits with 0 on success, 2 if a setting or an option is wrong, 130 if it
+was interrupted, and 1 after any other failure; it reports an error in one line. Each command has
+`--help`; `pitwatch --version` prints the version, and `pitwatch --install-completion` installs
+completion of commands and options for your shell.
 """
 
 

@@ -34,7 +34,7 @@ def replay(
     first: Annotated[int | None, typer.Option("--from", min=0, help="First scan.")] = None,
     last: Annotated[int | None, typer.Option("--to", min=0, help="Last scan.")] = None,
     screen: Annotated[
-        bool, typer.Option("--screen/--headless", help="Show it on a screen, or not.")
+        bool, typer.Option("--screen/--headless", help="Whether to open a screen.")
     ] = True,
     out: Out = None,
 ) -> None:
@@ -43,7 +43,7 @@ def replay(
         from monitor.playback.replay import run_replay
 
         if screen and not has_display():
-            say.print("no display here: replaying without a screen")
+            say.print("no display: replaying without a screen")
             screen = False
         run_replay(
             experiment,
@@ -60,7 +60,7 @@ def replay(
 def open_recording(
     experiment: Annotated[Path, typer.Argument(help="Folder of a recorded experiment.")],
     headless: Annotated[
-        bool, typer.Option("--headless", help="Serve it, without a screen.")
+        bool, typer.Option("--headless", help="Serve the recording without opening a screen.")
     ] = False,
     pull: Annotated[
         str | None,
@@ -75,7 +75,7 @@ def open_recording(
         from monitor.playback.opened import run_open
 
         if not headless and not has_display():
-            say.print("no display here: serving without a screen")
+            say.print("no display: serving without a screen")
             headless = True
         run_open(
             experiment,
@@ -113,7 +113,7 @@ def reprocess(
     ] = False,
     out: Out = None,
 ) -> None:
-    """Measure a recorded experiment again with other settings, scans in parallel on Dask."""
+    """Measure a recorded experiment again with other settings, several scans at a time (Dask)."""
     with one_line_errors():
         from monitor.reprocess.cluster import RemoteScheduler
         from monitor.reprocess.measure import run_reprocess
@@ -202,7 +202,7 @@ def verify(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Check a recording: every file, every checksum, and the files against each other."""
+    """Check a recording: all files, all checksums, and whether the files agree with each other."""
     with one_line_errors():
         from monitor.recording.verify.experiment import as_lines, as_table
         from monitor.recording.verify.experiment import verify as check

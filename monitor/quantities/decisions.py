@@ -27,7 +27,7 @@ FINDINGS = (
              "99th percentile of the height of the deposit front above the first surface.", "µm",
              needs=("reference", "deposit")),
     Quantity("breakthrough", "time until a pit may reach the collector",
-             "Low end (5 %) of the time until a pit reaches the collector if the current stays.",
+             "Low end (5 %) of the time until a pit reaches the collector at constant current.",
              "h", digits=1, needs=("charge", "pits", "stripping", "voxel size")),
 )
 # fmt: on

@@ -35,7 +35,7 @@ PITS = (
              "Volume of the pits below the plateau, as a share of all stripped lithium: 0 if the "
              "surface retreats evenly.", digits=0, form="share", needs=("stripping",)),
     Quantity("pit_detection_limit", "Detection limit of pits",
-             "Depth of a pit that is found with a chance of 95 %.", LENGTH, 1,
+             "Depth of a pit that is detected with a probability of 95 %.", LENGTH, 1,
              needs=("reference",)),
     Quantity("pits_born", "New pits",
              "Pits that are new since the previous scan and did not split from another.",
@@ -63,9 +63,9 @@ PITS = (
 )
 FORECAST = (
     Quantity("forecast_depth", "Forecast",
-             "Depth of the deepest pit below the first surface at the next periodic scan, if the "
-             "current stays. Nine in ten outcomes lie between its low and its high end.", LENGTH, 1,
-             needs=("pits", "charge", "stripping", "voxel size")),
+             "Depth of the deepest pit below the first surface at the next periodic scan, at "
+             "constant current. Nine in ten outcomes lie between its low and its high end.",
+             LENGTH, 1, needs=("pits", "charge", "stripping", "voxel size")),
     Quantity("forecast_low", "Forecast, P5",
              "Low end of the forecast: one outcome in twenty is less deep.", LENGTH, 1,
              needs=("pits", "charge", "stripping", "voxel size")),
@@ -73,7 +73,7 @@ FORECAST = (
              "High end of the forecast: one outcome in twenty is deeper.", LENGTH, 1,
              needs=("pits", "charge", "stripping", "voxel size")),
     Quantity("collector_h", "Breakthrough",
-             "Time until a pit reaches the collector if the current stays; unknown beyond 200 h. "
+             "Time until a pit reaches the collector at constant current; unknown beyond 200 h. "
              "Nine in ten outcomes lie between its low and its high end.", digits=0,
              needs=("pits", "charge", "stripping", "voxel size")),
     Quantity("collector_low_h", "Breakthrough, P5", "Low end of the time until breakthrough.",
@@ -134,7 +134,7 @@ COLUMNS = (
     Quantity("current_density_mA_cm2", "Current density",
              "Mean of the cumulative current density over the opening.",
              needs=("charge", "current")),
-    Quantity("p_value", "p", "Chance that noise alone is as deep anywhere in the field.",
+    Quantity("p_value", "p", "Probability that noise alone is as deep anywhere in the field.",
              digits=-1),
     Quantity("parent", "From",
              "The pit that it split from, or that it became part of; none: -1 in files, – on the "
