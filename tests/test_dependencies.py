@@ -92,7 +92,7 @@ def declared(*extras: str) -> set[str]:
 @pytest.mark.parametrize(
     ("files", "extras"),
     [
-        (PROGRAM, ("export", "mpr", "reprocess")),
+        (PROGRAM, ("export", "mpr", "parquet", "reprocess")),
         (TESTS, ("test", "tiff", "mpr")),
         (DOCS, ("docs", "epics", "test")),
     ],
@@ -105,13 +105,13 @@ def test_every_import_is_declared(files: list[Path], extras: tuple[str, ...]) ->
 
 
 def test_every_declared_package_is_imported() -> None:
-    wanted = declared("export", "reprocess")
+    wanted = declared("export", "parquet", "reprocess")
     assert wanted - imported(PROGRAM).keys() == NOT_IMPORTED.keys()
 
 
 def closure() -> Iterator[tuple[Requirement, metadata.Distribution]]:
     """The packages of the program, and all that they need here."""
-    texts = PROJECT["dependencies"] + EXTRAS["export"] + EXTRAS["reprocess"]
+    texts = PROJECT["dependencies"] + EXTRAS["export"] + EXTRAS["parquet"] + EXTRAS["reprocess"]
     waiting = [(Requirement(text), "") for text in texts]
     seen: set[tuple[str, str]] = set()
     while waiting:

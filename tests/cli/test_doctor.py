@@ -19,7 +19,9 @@ def printed() -> str:
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("name", ["imagecodecs", "galvani", "distributed", "meshio", "zarr"])
+@pytest.mark.parametrize(
+    "name", ["imagecodecs", "galvani", "pyarrow", "distributed", "meshio", "zarr"]
+)
 def test_a_missing_reader_names_what_to_install(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     real = doctor.importlib.import_module
 
@@ -29,7 +31,8 @@ def test_a_missing_reader_names_what_to_install(name: str, monkeypatch: pytest.M
         return real(wanted)
 
     monkeypatch.setattr(doctor.importlib, "import_module", without)
-    extras = {"imagecodecs": "tiff", "galvani": "mpr", "distributed": "reprocess"}
+    extras = {"imagecodecs": "tiff", "galvani": "mpr", "pyarrow": "parquet"}
+    extras["distributed"] = "reprocess"
     extra = extras.get(name, "export")
     (line,) = [line for line in printed().splitlines() if f" {name} " in line]
     assert f"pip install 'pitwatch[{extra}]'" in line and "missing" not in line

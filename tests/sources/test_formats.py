@@ -35,7 +35,10 @@ def test_the_guide_names_every_format_and_what_it_needs(reader: Reader) -> None:
 
 
 def test_formats_are_listed_in_one_phrase() -> None:
-    assert listed(cyclers.READERS) == "EC-Lab binary (.mpr) or EC-Lab text (.mpt, .txt, .csv)"
+    assert listed(cyclers.READERS) == (
+        "EC-Lab binary (.mpr), Battery Data Format (.bdf, .bdf.csv), "
+        "Battery Data Format in Parquet (.parquet) or EC-Lab text (.mpt, .txt, .csv)"
+    )
 
 
 def test_a_file_of_no_format_is_said_with_its_first_line_and_what_can_be_read(

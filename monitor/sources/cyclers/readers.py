@@ -8,6 +8,7 @@ from threading import Event
 from typing import Protocol
 
 from monitor.errors import SourceError
+from monitor.sources.cyclers import bdf, bdf_parquet
 from monitor.sources.cyclers.eclab import mpr, mpt
 from monitor.sources.cyclers.new_readings import Look
 from monitor.sources.cyclers.table import CyclerTable
@@ -26,7 +27,7 @@ class CyclerReader(Reader, Protocol):
         ...
 
 
-READERS: tuple[CyclerReader, ...] = (mpr, mpt)
+READERS: tuple[CyclerReader, ...] = (mpr, bdf, bdf_parquet, mpt)
 
 
 def follow(path: Path, *, stop: Event, poll_s: float) -> Iterator[CyclerTable]:
