@@ -78,11 +78,13 @@ class Engine:
         identity: str | None = None,
         ended: Callable[[], bool] = lambda: False,
         kernels: Callable[[], Kernels] | None = None,
+        on_header: Callable[[ScanStart], None] | None = None,
     ) -> None:
         """`gate`: who may connect and what is connected to; by default as the settings say.
         `identity`: of the recording that is replayed; None: the recorder's. `ended`: whether the
         source has handed out all that it has. `kernels`: how many are compiled, which is reported
-        until `run` or `go_on` is called."""
+        until `run` or `go_on` is called. `on_header`: called with each header before it is taken
+        in."""
         if identity is None:
             identity = "" if recorder is None else recorder.identity
         gate = gate or Gate(settings.security)
@@ -91,6 +93,7 @@ class Engine:
         self._recorder = recorder
         self._failures = recorder.failures if recorder is not None else Failures()
         self._on_output = on_output
+        self._on_header = on_header
         self._ended = ended
         self._orders: deque[Order] = deque()
         self._session = Session(settings, identity=identity)
@@ -265,6 +268,8 @@ class Engine:
         """The way of one record: received, taken in, recorded, handed on, shown."""
         record = writable(self._session.named(received.record))
         self._note_slice(record)
+        if self._on_header is not None and isinstance(record, ScanStart):
+            self._on_header(record)
         outputs = self._feed(record)
         if self._recorder is not None:
             # first of all: what was taken in is not lost by what follows

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import resource
 import sys
 import threading
 from pathlib import Path
 
 import numba
+import numpy as np
 
 from monitor.memory import machine_bytes
+from monitor.records import ScanStart
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -2, -3, -8
 MADV_HUGEPAGE, MADV_POPULATE_WRITE = 14, 23
@@ -52,27 +55,42 @@ def allow_files() -> int:
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
-def keep_memory(ready_MB: float = 0.0) -> None:
+def keep_memory() -> None:
     """Let freed slices serve for the next ones, instead of going back to the system page by page.
 
-    Fetching fresh pages for each slice costs as much time as receiving it. `ready_MB` of them are
-    fetched in the background right away, so that the first scan need not wait for them; no more
-    than an eighth of the machine's memory. glibc only; elsewhere nothing is done. To be called
-    before threads are started.
+    Fetching fresh pages for each slice costs as much time as receiving it. glibc only; elsewhere
+    nothing is done. To be called before threads are started.
     """
-    if not sys.platform.startswith("linux"):
-        return
-    libc = ctypes.CDLL(None)
-    if not hasattr(libc, "mallopt"):
-        return
-    libc.mallopt(M_ARENA_MAX, 1)
-    libc.mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
-    libc.mallopt(M_TRIM_THRESHOLD, NEVER_TRIM)
-    ready = int(min(ready_MB * 1e6, machine_bytes() / 8, LARGEST_READY))
-    if ready > LARGEST_KEPT:
-        begin, length = _grow(libc, ready)
-        fetch = threading.Thread(target=_fetch, args=(libc, begin, length), daemon=True)
-        fetch.start()
+    if (libc := _glibc()) is not None:
+        libc.mallopt(M_ARENA_MAX, 1)
+        libc.mallopt(M_MMAP_THRESHOLD, LARGEST_KEPT)
+        libc.mallopt(M_TRIM_THRESHOLD, NEVER_TRIM)
+
+
+class ReadyMemory:
+    """Memory for the slices of the first scan, fetched in the background once its header says how
+    large they are, so that they need not wait for fresh pages."""
+
+    def __init__(self, limit_MB: float) -> None:
+        """`limit_MB`: no more than that; nor more than an eighth of the machine's memory."""
+        self._limit = int(min(limit_MB * 1e6, machine_bytes() / 8, LARGEST_READY))
+
+    def fetch(self, start: ScanStart) -> None:
+        """For the volume of a scan, if it is the first. Slices too large for the heap are left to
+        the system."""
+        slice_bytes = math.prod(start.slice_shape) * np.dtype(start.dtype).itemsize
+        size, self._limit = min(self._limit, start.slice_count * slice_bytes), 0
+        libc = _glibc()
+        if libc is None or size <= LARGEST_KEPT or slice_bytes > LARGEST_KEPT:
+            return
+        begin, length = _grow(libc, size)
+        threading.Thread(target=_fetch, args=(libc, begin, length), daemon=True).start()
+
+
+def _glibc() -> ctypes.CDLL | None:
+    """The C library, if it has settings for how its heap keeps memory."""
+    libc = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
+    return libc if hasattr(libc, "mallopt") else None
 
 
 def _grow(libc: ctypes.CDLL, size: int) -> tuple[int, int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from monitor.engine.access import Gate
 from monitor.engine.engine import Engine
 from monitor.engine.feeds.subscribe import LiveFeeds
-from monitor.engine.machine import allow_files, keep_memory, take_short_turns
+from monitor.engine.machine import ReadyMemory, allow_files, keep_memory, take_short_turns
 from monitor.engine.recorder import Recorder
 from monitor.engine.warm_up import compiled, warm_up
 from monitor.errors import EngineFailed, PitwatchError
@@ -35,7 +35,7 @@ def run_engine(settings: Settings, out: Path | None, *, new: bool, say: Say) -> 
     faulthandler.enable()  # native code that crashes says where on stderr
     gate = Gate(settings.security)
     allow_files()
-    keep_memory(settings.feeds.ready_memory_MB)
+    keep_memory()
     take_short_turns()
     with stop_on_signal() as stop:
         broken = None if new else _broken_off(settings, out, say)
@@ -46,7 +46,14 @@ def run_engine(settings: Settings, out: Path | None, *, new: bool, say: Say) -> 
         )
         try:
             feeds = LiveFeeds(settings.feeds, gate)
-            engine = Engine(settings, feeds, recorder=recorder, gate=gate, kernels=compiled)
+            engine = Engine(
+                settings,
+                feeds,
+                recorder=recorder,
+                gate=gate,
+                kernels=compiled,
+                on_header=ReadyMemory(settings.feeds.ready_memory_MB).fetch,
+            )
         except BaseException:
             recorder.give_up()
             raise

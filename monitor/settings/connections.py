@@ -44,7 +44,8 @@ class FeedSettings(Section):
     reorder_memory_MB: Positive = 1024.0
     """Slices that may wait for an earlier one, or until the grey levels are known."""
     ready_memory_MB: NotNegative = 2000.0
-    """Memory that is reserved for the first scan when the engine starts; 0: none."""
+    """Largest amount of memory that is reserved for the slices of the first scan when its header
+    arrives; 0: none."""
     quiet_s: Positive = 1.0
     """Silence after which a scan that has ended is concluded although slices are missing."""
     give_up_s: Positive = 600.0

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from monitor.engine import machine
+from monitor.records import ScanKey, ScanStart
 
 
 @pytest.mark.parametrize(("cores", "used"), [(1, 1), (2, 1), (3, 2), (64, 63)])
@@ -36,6 +37,30 @@ def test_a_system_library_without_the_setting_is_no_error(monkeypatch):
     monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: object())
     monkeypatch.setattr(sys, "platform", "linux")
     machine.keep_memory()
+
+
+@pytest.mark.parametrize(
+    ("shape", "limit_MB", "fetched_MB"),
+    [
+        ((200, 1000, 1000), 2000.0, 400.0),  # what the scan takes
+        ((200, 1000, 1000), 100.0, 100.0),  # no more than allowed
+        ((20, 100, 100), 2000.0, None),  # too little to matter
+        ((907, 8368, 8368), 2000.0, None),  # slices that do not lie in the heap
+        ((200, 1000, 1000), 0.0, None),
+    ],
+)
+def test_memory_is_fetched_once_for_what_the_first_header_announces(
+    monkeypatch, shape, limit_MB, fetched_MB
+):
+    grown = []
+    monkeypatch.setattr(machine, "_glibc", object)
+    monkeypatch.setattr(machine, "machine_bytes", lambda: 64e9)
+    monkeypatch.setattr(machine, "_grow", lambda _, size: grown.append(size) or (0, 0))
+    ready = machine.ReadyMemory(limit_MB)
+    for scan in range(2):
+        key = ScanKey("A", "run", scan)
+        ready.fetch(ScanStart(key, "s", 0, "periodic", "", "z", shape, "uint16", None, 0.0, 60.0))
+    assert grown == ([] if fetched_MB is None else [fetched_MB * 1e6])
 
 
 def test_turns_are_short():

@@ -37,14 +37,15 @@ def _straight(edge):
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def _measure_row(low, high, raw_low, raw_high, first, second, beyond, least, bottom_of, into):
-    """One row of `measure` from edges put right (`low`, `high`) and as they were found."""
+    """One row of `measure` from edges put right (`low`, `high`) and as they were found, counted
+    from 1."""
     height, bottom, variance = into
     flipped, top = bottom_of
     nan = np.float32(np.nan)
     for x in range(low.shape[0]):
-        past = max(beyond - raw_high[x], ONE)
+        past = max(beyond - (raw_high[x] - ONE), ONE)
         known = (
-            (raw_high[x] - raw_low[x] > MIN_VOXELS)
+            ((raw_high[x] - ONE) - (raw_low[x] - ONE) > MIN_VOXELS)
             & (first[x] >= least[0])
             & (second[x] >= max(least[1], least[2] * past))
         )
@@ -58,18 +59,18 @@ def _measure_row(low, high, raw_low, raw_high, first, second, beyond, least, bot
 def measure(lower, upper, state, until, least, before, near, reversed_z, height, bottom, variance):
     """Heights of all columns from their edges, in voxels.
 
-    lower, upper: (ny, nx) float32; until: (ny,) float32, index after the last slice that a row's
-    evidence is from; least: evidence needed of the first edge, of the second, and of the second for
-    each voxel beyond it; before, near: (nz,) float32, slices missing right before a slice, and the
-    share missing around it. Sets height, bottom and variance (ny, nx) float32, NaN where the column
-    lacks a layer.
+    lower, upper: (ny, nx) float32, edges by index along z, counted from 1; until: (ny,) float32,
+    index after the last slice that a row's evidence is from; least: evidence needed of the first
+    edge, of the second, and of the second for each voxel beyond it; before, near: (nz,) float32,
+    slices missing right before a slice, and the share missing around it. Sets height, bottom and
+    variance (ny, nx) float32, NaN where the column lacks a layer.
     """
     side = (reversed_z, np.float32(before.shape[0] - 1))
     holes = near.max() > ZERO
     for y in prange(lower.shape[0]):
         low, high = np.empty(lower.shape[1], np.float32), np.empty(lower.shape[1], np.float32)
         for x in range(low.shape[0]):
-            low[x], high[x] = _straight(lower[y, x]), _straight(upper[y, x])
+            low[x], high[x] = _straight(lower[y, x] - ONE), _straight(upper[y, x] - ONE)
             variance[y, x] = ZERO
         if holes:
             for x in range(low.shape[0]):
@@ -116,13 +117,14 @@ def strays(edge, until, top, middle, limit, out):
     """Marks the columns whose first edge lies farther than `limit` from `middle`; returns how many
     they are in each row.
 
-    edge: (ny, nx) float32; top: index that edges are counted down from, or −1; until: (ny,)
-    float32, 0 for rows that never arrived: of these nothing is known. Sets out (ny, nx) bool.
+    edge: (ny, nx) float32, counted from 1; top: index that edges are counted down from, or −1;
+    until: (ny,) float32, 0 for rows that never arrived: of these nothing is known. Sets out (ny,
+    nx) bool.
     """
     counts = np.zeros(edge.shape[0], np.int64)
     for y in prange(edge.shape[0]):
         for x in range(edge.shape[1]):
-            at = edge[y, x] if top < ZERO else top - edge[y, x]
+            at = edge[y, x] - ONE if top < ZERO else top - (edge[y, x] - ONE)
             out[y, x] = (until[y] != ZERO) & (abs(at - middle) > limit)
             counts[y] += out[y, x]
     return counts

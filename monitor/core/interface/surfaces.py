@@ -193,8 +193,8 @@ class Surfaces:
         return self._settled
 
     def _columns(self, missing: NDArray[np.bool_]) -> tuple[Map, Map, Map, Map]:
-        """Of single columns, in voxels: the edge next to the collector, bottom, height, and the
-        variance by the `missing` slices, (n,)."""
+        """Of single columns, in voxels: the edge next to the collector (counted from 1), bottom,
+        height, and the variance by the `missing` slices, (n,)."""
         lower, upper = self._edges()
         height, bottom, variance = (np.empty(lower.shape, np.float32) for _ in range(3))
         height_kernels.measure(
@@ -270,14 +270,15 @@ class Surfaces:
         height_kernels.put(top, place_error, bottom, alone, height, variance)
 
     def _edges(self) -> tuple[Map, Map]:
-        """Positions of the lithium's two edges along the slice index, voxel centres at 0, 1, …"""
+        """Positions of the lithium's two edges along the slice index, voxel centres at 1, 2, … as
+        the kernels count them; where layers leave one open, the end of the field."""
         nz = self._start.volume_shape[0]
-        first, second = self._state[:, kernels.EDGE_1_OF_2] - 1, self._state[:, kernels.EDGE_2] - 1
+        first, second = self._state[:, kernels.EDGE_1_OF_2], self._state[:, kernels.EDGE_2]
         if self._cell.layers == ("lithium", "electrolyte"):
-            first = np.full_like(second, -0.5)
+            first = np.full(second.shape, 0.5, np.float32)
         elif self._cell.layers == ("electrolyte", "lithium"):
-            first = self._state[:, kernels.EDGE_1] - 1
-            second = np.full_like(first, nz - 0.5)
+            first = self._state[:, kernels.EDGE_1]
+            second = np.full(first.shape, nz + 0.5, np.float32)
         return first, second
 
     def _least_evidence(self) -> tuple[np.float32, np.float32, np.float32]:
