@@ -1,9 +1,9 @@
-"""Who may connect, and what is connected to: the only place that decides it.
+"""Who may connect to the engine, and what the engine connects to: the only place that decides it.
 
 An address of this machine needs nothing. Any other needs CURVE: who connects to the engine must
 have a key that the settings list, and what the engine connects to must have the key that they name.
-What ZeroMQ asks about each client that knocks (ZAP, https://rfc.zeromq.org/spec/27) is answered
-here; a client whose key is not listed does not get as far as its first message.
+ZeroMQ asks this module about each connecting client (ZAP, https://rfc.zeromq.org/spec/27); a client
+whose key is not listed is refused before its first message.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LISTS: dict[Door, str] = {
 
 
 class Gate:
-    """Keys and roles of one engine. May be asked from any thread."""
+    """Keys and roles of one engine. All methods may be called from any thread."""
 
     def __init__(self, security: SecuritySettings) -> None:
         """Raises SettingError for a key that cannot be read, or is listed twice."""
@@ -105,8 +105,8 @@ class Gate:
         return True
 
     def reach(self, socket: zmq.Socket[bytes], setting: str, address: str) -> None:
-        """Call before `connect`. Raises SettingError for an address of another machine of which
-        neither the key is known, nor that it has none."""
+        """Call before `connect`. Raises SettingError for an address on another machine if the
+        settings neither name its key nor state that it has none."""
         key = self._servers.get(address)
         if key is not None:
             ClientKeys(self._own or random_pair(), key).guard(socket)
@@ -122,7 +122,7 @@ class Gate:
             )
 
     def leave(self, context: zmq.Context[zmq.Socket[bytes]]) -> None:
-        """The sockets of this context are about to close: nobody new gets in."""
+        """Call before the sockets of this context are closed: no further client is admitted."""
         with self._lock:
             porter = self._porters.pop(context, None)
         if porter is not None:
@@ -131,19 +131,19 @@ class Gate:
     # --- roles ------------------------------------------------------------------------------------
 
     def role(self, frame: zmq.Frame) -> Role:
-        """What the sender of a frame may do, by the key that it came in with."""
+        """What the sender of a frame may do, by the key of its connection."""
         return self._roles.get(self.key(frame), "")
 
     @staticmethod
     def key(frame: zmq.Frame) -> bytes:
-        """The key that the sender of a frame came in with; b"" if it needed none."""
+        """The key of the connection that a frame arrived on; b"" if it needed none."""
         try:
             return str(frame.get("User-Id")).encode()
         except zmq.ZMQError:
             return b""
 
     def admits(self, door: bytes, key: bytes) -> bool:
-        """Whether who has this key may come in."""
+        """Whether a client with this key may connect."""
         if door == b"screens":
             return key in self._roles
         return door == b"producers" and key in self._producers
@@ -151,12 +151,12 @@ class Gate:
     # --- what was refused -------------------------------------------------------------------------
 
     def refused_order(self) -> None:
-        """A viewer ordered something."""
+        """Counts an order that a viewer sent."""
         with self._lock:
             self._refused_orders += 1
 
     def refused_key(self, address: str, key: str, door: str) -> None:
-        """A client knocked with a key that is not listed."""
+        """Counts and remembers a client whose key is not listed."""
         with self._lock:
             self._refused_keys += 1
             name = (address, key)

@@ -11,12 +11,14 @@ from monitor.records import RecordingTrouble
 
 MAX_TROUBLES = 100
 STALLED_S = 60.0
-"""So long without progress while something waits is reported: the disk hangs, as NFS can."""
+"""Time (s) without progress, while something waits, after which the disk is reported to hang, as
+NFS can."""
 
 
 class DiskTroubles:
-    """Of the disk that holds `folder`. `alarm`: the last that was reported, or ""; `failures`: how
-    often something could not be written; `failing`: that lasts. May be used from any thread."""
+    """Problems of the disk that holds `folder`. `alarm`: the text that was reported last, or "";
+    `failures`: how often something could not be written; `failing`: whether that is still so. May
+    be used from any thread."""
 
     def __init__(self, folder: Path) -> None:
         self.alarm = ""
@@ -28,12 +30,12 @@ class DiskTroubles:
         self._found: deque[RecordingTrouble] = deque(maxlen=MAX_TROUBLES)
 
     def add(self, trouble: RecordingTrouble) -> None:
-        """One that was found elsewhere."""
+        """Adds a problem that was found elsewhere."""
         with self._lock:
             self._found.append(trouble)
 
     def take(self) -> list[RecordingTrouble]:
-        """What has been found since this was last called."""
+        """The problems found since this was last called."""
         with self._lock:
             found = list(self._found)
             self._found.clear()
@@ -46,8 +48,8 @@ class DiskTroubles:
             self.alarm = text
 
     def refused(self, errors: list[OSError], lacking: int, in_second: str) -> None:
-        """The disk has refused; `lacking`: slices that are not recorded since that began;
-        `in_second`: where else they are, in words."""
+        """The disk has refused data. `lacking`: number of slices that have not been recorded since
+        that began; `in_second`: where else they are recorded, in words."""
         why, todo = _cause(errors[-1])
         with self._lock:
             self.failures += len(errors)
@@ -60,8 +62,8 @@ class DiskTroubles:
             self.failing = True
 
     def over(self, lacking: Counter[str], in_second: str) -> None:
-        """The disk takes what is to be recorded, and has taken what waited for it. `lacking`:
-        slices by file that it has refused."""
+        """The disk accepts data again, and has accepted everything that waited. `lacking`: number
+        of slices that it has refused, by file."""
         lacks = ", ".join(f"{count} slices of {name}" for name, count in sorted(lacking.items()))
         with self._lock:
             self.alarm = (
@@ -71,7 +73,8 @@ class DiskTroubles:
             self.failing = False
 
     def stands_still(self, seconds: float, queued_bytes: int, limit_bytes: int) -> None:
-        """Nothing has been written for so long of what waits: reported before the queue is full."""
+        """Nothing of what waits has been written for `seconds`: reported before the queue is
+        full."""
         with self._lock:
             if self._stalled == (seconds >= STALLED_S):
                 return

@@ -1,4 +1,5 @@
-"""The engine: one thread takes messages in and computes; recorder and publisher have their own."""
+"""The engine: one thread receives messages and computes; recorder and publisher have threads of
+their own."""
 
 from __future__ import annotations
 
@@ -54,15 +55,16 @@ class Source(Protocol):
     """Where messages come from: live sockets, or a recording."""
 
     def take(self, timeout_ms: int) -> Iterator[Received]:
-        """What has arrived; waits up to `timeout_ms` if nothing has."""
+        """The messages that have arrived; waits up to `timeout_ms` if there are none."""
 
     def close(self) -> None: ...
 
 
 class Engine:
-    """Joins source, session, recorder, publisher and requester. Owns no data of its own.
+    """Joins source, session, recorder, publisher and requester. It owns no data.
 
-    A replay asks nobody and waits for nothing: replies and silences come out of the recording.
+    A replay requests nothing and waits for nothing: replies and silences are read from the
+    recording.
     """
 
     def __init__(
@@ -80,11 +82,11 @@ class Engine:
         kernels: Callable[[], Kernels] | None = None,
         on_header: Callable[[ScanStart], None] | None = None,
     ) -> None:
-        """`gate`: who may connect and what is connected to; by default as the settings say.
-        `identity`: of the recording that is replayed; None: the recorder's. `ended`: whether the
-        source has handed out all that it has. `kernels`: how many are compiled, which is reported
-        until `run` or `go_on` is called. `on_header`: called with each header before it is taken
-        in."""
+        """`gate`: who may connect and what the engine connects to; by default as in the settings.
+        `identity`: id of the recording that is replayed; None: that of the recorder. `ended`:
+        returns whether the source has no more messages. `kernels`: returns how many kernels are
+        compiled, which is reported until `run` or `go_on` is called. `on_header`: called with each
+        header before it is processed."""
         if identity is None:
             identity = "" if recorder is None else recorder.identity
         gate = gate or Gate(settings.security)
@@ -125,8 +127,8 @@ class Engine:
         return self._publisher.status_address
 
     def go_on(self, records: Iterable[tuple[str, Record]], stop: threading.Event) -> None:
-        """Take in what a recording that was interrupted holds, as if it arrived now; then ask again
-        for the scans that have not arrived. Raises RecordingError if the recording is damaged."""
+        """Process the messages of an interrupted recording as if they arrived now; then repeat the
+        requests whose scans have not arrived. Raises RecordingError if the recording is damaged."""
         for feed, record in records:
             if stop.is_set():
                 if self._recorder is not None:
@@ -171,8 +173,9 @@ class Engine:
             self._show(())
 
     def fail(self, error: BaseException) -> str:
-        """An error of our own ends the engine: it is logged whole, told to screens and recording as
-        far as they still take it, and the recording can be resumed. Returns it in a line."""
+        """An internal error ends the engine: it is logged in full and reported to screens and
+        recording as far as they still work; the recording can be resumed. Returns a one-line
+        description."""
         if self._recorder is not None:
             self._recorder.leave_broken()
         costs = "the replay ends" if self._requester is None else ""
@@ -184,8 +187,8 @@ class Engine:
         return text
 
     def close(self) -> None:
-        """Let everything under way be written and sent, then free files and addresses. What one of
-        them raises does not keep the others from being closed."""
+        """Write and send everything that waits, then free files and addresses. An exception in one
+        part does not prevent the others from being closed."""
         with contextlib.ExitStack() as stack:
             for last in (self._resender, self._requester, self._publisher):
                 if last is not None:

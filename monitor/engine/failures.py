@@ -1,6 +1,6 @@
-"""Errors of our own in the threads of an engine: logged whole, and reported as alarms. A thread
-whose work continues after one hands it to here; nothing is swallowed, and no thread dies in
-silence."""
+"""Internal errors in the threads of an engine: logged in full, and reported as alarms. A thread
+that continues after an error passes it to this module; no error is swallowed, and no thread ends
+without a report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from monitor.recording.error_log import ErrorLog, in_one_line
 from monitor.records import RecordingTrouble, TroublePart
 
 CALM_S = 60.0
-"""So long without another error, an alarm ends."""
+"""Time (s) without another error after which the alarm ends."""
 MAX_TROUBLES = 100
 WHAT_IT_COSTS: dict[TroublePart, str] = {
     "recorder": "the recorder continues; the message that it was writing is not recorded",
@@ -34,7 +34,7 @@ class _Failing:
 
 
 class Failures:
-    """May be used from any thread; the compute thread takes the `troubles`."""
+    """Collects errors. May be used from any thread; the compute thread calls `troubles`."""
 
     def __init__(
         self, log: ErrorLog | None = None, *, clock: Callable[[], float] = time.monotonic
@@ -49,8 +49,9 @@ class Failures:
     def add(
         self, part: TroublePart, error: BaseException, *, lost: int = 0, costs: str = ""
     ) -> str:
-        """An error in this part of the engine, that has cost the recording so many slices; `costs`:
-        what follows, if that is not as usual. Returns what is told of it, in one line."""
+        """Adds an error in this part of the engine. `lost`: number of slices that are missing from
+        the recording because of it; `costs`: its consequences, if they differ from those in
+        `WHAT_IT_COSTS`. Returns the text of the alarm, one line."""
         costs = costs or WHAT_IT_COSTS[part]
         text = f"internal error ({in_one_line(error)}): {costs}"
         text += f"; {self.write(part, error)}"
@@ -62,14 +63,14 @@ class Failures:
         return text
 
     def write(self, where: str, error: BaseException) -> str:
-        """Logs an error; returns where."""
+        """Logs an error in full; returns a text that says where."""
         if self._log is not None and self._log.write(where, error):
             return f"the full error is in {self._log.path}: please report it"
         print(visible_lines("".join(traceback.format_exception(error))), file=sys.stderr)
         return "the full error is in the engine's output: please report it"
 
     def troubles(self) -> list[RecordingTrouble]:
-        """What has begun and ended since this was last asked."""
+        """Troubles that have begun or ended since this was last called."""
         if not self._failing:
             return []
         with self._lock:

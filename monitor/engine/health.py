@@ -1,8 +1,8 @@
-"""State of each feed and each cell, decided here and nowhere else, from what the engine received.
+"""State of each feed and each cell, determined only here, from what the engine received.
 
-Screens show what this says, so that two of them agree whenever they connected. Ages are counted by
-the engine's monotonic clock at the moment of a reply: differences between the clocks of machines do
-not matter. The same states begin and end the alarms on silence (`silence`).
+Screens show these states, so two screens agree whenever they were connected. Ages are measured by
+the engine's monotonic clock when a reply is made: differences between the clocks of machines do not
+matter. The same states begin and end the alarms on silence (`silence`).
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ WRONG_READINGS = {
     "no_current": "readings are received, but without current or charge",
     "two_cyclers": "two runs send readings at the same time",
 }
-"""By the condition of an alarm: why readings that are received are not used as they should be."""
+"""Why received readings cannot be used as they are, by the condition of the alarm."""
 RUN_ENDED = "the cycler's run has ended"
 URGENCY: tuple[wire.HealthState, ...] = ("DEAD", "LATE", "LIVE", "IDLE", "REPLAY")
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What one feed brought of one cell: when its last message arrived (monotonic clock, s), and
-    whether it is late."""
+    """Reception of one feed of one cell: when its last message arrived (monotonic clock, s), and
+    whether the next one is late."""
 
     last: float
     state: SilenceState = "LIVE"
@@ -52,8 +52,9 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """A state, how long ago the last message arrived that it is about (s; None: none arrived, or it
-    is not counted), and why. `overdue_s`: s of cell time that the next scan is overdue, or None."""
+    """A state, its reason, and the time since the last message that it is based on (s; None: none
+    has arrived, or the time is not measured). `overdue_s`: s of cell time that the next scan is
+    overdue, or None."""
 
     state: wire.HealthState
     age_s: float | None
@@ -75,7 +76,7 @@ class CellHealth:
 
     @property
     def whole(self) -> Health:
-        """What a card shows: the slices, unless the cycler is silent and that is worse."""
+        """The health that a card shows: that of the slices, unless that of the cycler is worse."""
         slices, cycler = self.slices, self.cycler
         silent = cycler.state in ("LATE", "DEAD")
         worse = silent and URGENCY.index(cycler.state) < URGENCY.index(slices.state)
@@ -102,8 +103,8 @@ def live(
     has_readings: bool,
     conditions: Iterable[str] = (),
 ) -> CellHealth:
-    """Health of a cell in front of a live engine at `now` of the monotonic clock. `conditions`:
-    alarms that last."""
+    """Health of a cell of a live engine at `now` of the monotonic clock, s. `conditions`:
+    conditions of alarms that have not ended."""
     slices = _slices(
         silence.parts.get(("slices", name)),
         silence.overdue.get(name, ("LIVE", 0.0)),
@@ -135,8 +136,8 @@ def report(
 
 
 def without_readings(told: Health, bad: Mapping[str, int], readings: int) -> Health:
-    """Health of the documents' feed: if documents are received and none is a reading, it says so.
-    `bad`: how many could not be used, by kind."""
+    """Health of the documents' feed, with a note if documents are received and none is a reading.
+    `bad`: number of unusable documents by kind."""
     if readings or not bad or told.state not in ("LIVE", "IDLE"):
         return told
     kinds = ", ".join(f"{count} × {kind}" for kind, count in bad.items())
@@ -145,8 +146,8 @@ def without_readings(told: Health, bad: Mapping[str, int], readings: int) -> Hea
 
 
 def recorded(mode: str, *, ended: bool, last_time: float | None = None) -> Health:
-    """Health of whatever comes out of a recording; `last_time`: when its last message arrived (UTC
-    s), if that is known."""
+    """Health of a feed that is read from a recording; `last_time`: when its last message arrived
+    (UTC s), if that is known."""
     if mode == "recording":
         when = ""
         if last_time is not None:

@@ -1,4 +1,4 @@
-"""How the engine shares a machine: cores with its own receiving thread, memory with the system."""
+"""How the engine shares the machine: cores with its receiving thread, memory with the system."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ TURN_S = 0.0005
 def leave_a_core() -> None:
     """Compute on all cores but one, in the thread that calls this.
 
-    A parallel kernel waits for its slowest thread: sharing that one's core with ZeroMQ's receiving
-    thread costs more than the core brings.
+    A parallel kernel waits for its slowest thread: if that thread shares its core with ZeroMQ's
+    receiving thread, more is lost than the additional core gains.
     """
     numba.set_num_threads(max(1, numba.config.NUMBA_NUM_THREADS - 1))
 
 
 def take_short_turns() -> None:
-    """Have the interpreter's lock change hands ten times as often as usual.
+    """Pass on the interpreter's lock ten times as often as by default.
 
-    The computing thread gives it up at every kernel and message, and would wait 5 ms each time for
-    the recorder to hand it back.
+    The computing thread releases it at every kernel and message, and would otherwise wait 5 ms each
+    time until the recorder releases it.
     """
     sys.setswitchinterval(TURN_S)
 
@@ -56,9 +56,10 @@ def allow_files() -> int:
 
 
 def keep_memory() -> None:
-    """Let freed slices serve for the next ones, instead of going back to the system page by page.
+    """Reuse the memory of freed slices for the next ones, instead of returning it to the system
+    page by page.
 
-    Fetching fresh pages for each slice costs as much time as receiving it. glibc only; elsewhere
+    Allocating fresh pages for each slice takes as long as receiving it. glibc only; elsewhere
     nothing is done. To be called before threads are started.
     """
     if (libc := _glibc()) is not None:

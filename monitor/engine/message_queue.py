@@ -1,4 +1,5 @@
-"""Messages on their way to the thread that records them, bounded in bytes; and questions to it."""
+"""Queue of messages for the thread that records them, bounded in bytes, and of questions to that
+thread."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ Answer = TypeVar("Answer")
 
 class MessageQueue:
     """`put` and `ask` may be called from any thread; `take`, `pop`, `answer` and `end` are for the
-    one that writes. `limit_bytes`: more than so much is not held, unless it is one message."""
+    one that writes. `limit_bytes`: the queue holds no more than this, unless it is a single
+    message."""
 
     def __init__(self, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
@@ -34,12 +36,12 @@ class MessageQueue:
 
     @property
     def still_for_s(self) -> float:
-        """How long nothing has been written of what waits, s; 0 if nothing waits."""
+        """Time since a waiting message was last written, s; 0 if nothing waits."""
         with self._change:
             return time.monotonic() - self._progress_at if self._messages else 0.0
 
     def put(self, message: Message) -> None:
-        """Queues a message; waits while there is no room. Once closed, it is left out."""
+        """Queues a message; waits while there is no room. Ignored once the queue is closed."""
         size = message.nbytes
         with self._change:
             if self.closing:
@@ -52,8 +54,8 @@ class MessageQueue:
             self._change.notify_all()
 
     def ask(self, question: Callable[[], Answer]) -> Answer:
-        """Has the writing thread answer, before it writes the next messages. Raises
-        RecordingError."""
+        """Has the writing thread answer before it writes the next messages. Raises RecordingError
+        if it cannot."""
         answer: Future[Answer] = Future()
         with self._change:
             if self.ended:
@@ -67,13 +69,13 @@ class MessageQueue:
             raise RecordingError("the disk is too busy to read from the recording now") from None
 
     def wait_until_written(self, timeout_s: float | None) -> bool:
-        """Waits until nothing is queued; False if time ran out, or the thread has ended."""
+        """Waits until nothing is queued; False after `timeout_s` s, or if the thread has ended."""
         with self._change:
             done = self._change.wait_for(lambda: not self.queued_bytes or self.ended, timeout_s)
             return done and not self.ended
 
     def close(self) -> None:
-        """No message arrives any more."""
+        """Closes the queue: no more messages are accepted."""
         with self._change:
             self.closing = True
             self._change.notify_all()
@@ -84,8 +86,8 @@ class MessageQueue:
     # --- the thread that writes -----------------------------------------------------------------
 
     def take(self, most: int, timeout_s: float) -> tuple[list[Message], bool]:
-        """The first messages, which stay until each has been popped, and whether that is all that
-        arrives. Waits for a message or a question."""
+        """The first messages, which stay queued until each has been popped, and whether no more
+        will arrive. Waits for a message or a question."""
         with self._change:
             self._change.wait_for(
                 lambda: self._messages or self._questions or self.closing, timeout_s
@@ -94,7 +96,7 @@ class MessageQueue:
             return [message for message, _ in islice(self._messages, most)], self.closing
 
     def pop(self) -> Message | None:
-        """The first message is done with; None if there is none."""
+        """Removes and returns the first message; None if there is none."""
         with self._change:
             if not self._messages:
                 return None
@@ -106,12 +108,12 @@ class MessageQueue:
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing waits, and nothing arrives any more."""
+        """Whether nothing waits, and nothing more will arrive."""
         with self._change:
             return self.closing and not self._messages
 
     def answer(self) -> None:
-        """Answers all that is asked."""
+        """Answers all waiting questions."""
         while True:
             with self._change:
                 if not self._questions:
@@ -127,7 +129,7 @@ class MessageQueue:
                 answer.set_exception(RecordingError(f"the recording cannot be read: {error}"))
 
     def end(self) -> None:
-        """The thread ends: nobody waits for it any more."""
+        """The writing thread ends: nobody waits for it any longer."""
         with self._change:
             self.ended = True
             self._change.notify_all()

@@ -1,4 +1,4 @@
-"""Recording off the compute thread: one thread does all HDF5."""
+"""Recording outside the compute thread: one thread writes all HDF5 files."""
 
 from __future__ import annotations
 
@@ -46,14 +46,16 @@ FLUSH_S = 1.0
 AT_ONCE, GATHER_S = 8, 0.01
 PAUSE_S, LONGEST_PAUSE_S = 0.01, 1.0
 STUCK = 10
-"""After so many errors of our own in a row, what waits first is taken to be what causes them."""
+"""Number of internal errors in a row after which the first waiting message is taken to be their
+cause."""
 
 
 class Recorder:
-    """Records everything that the session took and made of it. Raises RecordingError at the start.
+    """Records everything that the session received, and its results. Raises RecordingError at the
+    start.
 
-    An error of our own costs the message that was being written: it is logged in the folder, told
-    as an alarm (`failures`), and the next message is written.
+    An internal error costs the message that was being written: it is logged in the folder and
+    reported as an alarm (`failures`), and the next message is written.
 
     `write` is called from one thread, the compute thread; it waits while more than `queue_bytes`
     are not yet written, and never raises. `section` and `stored_map` may be called from any thread.
@@ -122,24 +124,24 @@ class Recorder:
         record: Record,
         outputs: tuple[Output, ...],
     ) -> None:
-        """Queues one message. `frames` is the message as it arrived (its first frame, the header,
-        is kept for slices), or empty, and then the header is made from the record."""
+        """Queues one message. `frames` is the message as it arrived (of slices the first frame, the
+        header, is kept); if it is empty, the header is made from the record."""
         header = None
         if frames and isinstance(record, ScanStart | SliceFrame | ScanEnd):
             header = frames[0]
         self._queue.put(Message(feed, time.time(), header, record, tuple(outputs)))
 
     def write_again(self, feed: str, record: Record, outputs: tuple[Output, ...]) -> None:
-        """Queues a message out of the journal of the recording that is resumed."""
+        """Queues a message from the journal of the recording that is resumed."""
         self._queue.put(Message(feed, 0.0, None, record, tuple(outputs), again=True))
 
     def leave_broken(self) -> None:
-        """Not all could be queued: the recording can be resumed another time."""
+        """Not all messages could be queued: the recording can be resumed later."""
         self._broken = True
 
     def written_again(self) -> None:
-        """All messages of the journal have been queued; waits until they are written. Where some
-        could not be, what they were written from is kept."""
+        """All messages of the journal have been queued; waits until they are written. If some could
+        not be written, the files that they were read from are kept."""
         self.drain(timeout_s=math.inf)
         forget_old(self.folder, keep=bool(self.status["failures"]))
 
@@ -175,8 +177,8 @@ class Recorder:
         }
 
     def troubles(self) -> list[RecordingTrouble]:
-        """What has become of the disk since this was last asked: it refuses, or takes again; and of
-        errors of our own. Raises RecordingError if nothing is recorded any more."""
+        """Troubles since this was last called: the disk refuses data or accepts it again, and
+        internal errors. Raises RecordingError if nothing more is recorded."""
         queue = self._queue
         if queue.ended and not queue.closing:
             raise RecordingError(
@@ -187,14 +189,16 @@ class Recorder:
         return self._disk.take() + self.failures.troubles()
 
     def drain(self, timeout_s: float = 60.0) -> bool:
-        """Waits until all that was queued is written and flushed; False if time ran out."""
+        """Waits until everything that was queued is written and flushed; False after `timeout_s`
+        s."""
         done = self._queue.wait_until_written(None if math.isinf(timeout_s) else timeout_s)
         if done:
             self._queue.ask(self._flush)
         return done
 
     def give_up(self) -> None:
-        """Nothing was begun: a folder made for it goes, one that was interrupted stays as it is."""
+        """Nothing was recorded: removes a folder made for the recording; an interrupted recording
+        stays as it is."""
         self._broken = self._going_on
         self.close()
         self._leave()

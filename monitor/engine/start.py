@@ -1,4 +1,4 @@
-"""Runs an engine on live feeds from its start to its end, which is a wanted one or is reported."""
+"""Runs an engine on live feeds until it is ended, or ends with an error that is reported."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ Say = Callable[[str], None]
 
 
 def run_engine(settings: Settings, out: Path | None, *, new: bool, say: Say) -> None:
-    """Records and serves until SIGINT or SIGTERM ends it: only then is the recording over.
+    """Records and serves until SIGINT or SIGTERM ends it: only then is the recording finished.
 
-    However else it ends, by an error, by SIGHUP or SIGUSR1, the next engine resumes the
-    recording (unless it is reported to begin `new`). Raises PitwatchError, EngineFailed for an
-    error of our own, which is complete in the folder of the recording.
+    If it ends in any other way (an error, SIGHUP, SIGUSR1), the next engine resumes the recording,
+    unless `new` is set. Raises PitwatchError; EngineFailed for an internal error, which is logged
+    in full in the folder of the recording.
     """
     faulthandler.enable()  # native code that crashes says where on stderr
     gate = Gate(settings.security)

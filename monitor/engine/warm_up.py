@@ -32,7 +32,7 @@ from monitor.wire.results.state import Kernels
 
 SIDE = 64
 SLICES = 53
-"""Whole slabs, a group of four and a single slice: each has a kernel of its own."""
+"""A complete slab, a group of four and a single slice: each has its own kernel."""
 PATIENCE_S = 120.0
 KERNELS: tuple[tuple[ModuleType, str], ...] = (
     (interface, "three_segments advance advance_one"),
@@ -49,7 +49,7 @@ KERNELS: tuple[tuple[ModuleType, str], ...] = (
     (shift_kernels, "normal_equations"),
     (kalman_kernels, "weigh"),
 )
-"""Those that the warm-up runs, in the order in which a first scan and a second one need them."""
+"""Kernels that the warm-up runs, in the order in which the first and the second scan need them."""
 
 
 def compiled() -> Kernels:
@@ -128,7 +128,8 @@ def _second_process() -> Iterator[subprocess.Popen[bytes] | None]:
 
 
 def analyse_alone() -> None:
-    """Maps, pits and numbers of two scans whose heights are given: what the second process does."""
+    """Computes maps, pits and numbers of two scans whose heights are given: the work of the second
+    process."""
     cell = CellSettings(name="A")
     analysis = CellAnalysis(cell, PitSettings(), CyclerHistory(cell))
     noise = np.random.default_rng(0)

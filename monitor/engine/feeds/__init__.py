@@ -1,1 +1,1 @@
-"""Slices and readings as they come in: sockets, silence, clocks."""
+"""Incoming slices and readings: sockets, silence, clocks."""

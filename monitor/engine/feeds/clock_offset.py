@@ -1,4 +1,4 @@
-"""How each cell's readings stand against the clock of this machine."""
+"""Offset between each cell's readings and the clock of this machine."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from monitor.records import CyclerClock
 
 READINGS = 100
 STEADY_READINGS, STEADY_S, STEADY_SPREAD_S = 3, 10.0, 60.0
-"""Readings come as they are taken if so many, over such a time, are as far from the clock as each
-other, within the last."""
+"""Readings are sent as they are taken if this many of them, over at least this time, have the same
+offset from the clock, within the last of these numbers."""
 NEWEST = 12
 REST_S = 3.0
-"""After such a silence all that was on its way has arrived."""
+"""Silence (s) after which everything that was on its way has arrived."""
 CHANGE_S = 300.0
 MOVED_S = 900.0
 DEAF_S = 0.5
@@ -30,10 +30,11 @@ class _Clock:
 
 
 class Clocks:
-    """Hears of readings as they arrive. All times are UTC s, but `monotonic`.
+    """Compares the times of readings with their times of arrival. All times are UTC s, except
+    `monotonic`.
 
-    The least time from a reading's own stamp to its coming, of the newest 100 readings: the offset
-    of the clocks and the quickest delivery together, which nothing can tell apart.
+    The estimate is the least time from a reading's timestamp to its arrival, over the newest 100
+    readings: the sum of the clock offset and the fastest delivery, which cannot be separated.
     """
 
     def __init__(self) -> None:
@@ -47,12 +48,13 @@ class Clocks:
         clock.heard, clock.changed = monotonic, True
 
     def estimate_s(self, cell: str) -> float | None:
-        """What could be added to `clock_offset_s`, s, at most; None before any reading."""
+        """The most that could be added to `clock_offset_s`, s; None before the first reading."""
         clock = self._clocks.get(cell)
         return round(_behind(clock), 3) if clock else None
 
     def look(self, now: float, monotonic: float) -> list[CyclerClock]:
-        """What has changed: told once readings arrive steadily, or have come to rest."""
+        """The changes since the last call; reported once readings arrive steadily, or no longer
+        arrive."""
         deaf = 0.0 if self._looked is None else monotonic - self._looked
         self._looked = monotonic
         found = []

@@ -1,12 +1,13 @@
 """Reads the feeds' sockets into queues bounded in bytes.
 
-A ZeroMQ socket bounds its queue in messages, and slices may be a hundred times as large as those of
-the scan before. So few messages wait in the sockets, and what may wait beyond is counted here. When
-a queue is full nothing more is read: TCP then slows down whoever sends, if it waits for slow
-readers.
+A ZeroMQ socket bounds its queue by the number of messages, but slices may be a hundred times as
+large as those of the previous scan. Therefore only few messages wait in the sockets, and all others
+are counted here. When a queue is full, nothing more is read: TCP then slows down the sender, if it
+waits for slow readers.
 
-Whoever takes the messages reads the sockets itself: a change of threads for each would cost a tenth
-of the throughput. While it computes for longer, a thread of this module reads in its place.
+The thread that takes the messages reads the sockets itself: a change of threads for each message
+would cost a tenth of the throughput. While that thread computes, a thread of this module reads
+instead.
 """
 
 from __future__ import annotations
@@ -29,11 +30,11 @@ Feed = Literal["slices", "documents"]
 FEEDS: tuple[Feed, ...] = ("documents", "slices")
 READ_AT_ONCE, SIZE_AT_ONCE = 64, 2**25
 BUSY_S = 0.005
-"""Whoever has not read for this long is computing."""
+"""A thread that has not read for this time (s) is assumed to be computing."""
 LOOK_S = 0.02
-"""How often the connections are looked after."""
+"""Interval (s) at which the connections are checked."""
 MESSAGE_BYTES = 256
-"""About what a message takes beside its frames."""
+"""Approximate memory of a message besides its frames, bytes."""
 MAX_CHANGES = 1000
 Message = tuple[int, list[Frame]]
 """Its size in bytes, and its frames."""
@@ -62,7 +63,7 @@ class _Queue:
         self.waiting += sum(size for size, _ in messages)
 
     def get(self) -> list[list[Frame]]:
-        """The oldest ones, some at once: they are not counted any more."""
+        """The oldest messages, several at a time; they are no longer counted."""
         found: list[list[Frame]] = []
         taken = 0
         while self.messages and len(found) < READ_AT_ONCE and taken < SIZE_AT_ONCE:
@@ -74,7 +75,7 @@ class _Queue:
 
 
 class Receiver:
-    """Reads sockets and looks after their connections.
+    """Reads sockets and checks their connections.
 
     `add` and `watch` come before `start`; from then on the sockets are used under a lock, by the
     thread that calls `wait` or by that of this object.
@@ -100,13 +101,13 @@ class Receiver:
         self._thread = threading.Thread(target=self._run, name="receive", daemon=True)
 
     def add(self, feed: Feed, socket: zmq.Socket[bytes], accepted: Accepted | None = None) -> None:
-        """Reads this socket for a feed; `accepted` is told of whole messages."""
+        """Reads this socket for a feed; `accepted` is notified of complete messages."""
         self._sockets[feed].append(socket)
         if accepted is not None:
             self._accepted[socket] = accepted
 
     def watch(self, connection: Connection) -> None:
-        """Looks after this connection."""
+        """Checks this connection from now on."""
         self._connections.append(connection)
 
     def start(self) -> None:
@@ -115,7 +116,7 @@ class Receiver:
 
     def wait(self, timeout_ms: int) -> None:
         """Reads what has arrived; returns once there is something, or after `timeout_ms`. Raises
-        what ended the thread: an error of our own."""
+        the exception that ended the thread (an internal error)."""
         if self._failure is not None:
             raise RuntimeError("the receiving thread ended") from self._failure
         with self._lock:
@@ -123,12 +124,12 @@ class Receiver:
             self._read_at = time.monotonic()
 
     def next(self, feed: Feed) -> list[list[Frame]]:
-        """The oldest messages of a feed that wait: some of them."""
+        """Some of the oldest waiting messages of a feed."""
         with self._lock:
             return self._queues[feed].get()
 
     def changes(self) -> list[ConnectionChange]:
-        """What has become of the connections since this was last asked."""
+        """Changes of the connections since this was last called."""
         return [self._changes.popleft() for _ in range(len(self._changes))]
 
     @property
@@ -162,7 +163,8 @@ class Receiver:
             self.fail(error)
 
     def fail(self, error: BaseException) -> None:
-        """An error of our own ends the reading: `wait` raises it. May be called in any thread."""
+        """An internal error has ended the reading: `wait` raises it. May be called from any
+        thread."""
         self._failure = error
 
     # --- under the lock ---------------------------------------------------------------------------

@@ -1,8 +1,7 @@
-"""How long slices and readings of each cell are silent, by the clock of this machine.
+"""Time without slices and readings of each cell, by the clock of this machine.
 
-Late is reported once when it begins, dead once when it has become so, and live only when messages
-have come for a while without such a gap: one that arrives now and then does not ring the bell each
-time.
+LATE and DEAD are each reported once when they begin, and LIVE only after messages have arrived for
+a while without such a gap: a message that arrives now and then does not raise an alarm each time.
 """
 
 from __future__ import annotations
@@ -27,7 +26,8 @@ class _Part:
 
 
 class Silences:
-    """Hears what arrives, and says what has changed. Times are those of a monotonic clock, s."""
+    """Is notified of arriving messages, and returns changes of state. Times are those of a
+    monotonic clock, s."""
 
     def __init__(self, settings: WatchSettings, period_s: float = 1800.0) -> None:
         """`period_s`: how often a scan is expected, s of cell time."""
@@ -45,8 +45,8 @@ class Silences:
 
     @property
     def state(self) -> Silence:
-        """All that is known now, for screens: the states that were reported, and when each part of
-        a feed was last received."""
+        """The present state, for screens: the states that were reported, and when a message of each
+        part of a feed last arrived."""
         return Silence(
             {key: Heard(part.last, part.state) for key, part in self._parts.items()},
             {n: (part.state, self._late_by_s.get(n, 0.0)) for n, part in self._overdue.items()},
@@ -64,7 +64,8 @@ class Silences:
         part.last = now
 
     def go_on(self, feed: SilentFeed, cell: str, state: SilenceState, now: float) -> None:
-        """A part of a feed that a recording says has been in this state; waited for from now on."""
+        """Restores the state of a part of a feed from a recording; its silence counts from now
+        on."""
         self._parts[feed, cell] = _Part(now, now, state)
 
     def look(
@@ -74,10 +75,10 @@ class Silences:
         overdue: Mapping[str, tuple[SilenceState, float]] | None = None,
         ended: Iterable[str] = (),
     ) -> list[FeedSilence]:
-        """What has changed since the last look. `scanning`: cells in which a scan runs; `overdue`:
-        by cell, whether a scan is by the cell's own time, and for how long; `ended`: cells whose
-        cycler has ended its run, so that no reading is expected. Without alarms (`watch`
-        is not enabled) the states are followed anyway, and nothing is returned."""
+        """Changes since the last call. `scanning`: cells in which a scan runs; `overdue`: by cell,
+        whether a scan is overdue in the cell's own time, and for how long (s); `ended`: cells whose
+        cycler has ended its run, so that no reading is expected. Without alarms (`watch` is not
+        enabled) the states are followed anyway, and nothing is returned."""
         self._leave_out(now)
         running, self._ended = set(scanning), set(ended)
         changes = []

@@ -1,4 +1,4 @@
-"""The sockets that slices and cycler documents come in by; bytes become records here."""
+"""The sockets that receive slices and cycler documents; they turn bytes into records."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ USUAL_SHARE = 4
 change the limit of a socket safely while messages pass, and each message that waits in it saves a
 change of threads."""
 ROWS_AT_ONCE = 1000
-"""Readings that are taken before slices have their turn again: some 20 ms."""
+"""Number of readings that are taken before slices have their turn again: about 20 ms."""
 SOCKET_BUFFERS = 2**24
-"""What of a slice waits in TCP's buffers, at most."""
+"""Most bytes of a slice that wait in TCP's buffers."""
 LARGEST_DOCUMENT = 2 * documents.MAX_BYTES
-"""What is longer than `documents.MAX_BYTES` is refused; what is longer than this costs its sender
-the connection."""
+"""A document longer than `documents.MAX_BYTES` is refused; the sender of one longer than this is
+disconnected."""
 
 
 def largest_message(limits: Limits) -> int:
-    """Bytes of the longest message that a slice within the limits can come in."""
+    """Size (bytes) of the longest message for a slice within the limits."""
     return LARGEST_PIXEL_BYTES * limits.slice_pixels + stins.MAX_HEADER_BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One message: its feed, its frames as they arrived (None if it has none), what it says."""
+    """One message: its feed, its frames as they arrived (None if it has none), and its record."""
 
     feed: str
     frames: Sequence[Frame] | None
@@ -52,14 +52,14 @@ class Received:
 class LiveFeeds:
     """Slices from any number of PUB or PUSH producers, documents from any number of proxies.
 
-    Buffers are never copied: the frames of a message live as long as the arrays that look into
-    them. What waits is bounded by `feeds.receive_MB`, and each connection has a socket of its own:
-    one that is opened again costs the others nothing.
+    Buffers are never copied: the frames of a message are kept as long as arrays refer to them. What
+    waits is bounded by `feeds.receive_MB`, and each connection has a socket of its own: one that is
+    opened again costs the others nothing.
     """
 
     def __init__(self, settings: FeedSettings, gate: Gate | None = None) -> None:
-        """Raises SettingError if an address cannot be connected to, or bound, or where it is on
-        another machine and the gate (by default without keys) does not know it."""
+        """Raises SettingError if an address cannot be connected or bound, or if it is on another
+        machine and the gate (by default without keys) does not allow it."""
         self._gate = gate or Gate(SecuritySettings())
         self._limits = limits_of(settings)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -117,8 +117,8 @@ class LiveFeeds:
         return made
 
     def take(self, timeout_ms: int) -> Iterator[Received]:
-        """What has arrived, documents first, but not many readings at once: a page of more comes in
-        portions. Waits up to `timeout_ms` if nothing has."""
+        """The messages that have arrived, documents first; a page of many readings is returned in
+        portions. Waits up to `timeout_ms` if there are none."""
         self._receiver.wait(timeout_ms if self._documents is None else 0)
         accepted = [] if self._guard is None else self._guard.changes()
         for change in (*self._receiver.changes(), *accepted):

@@ -1,8 +1,8 @@
 """Scan requests through the queue of a bluesky-queueserver RE manager.
 
-All that is known of a request is in the manager's queue, running item and history, and is
-looked up there by the request's id: before an item is added, and after either end was restarted.
-Thus no restart loses or doubles a request.
+The manager's queue, running item and history contain all that is known of a request. It is looked
+up there by its id, before an item is added and after either end was restarted, so no restart loses
+or duplicates a request.
 """
 
 from __future__ import annotations
@@ -50,13 +50,14 @@ class _Followed:
 class QueueServer:
     """Adds a plan for each request at the front of the queue and follows it to its end.
 
-    A state machine that `poll` moves on; a round of questions is a generator that stops at each.
+    A state machine that `poll` advances; a round of questions is a generator that yields at each
+    question.
     """
 
     def __init__(
         self, settings: RequestSettings, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Raises SettingError if the address or the key is none."""
+        """Raises SettingError if the address or the key is not valid."""
         self._settings = settings
         self._clock = clock
         self._socket = ManagerSocket(settings.control, settings.public_key, clock)
@@ -69,13 +70,14 @@ class QueueServer:
         self._content = _Content()
 
     def send(self, request: ScanRequest) -> None:
-        """Begins to look for the request, and adds it if it is missing yet."""
+        """Looks for the request at the manager, and adds it if it is missing."""
         if request.id not in self._followed:
             self._followed[request.id] = _Followed(request)
             self._next_round = self._clock()
 
     def poll(self) -> list[ScanReply | BadInput | ConnectionChange]:
-        """Moves on as far as answers have arrived; returns what has been learnt."""
+        """Advances as far as answers have arrived; returns the replies, bad messages and changes of
+        the connection since the last call."""
         try:
             if self._round is not None:
                 answer = self._socket.answer()
@@ -97,7 +99,7 @@ class QueueServer:
         return [*replies, *self._socket.changes()]
 
     def forget(self, identity: str) -> None:
-        """Not to be added any more; if it was, it is followed to its end anyway."""
+        """The request is no longer added; if it has been, it is followed to its end."""
         followed = self._followed.get(identity)
         if followed is not None:
             followed.wanted = False

@@ -1,9 +1,9 @@
-"""The control socket of a bluesky-queueserver RE manager: one question at a time, never waiting.
+"""The control socket of a bluesky-queueserver RE manager: one question at a time, without blocking.
 
-The manager's REP socket takes JSON {"method", "params"}. A DEALER asks it here, since a REQ is of
-no more use once an answer was lost. A tag before the empty frame comes back with the answer, and
-questions of one connection are answered in their order: what is asked after a lost `item_add` sees
-whether it was carried out.
+The manager's REP socket takes JSON {"method", "params"}. This end is a DEALER, because a REQ is
+unusable once an answer was lost. A tag before the empty frame is returned with the answer, and the
+questions of one connection are answered in order: the question after a lost `item_add` shows
+whether that was carried out.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ MOST_WAITING = 4
 
 
 class NoAnswer(Exception):
-    """Nobody is there, the connection was cut, or no answer has come in ANSWER_S seconds."""
+    """There is no connection, it was interrupted, or no answer has arrived within ANSWER_S
+    seconds."""
 
 
 class ManagerSocket:
-    """Asks, and has the answer when it has arrived."""
+    """Sends questions and returns each answer once it has arrived."""
 
     def __init__(self, address: str, public_key: str, clock: Callable[[], float]) -> None:
-        """Raises SettingError if the address or the key is none."""
+        """Raises SettingError if the address or the key is not valid."""
         self._clock = clock
         self._tag = 0
         self._asked_at = 0.0
@@ -53,8 +54,8 @@ class ManagerSocket:
             ) from None
 
     def ask(self, method: str, params: Mapping[str, Any]) -> None:
-        """Sends a question. Raises NoAnswer if nobody is there, or where the connection was
-        cut since the last question: a manager that was restarted is another one."""
+        """Sends a question. Raises NoAnswer if there is no connection, or if it was interrupted
+        since the last question: the manager may have been restarted."""
         self._tag += 1
         self._asked_at = self._clock()
         question = json.dumps({"method": method, "params": dict(params)}).encode()
@@ -88,7 +89,7 @@ class ManagerSocket:
             self._socket = None
 
     def changes(self) -> list[ConnectionChange]:
-        """What has become of the connection; it is looked after here."""
+        """Changes of the connection, which is checked by this call."""
         return [] if self._socket is None else self._connection.look()
 
 

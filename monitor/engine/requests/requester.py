@@ -27,21 +27,23 @@ QUEUE_LIMIT = 100
 REPLIES_AT_ONCE = 100
 ABSENT_S = 10.0
 Answer = ScanReply | BadInput | ConnectionChange
-"""What a back end learns."""
+"""What a back end reports."""
 HEARD_OUT = ("running", *FINAL_REPLIES)
 
 
 class Backend(Protocol):
-    """One way to ask an acquisition. No method waits for anything."""
+    """One way to send requests to an acquisition. No method blocks."""
 
     def send(self, request: ScanRequest) -> None:
-        """Ask, or ask again: an id that is known already makes no second scan."""
+        """Sends a request, or sends it again: an id that is already known does not lead to a second
+        scan."""
 
     def poll(self) -> list[Answer]:
         """What has been answered since the last call; called several times a second."""
 
     def forget(self, identity: str) -> None:
-        """There is no need to ask for this any more. What is under way may still be answered."""
+        """This request need not be sent any more. Replies to what has been sent may still
+        arrive."""
 
     def close(self) -> None:
         """Frees the connection; a second call does nothing."""
@@ -54,9 +56,10 @@ class _Outstanding:
 
 
 class Requester:
-    """Asks the back end of the settings, and asks again until the request is known to be served.
+    """Sends requests to the back end named in the settings, and repeats them until they are known
+    to be served.
 
-    Either end may be restarted, and a message lost: what is sent again bears the same id.
+    Either end may be restarted, and messages may be lost: a repeated request has the same id.
     """
 
     def __init__(
@@ -66,8 +69,8 @@ class Requester:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Raises SettingError if an address or a key is none, or where what is connected to is
-        on another machine and the gate (by default without keys) does not know it."""
+        """Raises SettingError if an address or a key is not valid, or if the address is on another
+        machine and the gate (by default without keys) does not allow it."""
         self._resend_s = settings.resend_s
         self._clock = clock
         self._own_replies: list[ScanReply] = []
@@ -75,7 +78,7 @@ class Requester:
         self._backend = _backend(settings, gate or Gate(SecuritySettings()), clock)
 
     def send(self, request: ScanRequest) -> None:
-        """Asks at once; sent again every `resend_s` s until it has come to its end."""
+        """Sends a request at once, and again every `resend_s` s until it has ended."""
         full = len(self._outstanding) >= QUEUE_LIMIT
         if full and request.id not in self._outstanding:
             why = f"{QUEUE_LIMIT} requests are unanswered; check whether the acquisition is running"
@@ -99,7 +102,7 @@ class Requester:
         return replies
 
     def settle(self, identity: str) -> None:
-        """Ends the asking: the scan that answers has been seen, or the request was given up."""
+        """Stops repeating a request: its scan has been received, or the request was given up."""
         if self._outstanding.pop(identity, None) is not None:
             self._backend.forget(identity)
 
@@ -132,8 +135,8 @@ class NoBackend:
 class Mailbox:
     """The acquisition's ROUTER, which our DEALER connects to.
 
-    A request waits here, once, until there is somebody to take it. Left to the socket, every
-    repeat would wait in its queue, and come in a heap.
+    A request waits here, once, until the acquisition is connected. In the socket's queue every
+    repeat would wait, and all would be delivered together.
     """
 
     def __init__(self, endpoint: str, gate: Gate, clock: Callable[[], float]) -> None:

@@ -1,1 +1,1 @@
-"""Lost slices are asked for again at the producers' resend services."""
+"""Requests for lost slices, at the producers' resend services."""

@@ -1,4 +1,5 @@
-"""One resend service as the engine sees it: a connection, and the questions on their way."""
+"""One resend service as the engine sees it: a connection, and the questions without an answer
+yet."""
 
 from __future__ import annotations
 
@@ -45,9 +46,8 @@ class Endpoint:
         longest_bytes: int,
         limit: str = "",
     ) -> None:
-        """Connects. An answer has at most `longest_bytes`; `limit` names that and its setting.
-
-        Raises SettingError if the address is none, or is not to be reached."""
+        """Connects. An answer has at most `longest_bytes` bytes; `limit` names this limit and its
+        setting. Raises SettingError if the address is not valid, or must not be connected to."""
         self.batches: list[Batch] = []
         self._silent_since: float | None = None
         self._socket: zmq.Socket[bytes] = context.socket(zmq.DEALER)
@@ -84,11 +84,12 @@ class Endpoint:
 
     @property
     def has_room_for_header(self) -> bool:
-        """One more: a header does not wait until there are no slices left to request."""
+        """Whether a header may be requested: one more question is allowed, so that a header need
+        not wait until there are no slices left to request."""
         return len(self.batches) <= BATCHES_IN_FLIGHT
 
     def ask(self, key: ScanKey | Unknown, question: ResendQuestion, now: float) -> bool:
-        """False if nobody is there to take the question."""
+        """Sends a question; False if the service is not connected."""
         try:
             self._socket.send(wire.encode_question(question), zmq.DONTWAIT)
         except zmq.Again:
@@ -98,13 +99,13 @@ class Endpoint:
         return True
 
     def is_expecting(self, now: float) -> bool:
-        """Whether an answer is on its way, as far as can be reported: a service that has said
-        nothing to the questions of the last second will not do so in the next."""
+        """Whether an answer can be expected: a service that has not answered the questions of the
+        last second is not expected to answer in the next."""
         silent = 0.0 if self._silent_since is None else now - self._silent_since
         return bool(self.batches) and silent < SILENT_S
 
     def answers(self, clock: Callable[[], float]) -> Iterator[list[Frame]]:
-        """The messages that have arrived, some at once."""
+        """The messages that have arrived, several at a time."""
         for _ in range(ANSWERS_AT_ONCE):
             try:
                 parts = self._socket.recv_multipart(zmq.DONTWAIT, copy=False)
@@ -116,7 +117,7 @@ class Endpoint:
             yield [part.buffer for part in parts]
 
     def changes(self) -> list[ConnectionChange]:
-        """What has become of the connection; it is looked after here."""
+        """Changes of the connection, which is checked by this call."""
         return self._connection.look()
 
     def dismissed(self) -> list[ConnectionChange]:

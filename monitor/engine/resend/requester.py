@@ -1,7 +1,8 @@
-"""What was lost on the way is asked for again, at the producers' resend services.
+"""Requests lost messages again, at the producers' resend services.
 
-Nothing here waits. Questions are few and small: so many slices in one, so many without an answer
-at an address, longer and longer pauses before the same slice is asked for again, and then no more.
+Nothing here blocks. Questions are few and small: so many slices in one, so many without an answer
+at an address, longer and longer pauses before the same slice is requested again, and then no more
+requests.
 """
 
 from __future__ import annotations
@@ -37,10 +38,10 @@ from monitor.wire.slices.stins import Frame
 BATCH_BYTES = 2**26
 MAX_ENDPOINTS = 8
 MOST_SKIPPED = 16
-"""Numbers in succession that no service has, before later scans are not requested: services keep
-the newest only, and an engine may have been off for longer."""
+"""Number of successive scans that no service has, after which later scans are no longer requested:
+services keep only the newest, and the engine may have been off for longer."""
 MAX_HEADER_TRIES, HEADER_ANSWER_S, MOST_REFUSALS = 4, 0.5, 2
-"""Scans behind one whose header is looked for wait: it is known within 6 s whether it arrives."""
+"""Later scans wait for one whose header is requested: within 6 s it is known whether it arrives."""
 
 
 @dataclass(slots=True)
@@ -63,7 +64,7 @@ class _Search:
 
 
 class ResendRequester:
-    """Asks for what open scans lack. One thread uses it."""
+    """Requests the missing slices of open scans. For one thread only."""
 
     def __init__(
         self,
@@ -72,7 +73,8 @@ class ResendRequester:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Raises SettingError if an address in feeds.resend is none, or is not to be reached."""
+        """Raises SettingError if an address in feeds.resend is not valid, or must not be connected
+        to."""
         self._settings = settings
         self._gate = gate or Gate(SecuritySettings())
         self._clock = clock
@@ -106,7 +108,7 @@ class ResendRequester:
 
     @property
     def busy_cells(self) -> set[str]:
-        """Cells with a scan that is over, and whose slices are being asked for."""
+        """Cells with a scan that has ended and whose slices are being requested."""
         return {key.cell for key, schedule in self._schedules.items() if schedule.is_over}
 
     def take(self) -> Iterator[Received]:
@@ -123,13 +125,14 @@ class ResendRequester:
                     yield received
 
     def catch_up(self, missed: Iterable[MissedScan]) -> None:
-        """Asks for scans that may have been sent while nobody listened, and for those after the
-        newest, one after another, until there is none."""
+        """Requests scans that may have been sent while the engine was not running, and then those
+        after the newest, one after another, until there is none."""
         self._missed = {Unknown(one.cell, "", one.scan): one for one in missed}
 
     @property
     def is_behind(self) -> bool:
-        """Whether scans are still asked for that may have been sent while nobody listened."""
+        """Whether scans are still being requested that may have been sent while the engine was not
+        running."""
         return bool(self._missed)
 
     def look(
@@ -139,11 +142,11 @@ class ResendRequester:
         addresses: Sequence[str],
         open_scans: Mapping[str, int] | None = None,
     ) -> list[FeedQuiet]:
-        """Asks for what is lacking now, once the answers taken are counted in.
+        """Requests what is missing now; the answers that were taken are already counted.
 
         `unknown`: what has no header, which is asked for at all `addresses`; `open_scans`: how many
-        scans of each cell are not finished. Returns for which
-        scans that are over there is no more hope, and for which headers.
+        scans of each cell are not finished. Returns the ended scans and the headers that are given
+        up.
         """
         now = self._clock()
         for headless in [h for h in self._missed if self._is_hopeless(h, now, addresses)]:

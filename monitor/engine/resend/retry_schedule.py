@@ -1,4 +1,4 @@
-"""Which lost slices of one scan are asked for now, how often, and when there is no more hope."""
+"""Which lost slices of one scan are requested now, how often, and when they are given up."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ Indices = NDArray[np.int64]
 
 
 def pause_s(tries: Any) -> Any:
-    """How long it is waited before asking again, after so many tries in vain."""
+    """Pause (s) before the next request, after this many unsuccessful ones."""
     return FIRST_PAUSE_S * 2.0 ** (tries - 1.0)
 
 
 class RetrySchedule:
-    """One scan's lost slices. `now`, everywhere: by a clock that never goes back, s."""
+    """Lost slices of one scan. `now` is always the time of a monotonic clock, s."""
 
     def __init__(self, lacking: Lacking, quiet_s: float, now: float) -> None:
-        """`quiet_s`: silence after which nothing is merely out of order any more."""
+        """`quiet_s`: silence (s) after which a missing slice can no longer be merely out of
+        order."""
         self._quiet_s = quiet_s
         self._lacking = lacking
         self._tries = np.zeros(int(lacking.all[-1]) + 1, np.uint8)
@@ -37,11 +38,11 @@ class RetrySchedule:
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more of the scan comes by itself."""
+        """Whether no more slices of the scan arrive without a request."""
         return self._lacking.over
 
     def look(self, lacking: Lacking, now: float) -> None:
-        """How the scan stands now."""
+        """Updates the state of the scan."""
         before, self._lacking = self._lacking, lacking
         if lacking.heard != before.heard:
             self._heard_at = self._moved_at = now
@@ -54,9 +55,9 @@ class RetrySchedule:
         self._everything = everything
 
     def wanted(self, most: int, now: float) -> tuple[int, ...]:
-        """The slices to ask for now, at most so many: while the scan runs, those that are surely
-        lost; in silence also what may have been out of order, and in long silence what may not have
-        been sent; after its end, everything."""
+        """The slices to request now, at most `most`: while the scan runs, those that are certainly
+        lost; after a silence also those that may have been out of order, and after a long silence
+        those that may not have been sent; after the end of the scan, all that are missing."""
         lacking = self._lacking
         silent = now - self._heard_at > self._quiet_s
         frames = lacking.passed if silent else lacking.lost
@@ -65,12 +66,12 @@ class RetrySchedule:
         return tuple(frames[ready & ~self._asked[frames]][:most].tolist())
 
     def asked(self, frames: tuple[int, ...]) -> None:
-        """These are on their way."""
+        """These slices have been requested."""
         self._asked[list(frames)] = True
 
     def answered(self, frames: tuple[int, ...], unknown: tuple[int, ...], now: float) -> None:
-        """The answer about these has ended, or is not waited for any longer. `unknown`: nobody has
-        them, which after the end of the scan will not change."""
+        """The answer about these slices has ended, or is no longer waited for. `unknown`: those
+        that the service does not have, which is final after the end of the scan."""
         asked = np.asarray(frames, np.int64)
         self._asked[asked] = False
         failed = np.intersect1d(asked, self._lacking.all, assume_unique=True)
@@ -80,7 +81,7 @@ class RetrySchedule:
             self._tries[np.intersect1d(failed, np.asarray(unknown, np.int64))] = MAX_TRIES
 
     def give_up(self) -> None:
-        """There is nobody to ask."""
+        """Gives up: there is no service to request from."""
         self._tries[:] = MAX_TRIES
 
     def lacks(self, frames: tuple[int, ...]) -> bool:
@@ -88,7 +89,8 @@ class RetrySchedule:
         return bool(np.isin(frames, self._lacking.all).any())
 
     def is_hopeless(self, now: float) -> bool:
-        """The scan is over, nobody has what it lacks, and nothing has come for a while."""
+        """Whether the missing slices are given up: the scan has ended, no service has them, and
+        nothing has arrived for a while."""
         left = self._lacking.all
         return (
             self._lacking.over

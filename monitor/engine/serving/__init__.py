@@ -1,1 +1,1 @@
-"""What screens may ask for, and the answers."""
+"""Requests of screens, and the replies."""

@@ -1,4 +1,4 @@
-"""What is kept of one cell for the screens, and what they are told of it."""
+"""Results of one cell that are kept for the screens, and what is sent to them."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from monitor.wire.results.cells import CellFacts, MovingCell, Reading
 from monitor.wire.results.replies import table_rows
 
 NOT_RECEIVED_S = 10.0
-"""A request without an answer for so long, or for two repeats, was not
-received."""
+"""Time (s) without an answer, or two repeats if these take longer, after which a request counts as
+not received."""
 
 
 class CellResults:
@@ -48,7 +48,7 @@ class CellResults:
         }
 
     def add_reading(self, reading: CyclerReading) -> None:
-        """The last reading of the cycler, which may be known already."""
+        """Takes the last reading of the cycler, which may already be known."""
         if reading is not self.reading:
             self.readings.add(reading)
             self.reading = reading
@@ -59,7 +59,7 @@ class CellResults:
         self._policy = cast(Policy, {**self._policy, **said})
 
     def time(self, running: ScanProgress | None) -> float | None:
-        """The newest time that the data have told, UTC s; None before any."""
+        """The newest time in the data, UTC s; None before the first."""
         reading = None if self.reading is None else self.reading.time
         times = (self.scans.told, reading, running["start_time"] if running else None)
         return max((time for time in times if time is not None), default=None)
@@ -72,7 +72,7 @@ class CellResults:
         return max(known) + self._settings.schedule.period_s if known else None
 
     def health(self, engine: EngineState, events: EventHistory, now: float) -> health.CellHealth:
-        """Of a cell in front of a live engine, at `now` of the monotonic clock, s."""
+        """Health of the cell of a live engine, at `now` of the monotonic clock, s."""
         return health.live(
             self.cell.name,
             engine.silence,
@@ -84,7 +84,7 @@ class CellResults:
         )
 
     def moving(self, engine: EngineState, events: EventHistory, now: float) -> MovingCell:
-        """What moves all the time, at `now` of the monotonic clock, s."""
+        """The part of the state that changes continuously, at `now` of the monotonic clock, s."""
         name = self.cell.name
         running, watch = engine.running.get(name), engine.watches.get(name)
         return {

@@ -1,4 +1,4 @@
-"""Clients that ask: what of theirs waits, whose turn is next, and what they have not read yet.
+"""Clients: their waiting requests, whose turn is next, and the replies that they have not read yet.
 
 Work is shared by the time that it takes: next is the client that has used least recently. One that
 has used its budget waits, even if nobody else asks, because slices are computed beside it. Replies
@@ -18,7 +18,8 @@ from monitor.wire.results.queries import Request
 from monitor.wire.results.state import Role
 
 Envelope = list[bytes]
-"""Whom a reply goes to; of a REQ socket with the empty frame that it expects before the reply."""
+"""Routing frames of a reply; for a REQ socket with the empty frame that it expects before the
+reply."""
 
 QUESTIONS_WAITING_PER_SCREEN, WAITING_BYTES_PER_SCREEN = 64, 2**18
 BUDGET_S, REMEMBERED_S = 3.0, 10.0
@@ -39,7 +40,7 @@ FEW_BYTES = 4096
 
 
 class Tracker(Protocol):
-    """Of a message on its way (zmq.MessageTracker)."""
+    """Tracks a message that is being sent (zmq.MessageTracker)."""
 
     @property
     def done(self) -> bool: ...
@@ -80,13 +81,13 @@ class Client:
         return len(self.quick) + len(self.slow)
 
     def gone(self) -> None:
-        """Its connection is closed: nobody waits for what it asked."""
+        """Its connection is closed: its requests are dropped."""
         self.quick.clear()
         self.slow.clear()
         self.waiting_bytes = 0
 
     def ask(self, asked: Asked) -> bool:
-        """A request waits from now on. False if too much does already."""
+        """Queues a request; False if too many already wait."""
         size = asked.size
         if self.waiting >= QUESTIONS_WAITING_PER_SCREEN:
             return False
@@ -117,9 +118,8 @@ class Clients:
         return len(self._clients)
 
     def of(self, name: bytes, owner: bytes, descriptor: int) -> Client:
-        """The client of this name; a new one if it has not asked yet. The system uses a
-        descriptor again once its connection is closed: the requests of a former client there are
-        dropped."""
+        """The client of this name; a new one if it is not known yet. The system uses a descriptor
+        again once its connection is closed: the requests of a former client there are dropped."""
         client = self._clients.get(name)
         if client is None:
             client = self._clients[name] = Client(name, owner)
@@ -135,12 +135,12 @@ class Clients:
     # --- work -------------------------------------------------------------------------------------
 
     def next_quick(self) -> tuple[Client, Asked] | None:
-        """What is to be answered next of what costs little, or has not been read."""
+        """The next request that costs little, or has not been read yet."""
         client = self._next([c for c in self._clients.values() if c.quick])
         return None if client is None else (client, _taken(client, client.quick))
 
     def next_slow(self) -> tuple[Client, Asked] | None:
-        """What is to be answered next of what needs a file or much arithmetic."""
+        """The next request that needs a file or much arithmetic."""
         client = self._next([c for c in self._clients.values() if c.slow])
         return None if client is None else (client, _taken(client, client.slow))
 
@@ -153,12 +153,12 @@ class Clients:
         return found
 
     def put_back(self, client: Client, asked: Asked) -> None:
-        """It is its turn, but there is no time left."""
+        """Puts a request back: it is its turn, but there is no time left."""
         client.waiting_bytes += asked.size
         client.quick.appendleft(asked)
 
     def put_slow(self, client: Client, asked: Asked) -> None:
-        """It was read, and belongs among those that need a file or much arithmetic."""
+        """Queues a request that was read, and needs a file or much arithmetic."""
         client.waiting_bytes += asked.size
         client.slow.append(asked)
 
@@ -185,7 +185,7 @@ class Clients:
         return client.unread_bytes < UNREAD_PER_SCREEN and self.unread_bytes < UNREAD_IN_ALL
 
     def has_room(self, size: int) -> bool:
-        """Whether a reply of so many bytes may be sent beside all that is not read yet."""
+        """Whether a reply of this many bytes may be sent in addition to those not read yet."""
         return not self.unread_bytes or self.unread_bytes + size <= UNREAD_IN_ALL
 
     def sent(self, client: Client, size: int, tracker: Tracker) -> None:
@@ -200,7 +200,7 @@ class Clients:
         self.unread_bytes += size
 
     def look(self) -> None:
-        """Takes off what has left."""
+        """Removes the replies that have been sent."""
         for client in self._clients.values():
             while client.unread and client.unread[0][1].done:
                 size, _ = client.unread.popleft()
@@ -209,13 +209,14 @@ class Clients:
                 client.moved = self._clock()
 
     def stalled(self) -> Client | None:
-        """Of the clients that read nothing, the one with most to be read; None if there is none."""
+        """Of the clients that read nothing, the one with the most unread bytes; None if there is
+        none."""
         before = self._clock() - STALLED_S
         among = [c for c in self._clients.values() if c.unread and c.moved < before]
         return max(among, key=lambda client: client.unread_bytes, default=None)
 
     def forget(self) -> None:
-        """Leaves out clients without waiting requests, and budgets that are not used."""
+        """Removes clients without waiting requests, and unused budgets."""
         self._clients = {n: c for n, c in self._clients.items() if c.waiting or c.unread}
         now = self._clock()
         self._used = dict(self._still_used(now))

@@ -1,4 +1,4 @@
-"""How an engine stands, as it is handed to what serves the screens."""
+"""State of an engine, as it is passed to the code that serves the screens."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from monitor.wire.results.state import Recorder
 
 @dataclass(frozen=True, slots=True)
 class EngineState:
-    """How an engine stands after a message. Its mappings are kept: they are not changed afterwards.
+    """State of an engine after a message. Its mappings are kept: they are not changed afterwards.
 
     By cell: the scan that is `running`, the last reading of the `cycler`, `references` (net charge,
     mAh, that its reference scan found stripped), `policies`, `watches`, `clock_offsets_s`
-    (estimates; docs/reference/watchdog.md). `silence`: when each feed was last received; `ended`:
-    nothing more comes out of a recording.
+    (estimates; docs/reference/watchdog.md). `silence`: when each feed was last received; `ended`: a
+    replayed recording has no more messages.
     """
 
     feeds: Feeds = field(default_factory=lambda: Feeds())

@@ -21,7 +21,7 @@ NO_NUMBER = 0
 
 @dataclass(frozen=True, slots=True)
 class KeptEvent:
-    """One event that was published. `number`: that of the event; None if it has none."""
+    """A published event. `number`: the number of the event; None if it has none."""
 
     version: int
     number: int | None
@@ -45,7 +45,7 @@ class EventHistory:
         return len(self._versions)
 
     def add(self, event: KeptEvent, time: float, data: Mapping[str, Any]) -> None:
-        """An event has been published."""
+        """Adds a published event."""
         self._keep(event)
         number = event.number
         if event.kind == "alarm" and number is not None:
@@ -107,13 +107,14 @@ class EventHistory:
         return list(self._frames.some([self._frames.first + place for place in places]))
 
     def alarms(self, cell: str) -> list[Alarm]:
-        """The newest alarms of a cell ("": without one) that wait to be visible, oldest first."""
+        """The newest alarms of a cell ("": those of no cell) that wait to be acknowledged, oldest
+        first."""
         return [facts for facts in self._alarms.values() if facts["cell"] == cell][-ALARMS_SHOWN:]
 
     def lasting(self, cell: str) -> list[str]:
-        """What is wrong with a cell now, seen by an operator or not."""
+        """Conditions of a cell's alarms that have not ended, acknowledged or not."""
         return sorted(self._lasting.get(cell, ()))
 
     def waits(self, cell: str, number: int) -> bool:
-        """Whether this alarm of the cell waits to be visible."""
+        """Whether this alarm of the cell waits to be acknowledged."""
         return number in self._alarms and self._alarms[number]["cell"] == cell

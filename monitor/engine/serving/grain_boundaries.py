@@ -26,8 +26,8 @@ from monitor.wire.results.replies import encode_reply, fit, thinning
 NAME = "grain_boundaries"
 UNSEEN, NONE, BOUNDARY = -1, 0, 1
 MOST_PIXELS = 4e6
-"""Of a larger map, distances are taken in whole steps of several pixels: they are to be there while
-slices stream."""
+"""On a larger map, distances are computed in steps of several pixels, so that they are available
+while slices are received."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,9 +41,9 @@ class _Laid:
 
 
 class Boundaries:
-    """The pictures that the settings name, placed on the maps when they are first asked for.
+    """The pictures named in the settings, placed on the maps when they are first requested.
 
-    Asked by one thread: what is asked for takes time.
+    For one thread only: a reply takes time.
     """
 
     def __init__(self, settings: Settings, store: Store) -> None:
@@ -134,7 +134,7 @@ class Boundaries:
 
 
 def thinned(values: NDArray[np.int8], step: int) -> NDArray[np.int8]:
-    """The largest value of each step × step pixels; at the far sides, of those that there are."""
+    """The largest value of each step × step pixels; at the far sides, of the remaining ones."""
     rows, columns = (range(0, length, step) for length in values.shape)
     return np.maximum.reduceat(np.maximum.reduceat(values, rows, axis=0), columns, axis=1)
 

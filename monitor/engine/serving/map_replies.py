@@ -1,5 +1,5 @@
-"""Maps as a screen wants them: of one scan or against another, whole or in part, as they are or
-without what is below its error; and what can be measured in them."""
+"""Maps as a screen requests them: of one scan or minus another, whole or in part, with or without
+the values below their errors; and measurements in them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from monitor.wire.results.queries import MapRequest, ProfileRequest, StatisticsR
 from monitor.wire.results.replies import encode_reply, fit, thinning
 
 LARGE_PIXELS = 2**18
-"""From here on, answers take long enough (10 ms) to hold up the small ones."""
+"""Number of pixels from which a reply takes long enough (10 ms) to delay the small ones."""
 
 DIFFERENCE_ERRORS = {name: one.error for name, one in MAPS.items() if one.error}
 ERRORS = {name: error for name, error in DIFFERENCE_ERRORS.items() if name != "height"}
@@ -40,7 +40,7 @@ Pick = Callable[[NDArray[Any]], NDArray[Any]]
 
 
 def maps_needed(request: MapQuestion) -> list[tuple[int | None, str]]:
-    """(scan, name) of all maps that the answer is made of."""
+    """(scan, name) of all maps that the reply needs."""
     names = [request.name]
     known = ERRORS if request.minus is None else DIFFERENCE_ERRORS
     if request.least_errors and request.name in known:
@@ -69,7 +69,7 @@ def is_slow(store: Store, request: MapQuestion) -> bool:
 
 
 class Asked:
-    """One map as it was asked for, at full resolution. Raises BadMessage if there is none."""
+    """One requested map, at full resolution. Raises BadMessage if there is none."""
 
     def __init__(self, store: Store, request: MapQuestion) -> None:
         self.scan = store.scan(request.cell, request.scan)
@@ -88,8 +88,8 @@ class Asked:
         self.shape: tuple[int, int] = self._maps[0][name].shape  # type: ignore[assignment]
 
     def values(self, pick: Pick) -> NDArray[Any]:
-        """What `pick` takes of each (ny, nx) map, put together as asked: float32, NaN = not
-        measurable or below its error; int32 ids of pit_labels."""
+        """The values that `pick` selects from each (ny, nx) map, combined as requested: float32,
+        NaN = not measurable or below its error; int32 pit numbers for pit_labels."""
         name, least = self._request.name, self._request.least_errors
         if name == "pit_labels":
             return pick(self._maps[0][name]).astype(np.int32, copy=False)
@@ -104,14 +104,14 @@ class Asked:
         return found
 
     def header(self, kind: str) -> AboutMap:
-        """What every reply about a map says."""
+        """Header of every reply about a map."""
         name, unit = self._request.name, self.scan.start.length_unit
         units = "" if name == LABELS.name else MAPS[name].units(unit)
         return about(kind, self.scan, self._request, units)
 
 
 def about(kind: str, scan: Scan, asked: MapQuestion, units: str) -> AboutMap:
-    """What every reply about a map of this scan says."""
+    """Header of every reply about a map of this scan."""
     start = scan.start
     return {
         "type": kind,
@@ -151,7 +151,7 @@ def _errors(piece: dict[str, NDArray[Any]], name: str) -> NDArray[Any]:
 
 
 def map_reply(store: Store, request: MapRequest) -> list[Frame]:
-    """A window of a map, thinned by a whole step."""
+    """A window of a map, thinned by an integer step."""
     asked = Asked(store, request)
     y0, y1, x0, x1 = fit(asked.shape, request.window, request.shape)
     step = thinning((y1 - y0, x1 - x0), request.shape)
@@ -161,7 +161,7 @@ def map_reply(store: Store, request: MapRequest) -> list[Frame]:
 
 
 def profile_reply(store: Store, request: ProfileRequest) -> list[Frame]:
-    """A map along a line, between its pixels."""
+    """A map along a line, interpolated between its pixels."""
     if request.name == "pit_labels":
         raise BadMessage(
             "no_map", "pit_labels contains pit numbers, which cannot be interpolated along a line"

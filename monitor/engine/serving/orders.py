@@ -1,4 +1,4 @@
-"""What operators order at a screen → the records that the session takes, or why not."""
+"""Turns operators' orders into records for the session, or refuses them with the reason."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ VIEWER = (
 
 
 class Orders:
-    """Hands orders on with the time of the data. Raises nothing: what is refused says why."""
+    """Passes orders on with the time of the data. Raises nothing: the reply to a refused order
+    gives the reason."""
 
     def __init__(
         self,
@@ -46,7 +47,7 @@ class Orders:
         self._on_operator = on_operator
 
     def reply(self, order: Order, role: Role) -> list[Frame]:
-        """Sent or refused, to a client of this role."""
+        """Reply to an order of a client with this role: sent or refused."""
         header: Header = {"type": NAMES[type(order)], "cell": order.cell, "tag": order.tag}
         try:
             if role != "operator":

@@ -26,18 +26,18 @@ class Pages:
         self.first = 0
 
     def __len__(self) -> int:
-        """How many there were; those before `first` are gone."""
+        """Number of records so far; those before `first` have been dropped."""
         return self.first + PER_PAGE * len(self._pages) + len(self._newest)
 
     def append(self, record: bytes) -> None:
-        """The next one."""
+        """Adds a record."""
         self._newest.append(record)
         if len(self._newest) == 2 * PER_PAGE:
             self._pages.append(self._packed(self._newest[:PER_PAGE]))
             del self._newest[:PER_PAGE]
 
     def forget_page(self) -> None:
-        """Lets go of the oldest page, if there is one."""
+        """Drops the oldest page, if there is one."""
         if self._pages:
             self._pages.popleft()
             self.first += PER_PAGE
@@ -58,7 +58,7 @@ class Pages:
             self._newest[self._place(number) - PER_PAGE * len(self._pages)] = record
 
     def some(self, numbers: list[int]) -> Iterator[bytes]:
-        """Those of these numbers, in their order; a page is opened once for neighbours."""
+        """The records of these numbers, in their order; a page is opened once for neighbours."""
         opened, records = -1, list[bytes]()
         for number in numbers:
             page, place = divmod(self._place(number), PER_PAGE)

@@ -1,4 +1,4 @@
-"""Results out: status messages by PUB, answers by ROUTER, both served by one thread."""
+"""Sends results: status messages by PUB, replies by ROUTER, both from one thread."""
 
 from __future__ import annotations
 
@@ -40,14 +40,16 @@ STATUS_WAITING_PER_SCREEN = 1000
 QUESTIONS_IN_SOCKET = 16
 READ_AT_ONCE = 64
 WORK_S, MOST_REST_S, RETRY_S = 0.01, 0.1, 0.02
-"""Of one turn. As long as more waits, the thread rests as long as it has worked: so that it has the
-interpreter's lock for half of the time at most."""
+"""Length of a turn, of the longest pause after it, and of a pause before a retry, s. While more
+waits, the thread pauses for as long as it has worked, so that it holds the interpreter's lock for
+at most half of the time."""
 PAUSE_S = 0.2
-"""After an error of our own, before the serving continues."""
+"""Pause after an internal error, s, before serving continues."""
 MAX_MESSAGE_BYTES = 2**17
-"""What a screen sends beyond this costs it the connection; memory is not taken for it."""
+"""A screen that sends a longer message (bytes) is disconnected before memory is allocated for
+it."""
 MOST_PARTS = 8
-"""A client whose message has more loses its connection."""
+"""A client that sends a message with more frames is disconnected."""
 UNFINISHED_BYTES, UNFINISHED_IN_ALL = 2**18, 2**22
 """On the way from a client, or from all, and no whole message yet. A part of 2 bytes takes 64 in
 libzmq, which bounds the bytes of a part, but neither their number nor their sum."""
@@ -73,8 +75,8 @@ class Publisher:
         on_failure: Callable[[BaseException], object] | None = None,
         kernels: Callable[[], Kernels] | None = None,
     ) -> None:
-        """`gate`: who may connect; by default as the settings say. `on_failure`: is told of each
-        error of our own in the serving threads, which continue. `kernels`: how many are compiled.
+        """`gate`: who may connect; by default as the settings say. `on_failure`: called with each
+        internal error in the serving threads, which continue. `kernels`: how many are compiled.
         """
         failures = Failures()
         self._on_failure = on_failure or (lambda error: failures.add("serving", error))
@@ -122,14 +124,14 @@ class Publisher:
         engine: EngineState,
         points: Iterable[CyclerPoint] = (),
     ) -> None:
-        """Takes the outputs of one message, how the engine stands after it, and the readings of
-        cyclers that are new."""
+        """Takes the outputs of one message, the state of the engine after it, and the new readings
+        of cyclers."""
         self._store.update(outputs, engine, points)
         if self._store.outbox:
             self._nudge()
 
     def changes(self) -> list[ConnectionChange]:
-        """What has become of the clients' connections since this was last asked."""
+        """Changes of the clients' connections since this was last called."""
         return self._guard.changes()
 
     def close(self) -> None:

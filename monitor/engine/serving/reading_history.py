@@ -37,7 +37,7 @@ class Readings:
         self.count += 1
 
     def add_point(self, point: CyclerPoint) -> None:
-        """Appends a point of the cell's history; those that it stands for are forgotten."""
+        """Appends a point of the cell's history, which replaces the readings that it stands for."""
         times = self._rows[: self.count, 0]
         self.count = int(np.searchsorted(times, point.replaces_from))
         self.add(point.reading, point.stripped_mAh)

@@ -25,11 +25,11 @@ from monitor.wire.results.state import Role
 
 Section = Callable[[str, int | None, str, int], NDArray[Any]]
 MANY_ROWS = 5000
-"""From here on, a table takes longer than a small answer may."""
+"""Number of rows from which a table takes longer than a small reply may."""
 
 
 class Answers:
-    """Answers requests out of the store. May be asked from several threads."""
+    """Answers requests from the store. May be called from several threads."""
 
     def __init__(
         self,

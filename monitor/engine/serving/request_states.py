@@ -1,4 +1,4 @@
-"""What became of each scan request of a cell, as a screen shows it."""
+"""State of each scan request of a cell, as a screen shows it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from monitor.wire.results.cells import RequestState, UnansweredRequest
 
 MAX_REQUESTS = 200
 STATUS = {"scan_suggested": "suggested", "suggestion_closed": "closed"}
-"""What the kind of an event says of its request, beyond its data."""
+"""The state of a request that follows from the kind of an event."""
 
 BLANK: RequestState = {
     "id": "", "reason": "", "status": "", "why": "", "scan": None, "after_scan": None,
@@ -28,7 +28,7 @@ class RequestStates:
         return identity in self._known
 
     def note(self, data: Mapping[str, object], kind: str = "") -> None:
-        """Takes what `data` says of the request whose id it holds, if it holds one."""
+        """Updates the request whose id is in `data`, if there is one."""
         identity = data.get("id")
         if not isinstance(identity, str):
             return
@@ -45,7 +45,8 @@ class RequestStates:
         self._known[identity] = cast(RequestState, {**known, **said})
 
     def sent(self, identity: str, now: float) -> None:
-        """A request goes out, at `now` of the monotonic clock: no answer has been received yet."""
+        """A request was sent at `now` of the monotonic clock, s: no answer has been received
+        yet."""
         self._sent[identity] = now
 
     def unanswered(self, now: float, limit_s: float) -> list[UnansweredRequest]:

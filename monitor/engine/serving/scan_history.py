@@ -1,4 +1,5 @@
-"""The scans of all cells as the engine keeps them: maps may have gone to disk, all else stays."""
+"""The scans of all cells as the engine keeps them: maps may be on the disk only, everything else
+stays in memory."""
 
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ StoredMap = Callable[[str, int, str], NDArray[Any] | None]
 PIT = tuple(field.name for field in fields(Pit))
 WHOLE = ("id", "parent", "first_scan")
 TEXTS = ("step", "charge_state")
-"""Of what `table_rows` looks at, what is text."""
+"""The texts among the values that `table_rows` needs."""
 COLUMNS = tuple(key for key in TABLE_KEYS if key not in TEXTS)
 NOTHING: Mapping[str, NDArray[Any]] = {}
 
@@ -44,12 +45,12 @@ class PitRows:
         return map(_pit, self._rows)
 
     def find(self, number: int) -> Pit | None:
-        """The pit of this id; None if it is not seen in this scan."""
+        """The pit with this id; None if this scan does not have it."""
         found = self._rows[self._rows[:, PIT.index("id")] == number]
         return _pit(found[0]) if len(found) else None
 
     def children_of(self, number: int) -> set[int]:
-        """Ids of those that split from this pit, or were swallowed by it."""
+        """Ids of the pits that split from this pit, or merged with it."""
         found = self._rows[self._rows[:, PIT.index("parent")] == number]
         return {int(row[PIT.index("id")]) for row in found}
 
@@ -79,8 +80,8 @@ def names_of(result: ScanResult) -> tuple[str, ...]:
 
 
 class History:
-    """The scans of one cell: all that is told of them but their maps, and kept small, for there are
-    hundreds in the end. Numbers are in the order in which scans first arrived."""
+    """The scans of one cell, with everything that is reported of them except their maps; kept
+    small, because there may be hundreds. Numbers are in the order in which scans first arrived."""
 
     def __init__(self) -> None:
         self._numbers: dict[ScanKey, int] = {}
@@ -132,16 +133,16 @@ class History:
         return list(self._numbers)
 
     def latest(self) -> ScanKey | None:
-        """The newest, running or final."""
+        """The newest scan, running or final."""
         return max(self._numbers, key=lambda key: self._begun[self._numbers[key]], default=None)
 
     def texts(self, since: int) -> Iterator[bytes]:
-        """What is told of those that changed after a version, as JSON, in the order of time."""
+        """The scans that changed after a version, as JSON, in the order of time."""
         newer = [n for n in self._in_time() if self._versions[n] > since]
         return (_parted(facts)[1] for facts in self._facts.some(newer))
 
     def summaries(self) -> Iterator[dict[str, float | str | None]]:
-        """Of the final ones, in the order of time, what `table_rows` looks at."""
+        """The values that `table_rows` needs, of the final scans in the order of time."""
         for number in self._in_time():
             if self._final[number]:
                 row = {key: column[number] for key, column in self._table.items()}
@@ -149,7 +150,7 @@ class History:
                 yield found | {key: texts[number] for key, texts in self._texts.items()}
 
     def scan(self, key: ScanKey, maps: Mapping[str, NDArray[Any]] = NOTHING) -> Scan:
-        """One of them. The one asked for last is at hand: screens ask for it many times."""
+        """One scan. The last requested one is cached, because screens request it many times."""
         number = self._numbers[key]
         name = (number, self._versions[number])
         if self._asked is None or self._asked[0] != name:
@@ -208,7 +209,7 @@ def _scan(record: bytes, pits: bytes) -> Scan:
 
 
 class Scans:
-    """One thread at a time: the store's lock is held, but for `map`."""
+    """For one thread at a time: the store's lock is held, except for `map`."""
 
     def __init__(
         self, cells: Iterable[str], memory_bytes: float, stored_map: StoredMap | None

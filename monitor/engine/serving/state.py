@@ -1,7 +1,7 @@
-"""What screens may ask for, in memory: the scans' results, readings, events and requests.
+"""Data for screens, in memory: results of the scans, readings, events and requests.
 
 The compute thread writes; the serving thread reads. Both hold the lock only to swap references or
-to copy what is small; arrays are read-only and are cut outside of it.
+to copy small data; arrays are read-only and are cut outside the lock.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ class Store:
         security: Callable[[], Security] = Security,
         kernels: Callable[[], Kernels] | None = None,
     ) -> None:
-        """`security`: who and what was refused so far. `kernels`: how many are compiled, as long
-        as no message can be taken."""
+        """`security`: returns which clients and orders were refused so far. `kernels`: returns how
+        many kernels are compiled, as long as no message can be processed."""
         self._security, self._kernels = security, kernels
         self._settings = settings
         self._mode = mode
@@ -84,8 +84,8 @@ class Store:
         engine: EngineState,
         points: Iterable[CyclerPoint] = (),
     ) -> None:
-        """Takes the outputs of one message, how the engine stands after it, and the readings that
-        are new; puts what is to be published into `outbox`."""
+        """Takes the outputs of one message, the state of the engine after it, and the new readings;
+        puts what is to be published into `outbox`."""
         todo = tuple(outputs)
         asked = [o for o in todo if isinstance(o, Event) and o.kind == "scan_request"]
         # out of a recording, an id may be anything
@@ -164,7 +164,7 @@ class Store:
             self._say("heartbeat", time.time(), "", data)
 
     def time_of(self, cell: str) -> float:
-        """The newest time that the data of a cell ("": of any) have told, UTC s; 0 before any."""
+        """The newest time in the data of a cell ("": of all cells), UTC s; 0 before the first."""
         with self._lock:
             times = [self._time_of(name) for name in ([cell] if cell else self._cells)]
             return max((time for time in times if time is not None), default=0.0)
@@ -182,8 +182,8 @@ class Store:
         changes: bool = False,
         tag: str = "",
     ) -> bytes:
-        """The state as JSON, for a client of this role: whole (with `changes` only with the scans
-        that are newer), or only what moves all the time where nothing else is newer."""
+        """The state as JSON, for a client of this role: complete (with `changes` only the scans
+        that are newer), or only what changes continuously if nothing else is newer."""
         with self._lock:
             engine, now = self._engine, time.monotonic()
             told: State = {
