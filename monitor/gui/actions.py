@@ -1,5 +1,5 @@
-"""Everything that can be done at the screen, each once: menus, keys, tooltips and the help are made
-from this table. What an action does is in the `handlers` of whoever does it; the actions that show
+"""All actions of the screen, each once: menus, keys, tooltips and the help are made from this
+table. What an action does is in the `handlers` of the object that does it; the actions that show
 and hide views are made from the views (`views/registry.py`)."""
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from monitor.gui.state.snapshot import COLOUR_SCALES
 
 MENUS = ("Engine", "Go", "Map", "Acquisition", "View", "Help")
 CELLS = 9
-"""So many cells have a key of their own."""
+"""Number of cells that have a key of their own."""
 SIGNS = {
     "Left": "←",
     "Right": "→",
@@ -24,13 +24,13 @@ SIGNS = {
 }
 
 Handlers = Mapping[str, Callable[[], object]]
-"""What is done, by the name of the action."""
+"""Functions by the name of the action."""
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One thing to do: its name in the program, its menu, its words, its key (several after a
-    space), what it is for; `after_line`: a line divides it from those above it in the menu."""
+    """One action: its name in the program, its menu, its text, its key (several are separated by
+    spaces) and its purpose; `after_line`: a line separates it from those above it in the menu."""
 
     name: str
     menu: str

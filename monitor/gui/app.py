@@ -23,8 +23,8 @@ _PACKAGES = (
 
 
 def display_problem(load: Callable[[], object] = lambda: None) -> str | None:
-    """Why no window can be opened here, in one line; None if one can. Meanwhile `load` is
-    called."""
+    """Why no window can be opened here, in one line; None if one can. `load` is called in the
+    meantime."""
     platform = os.environ.get("QT_QPA_PLATFORM", "")
     shown = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
     if sys.platform.startswith("linux") and not platform and not shown:
@@ -79,9 +79,9 @@ def run(
 ) -> int:
     """Shows the window until it is closed.
 
-    `connect` and `status` are the pull and PUB addresses of the engine; a `viewer` may look, not
-    ask; `keys` let it in where the engine demands them. Raises MissingSoftware, one line, without a
-    display or where a library of the system is missing.
+    `connect` and `status` are the pull and PUB addresses of the engine; a `viewer` may not give
+    orders; `keys` are needed if the engine requires them. Raises MissingSoftware (one line) if
+    there is no display or a system library is missing.
     """
     problem = display_problem(_load_window)
     if problem:

@@ -1,6 +1,6 @@
-"""What comes to the screen and leaves it: other engines, recordings, pictures, tables, the guide.
+"""Dialogs of the screen: other engines, recordings, pictures, tables, the guide.
 
-No dialog here holds up the live view: each is a window of its own.
+None of them blocks the live view: each is a separate window.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from monitor.gui.widgets.view import View
 
 
 class Dialogs(QObject):
-    """What the menus "Engine" and "Help" offer. `engine_changed`: another one answers from now
-    on."""
+    """Actions of the menus "Engine" and "Help". `engine_changed`: emitted when another engine is
+    shown."""
 
     engine_changed = Signal()
 
@@ -94,7 +94,7 @@ class Dialogs(QObject):
         self.connect_to(*self._recordings.open(Path(folder)))
 
     def ask_recording(self) -> None:
-        """Asks for a folder, without holding up anything."""
+        """Asks for a folder, without blocking the live view."""
         dialog = self._dialog("Open recording", QFileDialog.FileMode.Directory)
         dialog.fileSelected.connect(self.open_recording)
         dialog.show()
@@ -111,11 +111,11 @@ class Dialogs(QObject):
         self._ask_path("Picture of the window", export.KINDS, "window", act)
 
     def ask_view_picture(self) -> None:
-        """A picture of the view below the mouse, of the map if there is none."""
+        """A picture of the view under the mouse, of the map if there is none."""
         self.ask_picture(next(self._below(), self._views["map"]))
 
     def ask_view_csv(self) -> None:
-        """The numbers of the view below the mouse, of the trend if there are none."""
+        """The numbers of the view under the mouse, of the trend if it has none."""
         having = (view for view in self._below() if view.has_csv)
         self.ask_csv(next(having, self._views["trend"]))
 

@@ -1,4 +1,4 @@
-"""Times as an operator reads them, and numbers as they stand everywhere (`number_text`)."""
+"""Formats of times and of numbers (`number_text`) on the screen."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def duration(seconds: float) -> str:
 
 
 def clock(time: float, now: float | None = None) -> str:
-    """Time of day, UTC; with the date if that is another day than the one of `now` (UTC s)."""
+    """Time of day, UTC; with the date if that is not the day of `now` (UTC s)."""
     moment = datetime.fromtimestamp(time, UTC)
     if now is None or moment.date() == datetime.fromtimestamp(now, UTC).date():
         return f"{moment:%H:%M:%S}"
@@ -59,6 +59,6 @@ def stamp(time: float) -> str:
 
 
 def as_is(words: object) -> str:
-    """Words that arrived over a wire or out of a file, in one line of HTML: no tags are found in
-    them, and every character is to be visible."""
+    """Text that arrived over the network or from a file, as one line of HTML: tags in it have no
+    effect, and all its characters are visible."""
     return escape(visible(words), quote=False)

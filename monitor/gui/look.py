@@ -1,4 +1,4 @@
-"""How the screen looks, dark or light and how large its text is, as its user had it last."""
+"""Look of the screen (dark or light, text size), as the user set it last."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from monitor.gui.widgets.palette import Shade
 
 
 class Look(QObject):
-    """Changes the look of the whole program; `changed` tells that all has to be drawn again."""
+    """Changes the look of the whole program; `changed` is emitted when everything has to be drawn
+    again."""
 
     changed = Signal()
 
@@ -47,7 +48,7 @@ class Look(QObject):
 
 
 def kept_look(kept: QSettings) -> tuple[Shade, float]:
-    """Dark or light and how large, as the user had it last."""
+    """Shade and text size, as the user set them last."""
     shade: Shade = "light" if kept.value("shade") == "light" else "dark"
     try:
         scale = float(str(kept.value("letters", 1.0)))

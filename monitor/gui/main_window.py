@@ -37,7 +37,7 @@ SIZE = QSize(1440, 900)
 
 
 class Window(QMainWindow):
-    """Everything that an operator sees. Nothing in it waits for the engine."""
+    """The window of the screen. Nothing in it waits for the engine."""
 
     def __init__(
         self,
@@ -155,8 +155,8 @@ class Window(QMainWindow):
     # --- repainting -------------------------------------------------------------------------------
 
     def tick(self) -> None:
-        """Fetches the newest snapshot; what has changed and can be visible is repainted from it,
-        one view at a turn of the event loop."""
+        """Fetches the newest snapshot and repaints visible views that have changed, one view at
+        each turn of the event loop."""
         self.snapshot = snapshot = self.client.snapshot()
         self.selection.follow(snapshot)
         choice, on_board = self.selection.choice, self.selection.on_board
@@ -239,7 +239,7 @@ class Window(QMainWindow):
         self.showNormal() if self.isFullScreen() else self.showFullScreen()
 
     def restore(self) -> None:
-        """Where the user's window and views were; call it before the window is shown."""
+        """Restores the user's window and views; call before the window is shown."""
         geometry = self.kept.value("geometry") if self.kept is not None else None
         if geometry is not None:
             self.restoreGeometry(geometry)
@@ -267,13 +267,13 @@ class Window(QMainWindow):
             self.kept.setValue(name, value)
 
     def showEvent(self, event: Any) -> None:
-        """Gives the views their shares at the size that the window has on the screen."""
+        """Sizes the views in proportion to the window's size on the screen."""
         super().showEvent(event)
         if self.kept is None or self.kept.value("layout") is None:
             self.layouts.proportion(self.width(), self.height())
 
     def changeEvent(self, event: Any) -> None:
-        """Leaving the window, and coming back to it."""
+        """Notes that the window was left, or is in front again."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.ActivationChange:
             self.selection.be_watched(self.isActiveWindow())

@@ -11,14 +11,14 @@ from monitor.gui.actions import MENUS, Action, Handlers
 from monitor.gui.widgets.plain_text import set_tip
 
 Ticks = Callable[[], Mapping[str, bool]]
-"""What is on or off now, by the names of actions; asked whenever a menu opens."""
+"""Which actions are on or off now, by name; called whenever a menu opens."""
 
 
 def build(
     window: QMainWindow, actions: Sequence[Action], handlers: Handlers, ticks: Ticks
 ) -> dict[str, QAction]:
     """Puts all actions into the menus, with their keys; returns them by their names. Raises
-    KeyError for an action that nobody does."""
+    KeyError for an action without a handler."""
     menus = {name: window.menuBar().addMenu(f"&{name}") for name in MENUS}
     made: dict[str, QAction] = {}
 

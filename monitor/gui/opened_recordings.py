@@ -14,8 +14,8 @@ MAX_OPEN = 3
 
 
 class Recordings(QObject):
-    """Starts and ends the processes. `failed` reports what was wrong, in one line; `reported` the
-    folder that a report was written into."""
+    """Starts and ends the processes. `failed` carries an error in one line; `reported` the folder
+    that a report was written into."""
 
     failed = Signal(str)
     reported = Signal(str)
@@ -25,7 +25,7 @@ class Recordings(QObject):
         self._open: dict[Path, tuple[QProcess, str, str]] = {}
 
     def open(self, folder: Path) -> tuple[str, str]:
-        """Pull and status address at which the recording will answer in a moment."""
+        """Pull and status address at which the recording will be served."""
         folder = folder.resolve()
         known = self._open.get(folder)
         if known is not None and known[0].state() != QProcess.ProcessState.NotRunning:
@@ -62,7 +62,7 @@ class Recordings(QObject):
         process.start(program, rest)
 
     def close(self) -> None:
-        """Ends what was started."""
+        """Ends all started processes."""
         for process, _, _ in self._open.values():
             process.finished.disconnect()
             process.terminate()

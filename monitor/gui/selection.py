@@ -1,4 +1,4 @@
-"""What the operator looks at: which cell, scan, map, place, pit and time range, or all cells."""
+"""The operator's selection: cell, scan, map, position, pit and time range, or all cells."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ SWITCHES = ("outlines", "grains", "masked", "common")
 """Fields of the choice that are on or off, each with an action of its name."""
 LEAST_SHARE = 100
 AWAY_S = 60.0
-"""A window that was left for less was not out of sight."""
+"""Shortest time (s) for which a window must be left to count as left."""
 
 
 class Selection(QObject):
-    """Holds the choice, and turns what keys, menus and views ask for into the next one."""
+    """Holds the choice, and updates it on requests of keys, menus and views."""
 
     changed = Signal()
     front_wanted = Signal(str)
-    """A view that now shows what was asked for."""
+    """Emitted with the view that now shows what was requested."""
 
     def __init__(self, cell: str | None = None) -> None:
         super().__init__()
@@ -48,8 +48,8 @@ class Selection(QObject):
         self._left: tuple[float, dict[str, float]] | None = None
 
     def follow(self, snapshot: Snapshot) -> None:
-        """Takes note of what is known now: a cell that is there stays chosen. Several cells begin
-        with the board."""
+        """Updates the choice from a new snapshot: a cell that still exists stays chosen. With
+        several cells, the board is shown first."""
         self.snapshot = snapshot
         if snapshot.state is None:
             return
@@ -61,11 +61,11 @@ class Selection(QObject):
             self.on_board = self.on_board or len(cells) > 1
 
     def note_seen(self) -> None:
-        """The operator has looked: changes are counted from now."""
+        """The operator has looked: changes are counted from now on."""
         self.choose(looked=self._times())
 
     def be_watched(self, watched: bool) -> None:
-        """The window was left, or came back to the front: what changed meanwhile is reported."""
+        """The window was left, or is in front again: the changes in the meantime are reported."""
         if not watched:
             self._left = time.monotonic(), self._times()
         elif self._left is not None and time.monotonic() - self._left[0] >= AWAY_S:
@@ -76,12 +76,12 @@ class Selection(QObject):
         return {name: at for name, at in told.items() if at is not None}
 
     def begin_anew(self) -> None:
-        """Another engine answers from now on: nothing that was chosen before is kept."""
+        """Another engine is shown from now on: the previous choice is dropped."""
         self._settled = False
         self.choice = Choice(colours=self.choice.colours)
 
     def choose(self, **changes: Any) -> None:
-        """Changes what is looked at."""
+        """Changes the choice."""
         self.choice = replace(self.choice, **changes)
         self.changed.emit()
 
@@ -90,7 +90,7 @@ class Selection(QObject):
         return shown_scan(self.snapshot.cell(self.choice.cell), self.choice)
 
     def listen(self, view: View) -> None:
-        """Does what the operator wants to see by this view."""
+        """Connects the signals of a view by which the operator changes the choice."""
         choose = self.choose
         view.cell_chosen.connect(self.choose_cell)
         view.scan_chosen.connect(lambda scan: choose(scan=scan))
@@ -148,7 +148,7 @@ class Selection(QObject):
         self.changed.emit()
 
     def toggle_board(self) -> None:
-        """All cells, or back to the one."""
+        """Switches between all cells and the chosen one."""
         self.on_board = not self.on_board
         self.changed.emit()
 
@@ -168,7 +168,7 @@ class Selection(QObject):
         self.leave_board()
 
     def choose_cell_at(self, index: int) -> None:
-        """Shows the cell at this place of the list."""
+        """Shows the cell at this position of the list."""
         names = list(self.snapshot.cells)
         if index < len(names):
             self.choose_cell(names[index])
@@ -197,7 +197,7 @@ class Selection(QObject):
         self.choose(comparison=_after(self.choice.comparison, get_args(Comparison)))
 
     def cycle_against(self) -> None:
-        """What the trend is drawn against."""
+        """Changes what the trend is drawn against."""
         self.choose(against=_after(self.choice.against, get_args(Against)))
 
     def turn_section(self) -> None:
@@ -214,19 +214,19 @@ class Selection(QObject):
             self.choose(cross=crosshair(scan, moved))
 
     def choose_pit_here(self) -> None:
-        """The pit under the crosshair, in table, map and growth curve."""
+        """Chooses the pit under the crosshair, in table, map and growth curve."""
         scan, labels = self.shown(), self.snapshot.answer("map_labels", self.choice.cell)
         if scan is not None:
             self.choose(pit=pit_at(labels, crosshair(scan, self.choice)))
 
     def take_region(self, region: Region) -> None:
-        """A part of the map to be measured; its numbers come to the front."""
+        """Sets the region of the map to be measured, and shows its statistics."""
         if region.kind != "whole" and self.choice.region.kind == "whole":
             self.front_wanted.emit("distribution")
         self.choose(region=region)
 
     def take_line(self, line: Points) -> None:
-        """A line to look along; its profile comes to the front."""
+        """Sets the line of the profile, and shows the profile."""
         if line and not self.choice.line:
             self.front_wanted.emit("profile")
         self.choose(line=line)

@@ -40,7 +40,7 @@ AREAS = {
 
 
 class Dock(QDockWidget):
-    """A view in a dock, its title line as the handle; a right click offers the rest."""
+    """A view in a dock, with its title line as the handle; a right click opens the menu."""
 
     def __init__(self, spec: ViewSpec, view: View) -> None:
         super().__init__(spec.title)
@@ -59,7 +59,7 @@ class Dock(QDockWidget):
         )
 
     def contextMenuEvent(self, event: QContextMenuEvent) -> None:
-        """Hide it, take it out of the window, copy or keep what it shows."""
+        """Menu: hide or detach the view, copy or save what it shows."""
         menu = menu_of(self)
         menu.addAction(
             "Attach to the window" if self.isFloating() else "Detach from the window",
@@ -72,7 +72,7 @@ class Dock(QDockWidget):
 
 
 def scrolled(inside: QWidget) -> QScrollArea:
-    """A widget that scrolls where it has less room than it needs, as with larger text."""
+    """A widget that scrolls if it has less room than it needs, as with larger text."""
     area = QScrollArea()
     area.setWidgetResizable(True)
     area.setFrameShape(QFrame.Shape.NoFrame)
@@ -81,8 +81,8 @@ def scrolled(inside: QWidget) -> QScrollArea:
 
 
 class Layouts(QObject):
-    """Where the views stand. Kept for each user, undone step by step. Reports when other views than
-    before may be visible."""
+    """Layout of the views, kept for each user and undone step by step. Emits a signal when other
+    views may have become visible."""
 
     seen_changed = Signal()
 
@@ -123,7 +123,7 @@ class Layouts(QObject):
         self._past.append(self._first)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """A dock that was drawn larger or smaller is a change too."""
+        """Notes that the operator resized a dock, which can be undone too."""
         if event.type() == QEvent.Type.Resize:
             self._settle.start()
         return False
@@ -145,7 +145,7 @@ class Layouts(QObject):
             stack[0].raise_()
 
     def proportion(self, width: int, height: int) -> None:
-        """Shares of a window of this size, as they are by default."""
+        """Sizes the docks in their default proportions, for a window of this size."""
         docks = self.docks
         flat = Qt.Orientation.Horizontal
         left = max(int(0.185 * width), theme.px(LEFT[0]))
@@ -180,7 +180,7 @@ class Layouts(QObject):
         return {f"show_{name}": not dock.isHidden() for name, dock in self.docks.items()}
 
     def show(self, name: str) -> None:
-        """Brings a view to the front; hides it where it is there already and alone."""
+        """Brings a view to the front; hides it if it is there already and alone."""
         dock = self.docks[name]
         if dock.widget().isVisible() and not self._bench.tabifiedDockWidgets(dock):
             dock.hide()
@@ -213,20 +213,20 @@ class Layouts(QObject):
         self._future = []
 
     def undo(self) -> None:
-        """The layout before the last change."""
+        """Restores the layout before the last change."""
         self.note()
         if len(self._past) > 1:
             self._future.append(self._past.pop())
             self._put(self._past[-1])
 
     def redo(self) -> None:
-        """The layout that was undone last."""
+        """Restores the layout that was undone last."""
         if self._future:
             self._past.append(self._future.pop())
             self._put(self._past[-1])
 
     def reset(self) -> None:
-        """The default layout."""
+        """Restores the default layout."""
         self.note()
         self._past.append(self._first)
         self._put(self._first)
@@ -240,7 +240,7 @@ class Layouts(QObject):
         kept.setValue("layout", self._bench.saveState(VERSION))
 
     def restore(self, kept: QSettings) -> None:
-        """The layout that this user had last; one of another version is left alone."""
+        """Restores the layout that this user had last; a layout of another version is ignored."""
         state = kept.value("layout")
         if isinstance(state, QByteArray) and self._bench.restoreState(state, VERSION):
             self._past = [self._bench.saveState(VERSION)]

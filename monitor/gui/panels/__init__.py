@@ -1,1 +1,1 @@
-"""What is beside and above the views."""
+"""Panels beside and above the views."""

@@ -1,5 +1,6 @@
-"""What must not be overlooked, in lines above the views: alarms to acknowledge, which open to what
-they mean, and what went wrong at this screen with what to do. Nothing here stops the live view."""
+"""Lines above the views that must not be overlooked: alarms to acknowledge, which can be opened to
+show their meaning, and problems of this screen with their remedy. They do not block the live
+view."""
 
 from __future__ import annotations
 
@@ -24,13 +25,13 @@ from monitor.wire.results.queries import AcknowledgeOrder
 MAX_LINES = 3
 MAX_OPENED = 5
 SEEN_S = 1.0
-"""An alarm can be acknowledged once it has been visible for so long: not one that takes the place
-of another while the key is pressed."""
+"""Time (s) for which an alarm must be visible before it can be acknowledged, so that an alarm that
+replaces another while the key is pressed is not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something that failed at this screen, and what to do."""
+    """A problem of this screen, and what to do."""
 
     what: str
     todo: str
@@ -53,7 +54,7 @@ class _Line(QFrame):
 
 
 class Notices(QWidget):
-    """Draws alarms and problems; orders that an alarm is acknowledged."""
+    """Draws alarms and problems; emits the order to acknowledge an alarm."""
 
     order_given = Signal(object)
 
@@ -94,7 +95,7 @@ class Notices(QWidget):
         self._draw_problems()
 
     def dismiss(self) -> None:
-        """Takes the problems away."""
+        """Removes the problems."""
         self._problems = []
         self._draw_problems()
 
@@ -110,12 +111,12 @@ class Notices(QWidget):
         return {"acknowledge": self.acknowledge}
 
     def toggle_details(self) -> None:
-        """Opens the alarms to what they mean and what to do, or closes them."""
+        """Shows or hides what the alarms mean and what to do."""
         self.is_open = not self.is_open
         self._draw_details()
 
     def draw(self, snapshot: Snapshot) -> None:
-        """Shows the newest alarm, how many more there are, and orders that came to nothing."""
+        """Shows the newest alarm, the number of alarms, and orders that were refused or lost."""
         self._alarms = alarms(snapshot)
         self.alarm.setVisible(bool(self._alarms))
         number = int(self._alarms[0]["number"]) if self._alarms else None

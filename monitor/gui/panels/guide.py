@@ -50,7 +50,7 @@ class GuidePage(QTextBrowser):
 
 
 class GuidePanel(QMainWindow):
-    """A window of its own, so that the live view stays in sight."""
+    """A separate window, so that the live view stays visible."""
 
     def __init__(self, folder: Path | None = None) -> None:
         super().__init__()

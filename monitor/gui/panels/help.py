@@ -27,7 +27,7 @@ WORDS = (
 
 
 class HelpPanel(QFrame):
-    """A card in the middle of its parent, filled from the list of actions."""
+    """A card in the middle of its parent, made from the list of actions."""
 
     def __init__(self, parent: QWidget, actions: Iterable[Action]) -> None:
         super().__init__(parent)
@@ -60,7 +60,7 @@ class HelpPanel(QFrame):
         self.restyle()
 
     def restyle(self) -> None:
-        """Takes on the colours of the look that was applied last."""
+        """Applies the colours of the current look."""
         keys = {
             menu: [(_keys(a), _words(a)) for a in self._actions if a.menu == menu] for menu in MENUS
         }
@@ -78,7 +78,7 @@ class HelpPanel(QFrame):
             column.setText(text)
 
     def toggle(self) -> None:
-        """Shows or hides the help; all views stay alive below it."""
+        """Shows or hides the help; the views below it remain active."""
         self.setVisible(not self.isVisible())
         if self.isVisible():
             space = self._parent.size()

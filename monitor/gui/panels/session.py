@@ -1,4 +1,4 @@
-"""Who sits at the screen and which engine it shows, over the window until it is dismissed."""
+"""The operator's name and the engine that is shown, over the window until it is dismissed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_KNOWN = 12
 
 
 class SessionPanel(QFrame):
-    """Reports which engine to connect to, and the operator's name."""
+    """Emits which engine to connect to, and the operator's name."""
 
     connect_wanted = Signal(str)
     recording_wanted = Signal()
@@ -65,7 +65,7 @@ class SessionPanel(QFrame):
         self.hide()
 
     def toggle(self) -> None:
-        """Shows or hides it; all views stay alive below."""
+        """Shows or hides the panel; the views below it remain active."""
         self.setVisible(not self.isVisible())
         if self.isVisible():
             self.resize(min(theme.px(520), self._parent.width() - 40), self.sizeHint().height())

@@ -1,4 +1,4 @@
-"""One strip above all: the engine, the feeds with their counters, the recording."""
+"""The bar at the top: the engine, the feeds with their counters, the recording."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the screen knows and what its operator has chosen; no widgets."""
+"""Data of the screen and the operator's choice; no widgets."""

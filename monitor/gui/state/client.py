@@ -1,7 +1,8 @@
-"""The only sockets of the screen, in a thread of their own.
+"""The only sockets of the screen, in a separate thread.
 
-The thread asks for the state five times a second and for what the views want; `snapshot` hands out
-the newest of all that. Nothing is pushed into the screen, so a slow screen only skips.
+The thread requests the state five times a second, and the data that the views need; `snapshot`
+returns the newest of all these. Nothing is pushed into the screen, so a slow screen only skips
+updates.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ ANSWER_PATIENCE_S = 20.0
 ORDER_PATIENCE_S = 10.0
 LEAST_INTERVAL_S = {"cycler": 1.0}
 AGAIN_S = 0.5
-"""The same question is not asked again sooner, however fast scans change; another one is."""
+"""Shortest time (s) before the same request is repeated, however fast scans change; a different
+request is sent at once."""
 URGENT = (
     "maps",
     "scan_started",
@@ -52,9 +54,9 @@ UNANSWERED = (
     "repeat it"
 )
 MALFORMED = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
-"""What a state raises that is not as the contract says."""
+"""Exceptions that a state raises if it does not follow the contract."""
 GIVE_BACK_S = 10.0
-"""How often freed memory, of views and replies, goes back to the system."""
+"""Interval (s) at which freed memory of views and replies is returned to the system."""
 
 
 @dataclass(slots=True)
@@ -67,9 +69,9 @@ class _Flight:
 
 
 class Client:
-    """Talks to one engine at a time. All public methods are for the screen's thread.
+    """Communicates with one engine at a time. All public methods are for the screen's thread.
 
-    `keys` are those for the engine at `connect`; where another is shown, they are not used.
+    `keys` are those of the engine at `connect`; they are not used for any other engine.
     """
 
     def __init__(self, connect: str, status: str | None, keys: ClientKeys | None = None) -> None:
@@ -97,16 +99,16 @@ class Client:
 
     @property
     def address(self) -> str:
-        """Where the engine is asked."""
+        """Address to which requests are sent."""
         return self._connect
 
     @property
     def status_address(self) -> str | None:
-        """Where the engine's status messages are received, if that is known."""
+        """Address from which status messages are received, if it is known."""
         return self._status
 
     def connect(self, address: str, status: str | None = None) -> None:
-        """Talks to another engine from now on; what was shown of the one before is forgotten."""
+        """Connects to another engine; the data of the previous one are dropped."""
         self._halt()
         with self._lock:
             self._queries = {}
@@ -114,7 +116,7 @@ class Client:
         self._begin(address, status)
 
     def query(self, queries: Mapping[str, Query]) -> None:
-        """Replaces what the views want; of each name only the newest is asked for."""
+        """Replaces the requests of the views; of each name only the newest is sent."""
         with self._lock:
             if queries == self._queries:
                 return
@@ -123,14 +125,14 @@ class Client:
         self._nudge()
 
     def is_answered(self) -> bool:
-        """Whether all that the views want has been answered."""
+        """Whether all requests of the views have been answered."""
         with self._lock:
             wanted = self._queries
         answers = self._store.snapshot().answers
         return all(n in answers and answers[n].request == q.request for n, q in wanted.items())
 
     def order(self, request: queries.Order) -> None:
-        """Hands the engine an order, once; what becomes of it appears in the snapshot's orders."""
+        """Sends an order to the engine, once; its state appears in the snapshot's `orders`."""
         with self._lock:
             has_room = len(self._new_orders) < MAX_ORDERS
             if has_room:

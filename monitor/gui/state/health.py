@@ -1,7 +1,8 @@
-"""State of feeds and cells as the engine tells it, and when the next scan is due. Pure functions.
+"""State of feeds and cells as the engine reports it, and when the next scan is due. Pure functions.
 
-The engine decides (docs/reference/results.md, `health`), so that all screens and all parts of one
-say the same. A screen adds one thing that only it can know: that the engine does not answer.
+The engine determines the states (docs/reference/results.md, `health`), so that all screens and all
+their parts agree. A screen adds only that the engine does not answer, which the engine cannot
+report.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from monitor.wire.results.cells import Cell
 from monitor.wire.results.state import CellHealth, Health, HealthState
 
 Tone = Literal["text", "muted", "warn", "bad"]
-"""How a line is meant: names of colours of the palette."""
+"""Importance of a line: names of colours of the palette."""
 
 NO_ENGINE = "the engine does not answer"
 MARKS: dict[HealthState, str] = {"LIVE": "▶", "IDLE": "○", "LATE": "▲", "DEAD": "✕", "REPLAY": "◆"}
-"""The shape that is beside each state."""
+"""The shape shown beside each state."""
 
 TIPS = {
     "slices": "LIVE: slices of a running scan are received\n"
@@ -51,8 +52,8 @@ TIPS = {
 
 @dataclass(frozen=True, slots=True)
 class FeedHealth:
-    """State of a feed or a cell, how long ago its last message arrived (s; None: none arrived, or
-    that is not known), and why."""
+    """State of a feed or a cell, its reason, and the time since its last message (s; None: none has
+    arrived, or the time is not known)."""
 
     state: HealthState
     age_s: float | None
@@ -78,7 +79,7 @@ def documents_health(snapshot: Snapshot) -> FeedHealth:
 
 
 def cell_health(snapshot: Snapshot, name: str) -> FeedHealth:
-    """State of one cell: of its slices, or of its cycler where that is worse."""
+    """State of one cell: that of its slices, or that of its cycler if it is worse."""
     if not snapshot.linked or snapshot.state is None:
         return FeedHealth("DEAD", None, NO_ENGINE)
     told = _of_cell(snapshot, name)
@@ -96,27 +97,27 @@ def is_ended(snapshot: Snapshot, name: str) -> bool:
 
 
 def ending(snapshot: Snapshot) -> str:
-    """What has ended, in words, for a cell that has."""
+    """What has ended, in words, for a cell whose run or recording has ended."""
     words = {"recording": "this is a recording", "replay": "the replay has ended"}
     return words.get(mode_of(snapshot), "the cycler's run has ended")
 
 
 def no_scan(snapshot: Snapshot, name: str) -> str:
-    """What is said instead of the scans of a cell that has none."""
+    """Text shown in place of the scans of a cell that has none."""
     if is_ended(snapshot, name):
         return f"Cell {name} has no scan: {ending(snapshot)}"
     return f"Waiting for the first scan of cell {name}"
 
 
 def fetching(snapshot: Snapshot, what: str) -> str:
-    """What is said instead of something that is asked of the engine."""
+    """Text shown in place of data that are being requested from the engine."""
     if snapshot.linked:
         return f"Fetching {what}"
     return f"{what[0].upper()}{what[1:]} cannot be fetched: {NO_ENGINE}"
 
 
 def mode_text(snapshot: Snapshot) -> str:
-    """How the engine works, for the bar: nothing that has ended is called live."""
+    """Mode of the engine, for the status bar: nothing that has ended is called live."""
     mode = mode_of(snapshot)
     if not snapshot.cells or not all(is_ended(snapshot, name) for name in snapshot.cells):
         return mode
@@ -124,7 +125,7 @@ def mode_text(snapshot: Snapshot) -> str:
 
 
 def scan_text(snapshot: Snapshot, name: str) -> str:
-    """How far the scan of a cell is that runs, or that was not finished."""
+    """Progress of a cell's running or unfinished scan."""
     if snapshot.state is None:
         return "no answer from the engine yet"
     running = snapshot.running(name)
@@ -145,7 +146,7 @@ def mode_of(snapshot: Snapshot) -> str:
 def time_left(cell: Cell) -> float | None:
     """Seconds of cell time to the next scan on schedule, below 0 after it was due.
 
-    None if the cell's clock is not known: without a cycler nothing tells the time between scans.
+    None if the cell's time is not known: without a cycler there is no time between scans.
     """
     due, now = cell.get("next_scan_time"), cell.get("time")
     if due is None or now is None or not cell.get("cycler"):
@@ -180,7 +181,7 @@ def next_scan(snapshot: Snapshot, name: str) -> NextScan:
 
 
 def documents_of(snapshot: Snapshot, name: str) -> str:
-    """State of the cycler of one cell; "" if the engine does not tell it."""
+    """State of the cycler of one cell; "" if the engine does not report it."""
     told = _of_cell(snapshot, name)
     cycler = told.get("cycler") if told else None
     return str(cycler.get("state", "")) if cycler else ""

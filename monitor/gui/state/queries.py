@@ -1,4 +1,4 @@
-"""What a view knows of the choice when it says what it needs of the engine. No Qt."""
+"""What a view knows of the choice when it requests data from the engine. No Qt."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Looking:
 
     @property
     def minus(self) -> int | None:
-        """The scan to subtract, if a difference is looked at."""
+        """The scan to subtract, if a difference is shown."""
         scan, pinned = self.scan, self.pinned
         if self.choice.comparison != "difference" or scan is None or pinned is None:
             return None
@@ -34,13 +34,13 @@ class Looking:
 
 
 Needs = Callable[[Looking], Queries]
-"""The questions of one view, by name."""
+"""The requests of one view, by name."""
 
 
 def queries_of(
     snapshot: Snapshot, choice: Choice, needs: Iterable[tuple[Needs, Pixels]]
 ) -> Queries:
-    """The questions of several views, each with the pixels that it can show."""
+    """The requests of several views, each with the pixels that it can show."""
     cell = snapshot.cell(choice.cell)
     if cell is None or snapshot.state is None:
         return {}
@@ -52,5 +52,5 @@ def queries_of(
 
 
 def none(at: Looking) -> Queries:
-    """Of a view that shows the state alone."""
+    """Requests of a view that shows the state only: none."""
     return {}

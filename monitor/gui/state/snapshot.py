@@ -1,4 +1,4 @@
-"""What the screen knows and what its operator has chosen: plain data and pure functions, no Qt."""
+"""Data of the screen and the operator's choice: plain data and pure functions, no Qt."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from monitor.wire.results.state import State
 MAP_NAMES = tuple(name for name in MAPS if name != "bottom")
 """The maps that a view can show."""
 COLOUR_SCALES = ("paper", "viridis", "cividis", "inferno", "grey")
-"""What an operator may choose from: the paper's, and perceptually uniform ones that are told apart
-with any colour vision (viridis and cividis), for print (inferno), and without colour."""
+"""Colour scales that an operator may choose: that of the paper, and perceptually uniform ones for
+any colour vision (viridis and cividis), for print (inferno), and without colour."""
 
 Axis = Literal["y", "x"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answer:
-    """A reply to what a view asked for. `levels`: where its colours begin and end; `rims`: those of
-    the pits in a map of their labels."""
+    """A reply to a view's request. `levels`: the values at which its colours begin and end; `rims`:
+    rims of the pits in a map of their labels."""
 
     request: Request
     header: ReplyHeader
@@ -39,18 +39,18 @@ class Answer:
 
     @property
     def error(self) -> str:
-        """Why there is no answer, or nothing."""
+        """Why there is no answer, or ""."""
         return str(self.header.get("why", "")) if self.header.get("type") == "error" else ""
 
     @property
     def columns(self) -> Columns:
-        """Those of a table, by name; none if it has none."""
+        """Columns of a table, by name; empty if it has none."""
         return self.header.get("columns", {})
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Something that was asked of the engine at this screen, and what became of it."""
+    """An order that was given at this screen, and its state."""
 
     cell: str
     status: str
@@ -61,7 +61,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """All that the screen knows at one instant. `number` grows with every change."""
+    """All data of the screen at one instant. `number` grows with every change."""
 
     number: int = 0
     linked: bool = False
@@ -85,11 +85,11 @@ class Snapshot:
         return self.told.get("cells", {})
 
     def cell(self, name: str) -> Cell | None:
-        """The state of a cell, or None before the engine has told it."""
+        """The state of a cell, or None before the engine has reported it."""
         return self.cells.get(name)
 
     def running(self, name: str) -> ScanProgress | None:
-        """The scan that a cell is in the middle of."""
+        """The running scan of a cell."""
         cell = self.cell(name)
         return cell.get("running") if cell else None
 
@@ -109,7 +109,7 @@ RegionKind = Literal["whole", "rectangle", "ellipse", "polygon"]
 Comparison = Literal["off", "beside", "difference"]
 Against = Literal["time", "charge", "soc"]
 LEAST_ERRORS = 3.0
-"""Values below this many standard errors are hidden where the operator wants that."""
+"""Values below this many standard errors are hidden if the operator chooses so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class Region:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What the operator looks at.
+    """The operator's choice.
 
     `scan` None follows the live scan; `cross` is (row, column); `pinned` is the scan that others
     are compared with; `line` are the ends of the profile, (row, column) each; `masked` hides what
@@ -160,7 +160,8 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A request and the version of what it asks for: asked again only when one of them changes."""
+    """A request and the version of the data that it requests: sent again only when one of them
+    changes."""
 
     request: Request
     mark: tuple[Any, ...] = ()
@@ -176,7 +177,8 @@ def shown_scan(cell: Cell | None, choice: Choice) -> Scan | None:
 
 
 def judged_scans(cell: Cell | None) -> list[Scan]:
-    """Those whose numbers are known: concluded, or running and changed by no slice to come."""
+    """Scans whose numbers are known: concluded ones, and a running one that no remaining slice can
+    change."""
     return [scan for scan in cell["scans"] if is_judged(scan)] if cell else []
 
 
@@ -204,14 +206,15 @@ def pinned_scan(cell: Cell | None, choice: Choice) -> Scan | None:
 
 
 def relatives(columns: Columns, pit: int | None) -> set[int]:
-    """The pits that a pit came from or that came from it, as far as they are in the table."""
+    """The pits that a pit split from or merged into, and those that split from or merged into it,
+    as far as they are in the table."""
     pairs = list(zip(columns.get("id", ()), columns.get("parent", ()), strict=True))
     parents = {parent for number, parent in pairs if number == pit and parent >= 0}
     return parents | {number for number, parent in pairs if parent == pit and pit is not None}
 
 
 def order_problem(snapshot: Snapshot, *, viewer: bool = False) -> str:
-    """Why nothing can be asked of the engine from this screen; nothing if it can."""
+    """Why no order can be given from this screen; "" if it can."""
     if viewer:
         return "View only (--view-only): nothing can be requested from this screen"
     if snapshot.state is None or not snapshot.linked:
@@ -236,7 +239,7 @@ def measure(scan: Scan | TableRow, name: str) -> float | None:
 
 
 def number_of(scan: Scan | TableRow, name: str) -> float | None:
-    """A number of a summary, of whatever name; None if it is not known."""
+    """A number of a summary by its name; None if it is not known."""
     value = scan.get(name)
     return value if isinstance(value, int | float) else None
 
@@ -254,7 +257,8 @@ def rims(labels: NDArray[np.int32]) -> NDArray[np.int32]:
 
 
 def colour_levels(array: NDArray[Any]) -> tuple[float, float] | None:
-    """Where colours begin and end: 0.5th and 99.5th percentile; None if nothing is measured."""
+    """Values at which colours begin and end: 0.5th and 99.5th percentile; None if nothing is
+    measured."""
     values = array.ravel()[:: max(1, array.size // 200_000)]
     values = values[np.isfinite(values)]
     if not values.size:

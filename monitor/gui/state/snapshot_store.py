@@ -1,6 +1,6 @@
-"""Replies and what they make of the snapshot: no socket and no Qt.
+"""Replies, and the snapshot that follows from them: no socket and no Qt.
 
-The client's thread puts in, the screen's thread takes out; all of it under one lock.
+The client's thread writes, the screen's thread reads; both under one lock.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ RATE_POINTS = 16
 
 
 class SnapshotStore:
-    """The newest of everything that the engine told."""
+    """The newest of everything that the engine sent."""
 
     def __init__(self, address: str) -> None:
         self.lock = threading.Lock()
@@ -65,8 +65,8 @@ class SnapshotStore:
         return self._heard is not None and now - self._heard < STATE_PATIENCE_S
 
     def keep(self, wanted: Mapping[str, Query]) -> None:
-        """Forgets the answers that no view asks for; none while the engine does not answer:
-        they could not be fetched again."""
+        """Drops the answers that no view requests; keeps all while the engine does not answer,
+        because they could not be fetched again."""
         with self.lock:
             self._wanted = wanted
             if not self._is_linked(time.monotonic()):
@@ -81,13 +81,14 @@ class SnapshotStore:
             self._change(bad_replies=self._snapshot.bad_replies + 1)
 
     def order(self, order: Order) -> None:
-        """What is known of an order now."""
+        """Updates the state of an order."""
         with self.lock:
             others = tuple(o for o in self._snapshot.orders if o.number != order.number)
             self._change(orders=(*others, order)[-MAX_ORDERS:])
 
     def answer(self, name: str, query: Query, header: ReplyHeader, array: Array | None) -> None:
-        """A reply to what a view wants; what takes time is worked out here, not in the screen."""
+        """Stores a reply to a view's request; time-consuming work on it is done here, not in the
+        screen's thread."""
         try:
             answer = _worked_out(query, header, array)
         except (TypeError, ValueError, AttributeError):
@@ -98,8 +99,9 @@ class SnapshotStore:
                 self._change(answers={**self._snapshot.answers, name: answer})
 
     def take_state(self, header: State) -> bool:
-        """The engine's state; True if another engine answers than before. Raises KeyError,
-        TypeError, ValueError or AttributeError if it is malformed; it changes nothing then."""
+        """Stores the engine's state; True if a different engine answers than before. Raises
+        KeyError, TypeError, ValueError or AttributeError if it is malformed, and then changes
+        nothing."""
         now = time.monotonic()
         _check_state(header)
         with self.lock:

@@ -1,6 +1,7 @@
-"""The engine's state put together from what it told: first all scans, then those that are new.
+"""The engine's state, assembled from its replies: first all scans, then only new ones.
 
-Scans stay for the whole experiment, with more than a hundred facts each, so they are kept small.
+Scans are kept for the whole experiment, with more than a hundred values each, so they are kept
+small.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ _PLACES: dict[tuple[tuple[str, Kind], ...], Places] = {}
 
 
 def merged(old: State | None, told: State) -> State:
-    """The state now. `told` is complete, or bears `changes`: then what it says of a scan takes the
-    place of what was known of it, and all other scans of `old` stay."""
+    """The updated state. `told` is complete, or has `changes`: its scans then replace those of
+    `old`, and all other scans of `old` are kept."""
     cells: dict[str, Cell] = {}
     known = old["cells"] if old and told.get("changes") else {}
     for name, cell in told["cells"].items():

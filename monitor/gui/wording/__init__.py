@@ -1,1 +1,1 @@
-"""What the screen says, as text; no widgets."""
+"""Texts of the screen; no widgets."""

@@ -194,7 +194,7 @@ OTHER = Help(
 
 
 def help_of(alarm: Alarm) -> Help:
-    """What an alarm means and what to do; of one that is not known, where to look."""
+    """What an alarm means and what to do; for an unknown alarm, where to look."""
     # a connection's has the setting and the address behind it
     condition = str(alarm.get("condition") or "").partition(" ")[0]
     if not condition and "slice" in str(alarm.get("text", "")):

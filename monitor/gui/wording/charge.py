@@ -10,7 +10,7 @@ from monitor.wire.results.cells import Cell, Charged, Scan
 
 APPROXIMATELY = "≈ "
 CLOSURE_BAND = (0.85, 1.15)
-"""Of an engine that does not tell its own."""
+"""Band of an engine that does not report its own."""
 STATES = {
     "preliminary": "preliminary: {readings}, before this scan; corrected when readings cover it",
     "extrapolated": "preliminary: the current is extrapolated; {readings}, before this scan",
@@ -19,11 +19,11 @@ STATES = {
     "none": "not known: no reading of the cycler covers this scan",
     "unknown": "not known: readings of the cycler begin only after this scan",
 }
-"""What `charge_state` of a scan says, other than that it is final."""
+"""Text for each `charge_state` of a scan that is not final."""
 
 
 def is_final(scan: Charged) -> bool:
-    """Whether readings cover the scan; recordings of before do not say it, and are final."""
+    """Whether readings cover the scan; older recordings do not state it, and are final."""
     return scan.get("charge_state") not in STATES
 
 
@@ -50,7 +50,7 @@ def mark_tip(cell: Cell | None, scan: Scan) -> str:
 
 
 def band_of(snapshot: Snapshot) -> tuple[float, float]:
-    """The band of closure outside of which the engine raises its alarm."""
+    """The band of closure outside which the engine raises its alarm."""
     low, high = snapshot.told.get("settings", {}).get("closure_band") or CLOSURE_BAND
     return float(low), float(high)
 
@@ -92,7 +92,7 @@ def closure_tip(snapshot: Snapshot, cell: Cell | None, scan: Scan) -> str:
 
 
 def shift_text(scan: Scan, unit: str) -> str:
-    """How far the cell moved since the reference, in x, y and z."""
+    """Shift of the cell since the reference, in x, y and z."""
     if not scan.get("registered"):
         return "not known" if scan else "–"
     moved = [signed(measure(scan, f"shift_{axis}"), 1) for axis in "xyz"]

@@ -11,7 +11,7 @@ from monitor.quantities.table import MAPS, of_key
 from monitor.wire.results.events import StatusEvent
 
 LEFT_OUT = ("type", "version", "time", "cell", "number", "id", "run", "request", "stream")
-"""Keys of an event that are not shown, of a kind that has no sentence of its own."""
+"""Keys that are not shown of an event whose kind has no sentence of its own."""
 DECISIONS = {
     "ask": "an extra scan is requested",
     "suggest": "an extra scan is suggested",

@@ -1,4 +1,4 @@
-"""What is written beside a map: which scan and map it is, and what lies under the crosshair."""
+"""Texts beside a map: its scan and name, and the value under the crosshair."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def listed(words: Iterable[str]) -> str:
 
 
 def caption(scan: Scan, snapshot: Snapshot, choice: Choice, subtracted: int | None = None) -> str:
-    """The scan, the one that is subtracted in a difference, and what is to be known before one
-    believes it; as HTML."""
+    """The scan, the scan that is subtracted in a difference, and a warning if the map is
+    provisional or has holes; as HTML."""
     warn = theme.palette().warn
     text = f"<b>Scan {as_is(scan['scan'])}</b>"
     if subtracted is not None:
@@ -115,7 +115,7 @@ def pit_text(pit: int | None, pits: Answer | None, scan: Scan) -> str:
 
 
 def grains_text(answer: Answer | None) -> str:
-    """How near to grain boundaries the pits are, or why that is not known."""
+    """Distances of the pits to grain boundaries, or why they are not known."""
     if answer is None:
         return ""
     if answer.error:
@@ -136,7 +136,7 @@ def in_window(header: ReplyHeader, row: int, column: int) -> bool:
 
 
 def value_at(array: Any, header: ReplyHeader, row: int, column: int) -> float | None:
-    """The value at a pixel of the whole map; None outside the window or where not measurable."""
+    """The value at a pixel of the whole map; None outside the window or if it is not measurable."""
     if array is None:
         return None
     if not in_window(header, row, column):

@@ -1,4 +1,4 @@
-"""What replies about a map say, in words and numbers to be shown. Pure functions, no Qt."""
+"""Texts and numbers from replies about a map. Pure functions, no Qt."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ APPLIED = {
 """Which number of the cycler a map of local currents is to be compared with."""
 MM2_UM2 = 1e6
 FROM_MM2 = 1e4
-"""Areas of so many µm² and more are reported in mm²."""
+"""Areas of at least this many µm² are shown in mm²."""
 MANY_POWERS = 3.0
 
 
@@ -44,13 +44,13 @@ def unit_of(header: ReplyHeader) -> str:
 
 
 def quantity_of(header: ReplyHeader) -> str:
-    """Name of what the values are; a difference says so."""
+    """Name of the values; with Δ for a difference."""
     title = map_title(header["name"])
     return f"Δ {title}" if header.get("minus") is not None else title
 
 
 def title_of(header: ReplyHeader) -> str:
-    """Which map and scan a reply is about, and what is left out or preliminary of it."""
+    """Map and scan of a reply, and whether values are left out or provisional."""
     parts = [f"{map_title(header['name'])} of scan {header['scan']}"]
     if header.get("minus") is not None:
         parts[0] += f" minus scan {header['minus']}"
@@ -62,7 +62,7 @@ def title_of(header: ReplyHeader) -> str:
 
 
 def missing(snapshot: Snapshot, choice: Choice, answer: Answer | None, what: str) -> str:
-    """Why there is nothing to show of `what`; nothing if there is."""
+    """Why `what` cannot be shown; "" if it can."""
     scan = shown_scan(snapshot.cell(choice.cell), choice)
     if scan is None:
         return f"No {what} before the first map"
@@ -147,8 +147,8 @@ def _mean(header: ReplyHeader) -> Measure:
 
 
 def log_ticks(low: float, high: float) -> list[tuple[float, str]]:
-    """Places, in powers of ten, and texts of 1, 2 and 5 × 10ⁿ between two powers of ten; of whole
-    powers only where there would be too many."""
+    """Places, in powers of ten, and texts of 1, 2 and 5 × 10ⁿ between two powers of ten; of powers
+    of ten only, if there would be too many."""
     steps = (1, 2, 5) if high - low < MANY_POWERS else (1,)
     values = [
         step * 10.0**power

@@ -1,4 +1,4 @@
-"""Scan requests in words: what was asked, by whom, why, and what became of it. Pure functions."""
+"""Scan requests in words: what was requested, by whom, why, and its state. Pure functions."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def reason_text(reason: object) -> str:
 
 
 def status_of(snapshot: Snapshot, cell: Cell, request: RequestState) -> str:
-    """The status of a request; a request that was sent and of which the engine has received nothing
-    for too long was not received, as was one that a recording never reports again."""
+    """The status of a request. A request that was sent, but not answered for too long, or never
+    again in a recording, is "not received"."""
     status = str(request["status"])
     if status != "sent":
         return status
@@ -35,7 +35,7 @@ def status_of(snapshot: Snapshot, cell: Cell, request: RequestState) -> str:
 
 
 def request_text(snapshot: Snapshot, cell: Cell, request: RequestState) -> str:
-    """One line: reason, scan, who asked and why, what became of it."""
+    """One line: reason, scan, who requested it and why, its status."""
     status = status_of(snapshot, cell, request)
     text = reason_text(request["reason"])
     after = request.get("after_scan")

@@ -1,4 +1,4 @@
-"""What an engine that has been started, and takes no message yet, is doing."""
+"""What a starting engine, which does not process messages yet, is doing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from monitor.wire.results.state import State
 
 
 def starting(state: State) -> str:
-    """A line, and a second one as long as kernels are compiled."""
+    """One line, and a second one while kernels are compiled."""
     kernels = state.get("kernels")
     if kernels is None or kernels["compiled"] >= kernels["of"]:
         return "The engine is starting"
