@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 NZ, STEP = 12, 4
 RULES = FolderRules(poll_s=0.02, quiet_s=600.0, slices=NZ)
-LIVE = ("hdf5", "tiff")
+LIVE = ("hdf5", "tiff", "edf", "vol", "tiff3d")
 
 
 def volume(seed: int) -> Any:

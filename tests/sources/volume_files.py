@@ -10,6 +10,7 @@ import h5py
 import hdf5plugin
 import numpy as np
 import tifffile
+from fabio.edfimage import EdfImage
 from PIL import Image
 
 SHAPE = (12, 16, 20)
@@ -122,6 +123,31 @@ def stack(**options: Any) -> Write:
     return write
 
 
+def stack_edf(folder: Path, data: Any) -> Path:
+    """By ESRF's own library."""
+    (folder / "rec").mkdir(exist_ok=True)
+    for index, plane in enumerate(data):
+        EdfImage(data=plane).write(str(folder / "rec" / f"rec_{index:05d}.edf"))
+    return folder / "rec"
+
+
+def npy(folder: Path, data: Any) -> Path:
+    np.save(folder / "volume.npy", data)
+    return folder / "volume.npy"
+
+
+def vol(folder: Path, data: Any) -> Path:
+    """Its pixels are float32."""
+    path = folder / "volume.vol"
+    data.astype("<f4").tofile(path)
+    nz, ny, nx = data.shape
+    (folder / "volume.vol.info").write_text(
+        f"! PyHST_SLAVE VOLUME INFO FILE\nNUM_X =  {nx}\nNUM_Y =  {ny}\nNUM_Z =  {nz}\n"
+        "voxelSize =  0.650000\nBYTEORDER = LOWBYTEFIRST\n"
+    )
+    return path
+
+
 FORMATS: dict[str, Write] = {
     "hdf5": hdf5(),
     "hdf5 chunked": hdf5(chunks=(1, 16, 20)),
@@ -145,4 +171,6 @@ FORMATS: dict[str, Write] = {
     "tiff pillow deflate": pillow("tiff_adobe_deflate"),
     "stack": stack(),
     "stack zlib": stack(compression="zlib"),
+    "stack edf": stack_edf,
+    "npy": npy,
 }

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
 from monitor.sources.folder.files import Changes, files_below
 from monitor.sources.folder.growing import Growing
 from monitor.sources.folder.hdf5_files import Hdf5File, Hdf5Parts, parts_in
-from monitor.sources.folder.stacks import Stack, stacks_in
+from monitor.sources.folder.single_files import FILES, TiffPages, has_pages
+from monitor.sources.folder.stacks import INFOS, Stack, stacks_in
 from monitor.sources.volumes.hdf5 import SUFFIXES as HDF5
+from monitor.sources.volumes.tiff import SUFFIXES as TIFF
 
 HISTOGRAM = "histogram_*"
 """nabu's files with numbers of grey levels, beside a volume."""
@@ -27,40 +29,52 @@ class Discovery:
 
     def volumes(self) -> list[Growing]:
         """In natural order. Raises OSError if one of the folders cannot be listed."""
-        found: dict[str, Growing] = {}
-        for root in self._folders:
-            for folder, files in files_below(root):
-                for volume in self._in_folder(root, folder, files):
-                    found[volume.name] = volume
-        self._volumes = found
-        parts = {source for volume in found.values() for source in volume.sources}
-        return [
-            volume
-            for volume in found.values()
-            if not isinstance(volume, Hdf5File) or volume.path.resolve() not in parts
-        ]
+        self._volumes = {
+            volume.name: volume
+            for root in self._folders
+            for folder, files in files_below(root)
+            for volume in self._in_folder(root, folder, files)
+        }
+        return list(self._volumes.values())
 
-    def _in_folder(self, root: Path, folder: Path, files: Sequence[Path]) -> list[Growing]:
-        found: list[Growing] = []
-        if parts := parts_in(folder, files):
-            name = self._name(root, folder)
-            if self._wanted(name):
-                found.append(self._parts(name, folder, parts))
-        for path in files:
-            if path in parts.values() or path.suffix.lower() not in HDF5:
-                continue
-            name = self._name(root, path.with_suffix(""))
-            if self._wanted(name) and not fnmatch(path.name, HISTOGRAM):
-                known = self._volumes.get(name)
-                found.append(
-                    known if isinstance(known, Hdf5File) else Hdf5File(name, path, self._changes)
-                )
-        for (before, behind), stack in stacks_in(folder, files).items():
+    def _in_folder(self, root: Path, folder: Path, files: Sequence[Path]) -> Iterator[Growing]:
+        if (parts := parts_in(folder, files)) and self._wanted(name := self._name(root, folder)):
+            yield self._parts(name, folder, parts)
+        taken = set(parts.values())
+        for (before, behind, form), stack in stacks_in(files).items():
             label = before.rstrip("_-. ") + behind.rstrip("_-. ")
             name = self._name(root, folder / label if label else folder)
+            if form == "tif" and not self._is_stack(root, name, stack):
+                continue
+            taken.update(stack.values())
             if self._wanted(name):
-                found.append(self._stack(name, folder, before, stack))
-        return found
+                yield self._stack(name, folder, before, stack)
+        for path in files:
+            name = self._name(root, path.with_suffix(""))
+            if path not in taken and self._wanted(name):
+                yield from self._single(root, name, path)
+
+    def _is_stack(self, root: Path, name: str, files: dict[int, Path]) -> bool:
+        """Whether TIFF files hold one slice each. One file with one page may be the first of a
+        stack, or begin to be a volume: it is neither yet."""
+        if isinstance(self._volumes.get(name), Stack):
+            return True
+        return len(files) > 1 and not self._is_volume(root, files[min(files)])
+
+    def _single(self, root: Path, name: str, path: Path) -> Iterator[Growing]:
+        suffix = path.suffix.lower()
+        kind = Hdf5File if suffix in HDF5 else FILES.get(suffix)
+        if kind is None or fnmatch(path.name, HISTOGRAM):
+            return
+        if suffix in TIFF and not self._is_volume(root, path):
+            return
+        known = self._volumes.get(name)
+        yield known if isinstance(known, kind) else kind(name, path, self._changes)
+
+    def _is_volume(self, root: Path, path: Path) -> bool:
+        """Whether a TIFF file has many pages."""
+        known = self._volumes.get(self._name(root, path.with_suffix("")))
+        return isinstance(known, TiffPages) or has_pages(path)
 
     def _parts(self, name: str, folder: Path, parts: dict[int, Path]) -> Growing:
         known = self._volumes.get(name)
@@ -75,7 +89,7 @@ class Discovery:
         if isinstance(known, Stack):
             known.update(files)
             return known
-        infos = folder / f"{before.rstrip('_')}_infos.txt"
+        infos = folder / (before.rstrip("_") + INFOS)
         return Stack(name, files, infos, self._changes)
 
     def _name(self, root: Path, path: Path) -> str:

@@ -16,6 +16,17 @@ FLOAT32_EXACT = 2**24
 """Integers up to this size keep their exact value as float32."""
 
 
+@dataclass(frozen=True, slots=True)
+class PlaneKind:
+    """What planes of one volume have in common; `shape` is (ny, nx)."""
+
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+
+    def __str__(self) -> str:
+        return f"{self.shape} {self.dtype}"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Planes:
     """A volume as it lies in a file: `read` yields its (ny, nx) planes in z order, in `dtype`.

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from monitor.errors import SourceError
 from monitor.sources.formats import Format, Software
-from monitor.sources.volumes.planes import Planes
+from monitor.sources.volumes.planes import PlaneKind, Planes
 from monitor.sources.volumes.tiff_pages import (
     BAD_COPY,
-    PageKind,
     decoded,
     grey_pages,
     named,
@@ -74,7 +73,7 @@ def read(path: Path, dataset: str) -> Planes:
 
 
 def _order(
-    tif: tifffile.TiffFile, path: Path, planes: list[int], kind: PageKind
+    tif: tifffile.TiffFile, path: Path, planes: list[int], kind: PlaneKind
 ) -> tuple[list[int], tuple[int, int, int], int | None]:
     """Pages in the order z and the volume's shape; for one page that stands for many planes, as
     ImageJ writes beyond 4 GB, if they begin in the file."""

@@ -10,7 +10,6 @@ import struct
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 
 from monitor.errors import MissingSoftware, PitwatchError, SourceError
 from monitor.sources.formats import one_line
+from monitor.sources.volumes.planes import PlaneKind
 from monitor.sources.volumes.voxel_size import (
     Size,
     from_imagej,
@@ -42,17 +42,6 @@ BAD_COPY = "the file is damaged or cut short: copy it again"
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 
-@dataclass(frozen=True, slots=True)
-class PageKind:
-    """What pages of one volume have in common."""
-
-    shape: tuple[int, int]
-    dtype: np.dtype[Any]
-
-    def __str__(self) -> str:
-        return f"{self.shape} {self.dtype}"
-
-
 @contextmanager
 def opened(path: Path) -> Iterator[tifffile.TiffFile]:
     """The file; whatever is raised because it is damaged becomes one SourceError."""
@@ -69,7 +58,7 @@ def opened(path: Path) -> Iterator[tifffile.TiffFile]:
 
 def grey_pages(
     tif: tifffile.TiffFile, path: Path, codecs: set[tuple[int, int]]
-) -> tuple[list[int], PageKind, list[int]]:
+) -> tuple[list[int], PlaneKind, list[int]]:
     """Indices of the planes, what they are, and indices of previews, which are left out.
 
     Every page is looked at: grey levels in one shape and type, all data inside the file, none
@@ -81,7 +70,7 @@ def grey_pages(
     previews: list[int] = []
     segments: list[tuple[int, int, int]] = []
     others: list[tuple[int, int]] = []
-    kind: PageKind | None = None
+    kind: PlaneKind | None = None
     for index in range(len(tif.pages)):
         page = tif.pages[index]
         others += _tags(page, tif.tiff)
@@ -170,7 +159,7 @@ def _broken(path: Path, pages: int) -> SourceError:
     return SourceError(f"{path}: the chain of pages breaks after page {pages}; {BAD_COPY}")
 
 
-def _kind(page: Any, index: int, path: Path) -> PageKind:
+def _kind(page: Any, index: int, path: Path) -> PlaneKind:
     if int(page.photometric) == tifffile.PHOTOMETRIC.PALETTE:
         raise SourceError(
             f"{path}: page {index} has a colour palette, expected grey levels; save it as greyscale"
@@ -179,7 +168,7 @@ def _kind(page: Any, index: int, path: Path) -> PageKind:
         raise SourceError(f"{path}: page {index} is a colour image, expected grey levels")
     if page.ndim != 2 or page.dtype is None or 0 in page.shape:
         raise SourceError(f"{path}: page {index} has the shape {page.shape}, expected (ny, nx)")
-    return PageKind(tuple(page.shape), np.dtype(page.dtype))
+    return PlaneKind(tuple(page.shape), np.dtype(page.dtype))
 
 
 def _segments(page: Any, index: int, path: Path) -> list[tuple[int, int, int]]:

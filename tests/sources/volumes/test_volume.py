@@ -271,7 +271,7 @@ def test_other_inputs_are_refused_with_a_reason(tmp_path: Path, data: Any) -> No
     tifffile.imwrite(tmp_path / "colour.tif", np.zeros((8, 8, 3), np.uint8), photometric="rgb")
     for name, why in {
         "absent.h5": "does not exist",
-        "empty": "contains no TIFF file",
+        "empty": "contains no TIFF, EDF or JPEG 2000 file",
         "text.h5": "cannot be read as HDF5",
         "text.tif": "cannot be read as TIFF",
         "volume.raw": "type .raw is not known",
