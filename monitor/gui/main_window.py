@@ -270,7 +270,7 @@ class Window(QMainWindow):
         """Sizes the views in proportion to the window's size on the screen."""
         super().showEvent(event)
         if self.kept is None or self.kept.value("layout") is None:
-            self.layouts.proportion(self.width(), self.height())
+            self.layouts.proportion_once_visible(self.width(), self.height())
 
     def changeEvent(self, event: Any) -> None:
         """Notes that the window was left, or is in front again."""

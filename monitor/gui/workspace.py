@@ -121,12 +121,29 @@ class Layouts(QObject):
             dock.installEventFilter(self)
         self._first = bench.saveState(VERSION)
         self._past.append(self._first)
+        self._to_proportion: tuple[int, int] | None = None
+        bench.installEventFilter(self)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Notes that the operator resized a dock, which can be undone too."""
-        if event.type() == QEvent.Type.Resize:
+        """Notes that the operator resized a dock, which can be undone too; and that the docks are
+        shown for the first time, after the board."""
+        if watched is self._bench:
+            if event.type() == QEvent.Type.Show and self._to_proportion is not None:
+                QTimer.singleShot(0, self._proportion_if_visible)
+        elif event.type() == QEvent.Type.Resize:
             self._settle.start()
         return False
+
+    def proportion_once_visible(self, width: int, height: int) -> None:
+        """As `proportion`, as soon as the docks are laid out: with several cells the board is in
+        front of them at first, and until they are visible Qt keeps each at its least size."""
+        self._to_proportion = width, height
+        QTimer.singleShot(0, self._proportion_if_visible)
+
+    def _proportion_if_visible(self) -> None:
+        if self._to_proportion is not None and self._bench.isVisible():
+            size, self._to_proportion = self._to_proportion, None
+            self.proportion(*size)
 
     def _changed(self, *_: object) -> None:
         self._settle.start()

@@ -310,6 +310,8 @@ def test_the_board_opens_a_cell_and_is_where_several_cells_begin(engine, make, q
     wait(qtbot, lambda: {"board A", "board B"} <= set(window.snapshot.answers))
     press(qtbot, window, Qt.Key.Key_2)
     wait(qtbot, lambda: window.bench.isVisible() and window.selection.choice.cell == "B")
+    # the docks, which are visible only now, have their share of the window
+    wait(qtbot, lambda: window.layouts.docks["cell"].width() > 0.18 * window.width())
     press(qtbot, window, Qt.Key.Key_B)
     assert window.board.isVisible()
     window.board.cell_opened.emit("A")
