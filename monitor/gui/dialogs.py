@@ -59,7 +59,7 @@ class Dialogs(QObject):
             view.picture_wanted.connect(partial(self.ask_picture, view))
 
     def handlers(self) -> Handlers:
-        """What it does, by the names of actions."""
+        """Its functions, by the names of actions."""
         return {
             "open_recording": self.ask_recording,
             "report": self.ask_report,

@@ -21,7 +21,7 @@ class Look(QObject):
         self._kept = kept
 
     def handlers(self) -> Handlers:
-        """What it does, by the names of actions."""
+        """Its functions, by the names of actions."""
         return {
             "shade": self.toggle_shade,
             "larger": lambda: self.scale_text(1),

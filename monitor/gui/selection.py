@@ -110,7 +110,7 @@ class Selection(QObject):
         view.pit_chosen.connect(lambda pit: choose(pit=pit))
 
     def handlers(self) -> Handlers:
-        """What it does, by the names of actions."""
+        """Its functions, by the names of actions."""
         move = self.move_cross
         return {
             "board": self.toggle_board,

@@ -135,8 +135,8 @@ class Layouts(QObject):
         return False
 
     def proportion_once_visible(self, width: int, height: int) -> None:
-        """As `proportion`, as soon as the docks are laid out: with several cells the board is in
-        front of them at first, and until they are visible Qt keeps each at its least size."""
+        """Like `proportion`, as soon as the docks are laid out: with several cells the board
+        initially hides them, and until they are visible Qt keeps each at its minimum size."""
         self._to_proportion = width, height
         QTimer.singleShot(0, self._proportion_if_visible)
 
@@ -188,7 +188,7 @@ class Layouts(QObject):
         )
 
     def handlers(self) -> Handlers:
-        """What it does, by the names of actions."""
+        """Its functions, by the names of actions."""
         shown = {f"show_{name}": partial(self.show, name) for name in self.docks}
         return {"undo": self.undo, "redo": self.redo, "default_layout": self.reset, **shown}
 

@@ -107,7 +107,7 @@ class Notices(QWidget):
             self.order_given.emit(AcknowledgeOrder(newest.get("cell", ""), int(newest["number"])))
 
     def handlers(self) -> Handlers:
-        """What it does, by the names of actions."""
+        """Its functions, by the names of actions."""
         return {"acknowledge": self.acknowledge}
 
     def toggle_details(self) -> None:

@@ -46,7 +46,7 @@ TIPS = {
     "a whole period, no reading for more than watch.cycler_s (60 s), or the engine does not "
     "answer\n"
     "◆ REPLAY: a recording is played or shown\n"
-    "The time is that since the last message that the state refers to",
+    "The time is the time since the last message on which the state is based",
 }
 
 

@@ -1,4 +1,4 @@
-"""One cell and the scan that is shown of it, with its numbers."""
+"""One cell and its shown scan, with the numbers of the scan."""
 
 from __future__ import annotations
 
@@ -66,20 +66,20 @@ MORE = {
 SINCE = {
     "hour": ("Last hour", "Pits, depth of the deepest one and alarms: newest scan against the one "
              "an hour before"),
-    "looked": ("Since you looked", "The same since this window was in front last, or since "
+    "looked": ("Since you looked", "The same since this window was last in front, or since "
                f"{key_of('seen')} was pressed"),
 }  # fmt: skip
 
 
 def fact_tip(name: str) -> str:
-    """What the numbers of a row are."""
+    """Explains the numbers of a row."""
     first, *others = FACTS[name]
     lines = [first.help, *(f"{one.title}: {one.help}" for one in others)]
     return "\n".join([*lines, *([MORE[name]] if name in MORE else [])])
 
 
 class CellPanel(View):
-    """Draws the numbers of the shown scan; reports which cell to show."""
+    """Draws the numbers of the shown scan; emits which cell to show."""
 
     def __init__(self) -> None:
         super().__init__("Cell", "The cell and the scan that all views show")

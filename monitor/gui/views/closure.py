@@ -35,7 +35,7 @@ POINT_PX, SHOWN_PX = 8, 13
 @dataclass(frozen=True, slots=True)
 class Point:
     """One scan: thicknesses in µm and the standard error of `averaged_um`; `inside`: False for a
-    closure outside of the band."""
+    closure outside the band."""
 
     scan: int
     coulometry_um: float
@@ -58,7 +58,7 @@ def points_of(scans: Sequence[Scan], band: tuple[float, float]) -> list[Point]:
 
 
 class ClosureView(View):
-    """Draws a point for each scan; it asks nothing of the engine but the state."""
+    """Draws a point for each scan; needs only the state of the engine."""
 
     def __init__(self) -> None:
         super().__init__("Closure", TIP)
@@ -80,7 +80,7 @@ class ClosureView(View):
         self.restyle()
 
     def restyle(self) -> None:
-        """Takes on the colours and sizes of the look that was applied last."""
+        """Applies the colours and sizes of the current look."""
         c = theme.palette()
         self.graphics.restyle()
         self.equal.setPen(theme.pen(c.muted, 1, Qt.PenStyle.DashLine))

@@ -1,4 +1,4 @@
-"""How the values of the shown map are distributed: of all of it, and of the operator's region."""
+"""Distribution of the values of the shown map, and of the operator's region."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ TIP = (
     "mean: of the whole map; applied: the cycler's current density for the same time"
 )
 NARROW, LOW = 470, 260
-"""Below this width (px at the usual letters) numbers stand under the plot, in lines; below this
-height nowhere."""
+"""Below this width (px at the default text size) the numbers are below the plot, in lines; below
+this height they are hidden."""
 BINS = 80
 FLOOR = 0.3
-"""How far below the rarest value a logarithmic axis begins, in powers of ten."""
+"""Distance below the rarest value at which a logarithmic axis begins, in powers of ten."""
 
 
 def queries(at: Looking) -> Queries:
@@ -135,7 +135,7 @@ class DistributionView(View):
         grid.setRowStretch(len(blank) + 1, 1)
 
     def restyle(self) -> None:
-        """Takes on the colours and sizes of the look that was applied last."""
+        """Applies the colours and sizes of the current look."""
         c = theme.palette()
         self.graphics.restyle()
         fill = QColor(c.accent)
@@ -175,7 +175,7 @@ class DistributionView(View):
         self._redraw()
 
     def csv(self) -> str:
-        """The histograms in rows: of the whole map, and of the region if there is one."""
+        """The histograms as CSV: of the whole map, and of the region if there is one."""
         rows: list[tuple[object, ...]] = []
         for part, answer in (("whole map", self._last[0]), ("region", self._last[1])):
             header = answer.header if answer is not None and not answer.error else None
@@ -281,7 +281,8 @@ class DistributionView(View):
         return self.width() < theme.px(NARROW)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Numbers beside the plot, under it, or none where all room is needed for the plot."""
+        """Places the numbers beside the plot or below it; hides them if the plot needs all the
+        room."""
         super().resizeEvent(event)
         fit = (self._is_narrow, self._is_low)
         if fit != self._fit:
@@ -290,7 +291,7 @@ class DistributionView(View):
 
 
 def raised(share: NDArray[np.float64], floor: float) -> NDArray[np.float64]:
-    """Powers of ten of shares, those that are 0 at `floor`."""
+    """Base-10 logarithms of shares; `floor` for those that are 0."""
     known = share > 0
     return np.where(known, np.log10(np.where(known, share, 1.0)), floor)
 

@@ -1,4 +1,4 @@
-"""The events of the experiment, newest first, and a line to write a note among them."""
+"""The events of the experiment, newest first, and a field for a note."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def queries(at: Looking) -> Queries:
 
 
 class EventView(View):
-    """Draws the list of events; reports what an operator wants noted, and the cell and the scan of
-    an event that was clicked."""
+    """Draws the list of events; emits an operator's note, and the cell and the scan of a clicked
+    event."""
 
     def __init__(self) -> None:
         super().__init__("Events", "Events, newest first; times are those of the data")
@@ -111,7 +111,7 @@ class EventView(View):
         self._shown: tuple[Snapshot, Choice] | None = None
 
     def restyle(self) -> None:
-        """Takes on the colours and sizes of the look that was applied last."""
+        """Applies the colours and sizes of the current look."""
         self._draw_again()
 
     def _draw_again(self) -> None:
@@ -155,7 +155,7 @@ class EventView(View):
             self.scan_of_cell_chosen.emit(cell, scan)
 
     def write_note(self) -> None:
-        """Puts the cursor where a note is written."""
+        """Puts the cursor into the field for a note."""
         self.front_wanted.emit()
         self.note.setFocus()
 

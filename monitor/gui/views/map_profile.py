@@ -27,7 +27,7 @@ NAMES = {
     "profile_reference": ("before", "reference, scan {scan}"),
     "profile_pinned": ("other", "pinned, scan {scan}"),
 }
-"""Answer: its colour, and what it is called."""
+"""By answer: its colour and its title."""
 KEY_TIP = (
     "the shown scan, the first one, and the pinned one\n"
     "with the mouse over the plot: their values there, in the unit of the axis"
@@ -79,7 +79,7 @@ class ProfileView(View):
         self.restyle()
 
     def restyle(self) -> None:
-        """Takes on the colours and sizes of the look that was applied last."""
+        """Applies the colours and sizes of the current look."""
         c = theme.palette()
         self.graphics.restyle()
         for name, curve in self.curves.items():
@@ -163,7 +163,7 @@ class ProfileView(View):
 
 
 def colour_of(name: str) -> str:
-    """Colour of a line, seen on either look."""
+    """Colour of a line, visible in both looks."""
     return str(getattr(theme.palette(), f"{NAMES[name][0]}_on_panel"))
 
 
@@ -174,7 +174,7 @@ def value_at(along: NDArray[np.float64], values: NDArray[np.float64], at: float)
 
 
 def facts_text(answer: Answer, values: NDArray[np.float64]) -> str:
-    """Values at the two ends, the length, and how far the extremes lie apart."""
+    """Values at the two ends, the length, and the difference between the extremes."""
     header, unit = answer.header, unit_of(answer.header)
     ends = [number(float(values[index]), 2) for index in (0, -1)]
     known = values[np.isfinite(values)]

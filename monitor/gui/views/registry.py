@@ -31,7 +31,7 @@ Area = Literal["maps", "centre", "left", "right", "bottom"]
 
 @dataclass(frozen=True, slots=True)
 class ViewSpec:
-    """A view's name in the program, its title, how it is made, and where it stands by default.
+    """A view's name in the program, its title, how it is made, and its default place.
 
     Views of the same `place` are stacked, the first of them on top; those with the areas "maps" and
     "centre" are no docks. `key` shows or hides a dock. `queries`: what it asks of the engine while
@@ -103,7 +103,7 @@ def actions_of(views: tuple[ViewSpec, ...] = VIEWS) -> tuple[Action, ...]:
 
 
 def queries(snapshot: Snapshot, choice: Choice, seen: Mapping[str, Pixels]) -> Queries:
-    """What the views that are `seen` need of the engine, by name; `seen` tells the pixels (rows,
-    columns) that each can show."""
+    """Requests of the visible views, by name; `seen`: the pixels (rows, columns) that each visible
+    view can show."""
     needs = ((spec.queries, seen[spec.name]) for spec in VIEWS if spec.name in seen)
     return queries_of(snapshot, choice, needs)

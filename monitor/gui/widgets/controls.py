@@ -30,7 +30,7 @@ class Card(QFrame):
         self.body.addWidget(self.bar)
 
     def restyle(self) -> None:
-        """Takes on the colours and sizes of the look that was applied last."""
+        """Applies the colours and sizes of the current look."""
 
 
 class _Bar(QWidget):
@@ -56,13 +56,13 @@ def elastic(made: QLabel) -> QLabel:
 
 
 def quiet(*widgets: QWidget) -> None:
-    """Keeps the keyboard with the window's shortcuts."""
+    """Takes no keyboard focus, so that the window's shortcuts work."""
     for widget in widgets:
         widget.setFocusPolicy(Qt.FocusPolicy.NoFocus)
 
 
 def leave_height(*widgets: QWidget) -> None:
-    """Hides widgets of a layout that stays as high as it is."""
+    """Hides widgets of a layout, whose height does not change."""
     for widget in widgets:
         kept = widget.sizePolicy()
         kept.setRetainSizeWhenHidden(True)

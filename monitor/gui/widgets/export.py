@@ -1,4 +1,4 @@
-"""What leaves the screen: pictures (PNG at the screen's own resolution, SVG) and tables (CSV)."""
+"""Export of pictures (PNG at the screen's resolution, SVG) and tables (CSV)."""
 
 from __future__ import annotations
 

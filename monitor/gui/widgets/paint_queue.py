@@ -1,4 +1,4 @@
-"""Work of the screen in small portions, one at a turn of the event loop."""
+"""Work of the screen in small portions, one at each turn of the event loop."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from PySide6.QtCore import QObject, QTimer
 
 
 class Turns(QObject):
-    """Does what it was given, oldest first, one portion at a turn: keys, mouse and painting come in
-    between. What is put under a name that still waits takes its place there."""
+    """Executes functions, oldest first, one at each turn, so that keys, mouse and painting are
+    handled in between. A function whose name still waits replaces the waiting one."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -23,18 +23,18 @@ class Turns(QObject):
         return not self._waiting
 
     def put(self, name: str, act: Callable[[], None]) -> None:
-        """Has `act` done at one of the next turns."""
+        """Calls `act` at one of the next turns."""
         self._waiting[name] = act
         if not self._timer.isActive():
             self._timer.start()
 
     def clear(self) -> None:
-        """Forgets what still waits."""
+        """Drops everything that waits."""
         self._waiting.clear()
         self._timer.stop()
 
     def finish(self) -> None:
-        """Does all that waits, now."""
+        """Executes everything that waits now."""
         while self._waiting:
             self._next()
 

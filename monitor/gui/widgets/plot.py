@@ -21,7 +21,7 @@ LEAST_APART = {"left": 12, "right": 12, "bottom": 44, "top": 44}
 """Pixels between two numbers of an axis, at the usual text size."""
 USUAL_SIZE = 320, 160
 GRID = 0.12
-"""How much of a grid is visible, 1: as much as of the axes."""
+"""Opacity of the grid; 1: like the axes."""
 
 
 class Plot(pg.GraphicsLayoutWidget):  # type: ignore[misc]
@@ -44,7 +44,7 @@ class Plot(pg.GraphicsLayoutWidget):  # type: ignore[misc]
         return QSize(*(theme.px(side) for side in USUAL_SIZE))
 
     def restyle(self) -> None:
-        """Takes on the colours and sizes of the look that was applied last."""
+        """Applies the colours and sizes of the current look."""
         self.setBackground(theme.palette().panel)
         style_axes(self.plot, "left", "bottom")
         if self._axis:
@@ -149,11 +149,11 @@ class CentreText:
 
     @property
     def text(self) -> str:
-        """What it says now."""
+        """The present text."""
         return self._text
 
     def restyle(self) -> None:
-        """Takes on the colours and sizes of the look that was applied last."""
+        """Applies the colours and sizes of the current look."""
         size = f"{self.points * theme.scale():.1f}pt"
         self._item.setText(as_html(self._text), color=theme.palette().muted, size=size)
         self._fit()
@@ -169,7 +169,7 @@ class CentreText:
         self._item.anchor(itemPos=self.place, parentPos=self.place)
 
     def set(self, text: str) -> None:
-        """Shows the text; nothing hides it."""
+        """Shows the text; an empty one hides it."""
         if text != self._text:
             self._text = text
             self.restyle()
@@ -194,7 +194,7 @@ class TitleLine:
             self.restyle()
 
     def restyle(self) -> None:
-        """Takes on the colours and sizes of the look that was applied last."""
+        """Applies the colours and sizes of the current look."""
         shown = f"{as_html(self.text)} &nbsp;{self._html}"
         label, size = self._plot.titleLabel, f"{8 * theme.scale():.1f}pt"
         self._plot.setTitle(shown, color=theme.palette().muted, size=size, justify="left")

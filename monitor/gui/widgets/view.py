@@ -1,5 +1,5 @@
-"""What all views of the window are: cards that draw what is chosen, and emit what their operator
-wants to see next or to have done."""
+"""Base of all views of the window: cards that draw what is chosen, and emit what the operator wants
+to see or do next."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class View(Card):
         raise NotImplementedError
 
     def dismiss(self) -> bool:
-        """Takes back what was about to be done; whether there was something."""
+        """Takes back a prepared action; returns whether there was one."""
         return False
 
     @property
@@ -82,7 +82,7 @@ class View(Card):
         return ""
 
     def offer(self, menu: QMenu) -> None:
-        """Adds what can be copied and kept of this view."""
+        """Adds what can be copied or saved from this view to the menu."""
         menu.addAction("Copy picture", lambda: QGuiApplication.clipboard().setPixmap(self.grab()))
         menu.addAction("Picture of this view…", self.picture_wanted.emit)
         if self.has_csv:
@@ -90,7 +90,7 @@ class View(Card):
             menu.addAction("Numbers as CSV…", self.export_wanted.emit)
 
     def handlers(self) -> Handlers:
-        """What it does, by the names of actions."""
+        """Its functions, by the names of actions."""
         return {}
 
 

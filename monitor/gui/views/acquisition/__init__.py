@@ -1,1 +1,1 @@
-"""The acquisition of one cell: its scans, extra ones, and the policy that asks for them."""
+"""The acquisition of one cell: its scans, extra scans, and the policy that requests them."""

@@ -1,4 +1,4 @@
-"""The button that asks for an extra scan, or takes the one that is suggested."""
+"""The button that requests an extra scan, or accepts a suggested one."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ CONFIRM_MS, WRITING_MS = 3000, 20_000
 
 
 class ExtraScan(QWidget):
-    """Two presses ask, so that none does by mistake; one declines. `wanted` carries the reason that
-    was written, `answered` the id of the suggestion and whether it was taken."""
+    """Two presses request a scan, so that none is requested by mistake; one press declines.
+    `wanted` carries the reason, `answered` the id of the suggestion and whether it was accepted."""
 
     wanted = Signal(str)
     answered = Signal(str, bool)
@@ -51,14 +51,14 @@ class ExtraScan(QWidget):
         column.addWidget(self.why)
 
     def enable(self, problem: str) -> None:
-        """Whether a scan can be asked for, or why not."""
+        """Enables the button, or shows why no scan can be requested (`problem`)."""
         self.button.setEnabled(not problem)
         self.decline.setEnabled(not problem)
         set_tip(self.button, problem or f"Request a scan now ({keys_of('extra_scan')}, then Enter)")
 
     def suggest(self, suggested: str) -> None:
-        """The button takes what is suggested (an id; "": nothing); beside it stands one that
-        declines."""
+        """Sets the suggestion that the button accepts (its id; "": none), and shows a button that
+        declines it."""
         if suggested != self._suggested:
             self._suggested = suggested
             self.leave()
@@ -66,7 +66,7 @@ class ExtraScan(QWidget):
         self.decline.setVisible(bool(suggested))
 
     def press(self) -> None:
-        """The first press asks to confirm, the second within 3 s asks for the scan."""
+        """The first press asks for confirmation; a second one within 3 s requests the scan."""
         if not self.button.isEnabled():
             return
         if not self.button.property("armed"):
@@ -83,12 +83,12 @@ class ExtraScan(QWidget):
             self.wanted.emit(why)
 
     def press_decline(self) -> None:
-        """Declines what is suggested, where something is."""
+        """Declines the suggestion, if there is one."""
         if self._suggested:
             self.answered.emit(self._suggested, False)
 
     def leave(self) -> bool:
-        """Takes back the first press; whether there was one."""
+        """Takes back the first press; returns whether there was one."""
         armed = bool(self.button.property("armed"))
         if armed:
             self._disarm.stop()

@@ -1,4 +1,4 @@
-"""Whether the engine asks for extra scans by itself, and how many it may."""
+"""Whether the engine requests extra scans by itself, and how many it may request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ MODES = {
 
 
 class PolicyControls(QWidget):
-    """Draws the policy of a cell; `chosen` carries the mode and the most extra scans."""
+    """Draws the policy of a cell; `chosen` carries the mode and the largest number of extra
+    scans."""
 
     chosen = Signal(str, int)
 
@@ -53,11 +54,11 @@ class PolicyControls(QWidget):
         column.addWidget(self.spent)
 
     def restyle(self) -> None:
-        """Takes on the sizes of the look that was applied last."""
+        """Applies the sizes of the current look."""
         self.budget.setFixedWidth(theme.px(72))
 
     def enable(self, problem: str) -> None:
-        """Whether the policy can be switched, or why not."""
+        """Enables the controls, or shows why the policy cannot be changed (`problem`)."""
         modes = keys_of(*(f"policy_{mode}" for mode in MODES))
         budget = keys_of("budget_more", "budget_less")
         for widget, tip in (
@@ -73,7 +74,7 @@ class PolicyControls(QWidget):
             self.chosen.emit(mode, self.budget.value())
 
     def draw(self, policy: Policy) -> None:
-        """Shows the policy of the cell, and what it has spent of its budget."""
+        """Shows the policy of the cell, and how much of its budget is used."""
         if self._drawn == policy:
             return
         self._drawn = policy
@@ -87,7 +88,7 @@ class PolicyControls(QWidget):
 
 
 def spent_text(policy: Policy) -> str:
-    """How many extra scans were made of how many, and why there are no more now."""
+    """Number of extra scans used and allowed, and why no more can be requested now."""
     spent, most = policy.get("extra_scans"), policy.get("max_scans")
     # of an engine that does not tell them apart, all that was asked for counts as spent
     waiting = int(policy.get("unanswered") or 0)

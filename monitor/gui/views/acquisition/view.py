@@ -1,4 +1,4 @@
-"""The acquisition of one cell: the scan that runs, the next one, extra scans, and the policy."""
+"""The acquisition of one cell: the running scan, the next one, extra scans, and the policy."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class _Requests(QListWidget):
 
 
 class AcquisitionPanel(View):
-    """Draws what the acquisition does; orders extra scans and another policy."""
+    """Draws the acquisition; emits orders for extra scans and for a new policy."""
 
     asks = True
 
@@ -91,7 +91,7 @@ class AcquisitionPanel(View):
         }
 
     def restyle(self) -> None:
-        """Takes on the colours and sizes of the look that was applied last."""
+        """Applies the colours and sizes of the current look."""
         self.policy.restyle()
         self._drawn = ()
 

@@ -1,4 +1,4 @@
-"""What a map shows: between which values, or why nothing. Pure functions, no Qt."""
+"""What a map shows: its levels, or why it is empty. Pure functions, no Qt."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from monitor.gui.wording.starting import starting
 def problem_of(
     side: str, snapshot: Snapshot, scan: Any, choice: Choice, answer: Answer | None
 ) -> str:
-    """Why there is no map; nothing if there is one. `side`: "map" or "pinned"."""
+    """Why there is no map; "" if there is one. `side`: "map" or "pinned"."""
     if side == "pinned" and scan is None:
         return f"No scan is pinned: press {key_of('pin')} on the one to compare with"
     if snapshot.state is None:
@@ -37,8 +37,8 @@ def problem_of(
 
 
 def shared_levels(snapshot: Snapshot, choice: Choice) -> tuple[float, float] | None:
-    """One scale where colours are to be compared: of the two scans that stand side by side, or of
-    all scans, from the first that has this map to the last, in between which it only grows."""
+    """Common levels of the colour scale, if colours are to be compared: of the two scans side by
+    side, or of all scans from the first that has this map to the last. Their range only widens."""
     if choice.common:
         told = [snapshot.answer(f"scale_{which}", choice.cell) for which in ("first", "last")]
         headers = [a.header for a in told if a is not None and a.header.get("name") == choice.map]
@@ -56,5 +56,5 @@ def shared_levels(snapshot: Snapshot, choice: Choice) -> tuple[float, float] | N
 
 
 def what(choice: Choice, scan: Any) -> str:
-    """The map and the scan that are asked for."""
+    """The requested map and scan, in words."""
     return f"{map_captions.map_title(choice.map)} of scan {scan['scan']}"

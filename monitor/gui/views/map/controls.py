@@ -41,11 +41,11 @@ SWITCHES = (
         "so that colours can be compared",
     ),
 )
-"""Each by the field of Choice that it switches, which is the name of its action too."""
+"""By the field of Choice that each one switches, which is also the name of its action."""
 
 
 class MapControls(QWidget):
-    """Reports which switch was set, which tool is wanted, and that the whole map is."""
+    """Emits which switch was set, which tool was chosen, and that the whole map is to be shown."""
 
     switched = Signal(str, bool)
     tool_wanted = Signal(str)
@@ -93,7 +93,7 @@ class MapControls(QWidget):
             button.setChecked(name == tool)
 
     def narrow(self, narrow: bool) -> None:
-        """Leaves room for another map beside this one: the tools go, their keys stay."""
+        """Leaves room for another map beside this one: hides the tools, whose keys still work."""
         self.setMinimumHeight(self.whole.sizeHint().height())
         for widget in (*self.tools.values(), self.whole):
             widget.setVisible(not narrow)

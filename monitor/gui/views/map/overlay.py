@@ -1,5 +1,5 @@
-"""What lies over a map: the outlines of pits, coloured by when they began, and their numbers; grain
-boundaries."""
+"""Overlays of a map: the outlines of pits, coloured by the scan in which they appeared, their
+numbers, and grain boundaries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from monitor.wire.results.headers import Columns, ReplyHeader
 
 MAX_NUMBERS = 120
 LEAST_PIXELS = 30
-"""Width of a pit on the screen from which on its number has room inside of it."""
+"""Width of a pit on the screen from which its number is drawn inside it."""
 
 
 class GrainOverlay:
@@ -38,7 +38,7 @@ class GrainOverlay:
         self._drawn = None
 
     def draw(self, answer: Answer | None, choice: Choice) -> None:
-        """Shows the boundaries; nothing if they are not known or not wanted."""
+        """Shows the boundaries; nothing if they are not known or switched off."""
         if answer is None or answer.array is None or not choice.grains:
             self.hide()
         elif answer is not self._drawn:
@@ -66,7 +66,7 @@ class PitOverlay:
             plot.addItem(number, ignoreBounds=True)
 
     def restyle(self) -> None:
-        """Takes on the sizes of the look that was applied last."""
+        """Applies the sizes of the current look."""
         for number in self._numbers:
             number.setFont(theme.axis_font())
 
@@ -78,7 +78,7 @@ class PitOverlay:
         self._drawn = ()
 
     def draw(self, labels: Answer | None, pits: Answer | None, scan: Scan, choice: Choice) -> None:
-        """Shows the pits of a scan; nothing if they are not known or not wanted."""
+        """Shows the pits of a scan; nothing if they are not known or switched off."""
         rims = labels.rims if labels is not None else None
         if labels is None or labels.array is None or rims is None or not choice.outlines:
             self.hide()
@@ -126,8 +126,8 @@ class PitOverlay:
 def colours_of(
     rims: NDArray[np.int32], columns: Columns, scan: int, chosen: int | None
 ) -> NDArray[np.uint8]:
-    """RGBA (ny, nx, 4) of rims that carry pit numbers: by birth, the chosen pit and its relatives
-    apart; transparent elsewhere."""
+    """RGBA (ny, nx, 4) of rims labelled with pit numbers: coloured by the first scan of the pit,
+    the chosen pit and its relatives in their own colours; transparent elsewhere."""
     top = int(rims.max(initial=0))
     table = np.zeros((top + 1, 4), np.uint8)
     table[1:] = (*NEWEST, 235)
@@ -147,7 +147,8 @@ def colours_of(
 
 
 def thickened(labels: NDArray[np.int32], rims: NDArray[np.int32], pit: int) -> NDArray[np.bool_]:
-    """(ny, nx): the rim of a pit, one pixel more towards its inside, to be found at once."""
+    """(ny, nx): the rim of a pit, one pixel thicker towards its inside, so that it is
+    conspicuous."""
     rim = rims == pit
     thick: NDArray[np.bool_] = rim.copy()
     for axis in (0, 1):

@@ -1,4 +1,5 @@
-"""What the maps need of the engine: the shown one, the pinned one beside it, what lies on them."""
+"""Data that the maps request from the engine: the shown map, the pinned one beside it, and their
+overlays."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ GRAINS = "grain_boundaries"
 
 
 def of_shown(at: Looking) -> Queries:
-    """The map of the shown scan; with one scale for all scans, between which values they lie."""
+    """The map of the shown scan; with one scale for all scans, also their levels."""
     if at.scan is None:
         return {}
     return _map("map", at.scan, at, at.minus) | (_scale(at) if at.choice.common else {})

@@ -1,4 +1,4 @@
-"""Shapes that an operator draws on the map: a region to be measured, a line to look along."""
+"""Shapes that an operator draws on the map: a region to be measured, a line for the profile."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ Tool = Literal["none", "rectangle", "ellipse", "polygon", "line"]
 class MapTools(QObject):
     """One shape of each kind in a plot, made once; only the one in use is visible.
 
-    `region_drawn` tells a Region (the whole map if there is none), `line_drawn` the two ends of
-    the profile, or nothing; both in (row, column) of the map's pixels.
+    `region_drawn` carries a Region (the whole map if there is none), `line_drawn` the two ends of
+    the profile, or None; both in (row, column) of the map's pixels.
     """
 
     region_drawn = Signal(object)
@@ -48,7 +48,7 @@ class MapTools(QObject):
         self._moving = False
 
     def use(self, tool: Tool, scan: Scan | None) -> None:
-        """Puts a shape into the middle of what is in view; the shape in use before goes away."""
+        """Puts a shape into the middle of the visible part, and removes the previous one."""
         if scan is None:
             return
         self._voxel = scan["voxel_size"][1:]

@@ -45,15 +45,17 @@ from monitor.wire.results.cells import Scan
 
 LEAST_SIDE = 40
 AROUND_PIT, MAX_PAST = 4.0, 50
-"""Diameters of a pit in view when it is zoomed to; parts of the map that are remembered."""
+"""Size of the view in diameters of a pit that is zoomed to; number of previous views that are
+kept."""
 LONG, NARROW_PX, ANY_WIDTH = len(MAPS["cumulative"].title), 84, 2**24 - 1
-"""Letters that the selector has room for; its width beside another map, at the usual text size."""
+"""Characters that the selector has room for; its width beside another map, at the default text
+size."""
 FIXED_WIDTH = QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
 READOUT_HELP = (
-    "Value, with its standard error, under the mouse, or else under the crosshair; drag it, or\n"
-    "click.\n"
-    "With Grains: mean distance of the pits to the nearest grain boundary, that of as many places\n"
-    "at random, and the chance that these are as near"
+    "Value with its standard error, under the mouse, or at the crosshair if the mouse is\n"
+    "elsewhere; click, or drag the crosshair, to move it.\n"
+    "With Grains: mean distance of the pits to the nearest grain boundary, that of as many random\n"
+    "points, and the probability that random points are as near"
 )
 
 
@@ -65,7 +67,7 @@ class Readout(RichLabel):
 
 
 class MapView(View):
-    """Draws the map; reports which map, which point and which window the operator wants.
+    """Draws the map; emits which map, which point and which window the operator chose.
 
     `side` is "map" for the shown scan, or "pinned" for the one that it is compared with, which has
     no controls of its own.
@@ -159,7 +161,7 @@ class MapView(View):
         self.plot.vb.sigResized.connect(lambda *_: self._resized())
 
     def restyle(self) -> None:
-        """Takes on the colours and sizes of the look that was applied last."""
+        """Applies the colours and sizes of the current look."""
         c = theme.palette()
         self.graphics.restyle()
         style_axes(self.bar_scale, "right")
@@ -172,7 +174,8 @@ class MapView(View):
 
     @property
     def pixels(self) -> tuple[int, int]:
-        """(rows, columns) that the plot can show, in steps so that a resize asks seldom."""
+        """(rows, columns) that the plot can show, in steps, so that a resize rarely causes a new
+        request."""
         size, ratio = self.plot.vb.size(), self.devicePixelRatioF()
         rows, columns = (
             max(64, math.ceil(s * ratio / 64) * 64) for s in (size.height(), size.width())
@@ -194,12 +197,12 @@ class MapView(View):
         return self._side == "map" or choice.comparison == "beside"
 
     def use_tool(self, tool: Tool) -> None:
-        """Puts a shape on the map, or takes it away."""
+        """Puts a shape on the map, or removes it."""
         self.controls.mark(tool)
         self.tools.use(tool, self._scan)
 
     def toggle_tool(self, tool: Tool) -> None:
-        """The same, away where it is there already."""
+        """The same, but removes a shape that is already there."""
         self.use_tool("none" if self.tools.tool == tool else tool)
 
     def draw(self, snapshot: Snapshot, choice: Choice) -> None:
@@ -284,7 +287,7 @@ class MapView(View):
         self._tell()
 
     def leaveEvent(self, event: QEvent) -> None:
-        """Without the mouse, the value is that of the crosshair."""
+        """Shows the value at the crosshair once the mouse has left."""
         super().leaveEvent(event)
         self._point(None)
 
@@ -384,7 +387,7 @@ class MapView(View):
         return place
 
     def link(self, other: MapView) -> None:
-        """Shows the same part in both from now on: whichever is moved, the other follows."""
+        """Shows the same part in both maps from now on: if one is moved, the other follows."""
         self._follower, other._follower = other, self
         self.plot.vb.sigRangeChanged.connect(lambda *_: other.follow(self))
 
@@ -412,7 +415,7 @@ class MapView(View):
             self.show_whole()
 
     def show_whole(self) -> None:
-        """Back to the whole map."""
+        """Shows the whole map."""
         self._is_whole = True
         if self._scan is not None:
             ny, nx = self._scan["shape"]
@@ -420,7 +423,7 @@ class MapView(View):
             self.plot.setRange(QRectF(-0.5 * vx, -0.5 * vy, nx * vx, ny * vy), padding=0.01)
 
     def zoom_to_pit(self) -> None:
-        """The chosen pit, or the one at the crosshair, with what lies around it."""
+        """Zooms to the chosen pit, or the one at the crosshair, with its surroundings."""
         columns = self._pits.columns if self._pits else {}
         pit = self._choice.pit
         if pit is None and self._scan is not None:
@@ -433,7 +436,7 @@ class MapView(View):
             self.plot.setRange(QRectF(x - side / 2, y - side / 2, side, side), padding=0)
 
     def zoom_back(self) -> None:
-        """The part that was in view before."""
+        """Shows the part that was visible before."""
         if len(self._past) > 1:
             self._past.pop()
             part, self._is_whole = self._past.pop()

@@ -1,4 +1,4 @@
-"""One cell on the board: a card whose letters and map grow with it."""
+"""One cell on the board: a card whose text and map grow with it."""
 
 from __future__ import annotations
 
@@ -35,22 +35,23 @@ from monitor.gui.widgets.plain_text import PlainLabel, set_tip
 from monitor.plain_text import visible
 
 USUAL, LEAST = (330, 240), (250, 205)
-"""Width and height at which letters have their usual size, and the smallest of a card."""
+"""Width and height at which the text has its default size, and the smallest size of a card."""
 SMALLEST, LARGEST, GROWTH = 0.88, 2.2, 0.7
-"""Letters of a card against the usual ones: they grow slower than the card, so that maps gain."""
+"""Text size of a card relative to the default: it grows more slowly than the card, so that maps
+gain."""
 LINE = 15.0
-"""Usual height of a line in px; sizes below are in lines."""
+"""Default height of a line in px; the sizes below are in lines."""
 EDGE, AROUND_MAP, SCALE = 0.6, 8.2, 0.35
-"""What is left free at the sides, what is above and below the map, height of its scale."""
+"""Margins at the sides, space above and below the map, and height of its colour scale."""
 FACTS, FACTS_BELOW = 11.0, 20.0
-"""Width of the facts: beside the map; below it, where numbers would stand far from what they are
-otherwise."""
+"""Width of the facts beside the map, and below it, so that numbers are not far from their
+titles."""
 OPENING = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space)
 DUE_TIP = "Start of the last scheduled scan plus the period, in cell time"
 
 
 def letters(width: float, height: float, scale: float) -> float:
-    """How much larger than usual the letters of a card of this size (px) are."""
+    """Text size of a card of this size (px), relative to the default."""
     usual_w, usual_h = (side * scale for side in USUAL)
     grown = min(width / usual_w, height / usual_h)
     return float(min(LARGEST, max(SMALLEST, grown if grown < 1 else grown**GROWTH)))
@@ -60,7 +61,7 @@ def map_width(
     width: float, height: float, line: float, proportions: float = 1.0
 ) -> tuple[float, bool]:
     """Width of the map, width ÷ height `proportions`, in a card of this size (px), and whether it
-    is beside the facts rather than above them: wherever it gets larger."""
+    is beside the facts rather than above them: where it is larger."""
     inside, free = width - 2 * EDGE * line, height - AROUND_MAP * line
     beside = min(inside - (FACTS + EDGE) * line, (free - line) * proportions)
     above = min(inside, (free - (1.15 * ROWS + 1.0) * line) * proportions)
@@ -69,8 +70,8 @@ def map_width(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shown:
-    """What a card shows: words, the small map, its colour scale, its width ÷ height, and what
-    stands under it or, if there is none, in its place."""
+    """What a card shows: words, the small map, its colour scale, its width ÷ height, and the text
+    below it or, if there is none, in its place."""
 
     facts: CellFacts
     image: QImage | None
@@ -90,18 +91,18 @@ class Line(PlainLabel):
         self._colour = ""
 
     def say(self, text: str, colour: str, tip: str = "") -> None:
-        """Shows other words."""
+        """Shows a text."""
         if (visible(text), colour) != (self.text(), self._colour):
             self._colour = colour
             self.setText(visible(text))
         set_tip(self, tip)
 
     def minimumSizeHint(self) -> QSize:
-        """As narrow as need be."""
+        """As narrow as necessary."""
         return QSize(1, super().minimumSizeHint().height())
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """The words that there is room for."""
+        """Draws as much of the text as there is room for."""
         painter = QPainter(self)
         painter.setPen(QColor(self._colour))
         metrics, right = self.fontMetrics(), Qt.TextElideMode.ElideRight
@@ -116,7 +117,7 @@ class MapPicture(QWidget):
     shown: Shown | None = None
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """As large as there is room, in the proportions of what was measured."""
+        """Draws the map as large as possible, in the proportions of the measured field."""
         if self.shown is None:
             return
         colours, shown, under = theme.palette(), self.shown, SCALE * self.fontMetrics().height()
@@ -141,7 +142,7 @@ class MapPicture(QWidget):
 
 
 class CellCard(QFrame):
-    """Draws one cell; tells that it was clicked, or chosen with the keyboard."""
+    """Draws one cell; emits that it was clicked, or chosen with the keyboard."""
 
     opened = Signal(str)
 
@@ -197,14 +198,14 @@ class CellCard(QFrame):
             body.addWidget(part)
 
     def restyle(self) -> None:
-        """Takes on the colours and sizes of the look that was applied last."""
+        """Applies the colours and sizes of the current look."""
         self.setMinimumSize(QSize(*(theme.px(side) for side in LEAST)))
         self._pictured = (None, "")
         self._drawn = ()
         self._fit()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Letters grow with the card; the map is where it gets largest."""
+        """Scales the text with the card, and places the map where it is largest."""
         super().resizeEvent(event)
         self._fit()
 
@@ -286,7 +287,7 @@ class CellCard(QFrame):
             self.opened.emit(self.name)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Enter opens the cell that has the keyboard."""
+        """Enter opens the cell that has the focus."""
         if event.key() in OPENING:
             self.opened.emit(self.name)
         else:

@@ -35,7 +35,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class CellFacts:
-    """All words of a card. `progress`: slices that arrived and that there are; None if no scan
+    """All texts of a card. `progress`: number of received slices and of all slices; None if no scan
     runs. `news`: the newest alarm or onset."""
 
     name: str
@@ -52,7 +52,7 @@ class CellFacts:
 
 
 def cell_facts(snapshot: Snapshot, name: str) -> CellFacts:
-    """The words of the card of this cell; what has never arrived is a dash."""
+    """The texts of the card of this cell; a dash for data that have never arrived."""
     health = cell_health(snapshot, name)
     cell = snapshot.cell(name) or {}
     running = snapshot.running(name)
@@ -76,9 +76,9 @@ def cell_facts(snapshot: Snapshot, name: str) -> CellFacts:
 def map_words(
     answer: Answer | None, has_scans: bool, ended: str = "", running: int | None = None
 ) -> tuple[str, str]:
-    """What stands under the small map (which map, where its colours begin and end), and what is in
-    its place if there is none. `ended`: why no scan is expected any more; `running`: the scan
-    that is being received."""
+    """The text below the small map (its name, and the levels of its colours), and the text in its
+    place if there is none. `ended`: why no scan is expected any more; `running`: the scan that is
+    being received."""
     if answer is not None and answer.error:
         return "", answer.error
     if answer is None or answer.array is None:

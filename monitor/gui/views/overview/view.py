@@ -18,13 +18,13 @@ from monitor.wire.results.queries import MapRequest
 
 GAP = 6
 FEW, MANY_PIXELS, FEW_PIXELS = 4, (256, 256), (96, 96)
-"""Up to so many cells, small maps have more pixels."""
+"""Up to this many cells, small maps have more pixels."""
 BEST_PROPORTIONS = 1.3
 
 
 def columns_for(count: int, width: float, height: float, scale: float = 1.0) -> int:
-    """In how many columns `count` cards are read best: large maps and letters, no holes in the
-    grid, cards that are not drawn out. Rather a scroll bar below than at the side."""
+    """Number of columns in which `count` cards are most readable: large maps and text, no gaps in
+    the grid, cards that are not elongated. Rather a scroll bar below than at the side."""
     least_w, least_h = (side * scale for side in LEAST)
 
     def worth(columns: int) -> tuple[bool, bool, float]:
@@ -58,7 +58,7 @@ def queries(snapshot: Snapshot) -> Queries:
 
 
 class Board(QWidget):
-    """Draws a card per cell; reports which one was opened."""
+    """Draws a card for each cell; emits which one was opened."""
 
     cell_opened = Signal(str)
 
@@ -87,7 +87,7 @@ class Board(QWidget):
         self.restyle()
 
     def restyle(self) -> None:
-        """Takes on the colours and sizes of the look that was applied last."""
+        """Applies the colours and sizes of the current look."""
         for card in self.cards.values():
             card.restyle()
         self._arrange()
@@ -102,7 +102,7 @@ class Board(QWidget):
             card.draw(snapshot, choice)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Other proportions may ask for another number of columns."""
+        """Other proportions may need another number of columns."""
         super().resizeEvent(event)
         self._arrange()
 

@@ -1,4 +1,4 @@
-"""What an operator writes to see some of the pits: `depth > 10 and diameter < 40`.
+"""The filter of the pits that an operator writes: `depth > 10 and diameter < 40`.
 
 A filter is conditions joined by "and": a column, a sign, a number. It is read, never executed.
 """
@@ -30,7 +30,7 @@ WORDS = {
     **SYNONYMS,
     **TITLES,
 }
-"""Columns by all words that an operator may call them: title, name, and others in use."""
+"""Columns by all names that an operator may use: title, name, and other common ones."""
 
 Compare = Callable[[Any, float], Any]
 SIGNS: dict[str, Compare] = {
@@ -70,7 +70,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Conditions that all have to hold; or `why` the text means nothing, and then none."""
+    """Conditions that must all hold; or none, and `why` the text is not a filter."""
 
     conditions: tuple[Condition, ...] = ()
     why: str = ""

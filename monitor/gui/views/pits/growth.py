@@ -1,4 +1,4 @@
-"""How one pit grew: its depth and its diameter in all scans of its cell."""
+"""Growth of one pit: its depth and its diameter in all scans of its cell."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HEIGHT = 110
 
 
 class PitGrowth(QWidget):
-    """Draws the curves; reports which scan was clicked."""
+    """Draws the curves; emits which scan was clicked."""
 
     scan_chosen = Signal(int)
 
@@ -62,7 +62,7 @@ class PitGrowth(QWidget):
         body.addWidget(self.graphics, 1)
 
     def restyle(self) -> None:
-        """Takes on the colours and sizes of the look that was applied last."""
+        """Applies the colours and sizes of the current look."""
         c = theme.palette()
         self.graphics.restyle()
         for curve, colour in ((self.depth_curve, c.depth), (self.diameter_curve, c.accent)):
@@ -86,7 +86,7 @@ class PitGrowth(QWidget):
         shown: Scan | None,
         choice: Choice,
     ) -> None:
-        """Shows the chosen pit's `history` up to now, and where the `shown` scan stands."""
+        """Shows the chosen pit's `history` up to now, and the time of the `shown` scan."""
         if history is not None and getattr(history.request, "pit", None) != choice.pit:
             history = None
         number = shown["scan"] if shown else None

@@ -1,4 +1,4 @@
-"""All pits of the shown scan as a table, and how the chosen one grew."""
+"""All pits of the shown scan as a table, and the growth of the chosen one."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FILTER_TIP = (
 )
 ROW, COLUMN, LETTER, ROOM = 22, 62, 7, 22
 SHARES = 3, 2
-"""Of the width: the table's and the growth's, until the operator moves the border."""
+"""Shares of the width for the table and the growth, until the operator moves the border."""
 HINT = "Click a pit in the table or on the map to see how it grew"
 
 
@@ -51,7 +51,7 @@ def queries(at: Looking) -> Queries:
 
 
 class PitsView(View):
-    """Draws the table and the growth; reports which pit and which scan the operator wants."""
+    """Draws the table and the growth; emits which pit and which scan the operator chose."""
 
     def __init__(self) -> None:
         super().__init__("Pits", "Significant pits of the shown scan (ASTM G46, ISO 11463)")
@@ -124,7 +124,7 @@ class PitsView(View):
         self.table.escaped.connect(lambda: self.pit_chosen.emit(None))
 
     def restyle(self) -> None:
-        """Takes on the colours and sizes of the look that was applied last."""
+        """Applies the colours and sizes of the current look."""
         self.wrong.setStyleSheet(f"color: {theme.palette().warn}")
         self.table.verticalHeader().setDefaultSectionSize(theme.px(ROW))
         across = self.table.horizontalHeader()
@@ -273,7 +273,7 @@ class PitTable(QTableView):
     escaped = Signal()
 
     def event(self, event: QEvent) -> bool:
-        """Takes Esc before the window does, but only to let a row go."""
+        """Handles Esc before the window does, but only to deselect a row."""
         is_esc = isinstance(event, QKeyEvent) and event.key() == Qt.Key.Key_Escape
         if is_esc and event.type() == QEvent.Type.ShortcutOverride and self._has_row():
             event.accept()

@@ -1,4 +1,4 @@
-"""How an operator wants to see a relief: hills or pits, how steep, in which light."""
+"""Controls of the relief: hills or pits, stretch of z, direction of the light."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ come from where one looks from."""
 
 
 class ReliefControls(QWidget):
-    """A line of controls; reports when the look has changed. Each page has its own azimuth."""
+    """A line of controls; emits when the look has changed. Each page has its own azimuth."""
 
     changed = Signal()
 

@@ -37,7 +37,7 @@ class FlatRelief(QWidget):
         self.clear("")
 
     def restyle(self) -> None:
-        """Takes on the colours and sizes of the look that was applied last."""
+        """Applies the colours and sizes of the current look."""
         c = theme.palette()
         self.graphics.restyle()
         for line in (self.across, self.down):

@@ -49,7 +49,7 @@ BESIDE = (
     Qt.AlignmentFlag.AlignTop | Qt.AlignmentFlag.AlignLeft,
     Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight,
 )
-"""How the lengths of x, y and z hang on their edges."""
+"""Position of the lengths of x, y and z relative to their edges."""
 
 
 class Camera(gl.GLViewWidget):  # type: ignore[misc] # pyqtgraph has no types
@@ -101,7 +101,7 @@ class Camera(gl.GLViewWidget):  # type: ignore[misc] # pyqtgraph has no types
             super().mouseMoveEvent(event)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
-        """Back to the whole."""
+        """Shows everything again."""
         self.fit()
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -147,7 +147,7 @@ class Scene:
             self.show_cross(*self._cross)
 
     def restyle(self) -> None:
-        """Takes on the colours and sizes of the look that was applied last."""
+        """Applies the colours and sizes of the current look."""
         c = theme.palette()
         self.widget.setBackgroundColor(c.empty)
         self.box.setData(color=pg.mkColor(c.muted), width=1)
@@ -206,7 +206,7 @@ class Scene:
         self.column.setData(pos=_line(ground.x[k], ground.y, z[:, k]))
 
     def show_whole(self) -> None:
-        """Back to all of it, from where it was seen first."""
+        """Shows everything, from the initial viewpoint."""
         self.widget.touched = False
         if self._shown is None:
             return

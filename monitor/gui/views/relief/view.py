@@ -50,7 +50,7 @@ PITS = ("pits", "map_pits")
 
 
 class ReliefView(View):
-    """Draws the surface; reports which point (row, column) of the map was clicked in 2-D."""
+    """Draws the surface; emits which point (row, column) of the map was clicked in 2-D."""
 
     def __init__(self) -> None:
         super().__init__("Relief", "The lithium/electrolyte interface of the shown scan")
@@ -110,7 +110,7 @@ class ReliefView(View):
         self.body.addWidget(self.why)
 
     def restyle(self) -> None:
-        """Takes on the colours and sizes of the look that was applied last."""
+        """Applies the colours and sizes of the current look."""
         c = theme.palette()
         self.why.setStyleSheet(f"color: {c.warn}")
         self.colours.setBackground(c.panel)
@@ -122,7 +122,7 @@ class ReliefView(View):
         self._drawn = ()
 
     def show_whole(self) -> None:
-        """All of it, from where it was seen first."""
+        """Shows everything, from the initial viewpoint."""
         self.flat.show_whole()
         if self._scene is not None:
             self._scene.show_whole()

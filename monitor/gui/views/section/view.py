@@ -26,7 +26,7 @@ DASHED = ("reference", "pinned")
 
 
 class SectionView(View):
-    """Draws one vertical plane; reports when the operator moves along it or turns it."""
+    """Draws one vertical plane; emits when the operator moves along it or turns it."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -76,7 +76,7 @@ class SectionView(View):
         self.restyle()
 
     def restyle(self) -> None:
-        """Takes on the colours and sizes of the look that was applied last."""
+        """Applies the colours and sizes of the current look."""
         c = theme.palette()
         self.graphics.restyle()
         self._colours = dict(zip(LINES, (c.cross, c.before, c.other, c.bottom), strict=True))
@@ -101,7 +101,8 @@ class SectionView(View):
 
     @property
     def pixels(self) -> tuple[int, int]:
-        """(rows, columns) that the plot can show, in steps so that a resize asks seldom."""
+        """(rows, columns) that the plot can show, in steps, so that a resize rarely causes a new
+        request."""
         size = self.plot.vb.size()
         rows, columns = (max(128, math.ceil(s / 128) * 128) for s in (size.height(), size.width()))
         # z is the short side of a cell: thinning it would cost the height that is looked at

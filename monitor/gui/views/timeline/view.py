@@ -20,7 +20,7 @@ from monitor.gui.widgets.view import View
 HEIGHT = 64
 SPEEDS = (1, 3, 10)
 MOST_HELD_S = 5.0
-"""So long a scan waits for answers that do not arrive."""
+"""Longest time (s) for which a played scan is shown while answers are missing."""
 COMPARISONS = {
     "off": ("no comparison", "One map"),
     "beside": ("side by side", "This scan's map and the pinned one's, with one colour scale"),
@@ -29,7 +29,7 @@ COMPARISONS = {
 
 
 class TimelineView(View):
-    """Draws the scans; reports which one to show or to pin (None: none), and how to compare."""
+    """Draws the scans; emits which one to show or to pin (None: none), and how to compare."""
 
     def __init__(self) -> None:
         super().__init__("Scans")
@@ -111,7 +111,7 @@ class TimelineView(View):
         return self._timer.isActive()
 
     def restyle(self) -> None:
-        """Takes on the colours and sizes of the look that was applied last."""
+        """Applies the colours and sizes of the current look."""
         self.body.setContentsMargins(theme.px(6), theme.px(4), theme.px(4), theme.px(4))
         self.play.setMinimumWidth(theme.px(50))
         # the style sheet gives buttons their size: no less than they ask for
@@ -154,8 +154,8 @@ class TimelineView(View):
         set_tip(self.live, tip)
 
     def step(self, by: int) -> None:
-        """Chooses the scan that is so many further, the last or first if there are not so
-        many."""
+        """Chooses the scan `by` places further, or the last or first one if there are not
+        enough."""
         at = self._place()
         if at is None:
             return
@@ -164,7 +164,8 @@ class TimelineView(View):
             self._choose(self._numbers[aim])
 
     def toggle_play(self) -> None:
-        """Plays from the scan that is shown on, from the first where that is the last; stops."""
+        """Plays from the shown scan, or from the first if the shown one is the last; stops if
+        playing."""
         if self.is_playing:
             self._stop()
         elif len(self._numbers) > 1:
@@ -176,7 +177,7 @@ class TimelineView(View):
                 self.step(1)
 
     def toggle_pin(self) -> None:
-        """Pins the scan that is shown, or takes the pin off it."""
+        """Pins the shown scan, or unpins it."""
         if self._shown is not None:
             self._pin(self._shown)
 

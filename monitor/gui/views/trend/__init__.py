@@ -1,1 +1,1 @@
-"""What changed over the hours."""
+"""Trends over the hours."""

@@ -1,4 +1,4 @@
-"""Rows of curves, one under the other over one x axis: what the trend is drawn on."""
+"""Rows of curves, one below the other, over one x axis."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CURVES = {
 """Name: row, colour, and "o" for dots on the line or "dash" for a dashed one."""
 FROM_READINGS = ("potential", "current")
 OF_CHARGE = ("thickness", "closure")
-"""Rows with points that depend on the charge of a scan: rings stand around those not final."""
+"""Rows with points that depend on the charge of a scan: those that are not final have rings."""
 ROOM, LEAST_FILLED = (0.015, 0.05), 0.88
 """Shares of the x range that are left free before and after the curves initially, and how much of
 it they fill at least: if it changes, all axes are made again."""
@@ -64,7 +64,7 @@ class Trend:
 
 
 class TrendRows(QObject):
-    """Draws a `Trend`; reports when another part of x came into view.
+    """Draws a `Trend`; emits when another part of x is visible.
 
     Each row is drawn, and moved with the others, at a turn of its own: to paint all of them at once
     would keep the screen from the operator's hand.
@@ -112,7 +112,7 @@ class TrendRows(QObject):
         return self._span
 
     def arrange(self, names: Sequence[str]) -> None:
-        """These rows, one under the other; the last bears the numbers of x."""
+        """Arranges these rows, one below the other; the last one has the numbers of x."""
         layout = self.graphics.ci
         for plot in self.plots.values():
             if plot in layout.items:
@@ -125,7 +125,7 @@ class TrendRows(QObject):
         self._put_all()
 
     def name_axis(self, text: str, *, falls: bool) -> None:
-        """What x is, and whether it falls to the right."""
+        """Sets the title of x, and whether it decreases to the right."""
         self._axis = text
         for plot in self.plots.values():
             plot.vb.invertX(falls)
@@ -139,7 +139,7 @@ class TrendRows(QObject):
             axis.showLabel(name == self._order[-1])
 
     def restyle(self) -> None:
-        """Takes on the colours and sizes of the look that was applied last."""
+        """Applies the colours and sizes of the current look."""
         c = theme.palette()
         self.graphics.setBackground(c.panel)
         for plot in self.plots.values():

@@ -51,7 +51,7 @@ QUANTITIES = {
     "closure": SCALARS["closure"],
 }
 """What each curve shows."""
-RINGS = "Rings: preliminary, as readings do not cover the scan yet."
+RINGS = "Rings: preliminary, because readings do not cover the scan yet."
 
 
 def explained(row: str) -> str:
@@ -70,7 +70,7 @@ NAMES = {
     "thickness": "Removed",
 }
 UNITS_OF = {"depth": "deepest", "width": "width_p99", "thickness": "averaged"}
-"""Rows of several curves: the one that tells their unit."""
+"""Rows of several curves: the curve that gives their unit."""
 ROWS = ("potential", "current", "pits", "depth", "width", "thickness", "closure")
 POINTS = 2000
 USUAL = ("potential", "current", "pits", "depth", "thickness", "closure")
@@ -84,7 +84,7 @@ AXES = {"time": "time / h"} | {
     name: f"{one.title} / {one.unit_text('')}" for name, one in (("charge", CHARGE), ("soc", SOC))
 }
 SHORT = {"depth_p99": "P99", "depth_p50": "P50", "width_p99": "P99", "width_p50": "P50"}
-"""Names of curves whose row says what they are."""
+"""Names of curves that the title of their row explains."""
 
 Array = NDArray[np.float64]
 Curve = tuple[Array, Array]
@@ -155,7 +155,7 @@ class TrendView(View):
         set_tip(self.whole, "Show the whole curves")
         self.whole.clicked.connect(self.rows.show_whole)
         quiet(self.against, self.whole)
-        self.where = elastic(label("", "muted", "Which scan and place the values are of"))
+        self.where = elastic(label("", "muted", "Scan and position to which the values belong"))
         self.head.addWidget(self.where, 1)
         self.head.addWidget(label("against", "muted"))
         self.head.addWidget(self.against)
@@ -166,7 +166,7 @@ class TrendView(View):
         self.rows.arrange([name for name, button in self.buttons.items() if button.isChecked()])
 
     def restyle(self) -> None:
-        """Takes on the colours and sizes of the look that was applied last."""
+        """Applies the colours and sizes of the current look."""
         self.rows.restyle()
         self._drawn = ()
 
@@ -215,7 +215,7 @@ class TrendView(View):
             self.rows.show_whole()
 
     def csv(self) -> str:
-        """What each scan measured, in rows; units are in the names."""
+        """The numbers of each scan as CSV; units are in the names."""
         told = [one for curve, one in QUANTITIES.items() if CURVES[curve][0] not in FROM_READINGS]
         told = [SCALARS["soc"], CHARGE, *told, SCALARS["averaged_error"], SCALARS["complete_error"]]
         keys = [one.key(self._unit) for one in told]
@@ -223,7 +223,7 @@ class TrendView(View):
         return export.table(self._home[0], self._scans, columns)
 
     def leaveEvent(self, event: QEvent) -> None:
-        """Without the mouse, values are those of the shown scan."""
+        """Shows the values of the shown scan once the mouse has left."""
         super().leaveEvent(event)
         self._point(None)
 
