@@ -158,7 +158,7 @@ class _Publication:
             return None
         if (seen := (glance, now and len(now.ready))) != live.seen:
             live.seen, live.since = seen, time.monotonic()
-        if now is not None and now.first_file:
+        if now is not None:
             live.failing = ("", 0)
             if known is not None and known.ended and self._is_steady(live):
                 live.glance = glance
@@ -180,21 +180,25 @@ class _Publication:
     def _advance(self, volume: Growing, now: Progress) -> None:
         live = self.live[volume.name]
         known = self.sent.get(volume.name)
-        if not now.ready or now.ready[0] != 0:
+        quiet = time.monotonic() - live.since >= self.rules.quiet_s
+        done = quiet or (now.finished and self._is_steady(live))
+        there = [*now.ready, *now.maybe]
+        if there[0] != 0:
+            if done:
+                self._once(f"{volume.name}: its first slice is incomplete; nothing of it is sent")
             return
         if known is not None and self._is_written_again(volume, now, known):
             self._begin_again(volume, known, "was written again")
             return
-        quiet = time.monotonic() - live.since >= self.rules.quiet_s
-        done = quiet or (now.finished and self._is_steady(live))
         if known is None or self._is_new(known):
             known = self._announced(volume, now, known, done)
         if known is None:
             return
-        behind = [*now.ready, *now.maybe][-1]
-        if behind >= known.shape[0] and known.shape[0] != self.rules.slices:
-            self._begin_again(volume, known, f"has more than {known.shape[0]} slices")
-            return
+        if there[-1] >= known.shape[0]:
+            if known.shape[0] != self.rules.slices:
+                self._begin_again(volume, known, f"has more than {known.shape[0]} slices")
+                return
+            self._once(f"{volume.name}: has more slices than --slices; the others are left out")
         if known.ended:
             return
         known = replace(known, newest_ns=now.newest_ns)

@@ -174,7 +174,8 @@ class Hdf5File:
 
 class Hdf5Parts:
     """nabu's files of a few slices each, `rec/rec_00000.hdf5`, `rec/rec_00100.hdf5`, …; the number
-    is that of the first slice. nabu writes `rec.hdf5`, which joins them, when it has ended."""
+    is that of the first slice. nabu writes `rec.hdf5`, which joins them, when it has ended; others
+    write it first."""
 
     def __init__(self, name: str, parts: dict[int, Path], master: Path, changes: Changes) -> None:
         self.name = name
@@ -210,6 +211,8 @@ class Hdf5Parts:
             return None
         plane, dtype = self._kind
         total, voxel, times = self._joined(plane)
+        if total is not None and total <= ready[-1]:
+            total = None  # of an earlier volume of this name
         return Progress(
             plane,
             dtype,
@@ -218,7 +221,8 @@ class Hdf5Parts:
             first_ns=self._changes.newest_ns([self._parts[begins]]),
             newest_ns=self._newest_ns,
             total=total,
-            finished=total is not None,
+            finished=total is not None
+            and self._changes.is_settled(self._master, self._newest_ns - 1),
             begins_at=begins,
             voxel_size_um=voxel,
             times=times,
@@ -258,7 +262,7 @@ class Hdf5Parts:
 
     def _joined(self, plane: tuple[int, int]) -> tuple[int | None, Size | None, Times | None]:
         """Number of slices, voxel size and times in the file that joins the others."""
-        if not self._changes.is_settled(self._master, self._newest_ns - 1):
+        if not self._changes.is_settled(self._master):
             return None, None, None
         with (
             suppress(OSError, SourceError),
