@@ -92,7 +92,7 @@ def declared(*extras: str) -> set[str]:
 @pytest.mark.parametrize(
     ("files", "extras"),
     [
-        (PROGRAM, ("export", "mpr", "parquet", "reprocess", "tiff")),
+        (PROGRAM, ("ewoks", "export", "mpr", "parquet", "reprocess", "tiff")),
         (TESTS, ("test", "tiff", "mpr")),
         (DOCS, ("docs", "epics", "test")),
     ],
