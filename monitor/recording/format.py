@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -60,6 +61,14 @@ def master_name(cell: str) -> str:
 def iso_time(seconds: float) -> str:
     """UTC seconds as ISO 8601."""
     return datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+def version_of(package: str) -> str:
+    """The version that is installed, "unknown" if it is not."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
 
 
 def compression() -> Mapping[str, object]:

@@ -17,6 +17,7 @@ from monitor.recording.resume.interrupted import KEPT
 from monitor.recording.verify.findings import RESTORE, Findings, Mend
 from monitor.recording.verify.scans import opens
 from monitor.recording.verify.tree import differences, visit
+from monitor.recording.write import nexus
 from monitor.recording.write.cell_master import Master
 
 AGAIN = "`--repair` writes it again from the scans"
@@ -138,7 +139,8 @@ def check_master(folder: Path, scans: list[Path], findings: Findings) -> None:
     try:
         with h5py.File.in_memory() as want, checked_hdf5.opened(path) as file:
             visit(file)
-            Master(folder).fill(want, scans)
+            described = "auxiliary_signals" in checked_hdf5.attributes(file, nexus.PLOT)
+            Master(folder).fill(want, scans, described=described)
             found = list(differences(file, want, equal=lambda name: True))
     except (RecordingError, *checked_hdf5.UNREADABLE) as error:
         what = checked_hdf5.one_line(error).removeprefix(f"{path}: ")

@@ -22,13 +22,18 @@ from monitor.recording.read.experiment import Scan
 from monitor.recording.read.stored_scan import start_of
 from monitor.recording.verify.findings import Findings
 from monitor.recording.verify.tree import differences, visit
+from monitor.recording.write import nexus
 from monitor.recording.write.scan_file import lay_out
 from monitor.records import LEDGER_MISSING, LEDGER_RECEIVED, LEDGER_RECOVERED, ScanStart
 
 LOOKS, BETWEEN_S = 5, 0.1
 _FIXED = frozenset(
     ["entry/title", "entry/start_time", "entry/end_time", "entry/definition", "entry/sample/name"]
-    + [f"entry/reconstruction/{axis}" for axis in "zyx"]
+    + [f"entry/{group}/{axis}" for group in ("reconstruction", "data") for axis in "zyx"]
+    + [f"entry/instrument/source/{name}" for name in ("name", "type", "probe")]
+    + [f"entry/reconstruction/{name}" for name in ("program", "version", "date")]
+    + [f"entry/reconstruction/parameters/{name}" for name in ("raw_file", "run", "stream")]
+    + [f"entry/process/{name}" for name in ("program", "date", "parameters/settings")]
     + [f"entry/{group}/{axis}" for group in ("interface", "current_density") for axis in "yx"]
 )
 """What the header alone decides."""
@@ -115,8 +120,9 @@ def _structure(
 ) -> bool:
     """Compares the file with what is laid out for this header; true where it can be read on."""
     sound = True
+    described = checked_hdf5.item(file, nexus.PROCESS) is not None
     with h5py.File.in_memory() as want:
-        lay_out(want, start, keep_slices=keep_slices)
+        lay_out(want, start, keep_slices=keep_slices, described=described)
         for where, came, expected in differences(
             file,
             want,
@@ -126,6 +132,10 @@ def _structure(
         ):
             findings.error(path, f"{where} is {came}", expected)
             sound = False
+        for name, of in nexus.links().items() if sound and described else ():
+            if name in want and file[name] != file[of]:
+                findings.error(path, f"{name} is another dataset than {of}", "the same")
+                sound = False
         summary = checked_hdf5.group(file, "entry/summary")
         lacking = sorted(set(want["entry/summary"]) - set(summary))
     if lacking:

@@ -18,7 +18,9 @@ from monitor.quantities.table import MAPS, recorded_units
 from monitor.recording import files, format
 from monitor.recording.file_descriptors import when_free
 from monitor.recording.read import checked_hdf5
-from monitor.recording.write import hdf5_files
+from monitor.recording.write import hdf5_files, nexus
+
+AXES = ("scan", "y", "x")
 
 
 class Master:
@@ -53,21 +55,24 @@ class Master:
         found = files.names(self._folder, self._folder.parent)
         return [self._folder / name for name in fnmatch.filter(found, "scan_*.h5")]
 
-    def fill(self, file: h5py.File, paths: Sequence[Path]) -> None:
+    def fill(self, file: h5py.File, paths: Sequence[Path], *, described: bool = True) -> None:
         """All that a master of these scans' files holds, in their order. Raises OSError,
         RecordingError."""
-        for piece in self._pieces(paths):
+        for piece in self._pieces(paths, described=described):
             piece(file)
 
-    def _pieces(self, paths: Sequence[Path]) -> Iterator[Callable[[h5py.File], None]]:
-        """What writes a master, one after the other."""
+    def _pieces(
+        self, paths: Sequence[Path], *, described: bool = True
+    ) -> Iterator[Callable[[h5py.File], None]]:
+        """What writes a master, one after the other; `described`: see `scan_file.lay_out`."""
         scans = [self._scan(path) for path in paths]
         yield lambda file: _frame(file, scans, self._folder.name)
         if scans:
             like = _usual(scans)
-            yield lambda file: _axes(file["entry"], scans, like, paths[0].parent / like.file)
+            path = paths[0].parent / like.file
+            yield lambda file: _axes(file["entry"], scans, like, path, described=described)
             for name in format.MAP_GROUPS:
-                yield partial(_stack_of, scans=scans, like=like, name=name)
+                yield partial(_stack_of, scans=scans, like=like, name=name, described=described)
 
     def _scan(self, path: Path) -> _Scan:
         """Of a scan's file; read once for each time that it was written."""
@@ -153,18 +158,27 @@ def _usual(scans: list[_Scan]) -> _Scan:
     return next(scan for scan in scans if scan.alike.shape == shape)
 
 
-def _axes(entry: h5py.Group, scans: list[_Scan], like: _Scan, path: Path) -> None:
+def _axes(
+    entry: h5py.Group, scans: list[_Scan], like: _Scan, path: Path, *, described: bool
+) -> None:
     with checked_hdf5.opened(path) as model:
         for name, signal in (("interface", "height"), ("current_density", "cumulative")):
             group = entry.create_group(name)
-            group.attrs.update({"NX_class": "NXdata", "signal": signal, "axes": ["scan", "y", "x"]})
+            group.attrs.update({"NX_class": "NXdata", "signal": signal, "axes": list(AXES)})
             _numbers(group, "scan", [scan.number for scan in scans], "1")
             for axis in ("y", "x"):
                 positions = checked_hdf5.array(model, f"entry/interface/{axis}", (None,), "float64")
                 _numbers(group, axis, positions, like.alike.length_unit)
+            if described:
+                names = [
+                    one for one, where in format.MAP_GROUPS.items() if f"/{where}" == group.name
+                ]
+                nexus.describe_plot(group, names, AXES)
 
 
-def _stack_of(file: h5py.File, *, scans: list[_Scan], like: _Scan, name: str) -> None:
+def _stack_of(
+    file: h5py.File, *, scans: list[_Scan], like: _Scan, name: str, described: bool
+) -> None:
     where = format.MAP_GROUPS[name]
     sources = [(row, scan.file) for row, scan in enumerate(scans) if _lies_on(scan, like)]
     shape = (len(scans), *like.alike.shape)
@@ -172,6 +186,8 @@ def _stack_of(file: h5py.File, *, scans: list[_Scan], like: _Scan, name: str) ->
     dataset.attrs["units"] = MAPS[name].recorded_units(
         "µm" if like.alike.length_unit == "µm" else "voxel"
     )
+    if described:
+        nexus.describe_map(file[where], name)
 
 
 def _lies_on(scan: _Scan, like: _Scan) -> bool:
@@ -191,6 +207,7 @@ def _stack(
     whole, one = h5py.h5s.create_simple(shape), h5py.h5s.create_simple(shape[1:])
     made = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     made.set_fill_value(np.array(np.nan, np.float32))
+    made.set_obj_track_times(False)  # the same scans make the same file
     for row, file in sources:
         whole.select_hyperslab((row, 0, 0), (1, *shape[1:]))
         made.set_virtual(whole, file.encode(), where.encode(), one)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import platform
 import shutil
@@ -73,7 +72,8 @@ def _write_settings(folder: Path, settings: Settings, identity: str) -> None:
         "format": format.FORMAT,
         **({"id": identity} if identity else {}),
         "created": format.iso_time(time.time()),
-        "versions": {"python": platform.python_version()} | {p: _version(p) for p in PACKAGES},
+        "versions": {"python": platform.python_version()}
+        | {p: format.version_of(p) for p in PACKAGES},
         "settings": as_table(settings),
     }
     target = folder / format.SETTINGS_FILE
@@ -83,10 +83,3 @@ def _write_settings(folder: Path, settings: Settings, identity: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(target)
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from monitor.quantities.table import LABELS, MAPS, form_of, recorded_units
 from monitor.recording import checksums, file_descriptors, format
 from monitor.recording.read.compressed_chunks import section
-from monitor.recording.write import disk_space, hdf5_files
+from monitor.recording.write import disk_space, hdf5_files, nexus
 from monitor.recording.write.compressed_chunks import write_plane
 from monitor.recording.write.slice_compression import SliceCompression
 from monitor.records import (
@@ -253,8 +253,11 @@ class ScanFile:
             checksums.seal_groups(file)
 
 
-def lay_out(file: h5py.File, start: ScanStart, *, keep_slices: bool) -> None:
-    """Makes every group and dataset of a scan's file, empty."""
+def lay_out(
+    file: h5py.File, start: ScanStart, *, keep_slices: bool, described: bool = True
+) -> None:
+    """Makes every group and dataset of a scan's file, empty; not `described` in the terms of NeXus,
+    as older versions did not."""
     entry = _group(file, "entry", "NXentry")
     file.attrs["default"] = "entry"
     entry.attrs["default"] = "interface"
@@ -268,6 +271,8 @@ def lay_out(file: h5py.File, start: ScanStart, *, keep_slices: bool) -> None:
     summary = _group(entry, "summary", "NXcollection")
     for key in format.summary_keys(start.length_unit):
         _scalar(summary, key, format.stored_scalar(key, None))
+    if described:
+        nexus.describe(file, start, tomography=keep_slices)
     checksums.lay_out(file)
 
 

@@ -108,7 +108,8 @@ def _volumes(file: h5py.File) -> tuple[list[str], list[str], list[str]]:
     stored: list[str] = []
     linked: list[str] = []
     broken: list[str] = []
-    queue, links = [("/", stored)], list[str]()
+    first = [OWN_DATA] if OWN_DATA in file else []  # it has another name too
+    queue, links = [(name, stored) for name in (*first, "/")], list[str]()
     seen: set[tuple[str, int]] = set()
     while (queue or links) and len(seen) < MAX_NODES:
         name, found = queue.pop(0) if queue else (links.pop(0), linked)

@@ -265,14 +265,15 @@ def test_contents(folder, kind):
 def test_a_slice_whose_pixels_are_not_there(folder):
     def change(file):
         old = file["entry/reconstruction/data"]
-        chunks, units = old.chunks, old.attrs["units"]
+        chunks, attributes = old.chunks, dict(old.attrs)
         kept, dtype = old[...], old.dtype
-        del file["entry/reconstruction/data"]
+        del file["entry/reconstruction/data"], file["entry/data/data"]
         new = file.create_dataset(
             "entry/reconstruction/data", kept.shape, dtype, chunks=chunks, **layout.compression()
         )
-        new.attrs["units"] = units
+        new.attrs.update(attributes)
         new[1:] = kept[1:]
+        file["entry/data/data"] = new
 
     in_scan(change)(folder)
     assert one(folder) == (SCAN, "slice 0 is in the ledger, but 0 of its 1 chunks exist")
