@@ -209,7 +209,10 @@ class Accepted:
                     "that files can still be opened"
                 )
             case "oversize":
-                return "; a client sent too many bytes without an end, and was disconnected"
+                return (
+                    "; a client sent too many bytes without a complete message, and was "
+                    "disconnected"
+                )
             case "unread":
                 return (
                     "; a client did not read its replies, which take memory, and was disconnected"

@@ -171,7 +171,7 @@ def test_an_engine_that_takes_no_readings_is_named_and_not_waited_for(
     (path := tmp_path / "cycler.mpt").write_bytes(mpt_text(rows=20))
     engine = engines(pause_s=0.0, counts=False)
     said = send(engine, volumes, path, engine=engine.pull)
-    (line,) = [line for line in said if "has taken 0 of 2 documents" in line]
+    (line,) = [line for line in said if "has received 0 of 2 documents" in line]
     assert f"does its feeds.documents name {engine.out}?" in line
     assert sum(name == "image" for name, _ in engine.heard) == 15
 
@@ -203,7 +203,7 @@ def test_an_engine_that_goes_away_is_named_and_not_waited_for(
         progress=note,
     )
     engine.until("series_end", 3)
-    assert any("does not answer any more" in line or "has taken 0" in line for line in said)
+    assert any("no longer answers" in line or "has received 0" in line for line in said)
     assert sum(name == "image" for name, _ in engine.heard) == 15
 
 
