@@ -22,7 +22,10 @@ ROOMS: tuple[tuple[tuple[str, str], ...], ...] = (
         ("reprocess", "other settings, on Dask"),
         ("simulators", "foil, cell, beamline"),
     ),
-    (("playback", "a recording as live, or opened"),),
+    (
+        ("playback", "a recording as live, or opened"),
+        ("control", "results as process variables"),
+    ),
     (("engine", "feeds, requests, screens; the compute thread"),),
     (("sources", "files as live feeds: volumes, cyclers, publish"),),
     (("recording", "write, read, resume, verify, replay"),),

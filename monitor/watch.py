@@ -55,7 +55,7 @@ class Watcher:
             try:
                 state = self.state(timeout_s=1.0)
             except EngineUnreachable:
-                self._reconnect()
+                self.reconnect()
                 continue
             if met(state):
                 return state
@@ -65,7 +65,7 @@ class Watcher:
             f"{timeout_s:g} s"
         )
 
-    def _reconnect(self) -> None:
+    def reconnect(self) -> None:
         """Start afresh: a late answer must not be taken for that of the next question."""
         self._socket.close(0)
         self._socket = self._connected()

@@ -92,7 +92,7 @@ def declared(*extras: str) -> set[str]:
 @pytest.mark.parametrize(
     ("files", "extras"),
     [
-        (PROGRAM, ("ewoks", "export", "mpr", "parquet", "reprocess", "tiff")),
+        (PROGRAM, ("epics", "ewoks", "export", "mpr", "parquet", "reprocess", "tiff")),
         (TESTS, ("test", "tiff", "mpr")),
         (DOCS, ("docs", "epics", "test")),
     ],
@@ -105,13 +105,14 @@ def test_every_import_is_declared(files: list[Path], extras: tuple[str, ...]) ->
 
 
 def test_every_declared_package_is_imported() -> None:
-    wanted = declared("export", "parquet", "reprocess")
+    wanted = declared("epics", "export", "parquet", "reprocess")
     assert wanted - imported(PROGRAM).keys() == NOT_IMPORTED.keys()
 
 
 def closure() -> Iterator[tuple[Requirement, metadata.Distribution]]:
     """The packages of the program, and all that they need here."""
-    texts = PROJECT["dependencies"] + EXTRAS["export"] + EXTRAS["parquet"] + EXTRAS["reprocess"]
+    extras = ("epics", "export", "parquet", "reprocess")
+    texts = PROJECT["dependencies"] + [text for extra in extras for text in EXTRAS[extra]]
     waiting = [(Requirement(text), "") for text in texts]
     seen: set[tuple[str, str]] = set()
     while waiting:

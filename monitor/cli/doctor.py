@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from rich.table import Table
 from rich.text import Text
 
-from monitor import reprocess
+from monitor import control, reprocess
 from monitor.cli.output import Messages
 from monitor.processes import has_display, is_free
 from monitor.settings import Settings
@@ -116,9 +116,10 @@ def _module(name: str, todo: str, *, needed: bool) -> Finding:
 
 
 def _optional() -> Iterator[Software]:
-    """What `reprocess`, and some of the formats that can be read or written, need; of the formats
-    nothing if their modules cannot be loaded."""
+    """What `reprocess`, `ioc`, and some of the formats that can be read or written, need; of the
+    formats nothing if their modules cannot be loaded."""
     yield reprocess.SOFTWARE
+    yield control.EPICS
     with suppress(ImportError):
         from monitor.export.run import EXPORTERS
         from monitor.sources.cyclers import readers as cyclers

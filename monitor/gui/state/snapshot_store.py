@@ -16,11 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.gui.state.snapshot import Answer, Order, Query, Snapshot, colour_levels, rims
-from monitor.gui.state.state_updates import merged
-from monitor.wire.results.cells import Cell
 from monitor.wire.results.headers import ReplyHeader
 from monitor.wire.results.queries import CyclerRequest, MapRequest
 from monitor.wire.results.state import State
+from monitor.wire.results.state_updates import updated
 
 Array = NDArray[Any]
 
@@ -107,15 +106,9 @@ class SnapshotStore:
         with self.lock:
             old = self._snapshot.state
             is_other = old is None or old["engine"] != header["engine"]
-            if header.get("unchanged") and old:
-                moved = header["cells"].items()
-                cells: dict[str, Cell] = {name: {**old["cells"][name], **m} for name, m in moved}
-                state: State = {**old, **header, "cells": cells}
-                is_other, events = False, self._snapshot.events
-            else:
-                state = merged(None if is_other else old, header)
-                known = () if is_other else self._snapshot.events
-                events = (*known, *header.get("events", ()))[-MAX_EVENTS:]
+            state = updated(old, header)
+            known = () if is_other else self._snapshot.events
+            events = (*known, *header.get("events", ()))[-MAX_EVENTS:]
             if is_other:
                 # nothing fetched from the engine before may be shown as this one's
                 self._taken.clear()

@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from monitor.gui.state.state_updates import merged
 from monitor.processes import free_addresses
 from monitor.settings import load
 from monitor.wire.results.queries import StateRequest
+from monitor.wire.results.state_updates import merged
 from tests.studies.kills.beamline import CELLS, Beamline
 from tests.studies.kills.run import Engine
 from tests.system.running import scans_done, write_config

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from monitor.engine.serving.engine_state import EngineState
 from monitor.engine.serving.state import Store
-from monitor.gui.state.state_updates import Facts, merged
 from monitor.settings import parse
 from monitor.wire.fields import plain
+from monitor.wire.results.state_updates import Facts, merged
 from tests.gui.synthetic import Cell
 
 CELL = Cell(shape=(20, 48, 60), pits=3)

@@ -25,6 +25,18 @@ page of memory for itself."""
 _PLACES: dict[tuple[tuple[str, Kind], ...], Places] = {}
 
 
+def updated(old: State | None, told: State) -> State:
+    """The state after a reply, of the same engine as `old` or of another. Raises KeyError,
+    TypeError or ValueError if the reply is malformed."""
+    if old is None or old["engine"] != told["engine"]:
+        return merged(None, told)
+    if told.get("unchanged"):
+        moved = told["cells"].items()
+        cells: dict[str, Cell] = {name: {**old["cells"][name], **cell} for name, cell in moved}
+        return {**old, **told, "cells": cells}
+    return merged(old, told)
+
+
 def merged(old: State | None, told: State) -> State:
     """The updated state. `told` is complete, or has `changes`: its scans then replace those of
     `old`, and all other scans of `old` are kept."""

@@ -1,0 +1,69 @@
+"""Commands that give the results of a running engine to others: ioc."""
+
+from __future__ import annotations
+
+import re
+from importlib.util import find_spec
+from typing import Annotated
+
+import typer
+
+from monitor.cli.shared import one_line_errors, tell
+from monitor.control import EPICS
+from monitor.errors import MissingSoftware, SettingError
+from monitor.processes import stop_on_signal
+from monitor.settings import Settings
+
+commands = typer.Typer()
+PREFIX = re.compile(r"[A-Za-z0-9_:-]{1,30}")
+
+Connect = Annotated[str, typer.Option(help="The engine's `results.pull` address.")]
+Key = Annotated[
+    str | None, typer.Option(help="File with the secret key of this client (see `keys`).")
+]
+ServerKey = Annotated[
+    str | None, typer.Option(help="The engine's public key, or a file that contains it.")
+]
+
+
+@commands.command()
+def ioc(
+    prefix: Annotated[
+        str, typer.Option(help="What the names of the process variables begin with.")
+    ] = "PITWATCH:",
+    connect: Connect = Settings().results.pull,
+    interface: Annotated[
+        str,
+        typer.Option(
+            help="Address of this machine at which clients are answered, 0.0.0.0 for all; by "
+            "default EPICS_CAS_INTF_ADDR_LIST, or this machine alone."
+        ),
+    ] = "",
+    key: Key = None,
+    server_key: ServerKey = None,
+) -> None:
+    """Serve the results of a running engine as EPICS process variables, read only.
+
+    Until Ctrl-C or SIGTERM ends it. If the engine ends, it waits for the next one.
+    """
+    with one_line_errors():
+        from monitor.sockets.keys import check_address, client_keys
+
+        if not PREFIX.fullmatch(prefix):
+            raise SettingError(
+                "--prefix",
+                got=prefix,
+                expected="at most 30 letters, digits and _ : -",
+                todo="choose another, such as PITWATCH:",
+            )
+        check_address(connect, "--connect")
+        keys = client_keys(key, server_key, (connect,))
+        if find_spec(EPICS.module) is None:
+            raise MissingSoftware(
+                f'{EPICS.files} need {EPICS.module}, which is not installed: run "pip install '
+                f"'pitwatch[{EPICS.extra}]'\""
+            )
+        from monitor.control.ioc import serve
+
+        with stop_on_signal() as stop:
+            serve(connect, prefix, keys=keys, interface=interface, stop=stop, say=tell)

@@ -1,0 +1,5 @@
+"""Results of a running engine for the control system."""
+
+from monitor.sources.formats import Software
+
+EPICS = Software("caproto", "EPICS process variables (`ioc`)", "epics")
