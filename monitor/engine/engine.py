@@ -164,7 +164,7 @@ class Engine:
         while not stop.is_set():
             for received in self._source.take(ASKING_MS if self._is_asking else POLL_MS):
                 self._handle(received)
-                if self._resender is not None and self._session.outstanding.memory_pressure:
+                if self._resender is not None and self._session.outstanding.pressure:
                     self._hold(self._resender, stop)
             self._recover()
             if self._requester is not None:
@@ -204,12 +204,13 @@ class Engine:
         return bool(self._asked) or (self._resender is not None and self._resender.is_waiting)
 
     def _hold(self, resender: ResendRequester, stop: threading.Event) -> None:
-        """The slices behind a lost one fill the memory for that: before the next one has it given
-        up, it is waited for, a moment."""
+        """The slices behind a lost one fill the memory for that, or the scans behind one that lacks
+        slices are as many as may wait: before the next message has them given up, they are waited
+        for, a moment."""
         end = time.monotonic() + HOLD_S
         self._recover()
         outstanding = self._session.outstanding
-        while outstanding.memory_pressure and resender.is_expecting and not stop.wait(HOLD_STEP_S):
+        while outstanding.pressure and resender.is_expecting and not stop.wait(HOLD_STEP_S):
             self._recover()
             if time.monotonic() > end:
                 return

@@ -164,6 +164,26 @@ def test_too_many_that_wait_go_without_what_they_lack():
     assert [one.key.scan for one in session.outstanding.lacking] == [1, 2, 3, 4]
 
 
+def test_before_one_scan_too_many_waits_the_engine_is_asked_to_pause():
+    """The header of a fifth scan would end the oldest with what it lacks."""
+    session = Session(settings())
+    for scan in range(4):
+        assert not session.outstanding.pressure
+        feed = offered(scan)
+        run(without(feed, 5), session)
+    assert session.outstanding.pressure
+    run(again(offered(0), 5), session)
+    assert not session.outstanding.pressure
+
+
+def test_nothing_is_paused_for_scans_that_nobody_can_complete():
+    session = Session(settings())
+    for scan in range(4):
+        begun = [r for r in scan_records(scan) if not isinstance(r, ScanEnd)]
+        run(without(begun, 5), session)
+    assert not session.outstanding.pressure
+
+
 def test_a_scan_behind_a_number_that_was_left_out_waits_for_it(clean):
     """Nothing of scan 1 was received, as when no engine ran: its results come before those of 2."""
     session = Session(settings())

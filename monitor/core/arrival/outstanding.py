@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from monitor.core.arrival.cell_scans import CellScans, few_before
+from monitor.core.arrival.cell_scans import MAX_OPEN_SCANS, CellScans, few_before
 from monitor.core.arrival.message_numbers import Streams
 from monitor.core.arrival.missing_slices import Lacking, MissedScan, Recovery, Unknown
 from monitor.core.arrival.running_scan import Phase
@@ -57,9 +57,16 @@ class Outstanding:
         ]
 
     @property
-    def memory_pressure(self) -> bool:
-        """Whether the next slice may make a scan give up one that can be asked for."""
-        return any(scan.memory_pressure for scans in self._cells.values() for scan in scans.open)
+    def pressure(self) -> bool:
+        """Whether the next message may make a scan give up slices that can be asked for: the next
+        slice, as memory is short, or the next header, as no more scans of its cell may wait."""
+        for scans in self._cells.values():
+            oldest = scans.open.oldest
+            if oldest is not None and oldest.recoverable and len(scans.open) >= MAX_OPEN_SCANS:
+                return True
+            if any(scan.memory_pressure for scan in scans.open):
+                return True
+        return False
 
     @property
     def open_scans(self) -> dict[str, int]:
