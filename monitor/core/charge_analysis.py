@@ -24,7 +24,7 @@ from monitor.core.current.density import (
 from monitor.core.cycler.history import CyclerHistory
 from monitor.core.pits.forecast import Forecast, forecast
 from monitor.core.pits.growth import Growth
-from monitor.core.pits.kernels import mean_per_label
+from monitor.core.pits.label_kernels import mean_per_label
 from monitor.core.pits.link import Persistence, PitGrowth, PitMap, growth
 from monitor.core.plating import Measured, Plating, PlatingWatch
 from monitor.core.summary import Numbers

@@ -20,6 +20,7 @@ from monitor.core.interface import height_kernels
 from monitor.core.interface import kernels as interface
 from monitor.core.interface.heights import Heights
 from monitor.core.pits import kernels as pits
+from monitor.core.pits import label_kernels, peak_kernels
 from monitor.core.plating import Measured
 from monitor.core.refinement import kernels as refinement
 from monitor.core.registration import shift_kernels
@@ -43,8 +44,10 @@ KERNELS: tuple[tuple[ModuleType, str], ...] = (
     (tiles, "add_rows"),
     (plateau, "extent tile_histograms lowest_peak"),
     (removal_kernels, "difference scaled"),
-    (pits, "smooth catchments saddles deepest_first merged renumber trim peak_depths peak_errors"),
-    (pits, "sums_per_label overlaps mean_per_label"),
+    (pits, "smooth catchments saddles deepest_first merged"),
+    (label_kernels, "renumber trim"),
+    (peak_kernels, "peak_depths peak_errors"),
+    (label_kernels, "sums_per_label overlaps mean_per_label"),
     (kalman_kernels, "predict correct"),
     (shift_kernels, "normal_equations"),
     (kalman_kernels, "weigh"),
@@ -76,7 +79,7 @@ def warm_up(dtype: str = "uint16") -> None:
             beside.wait(PATIENCE_S)
     _scan(session, 1, dtype)
     with_currents = frozen(np.ones((1, 1), np.int32)), frozen(np.ones((1, 1), np.float32))
-    pits.mean_per_label(*with_currents, 1)  # only where a cycler reports
+    label_kernels.mean_per_label(*with_currents, 1)  # only where a cycler reports
     plane, table = np.zeros((1, 1, 1), np.int8), np.zeros(256, np.int8)
     refinement.recode(plane, np.arange(1), table, plane.copy())  # only if memory is short
 

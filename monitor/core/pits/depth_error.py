@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.pits import kernels
+from monitor.core.pits import peak_kernels
 from monitor.core.pits.significance import smoothing_taps
 
 Map = NDArray[np.float32]
@@ -27,14 +27,14 @@ def depth_errors(
     noise: Map,
     excess: float,
 ) -> Array:
-    """Standard error of each depth that `kernels.peak_depths` finds, without that of the plateau.
+    """Standard error of each depth of `peak_kernels.peak_depths`, without that of the plateau.
 
     `error`: (ny, nx) standard error of each pixel; `noise`: that of the smoothed depth;
     `excess`: how many times more the smoothed map scatters than it would with white noise.
     """
     width, beyond = _shared(excess)
     correlation = np.exp(-np.arange(FARTHEST_PX2 + 1) / (4.0 * width**2))
-    errors = kernels.peak_errors(
+    errors = peak_kernels.peak_errors(
         depth,
         error,
         labels,

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.pits import kernels
+from monitor.core.pits import kernels, label_kernels, peak_kernels
 from monitor.core.pits.depth_error import depth_errors
 from monitor.core.pits.link import PitMap, link
 from monitor.core.pits.significance import (
@@ -77,11 +77,11 @@ def find_pits(
     pixel_area = voxel_yx[0] * voxel_yx[1]
     min_diameter = settings.min_diameter_um if in_um else MIN_DIAMETER_PX * math.sqrt(pixel_area)
     count = len(peaks)
-    sizes = kernels.trim(
+    sizes = label_kernels.trim(
         labels, depth, OUTLINE_SHARE * limit, smoothed, noise, settings.significance, count
     )[1:]
     radius = np.clip(PEAK_FIT_SHARE * np.sqrt(sizes[:, 0] / math.pi), *PEAK_FIT_PX)
-    deepest = kernels.peak_depths(depth, labels, peaks, radius, smoothed)
+    deepest = peak_kernels.peak_depths(depth, labels, peaks, radius, smoothed)
     pixels = int(np.count_nonzero(np.isfinite(noise)))
     p_values = chance_of_noise(smoothed.ravel()[peaks], noise.ravel()[peaks], pixels)
     least = math.pi / 4.0 * min_diameter**2 / pixel_area
@@ -162,7 +162,7 @@ def _split(
     )
     stays = into == np.arange(into.size)
     number = (np.cumsum(stays) - 1).astype(np.int32)
-    kernels.renumber(labels, number[into])
+    label_kernels.renumber(labels, number[into])
     return labels, tops[stays[1:]]
 
 
@@ -185,7 +185,7 @@ def _keep(
     kept: NDArray[np.bool_] = allowed & wide
     renumbered = np.zeros(len(allowed) + 1, np.int32)
     renumbered[1:][kept] = np.arange(1, int(kept.sum()) + 1, dtype=np.int32)
-    kernels.renumber(labels, renumbered)
+    label_kernels.renumber(labels, renumbered)
     return kept
 
 
@@ -200,7 +200,7 @@ def _measure(
 ) -> list[Pit]:
     """One `Pit` a label, with id, parent and first scan still open (0, -1, 0)."""
     count = len(deepest)
-    sums = kernels.sums_per_label(labels, depth, smoothed, count)[1:]
+    sums = label_kernels.sums_per_label(labels, depth, smoothed, count)[1:]
     pixels = sums[:, 0]
     pixel_area = voxel_yx[0] * voxel_yx[1]
     areas = pixels * pixel_area

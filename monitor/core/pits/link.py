@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.pits import kernels
+from monitor.core.pits import label_kernels
 from monitor.records import Pit, frozen
 
 Labels = NDArray[np.int32]
@@ -91,7 +91,7 @@ def link(
     seen = {pit.id for pit in placed}
     hidden = tuple(pit for pit in previous.hidden if pit.id not in seen) + lost
     places = {pit.id: int(peak) for pit, peak in zip(placed, peaks, strict=True)}
-    kernels.renumber(labels, ids)
+    label_kernels.renumber(labels, ids)
     return PitMap(
         labels=frozen(labels),
         pits=tuple(placed),
@@ -107,7 +107,7 @@ def link(
 def _overlaps(labels: Labels, former: PitMap) -> list[Overlap]:
     """All pairs that share pixels, the largest first (then by label and id: deterministic)."""
     base = max(1, former.next_id)
-    runs, lengths = kernels.overlaps(labels, former.labels, base)
+    runs, lengths = label_kernels.overlaps(labels, former.labels, base)
     codes, place = np.unique(runs, return_inverse=True)
     pixels = np.bincount(place, lengths, len(codes)).astype(np.int64)
     largest_first = np.argsort(-pixels, kind="stable")

@@ -9,7 +9,7 @@ from skimage.measure import label
 from skimage.morphology import h_maxima
 from skimage.segmentation import watershed
 
-from monitor.core.pits import detect, kernels, significance
+from monitor.core.pits import detect, kernels, label_kernels, peak_kernels, significance
 from monitor.core.pits.detect import find_pits
 from monitor.core.pits.link import Persistence, PitGrowth, changes, growth
 from monitor.core.pits.statistics import pit_statistics
@@ -492,16 +492,16 @@ def test_kernels_compiled_and_in_python_agree():
     both(kernels.merged, pairs, heights, order, peak, 0.3 + 0 * peak, former, 0.5)
     rim = (depth, 1.0, smoothed, noise, 5.0, len(tops))
     np.testing.assert_array_equal(
-        kernels.trim(labels.copy(), *rim), kernels.trim.py_func(labels.copy(), *rim)
+        label_kernels.trim(labels.copy(), *rim), label_kernels.trim.py_func(labels.copy(), *rim)
     )
-    both(kernels.sums_per_label, labels, depth, smoothed, len(tops))
-    both(kernels.mean_per_label, labels, depth, len(tops))
-    both(kernels.overlaps, labels, labels[::-1].copy(), len(tops) + 1)
+    both(label_kernels.sums_per_label, labels, depth, smoothed, len(tops))
+    both(label_kernels.mean_per_label, labels, depth, len(tops))
+    both(label_kernels.overlaps, labels, labels[::-1].copy(), len(tops) + 1)
     wide = np.full(len(tops), 3.0)
-    both(kernels.peak_depths, depth, labels, tops, wide, smoothed)
+    both(peak_kernels.peak_depths, depth, labels, tops, wide, smoothed)
     near = np.exp(-0.5 * np.arange(40.0))
     at_peaks = noise.ravel()[tops]
-    both(kernels.peak_errors, depth, error, labels, tops, wide, smoothed, at_peaks, near)
+    both(peak_kernels.peak_errors, depth, error, labels, tops, wide, smoothed, at_peaks, near)
 
 
 def both(kernel, *arguments):
