@@ -41,8 +41,8 @@ def run_export(
     """Writes into `out` (by default `export/` in the recording) and returns that folder.
 
     Each file is put in place as a whole. A scan or map that is damaged costs itself alone, and is
-    reported. Raises SettingError, RecordingError (also if anything was left out) and
-    MissingSoftware.
+    reported. Raises SettingError, RecordingError (also if anything was left out or the disk
+    refuses) and MissingSoftware.
     """
     exporter = EXPORTERS.get(to)
     if exporter is None:
@@ -60,14 +60,20 @@ def run_export(
     within = experiment.path if folder.is_relative_to(experiment.path) else folder
     wanted = exporter.outputs(chosen)
     _check_free(folder, wanted, overwrite=overwrite)
+    _check_folders(folder, within, wanted)
     if not wanted and not problems:
         raise RecordingError(f"{path}: contains nothing that can be exported to {to}")
     for done, output in enumerate(wanted):
         progress(str(output.path), done, len(wanted))
         try:
-            _put(folder / output.path, within, output)
+            _put(folder / output.path, output)
         except RecordingError as error:
             problems.append(str(error))
+        except OSError as error:
+            raise RecordingError(
+                f"{folder / output.path}: cannot be written ({error.strerror or error}); free some "
+                "space, or name another folder with --out"
+            ) from None
     if wanted:
         progress("", len(wanted), len(wanted))
     for problem in problems:
@@ -92,18 +98,24 @@ def _check_free(folder: Path, wanted: Sequence[Output], *, overwrite: bool) -> N
         )
 
 
-def _put(path: Path, within: Path, output: Output) -> None:
-    """Writes a file or folder beside its place first. Raises RecordingError."""
+def _check_folders(folder: Path, within: Path, wanted: Sequence[Output]) -> None:
+    """Raises RecordingError for a link, and for anything else that is not a folder."""
+    try:
+        for parent in dict.fromkeys((folder / one.path).parent for one in wanted):
+            files.is_folder(parent, within)
+    except NotADirectoryError:
+        raise RecordingError(f"{folder}: is not a folder; name another with --out") from None
+
+
+def _put(path: Path, output: Output) -> None:
+    """Writes a file or folder beside its place first. Raises RecordingError, OSError."""
     part = path.with_name(f".{uuid.uuid4().hex}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        files.is_folder(path.parent, within)
         output.write(part)
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         part.replace(path)
-    except OSError as error:
-        raise RecordingError(f"{path}: cannot be written ({error.strerror or error})") from None
     finally:
         with contextlib.suppress(OSError):
             shutil.rmtree(part) if part.is_dir() else part.unlink()

@@ -124,10 +124,13 @@ def test_missing_software_is_named(
     assert "pip install 'pitwatch[export]'" in done.output
 
 
-def test_a_full_disk_leaves_no_part(
+def test_a_full_disk_ends_it_and_leaves_no_part(
     recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    tried = []
+
     def full(path: Path) -> None:
+        tried.append(path)
         path.write_text("half")
         raise OSError(28, "No space left on device")
 
@@ -136,12 +139,19 @@ def test_a_full_disk_leaves_no_part(
 
         @staticmethod
         def outputs(cells: object) -> list[Output]:
-            return [Output(Path("one.csv"), full)]
+            return [Output(Path("one.csv"), full), Output(Path("two.csv"), full)]
 
     monkeypatch.setattr(run, "EXPORTERS", {"csv": Full})
-    with pytest.raises(RecordingError, match="lacks what"):
+    with pytest.raises(RecordingError, match=r"one.csv: cannot be written \(No space left"):
         export(recording, "csv", tmp_path / "out")
-    assert files_in(tmp_path / "out") == set()
+    assert len(tried) == 1 and files_in(tmp_path / "out") == set()
+
+
+def test_an_output_that_is_not_a_folder_is_named(recording: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    done = command(recording, "--to", "csv", "--out", str(tmp_path / "out"))
+    assert done.exit_code == 1 and "is not a folder" in done.output
+    assert (tmp_path / "out").read_text() == "mine"
 
 
 def test_a_recording_without_readings_says_so(recording: Path, tmp_path: Path) -> None:
