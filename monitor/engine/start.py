@@ -40,7 +40,13 @@ def run_engine(settings: Settings, out: Path | None, *, new: bool, say: Say) -> 
     with stop_on_signal() as stop:
         broken = None if new else _broken_off(settings, out, say)
         if broken is not None:
-            settings = as_begun(settings, broken)
+            given, settings = settings.onset, as_begun(settings, broken)
+            if settings.onset != given:
+                early = str(settings.onset.early_verdict).lower()
+                say(
+                    f"onset.early_verdict remains {early}, as when the recording was begun; the "
+                    "change applies to the next experiment"
+                )
         recorder = Recorder(
             settings, out, go_on=broken.path if broken else None, identity=new_identity()
         )

@@ -73,9 +73,10 @@ def engine(tmp_path, monkeypatch):
     settings = Settings.model_validate(table)
     said = []
 
-    def once(records, then):
+    def once(records, then, **changes):
         monkeypatch.setattr(start, "LiveFeeds", lambda *_: Feed(records, then))
-        start.run_engine(settings, None, new=False, say=said.append)
+        chosen = Settings.model_validate(table | changes) if changes else settings
+        start.run_engine(chosen, None, new=False, say=said.append)
 
     once.said = said
     once.settings = settings
@@ -124,6 +125,16 @@ def test_an_error_of_our_own_leaves_a_recording_that_is_gone_on_with(engine, tmp
     replayed = [o for _, r in replay_records(open_experiment(folder)) for o in session.feed(r)]
     assert [o.data["condition"] for o in replayed if isinstance(o, Event) and "alarm" in o.kind
             and not o.cell] == ["engine", "engine"]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_resumed_recording_is_judged_as_it_was_begun_and_that_is_said(engine, tmp_path):
+    with pytest.raises(EngineFailed):
+        engine(WHOLE[:MIDDLE], raising(MemoryError()))
+    assert not any("early_verdict" in text for text in engine.said)
+    engine(WHOLE[MIDDLE:], by_signal(signal.SIGTERM), onset={"early_verdict": False})
+    assert sum("onset.early_verdict remains true" in text for text in engine.said) == 1
+    assert open_experiment(tmp_path / "trial").settings.onset.early_verdict
 
 
 @pytest.mark.slow
