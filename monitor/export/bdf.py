@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from monitor.errors import RecordingError
 from monitor.export.recorded import Output, RecordedCell
 
 SOFTWARE = None
@@ -26,8 +27,16 @@ def outputs(cells: Sequence[RecordedCell]) -> list[Output]:
     return [
         Output(Path(f"{cell.name}.bdf.csv"), partial(_write, cell=cell))
         for cell in cells
-        if cell.cell.cycler()["time"].size
+        if _has_readings(cell)
     ]
+
+
+def _has_readings(cell: RecordedCell) -> bool:
+    """True also for a damaged file: it is reported once it is to be written."""
+    try:
+        return cell.cell.cycler()["time"].size > 0
+    except RecordingError:
+        return True
 
 
 def _write(path: Path, *, cell: RecordedCell) -> None:

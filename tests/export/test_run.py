@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from pathlib import Path
 
 import h5py
@@ -12,7 +13,8 @@ from typer.testing import CliRunner, Result
 from monitor.cli.command_line import app
 from monitor.errors import RecordingError
 from monitor.export import run
-from monitor.export.recorded import Output
+from monitor.export.recorded import Output, choose
+from monitor.recording.read.experiment import Scan, open_experiment
 from monitor.recording.verify.experiment import verify
 from tests.export.made_up import export, record
 
@@ -110,6 +112,24 @@ def test_a_damaged_scan_costs_itself_alone(tmp_path: Path) -> None:
     assert "scan_0001.h5: is damaged" in done.output and "pitwatch verify" in done.output
     made = files_in(tmp_path / "out")
     assert made == {"A/scan_0000.vtu", "A/scan_0002.vtu", "A.pvd"}
+
+
+def test_damaged_readings_cost_their_cell_alone(tmp_path: Path) -> None:
+    recording = record(tmp_path / "runs", "A", "B", scans=1)
+    shutil.copy(recording / "A" / "cycler.h5", recording / "B" / "cycler.h5")
+    (recording / "A" / "cycler.h5").write_bytes(b"damaged")
+    done = command(recording, "--to", "bdf", "--out", str(tmp_path / "out"))
+    assert done.exit_code == 1 and "A/cycler.h5: cannot be read" in done.output
+    assert files_in(tmp_path / "out") == {"B.bdf.csv"}
+
+
+@pytest.mark.parametrize("to", ["tiff", "vtk", "zarr", "csv"])
+def test_no_map_is_read_to_say_what_will_be_written(
+    recording: Path, monkeypatch: pytest.MonkeyPatch, to: str
+) -> None:
+    cells, problems = choose(open_experiment(recording), [], "")
+    monkeypatch.setattr(Scan, "map", lambda *_: pytest.fail("a map is read"))
+    assert run.EXPORTERS[to].outputs(cells) and problems == []
 
 
 @pytest.mark.parametrize(("to", "module"), [("vtk", "meshio"), ("zarr", "zarr")])

@@ -34,6 +34,9 @@ class StoredMaps(Mapping[str, NDArray[Any]]):
             raise KeyError(name)
         return frozen(found)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._names  # nothing is read for that
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
 
