@@ -87,7 +87,7 @@ def look() -> Iterator[Finding]:
     yield Finding("Python", sys.version_info >= (3, 11), python, "install Python 3.11 or newer")
     for name in NEEDED:
         yield _module(name, "pip install .", needed=True)
-    for software in _optional():
+    for software in {one.module: one for one in _optional()}.values():
         yield _reader(software)
     if sys.platform.startswith("linux"):
         for library, package in QT_LIBRARIES.items():

@@ -72,11 +72,13 @@ def publish_folder(
         socket = stack.enter_context(SliceSocket(endpoint, QUEUE_BYTES // QUEUED, stop))
         say = progress or (lambda _text, _sent, _total: None)
         changes = Changes()
+        taken_back = _before_the_end(sent)
         job = _Publication(
             stream=FolderStream(socket, service, cell, sent.run, stop, say),
             rules=rules,
             path=path,
-            sent=_before_the_end(sent),
+            sent=taken_back,
+            kept=taken_back,
             changes=changes,
             discovery=Discovery(folders, rules.pattern, changes),
             stop=stop,
@@ -106,6 +108,7 @@ class _Publication:
     rules: FolderRules
     path: Path
     sent: SentFolder
+    kept: SentFolder
     changes: Changes
     discovery: Discovery
     stop: threading.Event
@@ -183,8 +186,8 @@ class _Publication:
         quiet = time.monotonic() - live.since >= self.rules.quiet_s
         done = quiet or (now.finished and self._is_steady(live))
         there = [*now.ready, *now.maybe]
-        if there[0] != 0:
-            if done:
+        if not there or there[0] != 0:
+            if there and done:
                 self._once(f"{volume.name}: its first slice is incomplete; nothing of it is sent")
             return
         if known is not None and self._is_written_again(volume, now, known):
@@ -353,8 +356,11 @@ class _Publication:
 
     def save(self) -> None:
         """What was sent, so that another process continues with it."""
+        if self.sent is self.kept:
+            return
         try:
             write_state(self.path, self.sent)
+            self.kept = self.sent
         except SourceError as error:
             self._once(str(error))
         self.saved = time.monotonic()

@@ -32,20 +32,20 @@ class Reconstruction:
     @property
     def path(self) -> Path:
         """What `publish` opens once the volume is complete."""
-        names = {
-            "hdf5": f"{self.name}.hdf5",
-            "vol": f"{self.name}.vol",
-            "tiff3d": f"{self.name}.tiff",
-        }
-        return self.folder / names.get(self.form, f"{self.name}_*.{self.form}")
+        endings = {"hdf5": ".hdf5", "vol": ".vol", "tiff3d": ".tiff", "ome-zarr": ""}
+        return self.folder / (self.name + endings.get(self.form, f"_*.{self.form}"))
 
     def write(self, start: int, stop: int) -> None:
         """Slices `start` to `stop`, as a task of nabu's pipeline does."""
-        options = {
+        options: dict[str, Any] = {
             "writer_initialized": self._begun,
             "single_output_file_initialized": self._begun,
             "tiff_single_file": self.form == "tiff3d",
             "raw_vol_metadata": {"voxelSize": VOXEL_UM},
+            "zarr_options": {"dtype": "float32", "chunks": (4, 8, 8), "shards": (4, 8, 8)},
+            "volume_final_shape": self.data.shape,
+            "volume_translation": (0.0, 0.0, 0.0),
+            "volume_scale": (VOXEL_UM,) * 3,  # nabu's pixel size is in micrometres
         }
         writer = WriterManager(
             str(self.folder),
@@ -53,7 +53,7 @@ class Reconstruction:
             file_format="tiff" if self.form == "tiff3d" else self.form,
             start_index=self.start_z + start,
             overwrite=True,
-            metadata={"entry": ENTRY, "process_name": "reconstruction"},
+            metadata={"entry": ENTRY, "process_name": "reconstruction", "nabu_config": {}},
             extra_options=options,
         )
         writer.write_data(self.data[start:stop])
@@ -76,7 +76,7 @@ class Reconstruction:
                 base_dir=str(self.folder),
                 overwrite=True,
             )
-        else:
+        elif self.form != "ome-zarr":
             saved = {"save": {"location": str(self.folder), "file_prefix": self.name}}
             FullFieldReconstructor.write_metadata_file(
                 SimpleNamespace(

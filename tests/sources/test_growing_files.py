@@ -92,6 +92,10 @@ def test_a_master_that_is_there_first_is_followed_as_its_files_appear(watched: W
     with h5py.File(recon.path, "w") as file:
         file.create_virtual_dataset(DATASET, layout)
     with watched.publishing(ALONE) as received:
+        other = Reconstruction(watched.folder, "rec_0003", "tiff", volume(3))
+        other.write(0, NZ)
+        other.finish()
+        received.wait_for_end(3)  # meanwhile none of the others is there
         for start in range(0, NZ, STEP):
             recon.write(start, start + STEP)
             received.wait_for(4, start + STEP)

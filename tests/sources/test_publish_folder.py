@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 NZ, STEP = 12, 4
 RULES = FolderRules(poll_s=0.02, quiet_s=600.0, slices=NZ)
-LIVE = ("hdf5", "tiff", "edf", "vol", "tiff3d")
+LIVE = ("hdf5", "tiff", "edf", "vol", "tiff3d", "ome-zarr")
 
 
 def volume(seed: int) -> Any:
@@ -121,6 +121,7 @@ def write(recon: Reconstruction, seen: Callable[[int], None]) -> None:
 
 @pytest.mark.parametrize("form", LIVE)
 def test_slices_are_live_and_equal_those_of_publish(form: str, watched: Watched) -> None:
+    paths = []
     with watched.publishing() as received:
         for scan in range(3):
             recon = Reconstruction(
@@ -129,9 +130,10 @@ def test_slices_are_live_and_equal_those_of_publish(form: str, watched: Watched)
             write(recon, lambda count, scan=scan: received.wait_for(scan, count))
             received.wait_for_end(scan)
             recon.finish()
-            (finished,) = open_volumes([recon.path])
-            np.testing.assert_array_equal(received.volume(scan), list(finished.slices()))
-            np.testing.assert_array_equal(received.volume(scan), volume(scan))
+            paths.append(recon.path)
+    for scan, finished in enumerate(open_volumes(paths)):
+        np.testing.assert_array_equal(received.volume(scan), list(finished.slices()))
+        np.testing.assert_array_equal(received.volume(scan), volume(scan))
     for scan in range(3):
         assert received.frames(scan) == list(range(NZ))
     starts = received.records(ScanStart)
@@ -152,7 +154,8 @@ def test_a_volume_that_is_complete_says_its_number_of_slices_itself(
     (start,) = received.records(ScanStart)
     assert start.volume_shape == (NZ, 10, 8)
     assert start.voxel_size_um == pytest.approx((VOXEL_UM,) * 3)
-    assert (start.start_time, start.stop_time) == (1772362800.0, 1772362980.0)
+    if form != "ome-zarr":  # nabu does not write the times there
+        assert (start.start_time, start.stop_time) == (1772362800.0, 1772362980.0)
     np.testing.assert_array_equal(received.volume(7), volume(1))
 
 
@@ -164,15 +167,15 @@ def test_after_a_restart_scans_continue_and_only_the_last_slices_are_repeated(
     data = np.random.default_rng(3).random((40, 10, 8), dtype=np.float32)
     recon = Reconstruction(watched.folder, "rec_0000", form, data)
     with watched.publishing(rules) as received:
-        recon.write(0, 30)
-        received.wait_for(0, 30)
+        recon.write(0, 28)
+        received.wait_for(0, 28)
     with watched.publishing(rules):
-        recon.write(30, 40)
+        recon.write(28, 40)
         received.wait_for_end(0)
     first, second = received.records(ScanStart)
     assert first.is_same(second) and first.key == second.key and first.stream != second.stream
     frames = received.frames(0)
-    assert frames[:30] == list(range(30)) and frames[30:] == list(range(22, 40))
+    assert frames[:28] == list(range(28)) and frames[28:] == list(range(20, 40))
     np.testing.assert_array_equal(received.volume(0), data)
     with watched.publishing(rules):
         received.wait_for_end(0, ends=2)
@@ -199,12 +202,7 @@ def test_a_volume_that_is_written_again_is_another_scan(form: str, watched: Watc
     with watched.publishing() as received:
         for seed in range(2):
             recon = Reconstruction(watched.folder, "rec_0000", form, volume(seed))
-            write(
-                recon,
-                lambda count, seed=seed: eventually(
-                    lambda: len(received.frames(0)) >= seed * NZ + count
-                ),
-            )
+            write(recon, lambda count, seed=seed: received.wait_for(0, seed * NZ + count))
             received.wait_for_end(0, ends=seed + 1)
     watched.has_said("rec_0000: was written again: it is sent as another scan")
     first, second = received.records(ScanStart)

@@ -11,7 +11,9 @@ from monitor.sources.folder.growing import Growing
 from monitor.sources.folder.hdf5_files import Hdf5File, Hdf5Parts, parts_in
 from monitor.sources.folder.single_files import FILES, TiffPages, has_pages
 from monitor.sources.folder.stacks import INFOS, Stack, stacks_in
+from monitor.sources.folder.zarr_folders import ZarrFolder
 from monitor.sources.volumes.hdf5 import SUFFIXES as HDF5
+from monitor.sources.volumes.ome_zarr import is_image
 from monitor.sources.volumes.tiff import SUFFIXES as TIFF
 
 HISTOGRAM = "histogram_*"
@@ -32,12 +34,21 @@ class Discovery:
         self._volumes = {
             volume.name: volume
             for root in self._folders
-            for folder, files in files_below(root)
+            for folder, files in files_below(root, is_image)
             for volume in self._in_folder(root, folder, files)
         }
         return list(self._volumes.values())
 
     def _in_folder(self, root: Path, folder: Path, files: Sequence[Path]) -> Iterator[Growing]:
+        if is_image(folder):
+            if self._wanted(name := self._name(root, folder)):
+                known = self._volumes.get(name)
+                yield (
+                    known
+                    if isinstance(known, ZarrFolder)
+                    else ZarrFolder(name, folder, self._changes)
+                )
+            return
         if (parts := parts_in(folder, files)) and self._wanted(name := self._name(root, folder)):
             yield self._parts(name, folder, parts)
         taken = set(parts.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -72,13 +72,17 @@ def number_in(name: str) -> int | None:
     return int(found[-1]) if found and int(found[-1]) < TOO_LARGE else None
 
 
-def files_below(folder: Path, deep: int = MOST_DEEP) -> Iterator[tuple[Path, list[Path]]]:
-    """Each folder and its files, in natural order, hidden ones left out. Raises OSError if
-    `folder` itself cannot be listed."""
+def files_below(
+    folder: Path, is_leaf: Callable[[Path], bool], deep: int = MOST_DEEP
+) -> Iterator[tuple[Path, list[Path]]]:
+    """Each folder and its files, in natural order, hidden ones left out; of a leaf only itself.
+    Raises OSError if `folder` itself cannot be listed."""
     with os.scandir(folder) as found:
         entries = sorted(found, key=lambda entry: natural(entry.name))
     entries = [entry for entry in entries if not entry.name.startswith(".")]
     yield folder, [Path(entry) for entry in entries if not entry.is_dir()]
-    for below in [Path(entry) for entry in entries if entry.is_dir()] if deep else ():
+    if not deep or is_leaf(folder):
+        return
+    for below in [Path(entry) for entry in entries if entry.is_dir()]:
         with suppress(OSError):
-            yield from files_below(below, deep - 1)
+            yield from files_below(below, is_leaf, deep - 1)

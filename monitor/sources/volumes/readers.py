@@ -7,7 +7,7 @@ from typing import Protocol
 
 from monitor.errors import SourceError
 from monitor.sources.formats import Reader, head_of, is_pattern, listed
-from monitor.sources.volumes import hdf5, npy, stack, tiff, vol
+from monitor.sources.volumes import hdf5, npy, ome_zarr, stack, tiff, vol
 from monitor.sources.volumes.planes import Planes
 
 
@@ -22,7 +22,7 @@ class VolumeReader(Reader, Protocol):
         ...
 
 
-READERS: tuple[VolumeReader, ...] = (stack, tiff, vol, npy, hdf5)
+READERS: tuple[VolumeReader, ...] = (ome_zarr, stack, tiff, vol, npy, hdf5)
 
 
 def reader_of(path: Path) -> VolumeReader:

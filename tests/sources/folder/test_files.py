@@ -58,15 +58,17 @@ def test_an_older_file_belongs_to_an_earlier_volume(tmp_path: Path) -> None:
     assert changes.is_settled(path, 9) and not changes.is_settled(path, 10)
 
 
+def no_leaf(_folder: Path) -> bool:
+    return False
+
+
 def test_folders_are_listed_in_natural_order_without_what_is_hidden(tmp_path: Path) -> None:
     for name in ("s_10/a", "s_2/a", ".hidden/a", "s_2/.part", "b"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    listed = [
-        path.relative_to(tmp_path).as_posix()
-        for _, files in files_below(tmp_path)
-        for path in files
-    ]
-    assert listed == ["b", "s_2/a", "s_10/a"]
+    found = [path for _, files in files_below(tmp_path, no_leaf) for path in files]
+    assert [path.relative_to(tmp_path).as_posix() for path in found] == ["b", "s_2/a", "s_10/a"]
+    leaves = files_below(tmp_path, lambda folder: folder == tmp_path)
+    assert [folder for folder, _ in leaves] == [tmp_path]
     with pytest.raises(FileNotFoundError):
-        list(files_below(tmp_path / "none"))
+        list(files_below(tmp_path / "none", no_leaf))
