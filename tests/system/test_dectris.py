@@ -88,7 +88,7 @@ def datasets(path: Path) -> dict[str, np.ndarray]:
         for group in ("interface", "pits", "summary", "reconstruction"):
             for name, item in file["entry"][group].items():
                 if isinstance(item, h5py.Dataset):
-                    found[f"{group}/{name}"] = item[()]
+                    found[f"{group}/{name}"] = np.asarray(item[()])
     return found
 
 
