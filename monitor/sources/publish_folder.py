@@ -10,17 +10,12 @@ from __future__ import annotations
 import math
 import threading
 import time
-import zlib
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from monitor.errors import PitwatchError, SettingError, SourceError
+from monitor.errors import PitwatchError, SourceError
 from monitor.settings import SimulatorSettings
 from monitor.sources.feeds.resend_service import ResendService
 from monitor.sources.feeds.slices import QUEUE_BYTES, SliceSocket
@@ -28,10 +23,10 @@ from monitor.sources.folder.announcement import FolderRules, announcement
 from monitor.sources.folder.discovery import Discovery
 from monitor.sources.folder.files import Changes
 from monitor.sources.folder.growing import Growing, Progress, Say
+from monitor.sources.folder.slices import checksum, complete_planes, sent_pixels
 from monitor.sources.folder.state import SentFolder, SentVolume, read_state, write_state
 from monitor.sources.folder.stream import FolderStream
 from monitor.sources.publish import check_cell
-from monitor.sources.volumes.planes import to_wire
 
 QUEUED = 4
 """Slices that wait in the socket: they are lost when the process is killed."""
@@ -62,7 +57,12 @@ def publish_folder(
     that slice or volume alone.
     """
     check_cell(cell)
-    _check(folders, rules)
+    rules.check()
+    for folder in folders:
+        if not folder.is_dir():
+            raise SourceError(f"{folder}: is not a folder; create it, or check the path")
+    if not folders:
+        raise SourceError("folders: got none, expected at least one; name a folder")
     stop = stop or threading.Event()
     path = state or folders[0] / f".pitwatch_{cell}.json"
     sent = read_state(path, cell)
@@ -226,7 +226,7 @@ class _Publication:
             return False
         (plane,) = volume.planes([0])
         live.first_file = file
-        return _checksum(plane) != known.first
+        return checksum(plane) != known.first
 
     def _begin_again(self, volume: Growing, known: SentVolume, why: str) -> None:
         self.say(f"{volume.name}: {why}: it is sent as another scan", 0, 0)
@@ -276,54 +276,20 @@ class _Publication:
     def _send(
         self, volume: Growing, now: Progress, known: SentVolume, indices: list[int], done: bool
     ) -> SentVolume:
-        planes = self._read(volume, indices, done)
-        for index, plane in planes if done else _written(now, planes):
-            pixels = None if plane is None else self._pixels(now, known, index, plane)
-            if pixels is not None and not self.stream.slice(known, index, pixels):
-                break
-            if index == 0 and plane is not None:
-                known = replace(known, first=_checksum(plane))
-                self.live[volume.name].first_file = (now.first_file, now.first_ns)
+        for index, plane in complete_planes(volume, now, indices, done, self._once):
+            if plane is not None:
+                pixels = sent_pixels(now, known, index, plane, self.rules.keep_blank, self._once)
+                if pixels is not None and not self.stream.slice(known, index, pixels):
+                    break
+                if index == 0:
+                    known = replace(known, first=checksum(plane))
+                    self.live[volume.name].first_file = (now.first_file, now.first_ns)
             known = replace(known, slices=index + 1)
             self.sent = self.sent.with_volume(known)
             self.say(f"scan {known.scan}: {known.name}", index + 1, known.shape[0])
             if time.monotonic() - self.saved > SAVE_S:
                 self.save()
         return known
-
-    def _read(
-        self, volume: Growing, indices: list[int], done: bool
-    ) -> Iterator[tuple[int, NDArray[Any] | None]]:
-        """Slices and their planes; once all is `done`, None for one that cannot be read."""
-        place = 0
-        while place < len(indices):
-            try:
-                for plane in volume.planes(indices[place:]):
-                    yield indices[place], plane
-                    place += 1
-            except (PitwatchError, OSError) as error:
-                if not done:
-                    raise
-                self._once(f"{error}; the slice is left out")
-                yield indices[place], None
-                place += 1
-
-    def _pixels(
-        self, now: Progress, known: SentVolume, index: int, plane: NDArray[Any]
-    ) -> NDArray[Any] | None:
-        """As `publish` sends it; None if it is left out."""
-        if now.blank(plane) and not now.written and not self.rules.keep_blank:
-            self._once(
-                f"{known.name}: slices contain a single value, {index} is the first: never "
-                "written, or padding; they are left out and count as missing; if they are padding, "
-                "use --keep-blank"
-            )
-            return None
-        try:
-            return to_wire(plane, known.dtype, known.name, index)
-        except SourceError as error:
-            self._once(f"{error}; the slice is left out")
-            return None
 
     def _finish(
         self, volume: Growing, now: Progress, known: SentVolume, done: bool, quiet: bool
@@ -385,42 +351,3 @@ def _before_the_end(sent: SentFolder) -> SentFolder:
         left -= back
         volumes.append(replace(known, slices=known.slices - back, ended=known.ended and not back))
     return replace(sent, volumes=tuple(reversed(volumes)))
-
-
-def _written(
-    now: Progress, planes: Iterator[tuple[int, NDArray[Any] | None]]
-) -> Iterator[tuple[int, NDArray[Any] | None]]:
-    """Without those behind the last that was written: in a file whose slices have their place from
-    the start, a slice is complete once the next one has begun."""
-    waiting: list[tuple[int, NDArray[Any] | None]] = []
-    for index, plane in planes:
-        if now.in_place and plane is not None and now.blank(plane):
-            return
-        yield from waiting
-        waiting = [(index, plane)] if now.in_place else []
-        if not now.in_place:
-            yield index, plane
-    yield from waiting
-
-
-def _checksum(plane: NDArray[Any]) -> int:
-    return zlib.crc32(np.ascontiguousarray(plane).data)
-
-
-def _check(folders: Sequence[Path], rules: FolderRules) -> None:
-    if not folders:
-        raise SourceError("folders: got none, expected at least one; name a folder")
-    for folder in folders:
-        if not folder.is_dir():
-            raise SourceError(f"{folder}: is not a folder; create it, or check the path")
-    for name, value, least in (
-        ("--voxel-um", rules.voxel_um, 0.0),
-        ("--poll", rules.poll_s, 0.0),
-        ("--quiet", rules.quiet_s, 0.0),
-        ("--slices", rules.slices, 0),
-    ):
-        if value is not None and not (math.isfinite(value) and value > least):
-            raise SettingError(name, got=value, expected=f"above {least:g}", todo="correct it")
-    for name, value in (("--duration", rules.duration_s), ("--delay", rules.delay_s)):
-        if not math.isfinite(value):
-            raise SettingError(name, got=value, expected="a number of seconds", todo="correct it")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+from monitor.errors import SettingError
 from monitor.sources.folder.files import number_in
 from monitor.sources.folder.growing import Progress
 from monitor.sources.folder.state import SentFolder, SentVolume
@@ -34,6 +36,20 @@ class FolderRules:
     quiet_s: float = 300.0
     poll_s: float = 1.0
     keep_blank: bool = False
+
+    def check(self) -> None:
+        """Raises SettingError for a value that cannot be meant."""
+        for name, value in (
+            ("--voxel-um", self.voxel_um),
+            ("--poll", self.poll_s),
+            ("--quiet", self.quiet_s),
+            ("--slices", self.slices),
+        ):
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise SettingError(name, got=value, expected="above 0", todo="correct it")
+        for name, value in (("--duration", self.duration_s), ("--delay", self.delay_s)):
+            if not (math.isfinite(value) and value >= 0):
+                raise SettingError(name, got=value, expected="0 s or more", todo="correct it")
 
 
 def announcement(
