@@ -24,7 +24,7 @@ ROOMS: tuple[tuple[tuple[str, str], ...], ...] = (
     ),
     (
         ("playback", "a recording as live, or opened"),
-        ("control", "results as process variables"),
+        ("control", "results as process variables, bluesky documents"),
     ),
     (("engine", "feeds, requests, screens; the compute thread"),),
     (("sources", "files as live feeds: volumes, cyclers, publish"),),

@@ -56,6 +56,8 @@ LOOKED_AT = {
     "shiboken6": "LGPL-3.0: part of PySide6",
     "tqdm": "MPL-2.0 and MIT: unchanged, a library of its own",
     "hdf5plugin": "MIT and BSD: in its files, not in its metadata",
+    "certifi": "MPL-2.0: unchanged, a file of certificates that Tiled's client needs",
+    "orjson": "MPL-2.0 and MIT: unchanged, a library of its own that Tiled's client needs",
     "historydict": "BSD-3-Clause: in its repository, not in its metadata",
 }
 """Packages whose metadata say something else, or nothing."""
@@ -92,7 +94,7 @@ def declared(*extras: str) -> set[str]:
 @pytest.mark.parametrize(
     ("files", "extras"),
     [
-        (PROGRAM, ("epics", "ewoks", "export", "mpr", "parquet", "reprocess", "tiff")),
+        (PROGRAM, ("epics", "ewoks", "export", "mpr", "parquet", "reprocess", "tiff", "tiled")),
         (TESTS, ("test", "tiff", "mpr")),
         (DOCS, ("docs", "epics", "test")),
     ],
@@ -105,13 +107,13 @@ def test_every_import_is_declared(files: list[Path], extras: tuple[str, ...]) ->
 
 
 def test_every_declared_package_is_imported() -> None:
-    wanted = declared("epics", "export", "parquet", "reprocess")
+    wanted = declared("epics", "export", "parquet", "reprocess", "tiled")
     assert wanted - imported(PROGRAM).keys() == NOT_IMPORTED.keys()
 
 
 def closure() -> Iterator[tuple[Requirement, metadata.Distribution]]:
     """The packages of the program, and all that they need here."""
-    extras = ("epics", "export", "parquet", "reprocess")
+    extras = ("epics", "export", "parquet", "reprocess", "tiled")
     texts = PROJECT["dependencies"] + [text for extra in extras for text in EXTRAS[extra]]
     waiting = [(Requirement(text), "") for text in texts]
     seen: set[tuple[str, str]] = set()

@@ -120,6 +120,7 @@ def _optional() -> Iterator[Software]:
     formats nothing if their modules cannot be loaded."""
     yield reprocess.SOFTWARE
     yield control.EPICS
+    yield control.TILED
     with suppress(ImportError):
         from monitor.export.run import EXPORTERS
         from monitor.sources.cyclers import readers as cyclers

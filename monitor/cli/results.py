@@ -1,4 +1,4 @@
-"""Commands that give the results of a running engine to others: ioc."""
+"""Commands that give the results of a running engine to others: ioc, publish-results."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Annotated
 import typer
 
 from monitor.cli.shared import one_line_errors, tell
-from monitor.control import EPICS
+from monitor.control import EPICS, TILED
 from monitor.errors import MissingSoftware, SettingError
 from monitor.processes import stop_on_signal
 from monitor.settings import Settings
+from monitor.sources.formats import Software
 
 commands = typer.Typer()
 PREFIX = re.compile(r"[A-Za-z0-9_:-]{1,30}")
@@ -67,3 +68,67 @@ def ioc(
 
         with stop_on_signal() as stop:
             serve(connect, prefix, keys=keys, interface=interface, stop=stop, say=tell)
+
+
+@commands.command("publish-results")
+def publish_results(
+    documents: Annotated[
+        str,
+        typer.Option(help="Input address of a bluesky Proxy, e.g. 127.0.0.1:5587 (msgpack)."),
+    ] = "",
+    tiled: Annotated[
+        str,
+        typer.Option(
+            help="Address of a Tiled server, e.g. http://127.0.0.1:8000; its key is in "
+            "TILED_API_KEY."
+        ),
+    ] = "",
+    connect: Connect = Settings().results.pull,
+    recording: Annotated[
+        str,
+        typer.Option(help="Folder of the recording here; by default as the engine names it."),
+    ] = "",
+    key: Key = None,
+    server_key: ServerKey = None,
+) -> None:
+    """Publish the results of a running engine as bluesky documents: a run for each cell, an event
+    for each scan.
+
+    Until Ctrl-C or SIGTERM ends it. If the engine ends, it waits for the next one.
+    """
+    with one_line_errors():
+        from monitor.control.publish_results import Proxy, Sink, Tiled
+        from monitor.control.publish_results import publish_results as run
+        from monitor.sockets.keys import check_address, client_keys
+
+        check_address(connect, "--connect")
+        keys = client_keys(key, server_key, (connect,))
+        sinks: list[Sink] = []
+        if documents:
+            address = f"tcp://{documents.removeprefix('tcp://')}"
+            check_address(address, "--documents")
+            sinks.append(Proxy(address))
+        if tiled:
+            _check_installed(TILED)
+            from tiled.client import from_uri
+
+            sinks.append(Tiled(lambda: from_uri(tiled), tiled))
+        if not sinks:
+            raise SettingError(
+                "command line",
+                got="neither --documents nor --tiled",
+                expected="one of them, or both",
+                todo="say where results are published",
+            )
+        with stop_on_signal() as stop:
+            run(connect, sinks, keys=keys, recording=recording, stop=stop, say=tell)
+
+
+def _check_installed(software: Software) -> None:
+    """Raises MissingSoftware."""
+    top = software.module.partition(".")[0]
+    if find_spec(top) is None or find_spec(software.module) is None:
+        raise MissingSoftware(
+            f'{software.files} need {top}, which is not installed: run "pip install '
+            f"'pitwatch[{software.extra}]'\""
+        )

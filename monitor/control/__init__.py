@@ -3,3 +3,4 @@
 from monitor.sources.formats import Software
 
 EPICS = Software("caproto", "EPICS process variables (`ioc`)", "epics")
+TILED = Software("tiled.client", "results in Tiled (`publish-results --tiled`)", "tiled")
