@@ -148,6 +148,7 @@ def publish(
             )
 
 
+@commands.command("watch", hidden=True)
 @commands.command("publish-folder")
 def publish_folder(
     folders: Annotated[

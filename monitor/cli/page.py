@@ -29,7 +29,7 @@ completion of commands and options for your shell.
 def page() -> str:
     """The whole page, Markdown."""
     program: Any = typer.main.get_command(app)
-    commands = [_command(name, command) for name, command in program.commands.items()]
+    commands = [_command(n, one) for n, one in program.commands.items() if not one.hidden]
     return "\n".join([HEAD, *commands])
 
 
