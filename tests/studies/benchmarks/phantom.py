@@ -56,15 +56,19 @@ class Foil:
         return made
 
     def planes(self, scan: int, dtype: str = "uint16", seed: int = 0) -> Iterator[np.ndarray]:
-        """(side, side) one after the other, each a new array: one-voxel ramps, and noise that
-        repeats every few slices."""
+        """(side, side) one after the other: one-voxel ramps, and noise that repeats every few
+        slices; those beyond the foil are five arrays in turn."""
         rng = np.random.default_rng(seed + 1)
         noise = rng.normal(0, NOISE, (5, self.side, self.side)).astype(np.float32)
         upper = self.heights(scan)
         lowest, highest = float(upper.min()) - 1, float(upper.max()) + 1
         low, mid, high = LEVELS["collector"], LEVELS["lithium"], LEVELS["electrolyte"]
+        beyond: dict[int, np.ndarray] = {}
         for index in range(self.slices):
             z = self.slices - 1 - index if self.reversed_z else index
+            if z >= highest and z % 5 in beyond:
+                yield beyond[z % 5]
+                continue
             level = low + (mid - low) * min(max(z - LOWER + 0.5, 0.0), 1.0)
             grey = np.roll(noise[z % 5], rng.integers(self.side), axis=1)
             if lowest < z < highest:
@@ -73,4 +77,7 @@ class Foil:
             if dtype != "float32":
                 np.clip(grey, 0, 255, out=grey)
             grey *= np.float32(self.grey)
-            yield grey.astype(dtype, copy=False)
+            plane = grey.astype(dtype, copy=False)
+            if z >= highest:
+                beyond[z % 5] = plane
+            yield plane
