@@ -20,7 +20,8 @@ from tests.core.phantom import columns, noisy, records, start
 from tests.recording.synthetic import frames_of
 from tests.system.faults import Records
 
-SHAPE = (120, 64, 64)
+SHAPE = (200, 64, 64)
+"""Tall enough that a scan is evaluated before its last slice."""
 BOTTOM, TOP = 16.2, 96.0
 CELLS = ("A", "B")
 AREA_CM2 = 0.2
