@@ -13,7 +13,7 @@ from monitor.errors import MissingSoftware, SourceError
 from monitor.sources.folder.files import Changes
 from monitor.sources.folder.growing import Progress, Times, acquisition
 from monitor.sources.volumes.planes import PlaneKind
-from monitor.sources.volumes.slice_files import NUMBERED, form_of, slice_file, voxel_size_of
+from monitor.sources.volumes.stacks.slice_files import NUMBERED, form_of, slice_file, voxel_size_of
 
 TIME = re.compile(r"^[ \t]*(start_time|end_time)[ \t]*=(.*)$", re.MULTILINE)
 INFOS = "_infos.txt"

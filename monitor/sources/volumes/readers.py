@@ -7,8 +7,9 @@ from typing import Protocol
 
 from monitor.errors import SourceError
 from monitor.sources.formats import Reader, head_of, is_pattern, listed
-from monitor.sources.volumes import hdf5, npy, ome_zarr, stack, tiff, vol
+from monitor.sources.volumes import hdf5, npy, ome_zarr, tiff, vol
 from monitor.sources.volumes.planes import Planes
+from monitor.sources.volumes.stacks import stack
 
 
 class VolumeReader(Reader, Protocol):

@@ -9,10 +9,11 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from monitor.errors import SourceError
-from monitor.sources.volumes import edf, jpeg2000, tiff
-from monitor.sources.volumes.edf import EdfFile
-from monitor.sources.volumes.jpeg2000 import Jpeg2000File
+from monitor.sources.volumes import tiff
 from monitor.sources.volumes.planes import PlaneKind
+from monitor.sources.volumes.stacks import edf, jpeg2000
+from monitor.sources.volumes.stacks.edf import EdfFile
+from monitor.sources.volumes.stacks.jpeg2000 import Jpeg2000File
 from monitor.sources.volumes.tiff_pages import decoded, grey_pages, opened, tagged_voxel_size
 from monitor.sources.volumes.voxel_size import Size, from_infos
 

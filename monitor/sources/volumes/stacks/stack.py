@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from monitor.errors import SourceError
 from monitor.sources.formats import Format, is_pattern
 from monitor.sources.volumes.planes import PlaneKind, Planes
-from monitor.sources.volumes.slice_files import (
+from monitor.sources.volumes.stacks.slice_files import (
     NUMBERED,
     SUFFIXES,
     SliceFile,
