@@ -122,7 +122,7 @@ def test_a_viewer_orders_nothing_and_is_told_why(served, keys, order):
     publisher, orders = served
     reply = asked(publisher, keys.client("viewer"), order)
     assert reply["status"] == "refused"
-    assert reply["why"].startswith("your key is listed as a viewer's: ")
+    assert reply["why"].startswith("your key is listed as a viewer's and does not permit changes")
     assert orders == []
     state = asked(publisher, keys.client("viewer"), StateRequest())
     assert state["security"] == {"refused_keys": 0, "refused_orders": 1, "last_refused": []}

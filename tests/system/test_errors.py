@@ -64,7 +64,7 @@ def test_a_recording_of_a_newer_version(tmp_path: Path) -> None:
         ("gui --conect x", "option: got '--conect', expected an option of this command, perhaps"),
         ("demo --headless=3", "'--headless' does not take a value"),
         ("doctor x", "arguments: got 'x', expected no more"),
-        ("watch", "command: got 'watch', expected one of demo, monitor"),
+        ("observe", "command: got 'observe', expected one of demo, monitor"),
         ("gui --connect nonsense", "--connect: got 'nonsense', expected an address such as"),
         ("gui --status tcp://127.0.0.1:99999", "--status: got 'tcp://127.0.0.1:99999'"),
         ("publish x.h5 --cycler-time x", "--cycler-time: got 'x', expected own or scaled"),
