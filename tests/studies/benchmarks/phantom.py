@@ -13,6 +13,9 @@ VOXEL_UM = 0.717
 LOWER = 10.0
 PIT_DENSITY_MM2 = 1000.0
 PIT_RADIUS_UM = (8.0, 16.0)
+FAR = 80
+"""Slices beyond the foil after which none matters to a height: noise that is the same in a column
+again and again would."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Foil:
 
     def planes(self, scan: int, dtype: str = "uint16", seed: int = 0) -> Iterator[np.ndarray]:
         """(side, side) one after the other: one-voxel ramps, and noise that repeats every few
-        slices; those beyond the foil are five arrays in turn."""
+        slices; those far beyond the foil are five arrays in turn."""
         rng = np.random.default_rng(seed + 1)
         noise = rng.normal(0, NOISE, (5, self.side, self.side)).astype(np.float32)
         upper = self.heights(scan)
@@ -66,7 +69,8 @@ class Foil:
         beyond: dict[int, np.ndarray] = {}
         for index in range(self.slices):
             z = self.slices - 1 - index if self.reversed_z else index
-            if z >= highest and z % 5 in beyond:
+            is_far = z >= highest + FAR
+            if is_far and z % 5 in beyond:
                 yield beyond[z % 5]
                 continue
             level = low + (mid - low) * min(max(z - LOWER + 0.5, 0.0), 1.0)
@@ -78,6 +82,6 @@ class Foil:
                 np.clip(grey, 0, 255, out=grey)
             grey *= np.float32(self.grey)
             plane = grey.astype(dtype, copy=False)
-            if z >= highest:
+            if is_far:
                 beyond[z % 5] = plane
             yield plane
