@@ -46,15 +46,17 @@ class Children:
         quiet: bool = False,
         nice: int = 0,
         bound: bool = False,
+        aside: bool = False,
     ) -> None:
         """Start pitwatch with these arguments, under a name to ask for it by; `nice`: how far it
         gives way to others. If it is `bound`, it ends when this process is gone, however that
-        ended."""
+        ended. `aside`: Ctrl-C in the terminal does not reach it."""
         child = self._running[name] = subprocess.Popen(
             command(*arguments),
             stdin=subprocess.PIPE if bound else None,
             stdout=subprocess.DEVNULL if quiet else None,
             env={**os.environ, BOUND: "1"} if bound else None,
+            process_group=0 if aside and os.name == "posix" else None,
         )
         if nice and hasattr(os, "setpriority"):
             with contextlib.suppress(OSError):

@@ -9,7 +9,7 @@ import tomli_w
 from pydantic import ValidationError
 
 from monitor.errors import SettingError
-from monitor.settings import CellSettings, Settings, as_table, load, parse
+from monitor.settings import CellSettings, Settings, as_table, folder_rules, load, parse
 
 CONFIG = Path(__file__).parents[1] / "config"
 DEFAULTS = as_table(Settings())
@@ -47,6 +47,9 @@ def differences(name):
     return found - {("cells", "electrode_diameter_mm")}
 
 
+FOLDER = {"cell": "A", "paths": ["recs"]}
+
+
 @pytest.mark.parametrize("name", ["simulated.toml", "id15a.toml"])
 def test_the_shipped_files_load_and_say_where_they_differ(name):
     settings = load(CONFIG / name)
@@ -82,6 +85,27 @@ def test_where_lost_slices_are_asked_for_again_is_a_word_or_a_list(resend):
     assert parse(tomllib.loads(tomli_w.dumps(as_table(settings)))) == settings
 
 
+def test_folders_are_below_the_settings_file_and_survive_the_way_through_toml(tmp_path):
+    cells = [{"name": "A"}, {"name": "B"}]
+    other = {"cell": "B", "paths": ["recs", "/data"], "state": "sent.json", "first_slice": 0}
+    path = tmp_path / "my.toml"
+    path.write_text(tomli_w.dumps({"cells": cells, "feeds": {"folders": [FOLDER, other]}}))
+    settings = load(path)
+    first, second = settings.feeds.folders
+    assert first.paths == (tmp_path / "recs",) and first.state is None
+    assert second.paths == (tmp_path / "recs", Path("/data"))
+    assert second.state == tmp_path / "sent.json"
+    assert settings.feeds.slices == (), "the default address, at which nobody publishes"
+    assert parse(tomllib.loads(tomli_w.dumps(as_table(settings)))) == settings
+
+
+def test_options_of_publish_folder_are_checked_as_the_settings_are():
+    assert folder_rules(slices=3, delay_s=0.0).slices == 3
+    for key, value, option in (("poll_s", 0.0, "--poll"), ("first_slice", -1, "--first-slice")):
+        with pytest.raises(SettingError, match=rf"^{option}: got {value}, expected greater than"):
+            folder_rules(**{key: value})
+
+
 def test_settings_cannot_be_changed():
     with pytest.raises(ValidationError):
         Settings().experiment.name = "other"
@@ -115,6 +139,12 @@ def test_an_unknown_key_names_the_nearest_known_one(table, said):
         ({"feeds": {"resend": ["tcp://127.0.0.1:1", 2]}}, "feeds.resend"),
         ({"feeds": {"resend": True}}, "feeds.resend"),
         ({"feeds": 5}, "feeds"),
+        ({"feeds": {"folders": [{"paths": ["recs"]}]}}, "feeds.folders.0.cell"),
+        ({"feeds": {"folders": [{"cell": "A", "paths": []}]}}, "feeds.folders.0.paths"),
+        ({"feeds": {"folders": [FOLDER | {"slices": 0}]}}, "feeds.folders.0.slices"),
+        ({"feeds": {"folders": [FOLDER | {"slice": 9}]}}, "feeds.folders.0.slice"),
+        ({"feeds": {"folders": [FOLDER, FOLDER]}}, "feeds"),
+        ({"feeds": {"folders": [FOLDER | {"cell": "B"}]}}, "settings"),
         ({"experiment": {"name": "../up"}}, "experiment.name"),
         ({"experiment": {"record_slices": "perhaps"}}, "experiment.record_slices"),
         ({"requests": {"backend": "pigeon"}}, "requests.backend"),

@@ -28,6 +28,22 @@ if TYPE_CHECKING:
 
 commands = typer.Typer()
 
+Cell = Annotated[str, typer.Option(help="Name of the cell.")]
+VoxelUm = Annotated[
+    float | None, typer.Option("--voxel-um", help="Voxel size; by default that of the files.")
+]
+KeepBlank = Annotated[
+    bool,
+    typer.Option(
+        "--keep-blank", help="Send slices of a single value too: they are padding, not missing."
+    ),
+]
+Endpoint = Annotated[str, typer.Option(help="Address to publish slices at.")]
+Resend = Annotated[
+    str, typer.Option(help="Address that resends lost slices on request; none by default.")
+]
+_ADDRESSES = Settings().simulator
+
 
 class _NamesFormats(typer.core.TyperCommand):
     """A command whose help names the formats that can be read; only then are their readers loaded,
@@ -69,13 +85,9 @@ def _shown(stack: ExitStack, progress: Progress) -> Callable[[str, int, int], No
 @commands.command(cls=_NamesFormats)
 def publish(
     volumes: Annotated[list[Path], typer.Argument(help="VOLUMES.")],
-    cell: Annotated[str, typer.Option(help="Name of the cell.")] = "A",
-    voxel_um: Annotated[
-        float | None, typer.Option("--voxel-um", help="Voxel size; by default that of the file.")
-    ] = None,
-    endpoint: Annotated[
-        str, typer.Option(help="Address to publish slices at.")
-    ] = Settings().simulator.slices,
+    cell: Cell = "A",
+    voxel_um: VoxelUm = None,
+    endpoint: Endpoint = _ADDRESSES.slices,
     cycler: Annotated[
         list[str] | None,
         typer.Option(help="CYCLERS, or a quoted pattern; can be repeated."),
@@ -89,25 +101,17 @@ def publish(
     ] = False,
     documents_in: Annotated[
         str, typer.Option(help="Input address of the documents proxy started for the cycler.")
-    ] = Settings().simulator.documents_in,
+    ] = _ADDRESSES.documents_in,
     documents_out: Annotated[
         str, typer.Option(help="Output address of that proxy, which the monitor connects to.")
-    ] = Settings().simulator.documents_out,
+    ] = _ADDRESSES.documents_out,
     period: Annotated[float, typer.Option(help="Seconds between scans; 0: no pause.")] = 0.0,
     scan_interval: Annotated[
         float | None,
         typer.Option(min=0.001, help="Seconds between scans in the time of the data."),
     ] = None,
-    keep_blank: Annotated[
-        bool,
-        typer.Option(
-            "--keep-blank",
-            help="Send slices of a single value too: they are padding, not missing.",
-        ),
-    ] = False,
-    resend: Annotated[
-        str, typer.Option(help="Address that resends lost slices on request; none by default.")
-    ] = "",
+    keep_blank: KeepBlank = False,
+    resend: Resend = "",
     engine_at: Annotated[
         str,
         typer.Option(
@@ -154,7 +158,7 @@ def publish_folder(
     folders: Annotated[
         list[Path], typer.Argument(help="Folders that a reconstruction writes volumes into.")
     ],
-    cell: Annotated[str, typer.Option(help="Name of the cell.")] = "A",
+    cell: Cell = "A",
     pattern: Annotated[
         str, typer.Option(help="Names of the volumes that are sent, e.g. 'rec_*'.")
     ] = "*",
@@ -168,9 +172,7 @@ def publish_folder(
             "--first-slice", help="Number in the name of a volume's first file, if not 0 or 1."
         ),
     ] = None,
-    voxel_um: Annotated[
-        float | None, typer.Option("--voxel-um", help="Voxel size; by default that of the files.")
-    ] = None,
+    voxel_um: VoxelUm = None,
     duration: Annotated[
         float, typer.Option(min=0.0, help="Seconds that a scan takes, if the files do not say it.")
     ] = 0.0,
@@ -187,13 +189,7 @@ def publish_folder(
         typer.Option(help="Seconds without a change after which a volume has ended, or stalled."),
     ] = 300.0,
     poll: Annotated[float, typer.Option(help="Seconds between looks into the folders.")] = 1.0,
-    keep_blank: Annotated[
-        bool,
-        typer.Option(
-            "--keep-blank",
-            help="Send slices of a single value too: they are padding, not missing.",
-        ),
-    ] = False,
+    keep_blank: KeepBlank = False,
     state: Annotated[
         Path | None,
         typer.Option(
@@ -201,19 +197,24 @@ def publish_folder(
             "folder."
         ),
     ] = None,
-    endpoint: Annotated[
-        str, typer.Option(help="Address to publish slices at.")
-    ] = Settings().simulator.slices,
-    resend: Annotated[
-        str, typer.Option(help="Address that resends lost slices on request; none by default.")
-    ] = "",
+    endpoint: Endpoint = _ADDRESSES.slices,
+    resend: Resend = "",
+    unattended: Annotated[
+        bool,
+        typer.Option(
+            "--unattended",
+            help="Wait for folders that do not exist yet, and print lines instead of a bar.",
+        ),
+    ] = False,
 ) -> None:
-    """Stream the volumes that a reconstruction is writing, slice by slice."""
+    """Stream the volumes that a reconstruction is writing, slice by slice.
+
+    The engine does the same for the folders in its settings (`feeds.folders`).
+    """
     with one_line_errors():
-        from monitor.sources.folder.announcement import FolderRules
         from monitor.sources.publish_folder import publish_folder as run
 
-        rules = FolderRules(
+        rules = settings_file.folder_rules(
             pattern=pattern,
             slices=slices,
             first_slice=first_slice,
@@ -224,8 +225,13 @@ def publish_folder(
             poll_s=poll,
             keep_blank=keep_blank,
         )
+
+        def lines(text: str, _sent: int, total: int) -> None:
+            if not total:
+                tell(f"cell {cell}: {text}")
+
         with stop_on_signal() as stop, ExitStack() as stack:
-            show = _shown(stack, progress_of(say))
+            show = lines if unattended else _shown(stack, progress_of(say))
             run(
                 folders,
                 rules,
@@ -233,6 +239,7 @@ def publish_folder(
                 endpoint=endpoint,
                 resend=resend,
                 state=state,
+                wait=unattended,
                 stop=stop,
                 progress=show,
             )

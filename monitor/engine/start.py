@@ -9,6 +9,7 @@ from pathlib import Path
 
 from monitor.engine.access import Gate
 from monitor.engine.engine import Engine
+from monitor.engine.feeds.publishers import FolderPublishers, with_addresses
 from monitor.engine.feeds.subscribe import LiveFeeds
 from monitor.engine.machine import ReadyMemory, allow_files, keep_memory, take_short_turns
 from monitor.engine.recorder import Recorder
@@ -29,10 +30,12 @@ def run_engine(settings: Settings, out: Path | None, *, new: bool, say: Say) -> 
     """Records and serves until SIGINT or SIGTERM ends it: only then is the recording finished.
 
     If it ends in any other way (an error, SIGHUP, SIGUSR1), the next engine resumes the recording,
-    unless `new` is set. Raises PitwatchError; EngineFailed for an internal error, which is logged
-    in full in the folder of the recording.
+    unless `new` is set. `feeds.folders` are published by processes of their own meanwhile. Raises
+    PitwatchError; EngineFailed for an internal error, which is logged in full in the folder of the
+    recording.
     """
     faulthandler.enable()  # native code that crashes says where on stderr
+    settings = with_addresses(settings)
     gate = Gate(settings.security)
     allow_files()
     keep_memory()
@@ -63,7 +66,9 @@ def run_engine(settings: Settings, out: Path | None, *, new: bool, say: Say) -> 
         except BaseException:
             recorder.give_up()
             raise
+        publishers = FolderPublishers(settings.feeds.folders, say)
         try:
+            publishers.start()
             _work(settings, engine, recorder, broken, stop, say)
             if stop.leaves_broken:
                 recorder.leave_broken()
@@ -76,7 +81,10 @@ def run_engine(settings: Settings, out: Path | None, *, new: bool, say: Say) -> 
             recorder.leave_broken()
             raise
         finally:
-            _close(engine, recorder)
+            try:
+                publishers.close()
+            finally:
+                _close(engine, recorder)
 
 
 def _close(engine: Engine, recorder: Recorder) -> None:

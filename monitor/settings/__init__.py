@@ -24,9 +24,11 @@ from monitor.settings.experiment import (
     Settings,
     SimulatorSettings,
 )
+from monitor.settings.folders import FolderRules, FolderSettings
 from monitor.settings.loading import (
     Table,
     as_table,
+    folder_rules,
     load,
     parse,
 )

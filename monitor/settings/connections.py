@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from monitor import memory
+from monitor.settings.folders import FolderSettings
 from monitor.settings.section import NotNegative, Positive, Section
 
 SLICE_MPX_PER_GB, LARGEST_SLICE_MPX = 3.0, 96.0
@@ -59,6 +60,16 @@ class FeedSettings(Section):
     default 3 for each GB of memory, at most 96."""
     max_volume_GB: Positive = 2000.0
     """Scans that are announced as larger are refused."""
+    folders: tuple[FolderSettings, ...] = ()
+    """Folders that fill with volumes, each a section `[[feeds.folders]]`. If `slices` is left out,
+    the engine then connects to nothing else."""
+
+    @property
+    def slice_addresses(self) -> tuple[str, ...]:
+        """Of all producers of slices that the engine connects to: `slices`, and publishers of
+        folders."""
+        published = (folder.endpoint for folder in self.folders if folder.endpoint)
+        return tuple(dict.fromkeys((*self.slices, *published)))
 
     @property
     def what_fits(self) -> str:
@@ -70,6 +81,21 @@ class FeedSettings(Section):
             "memory; scans with larger slices are refused (feeds.max_slice_Mpx); "
             f"{self.receive_MB:.0f} MB of messages may wait (feeds.receive_MB)"
         )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _only_folders(cls, table: Any) -> Any:
+        if isinstance(table, dict) and table.get("folders"):
+            return {"slices": (), **table}
+        return table
+
+    @model_validator(mode="after")
+    def _check_folders(self) -> FeedSettings:
+        for key in ("cell", "endpoint", "state"):
+            values = [value for folder in self.folders if (value := getattr(folder, key))]
+            if len(set(values)) != len(values):
+                raise ValueError(f"a different {key} in each [[feeds.folders]]")
+        return self
 
     @field_validator("resend", mode="before")
     @classmethod

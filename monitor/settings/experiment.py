@@ -94,6 +94,12 @@ class Settings(Section):
             raise ValueError(f"a different name for each cell, not {', '.join(names)}")
         if not names:
             raise ValueError("at least one [[cells]] is needed")
+        for folder in self.feeds.folders:
+            if folder.cell not in names:
+                raise ValueError(
+                    f"one of the cells {', '.join(names)} in each [[feeds.folders]], not "
+                    f"{folder.cell}"
+                )
         return self
 
     def cell(self, name: str) -> CellSettings | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from monitor.errors import SettingError
 from monitor.settings.cells import CellSettings
 from monitor.settings.experiment import Settings
+from monitor.settings.folders import FolderRules, FolderSettings, option
 from monitor.settings.section import Section
 
 Table = dict[str, Any]
@@ -35,7 +37,16 @@ def load(path: Path) -> Settings:
         ) from None
     settings = parse(table)
     cells = tuple(_pictures_beside(path, cell) for cell in settings.cells)
-    return settings.model_copy(update={"cells": cells})
+    folders = tuple(_paths_beside(path, folder) for folder in settings.feeds.folders)
+    feeds = settings.feeds.model_copy(update={"folders": folders})
+    return settings.model_copy(update={"cells": cells, "feeds": feeds})
+
+
+def _paths_beside(path: Path, folder: FolderSettings) -> FolderSettings:
+    """Relative paths of folders count from the folder of the settings' file."""
+    paths = tuple((path.parent / one).absolute() for one in folder.paths)
+    state = None if folder.state is None else (path.parent / folder.state).absolute()
+    return folder.model_copy(update={"paths": paths, "state": state})
 
 
 def _pictures_beside(path: Path, cell: CellSettings) -> CellSettings:
@@ -56,14 +67,24 @@ def parse(table: Table) -> Settings:
         raise _worded(error) from None
 
 
+def folder_rules(**values: object) -> FolderRules:
+    """What options of `publish-folder` say, by the keys of the settings. Raises SettingError for
+    the first option that is wrong."""
+    try:
+        return FolderRules.model_validate(values)
+    except ValidationError as error:
+        raise _worded(error, option) from None
+
+
 def as_table(settings: Settings) -> Table:
     """The settings as a nested dictionary that TOML can hold: None is left out."""
     return settings.model_dump(mode="json", exclude_none=True)
 
 
-def _worded(error: ValidationError) -> SettingError:
+def _worded(error: ValidationError, named: Callable[[str], str] = str) -> SettingError:
+    """`named`: how the reader knows a key."""
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"]) or "settings"
+    where = named(".".join(str(part) for part in first["loc"])) or "settings"
     if first["type"] == "extra_forbidden":
         key = str(first["loc"][-1])
         known = _known_keys(first["loc"][:-1])

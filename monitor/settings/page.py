@@ -18,6 +18,7 @@ from pydantic_core import to_jsonable_python
 from monitor.settings.cells import BoundarySettings, CellSettings, GreyLevels
 from monitor.settings.connections import default_receive_MB, default_slice_Mpx
 from monitor.settings.experiment import Settings
+from monitor.settings.folders import FolderSettings
 from monitor.settings.section import Section
 
 HEAD = """# Settings
@@ -57,16 +58,20 @@ def sections() -> Iterator[tuple[str, type[Section]]]:
             yield from BELOW_CELLS
         elif inspect.isclass(field.annotation) and issubclass(field.annotation, Section):
             yield f"[{name}]", field.annotation
+        if name == "feeds":
+            yield "[[feeds.folders]]", FolderSettings
 
 
 def meanings(section: type[Section]) -> dict[str, str]:
-    """What is below each field in the code, by its name."""
+    """What is below each field in the code, by its name; those of a base first."""
+    (base,) = section.__bases__
+    before = meanings(base) if base is not Section else {}
     (body,) = (
         node.body
         for node in ast.parse(textwrap.dedent(inspect.getsource(section))).body
         if isinstance(node, ast.ClassDef)
     )
-    return {
+    return before | {
         field.target.id: " ".join(str(below.value.value).split())
         for field, below in pairwise(body)
         if isinstance(field, ast.AnnAssign)
@@ -115,7 +120,8 @@ def _allowed(schema: dict[str, Any]) -> str:
         return f"[{', '.join(_allowed(item) or item['type'] for item in schema['prefixItems'])}]"
     if schema.get("type") == "array":
         least = f" of at least {schema['minItems']}" if "minItems" in schema else ""
-        return f"list{least}: {_allowed(schema['items']) or schema['items']['type']}"
+        items = schema["items"]
+        return f"list{least}: {_allowed(items) or items.get('type', 'sections')}"
     if "pattern" in schema:
         return f"`{schema['pattern']}`"
     if schema.get("type") == "boolean":

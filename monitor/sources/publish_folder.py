@@ -16,10 +16,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from monitor.errors import PitwatchError, SourceError
-from monitor.settings import SimulatorSettings
+from monitor.settings import FolderRules, SimulatorSettings
 from monitor.sources.feeds.resend_service import ResendService
 from monitor.sources.feeds.slices import QUEUE_BYTES, SliceSocket
-from monitor.sources.folder.announcement import FolderRules, announcement
+from monitor.sources.folder.announcement import announcement
 from monitor.sources.folder.discovery import Discovery
 from monitor.sources.folder.files import Changes
 from monitor.sources.folder.growing import Growing, Progress, Say
@@ -46,31 +46,33 @@ def publish_folder(
     endpoint: str = _DEFAULTS.slices,
     resend: str = "",
     state: Path | None = None,
+    wait: bool = False,
     stop: threading.Event | None = None,
     progress: Say | None = None,
 ) -> None:
     """Sends the volumes that appear in `folders` as scans of `cell`, until `stop` is set.
 
     `state` is the file that keeps what was sent, by default `.pitwatch_CELL.json` in the first
-    folder. Nothing is sent as long as nobody subscribes. Raises SettingError and SourceError for
-    what is wrong before anything is sent; later, whatever is wrong with a file is said, and costs
-    that slice or volume alone.
+    folder. To `wait`: for folders that do not exist yet. Nothing is sent as long as nobody
+    subscribes. Raises SettingError and SourceError for what is wrong before anything is sent;
+    later, whatever is wrong with a file is said, and costs that slice or volume alone.
     """
     check_cell(cell)
-    rules.check()
     for folder in folders:
-        if not folder.is_dir():
+        if not folder.is_dir() and (folder.exists() or not wait):
             raise SourceError(f"{folder}: is not a folder; create it, or check the path")
     if not folders:
         raise SourceError("folders: got none, expected at least one; name a folder")
     stop = stop or threading.Event()
-    path = state or folders[0] / f".pitwatch_{cell}.json"
-    sent = read_state(path, cell)
-    write_state(path, sent)
     with ExitStack() as stack:
         service = stack.enter_context(closing(ResendService(resend))) if resend else None
         socket = stack.enter_context(SliceSocket(endpoint, QUEUE_BYTES // QUEUED, stop))
         say = progress or (lambda _text, _sent, _total: None)
+        if not _there(folders, rules.poll_s, stop, say):
+            return
+        path = state or folders[0] / f".pitwatch_{cell}.json"
+        sent = read_state(path, cell)
+        write_state(path, sent)
         changes = Changes()
         taken_back = _before_the_end(sent)
         job = _Publication(
@@ -86,6 +88,17 @@ def publish_folder(
         )
         stack.callback(job.save)
         job.run()
+
+
+def _there(folders: Sequence[Path], poll_s: float, stop: threading.Event, say: Say) -> bool:
+    """Waits until all folders exist; False if `stop` is set before."""
+    for folder in folders:
+        if not folder.is_dir():
+            say(f"{folder}: does not exist yet; waiting for it, or check the path", 0, 0)
+        while not folder.is_dir():
+            if stop.wait(poll_s):
+                return False
+    return True
 
 
 @dataclass(slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ from tests.sources.test_publish_folder import watched as watched  # a fixture
 
 pytestmark = pytest.mark.slow
 
-ALONE = replace(RULES, slices=None)
+ALONE = RULES.model_copy(update={"slices": None})
 DATASET = f"{ENTRY}/reconstruction/results/data"
 WRITER = """
 import sys

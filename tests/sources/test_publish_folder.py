@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 
 from monitor.processes import free_addresses
 from monitor.records import ScanEnd, ScanStart, SliceFrame
-from monitor.sources.folder.announcement import FolderRules
+from monitor.settings import FolderRules
 from monitor.sources.publish_folder import publish_folder
 from monitor.sources.volumes.volume import open_volumes
 from monitor.wire.slices import stins
@@ -149,7 +148,7 @@ def test_a_volume_that_is_complete_says_its_number_of_slices_itself(
     recon = Reconstruction(watched.folder, "rec_0007", form, volume(1))
     recon.write(0, NZ)
     recon.finish()
-    with watched.publishing(replace(RULES, slices=None)) as received:
+    with watched.publishing(RULES.model_copy(update={"slices": None})) as received:
         received.wait_for_end(7)
     (start,) = received.records(ScanStart)
     assert start.volume_shape == (NZ, 10, 8)
@@ -163,7 +162,7 @@ def test_a_volume_that_is_complete_says_its_number_of_slices_itself(
 def test_after_a_restart_scans_continue_and_only_the_last_slices_are_repeated(
     form: str, watched: Watched
 ) -> None:
-    rules = replace(RULES, slices=40)
+    rules = RULES.model_copy(update={"slices": 40})
     data = np.random.default_rng(3).random((40, 10, 8), dtype=np.float32)
     recon = Reconstruction(watched.folder, "rec_0000", form, data)
     with watched.publishing(rules) as received:
@@ -184,7 +183,7 @@ def test_after_a_restart_scans_continue_and_only_the_last_slices_are_repeated(
 
 
 def test_the_first_scan_waits_if_nothing_says_how_many_slices_it_has(watched: Watched) -> None:
-    with watched.publishing(replace(RULES, slices=None)) as received:
+    with watched.publishing(RULES.model_copy(update={"slices": None})) as received:
         first = Reconstruction(watched.folder, "rec_0000", "hdf5", volume(0))
         first.write(0, 8)
         watched.has_said("rec_0000: its number of slices is not known before it is complete")
@@ -214,7 +213,7 @@ def test_a_volume_that_is_written_again_is_another_scan(form: str, watched: Watc
 def test_a_volume_that_stalls_is_reported_and_ends_when_a_later_one_begins(
     watched: Watched,
 ) -> None:
-    with watched.publishing(replace(RULES, quiet_s=0.5)) as received:
+    with watched.publishing(RULES.model_copy(update={"quiet_s": 0.5})) as received:
         first = Reconstruction(watched.folder, "rec_0000", "tiff", volume(0))
         first.write(0, 8)
         (watched.folder / "rec_0000_000005.tiff").unlink()

@@ -82,15 +82,14 @@ class LiveFeeds:
 
     def _open(self, settings: FeedSettings) -> None:
         longest = largest_message(self._limits)
-        sockets = len(settings.slices) + bool(settings.slices_pull)
+        sockets = len(settings.slice_addresses) + bool(settings.slices_pull)
         of_slices = self._in_sockets / max(1, sockets) / (longest / USUAL_SHARE)
         of_documents = self._in_sockets / max(1, len(settings.documents)) / LARGEST_DOCUMENT
         largest = f"{longest / 1e6:.0f} MB (feeds.max_slice_Mpx is {settings.max_slice_Mpx:g})"
-        for address in settings.slices:
+        for address in settings.slice_addresses:
             subscriber = self._socket(zmq.SUB, longest, of_slices)
-            self._connect(
-                "slices", subscriber, "feeds.slices", address, largest, "feeds.max_slice_Mpx"
-            )
+            setting = "feeds.slices" if address in settings.slices else "feeds.folders"
+            self._connect("slices", subscriber, setting, address, largest, "feeds.max_slice_Mpx")
         if settings.slices_pull:
             pull = self._socket(zmq.PULL, longest, of_slices)
             keep_alive(pull)

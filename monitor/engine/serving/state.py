@@ -243,7 +243,7 @@ class Store:
         return {
             "period_s": self._settings.schedule.period_s,
             "requests": self._settings.requests.backend,
-            "slices": self._settings.feeds.slices,
+            "slices": self._settings.feeds.slice_addresses,
             "onset": self._settings.onset.mode,
             "watch": {
                 "late_s": watch.late_s,

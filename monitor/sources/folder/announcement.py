@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-
-from monitor.errors import SettingError
+from monitor.settings import FolderRules
 from monitor.sources.folder.files import number_in
 from monitor.sources.folder.growing import Progress
 from monitor.sources.folder.state import SentFolder, SentVolume
@@ -15,41 +12,6 @@ FIRST_NUMBERS = (0, 1)
 """A stack begins with one of these, if nothing says another number."""
 SAME_START_S = 2.0
 """Scans of one number that begin closer together would be one scan for the engine."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FolderRules:
-    """How files become scans.
-
-    `pattern`: names of volumes that are sent. `slices` is the number of slices of each volume, and
-    `first_slice` the number in the name of its first file, None if they are not known beforehand.
-    A scan lasts `duration_s`, and ends `delay_s` before its first file is written, if the files do
-    not hold its times. A volume that has not changed for `quiet_s` has ended, or has stalled.
-    """
-
-    pattern: str = "*"
-    slices: int | None = None
-    first_slice: int | None = None
-    voxel_um: float | None = None
-    duration_s: float = 0.0
-    delay_s: float = 0.0
-    quiet_s: float = 300.0
-    poll_s: float = 1.0
-    keep_blank: bool = False
-
-    def check(self) -> None:
-        """Raises SettingError for a value that cannot be meant."""
-        for name, value in (
-            ("--voxel-um", self.voxel_um),
-            ("--poll", self.poll_s),
-            ("--quiet", self.quiet_s),
-            ("--slices", self.slices),
-        ):
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise SettingError(name, got=value, expected="above 0", todo="correct it")
-        for name, value in (("--duration", self.duration_s), ("--delay", self.delay_s)):
-            if not (math.isfinite(value) and value >= 0):
-                raise SettingError(name, got=value, expected="0 s or more", todo="correct it")
 
 
 def announcement(
