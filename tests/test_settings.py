@@ -63,6 +63,9 @@ def test_the_shipped_files_name_every_key(name):
     for section, values in Settings.model_fields.items():
         kind = values.annotation
         kind = getattr(kind, "__args__", (kind,))[0]
+        if section == "channels":  # of any name
+            assert "\n[channels]" in text and "\n[cells.channels]" in text
+            continue
         for key in kind.model_fields:
             named = (f"\n{key} =", f"# {key} =", f"{section}.{key}]", f"# or {key}")
             assert any(name in text for name in named), (section, key)
@@ -216,3 +219,40 @@ def test_a_cell_is_found_by_its_name():
 def test_a_value_of_another_type_is_not_bent_into_shape(table):
     with pytest.raises(SettingError):
         parse(table)
+
+
+# --- channels -------------------------------------------------------------------------------------
+
+
+def test_a_channel_is_a_key_or_a_table_of_all_cells_or_of_one():
+    table = {"key": "sr", "stream": "baseline", "unit": "mA", "title": "Ring current"}
+    cells = [{"name": "A", "channels": {"temperature": "tc_1"}}, {"name": "B"}]
+    settings = parse({"channels": {"ring": table}, "cells": cells})
+    known = {name: settings.channels_of(name) for name in "AB"}
+    assert list(known["A"]) == ["ring", "temperature"] and list(known["B"]) == ["ring"]
+    assert known["A"]["ring"][0] == "" and known["A"]["temperature"][0] == "A"
+    assert known["A"]["temperature"][1].key == "tc_1"
+    assert parse(tomllib.loads(tomli_w.dumps(as_table(settings)))) == settings
+
+
+@pytest.mark.parametrize(
+    ("channels", "expected"),
+    [
+        ({"ring": {"key": "a", "strem": "b"}}, "did you mean 'stream'"),
+        ({"ring": {"unit": "mA"}}, "channels.ring.key"),
+        ({"ring": ""}, "channels.ring.key"),
+        ({"ring current": "a"}, "pattern"),
+        ({"1ring": "a"}, "pattern"),
+        ({"ring": {"key": "a", "unit": "m\u202eA"}}, "printable"),
+        ({"ring": {"key": "a", "title": "t" * 41}}, "at most 40"),
+        ({f"c{n}": "a" for n in range(51)}, "at most 50"),
+    ],
+)
+def test_a_wrong_channel_is_named(channels, expected):
+    assert expected in refusal({"channels": channels})
+    assert expected in refusal({"cells": [{"name": "A", "channels": channels}]})
+
+
+def test_a_channel_of_all_cells_is_not_declared_again_in_one():
+    text = refusal({"channels": {"r": "a"}, "cells": [{"name": "A", "channels": {"r": "b"}}]})
+    assert "channel r" in text and "cell A" in text

@@ -6,6 +6,10 @@ from monitor.settings.cells import (
     CellSettings,
     GreyLevels,
 )
+from monitor.settings.channels import (
+    CHANNEL_NAME,
+    ChannelSettings,
+)
 from monitor.settings.connections import (
     FeedSettings,
     RequestSettings,

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from monitor.settings.channels import Channels
 from monitor.settings.section import NotNegative, Positive, Section
 
 LayerName = Literal["collector", "lithium", "electrolyte"]
@@ -85,6 +86,8 @@ class CellSettings(Section):
     between readings."""
     keys: dict[Quantity, str] = Field(default_factory=DEFAULT_KEYS.copy)
     """Data keys of the cycler's documents, by quantity; any of them may be absent."""
+    channels: Channels = Field(default_factory=dict)
+    """Other scalars of the documents, of this cell alone, by name."""
     grey_levels: GreyLevels = GreyLevels()
     """Fixes grey levels that are otherwise found from the data."""
     boundaries: BoundarySettings | None = None

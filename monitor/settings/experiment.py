@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from monitor.settings.cells import CellSettings
+from monitor.settings.channels import Channels, ChannelSettings, twice
 from monitor.settings.connections import (
     FeedSettings,
     RequestSettings,
@@ -84,6 +85,7 @@ class Settings(Section):
     pits: PitSettings = PitSettings()
     onset: OnsetSettings = OnsetSettings()
     watch: WatchSettings = WatchSettings()
+    channels: Channels = Field(default_factory=dict)
     cells: tuple[CellSettings, ...] = (CellSettings(name="A"),)
     simulator: SimulatorSettings = SimulatorSettings()
 
@@ -100,8 +102,22 @@ class Settings(Section):
                     f"one of the cells {', '.join(names)} in each [[feeds.folders]], not "
                     f"{folder.cell}"
                 )
+        for cell in self.cells:
+            if name := twice(self.channels, cell.channels):
+                raise ValueError(
+                    f"channel {name} either in [channels] or in [cells.channels] of cell "
+                    f"{cell.name}, not in both"
+                )
         return self
 
     def cell(self, name: str) -> CellSettings | None:
         """The settings of the cell `name`, or None if it is not configured."""
         return next((cell for cell in self.cells if cell.name == name), None)
+
+    def channels_of(self, name: str) -> dict[str, tuple[str, ChannelSettings]]:
+        """The channels of the cell `name`, by their names: those of all cells, which belong to
+        cell "", then its own."""
+        cell = self.cell(name)
+        own = {} if cell is None else cell.channels
+        common = {channel: ("", one) for channel, one in self.channels.items()}
+        return common | {channel: (name, one) for channel, one in own.items()}

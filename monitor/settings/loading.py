@@ -6,7 +6,7 @@ import difflib
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic import ValidationError
 
@@ -99,8 +99,10 @@ def _worded(error: ValidationError, named: Callable[[str], str] = str) -> Settin
 
 def _known_keys(location: tuple[Any, ...]) -> list[str]:
     section: Any = Settings
+    is_name = False
     for part in location:
-        if isinstance(part, int):
+        if is_name or isinstance(part, int):  # of one of several sections
+            is_name = False
             continue
         annotation = section.model_fields[part].annotation
         section = next(
@@ -108,6 +110,7 @@ def _known_keys(location: tuple[Any, ...]) -> list[str]:
         )
         if section is None:
             return []
+        is_name = get_origin(annotation) is dict
     return list(section.model_fields)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic_core import to_jsonable_python
 
 from monitor.settings.cells import BoundarySettings, CellSettings, GreyLevels
+from monitor.settings.channels import ChannelSettings
 from monitor.settings.connections import default_receive_MB, default_slice_Mpx
 from monitor.settings.experiment import Settings
 from monitor.settings.folders import FolderSettings
@@ -39,6 +40,7 @@ UNITS = {
 }  # fmt: skip
 """By the end of a key; the longer end stands first."""
 BOUNDS = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
+CHANNELS = "[channels.NAME], [cells.channels.NAME]"
 BELOW_CELLS: tuple[tuple[str, type[Section]], ...] = (
     ("[cells.grey_levels]", GreyLevels),
     ("[cells.boundaries]", BoundarySettings),
@@ -54,6 +56,7 @@ def sections() -> Iterator[tuple[str, type[Section]]]:
     """All sections with their heading in TOML, in the order of the settings."""
     for name, field in Settings.model_fields.items():
         if name == "cells":
+            yield CHANNELS, ChannelSettings
             yield "[[cells]]", CellSettings
             yield from BELOW_CELLS
         elif inspect.isclass(field.annotation) and issubclass(field.annotation, Section):

@@ -25,7 +25,7 @@ from monitor.settings import Settings
 __all__ = ["LOCK_FILE", "FolderLock", "held", "interrupted", "is_growing", "is_interrupted", "mend"]
 
 OLD, KEPT = format.OLD, ".kept"
-MUST_AGREE = ("cells", "pits", "onset", "schedule")
+MUST_AGREE = ("cells", "channels", "pits", "onset", "schedule")
 """Sections of the settings on which results depend: with others, a recording cannot continue."""
 
 
