@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from monitor.core.analysis import CellAnalysis
 from monitor.core.arrival.cell_scans import CellScans
+from monitor.core.channels.history import ChannelHistories
 from monitor.core.cycler.history import CyclerHistory
 from monitor.core.cycler.time_checks import TimeChecks
 from monitor.core.interface.levels import Levels
@@ -18,11 +19,16 @@ class Cell:
     """Its cycler, its scans and what was found in them. `levels`: grey levels of its last scan;
     `last_scan`: its number, or -1."""
 
-    def __init__(self, cell: CellSettings, settings: Settings) -> None:
+    def __init__(self, cell: CellSettings, settings: Settings, channels: ChannelHistories) -> None:
         self.settings = cell
         self.history = CyclerHistory(cell)
         self.analysis = CellAnalysis(cell, settings.pits, self.history, settings.schedule.period_s)
-        self.watch = CellWatch(cell.name, settings.watch, settings.schedule.period_s)
+        self.watch = CellWatch(
+            cell.name,
+            settings.watch,
+            settings.schedule.period_s,
+            channels=lambda: channels.of(cell.name),
+        )
         self.times = TimeChecks(cell)
         self.scans = CellScans()
         self.levels: Levels | None = None

@@ -1,4 +1,4 @@
-"""Documents of the cyclers → the cells' readings; whether the times of readings and scans agree."""
+"""Documents → the cells' readings and channels; whether the times of readings and scans agree."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from collections import Counter
 from collections.abc import Mapping
 
 from monitor.core.cell import Cell
+from monitor.core.channels.documents import ChannelDocuments
+from monitor.core.channels.history import ChannelHistories
 from monitor.core.cycler.documents import Documents
 from monitor.core.cycler.time_checks import no_current, scan_times
 from monitor.core.outputs import Outputs
 from monitor.errors import BadMessage
 from monitor.records import (
+    ChannelValue,
     CyclerClock,
     CyclerDocument,
     CyclerPoint,
@@ -22,14 +25,24 @@ from monitor.settings import Settings
 
 
 class Readings:
-    """Takes the documents of all cyclers. `points`: what the last one has added to the histories;
-    `heard`: the cells that it was of, whether its readings are used or not."""
+    """Takes all documents. `points` and `channel_values`: what the last one has added to the
+    histories; `heard`: the cells that it was of, whether its readings are used or not."""
 
-    def __init__(self, settings: Settings, cells: Mapping[str, Cell], out: Outputs) -> None:
-        """`out`: receives the events and counts of readings and their times."""
+    def __init__(
+        self,
+        settings: Settings,
+        cells: Mapping[str, Cell],
+        out: Outputs,
+        channels: ChannelHistories,
+    ) -> None:
+        """`out`: receives the events and counts of readings and their times; `channels`: receives
+        the values of channels."""
         self.counts: Counter[str] = Counter()
         self.points: list[CyclerPoint] = []
+        self.channel_values: list[ChannelValue] = []
         self.heard: set[str] = set()
+        self._channels = channels
+        self._channel_documents = ChannelDocuments(settings)
         self._cells = cells
         self._out = out
         self._documents = Documents(settings)
@@ -42,7 +55,7 @@ class Readings:
 
     def forget(self) -> None:
         """Another record is fed: nothing has been added by it yet."""
-        self.points, self.heard = [], set()
+        self.points, self.channel_values, self.heard = [], [], set()
 
     def document(self, document: CyclerDocument) -> list[str]:
         """Takes in a document; returns the cells whose histories have grown."""
@@ -57,11 +70,20 @@ class Readings:
             self._out.news(self._cells[name].watch.run_ended())
         for name, time in taken.withdrawn:
             self._cells[name].history.withdraw(time)
+        self._take_channels(document)
         for reading in taken.readings:
             self._out.time = max(self._out.time, reading.time)
             self.counts["readings"] += 1
             self._reading(self._cells[reading.cell], reading)
         return list(dict.fromkeys(point.reading.cell for point in self.points))
+
+    def _take_channels(self, document: CyclerDocument) -> None:
+        taken = self._channel_documents.take(document)
+        for problem in taken.problems:
+            self._out.refuse("documents", problem)
+        for value in taken.values:
+            self._channels.add(value)
+        self.channel_values = taken.values
 
     def _reading(self, cell: Cell, reading: CyclerReading) -> None:
         try:

@@ -15,6 +15,7 @@ from monitor.core.arrival.measurement import Measure, SliceMeasurement
 from monitor.core.arrival.outstanding import Outstanding
 from monitor.core.arrival.running_scan import RunningScan
 from monitor.core.cell import Cell
+from monitor.core.channels.history import ChannelHistories
 from monitor.core.intake import Arrived, Intake, Settled
 from monitor.core.outputs import Outputs
 from monitor.core.plating import Measured
@@ -26,6 +27,7 @@ from monitor.errors import BadMessage
 from monitor.records import (
     Acknowledgement,
     BadInput,
+    ChannelValue,
     ConnectionChange,
     CyclerClock,
     CyclerDocument,
@@ -62,13 +64,14 @@ class Session:
     ) -> None:
         """`measure`: begins the measurement of a scan; `identity`: of the recording, so that ids of
         requests are its own."""
-        self._cells = {cell.name: Cell(cell, settings) for cell in settings.cells}
+        channels = ChannelHistories(settings)
+        self._cells = {cell.name: Cell(cell, settings, channels) for cell in settings.cells}
         self._requests = ScanRequests(settings, identity)
         self._connections = Connections()
         self._out = Outputs(self._requests.alarms)
         self._early = settings.onset.early_verdict
         self._slices = Intake(self._cells, settings.feeds, self._out, measure, early=self._early)
-        self._readings = Readings(settings, self._cells, self._out)
+        self._readings = Readings(settings, self._cells, self._out, channels)
         self._replies = 0
 
     def named(self, record: Record) -> Record:
@@ -263,6 +266,11 @@ class Session:
     def points(self) -> tuple[CyclerPoint, ...]:
         """What the last record has added to the histories of the cyclers."""
         return tuple(self._readings.points)
+
+    @property
+    def channel_values(self) -> tuple[ChannelValue, ...]:
+        """What the last record has added to the histories of the channels."""
+        return tuple(self._readings.channel_values)
 
     @property
     def heard(self) -> frozenset[str]:

@@ -4,6 +4,9 @@ Times are UTC seconds of the data, never of this machine's clock. Lengths are in
 "µm" where the voxel size is known, "voxel" if it is not.
 """
 
+from monitor.records.channels import (
+    ChannelValue,
+)
 from monitor.records.conditions import (
     BadInput,
     ConnectionChange,

@@ -79,6 +79,10 @@ class Documents:
         self._runs: Bounded[str, _Run] = Bounded(MAX_RUNS)
         self._turns = {cell.name: InterleavedRuns() for cell in settings.cells}
         self._ended: set[str] = set()
+        self._channel_keys = {
+            cell.name: frozenset(one.key for _, one in settings.channels_of(cell.name).values())
+            for cell in settings.cells
+        }
 
     @property
     def ended(self) -> frozenset[str]:
@@ -112,6 +116,8 @@ class Documents:
             run = self._run_of(descriptor)
             if run is None:
                 return
+            if self._is_of_channels(run.cell, doc["data"]):
+                return  # says nothing of the cycler
             taken.heard.add(run.cell.name)
             rows = _event(doc) if name == "event" else _page(doc, run.cell, taken.problems)
             for data, stamps, when, count in rows:
@@ -169,6 +175,13 @@ class Documents:
             "unknown_run",
             "documents: event of a run whose start document was not received; not used. Start the "
             "run again while the monitor listens, so that its start document is received",
+        )
+
+    def _is_of_channels(self, cell: CellSettings, data: Values) -> bool:
+        """Whether an event or page has channels, and no reading of the cell's cycler."""
+        known = self._channel_keys[cell.name]
+        return any(key in known for key in data) and not any(
+            key in data for key in cell.keys.values()
         )
 
     def _row(self, run: _Run, descriptor: str, row: Row | None, taken: Taken) -> None:
