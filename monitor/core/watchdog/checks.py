@@ -75,6 +75,16 @@ def of_scan(summary: Summary, settings: WatchSettings, usual: Usual, doubt: str)
     return [sign for sign in told if sign is not None]
 
 
+def standard_of(summary: Summary, usual: Usual) -> list[str]:
+    """The conditions that cannot be judged yet, of which this scan is a standard for later ones."""
+    found = []
+    if length(summary, "noise")[0] is not None and len(usual.noises) < LEAST_SCANS_OF_NOISE:
+        found.append("noise")
+    if usual.first is None and Greys.of(summary) is not None:
+        found.append("grey_levels")
+    return found
+
+
 def closure(summary: Summary, settings: WatchSettings) -> Sign | None:
     """Removed lithium over what the cycler's charge says, outside of its band by more than its
     standard error explains. Not told before enough has been stripped."""

@@ -6,9 +6,10 @@ the clock of the machine, the engine says by a record. Nothing here reads a cloc
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
+from monitor.core.channels.coincidence import Samples, as_facts, coincidences, sentence
 from monitor.core.cycler.documents import Notice
 from monitor.core.cycler.time_checks import UNTRUE
 from monitor.core.news import Facts, Sign, Told
@@ -25,6 +26,8 @@ from monitor.records import (
 from monitor.records.state import Watch
 from monitor.settings import WatchSettings
 
+OF_IMAGES = ("closure", "noise", "grey_levels", "registration", "valid", "levels_lost")
+"""Conditions that the beam, or the surroundings of the cell, may cause."""
 IN_A_ROW = ("closure", "noise", "grey_levels")
 """Need some bad scans in a row. Others begin with the first: its maps cannot be used."""
 
@@ -50,12 +53,22 @@ class Condition:
 class CellWatch:
     """All conditions of one cell. Methods return the news, in order."""
 
-    def __init__(self, cell: str, settings: WatchSettings, period_s: float) -> None:
-        """`period_s`: how often a scan is expected, s of cell time."""
+    def __init__(
+        self,
+        cell: str,
+        settings: WatchSettings,
+        period_s: float,
+        *,
+        channels: Callable[[], Iterable[Samples]] = tuple,
+    ) -> None:
+        """`period_s`: how often a scan is expected, s of cell time; `channels`: returns the values
+        of the cell's channels."""
         self._cell = cell
         self._settings = settings
         self._period_s = period_s
         self._conditions: dict[str, Condition] = {}
+        self._channels = channels
+        self._unaffected: dict[str, ScanStart] = {}
         self._usual = Usual()
         self._planned: float | None = None
         self._delay_s = 0.0
@@ -70,7 +83,10 @@ class CellWatch:
             return []
         news: list[Told] = []
         for sign in checks.of_scan(result.summary, self._settings, self._usual, doubt):
-            news += self._take(sign, scan=result.key.scan, at=at)
+            news += self._judge_sign(sign, result.start, at)
+        self._unaffected |= dict.fromkeys(
+            checks.standard_of(result.summary, self._usual), result.start
+        )
         self._usual.remember(result.summary, self._settings)
         return news
 
@@ -79,7 +95,28 @@ class CellWatch:
         sign = checks.closure(result.summary, self._settings) if self._settings.enabled else None
         if sign is None:
             return []
-        return self._take(sign, scan=result.key.scan, at=result.start.stop_time)
+        return self._judge_sign(sign, result.start, result.start.stop_time)
+
+    def _judge_sign(self, sign: Sign, start: ScanStart, at: float) -> list[Told]:
+        """What one sign of a scan says. If an alarm begins, what channels did since the last scan
+        without this fault is stated in it."""
+        news = self._take(sign, scan=start.key.scan, at=at)
+        if not sign.bad:
+            self._unaffected[sign.condition] = start
+        before = self._unaffected.get(sign.condition)
+        if sign.condition not in OF_IMAGES or before is None:
+            return news
+        return [self._with_coincidences(told, before, start) for told in news]
+
+    def _with_coincidences(self, told: Told, before: ScanStart, start: ScanStart) -> Told:
+        if told.kind != "alarm":
+            return told
+        found = coincidences(self._channels(), before.stop_time, start.stop_time)
+        if not found:
+            return told
+        text = f"{told.data['text']}. {sentence(found, before.key.scan, start.stop_time)}"
+        facts: Facts = {"text": text, "coincidences": [as_facts(one) for one in found]}
+        return replace(told, data={**told.data, **facts})
 
     # --- schedule -------------------------------------------------------------------------------
 

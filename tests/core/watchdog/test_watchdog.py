@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from monitor.core.channels.coincidence import Samples
 from monitor.core.session import Session
 from monitor.core.watchdog.watchdog import CellWatch
 from monitor.records import Acknowledgement, CyclerDocument, Event, FeedSilence, ScanResult
@@ -116,6 +117,69 @@ def test_an_alarm_has_its_numbers():
     assert "0.50" in alarm.data["text"] and "0.85 to 1.15" in alarm.data["text"]
     (ended,) = watch.judge(result(4), "", 9000.0)
     assert ended.data["value"] == 1.0 and "again" in ended.data["text"]
+
+
+# --- what channels did meanwhile ------------------------------------------------------------------
+
+FELL = Samples("ring", "ring current", "mA", [60.0 * n for n in range(300)],
+               [200.0 if n < 112 else 12.0 for n in range(300)])  # fmt: skip
+STEADY = replace(FELL, values=[200.0] * 300)
+NOISY = [{"noise_um": n} for n in (0.1, 0.1, 0.1, 0.16, 0.16)]
+
+
+def scan_at(number, summary):
+    made = result(number, **summary)
+    begin = replace(made.start, start_time=1800.0 * number, stop_time=1800.0 * number + 240.0)
+    return replace(made, start=begin)
+
+
+def alarms_with(*channels, scans=NOISY):
+    """The alarms of scans half an hour apart, with these channels."""
+    watch = CellWatch("A", WatchSettings(), 1800.0, channels=lambda: channels)
+    told = [watch.judge(scan_at(n, one), "", 1800.0 * n + 240.0) for n, one in enumerate(scans)]
+    return [news.data for found in told for news in found if news.kind == "alarm"]
+
+
+def test_an_alarm_states_what_a_channel_did_since_the_last_good_scan():
+    (alarm,) = alarms_with(FELL)
+    assert "noise of the heights is 0.16" in alarm["text"]
+    assert "Since scan 2, which was not affected: ring current fell at 01:52 UTC" in alarm["text"]
+    assert alarm["text"].endswith("This is a coincidence in time, not necessarily the cause")
+    assert alarm["coincidences"] == [
+        {"channel": "ring", "unit": "mA", "time": 6720.0, "before": 200.0, "after": 12.0}
+    ]
+
+
+def test_a_channel_that_stopped_is_stated_too():
+    (alarm,) = alarms_with(replace(STEADY, times=STEADY.times[:100], values=STEADY.values[:100]))
+    assert "ring current has had no value since 01:39 UTC" in alarm["text"]
+    assert alarm["coincidences"][0]["after"] is None
+
+
+@pytest.mark.parametrize(
+    "channels",
+    [(), (STEADY,), (replace(STEADY, times=[], values=[]),),
+     (replace(STEADY, values=[200.0 - 0.1 * n for n in range(300)]),)],
+    ids=["none declared", "no change", "not measured", "drift"],
+)  # fmt: skip
+def test_an_alarm_says_nothing_of_channels_that_did_not_change(channels):
+    (plain,), (alarm,) = alarms_with(), alarms_with(*channels)
+    assert alarm == plain and "coincidences" not in alarm
+
+
+def test_only_what_the_beam_may_cause_has_a_coincidence():
+    scans = [*NOISY[:3], {"refined": False}, {"refined": False}]
+    (alarm,) = alarms_with(FELL, scans=scans)
+    assert alarm["condition"] == "refinement" and "coincidences" not in alarm
+    (alarm,) = alarms_with(FELL, scans=[{"valid_fraction": 0.1}])  # there is no good one before
+    assert "coincidences" not in alarm
+
+
+def test_closure_that_is_judged_later_states_it_too():
+    watch = CellWatch("A", WatchSettings(), 1800.0, channels=lambda: [FELL])
+    news = [watch.judge_charge(scan_at(n, {"closure": c})) for n, c in enumerate((1, 1, 1, 2, 2))]
+    assert [kinds(one) for one in news] == [[]] * 4 + [[("alarm", "closure")]]
+    assert news[-1][0].data["coincidences"][0]["channel"] == "ring"
 
 
 # --- schedule -------------------------------------------------------------------------------------
