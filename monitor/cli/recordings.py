@@ -151,8 +151,8 @@ def export(
         str,
         typer.Option(
             help="tiff (maps, for ImageJ and Fiji), vtk (surfaces, for ParaView), zarr (maps as "
-            "OME-Zarr, for napari), csv (numbers of scans, pits) or bdf (readings of the cycler "
-            "as Battery Data Format)."
+            "OME-Zarr, for napari), csv (numbers of scans, pits, channels) or bdf (readings "
+            "of the cycler as Battery Data Format)."
         ),
     ],
     out: Annotated[

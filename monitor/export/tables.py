@@ -1,13 +1,16 @@
-"""Numbers of scans, and pits, as CSV: a table of each for all cells, with units in the names."""
+"""Numbers of scans, pits, and channels, as CSV: a table of each for all cells, with units."""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
 from monitor.csv_text import csv_text
 from monitor.export.recorded import Output, RecordedCell, RecordedScan
+from monitor.plain_text import csv_field
 from monitor.quantities.quantity import LENGTH, Quantity
 from monitor.quantities.table import PIT_COLUMNS, SCALARS
 from monitor.records import Pit
@@ -18,13 +21,17 @@ Row = tuple[str, RecordedScan, Pit | None]
 
 
 def outputs(cells: Sequence[RecordedCell]) -> list[Output]:
+    having = [cell for cell in cells if cell.cell.has_channels]
+    table = Output(Path("channels.csv"), partial(_write_channels, cells=having))
+    channels = [table] if having else []
     scans: list[Row] = [(cell.name, scan, None) for cell in cells for scan in cell.scans]
     if not scans:
-        return []
+        return channels
     pits: list[Row] = [(name, scan, pit) for name, scan, _ in scans for pit in scan.result.pits]
     return [
         Output(Path("scans.csv"), partial(_write_scans, rows=scans)),
         Output(Path("pits.csv"), partial(_write_pits, rows=pits)),
+        *channels,
     ]
 
 
@@ -50,6 +57,19 @@ def _write_pits(path: Path, *, rows: Sequence[Row]) -> None:
             for _, scan, pit in rows
         ]
     _write(path, rows, columns)
+
+
+def _write_channels(path: Path, *, cells: Sequence[RecordedCell]) -> None:
+    """A row for each value, as channels have times of their own."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("cell", "channel", "unit", "time", "time_s", "value"))
+        for cell in cells:
+            for one in cell.cell.channels():
+                facts = [csv_field(text) for text in (cell.name, one.name, one.unit)]
+                for time, value in zip(one.times.tolist(), one.values.tolist(), strict=True):
+                    told = datetime.fromtimestamp(time, UTC).isoformat()
+                    writer.writerow((*facts, told, f"{time:.6f}", repr(value)))
 
 
 def _columns(quantities: Sequence[Quantity], rows: Sequence[Row]) -> list[tuple[Quantity, str]]:

@@ -19,6 +19,7 @@ SETTINGS_FILE = "experiment.toml"
 JOURNAL_FILE = "journal.jsonl"
 EVENTS_FILE = "events.jsonl"
 CYCLER_FILE = "cycler.h5"
+CHANNELS_FILE = "channels.h5"
 ERRORS_FILE = "errors.log"
 PART = ".part"
 OLD = ".old"
@@ -42,6 +43,8 @@ LATE = "slices_late"
 
 CYCLER_COLUMNS = {name: one.recorded_units("µm") for name, one in table.READINGS.items()}
 """Unit of each column of `cycler.h5`."""
+CHANNEL_COLUMNS = ("time", "value")
+"""Columns of each channel."""
 
 TEXT_BYTES = 128
 SCAN_FILE = re.compile(r"scan_\d{4,18}\.h5")

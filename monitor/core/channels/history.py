@@ -12,7 +12,6 @@ from monitor.records import ChannelValue
 from monitor.settings import Settings
 
 MOST_VALUES = 50_000
-"""Of a channel; of more, the older half is forgotten."""
 
 
 def _numbers() -> array[float]:
@@ -21,9 +20,11 @@ def _numbers() -> array[float]:
 
 @dataclass
 class ChannelHistory:
-    """The newest values of one channel, rising in time."""
+    """The newest values of one channel, rising in time; of more than `most`, the older half is
+    forgotten."""
 
     unit: str = ""
+    most: int = MOST_VALUES
     times: array[float] = field(default_factory=_numbers)
     values: array[float] = field(default_factory=_numbers)
 
@@ -31,8 +32,8 @@ class ChannelHistory:
         """Appends a value, instead of those that it replaces."""
         end = bisect_left(self.times, value.replaces_from)
         del self.times[end:], self.values[end:]
-        if len(self.times) == MOST_VALUES:
-            del self.times[: MOST_VALUES // 2], self.values[: MOST_VALUES // 2]
+        if len(self.times) == self.most:
+            del self.times[: self.most // 2], self.values[: self.most // 2]
         self.times.append(value.time)
         self.values.append(value.value)
         self.unit = value.unit

@@ -111,9 +111,9 @@ def item(file: h5py.File, path: str) -> h5py.Group | h5py.Dataset | None:
 
 
 def group(file: h5py.File, path: str) -> h5py.Group:
-    """A group of this file. Raises RecordingError if there is none, and for one that holds more
-    than any group."""
-    found = item(file, path)
+    """A group of this file ("": the file). Raises RecordingError if there is none, and for one that
+    holds more than any group."""
+    found = item(file, path) if path else file
     if not isinstance(found, h5py.Group):
         raise damaged(file, path, "missing" if found is None else "not a group", "a group")
     if (count := found.id.get_num_objs()) > MAX_ITEMS:

@@ -21,6 +21,7 @@ from monitor.quantities.table import form_of
 from monitor.recording import files, format, journal
 from monitor.recording.checksums import NAME as CRC
 from monitor.recording.read import checked_hdf5, pictures
+from monitor.recording.read.channels import RecordedChannel, read_channels
 from monitor.recording.read.checked_hdf5 import Attributes, opened, opened_file
 from monitor.recording.read.compressed_chunks import section
 from monitor.records import EventData, Summary
@@ -192,6 +193,15 @@ class Cell:
             )
         whole = min(len(column) for column in columns.values())
         return {name: column[:whole] for name, column in columns.items()}
+
+    @property
+    def has_channels(self) -> bool:
+        """Whether values of channels were recorded."""
+        return os.path.lexists(self.path / format.CHANNELS_FILE)
+
+    def channels(self) -> list[RecordedChannel]:
+        """The channels, those of all cells among them. Raises RecordingError."""
+        return read_channels(self.path)
 
     def events(self) -> list[EventLine]:
         """Events and decisions, in order; a last line that was cut short is left out. Raises

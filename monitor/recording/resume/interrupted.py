@@ -79,9 +79,10 @@ def mend(folder: Path) -> None:
     for path in (folder / format.JOURNAL_FILE, *folder.rglob(format.EVENTS_FILE)):
         if path.exists():
             cut_last_line(path)
-    for readings in folder.glob(f"*/{format.CYCLER_FILE}"):
-        if not _can_be_written(readings):
-            readings.unlink()  # the writer was killed in it; the journal has all readings
+    for name in (format.CYCLER_FILE, format.CHANNELS_FILE):
+        for readings in folder.glob(f"*/{name}"):
+            if not _can_be_written(readings):
+                readings.unlink()  # the writer was killed in it; the journal has all readings
     for part in folder.glob(f"*/scan_*.h5{format.PART}"):
         old = part.with_name(part.name + OLD)
         if old.exists() or not _readable(part):

@@ -25,6 +25,7 @@ class ResumedWriter(ExperimentWriter):
         self._last_event = interrupted.last_event(folder)
         for cell in self._cells.values():
             cell.rewrite_from = -math.inf  # the journal has all readings
+            cell.channel_values.rewrite()
 
     def take_again(self, message: Message) -> list[OSError]:
         """A message that the journal has. What had not reached the disk of it, and of what followed

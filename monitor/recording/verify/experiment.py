@@ -12,6 +12,7 @@ from monitor.recording import checksums, files, format
 from monitor.recording.folder_lock import LOCK_FILE, is_growing
 from monitor.recording.read.experiment import Cell, Experiment, Scan, open_experiment, settings_text
 from monitor.recording.verify.cell import check_cycler, check_left_over, check_master
+from monitor.recording.verify.channels import check_channels
 from monitor.recording.verify.findings import Findings, Severity, name_in
 from monitor.recording.verify.logs import Told, check_events, check_journal, compare_scan
 from monitor.recording.verify.scans import ScanFacts, check_scan
@@ -119,8 +120,22 @@ class _Verifier:
         # where it was interrupted, the last second of readings may not have reached the disk
         open_ended = self._stale or self._growing
         check_cycler(cycler, readings, findings, open_ended=open_ended, growing=self._growing)
+        self._check_channels(cell, told if known else None, open_ended=open_ended)
         if not self._growing and all(whole.values()) and findings.is_sound(*whole):
             check_master(cell.path, list(whole), findings)
+
+    def _check_channels(self, cell: Cell, told: Told | None, *, open_ended: bool) -> None:
+        settings = self._settings
+        if settings is None:
+            return
+        check_channels(
+            cell.path / format.CHANNELS_FILE,
+            {name: one for name, (_, one) in settings.channels_of(cell.name).items()},
+            None if told is None else told.channels.get(cell.name, {}),
+            self._findings,
+            open_ended=open_ended,
+            growing=self._growing,
+        )
 
     def _check_scan(self, scan: Scan, told: Told | None, keep: bool | None) -> ScanFacts | None:
         findings, path = self._findings, scan.path

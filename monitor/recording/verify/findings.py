@@ -14,7 +14,7 @@ from monitor.plain_text import visible
 from monitor.recording.read.checked_hdf5 import UNREADABLE, one_line
 
 Severity = Literal["error", "warning", "note"]
-Mend = Literal["", "line", "readings", "master", "lock", "part"]
+Mend = Literal["", "line", "readings", "channels", "master", "lock", "part"]
 """What `repair` can do about it."""
 RESTORE = "restore it from a copy of the recording, or exclude it from your analysis"
 MAX_FINDINGS_OF_FILE = 50

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any, cast
 
 import numpy as np
 
+from monitor.core.channels.documents import ChannelDocuments
+from monitor.core.channels.history import ChannelHistory
 from monitor.core.cycler.history import MeasuredReadings
 from monitor.errors import BadMessage, RecordingError
 from monitor.recording import checksums, files, format
@@ -34,11 +37,13 @@ TORN = "a crash cut it short: `--repair` removes that line and keeps a copy"
 @dataclass
 class Told:
     """What the journal says: by cell and file the slices that were kept, in order, 2 for one that
-    was asked for again, otherwise 1; and by cell the columns of the cycler's readings."""
+    was asked for again, otherwise 1; and by cell the columns of the cycler's readings, and the
+    values of its channels by name."""
 
     slices: dict[tuple[str, str], dict[int, int]] = field(default_factory=dict)
     starts: dict[tuple[str, str], Any] = field(default_factory=dict)
     readings: dict[str, list[Any]] = field(default_factory=dict)
+    channels: dict[str, dict[str, ChannelHistory]] = field(default_factory=dict)
 
 
 def lines(
@@ -80,7 +85,7 @@ def check_journal(
 ) -> Told:
     """Every line has its number and a message that is known."""
     told = Told()
-    documents = MeasuredReadings(settings) if settings is not None else None
+    documents = _Documents(settings) if settings is not None else None
     bare = 0
     if not os.path.lexists(path):
         findings.error(path, "missing", "the journal of all messages")
@@ -101,12 +106,29 @@ def check_journal(
     return told
 
 
-def _take(entry: Line, told: Told, documents: MeasuredReadings | None) -> None:
+class _Documents:
+    """Reads documents as the recorder does."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.readings = MeasuredReadings(settings)
+        self._channels = ChannelDocuments(settings)
+        self._cells = [cell.name for cell in settings.cells]
+
+    def channels(self, record: CyclerDocument, told: Told) -> None:
+        """Adds the values of channels that a document brings; those of all cells to each."""
+        for value in self._channels.take(record).values:
+            for cell in [value.cell] if value.cell else self._cells:
+                known = told.channels.setdefault(cell, {})
+                known.setdefault(value.name, ChannelHistory(most=sys.maxsize)).add(value)
+
+
+def _take(entry: Line, told: Told, documents: _Documents | None) -> None:
     header = entry.get("header")
     if header is None:
         record = record_of(entry)
         if isinstance(record, CyclerDocument) and documents is not None:
-            for point in documents.points(record):
+            documents.channels(record, told)
+            for point in documents.readings.points(record):
                 column = told.readings.setdefault(point.reading.cell, [])
                 while column and column[-1].time >= point.replaces_from:
                     column.pop()

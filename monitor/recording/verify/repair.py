@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from monitor.errors import RecordingError
@@ -16,8 +17,9 @@ from monitor.recording.verify.logs import check_journal
 from monitor.recording.write import disk_space
 from monitor.recording.write.cell_logs import append_readings
 from monitor.recording.write.cell_master import Master
+from monitor.recording.write.channels_file import Waiting, append_values
 
-ORDER = ("line", "part", "readings", "master", "lock")
+ORDER = ("line", "part", "readings", "channels", "master", "lock")
 """The lock last: until then it is held, so that no engine resumes the recording."""
 
 
@@ -71,6 +73,8 @@ def _mend(folder: Path, finding: Finding) -> str:
         return "was complete, and was renamed; the master links to it"
     if finding.mend == "readings":
         return _write_readings(folder, path)
+    if finding.mend == "channels":
+        return _write_channels(folder, path)
     if finding.mend == "master":
         Master(path.parent).write()
         return "was written again from the scans"
@@ -83,18 +87,41 @@ def _write_readings(folder: Path, path: Path) -> str:
     settings = open_experiment(folder).settings
     journal = folder / format.JOURNAL_FILE
     told = check_journal(journal, settings, Findings(folder), growing=False, sealed=False)
+    readings = told.readings.get(path.parent.name, [])
+    copy = _replaced(path, lambda: append_readings(path, readings))
+    return f"was written again from the journal, with {len(readings)} readings{copy}"
+
+
+def _write_channels(folder: Path, path: Path) -> str:
+    """As an engine that resumes the recording would."""
+    settings = open_experiment(folder).settings
+    journal = folder / format.JOURNAL_FILE
+    told = check_journal(journal, settings, Findings(folder), growing=False, sealed=False)
+    name = path.parent.name
+    channels = {channel: one for channel, (_, one) in settings.channels_of(name).items()}
+    values = told.channels.get(name, {})
+    waiting = {
+        channel: Waiting(one.unit, list(zip(one.times, one.values, strict=True)))
+        for channel, one in values.items()
+    }
+    copy = _replaced(path, lambda: append_values(path, channels, waiting))
+    count = sum(len(one.times) for one in values.values())
+    return f"was written again from the journal, with {count} values{copy}"
+
+
+def _replaced(path: Path, write: Callable[[], None]) -> str:
+    """Writes a file again, and keeps the one that was there: its name, in words. Raises OSError;
+    nothing has changed then."""
     kept = _free(path) if path.exists() else None
     if kept is not None:
         path.rename(kept)
-    readings = told.readings.get(path.parent.name, [])
     try:
-        append_readings(path, readings)
+        write()
     except OSError:
         if kept is not None:
             kept.replace(path)
         raise
-    copy = f"; the original is {kept.name}" if kept is not None else ""
-    return f"was written again from the journal, with {len(readings)} readings{copy}"
+    return f"; the original is {kept.name}" if kept is not None else ""
 
 
 def _free(path: Path) -> Path:

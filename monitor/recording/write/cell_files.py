@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from monitor.recording import format
 from monitor.recording.write import disk_space
 from monitor.recording.write.cell_logs import append_readings
 from monitor.recording.write.cell_master import Master
+from monitor.recording.write.channels_file import ChannelsFile
 from monitor.recording.write.scan_file import ScanFile
 from monitor.records import (
     CyclerPoint,
@@ -22,6 +24,7 @@ from monitor.records import (
     ScanStart,
     SliceFrame,
 )
+from monitor.settings import ChannelSettings
 from monitor.settings.experiment import CompressSlices
 
 MAX_OPEN_SCANS = 8
@@ -33,12 +36,14 @@ MAX_READINGS_WAITING = 100_000
 
 @dataclass
 class CellFiles:
-    """The scans of one cell: `open`, they still run; `waiting`, their results are not on the disk
-    yet; `done`, the names of the files of those that are complete."""
+    """The files of one cell, with the settings of its `channels`. Of its scans: `open`, they still
+    run; `waiting`, their results are not on the disk yet; `done`, the names of the files of those
+    that are complete."""
 
     folder: Path
     keep_slices: bool
     compress: CompressSlices = "auto"
+    channels: Mapping[str, ChannelSettings] = field(default_factory=dict)
     open: dict[ScanKey, ScanFile] = field(default_factory=dict)
     streams: dict[ScanKey, set[str]] = field(default_factory=dict)
     waiting: dict[ScanKey, ScanFile] = field(default_factory=dict)
@@ -51,6 +56,7 @@ class CellFiles:
 
     def __post_init__(self) -> None:
         self._master = Master(self.folder)
+        self.channel_values = ChannelsFile(self.folder / format.CHANNELS_FILE, self.channels)
         self._names = ScanNames()
 
     def has_ended(self, key: ScanKey) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.core.channels.documents import ChannelDocuments
 from monitor.core.cycler.history import MeasuredReadings
 from monitor.errors import RecordingError
 from monitor.recording import format
@@ -36,7 +37,7 @@ from monitor.records import (
     ScanStart,
     SliceFrame,
 )
-from monitor.settings import Settings
+from monitor.settings import ChannelSettings, Settings
 from monitor.wire.slices.stins import Header
 
 PREVIEWS = frozenset({"scan_progress", "heartbeat", "maps"})
@@ -90,11 +91,13 @@ class ExperimentWriter:
         self._events = EventWriter()
         self._settings = settings
         self._readings = MeasuredReadings(settings)
+        self._channels = ChannelDocuments(settings)
         self._journal = JournalWriter(folder / format.JOURNAL_FILE)
         self._bad = BadMessages()
         keep, compress = settings.experiment.record_slices, settings.experiment.compress_slices
         self._cells = {
-            cell.name: CellFiles(folder / cell.name, keep, compress) for cell in settings.cells
+            cell.name: CellFiles(folder / cell.name, keep, compress, _channels(settings, cell.name))
+            for cell in settings.cells
         }
         for cell in self._cells.values():
             cell.folder.mkdir(exist_ok=True)
@@ -135,6 +138,8 @@ class ExperimentWriter:
         for cell in self._cells.values():
             if cell.readings:
                 attempt(errors, cell.write_readings)
+            if cell.channel_values.waits:
+                attempt(errors, cell.channel_values.write)
             if cell.master_due:
                 attempt(errors, lambda cell=cell: cell.write_master(last=last))
         return errors
@@ -280,9 +285,18 @@ class ExperimentWriter:
     # --- cycler -----------------------------------------------------------------------------------
 
     def _read(self, document: CyclerDocument) -> None:
-        """Keeps the readings in a document; those that are not used are in the journal only."""
+        """Keeps the readings and channels in a document; those that are not used are in the journal
+        only. A channel of all cells is kept with each of them."""
         for point in self._readings.points(document):
             self._cells[point.reading.cell].read(point)
+        for value in self._channels.take(document).values:
+            for cell in [value.cell] if value.cell else self._cells:
+                self._cells[cell].channel_values.add(value)
+
+
+def _channels(settings: Settings, cell: str) -> dict[str, ChannelSettings]:
+    """The channels of a cell by name."""
+    return {name: one for name, (_, one) in settings.channels_of(cell).items()}
 
 
 def _told(request: ScanRequest, outputs: Sequence[Output]) -> bool:
