@@ -23,6 +23,7 @@ from monitor.sources.folder.announcement import announcement
 from monitor.sources.folder.discovery import Discovery
 from monitor.sources.folder.files import Changes
 from monitor.sources.folder.growing import Growing, Progress, Say
+from monitor.sources.folder.later_changes import LaterChanges
 from monitor.sources.folder.slices import checksum, complete_planes, sent_pixels
 from monitor.sources.folder.state import SentFolder, SentVolume, read_state, write_state
 from monitor.sources.folder.stream import FolderStream
@@ -83,6 +84,7 @@ def publish_folder(
             kept=taken_back,
             changes=changes,
             discovery=Discovery(folders, rules.pattern, changes),
+            later=LaterChanges(changes, sent.volumes),
             stop=stop,
             say=say,
         )
@@ -124,6 +126,7 @@ class _Publication:
     kept: SentFolder
     changes: Changes
     discovery: Discovery
+    later: LaterChanges
     stop: threading.Event
     say: Say
     live: dict[str, _Live] = field(default_factory=dict)
@@ -157,6 +160,27 @@ class _Publication:
                 self._advance(volume, now)
             except (PitwatchError, OSError) as error:
                 self._failed(volume.name, str(error))
+        self._look_back(volumes)
+
+    def _look_back(self, volumes: Sequence[Growing]) -> None:
+        """Reports volumes whose files were changed after they were sent."""
+        sent = [
+            (volume, known)
+            for volume in volumes
+            if (known := self.sent.get(volume.name)) is not None
+            and known.ended
+            and self.live[volume.name].glance == volume.glance()
+        ]
+        for change in self.later.poll(sent):
+            self.sent = self.sent.with_volume(replace(change.known, files=change.files))
+            if change.why:
+                self.say(
+                    f"{change.known.name}: its files were changed after it was sent as scan "
+                    f"{change.known.scan} ({change.why}); the scan stays as it is: to measure the "
+                    "new volume, write it under another name",
+                    0,
+                    0,
+                )
 
     def _progress(self, volume: Growing) -> Progress | None:
         """None also for a volume that has ended and did not change since."""
@@ -235,11 +259,12 @@ class _Publication:
         if now.begins_at != known.begins_at:
             return True
         file = (now.first_file, now.first_ns)
-        if known.first is None or file == live.first_file:
+        first = known.checksum(0)
+        if first is None or file == live.first_file:
             return False
         (plane,) = volume.planes([0])
         live.first_file = file
-        return checksum(plane) != known.first
+        return checksum(plane) != first
 
     def _begin_again(self, volume: Growing, known: SentVolume, why: str) -> None:
         self.say(f"{volume.name}: {why}: it is sent as another scan", 0, 0)
@@ -254,7 +279,8 @@ class _Publication:
                 shape=(0, *known.shape[1:]),
                 version=known.version + 1,
                 slices=0,
-                first=None,
+                checksums="",
+                files=None,
                 ended=False,
                 after_ns=after_ns,
             )
@@ -295,9 +321,8 @@ class _Publication:
                 if pixels is not None and not self.stream.slice(known, index, pixels):
                     break
                 if index == 0:
-                    known = replace(known, first=checksum(plane))
                     self.live[volume.name].first_file = (now.first_file, now.first_ns)
-            known = replace(known, slices=index + 1)
+            known = known.with_slice(index, None if plane is None else checksum(plane))
             self.sent = self.sent.with_volume(known)
             self.say(f"scan {known.scan}: {known.name}", index + 1, known.shape[0])
             if time.monotonic() - self.saved > SAVE_S:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.sources.folder.files import Stat
 from monitor.sources.volumes.voxel_size import Size
 
 Times = tuple[float, float]
@@ -80,6 +81,11 @@ class Growing(Protocol):
 
     def glance(self) -> Hashable:
         """Changes whenever `progress` may; costs little."""
+        ...
+
+    def files(self) -> Mapping[Path, Stat | None]:
+        """Those that hold its slices, in an order that stays, and what each was like when its
+        slices were found to be complete; None if that is not known, as in a file that grows."""
         ...
 
     def begin_again(self, after_ns: int) -> None:

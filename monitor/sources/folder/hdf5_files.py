@@ -6,7 +6,7 @@ Nothing is locked: a lock of a reader would stop the writer.
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import MissingSoftware, SourceError
-from monitor.sources.folder.files import Changes
+from monitor.sources.folder.files import Changes, Stat
 from monitor.sources.folder.growing import Progress, Times, acquisition
 from monitor.sources.volumes.hdf5 import (
     IN_ORDER,
@@ -59,6 +59,9 @@ class Hdf5File:
 
     def glance(self) -> Hashable:
         return self._changes.stat(self.path)
+
+    def files(self) -> Mapping[Path, Stat | None]:
+        return dict.fromkeys((self.path, *sorted(self.sources)))
 
     def begin_again(self, after_ns: int) -> None:
         self._whole, self._after_ns = 0, after_ns
@@ -193,9 +196,13 @@ class Hdf5Parts:
         first = self._parts[min(self._parts)]
         return len(self._parts), self._changes.stat(first), self._changes.stat(self._master)
 
+    def files(self) -> Mapping[Path, Stat | None]:
+        return {path: self._stats.get(path) for path in self._parts.values()}
+
     def begin_again(self, after_ns: int) -> None:
         self._after_ns = self._newest_ns = after_ns
         self._complete: dict[Path, int] = {}
+        self._stats: dict[Path, Stat | None] = {}
         self._kind: tuple[tuple[int, int], np.dtype[Any]] | None = None
 
     def progress(self) -> Progress | None:
@@ -257,6 +264,7 @@ class Hdf5Parts:
                 f"{self._kind[0]} {self._kind[1]}; write them into another folder"
             )
         self._complete[path] = int(nz)
+        self._stats[path] = self._changes.stat(path)
         self._newest_ns = max(self._newest_ns, self._changes.newest_ns([path]))
         return int(nz)
 

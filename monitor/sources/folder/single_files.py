@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import SourceError
-from monitor.sources.folder.files import Changes
+from monitor.sources.folder.files import Changes, Stat
 from monitor.sources.folder.growing import Progress
 from monitor.sources.folder.stacks import INFOS, acquired
 from monitor.sources.volumes import npy, tiff, vol
@@ -31,6 +31,9 @@ class _SingleFile:
 
     def glance(self) -> Hashable:
         return self._changes.stat(self.path), self._changes.stat(self._infos)
+
+    def files(self) -> Mapping[Path, Stat | None]:
+        return {self.path: None}
 
     def begin_again(self, after_ns: int) -> None:
         self._after_ns = after_ns

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from isal.isal_zlib import crc32
 from numpy.typing import NDArray
 
 from monitor.errors import PitwatchError, SourceError
@@ -51,7 +51,7 @@ def sent_pixels(
 
 def checksum(plane: NDArray[Any]) -> int:
     """CRC-32 of the pixels as the file holds them."""
-    return zlib.crc32(np.ascontiguousarray(plane).data)
+    return int(crc32(np.ascontiguousarray(plane).data))
 
 
 def _read(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
 from monitor.errors import MissingSoftware, SourceError
-from monitor.sources.folder.files import Changes
+from monitor.sources.folder.files import Changes, Stat
 from monitor.sources.folder.growing import Progress, Times, acquisition
 from monitor.sources.volumes.planes import PlaneKind
 from monitor.sources.volumes.stacks.slice_files import NUMBERED, form_of, slice_file, voxel_size_of
@@ -39,9 +39,12 @@ class Stack:
         first = self._files[min(self._files)]
         return len(self._files), self._changes.stat(first), self._changes.stat(self._infos)
 
+    def files(self) -> Mapping[Path, Stat | None]:
+        return {path: self._complete.get(path) for path in self._files.values()}
+
     def begin_again(self, after_ns: int) -> None:
         self._after_ns = self._newest_ns = after_ns
-        self._complete: set[Path] = set()
+        self._complete: dict[Path, Stat | None] = {}
         self._kind: PlaneKind | None = None
         self._encoded = True
 
@@ -92,7 +95,7 @@ class Stack:
                 "be alike"
             )
         self._encoded = self._encoded and encoded
-        self._complete.add(path)
+        self._complete[path] = self._changes.stat(path)
         self._newest_ns = max(self._newest_ns, self._changes.newest_ns([path]))
         return True
 

@@ -13,6 +13,8 @@ from monitor.errors import SourceError
 from monitor.sources.volumes.voxel_size import Size
 
 VERSION = 1
+DIGITS, UNREAD = 8, "-"
+"""Of one checksum, and in place of one that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +22,11 @@ class SentVolume:
     """One volume as it was announced, and how far it was sent.
 
     `scan`, `start_time`, `shape`, `dtype` and `voxel_size_um` identify it for the engine: they are
-    the same after a restart. `slices`: how many were sent or left out, in their order; `first`: a
-    checksum of the first slice, which says whether the files were written again; `version` counts
-    how often they were; `newest_ns`: when the newest of its files changed, `after_ns` that of the
-    version before; `ended`: its end was sent.
+    the same after a restart. `slices`: how many were sent or left out, in their order; `checksums`:
+    of these slices, as hexadecimal digits, which say whether the files were written again;
+    `version` counts how often they were; `newest_ns`: when the newest of its files changed,
+    `after_ns` that of the version before; `ended`: its end was sent; `files`: a checksum of the
+    sizes and times of its files after that.
     """
 
     name: str
@@ -39,8 +42,22 @@ class SentVolume:
     newest_ns: int = 0
     version: int = 0
     slices: int = 0
-    first: int | None = None
+    checksums: str = ""
     ended: bool = False
+    files: int | None = None
+
+    def checksum(self, index: int) -> int | None:
+        """That of a slice, None if it was not read."""
+        digits = self.checksums[DIGITS * index : DIGITS * (index + 1)]
+        return int(digits, 16) if digits.strip(UNREAD) else None
+
+    def with_slice(self, index: int, checksum: int | None) -> SentVolume:
+        """With this slice sent or left out. If it was sent before, its checksum stays."""
+        checksums = self.checksums
+        if len(checksums) <= DIGITS * index:
+            digits = UNREAD * DIGITS if checksum is None else f"{checksum:0{DIGITS}x}"
+            checksums = checksums.ljust(DIGITS * index, UNREAD) + digits
+        return replace(self, slices=index + 1, checksums=checksums)
 
 
 @dataclass(frozen=True, slots=True)

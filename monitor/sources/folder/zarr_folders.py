@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from monitor.sources.folder.files import Changes
+from monitor.sources.folder.files import Changes, Stat
 from monitor.sources.folder.growing import Progress
 from monitor.sources.volumes.ome_zarr import OmeZarr
 
@@ -28,9 +28,16 @@ class ZarrFolder:
         first = self._volume.files(0)[0] if self._volume is not None else self.path
         return self._changes.stat(first)
 
+    def files(self) -> Mapping[Path, Stat | None]:
+        if (volume := self._volume) is None:
+            return {}
+        files = (file for layer in volume.layers for file in volume.files(layer))
+        return {file: self._stats.get(file) for file in files}
+
     def begin_again(self, after_ns: int) -> None:
         self._after_ns = self._newest_ns = after_ns
         self._complete = 0
+        self._stats: dict[Path, Stat | None] = {}
         self._volume: OmeZarr | None = None
 
     def progress(self) -> Progress | None:
@@ -43,6 +50,7 @@ class ZarrFolder:
             if not all(settled):
                 break
             self._complete += 1
+            self._stats |= {file: self._changes.stat(file) for file in files}
             self._newest_ns = max(self._newest_ns, self._changes.newest_ns(files))
         if not self._changes.is_settled(first, self._after_ns):
             return None

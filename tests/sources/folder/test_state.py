@@ -20,7 +20,6 @@ VOLUME = SentVolume(
     voxel_size_um=(0.65, 0.65, 0.65),
     begins_at=0,
     slices=7,
-    first=123,
 )
 
 
@@ -54,3 +53,13 @@ def test_that_of_another_cell_is_refused(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"cannot be written .*--state"):
         write_state(tmp_path / "none" / "state.json", SentFolder("A"))
+
+
+def test_checksums_of_slices_are_kept_with_those_that_were_not_read() -> None:
+    sent = VOLUME
+    for index, checksum in ((0, 0), (1, 2**32 - 1), (3, None), (4, 5)):
+        sent = sent.with_slice(index, checksum)
+    assert [sent.checksum(index) for index in range(6)] == [0, 2**32 - 1, None, None, 5, None]
+    assert sent.slices == 5
+    again = sent.with_slice(1, 7)
+    assert again.slices == 2 and again.checksums == sent.checksums, "that of the first sending"
