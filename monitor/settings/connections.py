@@ -13,7 +13,7 @@ from monitor.settings.section import NotNegative, Positive, Section
 
 SLICE_MPX_PER_GB, LARGEST_SLICE_MPX = 3.0, 96.0
 """Maps take about 0.2 GB for each million pixels at the peak."""
-SHARE_FOR_MESSAGES = 8
+SHARE_FOR_MESSAGES = 16
 
 
 def default_slice_Mpx() -> float:
@@ -22,7 +22,7 @@ def default_slice_Mpx() -> float:
 
 
 def default_receive_MB() -> float:
-    """What may wait of the feeds: an eighth of the memory, MB."""
+    """What may wait of the feeds: a sixteenth of the memory, MB."""
     return round(memory.machine_bytes() / 1e6 / SHARE_FOR_MESSAGES, 0)
 
 
@@ -39,7 +39,7 @@ class FeedSettings(Section):
     """Encoding used by pitwatch's own publishers. The engine reads both."""
     receive_MB: Positive = Field(default_factory=default_receive_MB)
     """Messages that may wait to be processed; if there are more, producers have to wait. By default
-    an eighth of the memory."""
+    a sixteenth of the memory."""
     receive_hwm: Annotated[int, Field(gt=0, strict=True)] | None = None
     """Largest number of slices that may wait; without it, only `receive_MB` limits them."""
     reorder_memory_MB: Positive = 1024.0

@@ -59,10 +59,11 @@ class Foil:
         return made
 
     def planes(self, scan: int, dtype: str = "uint16", seed: int = 0) -> Iterator[np.ndarray]:
-        """(side, side) one after the other: one-voxel ramps, and noise that repeats every few
-        slices; those far beyond the foil are five arrays in turn."""
+        """(side, side) one after the other: one-voxel ramps, and one plane of noise, moved sideways
+        anew for each slice; those far beyond the foil are three arrays in turn."""
         rng = np.random.default_rng(seed + 1)
-        noise = rng.normal(0, NOISE, (5, self.side, self.side)).astype(np.float32)
+        noise = rng.standard_normal((self.side, self.side), np.float32)
+        noise *= np.float32(NOISE)
         upper = self.heights(scan)
         lowest, highest = float(upper.min()) - 1, float(upper.max()) + 1
         low, mid, high = LEVELS["collector"], LEVELS["lithium"], LEVELS["electrolyte"]
@@ -70,11 +71,11 @@ class Foil:
         for index in range(self.slices):
             z = self.slices - 1 - index if self.reversed_z else index
             is_far = z >= highest + FAR
-            if is_far and z % 5 in beyond:
-                yield beyond[z % 5]
+            if is_far and z % 3 in beyond:
+                yield beyond[z % 3]
                 continue
             level = low + (mid - low) * min(max(z - LOWER + 0.5, 0.0), 1.0)
-            grey = np.roll(noise[z % 5], rng.integers(self.side), axis=1)
+            grey = np.roll(noise, rng.integers(self.side, size=2), axis=(0, 1))
             if lowest < z < highest:
                 grey += np.clip(z - upper + 0.5, 0, 1) * np.float32(high - mid)
             grey += np.float32(level + (high - mid) * (z >= highest))
@@ -83,5 +84,5 @@ class Foil:
             grey *= np.float32(self.grey)
             plane = grey.astype(dtype, copy=False)
             if is_far:
-                beyond[z % 5] = plane
+                beyond[z % 3] = plane
             yield plane
