@@ -1,10 +1,13 @@
-"""How the loops over pixels are compiled that share their rows between threads."""
+"""How the loops over pixels are compiled that share their rows between threads, and how many
+threads they have."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
-from numba import njit
+from numba import config, get_num_threads, njit, set_num_threads
 
 AUTOMATIC = (
     "comprehension",
@@ -23,3 +26,15 @@ program has the core."""
 def parallel(**options: object) -> Any:
     """A compiler of kernels whose `prange` is parallel, and nothing else; `options` of numba."""
     return njit(nogil=True, cache=True, parallel=dict.fromkeys(AUTOMATIC, False), **options)
+
+
+@contextmanager
+def all_cores() -> Iterator[None]:
+    """Kernels that are called within have every core, also in a thread that leaves one to others:
+    for what follows the last slice, when there is nothing to receive and somebody waits."""
+    threads = get_num_threads()
+    set_num_threads(config.NUMBA_NUM_THREADS)
+    try:
+        yield
+    finally:
+        set_num_threads(threads)

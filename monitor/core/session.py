@@ -18,6 +18,7 @@ from monitor.core.cell import Cell
 from monitor.core.channels.history import ChannelHistories
 from monitor.core.intake import Arrived, Intake, Settled
 from monitor.core.outputs import Outputs
+from monitor.core.parallel import all_cores
 from monitor.core.plating import Measured
 from monitor.core.policy.orders import ScanRequests
 from monitor.core.policy.rules import Situation
@@ -130,13 +131,14 @@ class Session:
     def _follow(self, arrivals: Iterable[Arrived]) -> None:
         """Scans that have begun, and those whose turn it is, in order."""
         for arrived in arrivals:
-            match arrived:
-                case ScanStart():
-                    self._out.news(self._requests.started(arrived))
-                    self._out.news(self._cells[arrived.key.cell].watch.started(arrived))
-                case Settled():
+            if isinstance(arrived, ScanStart):
+                self._out.news(self._requests.started(arrived))
+                self._out.news(self._cells[arrived.key.cell].watch.started(arrived))
+                continue
+            with all_cores():
+                if isinstance(arrived, Settled):
                     self._judge_early(arrived.scan)
-                case RunningScan():
+                else:
                     self._conclude(arrived)
 
     def _order(self, order: Order) -> None:

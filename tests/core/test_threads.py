@@ -9,6 +9,8 @@ from pathlib import Path
 import numba
 import pytest
 
+from monitor.core.arrival.measurement import SliceMeasurement
+from monitor.core.parallel import all_cores
 from monitor.core.session import Session
 from monitor.records import ScanResult
 from tests.core.experiment import experiment, settings
@@ -41,6 +43,49 @@ def test_the_maps_are_the_same_bit_for_bit_with_several_threads():
         check=True,
     )
     assert there.stdout.split() == ["3", digest()]
+
+
+@pytest.fixture
+def one_thread():
+    """This thread leaves all cores but one to others, as the engine's does on two."""
+    threads = numba.get_num_threads()
+    numba.set_num_threads(1)
+    yield
+    numba.set_num_threads(threads)
+
+
+def test_all_cores_are_used_for_a_while(one_thread):
+    with pytest.raises(ZeroDivisionError), all_cores():
+        assert numba.get_num_threads() == numba.config.NUMBA_NUM_THREADS
+        raise ZeroDivisionError
+    assert numba.get_num_threads() == 1
+
+
+def test_a_scan_is_taken_in_on_some_cores_and_concluded_on_all(one_thread):
+    seen = []
+
+    class Watched(SliceMeasurement):
+        def take(self, frame):
+            seen.append(("take", numba.get_num_threads()))
+            super().take(frame)
+
+        def early(self):
+            seen.append(("early", numba.get_num_threads()))
+            return super().early()
+
+        def finish(self):
+            seen.append(("finish", numba.get_num_threads()))
+            return super().finish()
+
+    session = Session(settings(), Watched)
+    for record in experiment():
+        session.feed(record)
+    every = numba.config.NUMBA_NUM_THREADS
+    assert (
+        {("take", 1), ("finish", every)}
+        <= set(seen)
+        <= {("take", 1), ("early", every), ("finish", every)}
+    )
 
 
 if __name__ == "__main__":
