@@ -29,6 +29,7 @@ from monitor.core.pits.link import Persistence, PitGrowth, PitMap, growth
 from monitor.core.plating import Measured, Plating, PlatingWatch
 from monitor.core.summary import Numbers
 from monitor.core.surface_analysis import SurfaceStage, Thickness, percentiles
+from monitor.core.surface_statistics.tiles import mean_over_tiles, tile_px
 from monitor.faraday import thickness_um
 from monitor.records import ChargeState, Pit, ScanStart, shared
 from monitor.settings import CellSettings
@@ -253,7 +254,7 @@ class ChargeAnalysis:
         if charge is None or scan.start.voxel_size_um is None:
             return Forecast()
         self._growth.update(found.pits, found.noise, plateau, charge, cell.discharge)
-        foil = float(np.nanmean(reference.heights.lithium))
+        foil, _ = mean_over_tiles(reference.heights.lithium, tile_px(reference.start))
         current = cell.current_mA_cm2 or 0.0
         return forecast(self._growth, charge, current, self._period_h, foil)
 

@@ -20,7 +20,7 @@ from monitor.core.registration.tilt import Plane
 from monitor.core.robust import known_of_rows
 from monitor.core.summary import Numbers
 from monitor.core.surface_statistics.areal import areal
-from monitor.core.surface_statistics.plateau import Plateau, complete
+from monitor.core.surface_statistics.plateau import Plateau, complete, extent
 from monitor.core.surface_statistics.tiles import mean_over_tiles, tile_px
 from monitor.quantities.table import keyed
 from monitor.records import LEDGER_MISSING, LEDGER_RECOVERED, ScanStart
@@ -181,7 +181,7 @@ class SurfaceAnalysis:
             previous=before,
         )
         self._pit_map = found
-        area = np.isfinite(stage.maps["removal"]).sum() * math.prod(start.voxel_size[1:])
+        area = extent(stage.maps["removal"])[2] * math.prod(start.voxel_size[1:])
         statistics = pit_statistics(
             found,
             float(area),
@@ -211,7 +211,7 @@ def _quality(scan: Measured, cell: CellSettings) -> Quality:
         noise_um=scan.heights.noise,
         refined=scan.refined,
         refine_memory_MB=scan.refine_memory_MB,
-        valid_fraction=float(np.isfinite(scan.heights.height).mean()),
+        valid_fraction=extent(scan.heights.height)[2] / scan.heights.height.size,
         cnr=levels.cnr(turned) if levels else None,
         grey_lithium=levels.lithium if levels else None,
         grey_electrolyte=levels.electrolyte(turned) if levels else None,
@@ -263,7 +263,7 @@ def _thickness(reference: Measured, scan: Measured, lost: Map) -> Thickness:
 
 def _can_be_reference(scan: Measured) -> bool:
     """Whether removal can be counted from this scan, if it is the first."""
-    return not scan.made_again and bool(np.isfinite(scan.heights.height).any())
+    return not scan.made_again and extent(scan.heights.height)[2] > 0
 
 
 def _plateau(start: ScanStart, lost: Map) -> Plateau:

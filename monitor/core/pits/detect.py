@@ -22,6 +22,7 @@ from monitor.core.pits.significance import (
     discovered,
     smoothing_taps,
 )
+from monitor.core.surface_statistics.plateau import extent
 from monitor.records import LengthUnit, Pit, shared
 from monitor.settings import PitSettings
 
@@ -82,7 +83,7 @@ def find_pits(
     )[1:]
     radius = np.clip(PEAK_FIT_SHARE * np.sqrt(sizes[:, 0] / math.pi), *PEAK_FIT_PX)
     deepest = peak_kernels.peak_depths(depth, labels, peaks, radius, smoothed)
-    pixels = int(np.count_nonzero(np.isfinite(noise)))
+    pixels = extent(noise)[2]
     p_values = chance_of_noise(smoothed.ravel()[peaks], noise.ravel()[peaks], pixels)
     least = math.pi / 4.0 * min_diameter**2 / pixel_area
     kept = _keep(labels, (deepest > limit) & discovered(p_values), sizes, least)

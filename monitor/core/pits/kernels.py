@@ -112,11 +112,12 @@ def catchments(
     depths the pixel that comes first in the map counts as the deeper one.
     """
     ny, nx = smoothed.shape
-    towards = np.zeros((ny, nx), np.uint8)
+    towards = np.empty((ny, nx), np.uint8)
     counts = np.zeros(ny + 1, np.int64)
-    for at in prange(ny):
-        y = np.int64(at)
-        counts[y + 1] = _ascents(smoothed, noise, significance, min_depth, y, towards[y])
+    for at in prange((ny + ROWS - 1) // ROWS):
+        first = np.int64(at) * ROWS
+        last = min(ny, first + ROWS)
+        _ascents(smoothed, noise, significance, min_depth, first, last, towards, counts)
     ends = np.cumsum(counts)
     labels = np.zeros((ny, nx), np.int32)
     tops = np.empty(ends[ny], np.int64)
@@ -135,12 +136,15 @@ def _deep_row(
 ) -> None:  # pragma: no cover
     """Depths of row y, −inf if too shallow or outside of the map; `row` (nx + 2,)
     has a border of −inf."""
-    row[:] = -np.inf
-    if 0 <= y < smoothed.shape[0]:
-        for x in range(smoothed.shape[1]):
-            v = smoothed[y, x]
-            if v > min_depth and v > significance * noise[y, x]:
-                row[x + 1] = v
+    if not 0 <= y < smoothed.shape[0]:
+        row[:] = -np.inf
+        return
+    shallow = np.float32(-np.inf)
+    row[0] = row[-1] = shallow
+    depth, error = smoothed[y], noise[y]
+    for x in range(depth.size):
+        v = depth[x]
+        row[x + 1] = v if (v > min_depth) & (v > significance * error[x]) else shallow
 
 
 @njit(nogil=True, cache=True)
@@ -149,26 +153,45 @@ def _ascents(
     noise: Map,
     significance: float,
     min_depth: float,
-    y: int,
+    first: int,
+    last: int,
     towards: NDArray[np.uint8],
+    counts: NDArray[np.int64],
+) -> None:  # pragma: no cover
+    """Sets for rows `first` to `last` the neighbour that a pixel climbs to, 1 to 8 in order of the
+    map, `TOP`, or 0 if it is not deep; and in `counts[y + 1]` how many are at the top."""
+    near = np.empty((3, towards.shape[1] + 2), np.float32)
+    for y in range(first - 1, first + 1):
+        _deep_row(smoothed, noise, significance, min_depth, y, near[y % 3])
+    for y in range(first, last):
+        _deep_row(smoothed, noise, significance, min_depth, y + 1, near[(y + 1) % 3])
+        counts[y + 1] = _steepest(near[(y - 1) % 3], near[y % 3], near[(y + 1) % 3], towards[y])
+
+
+@njit(nogil=True, cache=True)
+def _steepest(
+    above: Map, own: Map, below: Map, towards: NDArray[np.uint8]
 ) -> int:  # pragma: no cover
-    """Sets for row y the neighbour, 1 to 8 in order of the map, that a pixel climbs to, or `TOP`;
-    returns how many are at the top. `towards`: zeros."""
-    near = np.empty((3, towards.size + 2), np.float32)
-    for k in range(3):
-        _deep_row(smoothed, noise, significance, min_depth, y + k - 1, near[k])
+    """One row of `_ascents` from its depths and those of the rows next to it."""
     count = 0
     for x in range(towards.size):
-        deepest = near[1, x + 1]
+        deepest = own[x + 1]
         if deepest == -np.inf:
+            towards[x] = 0
             continue
-        best = TOP
-        for i in range(8):
-            place = i if i < 4 else i + 1
-            v = near[place // 3, x + place % 3]
-            if v > deepest or (i < 4 and v == deepest and best == TOP):
-                deepest = v
-                best = i + 1
+        best, top = TOP, deepest
+        for i in range(3):
+            v = above[x + i]
+            if v > deepest or (v == top and best == TOP):
+                deepest, best = v, i + 1
+        v = own[x]
+        if v > deepest or (v == top and best == TOP):
+            deepest, best = v, 4
+        if own[x + 2] > deepest:
+            deepest, best = own[x + 2], 5
+        for i in range(3):
+            if below[x + i] > deepest:
+                deepest, best = below[x + i], 6 + i
         towards[x] = best
         count += best == TOP
     return count
@@ -194,16 +217,27 @@ def _number_tops(
 def _climb(
     towards: NDArray[np.uint8], y: int, labels: NDArray[np.int32]
 ) -> None:  # pragma: no cover
-    """Labels of the pixels of row y that are no maxima: only the maxima's are read."""
+    """Labels of the pixels of row y, and of those on their way to a maximum. A way ends where a
+    label is known, whichever thread has set it: all ways from there end at one maximum."""
     for x in range(labels.shape[1]):
-        if towards[y, x] == 0 or towards[y, x] == TOP:
+        if towards[y, x] == 0 or labels[y, x] != 0:
             continue
         j, i = y, x
-        while towards[j, i] != TOP:
-            place = int(towards[j, i]) - 1
-            place = place if place < 4 else place + 1
-            j, i = j + place // 3 - 1, i + place % 3 - 1
-        labels[y, x] = labels[j, i]
+        while labels[j, i] == 0:
+            j, i = _next(towards[j, i], j, i)
+        label = labels[j, i]
+        j, i = y, x
+        while labels[j, i] == 0:
+            labels[j, i] = label
+            j, i = _next(towards[j, i], j, i)
+
+
+@njit(inline="always")
+def _next(towards: int, y: int, x: int) -> tuple[int, int]:  # pragma: no cover
+    """The neighbour of a pixel that it climbs to, 1 to 8 in order of the map."""
+    place = int(towards) - 1
+    place = place if place < 4 else place + 1
+    return y + place // 3 - 1, x + place % 3 - 1
 
 
 @parallel()

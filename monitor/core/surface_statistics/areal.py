@@ -9,6 +9,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from monitor.core.parallel import parallel
+from monitor.core.surface_statistics.plateau import extent
 from monitor.records import shared
 
 PARAMETERS = ("Sa", "Sq", "Sz", "Ssk", "Sku", "Sdr", "Svk", "Vvv")
@@ -49,7 +50,7 @@ def areal(height: NDArray[Any], step: float | tuple[float, float]) -> dict[str, 
     mean_square = square / count
     plane = (offset, slope_y, slope_x)
     svk, vvv = _valleys(height_counts(values, *plane, lowest, highest, CURVE_BINS), lowest, highest)
-    flat = mean_square <= FLAT_SHARE**2 * max(1.0, float(np.nanmax(np.abs(values)))) ** 2
+    flat = mean_square <= FLAT_SHARE**2 * max(1.0, *map(abs, extent(values)[:2])) ** 2
     return {
         "Sa": absolute / count,
         "Sq": mean_square**0.5,

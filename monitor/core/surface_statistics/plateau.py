@@ -80,9 +80,8 @@ def complete(
         max(1, min(tile_x, nx // MIN_TILES_A_SIDE)),
     )
     width = sigma / bin_width
-    density = gaussian_filter1d(tiles, width, axis=1, mode="constant")
-    drawn = _resampled(density, seed)
-    whole = density.sum(axis=0)
+    sums = np.concatenate((tiles.sum(axis=0, keepdims=True), _resampled(tiles, seed)))
+    whole, *drawn = gaussian_filter1d(sums, width, axis=1, mode="constant")
     peaks = np.array([lowest_peak(row, width) for row in (whole, *drawn)])
     value, low, high, error = _interval(peaks, lowest, bin_width)
     wide = _low_side_width(whole, peaks[0]) > MAX_WIDTH_SIGMA * width
@@ -111,9 +110,9 @@ def _resampled(tiles: NDArray[np.float32], seed: int) -> NDArray[np.float32]:
     """(DRAWS, bins): sums of as many tiles as there are, drawn with replacement."""
     count = len(tiles)
     chosen = np.random.default_rng(seed).integers(count, size=(DRAWS, count))
-    times = np.zeros((DRAWS, count), np.float32)
-    np.add.at(times, (np.arange(DRAWS)[:, None], chosen), 1.0)
-    drawn: NDArray[np.float32] = times @ tiles
+    chosen += count * np.arange(DRAWS)[:, None]
+    times = np.bincount(chosen.ravel(), minlength=DRAWS * count).reshape(DRAWS, count)
+    drawn: NDArray[np.float32] = times.astype(np.float32) @ tiles
     return drawn
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+from numba import prange
 from numpy.typing import NDArray
 
+from monitor.core.parallel import parallel
 from monitor.records import ScanStart
 
 TILE_UM = 50.0
 TILES_A_SIDE = 4
+STRIP = 256
+"""Columns that are added at once."""
 
 Map = NDArray[np.float32]
 Edges = NDArray[np.int64]
@@ -83,14 +86,17 @@ def tile_sums(
     return totals, numbers
 
 
-@njit(nogil=True, cache=True)
+@parallel()
 def add_rows(
     values: Map, sums: NDArray[np.float64], counts: NDArray[np.int64]
 ) -> None:  # pragma: no cover
     """Adds the valid pixels of each column (ny, nx) to `sums`, and their number to `counts`."""
-    for y in range(values.shape[0]):
-        for x in range(values.shape[1]):
-            value = values[y, x]
-            valid = np.isfinite(value)
-            sums[x] += value if valid else np.float32(0.0)
-            counts[x] += valid
+    nx = values.shape[1]
+    for at in prange((nx + STRIP - 1) // STRIP):
+        first = np.int64(at) * STRIP
+        for y in range(values.shape[0]):
+            for x in range(first, min(nx, first + STRIP)):
+                value = values[y, x]
+                valid = np.isfinite(value)
+                sums[x] += value if valid else np.float32(0.0)
+                counts[x] += valid
