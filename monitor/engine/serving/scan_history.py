@@ -7,7 +7,7 @@ import json
 import math
 import sys
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from numbers import Real
 from typing import Any
@@ -232,9 +232,20 @@ class Scans:
             self._maps[result.key] = maps
         self._evict()
 
-    def _evict(self) -> None:
-        """Oldest maps leave memory first; the latest scan of each cell stays."""
-        latest = {history.latest() for history in self._cells.values()}
+    def make_room(self, begun: Collection[str]) -> None:
+        """In these cells another scan begins: if memory is short, that one needs it, and the maps
+        of the last one are read from the disk."""
+        if self._stored_map is not None:
+            self._evict(begun)
+
+    def _evict(self, begun: Collection[str] = ()) -> None:
+        """Oldest maps leave memory first; the latest scan of each cell stays, unless it is final
+        and another one has `begun`."""
+        latest = {
+            key
+            for name, history in self._cells.items()
+            if (key := history.latest()) and not (name in begun and history.is_final(key))
+        }
         sizes = {key: sum(a.nbytes for a in maps.values()) for key, maps in self._maps.items()}
         excess = sum(sizes.values()) - self._memory_bytes
         for key, size in sizes.items():

@@ -25,6 +25,7 @@ from monitor.engine.serving.request_states import RequestStates
 from monitor.engine.serving.scan_history import Scan, Scans, StoredMap, names_of
 from monitor.errors import BadMessage
 from monitor.records import CyclerPoint, Event, Output, ScanRequest, ScanResult
+from monitor.records.state import ScanProgress
 from monitor.settings import Settings
 from monitor.wire.fields import to_json
 from monitor.wire.results.queries import CyclerRequest, EventsRequest
@@ -91,7 +92,7 @@ class Store:
         # out of a recording, an id may be anything
         told = {event.data["id"] for event in asked if isinstance(event.data.get("id"), str)}
         with self._lock:
-            was_ended = self._engine.ended
+            was_ended, was_running = self._engine.ended, self._engine.running
             self._engine = replace(engine, ended=engine.ended or was_ended)
             if engine.ended and not was_ended:
                 self._version += 1
@@ -104,6 +105,8 @@ class Store:
                     cell.add_reading(reading)
             for output in todo:
                 self._take(output, told)
+            if begun := _begun(was_running, engine.running):
+                self._scans.make_room(begun)
 
     def _take(self, output: Output, told: set[str]) -> None:
         name = output.key.cell if isinstance(output, ScanResult) else output.cell
@@ -308,3 +311,15 @@ class Store:
         if cell not in self._cells:
             known = ", ".join(self._cells)
             raise BadMessage("unknown_cell", f"cell {cell!r} is unknown; expected {known}")
+
+
+def _begun(
+    before: Mapping[str, ScanProgress | None], now: Mapping[str, ScanProgress | None]
+) -> list[str]:
+    """The cells that are in the middle of a scan, and were not in the middle of it before."""
+    found = []
+    for name, scan in now.items():
+        was = before.get(name)
+        if scan is not None and (was is None or was["scan"] != scan["scan"]):
+            found.append(name)
+    return found

@@ -145,6 +145,36 @@ def test_old_maps_leave_memory_and_are_read_from_disk(bench):
     assert "not on disk" in screen.ask(type="map", cell="A", scan=0, name="removal")["why"]
 
 
+@pytest.mark.parametrize("on_disk", [True, False])
+def test_what_memory_is_short_of_leaves_it_when_the_next_scan_begins(bench, on_disk):
+    results = {scan: Cell().result(scan) for scan in range(2)}
+    asked = []
+
+    def stored(name, scan, which):
+        asked.append(scan)
+        return results[scan].maps[which]
+
+    table = {"results": {"memory_MB": 0.001}}
+    publisher, screen = bench(table, stored_map=stored if on_disk else None)
+    update(publisher, *results.values())
+    question = {"type": "map", "cell": "A", "scan": 1, "name": "removal"}
+    running = {"scan": 2, "reason": "", "start_time": T0, "received": 0, "slices": 9}
+    for now in ({"A": None}, {"A": running}, {"A": {**running, "received": 3}}):
+        update(publisher, running=now)
+        _, values = screen.ask(**question)
+        np.testing.assert_array_equal(values, results[1].maps["removal"])
+    assert asked == ([1, 1] if on_disk else [])
+
+
+def test_a_scan_that_is_not_final_stays_in_memory_when_another_begins(bench):
+    result = Cell().result(1, provisional=True)
+    publisher, screen = bench({"results": {"memory_MB": 0.001}}, stored_map=lambda *asked: None)
+    update(publisher, result)
+    running = {"scan": 2, "reason": "", "start_time": T0, "received": 0, "slices": 9}
+    update(publisher, running={"A": running})
+    assert screen.ask(type="map", cell="A", scan=1, name="height")[0]["type"] == "map"
+
+
 def test_pits_sections_and_readings_are_served(bench):
     cell = Cell()
     cuts = {5: cell.section(1, "y", 5)}
