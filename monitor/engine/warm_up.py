@@ -41,7 +41,7 @@ KERNELS: tuple[tuple[ModuleType, str], ...] = (
     (height_kernels, "measure put strays off_electrode into_lengths"),
     (shift_kernels, "binned smoothed slopes directions"),
     (areal, "plane_sums texture_sums height_counts"),
-    (tiles, "add_rows"),
+    (tiles, "column_sums"),
     (plateau, "extent tile_histograms lowest_peak"),
     (removal_kernels, "difference scaled"),
     (pits, "smooth catchments saddles deepest_first merged"),

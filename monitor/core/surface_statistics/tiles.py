@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import prange
+from numba import njit, prange
 from numpy.typing import NDArray
 
 from monitor.core.parallel import parallel
-from monitor.records import ScanStart
+from monitor.records import ScanStart, shared
 
 TILE_UM = 50.0
 TILES_A_SIDE = 4
-STRIP = 256
-"""Columns that are added at once."""
 
 Map = NDArray[np.float32]
 Edges = NDArray[np.int64]
@@ -75,28 +73,29 @@ def tile_sums(
     values: Map, rows: Edges, columns: Edges
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Sum and number of the valid pixels of each tile; `rows`, `columns`: where tiles begin."""
-    sums, counts = np.zeros(values.shape[1]), np.zeros(values.shape[1], np.int64)
-    shape = (len(rows), len(columns))
-    totals, numbers = np.zeros(shape), np.zeros(shape, np.int64)
-    for i, (first, end) in enumerate(zip(rows, [*rows[1:], len(values)], strict=True)):
-        sums[:], counts[:] = 0.0, 0
-        add_rows(np.ascontiguousarray(values[first:end], np.float32)[...], sums, counts)
-        totals[i] = np.add.reduceat(sums, columns)
-        numbers[i] = np.add.reduceat(counts, columns)
-    return totals, numbers
+    sums, counts = column_sums(shared(values), np.append(rows, len(values)))
+    return np.add.reduceat(sums, columns, axis=1), np.add.reduceat(counts, columns, axis=1)
 
 
 @parallel()
-def add_rows(
+def column_sums(
+    values: Map, edges: Edges
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:  # pragma: no cover
+    """Sum and number of the valid pixels of each column (ny, nx) between one edge and the next."""
+    sums = np.zeros((edges.size - 1, values.shape[1]))
+    counts = np.zeros(sums.shape, np.int64)
+    for at in prange(edges.size - 1):
+        k = np.int64(at)
+        for y in range(edges[k], edges[k + 1]):
+            _add_row(values[y], sums[k], counts[k])
+    return sums, counts
+
+
+@njit(nogil=True, cache=True)
+def _add_row(
     values: Map, sums: NDArray[np.float64], counts: NDArray[np.int64]
 ) -> None:  # pragma: no cover
-    """Adds the valid pixels of each column (ny, nx) to `sums`, and their number to `counts`."""
-    nx = values.shape[1]
-    for at in prange((nx + STRIP - 1) // STRIP):
-        first = np.int64(at) * STRIP
-        for y in range(values.shape[0]):
-            for x in range(first, min(nx, first + STRIP)):
-                value = values[y, x]
-                valid = np.isfinite(value)
-                sums[x] += value if valid else np.float32(0.0)
-                counts[x] += valid
+    for x in range(values.size):
+        valid = np.isfinite(values[x])
+        sums[x] += values[x] if valid else np.float32(0.0)
+        counts[x] += valid
