@@ -94,7 +94,20 @@ def declared(*extras: str) -> set[str]:
 @pytest.mark.parametrize(
     ("files", "extras"),
     [
-        (PROGRAM, ("epics", "ewoks", "export", "mpr", "parquet", "reprocess", "tiff", "tiled")),
+        (
+            PROGRAM,
+            (
+                "bliss",
+                "epics",
+                "ewoks",
+                "export",
+                "mpr",
+                "parquet",
+                "reprocess",
+                "tiff",
+                "tiled",
+            ),
+        ),
         (TESTS, ("test", "tiff", "mpr")),
         (DOCS, ("docs", "epics", "test")),
     ],
@@ -107,13 +120,13 @@ def test_every_import_is_declared(files: list[Path], extras: tuple[str, ...]) ->
 
 
 def test_every_declared_package_is_imported() -> None:
-    wanted = declared("epics", "export", "parquet", "reprocess", "tiled")
+    wanted = declared("bliss", "epics", "export", "parquet", "reprocess", "tiled")
     assert wanted - imported(PROGRAM).keys() == NOT_IMPORTED.keys()
 
 
 def closure() -> Iterator[tuple[Requirement, metadata.Distribution]]:
     """The packages of the program, and all that they need here."""
-    extras = ("epics", "export", "parquet", "reprocess", "tiled")
+    extras = ("bliss", "epics", "export", "parquet", "reprocess", "tiled")
     texts = PROJECT["dependencies"] + [text for extra in extras for text in EXTRAS[extra]]
     waiting = [(Requirement(text), "") for text in texts]
     seen: set[tuple[str, str]] = set()
@@ -165,6 +178,7 @@ def test_copyleft_is_never_needed() -> None:
     reader = "datalab-org-galvani"
     assert reader not in declared() and reader in declared("mpr")
     assert imported(PROGRAM)[reader].name == "galvani_process.py"
+    assert "blissdata" in declared("test") and "blissdata" not in imported(PROGRAM)
 
 
 CONDA_NAMES = {

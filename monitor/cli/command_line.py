@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from monitor.cli import admin, feeds, live, recordings, results
+from monitor.cli import admin, bliss, feeds, live, recordings, results
 from monitor.cli.output import make_readable
 from monitor.cli.shared import say_wrong
 from monitor.cli.usage_errors import Commands, UsageError, setting_error, version
@@ -21,7 +21,7 @@ app = typer.Typer(
     help="Real-time operando monitor for lithium-metal electrodes.",
     pretty_exceptions_enable=False,
 )
-for group in (live, feeds, results, recordings, admin):
+for group in (live, feeds, bliss, results, recordings, admin):
     app.add_typer(group.commands)
 
 

@@ -19,6 +19,7 @@ from monitor import control, reprocess
 from monitor.cli.output import Messages
 from monitor.processes import has_display, is_free
 from monitor.settings import Settings
+from monitor.sources import bliss
 from monitor.sources.formats import Software
 
 NEEDED = (
@@ -116,11 +117,12 @@ def _module(name: str, todo: str, *, needed: bool) -> Finding:
 
 
 def _optional() -> Iterator[Software]:
-    """What `reprocess`, `ioc`, and some of the formats that can be read or written, need; of the
-    formats nothing if their modules cannot be loaded."""
+    """What `reprocess`, `ioc`, `publish-bliss`, and some of the formats that can be read or
+    written, need; of the formats nothing if their modules cannot be loaded."""
     yield reprocess.SOFTWARE
     yield control.EPICS
     yield control.TILED
+    yield bliss.SOFTWARE
     with suppress(ImportError):
         from monitor.export.run import EXPORTERS
         from monitor.sources.cyclers import readers as cyclers

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-from importlib.util import find_spec
 from typing import Annotated
 
 import typer
 
-from monitor.cli.shared import one_line_errors, tell
+from monitor.cli.shared import check_installed, one_line_errors, tell
 from monitor.control import EPICS, TILED
-from monitor.errors import MissingSoftware, SettingError
+from monitor.errors import SettingError
 from monitor.processes import stop_on_signal
 from monitor.settings import Settings
-from monitor.sources.formats import Software
 
 commands = typer.Typer()
 PREFIX = re.compile(r"[A-Za-z0-9_:-]{1,30}")
@@ -59,11 +57,7 @@ def ioc(
             )
         check_address(connect, "--connect")
         keys = client_keys(key, server_key, (connect,))
-        if find_spec(EPICS.module) is None:
-            raise MissingSoftware(
-                f'{EPICS.files} need {EPICS.module}, which is not installed: run "pip install '
-                f"'pitwatch[{EPICS.extra}]'\""
-            )
+        check_installed(EPICS)
         from monitor.control.ioc import serve
 
         with stop_on_signal() as stop:
@@ -109,7 +103,7 @@ def publish_results(
             check_address(address, "--documents")
             sinks.append(Proxy(address))
         if tiled:
-            _check_installed(TILED)
+            check_installed(TILED)
             from tiled.client import from_uri
 
             sinks.append(Tiled(lambda: from_uri(tiled), tiled))
@@ -122,13 +116,3 @@ def publish_results(
             )
         with stop_on_signal() as stop:
             run(connect, sinks, keys=keys, recording=recording, stop=stop, say=tell)
-
-
-def _check_installed(software: Software) -> None:
-    """Raises MissingSoftware."""
-    top = software.module.partition(".")[0]
-    if find_spec(top) is None or find_spec(software.module) is None:
-        raise MissingSoftware(
-            f'{software.files} need {top}, which is not installed: run "pip install '
-            f"'pitwatch[{software.extra}]'\""
-        )

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from monitor.cli.output import Messages, labelled
-from monitor.errors import PitwatchError, SettingError
+from monitor.errors import MissingSoftware, PitwatchError, SettingError
 
 if TYPE_CHECKING:
     from monitor.sockets.keys import ClientKeys
+    from monitor.sources.formats import Software
 
 say = Messages(stderr=True)
 
@@ -74,3 +76,13 @@ def leave(code: int) -> None:
     """Ends the command with this code, unless it is 0."""
     if code:
         raise typer.Exit(code)
+
+
+def check_installed(software: Software) -> None:
+    """Raises MissingSoftware."""
+    top = software.module.partition(".")[0]
+    if find_spec(top) is None or find_spec(software.module) is None:
+        raise MissingSoftware(
+            f'{software.files} need {top}, which is not installed: run "pip install '
+            f"'pitwatch[{software.extra}]'\""
+        )

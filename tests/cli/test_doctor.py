@@ -20,7 +20,7 @@ def printed() -> str:
 
 
 @pytest.mark.parametrize(
-    "name", ["imagecodecs", "galvani", "pyarrow", "distributed", "meshio", "zarr"]
+    "name", ["imagecodecs", "galvani", "pyarrow", "distributed", "meshio", "redis", "zarr"]
 )
 def test_a_missing_reader_names_what_to_install(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     real = doctor.importlib.import_module
@@ -32,7 +32,7 @@ def test_a_missing_reader_names_what_to_install(name: str, monkeypatch: pytest.M
 
     monkeypatch.setattr(doctor.importlib, "import_module", without)
     extras = {"imagecodecs": "tiff", "galvani": "mpr", "pyarrow": "parquet"}
-    extras["distributed"] = "reprocess"
+    extras |= {"distributed": "reprocess", "redis": "bliss"}
     extra = extras.get(name, "export")
     (line,) = [line for line in printed().splitlines() if f" {name} " in line]
     assert f"pip install 'pitwatch[{extra}]'" in line and "missing" not in line
