@@ -117,6 +117,7 @@ class Engine:
         self._asked: dict[str, str] = {}
         self._last_shown = 0.0
         self._new_points: list[CyclerPoint] = []
+        self._resuming = False
 
     @property
     def pull_address(self) -> str:
@@ -129,6 +130,7 @@ class Engine:
     def go_on(self, records: Iterable[tuple[str, Record]], stop: threading.Event) -> None:
         """Process the messages of an interrupted recording as if they arrived now; then repeat the
         requests whose scans have not arrived. Raises RecordingError if the recording is damaged."""
+        self._resuming = True
         for feed, record in records:
             if stop.is_set():
                 if self._recorder is not None:
@@ -156,6 +158,7 @@ class Engine:
         if self._requester is not None:
             for request in self._session.unserved:
                 self._hand_on(self._requester, request)
+        self._resuming = False
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set. No message, however bad, ends it; an error of our own does:
@@ -349,6 +352,7 @@ class Engine:
                 clock_offsets_s=self._clock_offsets_s,
                 silence=self._silences.state,
                 ended=self._ended(),
+                resuming=self._resuming,
             ),
             points,
         )

@@ -18,7 +18,8 @@ class EngineState:
     By cell: the scan that is `running`, the last reading of the `cycler`, `references` (net charge,
     mAh, that its reference scan found stripped), `policies`, `watches`, `clock_offsets_s`
     (estimates; docs/reference/watchdog.md). `silence`: when each feed was last received; `ended`: a
-    replayed recording has no more messages.
+    replayed recording has no more messages; `resuming`: the messages of an interrupted recording
+    are being processed again.
     """
 
     feeds: Feeds = field(default_factory=lambda: Feeds())
@@ -31,3 +32,4 @@ class EngineState:
     clock_offsets_s: Mapping[str, float | None] = field(default_factory=dict)
     silence: Silence = field(default_factory=Silence)
     ended: bool = False
+    resuming: bool = False

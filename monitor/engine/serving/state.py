@@ -194,6 +194,7 @@ class Store:
                 "version": self._version,
                 "engine": self._identity,
                 "time": time.time(),
+                "resuming": engine.resuming,
                 "feeds": engine.feeds,
                 "health": self._health(),
                 "recorder": engine.recorder,

@@ -16,8 +16,8 @@ PATIENCE_S = 5.0
 
 
 def redis_of(beacon: str) -> str:
-    """URL of the Redis of the Beacon at `beacon`, host:port. Raises SettingError for what is no
-    such address; SourceError if no Beacon answers there, or has none."""
+    """URL of the Redis of the Beacon at `beacon`, host:port. Raises SettingError if it is not
+    such an address; SourceError if no Beacon answers there, or it has none."""
     host, _, port = beacon.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) < 2**16:
         raise SettingError(

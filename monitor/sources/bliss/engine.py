@@ -49,7 +49,7 @@ class Engine:
         self._patience_s = FIRST_S
         state = self._state(StateRequest())
         experiment = state.get("experiment")
-        if not state.get("feeds") or experiment is None:
+        if not state.get("feeds") or state.get("resuming") or experiment is None:
             raise EngineUnreachable(f"the engine at {self.address} is not ready yet")
         if experiment["mode"] != "live":
             raise EngineUnreachable(
