@@ -37,7 +37,7 @@ class DataServer:
     SourceError if it is refused."""
 
     def __init__(self, url: str) -> None:
-        """Connects with the first question. Raises SettingError if the URL is not that of a Redis."""
+        """Connects with the first question. Raises SettingError if no Redis has such a URL."""
         try:
             where = urlsplit(url)
             self.name = f"{where.hostname}:{where.port or 6379}" if where.hostname else where.path

@@ -144,7 +144,7 @@ class State(TypedDict, total=False):
     is only what moves all the time; `changes`: of the scans only those that are newer are there;
     `may_order`: "" or why no orders are taken; `role`: of the client that asks; `alarms`: those of
     no cell; `events`: the newest, oldest first; `kernels`: only until the first message can be
-    taken; `resuming`: whether the messages of an interrupted recording are being processed again."""
+    taken; `resuming`: whether messages of an interrupted recording are being processed again."""
 
     type: str
     version: int
