@@ -7,6 +7,7 @@ when a scan is worth its dose; nothing is optimised here.
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from monitor.wire import requests as wire
 ID_KEY = "_id"
 """Of bluesky-adaptive: the key of suggestions and outcomes that identifies them."""
 REMEMBERED = 1000
+READ_S = 0.5
+"""Time for the engine to read the last replies: those it has not read end with the connection."""
 WHY_FAILED = "the scan failed or was interrupted"
 _DEFAULTS = RequestSettings()
 
@@ -64,11 +67,17 @@ class RequestedScans:
         self.close()
 
     def close(self) -> None:
-        """Refuses what is still open; the engine hears it."""
-        for known in self._known.values():
-            if known.open:
-                self._reply(known, "refused", why="the acquisition has ended")
+        """Refuses what is still open."""
+        if self.refuse():
+            time.sleep(READ_S)
         self._context.destroy(linger=1000)
+
+    def refuse(self, why: str = "the acquisition has ended") -> int:
+        """Refuses all requests that are open; returns how many."""
+        refused = [known for known in self._known.values() if known.open]
+        for known in refused:
+            self._reply(known, "refused", why=why)
+        return len(refused)
 
     def waiting(self) -> int:
         """How many requests wait for a scan. Each is accepted when it is first received."""

@@ -160,9 +160,11 @@ def test_what_is_open_at_the_end_is_refused_and_other_points_and_messages_are_ig
             stranger.connect(engine.endpoint)
             stranger.send(b"{")
             eventually(lambda: scans._socket.poll(10))
-        received(engine, scans, SECOND)
-    ended = {(one.id, "refused", "the acquisition has ended", None) for one in (FIRST, SECOND)}
-    eventually(lambda: ended <= set(engine.heard()))
+            received(engine, scans, SECOND)
+        assert scans.refuse() == 2
+        ended = {(one.id, "refused", "the acquisition has ended", None) for one in (FIRST, SECOND)}
+        eventually(lambda: ended <= set(engine.heard()))
+        assert scans.waiting() == 0
 
 
 def test_an_address_that_others_can_reach_is_refused() -> None:
