@@ -84,7 +84,10 @@ def _shown(stack: ExitStack, progress: Progress) -> Callable[[str, int, int], No
 
 @commands.command(cls=_NamesFormats)
 def publish(
-    volumes: Annotated[list[Path], typer.Argument(help="VOLUMES.")],
+    volumes: Annotated[
+        list[Path] | None,
+        typer.Argument(help="VOLUMES; without any, the readings of --cycler are sent alone."),
+    ] = None,
     cell: Cell = "A",
     voxel_um: VoxelUm = None,
     endpoint: Endpoint = _ADDRESSES.slices,
@@ -120,7 +123,7 @@ def publish(
         ),
     ] = "",
 ) -> None:
-    """Stream real volumes and a cycler file as live feeds."""
+    """Stream real volumes and a cycler file as live feeds, or a cycler file alone."""
     with one_line_errors():
         from rich.progress import TaskProgressColumn, TimeRemainingColumn
 
@@ -131,10 +134,25 @@ def publish(
             raise SettingError(
                 "--cycler-time", got=cycler_time, expected="own or scaled", todo="correct it"
             )
+        if not volumes and cycler:
+            from monitor.sources.publish_readings import publish_readings
+
+            with stop_on_signal() as stop:
+                publish_readings(
+                    [Path(path) for path in cycler],
+                    cell=cell,
+                    follow=follow,
+                    documents_in=documents_in,
+                    documents_out=documents_out,
+                    engine=engine_at,
+                    stop=stop,
+                    say=tell,
+                )
+            return
         with stop_on_signal() as stop, ExitStack() as stack:
             show = _shown(stack, progress_of(say, TaskProgressColumn(), TimeRemainingColumn()))
             run(
-                open_volumes(volumes, keep_blank),
+                open_volumes(volumes or [], keep_blank),
                 cell=cell,
                 voxel_um=voxel_um,
                 endpoint=endpoint,

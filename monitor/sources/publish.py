@@ -8,7 +8,6 @@ scan begins at the moment of publishing and the next follow at `scan_interval_s`
 from __future__ import annotations
 
 import math
-import re
 import threading
 import time
 import uuid
@@ -22,7 +21,7 @@ import numpy as np
 
 from monitor.errors import EngineUnreachable, SettingError, SourceError
 from monitor.records import ScanEnd, ScanKey, ScanStart, SliceFrame
-from monitor.settings import CELL_NAME, ResultSettings, SimulatorSettings
+from monitor.settings import ResultSettings, SimulatorSettings
 from monitor.sources.cyclers.files import CyclerFiles, cycler_paths
 from monitor.sources.cyclers.timeline import (
     DEFAULT_INTERVAL_S,
@@ -34,13 +33,11 @@ from monitor.sources.feeds.delivery import Taken, find_engine
 from monitor.sources.feeds.documents import ReadingFeed
 from monitor.sources.feeds.resend_service import ResendService
 from monitor.sources.feeds.slices import SliceSocket
+from monitor.sources.publish_readings import SETTLE_S, TICK_S, Readings, check_cell
 from monitor.sources.volumes.volume import Volume
 from monitor.wire.documents import Codec
 from monitor.wire.slices import stins
 
-SETTLE_S = 1.0
-"""Time for subscribers and the proxy to find each other: PUB sockets drop before that."""
-TICK_S = 0.1
 ALONE = (
     "one volume: it is scan 0, the reference of a new run, and is compared with nothing; to "
     "compare volumes, publish them together, in the order of time"
@@ -114,7 +111,7 @@ def publish(
             counter = find_engine(engine, _RESULTS.pull, endpoint)
             taken = Taken(documents_out, counter, lambda text: say(text, 0, 0))
             stack.callback(taken.close)
-            readings = stack.enter_context(
+            feed = stack.enter_context(
                 ReadingFeed(
                     *files.first,
                     cell=cell,
@@ -125,6 +122,7 @@ def publish(
                     taken=taken,
                 )
             )
+            readings = Readings(files, feed, stop, lambda text: say(text, 0, 0))
         service = stack.enter_context(closing(ResendService(resend))) if resend else None
         slices = stack.enter_context(
             SliceSocket(endpoint, max(_slice_bytes(volume) for volume in volumes), stop)
@@ -141,10 +139,9 @@ def publish(
         job = _Publication(
             slices=slices,
             readings=readings,
-            files=files,
             resend=service,
             cell=cell,
-            run=readings.uid if readings else str(uuid.uuid4()),
+            run=readings.run if readings else str(uuid.uuid4()),
             voxel_um=voxel_um,
             compression=compression,
             stop=stop,
@@ -159,8 +156,7 @@ class _Publication:
     """One call of `publish`, with its sockets open."""
 
     slices: SliceSocket
-    readings: ReadingFeed | None
-    files: CyclerFiles | None
+    readings: Readings | None
     resend: ResendService | None
     cell: str
     run: str
@@ -184,9 +180,8 @@ class _Publication:
         """Every volume in its window, then the readings that are left, or as they arrive."""
         self.stream = str(uuid.uuid4())
         exit_status: Literal["success", "abort", "fail"] = "fail"
-        self._say_notes()
         if self.readings:
-            self.readings.open(self.stop)
+            self.readings.open()
         began = time.monotonic()
         try:
             for index, (volume, window) in enumerate(zip(volumes, windows, strict=True)):
@@ -195,24 +190,13 @@ class _Publication:
                     _wait_for_engine(self.slices, subscriber_wait_s, self.stop)
                 self._scan(index, volume, window)
             broken_off = self.stop.is_set()
-            if self.files is not None and not broken_off:
-                self._rest(self.files, follow)
+            if self.readings and not broken_off:
+                self.readings.rest(follow)
                 broken_off = self.stop.is_set() and not follow
             exit_status = "abort" if broken_off else "success"
         finally:
             if self.readings:
                 self.readings.finish(exit_status)
-
-    def _rest(self, file: CyclerFiles, follow: bool) -> None:
-        """The readings that are left; to `follow`: as they arrive, until `stop` is set."""
-        while follow and not self.stop.is_set() and file.problem is None:
-            self._read_until(math.inf)
-            self.stop.wait(TICK_S)
-        if not self.stop.is_set():
-            file.end()
-        self._read_until(math.inf)
-        if file.problem is not None:
-            raise file.problem
 
     def _pause(self, until: float, before: ScanWindow, after: ScanWindow, period_s: float) -> None:
         """Waits for the next scan; the readings meanwhile come in step with the wall clock."""
@@ -273,16 +257,8 @@ class _Publication:
         return done
 
     def _read_until(self, instant: float) -> None:
-        if self.readings is None or self.files is None:
-            return
-        for table, times in self.files.new():
-            self.readings.add(table, times)
-        self._say_notes()
-        self.readings.until(instant, self.stop)
-
-    def _say_notes(self) -> None:
-        while self.files is not None and self.files.notes:
-            self.say(self.files.notes.pop(0), 0, 0)
+        if self.readings:
+            self.readings.until(instant)
 
 
 def _wait_for_engine(slices: SliceSocket, seconds: float, stop: threading.Event) -> None:
@@ -312,17 +288,6 @@ def _left_out(volume: Volume, never: list[int]) -> str:
         f"({len(never)} in total) contain a single value: never written, or padding; they are left "
         "out and count as missing; if they are padding, publish with --keep-blank"
     )
-
-
-def check_cell(cell: str) -> None:
-    """Raises SettingError for a name that cannot be that of a cell."""
-    if not re.fullmatch(CELL_NAME, cell):
-        raise SettingError(
-            "cell",
-            got=cell,
-            expected="a name of letters, digits, '_' and '-'",
-            todo="use the name in the monitor's settings",
-        )
 
 
 def _check(

@@ -21,7 +21,7 @@ from monitor.sources.bliss.engine import Engine
 from monitor.sources.bliss.follow import Scans, Wanted
 from monitor.sources.bliss.server import DataServer, RedisLost
 from monitor.sources.feeds.documents_proxy import DocumentsProxy
-from monitor.sources.publish import SETTLE_S, check_cell
+from monitor.sources.publish_readings import SETTLE_S, check_cell
 from monitor.wire.documents import serializer
 
 POLL_S = 0.25

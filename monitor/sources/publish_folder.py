@@ -27,7 +27,7 @@ from monitor.sources.folder.later_changes import LaterChanges
 from monitor.sources.folder.slices import checksum, complete_planes, sent_pixels
 from monitor.sources.folder.state import SentFolder, SentVolume, read_state, write_state
 from monitor.sources.folder.stream import FolderStream
-from monitor.sources.publish import check_cell
+from monitor.sources.publish_readings import check_cell
 
 QUEUED = 4
 """Slices that wait in the socket: they are lost when the process is killed."""

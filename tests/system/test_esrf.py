@@ -32,6 +32,7 @@ from tests.helpers.bliss_scans import EPOCH, BlissScans
 from tests.helpers.waiting import PATIENCE_S
 from tests.sources.nabu_files import Reconstruction
 from tests.system.running import PROGRAM, ROOT, engine, launch, scans_done, write_config
+from tests.system.test_publish_files import write_wave
 
 pytestmark = pytest.mark.slow
 
@@ -100,6 +101,7 @@ def test_the_settings_of_the_page_are_settings(tmp_path: Path) -> None:
         "engine",
         "publish-folder",
         "publish-bliss",
+        "publish",
         "report",
     }
     name, sign, file = COMMANDS["config"]
@@ -109,6 +111,26 @@ def test_the_settings_of_the_page_are_settings(tmp_path: Path) -> None:
     assert COMMANDS["engine"] == ["--config", file]
     assert settings.load(tmp_path / file).experiment.name == COMMANDS["report"][0]
     assert launch("doctor").stdout.splitlines()[0].split()[0] in ("ready", "not")
+
+
+def test_readings_of_ec_lab_alone(tmp_path: Path) -> None:
+    """A reading each 20 s, of 0.25 mA whose sign changes."""
+    config = write_config(tmp_path, requests={"backend": "none"})
+    at = settings.load(config)
+    file = tmp_path / "cell.mpt"
+    write_wave(file)
+    words = [str(file) if word == "cell.mpt" else word for word in COMMANDS["publish"]]
+    addresses = [
+        *("--engine", at.results.pull, "--documents-in", at.simulator.documents_in),
+        *("--documents-out", at.simulator.documents_out),
+    ]
+    with engine(config) as (process, watcher), running("publish", *words, *addresses):
+        state = watcher.until(
+            lambda s: s["cells"]["A"]["cycler_points"] == 361,
+            PATIENCE_S,
+            lambda: process.poll() is None,
+        )
+    assert state["cells"]["A"]["cycler"]["current_mA"] == -0.25
 
 
 def test_from_nothing_to_maps(tmp_path: Path) -> None:

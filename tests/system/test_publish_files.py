@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from PIL import Image
 
 from monitor import settings
 from tests.sources.cyclers.whole import read_cycler
-from tests.system.running import PATIENCE_S, engine, launch, scans_done, write_config
+from tests.system.running import PATIENCE_S, PROGRAM, engine, launch, scans_done, write_config
 
 SAMPLES = Path(os.environ.get("PITWATCH_SAMPLES", "/nonexistent"))
 HEADER = (
@@ -75,6 +77,45 @@ def test_the_charge_of_every_scan_is_that_of_the_file(named: bool, tmp_path: Pat
     charge = np.interp(middles, table.time_s, table.charge_mAh)
     for scan, expected in zip(scans_done(state), np.abs(charge - charge[0]), strict=True):
         assert scan["charge_mAh"] == pytest.approx(expected, abs=READING_MAH)
+    assert state["feeds"]["documents"]["bad"] == {}
+    assert state["feeds"]["documents"]["readings"] == 361
+
+
+def test_a_cycler_file_alone_is_followed_and_each_reading_sent_once(tmp_path: Path) -> None:
+    """Begun with a part of the file, stopped, and started again while the rest is appended."""
+    write_wave(tmp_path / "wave.mpt")
+    lines = (tmp_path / "wave.mpt").read_bytes().splitlines(keepends=True)
+    growing = tmp_path / "growing.mpt"
+    growing.write_bytes(b"".join(lines[:104]))
+    config = write_config(tmp_path)
+    pull = settings.load(config).results.pull
+    with engine(config) as (process, watcher):
+
+        def has(readings: int) -> Any:
+            return watcher.until(
+                lambda s: s["cells"]["A"]["cycler_points"] == readings,
+                PATIENCE_S,
+                lambda: process.poll() is None,
+            )
+
+        done = published(config, [], growing, "--engine", pull)
+        assert done.returncode == 0, done.stderr
+        has(100)
+        growing.write_bytes(b"".join(lines[:204]))
+        at = settings.load(config).simulator
+        command = [sys.executable, str(PROGRAM), "publish", "--cycler", str(growing), "--follow"]
+        command += ["--documents-in", at.documents_in, "--documents-out", at.documents_out]
+        with subprocess.Popen(
+            [*command, "--engine", pull], stderr=subprocess.PIPE, text=True
+        ) as follower:
+            has(200)
+            with growing.open("ab") as file:
+                file.write(b"".join(lines[204:]))
+            state = has(361)
+            follower.terminate()
+            _, said = follower.communicate(timeout=PATIENCE_S)
+        assert follower.returncode == 0, said
+    assert "cycler growing.mpt: 200 readings" in said
     assert state["feeds"]["documents"]["bad"] == {}
     assert state["feeds"]["documents"]["readings"] == 361
 

@@ -47,6 +47,13 @@ class EngineCount:
             return []
         return list(state.get("settings", {}).get("slices", []))
 
+    def last_reading(self, cell: str) -> tuple[float, float] | None:
+        """The time of a cell's last reading (UTC s), and what the engine adds to the times of
+        readings, s; None if it has none. Raises EngineUnreachable."""
+        facts = self._watcher.state(ANSWER_S).get("cells", {}).get(cell)
+        last = facts.get("cycler") if facts else None
+        return (last["time"], facts["clock_offset_s"]) if facts and last else None
+
     def documents(self) -> int | None:
         """Raises EngineUnreachable; None as long as it compiles its kernels."""
         state = self._watcher.state(ANSWER_S, StateRequest(self._version, self._engine))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Mapping
 from typing import Literal, Self
 
@@ -49,7 +50,8 @@ class ReadingFeed:
         self._times = times
         self._columns = _columns(table)
         self._sent = 0
-        first = float(times.min())
+        first = float(times.min()) if times.size else time.time()
+        self._last = first
         self._run = compose_run(
             time=first, metadata={"cell": cell, "plan_name": "publish", "cycler_file": source}
         )
@@ -104,15 +106,16 @@ class ReadingFeed:
         self._publish("descriptor", self._stream.descriptor_doc)
         self._taken.wait(stop)
 
-    def until(self, time: float, stop: threading.Event) -> None:
-        """Publishes the readings up to `time` that were not published yet, and waits until they
+    def until(self, instant: float, stop: threading.Event) -> None:
+        """Publishes the readings up to `instant` that were not published yet, and waits until they
         are taken."""
         count = 0
         while self.left and not stop.is_set():
             index = self._order[self._sent]
-            if self._times[index] > time:
+            if self._times[index] > instant:
                 break
             self._publish("event", self._event(index))
+            self._last = float(self._times[index])
             self._sent += 1
             count += 1
             if count % BURST == 0:
@@ -122,8 +125,7 @@ class ReadingFeed:
 
     def finish(self, exit_status: Literal["success", "abort", "fail"]) -> None:
         """Publishes the run's stop document, and waits until it is taken."""
-        last = float(self._times[self._order[max(0, self._sent - 1)]])
-        self._publish("stop", self._run.compose_stop(exit_status=exit_status, time=last))
+        self._publish("stop", self._run.compose_stop(exit_status=exit_status, time=self._last))
         patience_s = ABORTED_S if exit_status == "abort" else math.inf
         self._taken.wait(threading.Event(), patience_s)
 
@@ -132,10 +134,10 @@ class ReadingFeed:
         self._taken.sent()
 
     def _event(self, index: int) -> Event:
-        time = float(self._times[index])
+        when = float(self._times[index])
         data = {key: float(column[index]) for key, column in self._columns.items()}
         return self._stream.compose_event(
-            data=data, timestamps=dict.fromkeys(data, time), time=time, validate=False
+            data=data, timestamps=dict.fromkeys(data, when), time=when, validate=False
         )
 
 
