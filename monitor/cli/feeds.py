@@ -217,6 +217,22 @@ def publish_folder(
     ] = None,
     endpoint: Endpoint = _ADDRESSES.slices,
     resend: Resend = "",
+    again: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            help="MB of slices that are sent again: what an engine that was killed may not have "
+            "recorded.",
+        ),
+    ] = 0.0,
+    new: Annotated[
+        bool,
+        typer.Option(
+            "--new",
+            help="The engine has begun a new recording: volumes that have not ended are sent from "
+            "their first slice.",
+        ),
+    ] = False,
     unattended: Annotated[
         bool,
         typer.Option(
@@ -257,6 +273,8 @@ def publish_folder(
                 endpoint=endpoint,
                 resend=resend,
                 state=state,
+                again_bytes=again * 1e6,
+                new_recording=new,
                 wait=unattended,
                 stop=stop,
                 progress=show,

@@ -12,7 +12,7 @@ from monitor.engine.engine import Engine
 from monitor.engine.feeds.publishers import FolderPublishers, with_addresses
 from monitor.engine.feeds.subscribe import LiveFeeds
 from monitor.engine.machine import ReadyMemory, allow_files, keep_memory, take_short_turns
-from monitor.engine.recorder import Recorder
+from monitor.engine.recorder import QUEUE_BYTES, Recorder
 from monitor.engine.warm_up import compiled, warm_up
 from monitor.errors import EngineFailed, PitwatchError
 from monitor.memory import settle
@@ -66,7 +66,10 @@ def run_engine(settings: Settings, out: Path | None, *, new: bool, say: Say) -> 
         except BaseException:
             recorder.give_up()
             raise
-        publishers = FolderPublishers(settings.feeds.folders, say)
+        held_MB = settings.feeds.receive_MB + QUEUE_BYTES / 1e6
+        publishers = FolderPublishers(
+            settings.feeds.folders, say, unrecorded_MB=None if broken is None else held_MB
+        )
         try:
             publishers.start()
             _work(settings, engine, recorder, broken, stop, say)

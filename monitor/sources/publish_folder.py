@@ -15,6 +15,8 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
+
 from monitor.errors import PitwatchError, SourceError
 from monitor.settings import FolderRules, SimulatorSettings
 from monitor.sources.feeds.resend_service import ResendService
@@ -47,6 +49,8 @@ def publish_folder(
     endpoint: str = _DEFAULTS.slices,
     resend: str = "",
     state: Path | None = None,
+    again_bytes: float = 0.0,
+    new_recording: bool = False,
     wait: bool = False,
     stop: threading.Event | None = None,
     progress: Say | None = None,
@@ -54,9 +58,12 @@ def publish_folder(
     """Sends the volumes that appear in `folders` as scans of `cell`, until `stop` is set.
 
     `state` is the file that keeps what was sent, by default `.pitwatch_CELL.json` in the first
-    folder. To `wait`: for folders that do not exist yet. Nothing is sent as long as nobody
-    subscribes. Raises SettingError and SourceError for what is wrong before anything is sent;
-    later, whatever is wrong with a file is said, and costs that slice or volume alone.
+    folder. The last few slices of the process before are sent again; in addition `again_bytes` of
+    them, which an engine that was killed may not have recorded. For a `new_recording` only volumes
+    that have not ended are sent again, from their first slice. To `wait`: for folders that do not
+    exist yet. Nothing is sent as long as nobody subscribes. Raises SettingError and SourceError for
+    what is wrong before anything is sent; later, whatever is wrong with a file is said, and costs
+    that slice or volume alone.
     """
     check_cell(cell)
     for folder in folders:
@@ -75,7 +82,9 @@ def publish_folder(
         sent = read_state(path, cell)
         write_state(path, sent)
         changes = Changes()
-        taken_back = _before_the_end(sent)
+        taken_back = (
+            _for_a_new_recording(sent) if new_recording else _before_the_end(sent, again_bytes)
+        )
         job = _Publication(
             stream=FolderStream(socket, service, cell, sent.run, stop, say),
             rules=rules,
@@ -380,12 +389,20 @@ class _Publication:
             self.say(text, 0, 0)
 
 
-def _before_the_end(sent: SentFolder) -> SentFolder:
-    """With the last messages of the process before taken back: some may not have left it."""
-    left = RESENT
+def _before_the_end(sent: SentFolder, again_bytes: float) -> SentFolder:
+    """With the last messages of the process before taken back, and so many bytes of slices: some
+    may not have left it, or may not have been recorded."""
+    left, left_bytes = RESENT, again_bytes
     volumes = []
     for known in reversed(sent.volumes):
-        back = min(left, known.slices)
-        left -= back
+        plane_bytes = np.dtype(known.dtype).itemsize * known.shape[1] * known.shape[2]
+        back = min(max(left, math.ceil(max(0.0, left_bytes) / plane_bytes)), known.slices)
+        left, left_bytes = max(0, left - back), left_bytes - back * plane_bytes
         volumes.append(replace(known, slices=known.slices - back, ended=known.ended and not back))
     return replace(sent, volumes=tuple(reversed(volumes)))
+
+
+def _for_a_new_recording(sent: SentFolder) -> SentFolder:
+    """What has ended stays so; a volume that has not is sent from its first slice."""
+    volumes = (known if known.ended else replace(known, slices=0) for known in sent.volumes)
+    return replace(sent, volumes=tuple(volumes))

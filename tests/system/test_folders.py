@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from monitor import settings
 from monitor.quantities.maps import CURRENT, MAPS
 from monitor.recording.read.experiment import open_experiment
+from monitor.sources.folder.state import read_state
 from tests.core.phantom import columns, noisy
 from tests.helpers.waiting import eventually
 from tests.sources.nabu_files import VOXEL_UM, Reconstruction
@@ -113,3 +115,57 @@ def test_the_launcher_publishes_them_though_the_publisher_is_killed(
         assert live.keys() == whole.keys() >= {"height", "slices"}, scan
         for name, values in live.items():
             np.testing.assert_array_equal(values, whole[name], err_msg=name)
+
+
+def scans_of(recording: Path) -> list[int]:
+    return [scan.number for scan in open_experiment(recording).cells["A"].scans]
+
+
+@pytest.mark.slow
+def test_an_engine_that_is_killed_loses_no_slice_that_it_had_not_recorded(tmp_path: Path) -> None:
+    """It is stopped while slices are sent to it: they are then in its sockets alone."""
+    config = write_config(tmp_path, feeds={"slices": [], "folders": [FOLDERS]})
+    recons = [Reconstruction(tmp_path / "recs", f"rec_{k:04d}", "tiff", volume(k)) for k in (0, 1)]
+    with pytest.raises(ProcessLookupError), engine(config) as (process, watcher):
+        recons[0].write(0, NZ)
+        watcher.until(lambda s: len(scans_done(s)) == 1, PATIENCE_S, lambda: True)
+        recons[1].write(0, STEP)
+        watcher.until(lambda s: received(s, 1) >= STEP, PATIENCE_S, lambda: True)
+        (publisher,) = publishers(process)
+        process.send_signal(signal.SIGSTOP)
+        recons[1].write(STEP, 3 * STEP)
+        kept = tmp_path / "recs" / ".pitwatch_A.json"
+        eventually(lambda: read_state(kept, "A").volumes[-1].slices == 3 * STEP)
+        process.kill()
+        process.communicate()
+        publisher.wait(PATIENCE_S)  # it ends with the engine
+        raise ProcessLookupError
+    with engine(config) as (process, watcher):
+        recons[1].write(3 * STEP, NZ)
+        state = watcher.until(
+            lambda s: len(scans_done(s)) == 2, PATIENCE_S, lambda: process.poll() is None
+        )
+    assert [scan["complete"] for scan in scans_done(state)] == [True, True]
+    slices = state["feeds"]["slices"]
+    assert slices["gaps"] == 0 and slices["bad"] == {}
+    for scan in (0, 1):
+        recorded = maps(tmp_path / "runs" / "demo", scan)["slices"]
+        np.testing.assert_array_equal(recorded, volume(scan))
+    assert scans_of(tmp_path / "runs" / "demo") == [0, 1]
+
+
+@pytest.mark.slow
+def test_a_new_recording_begins_with_the_volume_that_has_not_ended(tmp_path: Path) -> None:
+    config = write_config(tmp_path, feeds={"slices": [], "folders": [FOLDERS]})
+    recons = [Reconstruction(tmp_path / "recs", f"rec_{k:04d}", "tiff", volume(k)) for k in (0, 1)]
+    with engine(config) as (_, watcher):
+        recons[0].write(0, NZ)
+        watcher.until(lambda s: len(scans_done(s)) == 1, PATIENCE_S, lambda: True)
+        recons[1].write(0, STEP)
+        watcher.until(lambda s: received(s, 1) >= STEP, PATIENCE_S, lambda: True)
+    with engine(config) as (_, watcher):
+        recons[1].write(STEP, NZ)
+        state = watcher.until(lambda s: len(scans_done(s)) == 1, PATIENCE_S, lambda: True)
+    (scan,) = scans_done(state)
+    assert scan["scan"] == 1 and scan["complete"]
+    assert scans_of(tmp_path / "runs" / "demo-2") == [1]

@@ -40,6 +40,7 @@ class _Publisher:
     """One process: when it was started, or is to be started again."""
 
     folder: FolderSettings
+    first_options: list[str]
     began: float = 0.0
     pause_s: float = FIRST_PAUSE_S
     again: float | None = None
@@ -51,10 +52,19 @@ class _Publisher:
 
 class FolderPublishers:
     """One `publish-folder` for each of the folders. Each continues where the one before ended, so
-    that no slice is lost and only the last few are sent again."""
+    that no slice is lost and only the last few are sent again. The first ones send as well what an
+    engine that was killed may not have recorded, or begin a new recording."""
 
-    def __init__(self, folders: Sequence[FolderSettings], say: Callable[[str], None]) -> None:
-        self._publishers = [_Publisher(folder) for folder in folders]
+    def __init__(
+        self,
+        folders: Sequence[FolderSettings],
+        say: Callable[[str], None],
+        *,
+        unrecorded_MB: float | None = None,
+    ) -> None:
+        """`unrecorded_MB`: what the engine before may have held; None for a new recording."""
+        again = ["--new"] if unrecorded_MB is None else [f"--again={unrecorded_MB:.0f}"]
+        self._publishers = [_Publisher(folder, again) for folder in folders]
         self._children = Children()
         self._say = say
         self._stop = threading.Event()
@@ -75,10 +85,12 @@ class FolderPublishers:
         self._children.stop_all()
 
     def _start(self, publisher: _Publisher) -> None:
-        words = ["publish-folder", *options(publisher.folder), "--unattended"]
+        more = publisher.first_options
+        words = ["publish-folder", *options(publisher.folder), *more, "--unattended"]
         publisher.began, publisher.again = time.monotonic(), None
         try:
             self._children.start(publisher.name, words, bound=True, aside=True)
+            publisher.first_options = []
         except OSError as error:
             self._plan(publisher, f"cannot be started ({error.strerror})")
 

@@ -51,18 +51,20 @@ def lines(mark: Path) -> list[str]:
 def test_one_that_is_killed_is_started_again_and_all_end_at_the_close(mark: Path) -> None:
     said: list[str] = []
     settings = of({"cell": "A", "paths": ["recs"], "slices": 3, "first_slice": 0})
-    started = FolderPublishers(settings.feeds.folders, said.append)
+    started = FolderPublishers(settings.feeds.folders, said.append, unrecorded_MB=512.4)
     (publisher,) = started._publishers
     publisher.pause_s = 0.05
     started.start()
     try:
         eventually(lambda: len(lines(mark)) == 1)
-        assert lines(mark) == [
+        as_set = (
             "began publish-folder recs --pattern=* --slices=3 --first-slice=0 --duration=0.0 "
-            "--delay=0.0 --quiet=300.0 --poll=1.0 --cell=A --unattended"
-        ]
+            "--delay=0.0 --quiet=300.0 --poll=1.0 --cell=A"
+        )
+        assert lines(mark) == [f"{as_set} --again=512 --unattended"]
         started._children._running[publisher.name].kill()
         eventually(lambda: len(lines(mark)) == 2)
+        assert lines(mark)[1] == f"{as_set} --unattended", "the engine has the slices before"
         assert said == [
             "publish-folder of cell A has ended with code -9; it is started again in 0.05 s, and "
             "continues with the slices that were not sent"
