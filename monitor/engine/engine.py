@@ -28,6 +28,7 @@ from monitor.errors import PitwatchError
 from monitor.recording.journal import writable
 from monitor.records import (
     FINAL_REPLIES,
+    ChannelValue,
     ConnectionChange,
     CyclerDocument,
     CyclerPoint,
@@ -118,6 +119,7 @@ class Engine:
         self._last_shown = 0.0
         self._new_points: list[CyclerPoint] = []
         self._resuming = False
+        self._new_channels: list[ChannelValue] = []
 
     @property
     def pull_address(self) -> str:
@@ -310,6 +312,7 @@ class Engine:
     def _feed(self, record: Record) -> tuple[Output, ...]:
         outputs = self._session.feed(record)
         self._new_points += self._session.points
+        self._new_channels += self._session.channel_values
         return outputs
 
     def _take_order(self, order: Order) -> None:
@@ -338,6 +341,7 @@ class Engine:
             return
         self._last_shown = now
         points, self._new_points = self._new_points, []
+        channels, self._new_channels = self._new_channels, []
         session = self._session
         self._publisher.update(
             outputs,
@@ -355,6 +359,7 @@ class Engine:
                 resuming=self._resuming,
             ),
             points,
+            channels,
         )
 
     @property

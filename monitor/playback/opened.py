@@ -4,7 +4,7 @@ computed again."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,12 +18,13 @@ from monitor.engine.serving.publisher import Publisher
 from monitor.errors import BadMessage, PitwatchError, RecordingError
 from monitor.processes import free_addresses, is_free, stop_on_signal
 from monitor.recording.folder_lock import is_growing
+from monitor.recording.read.channels import RecordedChannel
 from monitor.recording.read.contents import Part, Problem, in_order, read_contents
 from monitor.recording.read.counters import feed_counters
 from monitor.recording.read.experiment import Cell, Experiment, open_experiment
 from monitor.recording.read.map_cache import MapCache
 from monitor.recording.read.past_events import past_of
-from monitor.records import CyclerReading, Event, Output, ScanResult
+from monitor.records import ChannelValue, CyclerReading, Event, Output, ScanResult
 from monitor.records.state import Feeds, ScanProgress
 from monitor.settings import CellSettings, Settings, as_table, parse
 from monitor.wire.results.state import Recorder as RecorderState
@@ -94,6 +95,7 @@ class Recorded:
         self._contents = {n: read_contents(Cell(experiment.path / n)) for n in names}
         self._outputs = list(in_order(self._past, self._contents.values()))
         self._cycler = {name: self._columns(name) for name in names}
+        self._channels = {name: self._read_channels(name) for name in names}
         files = {name: found.files for name, found in self._contents.items()}
         self.maps = MapCache(files, settings.results.memory_MB * 1e6)
 
@@ -132,6 +134,7 @@ class Recorded:
                 references={n: reference_charge(h, self._outputs) for n, h in made.items()},
             ),
             [point for history in made.values() for point in history.take_new()],
+            self._channel_values(),
         )
         return publisher
 
@@ -154,6 +157,29 @@ class Recorded:
         except RecordingError as error:
             self._contents[cell].problems.append(Problem(cell, None, str(error)))
             return {}
+
+    def _channel_values(self) -> Iterator[ChannelValue]:
+        """The recorded channels; of many values, every n-th. One of all cells is taken from the
+        first cell that has it."""
+        known = set[tuple[str, str]]()
+        for cell in self._settings.cells:
+            declared = self._settings.channels_of(cell.name)
+            for one in self._channels[cell.name]:
+                owner = declared[one.name][0] if one.name in declared else None
+                if owner is None or (owner, one.name) in known:
+                    continue
+                known.add((owner, one.name))
+                step = max(1, -(-len(one.times) // MOST_READINGS))
+                rows = zip(one.times[::step].tolist(), one.values[::step].tolist(), strict=True)
+                for time, value in rows:
+                    yield ChannelValue(owner, one.name, time, value, one.unit)
+
+    def _read_channels(self, cell: str) -> list[RecordedChannel]:
+        try:
+            return Cell(self._experiment.path / cell).channels()
+        except RecordingError as error:
+            self._contents[cell].problems.append(Problem(cell, None, str(error)))
+            return []
 
     def _feeds(self) -> Feeds:
         readings = sum(len(columns.get("time", ())) for columns in self._cycler.values())

@@ -121,3 +121,9 @@ class Settings(Section):
         own = {} if cell is None else cell.channels
         common = {channel: ("", one) for channel, one in self.channels.items()}
         return common | {channel: (name, one) for channel, one in own.items()}
+
+    @property
+    def all_channels(self) -> list[tuple[str, str, ChannelSettings]]:
+        """(cell, name, settings) of every channel; cell "" of those of all cells."""
+        found = [("", name, one) for name, one in self.channels.items()]
+        return found + [(c.name, name, one) for c in self.cells for name, one in c.channels.items()]

@@ -89,10 +89,10 @@ class Bench:
     def section(self, cell, scan, axis, index):
         return self.cells[cell].section(scan or 0, axis, index)
 
-    def update(self, *outputs, running=None, cycler=None):
+    def update(self, *outputs, running=None, cycler=None, channels=()):
         none = dict.fromkeys(self.cells)
         state = EngineState(feeds=FEEDS, running=none | (running or {}), cycler=cycler or {})
-        self.publisher.update(outputs, state)
+        self.publisher.update(outputs, state, (), channels)
 
     def scans(self, name, count):
         """Scans 0 … count - 1 and the readings up to then."""

@@ -11,6 +11,7 @@ import pytest
 from monitor.core.session import Session
 from monitor.engine.recorder import Recorder
 from monitor.errors import RecordingError
+from monitor.playback.opened import Recorded, serving_settings
 from monitor.recording.read.experiment import open_experiment
 from monitor.recording.replay import replay_records
 from monitor.recording.resume.interrupted import interrupted
@@ -18,11 +19,13 @@ from monitor.recording.verify.experiment import verify
 from monitor.recording.verify.repair import repair
 from monitor.records import CyclerDocument
 from monitor.settings import parse
+from tests.engine.screens import Screen
 from tests.export.made_up import export
 from tests.recording.synthetic import cycler_event, cycler_run
 
 T0 = 1.6e9
 COUNT = 40
+ANY = "tcp://127.0.0.1:*"
 
 
 def settings(data_dir: Path, **channels):
@@ -182,6 +185,23 @@ def test_a_recording_is_not_resumed_with_other_channels(tmp_path):
     recorder.close()
     found, why_not = interrupted(settings(copy.parent, ring="other"), copy.parent)
     assert found is None and "[channels] has changed" in why_not
+
+
+def test_a_recording_that_is_opened_shows_them(folder):
+    experiment = open_experiment(folder)
+    publisher = Recorded(experiment, serving_settings(experiment, ANY, ANY)).publish()
+    screen = Screen(publisher)
+    try:
+        for cell in "AB":
+            known = screen.ask(type="state", since=-1)["cells"][cell]["channels"]
+            assert {one["name"]: one["points"] for one in known} == {
+                name: len(times) for name, (times, _, _) in expected(cell).items()
+            }
+            header, rows = screen.ask(type="channel", cell=cell, name="ring")
+            assert header["units"] == "mA" and rows.tolist() == list(expected()["ring"][:2])
+    finally:
+        screen.close()
+        publisher.close()
 
 
 # --- damage ---------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ class ChannelDocuments:
     def __init__(self, settings: Settings) -> None:
         self._channels = tuple(
             _Declared(cell, name, one, ValueTimes(name), one.unit)
-            for cell, name, one in declared(settings)
+            for cell, name, one in settings.all_channels
         )
         self._run_cells: Bounded[str, str] = Bounded(MAX_RUNS)
         self._streams: Bounded[str, _Stream] = Bounded(MAX_RUNS)
@@ -105,15 +105,6 @@ class ChannelDocuments:
                 if one.settings.stream in ("", name) and (not one.cell or cell in ("", one.cell))
             )
         )
-
-
-def declared(settings: Settings) -> Iterator[tuple[str, str, ChannelSettings]]:
-    """(cell, name, settings) of every channel; cell "" of those of all cells."""
-    for name, one in settings.channels.items():
-        yield "", name, one
-    for cell in settings.cells:
-        for name, one in cell.channels.items():
-            yield cell.name, name, one
 
 
 @dataclass(frozen=True, slots=True)

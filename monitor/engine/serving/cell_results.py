@@ -8,14 +8,14 @@ from typing import cast
 from monitor.engine import health
 from monitor.engine.serving.engine_state import EngineState
 from monitor.engine.serving.event_history import EventHistory
-from monitor.engine.serving.reading_history import READING, Readings
+from monitor.engine.serving.reading_history import READING, ChannelValues, Readings
 from monitor.engine.serving.request_states import RequestStates
 from monitor.engine.serving.scan_history import History
 from monitor.records import PLANNED, CyclerReading
 from monitor.records.state import Policy, ScanProgress
-from monitor.settings import CellSettings, Settings
+from monitor.settings import CellSettings, ChannelSettings, Settings
 from monitor.wire.fields import to_json
-from monitor.wire.results.cells import CellFacts, MovingCell, Reading
+from monitor.wire.results.cells import CellFacts, Channel, MovingCell, Reading
 from monitor.wire.results.replies import table_rows
 
 NOT_RECEIVED_S = 10.0
@@ -30,12 +30,20 @@ class CellResults:
     """
 
     def __init__(
-        self, cell: CellSettings, settings: Settings, scans: History, refusal: str
+        self,
+        cell: CellSettings,
+        settings: Settings,
+        scans: History,
+        refusal: str,
+        channels: Mapping[str, ChannelValues],
     ) -> None:
-        """`refusal`: why no orders are taken, or ""."""
+        """`refusal`: why no orders are taken, or ""; `channels`: the values of its channels, those
+        of all cells among them, by name."""
         self.cell = cell
         self.scans = scans
         self.readings = Readings()
+        self.channels = channels
+        self._declared = {n: one for n, (_, one) in settings.channels_of(cell.name).items()}
         self.requests = RequestStates()
         self.reading: CyclerReading | None = None
         onset, self._settings = settings.onset, settings
@@ -94,6 +102,7 @@ class CellResults:
             "running": running,
             "cycler": _told(self.reading),
             "cycler_points": self.readings.count,
+            "channels": [_channel(n, one, self.channels[n]) for n, one in self._declared.items()],
             "next_scan_time": self._next_scan_time(running),
             "time": self.time(running),
             "watch": {
@@ -126,6 +135,18 @@ class CellResults:
             yield b"," if number else b""
             yield text
         yield b"]}"
+
+
+def _channel(name: str, settings: ChannelSettings, values: ChannelValues) -> Channel:
+    time, value = values.last or (None, None)
+    return {
+        "name": name,
+        "title": settings.title or name,
+        "unit": values.unit or settings.unit,
+        "points": values.count,
+        "time": time,
+        "value": value,
+    }
 
 
 def _told(reading: CyclerReading | None) -> Reading | None:

@@ -24,7 +24,7 @@ from monitor.engine.serving.replies import Answers, Section, error_reply
 from monitor.engine.serving.scan_history import StoredMap
 from monitor.engine.serving.state import Store
 from monitor.errors import BadMessage, PitwatchError, SettingError
-from monitor.records import ConnectionChange, CyclerPoint, Order, Output
+from monitor.records import ChannelValue, ConnectionChange, CyclerPoint, Order, Output
 from monitor.settings import Settings
 from monitor.sockets.accepted import HANDSHAKE_MS, Accepted, ConnectionGuard, most_clients
 from monitor.sockets.connection import keep_alive
@@ -123,10 +123,11 @@ class Publisher:
         outputs: Iterable[Output],
         engine: EngineState,
         points: Iterable[CyclerPoint] = (),
+        channels: Iterable[ChannelValue] = (),
     ) -> None:
         """Takes the outputs of one message, the state of the engine after it, and the new readings
-        of cyclers."""
-        self._store.update(outputs, engine, points)
+        of cyclers and values of channels."""
+        self._store.update(outputs, engine, points, channels)
         if self._store.outbox:
             self._nudge()
 

@@ -55,7 +55,7 @@ class Answers:
                 return is_slow(self._store, request)
             case ask.PitsRequest():
                 return len(self._store.scan(request.cell, request.scan).pits) > MANY_ROWS
-            case ask.CyclerRequest():
+            case ask.CyclerRequest() | ask.ChannelRequest():
                 return request.max_points > MANY_ROWS
             case ask.PitHistoryRequest():
                 return True
@@ -101,6 +101,12 @@ class Answers:
                 if not request.rows:
                     return _about("cycler", request, {"columns": readings})
                 return _about("cycler", request, {"names": [*readings]}, [*readings.values()])
+            case ask.ChannelRequest():
+                unit, rows = self._store.channel(request)
+                facts: TableHeader = {
+                    "name": request.name, "units": unit, "names": ("time", "value"),
+                }  # fmt: skip
+                return _about("channel", request, facts, list(rows))
             case ask.ScanOrder() | ask.PolicyOrder() | ask.NoteOrder() | ask.AcknowledgeOrder():
                 return self._orders.reply(request, role)
 
@@ -125,7 +131,7 @@ class Answers:
 
 def _about(
     kind: str,
-    request: ask.PitsRequest | ask.PitHistoryRequest | ask.CyclerRequest,
+    request: ask.PitsRequest | ask.PitHistoryRequest | ask.CyclerRequest | ask.ChannelRequest,
     facts: TableHeader,
     rows: Sequence[NDArray[Any]] | None = None,
 ) -> list[Frame]:

@@ -21,14 +21,15 @@ from monitor.engine import health
 from monitor.engine.serving.cell_results import CellResults
 from monitor.engine.serving.engine_state import EngineState
 from monitor.engine.serving.event_history import EventHistory, KeptEvent
+from monitor.engine.serving.reading_history import ChannelValues
 from monitor.engine.serving.request_states import RequestStates
 from monitor.engine.serving.scan_history import Scan, Scans, StoredMap, names_of
 from monitor.errors import BadMessage
-from monitor.records import CyclerPoint, Event, Output, ScanRequest, ScanResult
+from monitor.records import ChannelValue, CyclerPoint, Event, Output, ScanRequest, ScanResult
 from monitor.records.state import ScanProgress
 from monitor.settings import Settings
 from monitor.wire.fields import to_json
-from monitor.wire.results.queries import CyclerRequest, EventsRequest
+from monitor.wire.results.queries import ChannelRequest, CyclerRequest, EventsRequest
 from monitor.wire.results.replies import Status, encode_status
 from monitor.wire.results.state import (
     Experiment,
@@ -68,8 +69,15 @@ class Store:
         self.may_order = "" if mode == "live" else f"This is a {mode}: nothing can be requested"
         names = [cell.name for cell in settings.cells]
         self._scans = Scans(names, settings.results.memory_MB * 1e6, stored_map)
+        self._channels = {(n, c): ChannelValues() for n, c, _ in settings.all_channels}
         self._cells = {
-            cell.name: CellResults(cell, settings, self._scans.of(cell.name), self.may_order)
+            cell.name: CellResults(
+                cell,
+                settings,
+                self._scans.of(cell.name),
+                self.may_order,
+                {c: self._channels[n, c] for c, (n, _) in settings.channels_of(cell.name).items()},
+            )
             for cell in settings.cells
         }
         self._events = EventHistory()
@@ -84,9 +92,10 @@ class Store:
         outputs: Iterable[Output],
         engine: EngineState,
         points: Iterable[CyclerPoint] = (),
+        channels: Iterable[ChannelValue] = (),
     ) -> None:
-        """Takes the outputs of one message, the state of the engine after it, and the new readings;
-        puts what is to be published into `outbox`."""
+        """Takes the outputs of one message, the state of the engine after it, the new readings and
+        values of channels; puts what is to be published into `outbox`."""
         todo = tuple(outputs)
         asked = [o for o in todo if isinstance(o, Event) and o.kind == "scan_request"]
         # out of a recording, an id may be anything
@@ -100,6 +109,9 @@ class Store:
             for point in points:
                 if cell := self._cells.get(point.reading.cell):
                     cell.readings.add_point(point)
+            for value in channels:
+                if kept := self._channels.get((value.cell, value.name)):
+                    kept.add(value)
             for name, reading in engine.cycler.items():
                 if cell := self._cells.get(name):
                     cell.add_reading(reading)
@@ -270,6 +282,18 @@ class Store:
                 reference_mAh=self._engine.references.get(request.cell),
                 capacity_mAh=kept.cell.capacity_mAh,
             )
+
+    def channel(self, request: ChannelRequest) -> tuple[str, NDArray[np.float64]]:
+        """The unit of a channel, and its times and values (2, n), thinned. Raises BadMessage if
+        the cell has no such channel."""
+        self.check_cell(request.cell)
+        channels = self._cells[request.cell].channels
+        found = channels.get(request.name)
+        if found is None:
+            known = ", ".join(channels) or "none: no channel is declared for this cell"
+            raise BadMessage("unknown_channel", f"channel {request.name!r:.80}, expected {known}")
+        with self._lock:
+            return found.unit, found.rows(request.max_points, request.since, request.until)
 
     def events(self, request: EventsRequest) -> bytes:
         """The reply to a question for events, as JSON."""

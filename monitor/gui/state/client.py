@@ -35,7 +35,7 @@ from monitor.wire.results.state import State
 POLL_S = 0.4
 ANSWER_PATIENCE_S = 20.0
 ORDER_PATIENCE_S = 10.0
-LEAST_INTERVAL_S = {"cycler": 1.0}
+LEAST_INTERVAL_S = {"cycler": 1.0, "channel": 1.0}
 AGAIN_S = 0.5
 """Shortest time (s) before the same request is repeated, however fast scans change; a different
 request is sent at once."""
@@ -254,7 +254,7 @@ class Client:
             if name in self._flights or (done and done[0] == query and self._store.has(name)):
                 continue
             is_same = done is not None and done[0].request == query.request
-            pause = LEAST_INTERVAL_S.get(name, AGAIN_S if is_same else 0.0)
+            pause = LEAST_INTERVAL_S.get(name.split(" ")[0], AGAIN_S if is_same else 0.0)
             if now - self._done_at(name) >= pause:
                 self._send(dealer, name, query)
         self._forget_lost(now)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from monitor.gui.state.snapshot import Answer, Order, Query, Snapshot, colour_levels, rims
 from monitor.wire.results.headers import ReplyHeader
-from monitor.wire.results.queries import CyclerRequest, MapRequest
+from monitor.wire.results.queries import ChannelRequest, CyclerRequest, MapRequest
 from monitor.wire.results.state import State
 from monitor.wire.results.state_updates import updated
 
@@ -153,6 +153,9 @@ def _check_state(header: State) -> None:
             _ = running["scan"], running["received"]
         if cycler := cell.get("cycler"):
             _ = cycler["time"]
+        for channel in cell.get("channels", ()):
+            _ = str(channel["name"]), str(channel["title"]), str(channel["unit"])
+            _ = int(channel["points"])
     if not all(isinstance(event, dict) for event in header.get("events", ())):
         raise ValueError("events")
 
@@ -162,7 +165,7 @@ def _worked_out(query: Query, header: ReplyHeader, array: Array | None) -> Answe
     request = query.request
     if header.get("type") == "error":
         return Answer(request, header, array)
-    if isinstance(request, CyclerRequest):
+    if isinstance(request, CyclerRequest | ChannelRequest):
         table = np.zeros((0, 0)) if array is None else array
         columns = dict(zip(header.get("names", ()), table, strict=True))
         return Answer(request, {**header, "columns": columns}, array)

@@ -23,6 +23,18 @@ class Reading(TypedDict, total=False):
     step: float | None
 
 
+class Channel(TypedDict, total=False):
+    """Another scalar of the documents: `points` values are kept, of which the newest is `value` at
+    `time`; None before any. `unit` "": not known."""
+
+    name: str
+    title: str
+    unit: str
+    points: int
+    time: float | None
+    value: float | None
+
+
 class CellWatch(Watch):
     """`clock_offset_estimate_s`: how far the cycler's clock is behind the engine's at most, s."""
 
@@ -148,6 +160,7 @@ class MovingCell(TypedDict, total=False):
     running: ScanProgress | None
     cycler: Reading | None
     cycler_points: int
+    channels: Sequence[Channel]
     next_scan_time: float | None
     time: float | None
     watch: CellWatch

@@ -107,8 +107,11 @@ class SectionHeader(Header, total=False):
 
 class TableHeader(Header, total=False):
     """`columns` of a table, or the `names` of the rows of the array that follows. Of the history of
-    a `pit`: if it came from (-1: from none) and what split from it."""
+    a `pit`: if it came from (-1: from none) and what split from it. Of a channel: its `name` and
+    `units`."""
 
+    name: str
+    units: str
     scan: int
     columns: Columns
     names: Sequence[str]

@@ -135,6 +135,19 @@ class CyclerRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelRequest:
+    """Asks for the values of a channel from `since` to `until` (UTC seconds; None: all) and the
+    next one on both sides, thinned to at most `max_points`."""
+
+    cell: Name
+    name: Name
+    max_points: Annotated[int, Field(strict=True, ge=2, le=MAX_READINGS_ASKED)] = 4000
+    tag: Name = ""
+    since: Number | None = None
+    until: Number | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StatisticsRequest:
     """Asks for the numbers of a map inside a region, and for a histogram of `bins` between `low`
     and `high` (None: chosen by the engine). `points`: two opposite corners of a rectangle or of
@@ -241,6 +254,7 @@ Question = (
     | PitsRequest
     | SectionRequest
     | CyclerRequest
+    | ChannelRequest
     | StatisticsRequest
     | ProfileRequest
     | PitHistoryRequest
@@ -255,6 +269,7 @@ NAMES: dict[type[Request], str] = {
     PitsRequest: "pits",
     SectionRequest: "section",
     CyclerRequest: "cycler",
+    ChannelRequest: "channel",
     StatisticsRequest: "statistics",
     ProfileRequest: "profile",
     PitHistoryRequest: "pit_history",
@@ -270,7 +285,7 @@ NAMES: dict[type[Request], str] = {
 def _consistent(request: Request) -> Request:
     """Checks the fields that have to fit each other."""
     match request:
-        case CyclerRequest():
+        case CyclerRequest() | ChannelRequest():
             _check_order("since", request.since, request.until)
         case StatisticsRequest():
             _check_corners(request.kind, len(request.points))

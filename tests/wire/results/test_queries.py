@@ -24,6 +24,8 @@ REQUESTS = [
     ask.CyclerRequest("B", 500),
     ask.CyclerRequest("B", rows=True),
     ask.CyclerRequest("B", since=1.5e9, until=1.6e9),
+    ask.ChannelRequest("A", "ring_current"),
+    ask.ChannelRequest("B", "ring_current", 50, "c", 1.5e9, 1.6e9),
     ask.StatisticsRequest("A", None, "height"),
     ask.StatisticsRequest("A", 4, "removal", "ellipse", CORNERS, 64, -1.0, 2.5, 0, 3.0, "s"),
     ask.StatisticsRequest("A", 4, "running", "polygon", (*CORNERS, (0.0, 9.0)), 512),

@@ -31,6 +31,9 @@ CURVES = {
     "closure": ("closure", "good", "o"),
 }
 """Name: row, colour, and "o" for dots on the line or "dash" for a dashed one."""
+CHANNEL = "channel "
+"""Before the name of a channel in the name of its row, which has one curve of the same name."""
+CHANNEL_COLOURS = ("plateau", "count", "depth", "accent", "good")
 FROM_READINGS = ("potential", "current")
 OF_CHARGE = ("thickness", "closure")
 """Rows with points that depend on the charge of a scan: those that are not final have rings."""
@@ -57,9 +60,14 @@ class Trend:
     preliminary: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
 
     def extent(self) -> Span | None:
-        """The part of x that holds all of it."""
-        ends = [x[np.isfinite(x)] for x, _ in self.curves.values()]
+        """The part of x that holds all of it; channels, which may be older, only if there is
+        nothing else."""
+        own = [x for name, (x, _) in self.curves.items() if not name.startswith(CHANNEL)]
+        ends = [x[np.isfinite(x)] for x in own]
         ends = [x for x in ends if x.size]
+        if not ends:
+            others = [x[np.isfinite(x)] for x, _ in self.curves.values()]
+            ends = [x for x in others if x.size]
         return (min(x.min() for x in ends), max(x.max() for x in ends)) if ends else None
 
 
@@ -80,9 +88,15 @@ class TrendRows(QObject):
         self.graphics = pg.GraphicsLayoutWidget()
         self.graphics.ci.layout.setContentsMargins(0, 0, 0, 0)
         self.graphics.ci.layout.setSpacing(2)
-        self.plots = {name: new_plot() for name in names}
+        self._order: tuple[str, ...] = ()
+        self._setting = False
+        self.plots: dict[str, pg.PlotItem] = {}
+        self.titles: dict[str, TitleLine] = {}
+        self._shown: dict[str, pg.InfiniteLine] = {}
+        self.kinds = dict(CURVES)
+        for name in names:
+            self._add_plot(name)
         self.curves = {name: self.plots[row].plot() for name, (row, _, _) in CURVES.items()}
-        self.titles = {name: TitleLine(plot) for name, plot in self.plots.items()}
         self.graphics.scene().sigMouseMoved.connect(self._point)
         self.scan_marks = pg.ScatterPlotItem(size=8)
         self.plots["potential"].addItem(self.scan_marks)
@@ -93,18 +107,32 @@ class TrendRows(QObject):
         self.no_scan = CentreText(self.plots["pits"])
         self._one = pg.InfiniteLine(1.0, angle=0)
         self.plots["closure"].addItem(self._one)
-        self._shown = {name: pg.InfiniteLine(angle=90) for name in names}
         self._trend = Trend()
         self._drawn: dict[str, tuple[Array, Array]] = {}
-        self._order: tuple[str, ...] = ()
         self._axis = ""
+        self._falls = False
         self._span: Span | None = None
         self.is_whole = True
-        self._setting = False
-        for name, plot in self.plots.items():
-            plot.addItem(self._shown[name], ignoreBounds=True)
-            plot.vb.disableAutoRange(pg.ViewBox.XAxis)
-            plot.vb.sigXRangeChanged.connect(partial(self._moved, name))
+
+    def _add_plot(self, name: str) -> None:
+        plot = self.plots[name] = new_plot()
+        self.titles[name] = TitleLine(plot)
+        self._shown[name] = pg.InfiniteLine(angle=90)
+        plot.addItem(self._shown[name], ignoreBounds=True)
+        plot.vb.disableAutoRange(pg.ViewBox.XAxis)
+        plot.vb.sigXRangeChanged.connect(partial(self._moved, name))
+
+    def add_channel(self, row: str) -> None:
+        """A row for a channel. It is kept: plots that are made and dropped do not give their memory
+        back."""
+        if row in self.plots:
+            return
+        colours = CHANNEL_COLOURS
+        self._add_plot(row)
+        self.kinds[row] = (row, colours[(len(self.kinds) - len(CURVES)) % len(colours)], "")
+        self.curves[row] = self.plots[row].plot()
+        self.plots[row].vb.invertX(self._falls)
+        self.restyle()
 
     @property
     def span(self) -> Span | None:
@@ -126,7 +154,7 @@ class TrendRows(QObject):
 
     def name_axis(self, text: str, *, falls: bool) -> None:
         """Sets the title of x, and whether it decreases to the right."""
-        self._axis = text
+        self._axis, self._falls = text, falls
         for plot in self.plots.values():
             plot.vb.invertX(falls)
         self._name_axis()
@@ -153,7 +181,7 @@ class TrendRows(QObject):
             plot.showGrid(x=True, y=True, alpha=GRID)
         for mark in self._shown.values():
             mark.setPen(theme.pen(c.cross_on_panel))
-        for name, (_, colour, kind) in CURVES.items():
+        for name, (_, colour, kind) in self.kinds.items():
             curve, colour = self.curves[name], getattr(c, colour)
             style = Qt.PenStyle.DashLine if kind == "dash" else Qt.PenStyle.SolidLine
             curve.setPen(theme.pen(colour, 1.5, style))
@@ -208,7 +236,7 @@ class TrendRows(QObject):
             plot.vb.setXRange(*self._span, padding=0)
             self._setting = False
         nothing = np.empty(0), np.empty(0)
-        for curve in (curve for curve, (row, _, _) in CURVES.items() if row == name):
+        for curve in (curve for curve, (row, _, _) in self.kinds.items() if row == name):
             x, y = trend.curves.get(curve, nothing)
             if not _same((x, y), self._drawn.get(curve)):
                 self._drawn[curve] = x, y
@@ -225,7 +253,7 @@ class TrendRows(QObject):
 
     def _number_axes(self, name: str) -> None:
         """Numbers along the axes only once there are values: an empty row would invent them."""
-        rows = (curve for curve, (row, _, _) in CURVES.items() if row == name)
+        rows = (curve for curve, (row, _, _) in self.kinds.items() if row == name)
         filled = any(self.curves[curve].getData()[0] is not None for curve in rows)
         along = self._span is not None and name == self._order[-1]
         for side, wanted in (("left", filled), ("bottom", along)):

@@ -1,4 +1,4 @@
-"""What changed over the hours: potential, current, pits, depths, thickness, closure."""
+"""What changed over the hours: potential, current, pits, depths, thickness, closure, channels."""
 
 from __future__ import annotations
 
@@ -17,14 +17,13 @@ from monitor.gui.formatting import as_is, summary_text, value_text, with_error
 from monitor.gui.state.health import fetching
 from monitor.gui.state.queries import Looking, Queries
 from monitor.gui.state.snapshot import (
-    Answer,
     Choice,
     Query,
     Snapshot,
     judged_scans,
-    number_of,
     shown_scan,
 )
+from monitor.gui.views.trend import channels, x_axis
 from monitor.gui.views.trend.rows import CURVES, FROM_READINGS, OF_CHARGE, Trend, TrendRows
 from monitor.gui.widgets import export, theme
 from monitor.gui.widgets.controls import elastic, label, quiet
@@ -32,7 +31,7 @@ from monitor.gui.widgets.plain_text import set_tip
 from monitor.gui.widgets.view import View
 from monitor.gui.wording.charge import is_final
 from monitor.quantities.table import READINGS, SCALARS
-from monitor.wire.results.cells import Scan
+from monitor.wire.results.cells import Cell, Scan
 from monitor.wire.results.headers import Columns
 from monitor.wire.results.queries import CyclerRequest
 
@@ -91,12 +90,13 @@ Curve = tuple[Array, Array]
 
 
 def queries(at: Looking) -> Queries:
-    """The readings, and more of them for the part of the time that is in view."""
+    """The readings and channels, and more of them for the part of the time that is in view."""
     points, choice = at.cell["cycler_points"], at.choice
+    asked = channels.queries(at)
     if not points:
-        return {}
+        return asked
     whole = CyclerRequest(choice.cell, POINTS, rows=True)
-    asked = {"cycler": Query(whole, (points,))}
+    asked["cycler"] = Query(whole, (points,))
     if choice.span is not None and choice.against == "time":
         since, until = choice.span
         asked["cycler_part"] = Query(replace(whole, since=since, until=until), (points,))
@@ -121,6 +121,7 @@ class TrendView(View):
         self._range_timer = QTimer(self, singleShot=True, interval=150)
         self._range_timer.timeout.connect(self._tell_span)
         self.rows.moved.connect(self._range_timer.start)
+        self._channels = channels.ChannelCurves()
         self._columns: Mapping[str, Array] = {}
         self._along: Array = np.empty(0)
         self._unit, self._place = "", np.nan
@@ -151,19 +152,23 @@ class TrendView(View):
             self.buttons[name] = button
             line.addWidget(button)
         line.addStretch(1)
+        self.channels = channels.ChannelChoice()
+        self.channels.chosen.connect(self._arrange)
         self.whole = QPushButton("Whole")
         set_tip(self.whole, "Show the whole curves")
         self.whole.clicked.connect(self.rows.show_whole)
         quiet(self.against, self.whole)
         self.where = elastic(label("", "muted", "Scan and position to which the values belong"))
         self.head.addWidget(self.where, 1)
+        self.head.addWidget(self.channels)
         self.head.addWidget(label("against", "muted"))
         self.head.addWidget(self.against)
         self.head.addWidget(self.whole)
         self.body.addLayout(line)
 
     def _arrange(self) -> None:
-        self.rows.arrange([name for name, button in self.buttons.items() if button.isChecked()])
+        rows = [name for name, button in self.buttons.items() if button.isChecked()]
+        self.rows.arrange([*rows, *self.channels.shown()])
 
     def restyle(self) -> None:
         """Applies the colours and sizes of the current look."""
@@ -177,14 +182,25 @@ class TrendView(View):
         shown = shown_scan(cell, choice)
         readings = snapshot.answer("cycler", choice.cell)
         part = snapshot.answer("cycler_part", choice.cell) if choice.span else None
+        self._offer_channels(cell)
+        values = self._channels.answers(snapshot, choice)
         versions = tuple(scan["version"] for scan in scans)
         shown_number = shown and shown["scan"]
-        drawn = (choice.cell, readings, part, versions, shown_number, against, snapshot.linked)
+        drawn = (
+            choice.cell,
+            readings,
+            part,
+            *values,
+            versions,
+            shown_number,
+            against,
+            snapshot.linked,
+        )
         if drawn == self._drawn:
             return
         self._drawn, self._scans = drawn, scans
         self.against.setCurrentIndex(tuple(AGAINST).index(against))
-        origin = self._origin = _origin(scans, readings)
+        origin = self._origin = x_axis.origin(scans, readings)
         has_feed = bool(cell and cell["cycler_points"])
         empty = "" if has_feed or cell is None else "No cycler readings for this cell"
         if snapshot.state is None:
@@ -193,13 +209,17 @@ class TrendView(View):
             empty = fetching(snapshot, "readings")
         self.rows.why_empty.set(empty)
         self.rows.no_scan.set("" if scans or cell is None else "No scan yet")
-        self._places = _places(scans, against, origin)
-        place = _places([shown], against, origin)[0] if shown else np.nan
+        self._places = x_axis.places(scans, against, origin)
+        place = x_axis.places([shown], against, origin)[0] if shown else np.nan
         unit = scans[-1]["length_unit"] if scans else ""
-        columns = _columns(readings, part)
+        columns = x_axis.columns(readings, part)
         marks, colours = self._marks(columns, scans)
+        along = x_axis.along(columns, against, origin) if columns else np.empty(0)
+        self._channels.place(values, columns, along, against, origin)
         trend = Trend(
-            _of_readings(columns, against, origin) | _of_scans(scans, self._places, unit),
+            _of_readings(columns, against, origin)
+            | _of_scans(scans, self._places, unit)
+            | self._channels.curves(),
             marks,
             colours,
             float(place) if np.isfinite(place) else None,
@@ -207,12 +227,20 @@ class TrendView(View):
         )
         self.rows.draw(trend)
         self._columns, self._unit, self._place = columns, unit, float(place)
-        self._along = _along(columns, against, origin) if columns else np.empty(0)
+        self._along = along
         self._name_rows()
         if self._home != (choice.cell, against):
             self._home = (choice.cell, against)
             self.rows.name_axis(AXES[against], falls=against == "soc")
             self.rows.show_whole()
+
+    def _offer_channels(self, cell: Cell | None) -> None:
+        """The rows of the channels that the cell has."""
+        self._channels.offer(cell)
+        for row in self._channels.channels:
+            self.rows.add_channel(row)
+        if self.channels.offer(self._channels.channels):
+            self._arrange()
 
     def csv(self) -> str:
         """The numbers of each scan as CSV; units are in the names."""
@@ -234,7 +262,7 @@ class TrendView(View):
     def _name_rows(self) -> None:
         """Title and key of each row with the values under the mouse, or of the shown scan."""
         at = self._place if self._at is None else self._at
-        scan, reading = _nearest(self._places, at), _nearest(self._along, at)
+        scan, reading = x_axis.nearest(self._places, at), x_axis.nearest(self._along, at)
         self.where.setText("" if scan is None else f"scan {self._scans[scan]['scan']}")
         for row in ROWS:
             curves = [curve for curve in QUANTITIES if CURVES[curve][0] == row]
@@ -243,6 +271,9 @@ class TrendView(View):
                 for curve in curves
             )
             self.rows.titles[row].set(title_of(row, self._unit), " ".join(keys))
+        for row, (title, value) in self._channels.titles(at).items():
+            key = _coloured(self.rows.kinds[row][1], f"● {as_is(value)}")
+            self.rows.titles[row].set(title, key)
 
     def _value(self, curve: str, scan: int | None, reading: int | None) -> str:
         if curve not in FROM_READINGS:
@@ -278,15 +309,9 @@ class TrendView(View):
         row = self.rows.row_at(event.scenePos())
         if row is not None:
             at = self.rows.plots[row].vb.mapSceneToView(event.scenePos()).x()
-            scan = _nearest(self._places, at)
+            scan = x_axis.nearest(self._places, at)
             if scan is not None:
                 self.scan_chosen.emit(self._scans[scan]["scan"])
-
-
-def _nearest(places: Array, at: float) -> int | None:
-    """Which of the places is nearest; None if none is known."""
-    away = np.abs(places - at)
-    return int(np.nanargmin(away)) if np.isfinite(away).any() else None
 
 
 def _scan_text(curve: str, scan: Scan, unit: str) -> str:
@@ -301,8 +326,11 @@ def _key(curve: str, value: str, *, named: bool) -> str:
     """A curve's mark, name and value, as HTML."""
     _, colour, kind = CURVES[curve]
     name = f"{SHORT.get(curve, QUANTITIES[curve].title)} " if named else ""
-    text = f"{'┅' if kind == 'dash' else '●'} {name}{as_is(value)}"
-    return f"<span style='color:{getattr(theme.palette(), colour)}'>{text}</span>"
+    return _coloured(colour, f"{'┅' if kind == 'dash' else '●'} {name}{as_is(value)}")
+
+
+def _coloured(colour: str, html: str) -> str:
+    return f"<span style='color:{getattr(theme.palette(), colour)}'>{html}</span>"
 
 
 def title_of(row: str, length_unit: str) -> str:
@@ -315,7 +343,7 @@ def _of_readings(columns: Columns, against: str, origin: float) -> dict[str, Cur
     """Curves of what the cycler read."""
     if not columns or not len(columns["time"]):
         return {}
-    at = _along(columns, against, origin)
+    at = x_axis.along(columns, against, origin)
     known = np.isfinite(at)
     return {row: (at[known], columns[QUANTITIES[row].name][known]) for row in FROM_READINGS}
 
@@ -323,7 +351,7 @@ def _of_readings(columns: Columns, against: str, origin: float) -> dict[str, Cur
 def _of_scans(scans: Sequence[Scan], places: Array, unit: str) -> dict[str, Curve]:
     """Curves of what each scan measured; `unit` is that of their lengths."""
     columns = {
-        curve: _column(scans, one.key(unit))
+        curve: x_axis.column(scans, one.key(unit))
         for curve, one in QUANTITIES.items()
         if CURVES[curve][0] not in FROM_READINGS
     }
@@ -335,52 +363,8 @@ def _preliminary(scans: Sequence[Scan], places: Array, unit: str) -> dict[str, C
     """Points of the scans whose charge is not final, by the row that they lie in."""
     found = {}
     for row, curve in (("closure", "closure"), ("thickness", "coulometry")):
-        values = _column(scans, QUANTITIES[curve].key(unit))
+        values = x_axis.column(scans, QUANTITIES[curve].key(unit))
         chosen = np.array([not is_final(scan) for scan in scans], np.bool_)
         chosen = chosen & np.isfinite(places) & np.isfinite(values)
         found[row] = (places[chosen], values[chosen])
     return found
-
-
-def _columns(whole: Answer | None, part: Answer | None) -> Mapping[str, Array]:
-    """The readings, those of the part in view instead of the few that the whole has there."""
-    told, full = (answer.columns if answer else {} for answer in (whole, part))
-    if not told or not full or not len(full["time"]):
-        return told
-    before, after = told["time"] < full["time"][0], told["time"] > full["time"][-1]
-    return {
-        name: np.concatenate((values[before], full[name], values[after]))
-        for name, values in told.items()
-    }
-
-
-def _origin(scans: Sequence[Scan], readings: Answer | None) -> float:
-    """Hour 0: the first scan, or the first reading before there is one."""
-    if scans:
-        return float(scans[0]["start_time"])
-    times = readings.columns.get("time") if readings else None
-    return float(times[0]) if times is not None and times.size else 0.0
-
-
-def _places(scans: Sequence[Scan | None], against: str, origin: float) -> Array:
-    """Where each scan lies on the axis; NaN where that is not known."""
-    told: list[Scan] = [scan or {} for scan in scans]
-    if against == "time":
-        times = np.array([scan.get("start_time") for scan in told], np.float64)
-        return (times - origin) / 3600.0
-    if against == "charge":
-        return _column(told, "charge_mAh_cm2")
-    return 100.0 * _column(told, "soc")
-
-
-def _along(columns: Columns, against: str, origin: float) -> Array:
-    """Where each reading lies on the axis; NaN where that is not known."""
-    if against == "time":
-        return np.asarray((columns["time"] - origin) / 3600.0)
-    name, factor = {"charge": ("charge_mAh_cm2", 1.0), "soc": ("soc", 100.0)}[against]
-    unknown = np.full(len(columns["time"]), np.nan)
-    return np.asarray(factor * columns.get(name, unknown))
-
-
-def _column(scans: Sequence[Scan], name: str) -> Array:
-    return np.array([number_of(scan, name) for scan in scans], np.float64)
