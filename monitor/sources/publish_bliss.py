@@ -1,8 +1,8 @@
 """Counters of BLISS scans as documents of a cell's cycler, as the points are measured.
 
-What an engine has is what it says itself: after any interruption, of Redis, of the engine or of
-this program, the scans that Redis holds are read again, and only readings that are later than the
-engine's last one are published.
+What an engine has of a cycler is what it says itself: after any interruption, of Redis, of the
+engine or of this program, the scans that Redis holds are read again, and only readings that are
+later than the engine's last one are published.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from monitor.bounded import Bounded
 from monitor.errors import EngineUnreachable, SettingError, SourceError
 from monitor.settings import ResultSettings, SimulatorSettings
 from monitor.sockets.keys import ClientKeys
-from monitor.sources.bliss.engine import Engine
+from monitor.sources.bliss.engine import Engine, Known
 from monitor.sources.bliss.follow import Scans, Wanted
 from monitor.sources.bliss.server import DataServer, RedisLost
 from monitor.sources.feeds.documents_proxy import DocumentsProxy
@@ -66,17 +66,22 @@ def publish_bliss(
             )
         )
         taker = stack.enter_context(closing(Engine(engine, keys, publisher)))
-        began = False
+        began, newest = False, None
         stop.wait(SETTLE_S)
         while not stop.is_set():
             try:
                 server.check()
                 known = taker.known(wanted.cell)
+                if not wanted.names.quantities:
+                    known = Known(newest, 0.0)  # the engine says only what it has of the cycler
                 lines.state(f"publishes scans in the Redis at {server.name} to cell {wanted.cell}")
                 began = True
                 scans = Scans(server, taker, known, wanted, lines.once)
                 while not stop.is_set():
-                    scans.update(stop)
+                    try:
+                        scans.update(stop)
+                    finally:
+                        newest = scans.newest
                     stop.wait(POLL_S)
             except (RedisLost, EngineUnreachable) as error:
                 lines.state(str(error))

@@ -140,6 +140,24 @@ def test_each_reading_once_whoever_is_started_again(tmp_path: Path) -> None:
     assert state["cells"]["A"]["alarms"] == []
 
 
+def test_an_engine_that_is_connected_to_another_proxy_is_said(tmp_path: Path) -> None:
+    config, log = write_config(tmp_path, requests={"backend": "none"}), tmp_path / "said.txt"
+    other = free_addresses(1)[0]
+    with bliss_redis() as redis, engine(config):
+        scan = BlissScans(redis.for_bliss).scan(UNITS)
+        send(scan, 0, 3)
+        command_line = command(config, redis.url, "--documents-out", other)
+        with log.open("wb") as file:
+            process = subprocess.Popen([sys.executable, str(PROGRAM), *command_line], stderr=file)
+        try:
+            text = "has received 0 of 2 documents"
+            eventually(lambda: text in log.read_text("utf-8"), step_s=0.1)
+        finally:
+            process.terminate()
+            assert process.wait(PATIENCE_S) == 0
+    assert "does its feeds.documents name the address of --documents-out?" in log.read_text("utf-8")
+
+
 def test_an_address_without_a_redis_is_said_once_and_waited_for(tmp_path: Path) -> None:
     config, log = write_config(tmp_path), tmp_path / "said.txt"
     address = free_addresses(1)[0].replace("tcp", "redis")

@@ -14,6 +14,7 @@ from event_model import compose_run
 from monitor.sources.bliss.counters import Choice
 from monitor.sources.bliss.points import Numbers, Rows
 from monitor.sources.bliss.scan import BlissScan
+from monitor.sources.feeds.documents import UNITS
 
 Document = tuple[str, Mapping[str, Any]]
 ExitStatus = Literal["success", "abort", "fail"]
@@ -24,16 +25,18 @@ class ScanRun:
     """The documents of one scan."""
 
     def __init__(self, cell: str, scan: BlissScan, choice: Choice, time: float) -> None:
-        """`time`: of the first point, UTC s."""
+        """`time`: of the first point, UTC s. A run without a quantity of the cycler is of no cell:
+        an engine would miss its readings."""
         self._choice = choice
         uid = str(uuid5(NAMESPACE_URL, f"{cell} {scan.key}"))
         facts = {name: getattr(scan, name) for name in ("key", "title", "session", "proposal")}
         facts |= {"collection": scan.collection, "dataset": scan.dataset}
+        of_a_cycler = any(one.key in UNITS for one in choice.columns)
         self._run = compose_run(
             uid=uid,
             time=time,
             metadata={
-                "cell": cell,
+                **({"cell": cell} if of_a_cycler else {}),
                 "plan_name": "publish-bliss",
                 "scan_id": scan.number,
                 "bliss": facts,

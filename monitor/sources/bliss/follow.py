@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.bounded import Bounded
 from monitor.errors import SourceError
 from monitor.sources.bliss.counters import MAX_NAMED, Choice, CounterNames, choose
 from monitor.sources.bliss.documents import Document, ScanRun
@@ -23,6 +24,7 @@ LEAST_TIME = 1e9
 """UTC s; what is less counts from somewhere else."""
 CLOCK_S = 3600.0
 """A scan that was closed longer before the engine's last reading than this has nothing newer."""
+MAX_SAID = 100
 DELETED = "deleted from Redis before it was closed"
 
 
@@ -58,6 +60,8 @@ class _ScanFeed:
         self._run: ScanRun | None = None
         self._last: float | None = None
         self._sent = self._untimed = 0
+        self.newest: float | None = None
+        """Time of the last point that was given to the engine."""
 
     def advance(self, stop: threading.Event) -> str | None:
         """Publishes what is new; what was published in all, in words, once the scan is closed."""
@@ -93,6 +97,7 @@ class _ScanFeed:
             if not self._engine.give([page], stop):
                 return
             self._sent += len(page[1]["time"])
+            self.newest = page[1]["time"][-1]
 
     def _is_new(self, times: Numbers) -> NDArray[np.bool_]:
         """Which are later than the last reading that the engine had, when it was asked."""
@@ -146,6 +151,9 @@ class Scans:
         self._feeds: dict[str, _ScanFeed] = {}
         self._others: set[str] = set()
         self._matched = False
+        self._said: Bounded[str, None] = Bounded(MAX_SAID)
+        self.newest: float | None = known.time
+        """Time of the last point that was given to the engine, or that it had."""
 
     def update(self, stop: threading.Event) -> None:
         """Publishes what is new. Raises RedisLost and EngineUnreachable; then all scans must be
@@ -170,6 +178,8 @@ class Scans:
                 ended = feed.advance(stop)
             except SourceError as error:
                 ended = f"{feed.scan}: {error}; the rest of it is not published"
+            finally:
+                self.newest = max(filter(None, (self.newest, feed.newest)), default=None)
             if stop.is_set():
                 return
             if ended is not None:
@@ -208,18 +218,24 @@ class Scans:
     def _begin(self, scan: BlissScan) -> None:
         choice, notes = choose(scan, self._wanted.names)
         for note in notes:
-            self._say(f"{scan}: {note}")
+            self._say_new(scan, note)
         if choice is None:
             if not notes and not self._matched:
                 named = ", ".join(dict.fromkeys(self._wanted.names))
                 have = ", ".join(list(scan.channels)[:MAX_NAMED]) or "no counters"
-                self._say(f"{scan}: has none of the counters {named}, but {have}; not published")
+                self._say_new(scan, f"has none of the counters {named}, but {have}; not published")
             return
         self._matched = True
         self._feeds[scan.key] = _ScanFeed(
             self._server, self._engine, self._known, self._wanted.cell, scan, choice
         )
-        self._say(f"{scan}: {choice}")
+        self._say_new(scan, str(choice))
+
+    def _say_new(self, scan: BlissScan, text: str) -> None:
+        """Says what holds for a scan, unless it was said of another one."""
+        if text not in self._said:
+            self._said[text] = None
+            self._say(f"{scan}: {text}")
 
     def _say_session(self) -> None:
         session = self._wanted.session

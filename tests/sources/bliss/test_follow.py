@@ -290,10 +290,21 @@ def test_a_scan_without_the_counters_is_named_until_one_has_them(rig: Rig) -> No
         "scan 1 (timescan 1): has none of the counters vmp:Ewe, I, vmp:Q, but timer:epoch, "
         "diode:x; not published"
     ]
-    rig.bliss.scan(UNITS)
     rig.bliss.scan({EPOCH: "s", "diode:x": "A"})
+    rig.bliss.scan(UNITS)
+    rig.bliss.scan({EPOCH: "s", "diode:y": "A"})
     scans.update(NO_STOP)
-    assert len(rig.said) == 2 and rig.said[1].startswith("scan 2 (timescan 2): vmp_potential from")
+    assert len(rig.said) == 2 and rig.said[1].startswith("scan 3 (timescan 3): vmp_potential from")
+
+
+def test_other_counters_alone_are_of_no_cell(rig: Rig) -> None:
+    scan = rig.bliss.scan(UNITS)
+    scan.send(**readings(0, 3))
+    scans = rig.scans(CounterNames({}, ("machinfo:current",)), known=Known(None, 0.0))
+    scans.update(NO_STOP)
+    assert "cell" not in rig.engine.one("start")
+    assert rig.engine.column("machinfo:current") == pytest.approx([192.0, 192.1, 192.2])
+    assert scans.newest == T0 + 2
 
 
 def test_a_scan_that_is_deleted_ends_its_run(rig: Rig) -> None:
