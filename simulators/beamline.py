@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from ophyd.status import Status
 
+from simulators.devices.beam import Ring
 from simulators.devices.cycler import Cycler
 from simulators.devices.detector import Tomograph
 from simulators.mailbox import Mailbox
@@ -81,7 +82,8 @@ def never() -> bool:
 class Acquisition:
     """What the plan works with. `period_s`, `scan_s`: cell time from one periodic scan of a cell to
     the next, and length of a scan. `state` tells the RunEngine's state, `lambda: str(RE.state)`;
-    `suspended` whether a suspender is tripped, `lambda: any(s.tripped for s in RE.suspenders)`."""
+    `suspended` whether a suspender is tripped, `lambda: any(s.tripped for s in RE.suspenders)`.
+    `ring`: read together with each cycler, if there is one."""
 
     stations: Sequence[Station]
     time: CellTime
@@ -93,6 +95,7 @@ class Acquisition:
     progress: Callable[[str], None]
     state: Callable[[], str] = no_state
     suspended: Callable[[], bool] = never
+    ring: Ring | None = None
 
     @property
     def active(self) -> list[Station]:

@@ -16,6 +16,7 @@ from monitor.sources.feeds.resend_service import ResendService
 from monitor.sources.feeds.slices import Halt, SliceSocket
 from simulators import scenarios
 from simulators.beamline import READING_S, Acquisition, Pace, Station
+from simulators.devices.beam import Beam, Ring
 from simulators.devices.cycler import Cycler
 from simulators.devices.detector import SEND_PATIENCE_S, Tomograph
 from simulators.imaging.tomogram import Imaging
@@ -38,6 +39,7 @@ def acquisition(
     mailbox: Mailbox,
     resend: ResendService | None,
     engine: RunEngine,
+    beam: Beam,
     stop: threading.Event,
     progress: Callable[[str], None],
 ) -> Acquisition:
@@ -57,6 +59,7 @@ def acquisition(
         progress=progress,
         state=lambda: str(engine.state),
         suspended=lambda: any(s.tripped for s in engine.suspenders),
+        ring=Ring(name="ring", beam=beam, time=time),
     )
 
 

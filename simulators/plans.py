@@ -87,7 +87,7 @@ def _experiment(beamline: Acquisition) -> Plan:
         elif beamline.time.now >= station.next_scan:
             yield from _periodic(beamline, interruptions, station)
         elif beamline.time.now >= station.next_reading:
-            yield from _reading(station)
+            yield from _reading(beamline, station)
     for station in beamline.active:
         yield from _in_run(station, bps.close_run("abort", "stopped by the operator"))
 
@@ -229,7 +229,7 @@ def _while_it_runs(
         if attempt.why:
             return
         if reader.next_reading <= time.now and reader.next_reading <= end:
-            yield from _reading(reader)
+            yield from _reading(beamline, reader)
         elif time.now >= end and attempt.done:
             return
         else:
@@ -237,10 +237,14 @@ def _while_it_runs(
         interruptions.over()
 
 
-def _reading(station: Station) -> Plan:
+def _reading(beamline: Acquisition, station: Station) -> Plan:
+    """A reading of a cell's cycler, and of the ring current, in a stream of its own."""
     due = station.next_reading
     yield from bps.trigger(station.cycler, wait=False)
     yield from _in_run(station, _event("cycler", station.cycler))
+    if beamline.ring is not None:
+        yield from bps.trigger(beamline.ring, wait=False)
+        yield from _in_run(station, _event("ring", beamline.ring))
     station.next_reading = max(station.next_reading, due + READING_S)
 
 

@@ -73,6 +73,7 @@ def simulate(
             progress("no subscriber for the slices yet; starting anyway")
         stop.wait(SETTLING_S)
         engine = build.run_engine()
+        beam = beam or Beam(name="beam")
         stack.callback(build.close, engine)
         beamline = build.acquisition(
             settings,
@@ -80,12 +81,13 @@ def simulate(
             mailbox=mailbox,
             resend=resend,
             engine=engine,
+            beam=beam,
             stop=stop,
             progress=progress,
         )
         for callback in (publisher, *callbacks):
             engine.subscribe(in_cell_time(callback, beamline.time))
-        for suspender in (beam or Beam(name="beam")).suspenders():
+        for suspender in beam.suspenders():
             engine.install_suspender(suspender)
         with _suspended_no_longer_than(stop, engine):
             engine(acquire(beamline))

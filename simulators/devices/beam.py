@@ -1,14 +1,20 @@
-"""The beam: what the RunEngine's suspenders watch."""
+"""The beam: what the RunEngine's suspenders watch, and the ring current that is published."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from bluesky.suspenders import SuspendBoolHigh, SuspenderBase, SuspendFloor
 from ophyd import Component, Device
+from ophyd.status import Status
 
 from simulators.devices.signals import SignalWithUnits
+from simulators.truth.protocol import CellTime
 
 FULL_CURRENT_MA = 200.0
 LOST_BELOW_MA, BACK_ABOVE_MA = 100.0, 150.0
+TOP_UP_S, DECAY_MA = 1200.0, 2.0
+"""Time from one top-up to the next, and by how much the ring current falls meanwhile."""
 
 
 class Beam(Device):
@@ -32,3 +38,27 @@ class Beam(Device):
                 self.shutter_closed, sleep=settle_s, tripped_message="the shutter was closed"
             ),
         ]
+
+
+class Ring(Device):
+    """Reads `<name>_current` (mA) at cell time: what is left of the beam's current since the last
+    top-up."""
+
+    current = Component(
+        SignalWithUnits, value=FULL_CURRENT_MA, units="mA", precision=2, kind="hinted"
+    )
+
+    def __init__(self, *, name: str, beam: Beam, time: CellTime, **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        self._beam = beam
+        self._time = time
+
+    def trigger(self) -> Status:
+        """Reads the current at the present cell time."""
+        time = self._time.now
+        stored = float(self._beam.ring_current.get())
+        left = 1.0 - DECAY_MA / FULL_CURRENT_MA * (time % TOP_UP_S) / TOP_UP_S
+        self.current.put(stored * left, timestamp=time)
+        status = Status(self)
+        status.set_finished()
+        return status

@@ -4,6 +4,7 @@ import itertools
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import zmq
 from dranspose.data.stream1 import Stream1Data, Stream1End, Stream1Packet, Stream1Start
 from event_model import DocumentNames, schema_validators
 
+from monitor.core.channels.documents import ChannelDocuments
 from monitor.engine.requests.requester import Requester
 from monitor.errors import SettingError
 from monitor.records import (
@@ -23,7 +25,7 @@ from monitor.records import (
     ScanStart,
     SliceFrame,
 )
-from monitor.settings import RequestSettings
+from monitor.settings import RequestSettings, load
 from monitor.wire.resend import decode_answer, encode_question
 from simulators.build import FIRST_MOMENT
 from simulators.devices.beam import Beam
@@ -67,6 +69,20 @@ def test_scans_and_readings_are_stamped_with_cell_time(plain_run):
     assert all(doc["time"] == doc["timestamps"]["vmp_charge"] for doc in readings)
     stop = plain_run.documents[-1][1]
     assert FIRST_MOMENT + 2000 <= stop["time"] < FIRST_MOMENT + 2200
+
+
+def test_the_ring_current_is_a_channel_of_the_example_settings(plain_run):
+    """In a stream of the cell's run, with each reading, at cell time."""
+    channels = ChannelDocuments(load(Path(__file__).parents[2] / "config" / "simulated.toml"))
+    taken = [channels.take(CyclerDocument(*document)) for document in plain_run.documents]
+    values = [value for one in taken for value in one.values]
+    assert {(value.cell, value.name, value.unit) for value in values} == {
+        ("", "ring_current", "mA")
+    }
+    assert all(197.0 < value.value <= 200.0 for value in values)
+    assert values[0].time >= FIRST_MOMENT
+    np.testing.assert_allclose(np.diff([value.time for value in values]), 60.0)
+    assert [problem for one in taken for problem in one.problems] == []
 
 
 def test_slices_can_be_asked_for_again_where_the_header_says(capture, quick_settings):
