@@ -34,8 +34,7 @@ class DischargeTableView(View):
         self.table.verticalHeader().setDefaultSectionSize(24)
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setStretchLastSection(True)
-        header.setDefaultSectionSize(1)  # of the last one, which takes what is left
+        header.setSectionResizeMode(len(COLUMNS) - 1, QHeaderView.ResizeMode.Stretch)
         quiet(self.table)
         self._name_columns("")
         self.none = label("No discharge yet", "muted")

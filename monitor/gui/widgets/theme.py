@@ -114,7 +114,7 @@ QTableView, QTableWidget, QListWidget {{ background: {c.panel}; border: none;
     gridline-color: {c.line}; selection-background-color: {c.chosen}; selection-color: {c.text}; }}
 QTableWidget::item {{ padding: 0; }}
 QHeaderView, QHeaderView::section {{ background: {c.panel}; color: {c.muted}; border: none;
-    padding: 2px 1px; }}
+    padding: 2px 0; }}
 QSplitter::handle {{ background: {c.back}; }}
 QMainWindow::separator {{ background: {c.back}; width: 5px; height: 5px; }}
 QDockWidget {{ color: {c.muted}; font-weight: 600; }}
