@@ -17,13 +17,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.studies.benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="a to e; default: all")
     parser.add_argument("--quick", action="store_true", help="small, within two minutes")
-    parser.add_argument("--paper", action="store_true", help="c: 8368 × 8368 × 907 too, an hour")
+    parser.add_argument("--paper", action="store_true", help="c: 8368 × 8368 × 907 alone, an hour")
+    parser.add_argument("--record", action="store_true", help="c: slices are recorded")
     chosen = parser.parse_args()
     console = Console(highlight=False, soft_wrap=True, markup=False)
     console.print(measure.machine())
     for name in chosen.parts or PARTS:
         if name == "c":
-            latency.run(console.print, quick=chosen.quick, paper=chosen.paper)
+            latency.run(console.print, quick=chosen.quick, paper=chosen.paper, record=chosen.record)
         else:
             PARTS[name](console.print, quick=chosen.quick)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +25,8 @@ AREA_CM2 = 0.19635
 SLICES = 200
 """The foil is in the lower third of them."""
 PAPER = 8368, 907
+RECORDED_SHARE = 0.6
+"""Of the bytes of slices, at most, that are on the disk: compression halves these."""
 
 
 @dataclass(frozen=True)
@@ -38,31 +42,42 @@ class Measured:
     grown_MB: float
 
 
-def run(say: Callable[..., None], *, quick: bool, paper: bool = False) -> None:
+def run(
+    say: Callable[..., None], *, quick: bool, paper: bool = False, record: bool = False
+) -> None:
     """Print a table over the sides, slices in the order of the foil and reversed, with ratios to
-    its first row. `paper`: the paper's own scan as well, streamed."""
+    its first row. `paper`: of the paper's own scan instead; `record`: slices are recorded, as many
+    as the disk holds."""
     say("(c) last slice sent → scan_complete heard, after maps, pits and verdict; each × first row")
-    say("    side order    pits  median ms     ×  best ms  verdict with … to come  peak MB  B/px")
+    say(
+        "    side slices order    pits  median ms     ×  best ms  verdict with … to come  "
+        "peak MB  B/px"
+    )
     first = 0.0
     sizes = [(side, SLICES) for side in ((256, 512) if quick else (512, 1024, 2048, 4096))]
-    for side, slices in [*sizes, PAPER] if paper else sizes:
+    for side, slices in [PAPER] if paper else sizes:
+        scans = 4 if side < 2000 else 3
+        if record:
+            free = shutil.disk_usage(tempfile.gettempdir()).free
+            slices = min(slices, int(0.8 * free / (scans * RECORDED_SHARE * 2 * side**2)))
         for reversed_z in (False, True):
             foil = Foil(side, slices, reversed_z=reversed_z)
-            one = measured(foil, scans=4 if side < 2000 else 3)
+            one = measured(foil, scans, record=record)
             middle = 1000 * median(one.delays)
             first = first or middle
             told = str(round(median(one.to_come))) if one.to_come else "–"
+            order = "reversed" if reversed_z else "upright "
             say(
-                f"    {side:4} {'reversed' if reversed_z else 'upright ':8} {one.pits:5} "
+                f"    {side:4} {slices:6} {order} {one.pits:5} "
                 f"{middle:10.0f} {middle / first:5.1f} {1000 * min(one.delays):8.0f} {told:>23} "
                 f"{one.peak_MB:8.0f} {1e6 * one.grown_MB / side**2:5.0f}"
             )
 
 
-def measured(foil: Foil, scans: int) -> Measured:
+def measured(foil: Foil, scans: int, *, record: bool = False) -> Measured:
     """Scans 1, 2, … after a reference; no more than some slices are in memory here."""
     delays = []
-    with live(foil, ready_MB=0.0) as parts:
+    with live(foil, record=record, ready_MB=0.0) as parts:
         ready = peak_memory_MB(parts["pid"])
         slices = bound(parts["context"], parts["slices"], hwm=4)
         cycler = parts["context"].socket(zmq.XPUB)
