@@ -29,13 +29,14 @@ def run(say: Callable[..., None], *, quick: bool) -> None:
         where = "a core apart" if apart else "all cores shared"
         say(f"    {side}² at full rate, {how}, {where}: {_words(felt)}")
     _with_and_without(say, quick=quick)
-    large = 1500 if quick else 7000
+    large = 1500 if quick else 8368
     with program("pan_probe", large) as probe:
         said, _ = probe.communicate(timeout=PATIENCE_S)
     felt = json.loads(said)
     say(
-        f"    {large}² map: {felt['frames_per_s']} frames/s panning and zooming, the part in view "
-        f"is there {felt['fetch_ms']} ms after"
+        f"    {large}² map, {felt['pits']} pits: {felt['frames_per_s']} frames/s panning and "
+        f"zooming, longest turn of the event loop {felt['longest_turn_ms']} ms (at the first sight "
+        f"{felt['longest_first_turn_ms']} ms), the part in view is there {felt['fetch_ms']} ms after"
     )
 
 
