@@ -35,8 +35,8 @@ def run(say: Callable[..., None], *, quick: bool) -> None:
     felt = json.loads(said)
     say(
         f"    {large}² map, {felt['pits']} pits: {felt['frames_per_s']} frames/s panning and "
-        f"zooming, longest turn of the event loop {felt['longest_turn_ms']} ms (at the first sight "
-        f"{felt['longest_first_turn_ms']} ms), the part in view is there {felt['fetch_ms']} ms after"
+        f"zooming, longest turn of the loop {felt['longest_turn_ms']} ms (at the first sight "
+        f"{felt['longest_first_turn_ms']} ms), the part in view after {felt['fetch_ms']} ms"
     )
 
 
