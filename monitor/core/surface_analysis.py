@@ -23,7 +23,7 @@ from monitor.core.surface_statistics.areal import areal
 from monitor.core.surface_statistics.plateau import Plateau, complete, extent
 from monitor.core.surface_statistics.tiles import mean_over_tiles, tile_px
 from monitor.quantities.table import keyed
-from monitor.records import LEDGER_MISSING, LEDGER_RECOVERED, ScanStart
+from monitor.records import LEDGER_MISSING, LEDGER_RECOVERED, ScanStart, frozen
 from monitor.settings import CellSettings, PitSettings
 
 BIN_UM = 0.05
@@ -33,6 +33,7 @@ VOXEL_SMOOTHING = 0.56
 PERCENTILE_SAMPLE = 262144
 
 Map = NDArray[np.float32]
+NO_MAP = frozen(np.empty((0, 0), np.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +139,11 @@ class SurfaceAnalysis:
         """Takes in one scan, in the order of scans."""
         quality = _quality(scan, self._cell)
         scan, registration = self._placed(scan)
+        maps = _maps(scan.heights)
+        scan = replace(scan, heights=replace(scan.heights, bottom=NO_MAP))  # not compared again
         stage = SurfaceStage(
             scan,
-            _maps(scan.heights),
+            maps,
             quality,
             registration,
             keyed(areal(scan.heights.height, scan.start.voxel_size[1:])),

@@ -5,6 +5,7 @@ import pytest
 
 from monitor.core.arrival.measurement import ScanSetup
 from monitor.core.arrival.running_scan import RunningScan
+from monitor.core.interface.levels import Levels
 from monitor.records import SliceFrame, frozen
 from monitor.settings import CellSettings
 from tests.core.phantom import LEVELS, NOISE, columns, noisy, start
@@ -23,8 +24,9 @@ def foil(collector, above=20, lithium=LITHIUM, noise=NOISE):
     return upper - lower, noisy(clean, noise=noise, seed=collector)
 
 
-def sent(volume, *, upright, order=None, axis="z", memory=MEMORY, layers=UPWARDS):
-    """The scan after these slices of the volume came, and the provisional heights it gave."""
+def sent(volume, *, upright, order=None, axis="z", memory=MEMORY, layers=UPWARDS, previous=None):
+    """The scan after these slices of the volume came, and the provisional heights it gave;
+    `previous`: grey levels of the scan before."""
     cell = CellSettings(
         name="A",
         foil_thickness_um=16.0,
@@ -32,7 +34,7 @@ def sent(volume, *, upright, order=None, axis="z", memory=MEMORY, layers=UPWARDS
         layers=layers if upright else layers[::-1],
     )
     volume = volume if upright else volume[::-1]
-    scan = RunningScan(ScanSetup(start(volume.shape, axis=axis), cell, None, memory))
+    scan = RunningScan(ScanSetup(start(volume.shape, axis=axis), cell, previous, memory))
     given = []
     for index in range(scan.start.slice_count) if order is None else order:
         plane = volume[index] if axis == "z" else volume[:, index]
@@ -108,6 +110,68 @@ def test_where_upright_knows_its_levels_early_and_reversed_at_the_end_maps_agree
     up, down = upright.finish(), reverse.finish()
     assert_true(down, height)
     assert_same_maps(down, up)
+
+
+def before(levels=LEVELS, noise=NOISE):
+    """Grey levels of a scan before, reversed."""
+    return Levels(*levels[::-1], noise)
+
+
+@pytest.mark.parametrize("noise", [NOISE, 3 * NOISE])
+@pytest.mark.parametrize("collector", [10, 12, 20])
+def test_levels_of_the_scan_before_tell_a_thin_collector_before_the_last_slice(collector, noise):
+    height, volume = foil(collector, above=60, noise=noise)
+    earlier = before(noise=1.05 * noise)
+    scan, _ = sent(volume, upright=False, previous=earlier)
+    own = sent(volume, upright=False, order=range(len(volume) - 1), previous=earlier)[0]
+    assert own._measurement.used > len(volume) - collector - LITHIUM
+    assert own._measurement._surfaces.refined
+    assert own._measurement.levels.third == pytest.approx(LEVELS[0], abs=0.2 * noise)
+    down = scan.finish()
+    assert down.levels == own._measurement.levels != earlier
+    assert scan._measurement.used_previous_levels
+    assert_true(down, height)
+    assert_same_maps(down, measured(volume, upright=True))
+
+
+@pytest.mark.parametrize("collector", [10, 12])
+def test_shuffled_slices_of_a_thin_collector_give_the_same_bits(collector):
+    _, volume = foil(collector, above=60)
+    order = np.random.default_rng(collector).permutation(len(volume))
+    straight = measured(volume, upright=False, previous=before())
+    shuffled = measured(volume, upright=False, order=order, previous=before())
+    assert shuffled.levels == straight.levels
+    np.testing.assert_array_equal(shuffled.heights.height, straight.heights.height)
+
+
+@pytest.mark.parametrize(
+    "earlier",
+    [
+        None,
+        before(tuple(1.3 * level for level in LEVELS)),
+        before((1.2 * LEVELS[0], *LEVELS[1:])),
+        before((*LEVELS[:2], LEVELS[2] + 12.0)),
+        before(noise=2.0 * NOISE),
+    ],
+    ids=["none", "brighter", "other collector", "other electrolyte", "noisier"],
+)
+def test_a_thin_collector_that_looks_otherwise_is_known_at_the_end_only(earlier):
+    height, volume = foil(12, above=60)
+    scan, given = sent(volume, upright=False, previous=earlier)
+    assert not given
+    assert scan._measurement.used == 0
+    down = scan.finish()
+    assert_true(down, height)
+    assert down.levels == measured(volume, upright=False).levels
+
+
+def test_a_fringe_is_not_taken_for_a_collector_that_is_expected():
+    _, volume = foil(12, above=60)
+    fringe = np.random.default_rng(1).normal(90.0, NOISE, volume[:12].shape)
+    volume = np.concatenate((fringe.astype(volume.dtype), volume[12:]))
+    scan, given = sent(volume, upright=False, previous=before())
+    assert not given
+    assert scan._measurement.used == 0
 
 
 def test_a_thick_collector_is_known_while_slices_come_in_both_orientations():

@@ -24,7 +24,15 @@ from monitor.reprocess.cluster import RemoteScheduler
 from monitor.reprocess.measure import run_reprocess
 from monitor.reprocess.settings import changed
 from monitor.wire.slices import stins
-from tests.core.experiment import experiment, settings, volume
+from tests.core.experiment import (
+    cycler_documents,
+    experiment,
+    removal,
+    scan_records,
+    settings,
+    volume,
+)
+from tests.core.phantom import cell
 from tests.helpers.pools import Here
 
 SLICE_MB = 48 * 48 * 2 / 1e6
@@ -173,6 +181,26 @@ def test_levels_of_the_scan_before_are_handed_on(tmp_path: Path) -> None:
     found, truth = contents(again(path, pool)), contents(straight(path, tmp_path / "straight"))
     assert [name for name in found if found[name] != truth[name]] == []
     assert pool.done == [0, 1, 2, 2]
+
+
+@pytest.mark.slow
+def test_a_thin_collector_that_comes_last_is_measured_by_what_the_scan_before_showed(
+    tmp_path: Path,
+) -> None:
+    """Its grey levels are known before the end if the scan before is: each scan is measured again
+    with those, and the results are those of the live session."""
+    records: list[Record] = [*cycler_documents(3660.0)]
+    for scan in range(3):
+        records += scan_records(scan, data=volume(scan)[::-1])
+    layers = ("electrolyte", "lithium", "collector")
+    path = record(tmp_path, records, cells=(cell("A", layers=layers),))
+    pool = Here()
+    found, truth = contents(again(path, pool)), contents(straight(path, tmp_path / "straight"))
+    assert [name for name in found if found[name] != truth[name]] == []
+    assert pool.done == [0, 1, 1, 2, 2]
+    lost = open_experiment(path).cells["A"].scans[-1].map("removal")
+    assert lost is not None
+    assert np.nanmean(lost) == pytest.approx(removal(2).mean(), abs=0.05)
 
 
 @pytest.mark.slow

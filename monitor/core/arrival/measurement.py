@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from monitor.core.arrival.assembly import Assembly
-from monitor.core.interface.grey_levels import Calibration
+from monitor.core.interface.grey_levels import LAST_SEEN, Calibration
 from monitor.core.interface.heights import Heights
 from monitor.core.interface.levels import Levels
 from monitor.core.interface.surfaces import Surfaces
@@ -171,7 +171,8 @@ class LevelSearch:
         self._count = setup.start.slice_count
         self._assembly = assembly
         self._calibration = Calibration(setup.start, setup.cell, plated=setup.plated)
-        self._checked = 0
+        self._thin_from = _thin_from(setup)
+        self._checked = self._thin_checked = 0
         self._try_again_at = 0
 
     @property
@@ -190,7 +191,23 @@ class LevelSearch:
             if found is not None:
                 self.levels, self.final = found, True
                 return found
+        if (found := self._thin()) is not None:
+            self.levels, self.final = found, True
+            return found
         return self._make_do() if self._assembly.full or self._try_again_at else None
+
+    def _thin(self) -> Levels | None:
+        """Levels while the collector, which comes last, is only beginning to come up: so few slices
+        of it are enough if all layers look as in the scan before."""
+        first = max(self._thin_checked + 1, self._thin_from)
+        for count in range(first, min(self._assembly.contiguous, self._count - 1) + 1):
+            self._thin_checked, self.used_previous = count, True
+            if self._previous is None:
+                continue
+            found = self._calibration.levels(count, coming=True, expected=self._previous)
+            if found is not None:
+                return found
+        return None
 
     def conclude(self, *, coming: bool) -> Levels | None:
         """No slice arrives any more. `coming`: some have gone by other levels; then those left must
@@ -215,6 +232,14 @@ class LevelSearch:
     def _use(self, levels: Levels | None) -> Levels | None:
         self.levels = levels or self.levels
         return levels
+
+
+def _thin_from(setup: ScanSetup) -> int:
+    """Number of slices from which a collector that comes last may be too thin to be known by
+    itself before the end; beyond the last one if it does not come last."""
+    count, cell = setup.start.slice_count, setup.cell
+    last = cell.reversed_z and cell.has_collector and setup.start.axis == "z"
+    return max(1, count - LAST_SEEN) if last else count
 
 
 class _Preview:

@@ -35,6 +35,14 @@ lies deep: filled pits are part of it."""
 LEAST_SEEN = 12
 """Slices of electrolyte that must be there, and, while slices are still to come, of the last layer:
 a fringe beside lithium is not taken for it."""
+LAST_SEEN = 2 * LEAST_SEEN
+"""Slices of the last layer, on average over the field, from which it is looked for."""
+THIN_SEEN = 8
+"""Slices of it that are enough where all layers look as in the scan before: the two next to the
+lithium are left out, as they are partly lithium."""
+ALIKE = 0.1
+"""How far grey levels may be from those of the scan before, of the contrast of lithium to its
+neighbours, to be taken for the same layers; and the noise, of itself: three times as far."""
 LEAST_LITHIUM = 8
 FOIL_SHARE = 0.3
 MIN_CNR = 0.3
@@ -76,31 +84,38 @@ class Calibration:
                 self._profiles[:, row] = data[:, self._columns]
                 self._came[row] = True
 
-    def levels(self, count: int, *, coming: bool = False) -> Levels | None:
+    def levels(
+        self, count: int, *, coming: bool = False, expected: Levels | None = None
+    ) -> Levels | None:
         """The levels by the first `count` slices, or None while a layer is not seen well enough.
 
         Only slices up to `count` matter, whenever the others arrived: the order of arrival changes
         nothing. `coming`: of these too some are still to come, or have gone by other levels.
+        `expected`: those of the scan before; a last layer that is only beginning to come up is
+        taken for what it is if all layers look as they did then.
         """
         fixed = fixed_levels(self._cell)
-        found = self._found(count, coming)
+        found = self._found(count, coming, expected)
         if fixed is not None and (found is not None or not self._early(count)):
             return fixed
         return found
 
-    def _found(self, count: int, coming: bool) -> Levels | None:
-        if not self._worth_looking(count):
+    def _found(self, count: int, coming: bool, expected: Levels | None) -> Levels | None:
+        thin = expected is not None
+        if not self._worth_looking(count, thin):
             return None
         blocks = self._blocks(count, upwards=True)
         if blocks is None:
             return None
         profiles, columns = blocks
         cuts = cuts_of(profiles, segments=len(self._cell.layers))
-        least = self._least(count, coming)
+        least = self._least(count, coming, thin)
         grey = self._judge(profiles, columns, cuts, least, MOST if self._early(count) else HALF)
         if grey is None:
             return None
         *levels, noise = grey
+        if expected is not None and not _alike(levels, noise, expected, self._cell):
+            return None
         self.around = self._around(cuts[_typical(profiles, cuts, levels)], count)
         collector = levels[0] if self._cell.has_collector else None
         return levels_of(self._cell, collector, levels[-2], levels[-1], noise)
@@ -127,9 +142,9 @@ class Calibration:
     def _early(self, count: int) -> bool:
         return self._axis == "z" and count < self._start.slice_count
 
-    def _worth_looking(self, count: int) -> bool:
+    def _worth_looking(self, count: int, thin: bool) -> bool:
         """False if the mean of the whole field already says that the last layer has not come up,
-        which spares the blocks while a scan runs."""
+        which spares the blocks while a scan runs. `thin`: it may be only beginning to."""
         if not self._early(count):
             return True
         profile = self._means[:count][self._came[:count]][None]
@@ -140,7 +155,8 @@ class Calibration:
             profile = np.ascontiguousarray(profile[:, ::-1])
         lengths = lengths_of(cuts_of(profile, segments=segments), profile.shape[1])[0]
         last = lengths[0] if self._cell.reversed_z else lengths[-1]
-        return bool((lengths >= self._least(count, True)).all() and last >= 2 * LEAST_SEEN)
+        enough = (lengths >= self._least(count, True, thin)).all()
+        return bool(enough and (thin or last >= LAST_SEEN))
 
     def guess(self) -> Levels | None:
         """Levels by all that arrived, for slices that cannot wait until the last layer is visible.
@@ -203,8 +219,9 @@ class Calibration:
             return None
         return [*level, noise] if self._plausible(level, noise) else None
 
-    def _least(self, count: int, coming: bool) -> NDArray[np.float64]:
-        """(segments,) slices that each layer must have, upwards, to count as come up.
+    def _least(self, count: int, coming: bool, thin: bool) -> NDArray[np.float64]:
+        """(segments,) slices that each layer must have, upwards, to count as come up; `thin`: of
+        the last one, few are enough.
 
         While slices are still to come, lithium must also be as thick as a foil: a dark fringe
         beside the collector is not taken for it. Reversed, the collector comes last; it may be thin
@@ -218,7 +235,7 @@ class Calibration:
             least["lithium"] = max(LEAST_LITHIUM, FOIL_SHARE * foil) if early else LEAST_LITHIUM
         layers = self._cell.layers
         if early or (coming and self._axis == "z") or not self._end_came():
-            least[layers[-1]] = max(LEAST_SEEN, least[layers[-1]])
+            least[layers[-1]] = max(THIN_SEEN if thin else LEAST_SEEN, least[layers[-1]])
         upwards = layers[::-1] if self._cell.reversed_z else layers
         return np.array([least[layer] for layer in upwards], np.float64)
 
@@ -242,6 +259,18 @@ def _typical(
     least = np.abs(np.diff(grey)).min()
     near: NDArray[np.bool_] = (np.abs(means - grey) < 0.5 * least).all(axis=1)
     return near
+
+
+def _alike(upwards: list[float], noise: float, other: Levels, cell: CellSettings) -> bool:
+    """Whether levels, from the collector upwards, and noise are those of another scan."""
+    same = levels_of(cell, upwards[0], upwards[-2], upwards[-1], noise)
+    pairs = (same.first, other.first), (same.second, other.second), (same.third, other.third)
+    known = [(one, two) for one, two in pairs if one is not None and two is not None]
+    if len(known) < len(pairs):
+        return False
+    contrast = min(abs(two - other.second) for _, two in (known[0], known[2]))
+    near = all(abs(one - two) <= ALIKE * contrast for one, two in known)
+    return near and abs(noise - other.noise) <= 3 * ALIKE * other.noise
 
 
 def _grid(length: int) -> NDArray[np.int64]:
