@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import threading
 from typing import Any
 
@@ -25,8 +27,12 @@ class Consumer:
             address.removeprefix("tcp://"), deserializer=msgpack.unpackb
         )
         self._dispatcher.subscribe(lambda name, document: self.documents.append((name, document)))
-        self._thread = threading.Thread(target=self._dispatcher.start, daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
+
+    def _run(self) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            self._dispatcher.start()
 
     def scans(self) -> list[int]:
         return [d["data"]["scan"] for name, d in self.documents if name == "event"]
@@ -35,7 +41,8 @@ class Consumer:
         return sum(name == "start" for name, _ in self.documents)
 
     def close(self) -> None:
-        self._dispatcher.loop.call_soon_threadsafe(self._dispatcher.stop)
+        # its `stop` closes the loop that is still running
+        self._dispatcher.loop.call_soon_threadsafe(self._dispatcher._task.cancel)
         self._thread.join(PATIENCE_S)
 
 
