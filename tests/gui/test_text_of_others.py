@@ -103,6 +103,7 @@ def hostile(unit: str, **answers: Answer) -> Snapshot:
         table=[row | {"discharge": EVIL, "charge_state": "none"}],
         unanswered=[{"id": EVIL, "received": False, "age_s": 3.0}],
         grain_boundaries=True,
+        channels=[{"name": EVIL, "title": EVIL, "unit": EVIL, "points": 3, "value": 1.0}],
     )
     made = snapshot({EVIL: about, "A": cell(scan(0))}, answers, events=events(), mode="live")
     assert made.state is not None

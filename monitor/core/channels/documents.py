@@ -87,7 +87,7 @@ class ChannelDocuments:
             known = self._streams.get(_text(doc["descriptor"]))
             if known is not None:
                 for channel, unit in known.channels:
-                    for row in _rows(name, doc, channel.settings.key):
+                    for row in _rows(name, doc, channel, taken):
                         _value(channel, unit, row, taken)
 
     def _stream(self, doc: Mapping[str, Any]) -> _Stream:
@@ -116,9 +116,11 @@ class _Row:
     event_time: Any
 
 
-def _rows(name: str, doc: Mapping[str, Any], key: str) -> Iterator[_Row]:
-    """The events of a document that have the key, as far as their columns go."""
-    data = doc["data"]
+def _rows(
+    name: str, doc: Mapping[str, Any], channel: _Declared, taken: ChannelsTaken
+) -> Iterator[_Row]:
+    """The events of a document that have the channel; of a page, the rows that all columns have."""
+    data, key = doc["data"], channel.settings.key
     if key not in data:
         return
     stamps = (doc.get("timestamps") or {}).get(key)
@@ -126,7 +128,17 @@ def _rows(name: str, doc: Mapping[str, Any], key: str) -> Iterator[_Row]:
         yield _Row(data[key], stamps, doc.get("time"))
         return
     times, values = doc["time"], data[key]
-    for i in range(min(len(times), len(values))):
+    lengths = {len(column) for column in (times, values, stamps) if column is not None}
+    if len(lengths) > 1:
+        taken.problems.append(
+            BadMessage(
+                "bad_document",
+                f"documents: channel {channel.name}: columns of an event_page have "
+                f"{' and '.join(map(str, sorted(lengths)))} rows; the first {min(lengths)} are "
+                "used",
+            )
+        )
+    for i in range(min(lengths)):
         yield _Row(values[i], stamps[i] if stamps is not None else None, times[i])
 
 

@@ -180,9 +180,9 @@ class Documents:
     def _is_of_channels(self, cell: CellSettings, data: Values) -> bool:
         """Whether an event or page has channels, and no reading of the cell's cycler."""
         known = self._channel_keys[cell.name]
-        return any(key in known for key in data) and not any(
-            key in data for key in cell.keys.values()
-        )
+        if not known or not isinstance(data, Mapping):
+            return False
+        return not known.isdisjoint(data) and not any(key in data for key in cell.keys.values())
 
     def _row(self, run: _Run, descriptor: str, row: Row | None, taken: Taken) -> None:
         if row is None:

@@ -129,6 +129,15 @@ def test_a_page_is_its_rows():
     assert feed.found == [("", "ring", 0.0, 1.0), ("", "ring", 2.0, 3.0)]
 
 
+def test_of_a_page_with_columns_of_different_length_the_rows_that_all_have_are_used():
+    feed = Feed().begin()
+    data, times = {"sr_current": [1.0, 2.0, 3.0]}, [T0, T0 + 1, T0 + 2]
+    feed.take("event_page", descriptor="d", time=times, data=data,
+              timestamps={"sr_current": times[:2]})  # fmt: skip
+    assert [v.value for v in feed.values] == [1.0, 2.0] and feed.kinds == ["bad_document"]
+    assert "2 and 3 rows; the first 2 are used" in str(feed.problems[0])
+
+
 # --- times ----------------------------------------------------------------------------------------
 
 

@@ -42,7 +42,7 @@ def queries(at: Looking) -> Queries:
         if not one["points"]:
             continue
         whole = ChannelRequest(at.choice.cell, one["name"], POINTS)
-        mark = (one["points"], one["time"])
+        mark = (one["points"], one.get("time"))
         asked[row] = Query(whole, mark)
         if at.choice.span is not None and at.choice.against == "time":
             since, until = at.choice.span
