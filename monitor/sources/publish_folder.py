@@ -15,8 +15,6 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
 from monitor.errors import PitwatchError, SourceError
 from monitor.settings import FolderRules, SimulatorSettings
 from monitor.sources.feeds.resend_service import ResendService
@@ -26,14 +24,12 @@ from monitor.sources.folder.discovery import Discovery
 from monitor.sources.folder.files import Changes
 from monitor.sources.folder.growing import Growing, Progress, Say
 from monitor.sources.folder.later_changes import LaterChanges
+from monitor.sources.folder.restart import QUEUED, for_new_recording, taken_back
 from monitor.sources.folder.slices import checksum, complete_planes, sent_pixels
 from monitor.sources.folder.state import SentFolder, SentVolume, read_state, write_state
 from monitor.sources.folder.stream import FolderStream
 from monitor.sources.publish_readings import check_cell
 
-QUEUED = 4
-"""Slices that wait in the socket: they are lost when the process is killed."""
-RESENT = QUEUED + 4
 STEADY_POLLS = 5
 """For so many polls the files of a volume have not changed if its writer has ended."""
 SAVE_S = 1.0
@@ -82,15 +78,13 @@ def publish_folder(
         sent = read_state(path, cell)
         write_state(path, sent)
         changes = Changes()
-        taken_back = (
-            _for_a_new_recording(sent) if new_recording else _before_the_end(sent, again_bytes)
-        )
+        begun = for_new_recording(sent) if new_recording else taken_back(sent, again_bytes)
         job = _Publication(
             stream=FolderStream(socket, service, cell, sent.run, stop, say),
             rules=rules,
             path=path,
-            sent=taken_back,
-            kept=taken_back,
+            sent=begun,
+            kept=begun,
             changes=changes,
             discovery=Discovery(folders, rules.pattern, changes),
             later=LaterChanges(changes, sent.volumes),
@@ -387,22 +381,3 @@ class _Publication:
         if text not in self.said:
             self.said.add(text)
             self.say(text, 0, 0)
-
-
-def _before_the_end(sent: SentFolder, again_bytes: float) -> SentFolder:
-    """With the last messages of the process before taken back, and so many bytes of slices: some
-    may not have left it, or may not have been recorded."""
-    left, left_bytes = RESENT, again_bytes
-    volumes = []
-    for known in reversed(sent.volumes):
-        plane_bytes = np.dtype(known.dtype).itemsize * known.shape[1] * known.shape[2]
-        back = min(max(left, math.ceil(max(0.0, left_bytes) / plane_bytes)), known.slices)
-        left, left_bytes = max(0, left - back), left_bytes - back * plane_bytes
-        volumes.append(replace(known, slices=known.slices - back, ended=known.ended and not back))
-    return replace(sent, volumes=tuple(reversed(volumes)))
-
-
-def _for_a_new_recording(sent: SentFolder) -> SentFolder:
-    """What has ended stays so; a volume that has not is sent from its first slice."""
-    volumes = (known if known.ended else replace(known, slices=0) for known in sent.volumes)
-    return replace(sent, volumes=tuple(volumes))

@@ -20,7 +20,7 @@ from tests.system.test_publish_files import volume, write_wave
 pytestmark = pytest.mark.slow
 
 PAGE = Page("from-files.md")
-ENGINE, PUBLISH, PUBLISH_BDF, ENGINE_AGAIN, FOLDER, *RESULTS = PAGE.commands()
+ENGINE, PUBLISH, PUBLISH_BDF, ENGINE_AGAIN, FOLDER, FOLLOW, *RESULTS = PAGE.commands()
 SETTINGS, FOLDERS = PAGE.blocks("toml")
 SCANS = 3
 
@@ -32,16 +32,30 @@ def terminals(tmp_path: Path) -> Iterator[Terminals]:
     made.close()
 
 
-def scans(terminals: Terminals, process: Any, count: int = SCANS) -> list[dict[str, Any]]:
-    """Of the engine that runs, once so many are done."""
+def scans(
+    terminals: Terminals, process: Any, count: int = SCANS, readings: int = 0
+) -> list[dict[str, Any]]:
+    """Of the engine that runs, once so many are done, and so many readings received."""
     watcher = PatientWatcher(settings.load(terminals.folder / "my.toml").results.pull)
+
+    def met(state: Any) -> bool:
+        points: int = state["cells"]["A"]["cycler_points"]
+        return len(scans_done(state)) >= count and points >= readings
+
     try:
-        state = watcher.until(
-            lambda s: len(scans_done(s)) >= count, PATIENCE_S, lambda: process.poll() is None
-        )
-        return scans_done(state)
+        return scans_done(watcher.until(met, PATIENCE_S, lambda: process.poll() is None))
     finally:
         watcher.close()
+
+
+def places(terminals: Terminals, *, slices: bool) -> tuple[str, ...]:
+    """The addresses of the settings, for `publish`."""
+    at = settings.load(terminals.folder / "my.toml")
+    readings = (
+        "--documents-out", at.feeds.documents[0], "--documents-in", at.simulator.documents_in,
+        "--engine", at.results.pull,
+    )  # fmt: skip
+    return ("--endpoint", at.feeds.slices[0], *readings) if slices else readings
 
 
 def test_volumes_and_cycler_files_become_tables_and_figures(terminals: Terminals) -> None:
@@ -53,13 +67,8 @@ def test_volumes_and_cycler_files_become_tables_and_figures(terminals: Terminals
     for scan in range(SCANS):
         tifffile.imwrite(folder / f"scan_{scan}.tif", volume(60 - scan, scan))
     terminals.write_settings(SETTINGS)
-    at = settings.load(folder / "my.toml")
-    places = (
-        "--endpoint", at.feeds.slices[0], "--documents-out", at.feeds.documents[0],
-        "--documents-in", at.simulator.documents_in, "--engine", at.results.pull,
-    )  # fmt: skip
     running = terminals.start(ENGINE)
-    terminals.run(PUBLISH, *places)
+    terminals.run(PUBLISH, *places(terminals, slices=True))
     done = scans(terminals, running)
     assert [scan["complete"] for scan in done] == [True] * SCANS
     assert all(scan["charge_mAh"] is not None for scan in done)
@@ -79,7 +88,7 @@ def test_volumes_and_cycler_files_become_tables_and_figures(terminals: Terminals
     assert open_it == "pitwatch open runs/files"  # a window: tests/system/test_open.py
 
     running = terminals.start(ENGINE, "--new")
-    terminals.run(PUBLISH_BDF, *places)
+    terminals.run(PUBLISH_BDF, *places(terminals, slices=True))
     assert all(scan["charge_mAh"] is not None for scan in scans(terminals, running))
     terminals.end(running)
 
@@ -93,11 +102,14 @@ def test_a_folder_is_published_while_it_fills(named: bool, terminals: Terminals)
     if not named:
         folder.mkdir()
         terminals.start(FOLDER, "--endpoint", settings.load(path).feeds.slices[0])
+    write_wave(terminals.folder / "cell.mpt")
+    follower = terminals.start(FOLLOW, *places(terminals, slices=False))
     folder.mkdir(exist_ok=True)
     for scan in range(2):
         for index, plane in enumerate(volume(60 - scan, scan)):
             tifffile.imwrite(folder / f"rec_{scan:04d}_{index:05d}.tif", plane)
-    done = scans(terminals, running, 2)
+    done = scans(terminals, running, 2, readings=361)
     assert [scan["complete"] for scan in done] == [True, True]
     eventually(lambda: (folder / ".pitwatch_A.json").is_file())
+    terminals.end(follower)
     terminals.end(running)

@@ -83,10 +83,11 @@ class LaterChanges:
                 files_left -= self._look(look, files_left)
                 if len(look.found) < len(look.files):
                     continue
-            if (change := self._judged(look, volume, known, end)) is not None:
-                yield change
-            elif look.indices is None:
+            change = self._judged(look, volume, known, end)
+            if look.indices is None:
                 look.begin(list(volume.files()))
+            if change is not None:
+                yield change
 
     def _look(self, look: _Look, most: int) -> int:
         """Sizes and times of the next files; returns how many."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from monitor.errors import SourceError
 from monitor.sources.folder.state import SentFolder, SentVolume, read_state, write_state
-from monitor.sources.publish_folder import _before_the_end, _for_a_new_recording
 
 VOLUME = SentVolume(
     name="scan_0001/rec",
@@ -65,24 +63,3 @@ def test_checksums_of_slices_are_kept_with_those_that_were_not_read() -> None:
     assert sent.slices == 5
     again = sent.with_slice(1, 7)
     assert again.slices == 2 and again.checksums == sent.checksums, "that of the first sending"
-
-
-def test_what_an_engine_may_not_have_recorded_is_taken_back_over_several_volumes() -> None:
-    volumes = tuple(replace(VOLUME, name=str(k), slices=12, ended=True) for k in range(3))
-    sent = SentFolder("A", volumes=volumes)
-
-    def left(again_bytes: float) -> list[tuple[int, bool]]:
-        taken_back = _before_the_end(sent, again_bytes)
-        return [(known.slices, known.ended) for known in taken_back.volumes]
-
-    plane_bytes = 10 * 8 * 4
-    assert left(0.0) == [(12, True), (12, True), (4, False)]
-    assert left(10 * plane_bytes) == [(12, True), (12, True), (2, False)]
-    assert left(14.5 * plane_bytes) == [(12, True), (9, False), (0, False)]
-    assert left(1e9) == [(0, False)] * 3
-
-
-def test_a_new_recording_gets_what_has_not_ended_from_its_first_slice() -> None:
-    ended, begun = replace(VOLUME, ended=True), replace(VOLUME, name="other")
-    found = _for_a_new_recording(SentFolder("A", volumes=(ended, begun))).volumes
-    assert found == (ended, replace(begun, slices=0))
