@@ -207,8 +207,11 @@ class Hdf5Parts:
 
     def progress(self) -> Progress | None:
         begins = min(self._parts)
-        if not self._changes.is_settled(self._parts[begins], self._after_ns):
+        first = self._parts[begins]
+        if not self._changes.is_settled(first, self._after_ns):
             return None
+        if self._changes.stat(first) != self._stats.get(first):
+            self._complete.pop(first, None)  # it is written again, and may not be complete
         ready = [
             number - begins + index
             for number in sorted(self._parts)
@@ -224,8 +227,8 @@ class Hdf5Parts:
             plane,
             dtype,
             ready,
-            first_file=self._parts[begins],
-            first_ns=self._changes.newest_ns([self._parts[begins]]),
+            first_file=first,
+            first_ns=self._changes.newest_ns([first]),
             newest_ns=self._newest_ns,
             total=total,
             finished=total is not None

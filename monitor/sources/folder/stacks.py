@@ -53,6 +53,8 @@ class Stack:
         first = self._files[begins]
         if not self._changes.is_settled(first, self._after_ns):
             return None
+        if self._changes.stat(first) != self._complete.get(first):
+            self._complete.pop(first, None)  # it is written again, and may not be complete
         ready = [
             number - begins for number in sorted(self._files) if self._whole(self._files[number])
         ]

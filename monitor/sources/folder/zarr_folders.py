@@ -52,7 +52,7 @@ class ZarrFolder:
             self._complete += 1
             self._stats |= {file: self._changes.stat(file) for file in files}
             self._newest_ns = max(self._newest_ns, self._changes.newest_ns(files))
-        if not self._changes.is_settled(first, self._after_ns):
+        if not all(self._changes.is_settled(file, self._after_ns) for file in volume.files(0)):
             return None
         return Progress(
             (ny, nx),
