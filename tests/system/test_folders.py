@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -41,13 +42,13 @@ def received(state: Any, scan: int) -> int:
 
 
 def publishers(process: Any) -> list[psutil.Process]:
-    """The processes that the engine has started for its folders."""
-    children = psutil.Process(process.pid).children()
-    return [
-        child
-        for child in children
-        if child.status() != psutil.STATUS_ZOMBIE and "publish-folder" in child.cmdline()
-    ]
+    """The processes that the engine has started for its folders; they may end meanwhile."""
+    found = []
+    for child in psutil.Process(process.pid).children():
+        with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            if "publish-folder" in child.cmdline():
+                found.append(child)
+    return found
 
 
 def maps(recording: Path, number: int) -> dict[str, Any]:
@@ -87,10 +88,10 @@ def test_the_launcher_publishes_them_though_the_publisher_is_killed(
         assert not folder.exists()
         for place in scans():
             if place == KILLED_AT:
-                (publisher,) = publishers(process)
+                (publisher,) = eventually(lambda: publishers(process))
                 publisher.kill()
         state = watcher.until(lambda s: len(scans_done(s)) == SCANS, PATIENCE_S, alive)
-        (publisher,) = publishers(process)
+        (publisher,) = eventually(lambda: publishers(process))
     assert not publisher.is_running()
     done = scans_done(state)
     assert [scan["scan"] for scan in done] == list(range(SCANS))
@@ -131,7 +132,7 @@ def test_an_engine_that_is_killed_loses_no_slice_that_it_had_not_recorded(tmp_pa
         watcher.until(lambda s: len(scans_done(s)) == 1, PATIENCE_S, lambda: True)
         recons[1].write(0, STEP)
         watcher.until(lambda s: received(s, 1) >= STEP, PATIENCE_S, lambda: True)
-        (publisher,) = publishers(process)
+        (publisher,) = eventually(lambda: publishers(process))
         process.send_signal(signal.SIGSTOP)
         recons[1].write(STEP, 3 * STEP)
         kept = tmp_path / "recs" / ".pitwatch_A.json"
