@@ -1,4 +1,4 @@
-"""`python -m tests.studies.benchmarks [a b c d e] [--quick]`: print figures of speed, delay and
+"""`python -m tests.studies.benchmarks [a b c d e f] [--quick]`: print figures of speed, delay and
 memory."""
 
 from __future__ import annotations
@@ -7,15 +7,30 @@ import argparse
 
 from rich.console import Console
 
-from tests.studies.benchmarks import kernels, latency, measure, memory, screen, throughput
+from tests.studies.benchmarks import (
+    kernels,
+    latency,
+    measure,
+    memory,
+    reprocess,
+    screen,
+    throughput,
+)
 
-PARTS = {"a": kernels.run, "b": throughput.run, "c": latency.run, "d": memory.run, "e": screen.run}
+PARTS = {
+    "a": kernels.run,
+    "b": throughput.run,
+    "c": latency.run,
+    "d": memory.run,
+    "e": screen.run,
+    "f": reprocess.run,
+}
 
 
 def main() -> None:
     """Run the parts asked for, in order. Figures only: nothing passes or fails here."""
     parser = argparse.ArgumentParser(prog="python -m tests.studies.benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="a to e; default: all")
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], help="a to f; default: all")
     parser.add_argument("--quick", action="store_true", help="small, within two minutes")
     parser.add_argument("--paper", action="store_true", help="c: 8368 × 8368 × 907 alone, an hour")
     parser.add_argument("--record", action="store_true", help="c: slices are recorded")
