@@ -35,7 +35,7 @@ from tests.core.experiment import (
     settings,
     volume,
 )
-from tests.core.phantom import columns, noisy, records, start
+from tests.core.phantom import cell, columns, noisy, records, start
 
 
 def run(feed, session=None):
@@ -355,6 +355,26 @@ def test_slices_that_cannot_wait_are_kept_small_and_the_interface_is_refined(str
         # the bottom is still that of the first levels' guess
         assert np.abs(result.maps["height"] - other.maps["height"]).max() < 0.1
         assert len(result.pits) == len(other.pits)
+
+
+@pytest.mark.parametrize("reversed_z", [False, True])
+@pytest.mark.parametrize("kept", [4, 7, 16, 40])
+def test_heights_are_those_of_the_foil_however_few_slices_may_wait(kept, reversed_z):
+    """Also in the first scan, whose slices go by a guess before all layers have come up."""
+    layers = ("collector", "lithium", "electrolyte")
+    chosen = settings(
+        feeds={"reorder_memory_MB": (kept + 0.3) * 48 * 48 * 2 / 1e6},
+        cells=(cell(layers=layers[::-1] if reversed_z else layers),),
+    )
+    records = cycler_documents(3660.0)
+    for scan in range(3):
+        data = volume(scan)
+        records += scan_records(scan, data=data[::-1] if reversed_z else data)
+    for scan, result in enumerate(finals(run(records, Session(chosen)))):
+        off = result.maps["height"] - (66.0 - removal(scan) - 20.2)
+        assert result.summary["refined"] and result.summary["valid_fraction"] == 1.0
+        assert abs(off.mean()) < 0.03
+        assert np.std(off / result.maps["height_error"]) < 1.5
 
 
 def test_the_memory_that_an_alarm_asks_for_is_enough(straight, monkeypatch):

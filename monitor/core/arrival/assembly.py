@@ -19,6 +19,11 @@ from monitor.records import (
 Run = tuple[int, tuple[NDArray[np.generic], ...]]
 
 
+NEWEST = 4
+"""Slices that stay where memory is short, if it holds so many: a layer that begins to show must be
+seen before its edge is looked for."""
+
+
 class Arrival(Enum):
     """What a slice that arrived turned out to be."""
 
@@ -91,15 +96,18 @@ class Assembly:
 
     def runs(self, *, last: bool = False, sparing: bool = False) -> list[Run]:
         """Runs of consecutive slices that may go to the kernels now, whole slabs only; with `last`,
-        everything that waits, holes skipped; with `sparing`, no more than memory is short of."""
+        everything that waits, holes skipped; with `sparing`, no more than memory is short of: the
+        newest stay, as they show which layer follows."""
         runs: list[Run] = []
-        most = kernels.SLAB if sparing else len(self.ledger)
-        while (self.full or not sparing) and (run := self._take_run(most, whole_slabs=not last)):
+        most, unit = len(self.ledger), 1 if last else kernels.SLAB
+        if sparing:
+            spare = max(1, len(self._waiting) - NEWEST)
+            most = unit = kernels.SLAB if spare >= kernels.SLAB else min(kernels.GROUP, spare)
+        while (self.full or not sparing) and (run := self._take_run(most, unit)):
             runs.append(run)
         while self._waiting and (last or self.full):
             self._next = min(self._waiting)
-            run = self._take_run(most, whole_slabs=False)
-            if run:
+            if run := self._take_run(most, 1):
                 runs.append(run)
         return runs
 
@@ -110,12 +118,13 @@ class Assembly:
         self._waiting_bytes = 0
         return taken
 
-    def _take_run(self, most: int, *, whole_slabs: bool) -> Run | None:
+    def _take_run(self, most: int, unit: int) -> Run | None:
+        """The next slices, at most so many; of a multiple of `unit`, unless they are the last."""
         first = end = self._next
         while end in self._waiting and end - first < most:
             end += 1
-        if whole_slabs and end < len(self.ledger):
-            end -= (end - first) % kernels.SLAB
+        if end < len(self.ledger):
+            end -= (end - first) % unit
         if end == first:
             return None
         slices = tuple(self._waiting.pop(z) for z in range(first, end))

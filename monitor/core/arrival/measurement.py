@@ -21,6 +21,8 @@ from monitor.settings import CellSettings
 
 CALIBRATE_EVERY = 16
 MAKE_DO_EVERY = 8
+MANY_MISSING = 0.1
+"""Share of a scan's slices."""
 PROVISIONAL_STEPS = 5
 
 
@@ -118,7 +120,7 @@ class SliceMeasurement:
 
     def finish(self) -> Measured:
         """The scan as measured with all that arrived."""
-        if (levels := self._search.conclude(coming=self.used > 0)) is not None:
+        if (levels := self._search.conclude()) is not None:
             self._use(levels, last=True)
         self._pass_on(last=True)
         return self._measured(last=True)
@@ -171,6 +173,7 @@ class LevelSearch:
         self._count = setup.start.slice_count
         self._assembly = assembly
         self._calibration = Calibration(setup.start, setup.cell, plated=setup.plated)
+        self._ends_with_collector = setup.cell.reversed_z and setup.cell.has_collector
         self._thin_from = _thin_from(setup)
         self._checked = self._thin_checked = 0
         self._try_again_at = 0
@@ -209,19 +212,23 @@ class LevelSearch:
                 return found
         return None
 
-    def conclude(self, *, coming: bool) -> Levels | None:
-        """No slice arrives any more. `coming`: some have gone by other levels; then those left must
-        show every layer plainly. Returns new levels, if there are."""
+    def conclude(self) -> Levels | None:
+        """No slice arrives any more. Of a scan of which many are missing, or came too late for the
+        maps, each layer must be seen plainly. Returns new levels, if there are."""
         if self.final:
             return None
-        found = self._calibration.levels(self._count, coming=coming)
+        torn = self._assembly.missing > MANY_MISSING * self._count
+        found = self._calibration.levels(self._count, coming=torn)
         self.used_previous = self.used_previous or found is None
-        return self._use(found or self._previous or self.levels)
+        guess = self.levels
+        if torn and self._ends_with_collector and guess is not None:
+            guess = replace(guess, third=None)  # no height rather than one by a few loose slices
+        return self._use(found or self._previous or guess)
 
     def _make_do(self) -> Levels | None:
         """Memory is short: slices that must go do so by the best levels there are."""
         received = self._assembly.received
-        if self.levels is not None and received < self._try_again_at:
+        if self.levels is not None and received < self._try_again_at and not self._assembly.full:
             return None
         self._try_again_at = received + MAKE_DO_EVERY
         found = self._calibration.levels(self._count, coming=True)

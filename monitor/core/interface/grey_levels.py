@@ -9,6 +9,8 @@ reversed is reported the same levels.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,6 +49,8 @@ LEAST_LITHIUM = 8
 FOIL_SHARE = 0.3
 MIN_CNR = 0.3
 NEAR, FAR = 3.0, 6.0
+NEWEST = 2
+"""Slices that show how bright the last layer is, where it only begins to show."""
 MOST, HALF = 0.8, 0.5
 """Share of the blocks that must show all layers: while slices arrive, and in the end. The field may
 lie partly outside the electrode."""
@@ -68,6 +72,7 @@ class Calibration:
         self._places = self._rows[:, None] * nx + self._columns
         self._means = np.zeros(nz)
         self.around: Range | None = None
+        self._two_layers: Levels | None = None
         # zeros: pages of memory are taken as slices arrive, not because a header names them
         self._profiles = np.zeros((nz, len(self._rows), len(self._columns)), np.float32)
         self._came = np.zeros(nz if start.axis == "z" else len(self._rows), np.bool_)
@@ -163,21 +168,30 @@ class Calibration:
 
         None while fewer than 12 slices have arrived. A layer that has not come up is put where it
         does least harm: the next one soon to be met is assumed near, the one after it far away.
+        Where the last one begins to show, the others are what they were before.
         """
         blocks = self._blocks(self._start.slice_count, upwards=False)
         if blocks is None:
             return None
         profiles, columns = blocks
+        newest = float(np.median(profiles[:, -NEWEST:].mean(axis=1)))
+        seen = self._two_layers
+        if seen is not None and newest - seen.second > seen.noise:
+            return replace(seen, third=newest)
         bounds = bounds_of(cuts_of(profiles, segments=2), profiles.shape[1])
         inside, means = segment_means(profiles, bounds)
         noise = max(_noise(columns, inside, means), 1e-6)
         first, second = (float(v) for v in np.nanmedian(means, axis=0))
         if self._cell.layers[0] == "lithium":
             return Levels(None, first, first + FAR * noise, noise)
-        if first - second <= MIN_CNR * noise:
+        is_seen = first - second > MIN_CNR * noise
+        if not is_seen:
             second = first - NEAR * noise
         third = second + FAR * noise if self._cell.has_collector else None
-        return Levels(first, second, third, noise)
+        levels = Levels(first, second, third, noise)
+        if is_seen and self._cell.has_collector:
+            self._two_layers = levels
+        return levels
 
     def _blocks(
         self, count: int, *, upwards: bool
