@@ -214,7 +214,7 @@ class LevelSearch:
 
     def conclude(self) -> Levels | None:
         """No slice arrives any more. Of a scan of which many are missing, or came too late for the
-        maps, each layer must be seen plainly. Returns new levels, if there are."""
+        maps, each layer must be thick. Returns new levels, if there are."""
         if self.final:
             return None
         torn = self._assembly.missing > MANY_MISSING * self._count
