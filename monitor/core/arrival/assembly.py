@@ -20,8 +20,8 @@ Run = tuple[int, tuple[NDArray[np.generic], ...]]
 
 
 NEWEST = 4
-"""Slices that stay where memory is short, if it holds so many: the grey level of the next layer must
-be known before its edge is looked for."""
+"""Slices that stay where memory is short, if it holds so many: the grey level of the next layer
+must be known before its edge is looked for."""
 
 
 class Arrival(Enum):
