@@ -84,8 +84,12 @@ def contents(path: Path) -> Mapping[str, bytes]:
 
 
 def told(events: bytes) -> list[dict[str, Any]]:
-    """The events without their numbers."""
-    lines = map(json.loads, events.splitlines())
+    """The events without their numbers; the end of an alarm names its place among the alarms."""
+    lines = [json.loads(line) for line in events.splitlines()]
+    alarms = [line["number"] for line in lines if line["kind"] == "alarm"]
+    for line in lines:
+        if line["kind"] == "alarm_ended":
+            line["data"]["alarm"] = alarms.index(line["data"]["alarm"])
     return [{k: v for k, v in line.items() if k not in ("number", "crc32")} for line in lines]
 
 
