@@ -134,6 +134,13 @@ def publish(
             raise SettingError(
                 "--cycler-time", got=cycler_time, expected="own or scaled", todo="correct it"
             )
+        if not volumes and not cycler:
+            raise SettingError(
+                "volumes",
+                got=None,
+                expected="a value",
+                todo="name the files, or --cycler FILE for its readings alone",
+            )
         if not volumes and cycler:
             from monitor.sources.publish_readings import publish_readings
 
