@@ -17,6 +17,7 @@ from monitor.engine.warm_up import compiled, warm_up
 from monitor.errors import EngineFailed, PitwatchError
 from monitor.memory import settle
 from monitor.processes import stop_on_signal
+from monitor.recording import file_descriptors
 from monitor.recording.read.experiment import Experiment
 from monitor.recording.replay import replay_records
 from monitor.recording.resume.interrupted import as_begun, interrupted
@@ -38,6 +39,7 @@ def run_engine(settings: Settings, out: Path | None, *, new: bool, say: Say) -> 
     settings = with_addresses(settings)
     gate = Gate(settings.security)
     allow_files()
+    file_descriptors.keep_for_files()
     keep_memory()
     take_short_turns()
     with stop_on_signal() as stop:

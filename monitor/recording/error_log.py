@@ -11,6 +11,7 @@ from pathlib import Path
 
 from monitor.plain_text import visible, visible_lines
 from monitor.recording import format
+from monitor.recording.file_descriptors import when_free
 
 MAX_BYTES = 2**20
 """The file is then put aside as `errors.log.1`, of which there is one."""
@@ -51,7 +52,7 @@ class ErrorLog:
     def _append(self, entry: bytes) -> None:
         if self.path.exists() and self.path.stat().st_size + len(entry) > MAX_BYTES:
             self.path.replace(self.path.with_name(self.path.name + ".1"))
-        with self.path.open("ab") as file:
+        with when_free(lambda: self.path.open("ab")) as file:
             file.write(entry)
 
 

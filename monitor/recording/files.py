@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from monitor.errors import RecordingError
+from monitor.recording.file_descriptors import when_free
 
 BY_DESCRIPTOR = {os.open, os.stat} <= os.supports_dir_fd
 NO_LINK = getattr(os, "O_NOFOLLOW", 0)
@@ -61,7 +62,7 @@ def names(path: Path, within: Path) -> list[str]:
     folder."""
     try:
         with _folder(path, within) as (at, folder):
-            return sorted(os.listdir(folder if at is None else at))  # noqa: PTH208
+            return sorted(when_free(lambda: os.listdir(folder if at is None else at)))  # noqa: PTH208
     except FileNotFoundError:
         return []
     except OSError as error:
@@ -136,12 +137,12 @@ def _folder(path: Path, within: Path) -> Iterator[tuple[int | None, Path]]:
             _check(whole, _kind(whole, None), stat.S_IFDIR)
         yield None, whole
         return
-    at, whole = os.open(within, os.O_RDONLY | A_FOLDER | CLOSED), within
+    at, whole = _open(within, os.O_RDONLY | A_FOLDER | CLOSED, None), within
     try:
         for part in parts:
             whole /= part
             _check(whole, _kind(Path(part), at), stat.S_IFDIR)
-            inner = os.open(part, os.O_RDONLY | A_FOLDER | NO_LINK | CLOSED, dir_fd=at)
+            inner = _open(Path(part), os.O_RDONLY | A_FOLDER | NO_LINK | CLOSED, at)
             os.close(at)
             at = inner
         yield at, Path()
@@ -150,7 +151,7 @@ def _folder(path: Path, within: Path) -> Iterator[tuple[int | None, Path]]:
 
 
 def _open(path: Path, flags: int, at: int | None) -> int:
-    return os.open(path, flags, 0o644, dir_fd=at)
+    return when_free(lambda: os.open(path, flags, 0o644, dir_fd=at))
 
 
 def _kind(path: Path, at: int | None) -> int:

@@ -23,7 +23,8 @@ from monitor.records import ConnectionChange
 from monitor.sockets.connection import monitored
 from monitor.sockets.transport import hang_up, peer_of, port_of, received_at, silent_at
 
-RESERVED, BOUND_SOCKETS, MOST_CLIENTS = 256, 3, 500
+RESERVED, BOUND_SOCKETS, MOST_CLIENTS = 192, 3, 500
+"""Reserved: besides those that files alone get (`recording.file_descriptors`)."""
 HANDSHAKE_MS = 5_000
 KEPT_SHARE = 0.75
 GREETING_BYTES = 1024

@@ -9,8 +9,10 @@ import pytest
 
 from monitor.engine.recorder import Recorder
 from monitor.recording import file_descriptors
+from monitor.recording.read.experiment import open_experiment
 from monitor.settings import parse
 from tests.core.phantom import columns, noisy, records, start
+from tests.recording.synthetic import NX, Scene, cycler_event, cycler_run, settings, write_scan
 
 
 @pytest.fixture
@@ -48,6 +50,63 @@ def test_an_hdf5_file_waits_until_descriptors_are_free(tmp_path, exhausted, monk
 
     file_descriptors.when_free(opening).close()
     assert len(tries) == 3
+
+
+@pytest.mark.parametrize("how", ["plain", "hdf5"])
+def test_files_get_descriptors_that_connections_do_not(tmp_path, exhausted, monkeypatch, how):
+    kept = file_descriptors._Kept()
+    monkeypatch.setattr(file_descriptors, "_kept", kept)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    kept.begin()
+    exhausted()
+    for number in range(3):
+        path = tmp_path / f"{number}.h5"
+        opened = file_descriptors.when_free(
+            lambda path=path: path.open("wb") if how == "plain" else h5py.File(path, "w")
+        )
+        with pytest.raises(OSError) as caught:  # who does not ask has none
+            os.open("/dev/null", os.O_RDONLY)
+        assert caught.value.errno == errno.EMFILE
+        with opened as file:
+            if how == "hdf5":
+                file["a"] = [number]
+            else:
+                file.write(b"a")
+        assert path.stat().st_size
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (
+        limits[0] - file_descriptors.KEPT,
+        limits[1],
+    )
+
+
+@pytest.mark.parametrize("record_slices", [True, False])
+def test_scans_and_readings_are_recorded_though_connections_have_all_other_descriptors(
+    tmp_path, exhausted, monkeypatch, record_slices
+):
+    """Nothing that the recorder does may open a file in another way."""
+    kept = file_descriptors._Kept()
+    monkeypatch.setattr(file_descriptors, "_kept", kept)
+    recorder = Recorder(settings(tmp_path, record_slices=record_slices))
+    kept.begin()
+    free = exhausted()
+    try:
+        for record in cycler_run("A"):
+            recorder.write("documents", (), record, ())
+        for number in range(3):
+            recorder.write("documents", (), cycler_event("A", 1.6e9 + number, 0.1, number), ())
+            write_scan(recorder, Scene(), number)
+            assert recorder.drain()
+        assert recorder.status["failures"] == 0, recorder.troubles()
+        assert recorder.stored_map("A", 2, "height") is not None
+        if record_slices:
+            assert recorder.section("A", 2, "y", 0).shape == (40, NX)
+    finally:
+        free()
+        recorder.close()
+    assert recorder.status["failures"] == 0
+    cell = open_experiment(recorder.folder).cells["A"]
+    assert [scan.complete for scan in cell.scans] == [True] * 3
+    assert len(cell.cycler()["time"]) == 3
 
 
 @pytest.mark.parametrize("how", ["plain", "hdf5"])

@@ -75,14 +75,16 @@ class Surfaces:
     ) -> None:
         """The grey levels that the slices to come are judged by, and where the interface is.
 
-        With `around` (slices that are all still to come, or kept) the interface is refined. Until
-        levels are `final`, slices along z to come are kept.
+        With `around` (slices that are all still to come, or kept) the interface is refined: now, if
+        the last of them is there. Until levels are `final`, slices along z to come are kept.
         """
         self._levels = levels
         self._model = levels.model()
+        are_kept = False
         if around is not None:
             ratio = self._model[:3] if self._cell.reversed_z else self._model[3:]
             if self._window is not None and self._window.reaches(around):
+                are_kept = self._window.end >= around.last
                 self._band = self._window.band(around, ratio, self._spare)
             else:
                 self._band = Band(self._start, around, ratio, self._spare)
@@ -92,6 +94,8 @@ class Surfaces:
             self._window.span(levels)
         elif self._start.axis == "z":
             self._window = Window(self._start, levels)
+        if are_kept:
+            self._refine()
 
     def keeps(self, around: Range) -> bool:
         """Whether the slices of a range that were added have been kept."""

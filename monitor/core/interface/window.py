@@ -36,7 +36,8 @@ class Window:
         self._slices = np.empty(ny * KEPT * nx, np.int8)
         self._planes = self._slices.reshape(ny, KEPT, nx)
         self._held = np.full(KEPT, -1)
-        self._end = 0
+        self.end = 0
+        """Index of the slice after the last that was added."""
 
     def span(self, levels: Levels) -> None:
         """Better levels: what is kept goes to a scale that spans them, if this one does not."""
@@ -55,11 +56,11 @@ class Window:
         middle, half = np.float32(self._middle), np.float32(self._half)
         kernels.quantise(image, one, -middle, half, self._planes[:, plane])
         self._held[plane] = z
-        self._end = z + 1
+        self.end = z + 1
 
     def reaches(self, around: Range) -> bool:
         """Whether no slice of a range has given way, and there is room for the whole of it."""
-        return self._end - KEPT <= around.first and around.last - around.first <= KEPT
+        return self.end - KEPT <= around.first and around.last - around.first <= KEPT
 
     def band(self, around: Range, ratio: NDArray[np.float32], spare: Spare) -> Band:
         """The band of a range that the window `reaches`, with what of it has arrived. The window's

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from monitor.errors import RecordingError
 from monitor.plain_text import visible
 from monitor.recording import files
-from monitor.recording.file_descriptors import are_exhausted
+from monitor.recording.file_descriptors import are_exhausted, when_free
 from monitor.recording.folder_lock import is_growing
 from monitor.recording.read import unclosed_hdf5
 from monitor.recording.read.compressed_chunks import window
@@ -70,7 +70,7 @@ def opened_file(path: Path) -> h5py.File:
             raise
         raise RecordingError(f"{path}: cannot be read ({error.strerror or error})") from None
     try:
-        file = _opened_by_hdf5(path)
+        file = when_free(lambda: _opened_by_hdf5(path))
         if file.driver != "fileobj" and not os.path.sameopenfile(known, file.id.get_vfd_handle()):
             file.close()
             raise RecordingError(f"{path}: was replaced by another file while it was opened")

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from monitor.quantities.table import MAPS, recorded_units
 from monitor.recording import files, format
-from monitor.recording.file_descriptors import when_free
 from monitor.recording.read import checked_hdf5
 from monitor.recording.write import hdf5_files, nexus
 
@@ -83,7 +82,7 @@ class Master:
         return known
 
     def _read(self, path: Path, written_ns: int) -> _Scan:
-        with when_free(partial(checked_hdf5.opened_file, path)) as file:
+        with checked_hdf5.opened_file(path) as file:
             entry = checked_hdf5.attributes(file, "entry")
             summary: dict[str, Any] = {}
             for key in checked_hdf5.group(file, "entry/summary"):

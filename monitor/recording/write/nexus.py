@@ -18,6 +18,8 @@ from monitor.recording import format
 from monitor.records import ScanStart
 
 UNKNOWN = "unknown"
+VERSION = format.version_of("pitwatch")
+"""Read once: no file need be opened while a scan is written."""
 PROCESS = "entry/process"
 """How the maps were made; older files have none."""
 PLOT = "entry/interface"
@@ -55,7 +57,7 @@ def describe(file: h5py.File, start: ScanStart, *, tomography: bool) -> None:
     _texts(source, name=UNKNOWN, type=UNKNOWN, probe="x-ray")
     source["type"].attrs["custom"] = True
     process = _group(entry, "process", "NXprocess")
-    _texts(process, program="pitwatch", version=format.version_of("pitwatch"), date=_date(start))
+    _texts(process, program="pitwatch", version=VERSION, date=_date(start))
     parameters = _group(process, "parameters", "NXparameters")
     _texts(parameters, settings=f"../{format.SETTINGS_FILE}")
     if tomography:
