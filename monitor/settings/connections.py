@@ -43,7 +43,8 @@ class FeedSettings(Section):
     receive_hwm: Annotated[int, Field(gt=0, strict=True)] | None = None
     """Largest number of slices that may wait; without it, only `receive_MB` limits them."""
     reorder_memory_MB: Positive = 1024.0
-    """Slices that may wait for an earlier one, or until the grey levels are known."""
+    """Slices that may wait for an earlier one, or until the grey levels are known; four may always
+    wait."""
     ready_memory_MB: NotNegative = 2000.0
     """Largest amount of memory that is reserved for the slices of the first scan when its header
     arrives; 0: none."""

@@ -358,7 +358,7 @@ def test_slices_that_cannot_wait_are_kept_small_and_the_interface_is_refined(str
 
 
 @pytest.mark.parametrize("reversed_z", [False, True])
-@pytest.mark.parametrize("kept", [4, 7, 16, 40])
+@pytest.mark.parametrize("kept", [0, 1, 2, 3, 4, 7, 16, 40])
 def test_heights_are_those_of_the_foil_however_few_slices_may_wait(kept, reversed_z):
     """Also in the first scan, whose slices go by a guess before all layers have come up."""
     layers = ("collector", "lithium", "electrolyte")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import Enum
 
 import numpy as np
@@ -20,7 +21,7 @@ Run = tuple[int, tuple[NDArray[np.generic], ...]]
 
 
 NEWEST = 4
-"""Slices that stay where memory is short, if it holds so many: the grey level of the next layer
+"""Slices that stay where memory is short, however large they are: the grey level of the next layer
 must be known before its edge is looked for."""
 
 
@@ -36,8 +37,9 @@ class Assembly:
     """The slices of one scan along its axis.
 
     Slices wait until those before them have arrived, so that each column is walked in order; when
-    more than `memory_bytes` would wait, the gap is given up: it stays in the ledger as a hole, and
-    a slice that comes for it later is `LATE` (recorded, but no longer part of the map).
+    more than `memory_bytes`, and more than NEWEST, would wait, the gap is given up: it stays in the
+    ledger as a hole, and a slice that comes for it later is `LATE` (recorded, but no longer part of
+    the map).
     """
 
     def __init__(self, start: ScanStart, memory_bytes: int) -> None:
@@ -45,7 +47,8 @@ class Assembly:
         self.ledger = np.zeros(start.slice_count, np.uint8)
         self.received = 0
         self.late = 0
-        self._memory_bytes = memory_bytes
+        slice_bytes = math.prod(start.slice_shape) * np.dtype(start.dtype).itemsize
+        self._memory_bytes = max(memory_bytes, NEWEST * slice_bytes)
         self._waiting: dict[int, NDArray[np.generic]] = {}
         self._waiting_bytes = 0
         self._next = 0
