@@ -14,9 +14,10 @@ from statistics import median
 import zmq
 
 from monitor.faraday import UM_PER_MAH_CM2
+from monitor.wire.results.queries import StatisticsRequest
 from tests.studies.benchmarks.live import live
 from tests.studies.benchmarks.measure import peak_memory_MB
-from tests.studies.benchmarks.phantom import VOXEL_UM, Foil
+from tests.studies.benchmarks.phantom import LOWER, VOXEL_UM, Foil
 from tests.studies.benchmarks.producer import bound, messages
 
 AREA_CM2 = 0.19635
@@ -32,12 +33,15 @@ RECORDED_SHARE = 0.6
 @dataclass(frozen=True)
 class Measured:
     """Of the scans after the reference: `delays`, s; `to_come`: how many slices were still to come
-    when the verdict was told, if it was told before the end; `pits` of the last; peak memory of the
-    engine, and what of it came after it was ready, MB."""
+    when the verdict was told, if it was told before the end; `pits` of the last; `off`, voxels: how
+    far the mean height of each scan is from the foil's; `refined`: whether all heights are; peak
+    memory of the engine, and what of it came after it was ready, MB."""
 
     delays: list[float]
     to_come: list[int]
     pits: int
+    off: list[float]
+    refined: bool
     peak_MB: float
     grown_MB: float
 
@@ -51,7 +55,7 @@ def run(
     say("(c) last slice sent → scan_complete heard, after maps, pits and verdict; each × first row")
     say(
         "    side slices order    pits  median ms     ×  best ms  verdict with … to come  "
-        "peak MB  B/px"
+        "peak MB  B/px  heights off, voxels"
     )
     first = 0.0
     sizes = [(side, SLICES) for side in ((256, 512) if quick else (512, 1024, 2048, 4096))]
@@ -70,13 +74,15 @@ def run(
             say(
                 f"    {side:4} {slices:6} {order} {one.pits:5} "
                 f"{middle:10.0f} {middle / first:5.1f} {1000 * min(one.delays):8.0f} {told:>23} "
-                f"{one.peak_MB:8.0f} {1e6 * one.grown_MB / side**2:5.0f}"
+                f"{one.peak_MB:8.0f} {1e6 * one.grown_MB / side**2:5.0f}  "
+                f"{', '.join(f'{off:+.3f}' for off in one.off)}"
+                f"{'' if one.refined else ', not refined'}"
             )
 
 
 def measured(foil: Foil, scans: int, *, record: bool = False) -> Measured:
     """Scans 1, 2, … after a reference; no more than some slices are in memory here."""
-    delays = []
+    delays, off = [], []
     with live(foil, record=record, ready_MB=0.0) as parts:
         ready = peak_memory_MB(parts["pid"])
         slices = bound(parts["context"], parts["slices"], hwm=4)
@@ -97,11 +103,20 @@ def measured(foil: Foil, scans: int, *, record: bool = False) -> Measured:
             slices.send_multipart(last, copy=False)
             delays.append(parts["status"].wait_for("scan_complete", scan) - begin)
             slices.send_multipart(end)
-        found = parts["watcher"].state()["cells"]["A"]["scans"][-1]["pit_count"]
+            off.append(_off(parts["watcher"], foil, scan))
+        known = parts["watcher"].state()["cells"]["A"]["scans"]
         peak = peak_memory_MB(parts["pid"])
     heard = parts["status"].heard
     told = [heard[one]["slices_to_come"] for one in heard if one[0] == "scan_verdict" and one[1]]
-    return Measured(delays[1:], told, found, peak, peak - ready)
+    refined = all(scan["refined"] for scan in known)
+    pits = known[-1]["pit_count"]
+    return Measured(delays[1:], told, pits, off, refined, peak, peak - ready)
+
+
+def _off(watcher, foil: Foil, scan: int) -> float:
+    """Of the mean height, voxels."""
+    found, _ = watcher.ask(StatisticsRequest("A", scan, "height"))
+    return found["mean"] / VOXEL_UM - float((foil.heights(scan) - LOWER).mean(dtype=float))
 
 
 def _wait_until_taken(watcher, count: int) -> None:
