@@ -35,6 +35,7 @@ from monitor.sources.feeds.resend_service import ResendService
 from monitor.sources.feeds.slices import SliceSocket
 from monitor.sources.publish_readings import SETTLE_S, TICK_S, Readings, check_cell
 from monitor.sources.volumes.volume import Volume
+from monitor.sources.volumes.voxel_size import Size, alike, as_text, doubt
 from monitor.wire.documents import Codec
 from monitor.wire.slices import stins
 
@@ -129,7 +130,7 @@ def publish(
         )
         if files is not None:
             stack.enter_context(files)
-        for line in _volume_notes(volumes):
+        for line in _volume_notes(volumes, voxel_um):
             say(line, 0, 0)
         if len(volumes) == 1:
             say(ALONE, 0, 0)
@@ -166,6 +167,7 @@ class _Publication:
     say: Progress
     total: int
     stream: str = ""
+    first_voxel: Size | None = None
     messages: int = 0
     sent: int = 0
 
@@ -233,6 +235,9 @@ class _Publication:
 
     def _start(self, index: int, volume: Volume, window: ScanWindow) -> ScanStart:
         voxel = (self.voxel_um,) * 3 if self.voxel_um else volume.voxel_size_um
+        if voxel and self.first_voxel and alike(voxel, self.first_voxel):
+            voxel = self.first_voxel  # maps of one voxel size are compared
+        self.first_voxel = self.first_voxel or voxel
         return ScanStart(
             key=ScanKey(self.cell, self.run, index),
             stream=self.stream,
@@ -269,16 +274,35 @@ def _wait_for_engine(slices: SliceSocket, seconds: float, stop: threading.Event)
         )
 
 
-def _volume_notes(volumes: Sequence[Volume]) -> list[str]:
-    """What the files' readers tell, and volumes that are not as deep as the first."""
+def _volume_notes(volumes: Sequence[Volume], voxel_um: float | None) -> list[str]:
+    """What the files' readers tell, and volumes that are not like the first."""
     lines = [line for volume in volumes for line in volume.notes]
     first = volumes[0]
-    return lines + [
+    lines += [
         f"{volume.name}: has {volume.shape[0]} slices, {first.name} has {first.shape[0]}; is it "
         "complete?"
         for volume in volumes
         if volume.shape[0] != first.shape[0]
     ]
+    if voxel_um:
+        return lines + ([line] if (line := doubt((voxel_um,) * 3)) else [])
+    return lines + [
+        f"{volume.name}: {line}" for volume in volumes if (line := _voxel_note(volume, first))
+    ]
+
+
+def _voxel_note(volume: Volume, first: Volume) -> str:
+    """What is doubtful of a volume's voxel size, "" if nothing is."""
+    size, other = volume.voxel_size_um, first.voxel_size_um
+    if size is None:
+        return "its voxel size is not known: lengths will be in voxels; give it with --voxel-um"
+    if volume is not first and not (other and alike(size, other)):
+        told = as_text(other) if other else "not known"
+        return (
+            f"voxel size is {as_text(size)}, that of {first.name} is {told}: its maps are not "
+            "compared with those of the first; if it is wrong, give the right one with --voxel-um"
+        )
+    return doubt(size)
 
 
 def _left_out(volume: Volume, never: list[int]) -> str:

@@ -28,7 +28,9 @@ from monitor.sources.folder.restart import QUEUED, for_new_recording, taken_back
 from monitor.sources.folder.slices import checksum, complete_planes, sent_pixels
 from monitor.sources.folder.state import SentFolder, SentVolume, read_state, write_state
 from monitor.sources.folder.stream import FolderStream
+from monitor.sources.formats import listed
 from monitor.sources.publish_readings import check_cell
+from monitor.sources.volumes.readers import READERS
 
 STEADY_POLLS = 5
 """For so many polls the files of a volume have not changed if its writer has ended."""
@@ -81,6 +83,7 @@ def publish_folder(
         begun = for_new_recording(sent) if new_recording else taken_back(sent, again_bytes)
         job = _Publication(
             stream=FolderStream(socket, service, cell, sent.run, stop, say),
+            folders=folders,
             rules=rules,
             path=path,
             sent=begun,
@@ -123,6 +126,7 @@ class _Publication:
     """One call of `publish_folder`, with its sockets open."""
 
     stream: FolderStream
+    folders: Sequence[Path]
     rules: FolderRules
     path: Path
     sent: SentFolder
@@ -140,6 +144,7 @@ class _Publication:
 
     def run(self) -> None:
         self.stream.wait_for_engine()
+        began = time.monotonic()
         while not self.stop.is_set():
             self.changes.next_poll()
             try:
@@ -147,9 +152,19 @@ class _Publication:
             except OSError as error:
                 self._once(f"{error.filename}: cannot be listed ({error.strerror}); still trying")
                 volumes = []
+            if not self.live and not volumes and time.monotonic() - began > self.rules.quiet_s:
+                self._once(self._nothing_found())
             self._poll(volumes)
             self.save()
             self.stop.wait(self.rules.poll_s)
+
+    def _nothing_found(self) -> str:
+        pattern = f" whose name fits {self.rules.pattern!r}" if self.rules.pattern != "*" else ""
+        return (
+            f"{', '.join(map(str, self.folders))}: no volume{pattern} has appeared for "
+            f"{self.rules.quiet_s:g} s; expected {listed(READERS)}; files of a stack need the "
+            "number of the slice as the last number in their names"
+        )
 
     def _poll(self, volumes: Sequence[Growing]) -> None:
         found = [(volume, now) for volume in volumes if (now := self._progress(volume)) is not None]
@@ -201,6 +216,11 @@ class _Publication:
             return None
         if (seen := (glance, now and len(now.ready))) != live.seen:
             live.seen, live.since = seen, time.monotonic()
+        if now is None and not (known is not None and known.ended) and self._is_quiet(live):
+            self._once(
+                f"{volume.name}: nothing of it can be sent, and its files have not changed for "
+                f"{self.rules.quiet_s:g} s: {volume.lacking or 'its first slice is not complete'}"
+            )
         if now is not None:
             live.failing = ("", 0)
             if known is not None and known.ended and self._is_steady(live):
@@ -209,6 +229,9 @@ class _Publication:
 
     def _is_steady(self, live: _Live) -> bool:
         return time.monotonic() - live.since >= STEADY_POLLS * self.rules.poll_s
+
+    def _is_quiet(self, live: _Live) -> bool:
+        return time.monotonic() - live.since >= self.rules.quiet_s
 
     def _failed(self, name: str, why: str) -> None:
         """Said once it has lasted: a file that is being written may be in any state."""
@@ -223,7 +246,7 @@ class _Publication:
     def _advance(self, volume: Growing, now: Progress) -> None:
         live = self.live[volume.name]
         known = self.sent.get(volume.name)
-        quiet = time.monotonic() - live.since >= self.rules.quiet_s
+        quiet = self._is_quiet(live)
         done = quiet or (now.finished and self._is_steady(live))
         there = [*now.ready, *now.maybe]
         if not there or there[0] != 0:
@@ -344,7 +367,7 @@ class _Publication:
                 self._once(
                     f"{known.name}: has stalled: {len(there)} of {total} slices, none for "
                     f"{self.rules.quiet_s:g} s; its scan continues with the next one, or ends when "
-                    "a later volume begins"
+                    f"a later volume begins{f' ({volume.lacking})' if volume.lacking else ''}"
                 )
                 return
             rest = [index for index in there if index >= known.slices]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,44 @@ def test_given_voxel_size_is_sent(volumes: list[Volume], listen: Any) -> None:
     records = [stins.decode(frames) for frames in listener.messages]
     assert records[0].voxel_size_um == (0.717, 0.717, 0.717)
     np.testing.assert_array_equal(records[1].data, next(volumes[0].slices()))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "given", "told"),
+    [
+        ((None, None), None, ("one: its voxel size is not known", "two: its voxel size is not")),
+        ((0.65, 0.65), None, ()),
+        ((0.65, 0.6500001), None, ()),
+        ((0.65, 1.3), None, ("two: voxel size is 1.3 µm, that of one is 0.65 µm",)),
+        ((None, 1.3), None, ("one: its voxel size is not", "two: voxel size is 1.3 µm, that of")),
+        ((650.0, 650.0), None, ("one: voxel size is 650 µm: is it in another unit", "two: voxel")),
+        ((0.65, 1.3), 0.5, ()),
+        ((0.65, 0.65), 6.5e-7, ("voxel size is 6.5e-07 µm: is it in another unit",)),
+    ],
+)
+def test_what_is_doubtful_of_voxel_sizes_is_said(
+    sizes: tuple[float | None, float | None],
+    given: float | None,
+    told: tuple[str, ...],
+    volumes: list[Volume],
+    listen: Any,
+) -> None:
+    (endpoint,) = free_addresses(1)
+    listener = listen(endpoint)
+    made = [
+        replace(volume, name=name, voxel_size_um=side and (side,) * 3)
+        for volume, name, side in zip(volumes, ("one", "two"), sizes, strict=True)
+    ]
+    said: list[str] = []
+    publish(made, voxel_um=given, endpoint=endpoint, progress=lambda text, *_: said.append(text))
+    lines = [text for text in said if "voxel size" in text]
+    assert len(lines) == len(told)
+    assert all(line.startswith(start) for line, start in zip(lines, told, strict=True))
+    listener.wait(is_end_of_scan(1))
+    headers = [json.loads(frames[0]) for frames in listener.messages]
+    starts = [header["voxel_size_um"] for header in headers if header["htype"] == "header"]
+    if sizes == (0.65, 0.6500001):
+        assert starts[0] == starts[1]  # maps are compared only if it is the same number
 
 
 def test_what_was_published_can_be_asked_for_again(volumes: list[Volume], listen: Any) -> None:

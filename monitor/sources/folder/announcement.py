@@ -7,6 +7,7 @@ from monitor.sources.folder.files import number_in
 from monitor.sources.folder.growing import Progress
 from monitor.sources.folder.state import SentFolder, SentVolume
 from monitor.sources.volumes.planes import wire_dtype
+from monitor.sources.volumes.voxel_size import alike, as_text, doubt
 
 FIRST_NUMBERS = (0, 1)
 """A stack begins with one of these, if nothing says another number."""
@@ -50,12 +51,21 @@ def announcement(
     scan, lines = _scan(name, before, sent)
     voxel = (rules.voxel_um,) * 3 if rules.voxel_um else now.voxel_size_um
     if first is not None:  # lengths of scans are compared
-        voxel = first.voxel_size_um
+        own, voxel = voxel, first.voxel_size_um
+        if own is not None and voxel is not None and not alike(own, voxel):
+            lines.append(
+                f"{name}: voxel size is {as_text(own)}, that of {first.name} is {as_text(voxel)}: "
+                "its maps are not compared with those before; if it is wrong, give the right one "
+                "with --voxel-um"
+            )
+            voxel = own
     elif voxel is None:
         lines.append(
             f"{name}: its files do not hold the voxel size yet: lengths of all scans will be in "
             "voxels; give it with --voxel-um"
         )
+    lines += [f"{name}: {line}"] if (line := doubt(voxel)) else []
+    lines += now.notes
     start, stop = _times(now, before, rules)
     made = SentVolume(
         name=name,

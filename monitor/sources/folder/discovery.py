@@ -10,7 +10,7 @@ from monitor.sources.folder.files import Changes, files_below
 from monitor.sources.folder.growing import Growing
 from monitor.sources.folder.hdf5_files import Hdf5File, Hdf5Parts, parts_in
 from monitor.sources.folder.single_files import FILES, TiffPages, has_pages
-from monitor.sources.folder.stacks import INFOS, Stack, stacks_in
+from monitor.sources.folder.stacks import INFOS, Numbered, Stack, stacks_in
 from monitor.sources.folder.zarr_folders import ZarrFolder
 from monitor.sources.volumes.hdf5 import SUFFIXES as HDF5
 from monitor.sources.volumes.ome_zarr import is_image
@@ -52,9 +52,13 @@ class Discovery:
         if (parts := parts_in(folder, files)) and self._wanted(name := self._name(root, folder)):
             yield self._parts(name, folder, parts)
         taken = set(parts.values())
-        for (before, behind, form), stack in stacks_in(files).items():
+        stacks = stacks_in(files)
+        several = any(len(stack) > 1 for stack in stacks.values())
+        for (before, behind, form), stack in stacks.items():
             label = before.rstrip("_-. ") + behind.rstrip("_-. ")
             name = self._name(root, folder / label if label else folder)
+            if len(stack) == 1 and several and not isinstance(self._volumes.get(name), Stack):
+                continue  # another image, such as a dark field; or the second slice is to come
             if form == "tif" and not self._is_stack(root, name, stack):
                 continue
             taken.update(stack.values())
@@ -65,7 +69,7 @@ class Discovery:
             if path not in taken and self._wanted(name):
                 yield from self._single(root, name, path)
 
-    def _is_stack(self, root: Path, name: str, files: dict[int, Path]) -> bool:
+    def _is_stack(self, root: Path, name: str, files: Numbered) -> bool:
         """Whether TIFF files hold one slice each. One file with one page may be the first of a
         stack, or begin to be a volume: it is neither yet."""
         if isinstance(self._volumes.get(name), Stack):
@@ -95,7 +99,7 @@ class Discovery:
         master = folder.with_name(folder.name + next(iter(parts.values())).suffix)
         return Hdf5Parts(name, parts, master, self._changes)
 
-    def _stack(self, name: str, folder: Path, before: str, files: dict[int, Path]) -> Growing:
+    def _stack(self, name: str, folder: Path, before: str, files: Numbered) -> Growing:
         known = self._volumes.get(name)
         if isinstance(known, Stack):
             known.update(files)

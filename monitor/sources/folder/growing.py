@@ -29,8 +29,8 @@ class Progress:
     hold `fill` until they are written; `written`: a slice of one value was written, as the format
     shows. `total` is the number of slices of the volume, None if nothing says it yet; `finished`:
     the writer has said that it has ended. `begins_at` is the number in the name of the first file.
-    `times` are those of the acquisition, UTC s. `first_ns` is when the first file
-    changed, `newest_ns` the newest.
+    `times` are those of the acquisition, UTC s. `first_ns` is when the first file changed,
+    `newest_ns` the newest. `notes` are for the operator.
     """
 
     plane: tuple[int, int]
@@ -48,6 +48,7 @@ class Progress:
     begins_at: int = 0
     voxel_size_um: Size | None = None
     times: Times | None = None
+    notes: tuple[str, ...] = ()
 
     def blank(self, plane: NDArray[Any]) -> bool:
         """Whether every pixel is 0 or `fill`: padding, or not written yet."""
@@ -74,10 +75,12 @@ def _instant(text: str) -> float | None:
 
 class Growing(Protocol):
     """The files of one volume. `name` is unique among those that are watched; `sources` are other
-    files that are part of it."""
+    files that are part of it; `lacking` says what kept the newest slice from being complete, "" if
+    that is not known."""
 
     name: str
     sources: set[Path]
+    lacking: str
 
     def glance(self) -> Hashable:
         """Changes whenever `progress` may; costs little."""

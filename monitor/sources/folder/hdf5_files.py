@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from monitor.errors import MissingSoftware, SourceError
 from monitor.sources.folder.files import Changes, Stat
 from monitor.sources.folder.growing import Progress, Times, acquisition
+from monitor.sources.formats import one_line
 from monitor.sources.volumes.hdf5 import (
     IN_ORDER,
     NABU_DATA,
@@ -40,10 +41,13 @@ PART = re.compile(r"(.+)_(\d+)", re.DOTALL)
 
 def opened(path: Path) -> h5py.File:
     """For reading, without a lock. Raises OSError while it cannot be read."""
-    try:
-        return h5py.File(path, "r", locking=False)
-    except OSError:
-        return h5py.File(path, "r", locking=False, libver="latest", swmr=True)
+    why: Exception | None = None
+    for options in ({}, {"libver": "latest", "swmr": True}):
+        try:
+            return h5py.File(path, "r", locking=False, **options)
+        except Exception as error:  # damaged files raise RuntimeError too
+            why = why or error
+    raise OSError(str(why))
 
 
 class Hdf5File:
@@ -53,6 +57,7 @@ class Hdf5File:
         self.name = name
         self.path = path
         self.sources: set[Path] = set()
+        self.lacking = ""
         self._changes = changes
         self._whole = 0
         self._after_ns = 0
@@ -67,14 +72,18 @@ class Hdf5File:
         self._whole, self._after_ns = 0, after_ns
 
     def progress(self) -> Progress | None:
+        self.lacking = ""
         stat = self._changes.stat(self.path)
         if stat is None or stat[1] <= self._after_ns:
             return None
-        with suppress(OSError), opened(self.path) as file:
-            if not file.swmr_mode and not self._changes.is_settled(self.path):
-                return None
-            with readable(self.path):
-                return self._progress(file)
+        try:
+            with opened(self.path) as file:
+                if not file.swmr_mode and not self._changes.is_settled(self.path):
+                    return None
+                with readable(self.path):
+                    return self._progress(file)
+        except OSError as error:
+            self.lacking = f"{self.path}: cannot be read ({one_line(error)})"
         return None
 
     def _progress(self, file: h5py.File) -> Progress | None:
@@ -170,7 +179,8 @@ class Hdf5File:
             check_stored(data, ((low, high), (0, data.shape[1]), (0, data.shape[2])))
         except MissingSoftware:
             raise
-        except SourceError:
+        except SourceError as error:
+            self.lacking = str(error)
             return False
         return True
 
@@ -183,6 +193,7 @@ class Hdf5Parts:
     def __init__(self, name: str, parts: dict[int, Path], master: Path, changes: Changes) -> None:
         self.name = name
         self.sources = {master.resolve()}
+        self.lacking = ""
         self._parts = parts
         self._master = master
         self._changes = changes
@@ -206,6 +217,7 @@ class Hdf5Parts:
         self._kind: tuple[tuple[int, int], np.dtype[Any]] | None = None
 
     def progress(self) -> Progress | None:
+        self.lacking = ""
         begins = min(self._parts)
         first = self._parts[begins]
         if not self._changes.is_settled(first, self._after_ns):
@@ -258,7 +270,8 @@ class Hdf5Parts:
                 check_stored(data)
                 nz, ny, nx = data.shape
                 dtype = data.dtype
-        except (OSError, SourceError):
+        except (OSError, SourceError) as error:
+            self.lacking = str(error)
             return 0
         self._kind = self._kind or ((ny, nx), dtype)
         if self._kind != ((ny, nx), dtype):

@@ -25,6 +25,7 @@ class _SingleFile:
         self.name = name
         self.path = path
         self.sources: set[Path] = set()
+        self.lacking = ""
         self._changes = changes
         self._infos = path.with_name(path.stem + INFOS)
         self._after_ns = 0
@@ -39,6 +40,7 @@ class _SingleFile:
         self._after_ns = after_ns
 
     def progress(self) -> Progress | None:
+        self.lacking = ""
         if not self._changes.is_settled(self.path, self._after_ns):
             return None
         changed_ns = self._changes.newest_ns([self.path])
@@ -55,7 +57,9 @@ class VolFile(_SingleFile):
     """nabu rewrites the text beside it with each part, PyHST writes the final one first."""
 
     def _progress(self, changed_ns: int) -> Progress | None:
-        if not self._changes.is_settled(self.path.with_name(self.path.name + ".info")):
+        beside = self.path.with_name(self.path.name + ".info")
+        if not self._changes.is_settled(beside):
+            self.lacking = "" if beside.is_file() else f"{beside} is missing"
             return None
         info = vol.read_info(self.path)
         there = self.path.stat().st_size // info.plane_bytes
@@ -104,13 +108,14 @@ class TiffPages(_SingleFile):
     def _progress(self, changed_ns: int) -> Progress | None:
         with opened(self.path) as tif:
             pages, kind, _ = grey_pages(tif, self.path, set())
-            voxel, _ = tagged_voxel_size(self.path, self.path.stem, tif)
+            voxel, notes = tagged_voxel_size(self.path, self.path.stem, tif)
             if len(pages) == 1 and any(series.ndim != 2 for series in tif.series):
                 raise SourceError(
                     f"{self.path}: one page stands for the whole volume; publish it once it is "
                     "complete"
                 )
             encoded = all(int(tif.pages[page].compression) != 1 for page in pages)
+        _, axes_notes = tiff.in_order(self.path, pages)
         return Progress(
             kind.shape,
             kind.dtype,
@@ -120,11 +125,13 @@ class TiffPages(_SingleFile):
             newest_ns=changed_ns,
             written=encoded,
             voxel_size_um=voxel,
+            notes=notes + axes_notes,
         )
 
     def planes(self, indices: Sequence[int]) -> Iterator[NDArray[Any]]:
         with opened(self.path) as tif:
             pages, _, _ = grey_pages(tif, self.path, set())
+            pages, _ = tiff.in_order(self.path, pages)
             for index in indices:
                 yield decoded(tif.pages[pages[index]], pages[index], self.path)
 

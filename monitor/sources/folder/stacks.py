@@ -19,19 +19,31 @@ TIME = re.compile(r"^[ \t]*(start_time|end_time)[ \t]*=(.*)$", re.MULTILINE)
 INFOS = "_infos.txt"
 
 
+class Numbered(dict[int, Path]):
+    """Files by their numbers; `twice` is one whose number another file has too."""
+
+    twice: Path | None = None
+
+    def add(self, number: int, path: Path) -> None:
+        if number in self:
+            self.twice = path
+        self[number] = path
+
+
 class Stack:
     """Numbered files with one slice each. nabu writes `{name}_infos.txt` when it has ended."""
 
-    def __init__(self, name: str, files: dict[int, Path], infos: Path, changes: Changes) -> None:
+    def __init__(self, name: str, files: Numbered, infos: Path, changes: Changes) -> None:
         self.name = name
         self.sources: set[Path] = set()
+        self.lacking = ""
         self._files = files
         self._infos = infos
         self._changes = changes
         self._reader = slice_file(next(iter(files.values())))
         self.begin_again(0)
 
-    def update(self, files: dict[int, Path]) -> None:
+    def update(self, files: Numbered) -> None:
         """The files that there are now, by the numbers in their names."""
         self._files = files
 
@@ -49,6 +61,9 @@ class Stack:
         self._encoded = True
 
     def progress(self) -> Progress | None:
+        self.lacking = ""
+        if (twice := self._files.twice) is not None:
+            raise SourceError(f"{twice}: another file has the same number; keep one of the two")
         begins = min(self._files)
         first = self._files[begins]
         if not self._changes.is_settled(first, self._after_ns):
@@ -61,6 +76,7 @@ class Stack:
         if self._kind is None or not ready:
             return None
         finished = self._changes.is_settled(self._infos, self._newest_ns - 1)
+        voxel, notes = voxel_size_of(first, self._infos.name.removesuffix(INFOS))
         return Progress(
             self._kind.shape,
             self._kind.dtype,
@@ -71,8 +87,9 @@ class Stack:
             finished=finished,
             written=self._encoded,
             begins_at=begins,
-            voxel_size_um=voxel_size_of(first, self._infos.name.removesuffix(INFOS))[0],
+            voxel_size_um=voxel,
             times=acquired(self._infos) if finished else None,
+            notes=notes,
         )
 
     def planes(self, indices: Sequence[int]) -> Iterator[NDArray[Any]]:
@@ -88,7 +105,8 @@ class Stack:
             kind, encoded = self._reader.kind(path)
         except MissingSoftware:
             raise
-        except SourceError:
+        except SourceError as error:
+            self.lacking = str(error)
             return False
         self._kind = self._kind or kind
         if self._kind != kind:
@@ -108,11 +126,11 @@ def acquired(infos: Path) -> Times | None:
     return acquisition(found.get("start_time", ""), found.get("end_time", ""))
 
 
-def stacks_in(files: Sequence[Path]) -> dict[tuple[str, str, str], dict[int, Path]]:
+def stacks_in(files: Sequence[Path]) -> dict[tuple[str, str, str], Numbered]:
     """Files with a number in their names, by what is before and behind it, and their format."""
-    stacks: dict[tuple[str, str, str], dict[int, Path]] = {}
+    stacks: dict[tuple[str, str, str], Numbered] = {}
     for path in files:
         if (match := NUMBERED.fullmatch(path.name)) is not None:
             key = (match[1], match[3], form_of(match[4]))
-            stacks.setdefault(key, {})[int(match[2])] = path
+            stacks.setdefault(key, Numbered()).add(int(match[2]), path)
     return stacks

@@ -21,6 +21,7 @@ class ZarrFolder:
         self.name = name
         self.path = path
         self.sources: set[Path] = set()
+        self.lacking = ""
         self._changes = changes
         self.begin_again(0)
 
@@ -41,6 +42,7 @@ class ZarrFolder:
         self._volume: OmeZarr | None = None
 
     def progress(self) -> Progress | None:
+        self.lacking = ""
         volume = self._volume = OmeZarr(self.path)
         nz, ny, nx = volume.shape
         first = volume.files(0)[0]
@@ -48,6 +50,7 @@ class ZarrFolder:
             files = volume.files(self._complete)
             settled = [self._changes.is_settled(file, self._after_ns) for file in files]
             if not all(settled):
+                self.lacking = volume.lacks(self._complete)
                 break
             self._complete += 1
             self._stats |= {file: self._changes.stat(file) for file in files}

@@ -21,7 +21,6 @@ FORMAT = Format("OME-Zarr", "a folder", software=Software("zarr", "OME-Zarr", "e
 METADATA = ("zarr.json", ".zattrs")
 """Of version 3 and 2 of Zarr."""
 MOST_METADATA = 2**22
-NAMES = {"meter": "m"}
 LARGEST_UM = 1000.0
 """A voxel larger than this is not in the unit that is named: nabu names metres for micrometres."""
 
@@ -75,6 +74,17 @@ class OmeZarr:
             for tile in product(*self._tiles[1:])
         ]
 
+    def lacks(self, layer: int) -> str:
+        """The first file of a layer that does not exist, as a line, or ""."""
+        lacking = next((file for file in self.files(layer) if not file.is_file()), None)
+        if lacking is None:
+            return ""
+        return (
+            f"{self.path}: {lacking.relative_to(self.path)} is missing: slice {layer * self.depth} "
+            "was never written, or its writer leaves out chunks of one value; wait until the "
+            "reconstruction is complete, or write all chunks (write_empty_chunks=True of zarr)"
+        )
+
     @property
     def layers(self) -> range:
         return self._tiles[0]
@@ -118,12 +128,8 @@ def read(path: Path, dataset: str) -> Planes:
     without zarr."""
     volume = OmeZarr(path)
     for layer in volume.layers:
-        for file in volume.files(layer):
-            if not file.is_file():
-                raise SourceError(
-                    f"{path}: {file.relative_to(path)} is missing: slice {layer * volume.depth} "
-                    "was never written; wait until the reconstruction is complete"
-                )
+        if lacks := volume.lacks(layer):
+            raise SourceError(lacks)
     return Planes(
         volume.shape,
         volume.dtype,
@@ -149,7 +155,7 @@ def _voxel_size(image: Mapping[str, Any], level: Mapping[str, Any]) -> Size | No
             if step["type"] == "scale":
                 sides = sides * np.abs(np.asarray(step["scale"], float))
     units = [str(axis.get("unit", "")).lower() for axis in image.get("axes", ())]
-    um = [UM.get(NAMES.get(unit, unit)) for unit in units]
+    um = [UM.get(unit) for unit in units]
     if None in um or len(um) != 3:
         return None
     size = sides * np.asarray(um, float)

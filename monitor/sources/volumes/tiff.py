@@ -54,9 +54,10 @@ def read(path: Path, dataset: str) -> Planes:
         voxel, notes = tagged_voxel_size(path, path.stem, tif)
     if previews:
         notes = (*notes, f"{path}: left out as previews: pages {named(previews)}")
+    planes, axes_notes = in_order(path, planes)
+    notes += axes_notes
     with opened(path) as tif:
-        notes += tuple(filter(None, (_check_axes(s, path) for s in tif.series if s.ndim != 2)))
-        planes, shape, offset = _order(tif, path, planes, kind)
+        shape, offset = _shape(tif, path, planes, kind)
     dtype = kind.dtype
     if offset is not None:
         dtype = dtype.newbyteorder(tif.byteorder)
@@ -72,16 +73,24 @@ def read(path: Path, dataset: str) -> Planes:
     )
 
 
-def _order(
+def in_order(path: Path, planes: list[int]) -> tuple[list[int], tuple[str, ...]]:
+    """These pages in the order z, and lines for the operator. Raises SourceError for axes that are
+    not those of one volume."""
+    with opened(path) as tif:
+        notes = tuple(filter(None, (_check_axes(s, path) for s in tif.series if s.ndim != 2)))
+        if len(planes) > 1 and tif.is_ome:
+            planes = _ome_order(tif, path, planes)
+    return planes, notes
+
+
+def _shape(
     tif: tifffile.TiffFile, path: Path, planes: list[int], kind: PlaneKind
-) -> tuple[list[int], tuple[int, int, int], int | None]:
-    """Pages in the order z and the volume's shape; for one page that stands for many planes, as
-    ImageJ writes beyond 4 GB, if they begin in the file."""
+) -> tuple[tuple[int, int, int], int | None]:
+    """The volume's shape; for one page that stands for many planes, as ImageJ writes beyond 4 GB,
+    where they begin in the file."""
     many = [series for series in tif.series if series.ndim != 2]
     if len(planes) > 1:
-        if tif.is_ome:
-            planes = _ome_order(tif, path, planes)
-        return planes, (len(planes), *kind.shape), None
+        return (len(planes), *kind.shape), None
     if not many:
         raise SourceError(
             f"{path}: contains one plane, expected a volume; give the folder of the stack, or a "
@@ -92,7 +101,7 @@ def _order(
     size = nz * ny * nx * kind.dtype.itemsize
     if offset is None or offset + size > path.stat().st_size:
         raise SourceError(f"{path}: has 1 page of {nz}; {BAD_COPY}")
-    return planes, (nz, ny, nx), offset
+    return (nz, ny, nx), offset
 
 
 def _check_axes(series: Any, path: Path) -> str:

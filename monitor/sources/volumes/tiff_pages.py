@@ -276,22 +276,42 @@ def named(things: Sequence[object]) -> str:
 def tagged_voxel_size(
     path: Path, name: str, tif: tifffile.TiffFile
 ) -> tuple[Size | None, tuple[str, ...]]:
-    """And a line for the operator, if it comes from a tag that is often set by chance."""
+    """And lines for the operator of what its tags leave open."""
+    size, note = _voxel_size(path, name, tif)
+    notes = (note,) if note else ()
+    if int(tif.pages[0].photometric) == tifffile.PHOTOMETRIC.MINISWHITE:
+        notes = (
+            *notes,
+            "is marked as a negative (MinIsWhite): grey levels are used as stored, the largest is "
+            "the brightest; if that is wrong, invert and save it again",
+        )
+    return size, tuple(f"{path}: {line}" for line in notes)
+
+
+def _voxel_size(path: Path, name: str, tif: tifffile.TiffFile) -> tuple[Size | None, str]:
+    """And a line if the size along z is not in the file, or the size may be there by chance."""
     if (size := from_infos(path.with_name(f"{name}_infos.txt"))) is not None:
-        return size, ()
+        return size, ""
     page = tif.pages[0]
     per_pixel = _per_pixel(page)
     if tif.is_imagej:
-        return from_imagej(dict(tif.imagej_metadata or {}), per_pixel), ()
+        told = dict(tif.imagej_metadata or {})
+        size = from_imagej(told, per_pixel)
+        if size is None or "spacing" in told:
+            return size, ""
+        return size, (
+            f"voxel size {size[2]:.4g} µm, assumed along z too: ImageJ's description has no "
+            "spacing; set another with --voxel-um"
+        )
     if tif.is_ome:
-        return from_ome(tif.ome_metadata or ""), ()
+        return from_ome(tif.ome_metadata or ""), ""
     unit = page.tags.valueof(296, 2)
     size = from_resolution(int(unit), per_pixel)
     if size is None:
-        return None, ()
+        return None, ""
     return size, (
-        f"{path}: voxel size {size[0]:.4g} µm from its resolution tags, assumed along z "
-        "too; set another with --voxel-um",
+        f"voxel size {size[0]:.4g} µm from its resolution tags, assumed along z too; set another "
+        "with --voxel-um"
     )
 
 

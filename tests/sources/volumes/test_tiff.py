@@ -249,6 +249,41 @@ def test_voxel_size_of_imagej(unit: str, tmp_path: Path) -> None:
     assert only(path).voxel_size_um == pytest.approx((1.5, 0.7, 0.5), rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    "unit", [r"\u00B5m", r"\u00b5m", r"\xb5m", r"\u03bcm", r"\u03BCm", "microns", "Micron"]
+)
+def test_micrometres_however_they_are_written(unit: str, tmp_path: Path) -> None:
+    path = tiff(
+        imagej=True,
+        resolution=(2.0, 2.0),
+        metadata={"axes": "ZYX", "unit": unit, "spacing": 0.5},
+    )(tmp_path, DATA)
+    assert only(path).voxel_size_um == pytest.approx((0.5,) * 3)
+
+
+def test_imagej_may_have_a_unit_for_each_axis(tmp_path: Path) -> None:
+    metadata = {"axes": "ZYX", "unit": "um", "yunit": "nm", "zunit": "mm", "spacing": 0.002}
+    path = tiff(imagej=True, resolution=(2.0, 1 / 700), metadata=metadata)(tmp_path, DATA)
+    assert only(path).voxel_size_um == pytest.approx((2.0, 0.7, 0.5))
+
+
+def test_without_imagejs_spacing_voxels_are_cubes_which_is_reported(tmp_path: Path) -> None:
+    path = tiff(imagej=True, resolution=(2.0, 2.0), metadata={"axes": "ZYX", "unit": "um"})(
+        tmp_path, DATA
+    )
+    assert only(path).voxel_size_um == pytest.approx((0.5,) * 3)
+    (note,) = only(path).notes
+    assert "voxel size 0.5 µm, assumed along z too: ImageJ's description has no spacing" in note
+
+
+@pytest.mark.parametrize("imagej", [False, True])
+def test_a_negative_is_reported(imagej: bool, tmp_path: Path) -> None:
+    path = tmp_path / "volume.tif"
+    tifffile.imwrite(path, DATA, photometric="miniswhite", imagej=imagej)
+    np.testing.assert_array_equal(read(path), DATA)
+    assert any("is marked as a negative (MinIsWhite)" in note for note in only(path).notes)
+
+
 @pytest.mark.parametrize("metadata", [{}, {"unit": "pixel"}, {"unit": "furlong", "spacing": 2.0}])
 def test_imagej_without_a_unit_says_nothing(metadata: dict[str, Any], tmp_path: Path) -> None:
     path = tiff(imagej=True, resolution=(2.0, 2.0), metadata={"axes": "ZYX", **metadata})(

@@ -1,0 +1,211 @@
+"""Folders as other programs leave them: what is sent is right, and what is not sent is named."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from fabio.edfimage import EdfImage
+
+from monitor.records import ScanStart, SliceFrame
+from monitor.settings import FolderRules
+from monitor.sources.volumes.volume import open_volumes
+from tests.sources.test_publish_folder import Received, Watched
+from tests.sources.volume_files import noise
+
+pytestmark = pytest.mark.slow
+
+DATA = noise((6, 10, 8))
+RULES = FolderRules(poll_s=0.02, quiet_s=0.5)
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Iterator[Watched]:
+    made = Watched(tmp_path / "recs")
+    yield made
+    made.listener.close()
+
+
+def sent(watched: Watched, scans: int = 1, rules: FolderRules = RULES) -> Received:
+    with watched.publishing(rules) as received:
+        for scan in range(scans):
+            received.wait_for_end(scan)
+    return received
+
+
+def tiffs(folder: Path, name: str = "rec_{:04d}.tif", **options: Any) -> None:
+    for number, plane in enumerate(DATA):
+        tifffile.imwrite(folder / name.format(number), plane, **options)
+
+
+def ome_zarr(folder: Path, data: Any, **options: Any) -> None:
+    zarr = pytest.importorskip("zarr")
+    image = zarr.open_group(folder / "rec", mode="w", zarr_format=2)
+    array = image.create_array("0", shape=data.shape, chunks=(2, 5, 4), dtype=data.dtype, **options)
+    array[:] = data
+    axes = [{"name": axis, "type": "space", "unit": "micrometer"} for axis in "zyx"]
+    scale = {"type": "scale", "scale": [0.65] * 3}
+    level = {"path": "0", "coordinateTransformations": [scale]}
+    image.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": [level]}]
+
+
+# right, or not sent
+
+
+@pytest.mark.parametrize("axes", ["ZCYX", "TZYX", "CZYX"])
+def test_channels_and_times_are_not_taken_for_slices(axes: str, watched: Watched) -> None:
+    twice = np.stack([DATA, DATA], axis=1 if axes == "ZCYX" else 0)
+    tifffile.imwrite(watched.folder / "rec.tif", twice, metadata={"axes": axes})
+    with watched.publishing(RULES) as received:
+        watched.has_said(f"with the axes {axes}")
+    assert received.records(ScanStart) == []
+
+
+def test_pages_in_the_order_of_ome_arrive_as_publish_sends_them(watched: Watched) -> None:
+    path = watched.folder / "rec.ome.tif"
+    tifffile.imwrite(path, DATA, ome=True, metadata={"axes": "ZYX"})
+    with tifffile.TiffFile(path) as tif:
+        xml = tif.ome_metadata or ""
+    blocks = "".join(f'<TiffData IFD="{5 - z}" FirstZ="{z}" PlaneCount="1"/>' for z in range(6))
+    head, _, rest = xml.partition("<TiffData")
+    reversed_order = head + blocks + rest[rest.index("/>") + 2 :]
+    tifffile.imwrite(path, DATA, description=reversed_order, metadata=None)
+    (opened,) = open_volumes([path])
+    np.testing.assert_array_equal(list(opened.slices()), DATA[::-1])
+    np.testing.assert_array_equal(sent(watched).volume(0), DATA[::-1])
+
+
+@pytest.mark.parametrize("other", ["rec_3.tif", "rec_0003.tiff", "rec_0003.TIF"])
+def test_a_number_that_two_files_have_is_named_until_one_is_removed(
+    other: str, watched: Watched
+) -> None:
+    tiffs(watched.folder)
+    tifffile.imwrite(watched.folder / other, np.full_like(DATA[0], 7))
+    with watched.publishing(RULES) as received:
+        watched.has_said("another file has the same number; keep one of the two")
+        assert received.records(SliceFrame) == []
+        (watched.folder / other).unlink()
+        received.wait_for_end(0)
+    np.testing.assert_array_equal(received.volume(0), DATA)
+
+
+@pytest.mark.parametrize("name", ["dark_0000.edf", "a_0001.edf"])
+def test_a_single_image_beside_a_stack_is_no_volume(name: str, watched: Watched) -> None:
+    EdfImage(data=DATA[0]).write(str(watched.folder / name))
+    for number, plane in enumerate(DATA):
+        EdfImage(data=plane).write(str(watched.folder / f"rec_{number:04d}.edf"))
+    received = sent(watched)
+    assert [start.volume_shape for start in received.records(ScanStart)] == [DATA.shape]
+
+
+# voxel sizes
+
+
+def imagej(path: Path, side: float, unit: str = "um") -> None:
+    tifffile.imwrite(
+        path,
+        DATA,
+        imagej=True,
+        resolution=(1 / side, 1 / side),
+        metadata={"axes": "ZYX", "unit": unit, "spacing": side},
+    )
+
+
+def test_each_volume_has_its_own_voxel_size_which_is_reported_if_it_differs(
+    watched: Watched,
+) -> None:
+    for number, side in enumerate((0.65, 1.3, 0.6500001)):
+        imagej(watched.folder / f"rec_{number}.tif", side)
+    starts = sent(watched, scans=3).records(ScanStart)
+    sizes = [start.voxel_size_um[0] for start in starts]
+    assert sizes == pytest.approx([0.65, 1.3, 0.65])
+    assert sizes[2] == sizes[0]  # maps are compared only if it is the same number
+    watched.has_said("rec_1: voxel size is 1.3 µm, that of rec_0 is 0.65 µm")
+    assert not any("rec_2: voxel size" in text for text in watched.said)
+
+
+def test_a_voxel_size_from_resolution_tags_is_reported(watched: Watched) -> None:
+    tiffs(watched.folder, resolution=(4000, 4000), resolutionunit="INCH")
+    (start,) = sent(watched).records(ScanStart)
+    assert start.voxel_size_um == pytest.approx((6.35,) * 3)
+    watched.has_said("voxel size 6.35 µm from its resolution tags")
+
+
+@pytest.mark.parametrize(("unit", "told"), [("mm", "650 µm"), ("m", "6.5e+05 µm")])
+def test_a_voxel_size_in_an_unlikely_unit_is_reported(
+    unit: str, told: str, watched: Watched
+) -> None:
+    imagej(watched.folder / "rec.tif", 0.65, unit)
+    sent(watched)
+    watched.has_said(f"rec: voxel size is {told}: is it in another unit")
+
+
+# never without a word
+
+
+def colours(folder: Path) -> None:
+    for number in range(3):
+        tifffile.imwrite(folder / f"rec_{number}.tif", np.zeros((9, 8, 3), "u1"), photometric="rgb")
+
+
+def empty_chunks(folder: Path) -> None:
+    data = DATA.copy()
+    data[:2, :5, :4] = 0  # a corner outside the field of view
+    ome_zarr(folder, data)
+
+
+def vol_alone(folder: Path) -> None:
+    DATA.astype("<f4").tofile(folder / "rec.vol")
+
+
+def damaged_hdf5(folder: Path) -> None:
+    (folder / "rec.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(500))
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (colours, "is a colour image"),
+        (empty_chunks, "its writer leaves out chunks of one value"),
+        (vol_alone, "rec.vol.info is missing"),
+        (damaged_hdf5, "cannot be read"),
+        (lambda folder: (folder / "rec.npy").touch(), "its first slice is not complete"),
+    ],
+)
+def test_a_volume_of_which_nothing_can_be_sent_is_named_with_the_cause(
+    make: Callable[[Path], None], words: str, watched: Watched
+) -> None:
+    make(watched.folder)
+    with watched.publishing(RULES) as received:
+        watched.has_said(words)
+    assert any(text.startswith("rec: nothing of it can be sent") for text in watched.said)
+    assert received.records(ScanStart) == []
+
+
+def test_chunks_that_are_all_written_are_a_volume(watched: Watched) -> None:
+    data = DATA.copy()
+    data[:2, :5, :4] = 0
+    ome_zarr(watched.folder, data, config={"write_empty_chunks": True})
+    np.testing.assert_array_equal(sent(watched).volume(0), data)
+
+
+@pytest.mark.parametrize("name", ["z{}_0.65um.tif", "slice {}.raw", ""])
+def test_a_folder_without_a_volume_is_named(name: str, watched: Watched) -> None:
+    for number, plane in enumerate(DATA if name else ()):
+        path = watched.folder / name.format(number)
+        if path.suffix == ".tif":
+            tifffile.imwrite(path, plane)
+        else:
+            plane.tofile(path)
+    with watched.publishing(RULES) as received:
+        watched.has_said(f"{watched.folder}: no volume has appeared")
+        shutil.rmtree(watched.folder)
+        watched.folder.mkdir()
+        tiffs(watched.folder)
+        received.wait_for_end(0)
+    np.testing.assert_array_equal(received.volume(0), DATA)
