@@ -15,6 +15,14 @@ from tests.core.phantom import columns, noisy, records, start
 from tests.recording.synthetic import NX, Scene, cycler_event, cycler_run, settings, write_scan
 
 
+@pytest.fixture(autouse=True)
+def kept(monkeypatch):
+    """Descriptors for files, of which none is kept yet."""
+    made = file_descriptors._Kept()
+    monkeypatch.setattr(file_descriptors, "_kept", made)
+    return made
+
+
 @pytest.fixture
 def exhausted(tmp_path):
     """exhaust() → free(): takes every descriptor; all are given back at the end."""
@@ -53,9 +61,7 @@ def test_an_hdf5_file_waits_until_descriptors_are_free(tmp_path, exhausted, monk
 
 
 @pytest.mark.parametrize("how", ["plain", "hdf5"])
-def test_files_get_descriptors_that_connections_do_not(tmp_path, exhausted, monkeypatch, how):
-    kept = file_descriptors._Kept()
-    monkeypatch.setattr(file_descriptors, "_kept", kept)
+def test_files_get_descriptors_that_connections_do_not(tmp_path, kept, exhausted, how):
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     kept.begin()
     exhausted()
@@ -81,11 +87,9 @@ def test_files_get_descriptors_that_connections_do_not(tmp_path, exhausted, monk
 
 @pytest.mark.parametrize("record_slices", [True, False])
 def test_scans_and_readings_are_recorded_though_connections_have_all_other_descriptors(
-    tmp_path, exhausted, monkeypatch, record_slices
+    tmp_path, kept, exhausted, record_slices
 ):
     """Nothing that the recorder does may open a file in another way."""
-    kept = file_descriptors._Kept()
-    monkeypatch.setattr(file_descriptors, "_kept", kept)
     recorder = Recorder(settings(tmp_path, record_slices=record_slices))
     kept.begin()
     free = exhausted()

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -78,10 +79,18 @@ def test_memory_is_bounded_whatever_comes(order, kept):
     assert assembly.late == late
 
 
-def test_a_slice_for_a_gap_that_was_given_up_is_late():
-    _, arrivals, runs = fed([1, 2, 3, 4, 0, 5], memory=3 * SIZE)
-    assert arrivals == [Arrival.NEW] * 4 + [Arrival.LATE, Arrival.NEW]
-    assert [z for _, run in runs for z in run] == [1, 2, 3, 4, 5]
+@pytest.mark.parametrize("waiting", [0, 1, 3, 4])
+def test_a_slice_for_a_gap_that_was_given_up_is_late(waiting):
+    """Four slices wait, however little memory there is."""
+    _, arrivals, runs = fed([1, 2, 3, 4, 5, 0, 6], memory=waiting * SIZE)
+    assert arrivals == [Arrival.NEW] * 5 + [Arrival.LATE, Arrival.NEW]
+    assert [z for _, run in runs for z in run] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_gap_is_filled_while_four_slices_wait():
+    _, arrivals, runs = fed([1, 2, 3, 4, 0, 5], memory=0)
+    assert arrivals == [Arrival.NEW] * 6
+    assert [z for _, run in runs for z in run] == [0, 1, 2, 3, 4, 5]
 
 
 def test_contiguous_counts_from_the_first_slice():
