@@ -43,7 +43,8 @@ OPTIONAL = {
     "Charging Capacity / Ah": "charging_capacity_ah",
     "Discharging Capacity / Ah": "discharging_capacity_ah",
 }
-_LABELS = {name: label for label, name in (REQUIRED | OPTIONAL).items()}
+KNOWN = REQUIRED | OPTIONAL
+_LABELS = {name: label for label, name in KNOWN.items()}
 STEPS = ("Step ID", "Step Count / 1", "Step Index / 1")
 """The first of these that a file has; the last is that of earlier versions."""
 
@@ -65,11 +66,16 @@ def labels(names: Sequence[str]) -> list[str]:
 
 
 def check_names(file: str, names: Sequence[str]) -> None:
-    """Raises SourceError if a column that every file must have is missing."""
+    """Raises SourceError if a column that every file must have is missing, or if it is not clear
+    which of two is meant. `names`: labels, of all columns."""
     if lacking := [name for name in REQUIRED if name not in names]:
         raise SourceError(
             f"{file}: has no column {', '.join(lacking)}, expected the column names of Battery "
             "Data Format in its first line; convert the file again"
+        )
+    if double := sorted({name for name in names if name in KNOWN and names.count(name) > 1}):
+        raise SourceError(
+            f"{file}: has several columns {', '.join(double)}, expected one; remove the others"
         )
 
 
@@ -158,7 +164,7 @@ class BdfParser:
         columns = {
             name: self._numbers(name, [row[index] for row in rows])
             for index, name in enumerate(self._names or REQUIRED)
-            if name in REQUIRED or name in OPTIONAL
+            if name in KNOWN
         }
         self._skipped += int(np.isnan(columns["Test Time / s"]).sum())
         return self._readings.table(columns, self._skipped, [*self._notes.values()], self._name)

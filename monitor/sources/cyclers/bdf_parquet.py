@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import MissingSoftware, SourceError
-from monitor.sources.cyclers.bdf import OPTIONAL, REQUIRED, Readings, check_names, labels
+from monitor.sources.cyclers.bdf import KNOWN, Readings, check_names, labels
 from monitor.sources.cyclers.new_readings import Look, at_whole_file
 from monitor.sources.cyclers.table import Column, CyclerTable
 from monitor.sources.formats import Format, Software, one_line
@@ -47,9 +47,10 @@ def read(path: Path) -> CyclerTable:
     try:
         with parquet.ParquetFile(path) as file:
             names = list(file.schema_arrow.names)
-            used = dict(zip(labels(names), names, strict=True))
-            check_names(str(path), list(used))
-            wanted = [name for name in (*REQUIRED, *OPTIONAL) if name in used]
+            known = labels(names)
+            check_names(str(path), known)
+            used = dict(zip(known, names, strict=True))
+            wanted = [name for name in KNOWN if name in used]
             stored = file.read([used[name] for name in wanted])
         columns, notes = {}, []
         for name in wanted:

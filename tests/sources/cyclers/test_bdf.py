@@ -155,11 +155,26 @@ def test_times_that_start_again_are_continued_and_told() -> None:
     ("data", "said"),
     [
         (b"Test Time / s,Voltage / V\n1,2\n", "has no column Current / A"),
+        (
+            b"Test Time / s,Voltage / V,Current / A,Current / A\n1,2,3,4\n",
+            "has several columns Current / A, expected one",
+        ),
+        (
+            b"Test Time / s,Voltage / V,Current / A,voltage_volt,Step ID,step_id\n1,2,3,4,5,6\n",
+            "has several columns Step ID, Voltage / V, expected one",
+        ),
         (b"PK\x03\x04\0\0", "is not text"),
         (b"", "is empty"),
         (b"x" * (2**20 + 1), "is not text"),
     ],
-    ids=["a column is missing", "a packed file", "nothing", "one long line"],
+    ids=[
+        "a column is missing",
+        "a name twice",
+        "a label and a name",
+        "a packed file",
+        "nothing",
+        "one long line",
+    ],
 )
 def test_what_cannot_be_read_says_why(tmp_path: Path, data: bytes, said: str) -> None:
     path = tmp_path / "cell.bdf"

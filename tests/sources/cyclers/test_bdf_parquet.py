@@ -51,6 +51,9 @@ def test_a_damaged_file_and_another_table_are_named(tmp_path: Path) -> None:
     save(frame().drop(columns="Voltage / V"), path)
     with pytest.raises(SourceError, match="has no column Voltage / V"):
         read_cycler(path)
+    frame().assign(current_ampere=0.0).to_parquet(path)
+    with pytest.raises(SourceError, match="has several columns Current / A, expected one"):
+        read_cycler(path)
 
 
 def test_without_pyarrow_it_says_what_to_install(
