@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import math
 import resource
 import sys
 import threading
 from pathlib import Path
 
 import numba
-import numpy as np
 
 from monitor.memory import machine_bytes
 from monitor.records import ScanStart
@@ -79,10 +77,9 @@ class ReadyMemory:
     def fetch(self, start: ScanStart) -> None:
         """For the volume of a scan, if it is the first. Slices too large for the heap are left to
         the system."""
-        slice_bytes = math.prod(start.slice_shape) * np.dtype(start.dtype).itemsize
-        size, self._limit = min(self._limit, start.slice_count * slice_bytes), 0
+        size, self._limit = min(self._limit, start.slice_count * start.slice_bytes), 0
         libc = _glibc()
-        if libc is None or size <= LARGEST_KEPT or slice_bytes > LARGEST_KEPT:
+        if libc is None or size <= LARGEST_KEPT or start.slice_bytes > LARGEST_KEPT:
             return
         begin, length = _grow(libc, size)
         threading.Thread(target=_fetch, args=(libc, begin, length), daemon=True).start()

@@ -74,6 +74,11 @@ class ScanStart:
         nz, ny, nx = self.volume_shape
         return (ny, nx) if self.axis == "z" else (nz, nx)
 
+    @property
+    def slice_bytes(self) -> int:
+        """Memory that the pixels of one slice take."""
+        return math.prod(self.slice_shape) * np.dtype(self.dtype).itemsize
+
     def is_like(self, other: ScanStart) -> bool:
         """Whether slices of the two make up one volume."""
         mine, others = ((start.volume_shape, start.dtype, start.axis) for start in (self, other))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from enum import Enum
 
 import numpy as np
@@ -47,8 +46,7 @@ class Assembly:
         self.ledger = np.zeros(start.slice_count, np.uint8)
         self.received = 0
         self.late = 0
-        slice_bytes = math.prod(start.slice_shape) * np.dtype(start.dtype).itemsize
-        self._memory_bytes = max(memory_bytes, NEWEST * slice_bytes)
+        self._memory_bytes = max(memory_bytes, NEWEST * start.slice_bytes)
         self._waiting: dict[int, NDArray[np.generic]] = {}
         self._waiting_bytes = 0
         self._next = 0
@@ -79,8 +77,7 @@ class Assembly:
     @property
     def memory_pressure(self) -> bool:
         """True if one slice more would give up a gap among those to be walked next."""
-        slice_bytes = self._waiting_bytes // max(1, len(self._waiting))
-        if self._waiting_bytes + slice_bytes <= self._memory_bytes:
+        if self._waiting_bytes + self.start.slice_bytes <= self._memory_bytes:
             return False
         return bool((self.ledger[self._next : self._next + kernels.SLAB] == LEDGER_MISSING).any())
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
-
-import numpy as np
 
 from monitor.core.arrival.assembly import Assembly
 from monitor.core.interface.grey_levels import LAST_SEEN, Calibration
@@ -37,10 +34,6 @@ class ScanSetup:
     previous_levels: Levels | None
     memory_bytes: int
     plated: bool = False
-
-    @property
-    def slice_bytes(self) -> int:
-        return math.prod(self.start.slice_shape) * np.dtype(self.start.dtype).itemsize
 
 
 class Measurement(Protocol):
@@ -145,7 +138,7 @@ class SliceMeasurement:
         )
         if around is not None and not keep:
             span = self._assembly.contiguous + CALIBRATE_EVERY - around.first
-            self._refine_memory_MB = span * self._setup.slice_bytes / 1e6
+            self._refine_memory_MB = span * self._setup.start.slice_bytes / 1e6
         final = last or self._search.final
         self._surfaces.set_levels(levels, around if keep else None, final=final)
 

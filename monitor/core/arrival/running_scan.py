@@ -60,7 +60,7 @@ class RunningScan:
         self._measurement: Measurement | None = None
         self._assembly = Assembly(start, setup.memory_bytes)
         self._dtype = np.dtype(start.dtype)
-        slices = margin(setup.slice_bytes, setup.memory_bytes)
+        slices = margin(setup.start.slice_bytes, setup.memory_bytes)
         self._progress = Progress(start.slice_count, slices)
 
     # --- slices ---------------------------------------------------------------------------------
@@ -219,7 +219,7 @@ class RunningScan:
             key=self.start.key,
             stream=self._resend[0],
             address=self._resend[1],
-            slice_bytes=self.setup.slice_bytes,
+            slice_bytes=self.setup.start.slice_bytes,
             heard=self._progress.heard,
             over=self.phase is not Phase.RECEIVING,
             lost=_within(wanted, lost),
