@@ -137,7 +137,8 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Pa
             # both are flushed once a second
             eventually(lambda: slices_in(folder / "runs/demo/A/scan_10001.h5.part") == 30)
             journal = folder / "runs/demo/journal.jsonl"
-            eventually(lambda: journal.read_bytes().count(b"\n") >= 98 + 49 + 31 + 3 * 98)
+            sent = 98 + 49 + 31 + 3 * 98
+            eventually(lambda: journal.read_bytes().count(b'"feed":"slices"') >= sent)
             process.send_signal(signal.SIGKILL)
             process.wait(PATIENCE_S)
         with engine(config) as (_, watcher):
