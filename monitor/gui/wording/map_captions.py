@@ -108,10 +108,7 @@ def pit_text(pit: int | None, pits: Answer | None, scan: Scan) -> str:
     depth, width = (columns[PIT_COLUMNS[name].key(unit)][i] for name in ("depth_max", "diameter"))
     errors = columns.get(PIT_COLUMNS["depth_max_error"].key(unit))
     deep = with_error(depth, errors[i] if errors else None)
-    return (
-        f"pit {pit} since scan {columns['first_scan'][i]}: {deep} deep × {number(width)} {unit} "
-        "wide"
-    )
+    return f"pit {pit}: {deep} deep × {number(width)} {unit} wide"
 
 
 def grains_text(answer: Answer | None) -> str:
