@@ -32,7 +32,7 @@ def channel_access(monkeypatch: pytest.MonkeyPatch) -> None:
         "EPICS_CA_REPEATER_PORT": ports[1],
         "EPICS_CAS_SERVER_PORT": ports[0],
         "EPICS_CAS_AUTO_BEACON_ADDR_LIST": "NO",
-        "EPICS_CAS_BEACON_ADDR_LIST": "",
+        "EPICS_CAS_BEACON_ADDR_LIST": "127.0.0.1",
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("EPICS_CAS_INTF_ADDR_LIST", raising=False)

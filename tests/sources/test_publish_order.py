@@ -151,7 +151,8 @@ def test_readings_up_to_a_scan_are_taken_before_its_slices(
     for count, least, most in zip(counts, expected, nexts, strict=True):
         assert count == least or least < count < most
     assert names.count("event") == 1500, "none is lost in the proxy"
-    assert names[-1] == "stop"
+    # the end of the last series comes by the other socket: it may be heard before or after
+    assert [name for name in names if name != "series_end"][-1] == "stop"
 
 
 def test_without_an_engine_that_tells_all_readings_arrive_still(

@@ -88,7 +88,7 @@ def channel_access() -> dict[str, str]:
         "EPICS_CAS_SERVER_PORT": ports[0],
         "EPICS_CAS_INTF_ADDR_LIST": "127.0.0.1",
         "EPICS_CAS_AUTO_BEACON_ADDR_LIST": "NO",
-        "EPICS_CAS_BEACON_ADDR_LIST": "",
+        "EPICS_CAS_BEACON_ADDR_LIST": "127.0.0.1",
         "EPICS_CAS_BEACON_PORT": ports[1],
     }
 

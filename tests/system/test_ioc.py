@@ -32,7 +32,7 @@ def on_this_machine() -> dict[str, str]:
         "EPICS_CA_REPEATER_PORT": ports[1],
         "EPICS_CAS_SERVER_PORT": ports[0],
         "EPICS_CAS_AUTO_BEACON_ADDR_LIST": "NO",
-        "EPICS_CAS_BEACON_ADDR_LIST": "",
+        "EPICS_CAS_BEACON_ADDR_LIST": "127.0.0.1",
     }
 
 
