@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from monitor.core.current.density import (
     Running,
     absolute_current,
-    local_current_and_error,
+    local_current,
     min_detectable_j,
     removal,
 )
@@ -265,7 +265,7 @@ def _pair(
     """Local current density and its error, if charge and time are known."""
     if charge_mAh_cm2 is None or not hours > 0:
         return {}
-    both = local_current_and_error(lost, error, charge_mAh_cm2, hours)
+    both = local_current(lost, error, charge_mAh_cm2, hours)
     return {} if both is None else {name: both[0], f"{name}_error": both[1]}
 
 

@@ -50,26 +50,17 @@ def scaled(values: Map, factor: float) -> Map:
     return times
 
 
-def local_current(removal: Map, charge_mAh_cm2: float, hours: float) -> Map | None:
-    """Local current density j = (Q/A)/t · d/⟨d⟩ in mA/cm² (Tonin et al.).
-
-    `removal`: (ny, nx) in any length unit, NaN = not measurable; `charge_mAh_cm2`: net charge
-    stripped in the same `hours`. Since the reference this is the cumulative, since the previous
-    scan the interval map. None without a charge or without elapsed time. All NaN at rest, and
-    where ⟨d⟩ is less than 3 standard errors from zero or has not the sign of the charge: the
-    quotient would then magnify noise.
-    """
-    scale = _per_length(removal, charge_mAh_cm2, hours)
-    return None if scale is None else scaled(removal, scale)
-
-
-def local_current_and_error(
+def local_current(
     removal: Map, removal_error: Map, charge_mAh_cm2: float, hours: float
 ) -> tuple[Map, Map] | None:
-    """`local_current`, and its standard error from that of the removal, both in mA/cm².
+    """Local current density j = (Q/A)/t · d/⟨d⟩ and its standard error, in mA/cm² (Tonin et al.).
 
-    `removal_error`: (ny, nx) float32 in the unit of `removal`. What the error of ⟨d⟩ adds is the
-    same for all pixels, and is not in it: closure shows that.
+    `removal`: (ny, nx) float32 in any length unit, NaN = not measurable, and `removal_error` like
+    it; `charge_mAh_cm2`: net charge stripped in the same `hours`. Since the reference this is the
+    cumulative, since the previous scan the interval map. None without a charge or without elapsed
+    time. All NaN at rest, and where ⟨d⟩ is less than 3 standard errors from zero or has not the
+    sign of the charge: the quotient would then magnify noise. What the error of ⟨d⟩ adds is the
+    same for all pixels, and is not in the error: closure shows that.
     """
     scale = _per_length(removal, charge_mAh_cm2, hours)
     if scale is None:
