@@ -216,7 +216,8 @@ class _Publication:
             return None
         if (seen := (glance, now and len(now.ready))) != live.seen:
             live.seen, live.since = seen, time.monotonic()
-        if now is None and not (known is not None and known.ended) and self._is_quiet(live):
+        nothing = now is None or not (now.ready or now.maybe)
+        if nothing and not (known is not None and known.ended) and self._is_quiet(live):
             self._once(
                 f"{volume.name}: nothing of it can be sent, and its files have not changed for "
                 f"{self.rules.quiet_s:g} s: {volume.lacking or 'its first slice is not complete'}"

@@ -45,6 +45,31 @@ def test_another_order_is_read_as_z_y_x(order: str, how: str, chunks: Any, tmp_p
         assert f"its axes are ({', '.join(order)}): read as (z, y, x)" in note
 
 
+@pytest.mark.parametrize("prefix", ["axis_", "sample_", "dim", "z_", ""])
+def test_axes_may_have_a_word_before_their_letter(prefix: str, tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "scan.h5", "w") as file:
+        file["entry/data"] = DATA.transpose(2, 1, 0)
+        file["entry"].attrs["signal"] = "data"
+        file["entry"].attrs["axes"] = [f"{prefix}{letter}" for letter in "xyz"]
+    (volume,) = open_volumes([tmp_path / "scan.h5"])
+    np.testing.assert_array_equal(np.stack(list(volume.slices())), DATA)
+
+
+@pytest.mark.parametrize("along", [0, 1, 2])
+def test_slices_of_savu_are_along_the_axis_that_it_calls_y(along: int, tmp_path: Path) -> None:
+    """Savu: (voxel_x, voxel_y, voxel_z), in which the axis of rotation is that of `detector_y`."""
+    names = ["voxel_x", "voxel_z"]
+    names.insert(along, "voxel_y")
+    with h5py.File(tmp_path / "p3_recon.h5", "w") as file:
+        file["3-AstraReconCpu-tomo/data"] = np.moveaxis(DATA, 0, along)
+        file["3-AstraReconCpu-tomo"].attrs["signal"] = "data"
+        file["3-AstraReconCpu-tomo"].attrs["axes"] = names
+    (volume,) = open_volumes([tmp_path / "p3_recon.h5"])
+    np.testing.assert_array_equal(np.stack(list(volume.slices())), DATA)
+    assert all("read as (voxel_y, voxel_x, voxel_z)" in note for note in volume.notes)
+    assert len(volume.notes) == (along != 0)
+
+
 @pytest.mark.parametrize(
     "axes", [["rotation_angle", "y", "x"], ["channel", "y", "x"], ["time", "z", "y"]]
 )
@@ -87,6 +112,11 @@ def dxchange(file: h5py.File) -> None:
     file["exchange/theta"] = np.linspace(0.0, 180.0, len(DATA))
 
 
+def dxchange_without_angles(file: h5py.File) -> None:
+    file["exchange/data"] = DATA
+    file["exchange/data_white"], file["exchange/data_dark"] = DATA[:2], DATA[:2]
+
+
 def linked_nxtomo(file: h5py.File) -> None:
     nxtomo(file)
     file["volume"] = h5py.SoftLink("/entry")
@@ -95,7 +125,8 @@ def linked_nxtomo(file: h5py.File) -> None:
 @pytest.mark.parametrize(
     ("write", "name"),
     [(nxtomo, ""), (nxtomo, "::/entry/data/data"), (linked_nxtomo, "::volume/data/data"),
-     (dxchange, ""), (dxchange, "::exchange/data")],
+     (dxchange, ""), (dxchange, "::exchange/data"), (dxchange_without_angles, ""),
+     (dxchange_without_angles, "::exchange/data")],
 )  # fmt: skip
 def test_projections_are_refused(write: Any, name: str, tmp_path: Path) -> None:
     with h5py.File(tmp_path / "scan.h5", "w") as file:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import tifffile
@@ -16,7 +17,7 @@ from monitor.records import ScanStart, SliceFrame
 from monitor.settings import FolderRules
 from monitor.sources.volumes.volume import open_volumes
 from tests.sources.test_publish_folder import Received, Watched
-from tests.sources.volume_files import noise
+from tests.sources.volume_files import map_parts, noise, write_parts
 
 pytestmark = pytest.mark.slow
 
@@ -103,6 +104,35 @@ def test_a_single_image_beside_a_stack_is_no_volume(name: str, watched: Watched)
     assert [start.volume_shape for start in received.records(ScanStart)] == [DATA.shape]
 
 
+def edfs(folder: Path, name: str, planes: Any = DATA) -> None:
+    folder.mkdir(exist_ok=True)
+    for number, plane in enumerate(planes):
+        EdfImage(data=plane).write(str(folder / f"{name}{number:04d}.edf"))
+
+
+@pytest.mark.parametrize("name", ["dark_", "flats/img_"])
+def test_fields_of_the_detector_in_stacks_are_no_volumes(name: str, watched: Watched) -> None:
+    path = watched.folder / name
+    edfs(path.parent, path.name, DATA[::-1])
+    with watched.publishing(RULES.model_copy(update={"slices": 6})) as received:
+        watched.has_said("is left out: dark and flat fields are called so")
+        edfs(watched.folder, "rec_")
+        received.wait_for_end(0)
+    assert len(received.records(ScanStart)) == 1
+    np.testing.assert_array_equal(received.volume(0), DATA)
+
+
+def test_the_first_slice_of_the_next_stack_does_not_wait_for_the_second(watched: Watched) -> None:
+    edfs(watched.folder, "rec_1_")
+    with watched.publishing(RULES.model_copy(update={"slices": 6})) as received:
+        received.wait_for_end(1)
+        edfs(watched.folder, "rec_2_", DATA[:1])
+        received.wait_for(2, 1)
+        edfs(watched.folder, "rec_2_")
+        received.wait_for_end(2)
+    np.testing.assert_array_equal(received.volume(2), DATA)
+
+
 # voxel sizes
 
 
@@ -163,8 +193,42 @@ def vol_alone(folder: Path) -> None:
     DATA.astype("<f4").tofile(folder / "rec.vol")
 
 
+def vol_of_float64(folder: Path) -> None:
+    (DATA / 7).tofile(folder / "rec.vol")
+    (folder / "rec.vol.info").write_text("NUM_X = 8\nNUM_Y = 10\nNUM_Z = 6\n")
+
+
+def vol_of_float64_that_grows(folder: Path) -> None:
+    vol_of_float64(folder)
+    whole = (folder / "rec.vol").read_bytes()
+    (folder / "rec.vol").write_bytes(whole[: len(whole) // 3])
+
+
+def first_slice_empty(folder: Path) -> None:
+    edfs(folder, "rec_")
+    (folder / "rec_0000.edf").write_bytes(b"")
+
+
+def sources_of_another_type(folder: Path) -> None:
+    """In a folder of their own, in which nothing else is looked for."""
+    (folder / ".parts").mkdir()
+    names = write_parts(folder, DATA.astype("f4") / 7, name=".parts/{}.h5")
+    map_parts(folder / "rec.h5", names, DATA.shape, "u2")
+
+
+def never_written(folder: Path) -> None:
+    with h5py.File(folder / "rec.h5", "w") as file:
+        file.create_dataset("data", DATA.shape, "u2", chunks=(1, 10, 8))
+
+
 def damaged_hdf5(folder: Path) -> None:
     (folder / "rec.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(500))
+
+
+def lost_link(folder: Path) -> None:
+    with h5py.File(folder / "rec.h5", "w") as file:
+        file["entry/reconstruction/results/data"] = h5py.ExternalLink("gone.h5", "/data")
+        file["thumbnails"] = DATA[:2]
 
 
 @pytest.mark.parametrize(
@@ -173,6 +237,9 @@ def damaged_hdf5(folder: Path) -> None:
         (colours, "is a colour image"),
         (empty_chunks, "its writer leaves out chunks of one value"),
         (vol_alone, "rec.vol.info is missing"),
+        (first_slice_empty, "rec_0000.edf is empty"),
+        (sources_of_another_type, "has float32 pixels, which HDF5 would cut"),
+        (never_written, "slices were never written"),
         (damaged_hdf5, "cannot be read"),
         (lambda folder: (folder / "rec.npy").touch(), "its first slice is not complete"),
     ],
@@ -185,6 +252,52 @@ def test_a_volume_of_which_nothing_can_be_sent_is_named_with_the_cause(
         watched.has_said(words)
     assert any(text.startswith("rec: nothing of it can be sent") for text in watched.said)
     assert received.records(ScanStart) == []
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (vol_of_float64, "8 bytes a voxel, float32 has 4"),
+        (vol_of_float64_that_grows, "they are not float32"),
+        (lost_link, "gone.h5::/data, which cannot be opened"),
+    ],
+)
+def test_a_file_of_which_nothing_must_be_sent_is_named_with_the_cause(
+    make: Callable[[Path], None], words: str, watched: Watched
+) -> None:
+    make(watched.folder)
+    with watched.publishing(RULES.model_copy(update={"slices": 6})) as received:
+        watched.has_said(words)
+    assert received.records(SliceFrame) == []
+
+
+def test_a_source_that_is_missing_in_between_is_named_when_the_scan_stalls(
+    watched: Watched,
+) -> None:
+    (watched.folder / ".parts").mkdir()
+    names = write_parts(watched.folder, DATA, name=".parts/{}.h5")
+    map_parts(watched.folder / "rec.h5", names, DATA.shape, DATA.dtype)
+    away = (watched.folder / names[1]).rename(watched.folder / "away")
+    with watched.publishing(RULES) as received:
+        watched.has_said("has stalled: 2 of 6 slices")
+        assert any(f"{names[1]} is missing" in text for text in watched.said)
+        away.rename(watched.folder / names[1])
+        received.wait_for_end(0)
+    np.testing.assert_array_equal(received.volume(0), DATA)
+
+
+def test_each_damaged_slice_of_hdf5_is_named(watched: Watched) -> None:
+    with h5py.File(watched.folder / "rec.h5", "w") as file:
+        data = file.create_dataset("data", data=DATA, chunks=(1, 10, 8), compression="gzip")
+        places = [data.id.get_chunk_info(index).byte_offset for index in (2, 4)]
+    with (watched.folder / "rec.h5").open("r+b") as raw:
+        for place in places:
+            raw.seek(place)
+            raw.write(bytes(20))
+    received = sent(watched)
+    assert received.frames(0) == [0, 1, 3, 5]
+    for index in (2, 4):
+        watched.has_said(f"slice {index} cannot be read")
 
 
 def test_chunks_that_are_all_written_are_a_volume(watched: Watched) -> None:

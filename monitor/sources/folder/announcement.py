@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from monitor.settings import FolderRules
 from monitor.sources.folder.files import number_in
 from monitor.sources.folder.growing import Progress
@@ -11,6 +13,12 @@ from monitor.sources.volumes.voxel_size import alike, as_text, doubt
 
 FIRST_NUMBERS = (0, 1)
 """A stack begins with one of these, if nothing says another number."""
+OF_DETECTOR = re.compile(
+    r"(?:(?:dark|flat|white|bright)s?[_-]?(?:fields?|end|before|after|images?)?|ref(?:HST|\d{4}))"
+    r"[_\-.]*\d*",
+    re.IGNORECASE,
+)
+"""Images of the detector, as beamlines call them: `dark_0000.edf`, `refHST0000.edf`, `flats.h5`."""
 SAME_START_S = 2.0
 """Scans of one number that begin closer together would be one scan for the engine."""
 
@@ -27,6 +35,11 @@ def announcement(
     operator should know. `before` is an earlier volume of this name, whose files were written
     again; `done`: nothing is added to the files any more. Raises SourceError for pixels that are
     not numbers."""
+    if is_of_detector(name, rules.pattern):
+        return None, [
+            f"{name}: is left out: dark and flat fields are called so; if it is a volume, name it "
+            "with --pattern"
+        ]
     first = next((known for known in sent.volumes if known.shape[0]), None)
     if first is not None and now.plane != first.shape[1:]:
         return None, [
@@ -81,6 +94,12 @@ def announcement(
         version=before.version if before else 0,
     )
     return made, lines
+
+
+def is_of_detector(name: str, pattern: str) -> bool:
+    """Whether files of this name are dark or flat fields, and are not what `pattern` asks for."""
+    asked = OF_DETECTOR.fullmatch(pattern.strip("*"))
+    return not asked and any(map(OF_DETECTOR.fullmatch, name.split("/")))
 
 
 def _first_numbers(first: SentVolume | None, rules: FolderRules) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
 from pathlib import Path
@@ -53,12 +54,13 @@ class Discovery:
             yield self._parts(name, folder, parts)
         taken = set(parts.values())
         stacks = stacks_in(files)
-        several = any(len(stack) > 1 for stack in stacks.values())
+        whole = {_kin(key) for key, stack in stacks.items() if len(stack) > 1}
         for (before, behind, form), stack in stacks.items():
             label = before.rstrip("_-. ") + behind.rstrip("_-. ")
             name = self._name(root, folder / label if label else folder)
-            if len(stack) == 1 and several and not isinstance(self._volumes.get(name), Stack):
-                continue  # another image, such as a dark field; or the second slice is to come
+            alone = len(stack) == 1 and not isinstance(self._volumes.get(name), Stack)
+            if alone and whole and _kin((before, behind, form)) not in whole:
+                continue  # another image, such as a dark field
             if form == "tif" and not self._is_stack(root, name, stack):
                 continue
             taken.update(stack.values())
@@ -116,3 +118,8 @@ class Discovery:
 
     def _wanted(self, name: str) -> bool:
         return fnmatch(name, self._pattern) or fnmatch(name.rpartition("/")[2], self._pattern)
+
+
+def _kin(key: tuple[str, str, str]) -> tuple[str, ...]:
+    """The names of files of a stack without their numbers: those of the next scan are the same."""
+    return tuple(re.sub(r"\d+", "", part) for part in key)

@@ -52,6 +52,11 @@ class Changes:
             now is not None and now[0] > 0 and now[1] > after_ns and self._before.get(path) == now
         )
 
+    def unsettled(self, path: Path) -> str:
+        """What may keep a file from being settled."""
+        now = self.stat(path)
+        return "missing" if now is None else "being written" if now[0] else "empty"
+
     def newest_ns(self, paths: Iterable[Path]) -> int:
         """When the newest of the files changed, 0 without one."""
         return max((stat[1] for path in paths if (stat := self.stat(path))), default=0)

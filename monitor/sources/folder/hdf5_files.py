@@ -23,15 +23,15 @@ from monitor.sources.folder.growing import Progress, Times, acquisition
 from monitor.sources.formats import one_line
 from monitor.sources.volumes.hdf5 import (
     IN_ORDER,
-    NABU_DATA,
     SUFFIXES,
     axis_order,
-    check_no_projections,
     fill_of,
-    only_volume,
+    notes_on,
+    read_part,
     readable,
     voxel_size_of,
 )
+from monitor.sources.volumes.hdf5_contents import NABU_DATA, check_is_volume, only_volume
 from monitor.sources.volumes.stored_voxels import check_stored
 from monitor.sources.volumes.virtual_datasets import SAME_FILE, mappings, source_names
 from monitor.sources.volumes.voxel_size import Size
@@ -96,7 +96,7 @@ class Hdf5File:
                 f"{self.path}::{name}: its slices are not along its first axis; publish it once it "
                 "is complete"
             )
-        check_no_projections(file, data, name, self.path)
+        check_is_volume(file, data, name, self.path)
         nz, ny, nx = data.shape
         self._whole = self._stored(data)
         depth = data.chunks[0] if data.chunks else 1
@@ -117,13 +117,14 @@ class Hdf5File:
             fill=fill_of(data),
             voxel_size_um=voxel_size_of(file, name),
             times=acquired(file, name),
+            notes=notes_on(file, data, name, IN_ORDER),
         )
 
     def planes(self, indices: Sequence[int]) -> Iterator[NDArray[Any]]:
         with readable(self.path), opened(self.path) as file:
             data = file[only_volume(file, self.path)]
             for index in indices:
-                yield data[index]
+                yield read_part(data, index, index)
 
     def _stored(self, data: h5py.Dataset) -> int:
         """How many slices from the first on are stored; those that were are not checked again."""
@@ -156,8 +157,9 @@ class Hdf5File:
             file = self._source(data, mapping.file)
             spans = [span for target in mapping.target for span in target[0]]
             edges.update(edge for span in spans for edge in span if edge >= begin)
-            if file != self.path and not self._changes.is_settled(file):
-                end = min([end, *(low for low, high in spans if high > begin)])
+            first = min((low for low, high in spans if high > begin), default=end)
+            if first < end and file != self.path and not self._changes.is_settled(file):
+                end, self.lacking = first, f"{file} is {self._changes.unsettled(file)}"
         return sorted(edge for edge in edges if edge <= max(end, begin))
 
     def _source(self, data: h5py.Dataset, name: str) -> Path:
@@ -257,7 +259,7 @@ class Hdf5Parts:
             number = max(number for number in numbers if number <= begins + index)
             path = self._parts[number]
             with readable(path), opened(path) as file:
-                yield file[only_volume(file, path)][begins + index - number]
+                yield read_part(file[only_volume(file, path)], begins + index - number, index)
 
     def _slices(self, path: Path) -> int:
         """How many slices are in the file, 0 as long as it is not complete. It is looked into

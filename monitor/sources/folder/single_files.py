@@ -62,7 +62,10 @@ class VolFile(_SingleFile):
             self.lacking = "" if beside.is_file() else f"{beside} is missing"
             return None
         info = vol.read_info(self.path)
+        vol.check_size(self.path, info, growing=True)
         there = self.path.stat().st_size // info.plane_bytes
+        if there:
+            vol.check_pixels(self.path, info, there - 1)
         return Progress(
             info.shape[1:],
             info.dtype,

@@ -67,6 +67,7 @@ class Stack:
         begins = min(self._files)
         first = self._files[begins]
         if not self._changes.is_settled(first, self._after_ns):
+            self.lacking = f"{first} is {self._changes.unsettled(first)}"
             return None
         if self._changes.stat(first) != self._complete.get(first):
             self._complete.pop(first, None)  # it is written again, and may not be complete

@@ -15,23 +15,31 @@ from numpy.typing import NDArray
 
 from monitor.errors import PitwatchError, SourceError
 from monitor.sources.formats import Format, one_line
+from monitor.sources.volumes.hdf5_contents import (
+    OWN_DATA,
+    UNREADABLE,
+    check_is_volume,
+    link_text,
+    only_volume,
+)
 from monitor.sources.volumes.planes import Planes
 from monitor.sources.volumes.stored_voxels import check_stored
 from monitor.sources.volumes.voxel_size import three, voxel_size_from_cm
 
 SUFFIXES = (".h5", ".hdf5", ".hdf", ".nx", ".nxs")
 FORMAT = Format("HDF5", ", ".join(SUFFIXES))
-NABU_DATA = re.compile(r"/[^/]+/reconstruction/results/data")
-OWN_DATA = "/entry/reconstruction/data"
+RESULTS, OPTIONS = "/results/data", "/configuration/processing_options/reconstruction/"
+"""Of a process of nabu and tomoscan: its volume, and how it was made."""
 OWN_LEDGER = "/entry/ledger/received"
 SLAB_BYTES = 2**28
-MAX_NODES, MOST_SLICES = 20_000, 2**17
-AXIS_NAME = re.compile(r"(?:axis|dim)?_?([xyz])(?:[_ \[(/].*)?", re.IGNORECASE)
+MOST_SLICES = 2**17
+AXIS_NAME = re.compile(r"(?:axis|dim|[a-z]+[_ ])?_?([xyz])(?:[_ \[(/].*)?", re.IGNORECASE)
 OTHER_AXES = re.compile(r"c|ch|channels?|colou?rs?|rgb|t|time|angle|rotation_angle|theta", re.I)
-PER_PROJECTION = ("theta", "rotation_angle", "image_key", "image_key_control")
-"""Datasets of DXchange and NXtomo beside projections, with one value for each."""
+SAVU_AXES = ["voxel_x", "voxel_y", "voxel_z"]
+"""Savu calls the axis of rotation, along which its slices are, y."""
+SCALES = ("scale_factor", "add_offset", "scaling_factor")
+"""Attributes of netCDF, and a dataset of NXdata, by which stored values are to be converted."""
 IN_ORDER = (0, 1, 2)
-UNREADABLE = (KeyError, OSError, RuntimeError, ValueError)
 
 Order = tuple[int, int, int]
 """Which axis of a dataset is z, which y, which x."""
@@ -53,7 +61,7 @@ def read(path: Path, dataset: str) -> Planes:
         data = _dataset(file, name, path)
         order = axis_order(file, data, name, path)
         _check_ledger(file, name, path)
-        check_no_projections(file, data, name, path)
+        check_is_volume(file, data, name, path)
         depth = check_stored(data, axis=order[0])
         nz, ny, nx = (data.shape[axis] for axis in order)
         return Planes(
@@ -64,7 +72,7 @@ def read(path: Path, dataset: str) -> Planes:
             fill=fill_of(data),
             depth=depth,
             encoded=_encoded(data),
-            notes=_order_note(path, name, order),
+            notes=notes_on(file, data, name, order),
         )
 
 
@@ -76,83 +84,14 @@ def readable(path: Path) -> Iterator[None]:
     except PitwatchError:
         raise
     except Exception as error:
+        if isinstance(error, BlockingIOError) or "already open for write" in str(error):
+            raise SourceError(
+                f"{path}: another program is writing it; wait until it has ended, or send it while "
+                f"it grows with publish-folder. If that program was killed: h5clear -s {path.name}"
+            ) from None
         raise SourceError(
             f"{path}: cannot be read as HDF5 ({one_line(error)}); check the file, or copy it again"
         ) from None
-
-
-def only_volume(file: h5py.File, path: Path) -> str:
-    stored, linked, broken = _volumes(file)
-    found = stored or linked
-    candidates = (
-        [name for name in found if NABU_DATA.fullmatch(name)]
-        or [name for name in found if name == OWN_DATA]
-        or found
-    )
-    if len(candidates) == 1:
-        return candidates[0]
-    if not candidates:
-        why = f" ({'; '.join(broken[:3])})" if broken else ""
-        raise SourceError(
-            f"{path}: contains no 3-D dataset of numbers{why}; expected a volume (nz, ny, nx)"
-        )
-    raise SourceError(
-        f"{path}: holds {len(candidates)} 3-D datasets: {', '.join(candidates[:8])}; name one, "
-        f"e.g. {path.name}::{candidates[0]}"
-    )
-
-
-def _volumes(file: h5py.File) -> tuple[list[str], list[str], list[str]]:
-    """Names of the 3-D datasets that lie in the file, of those that links lead to, and what is
-    wrong with links that lead nowhere. Each dataset counts once, whatever leads to it."""
-    stored: list[str] = []
-    linked: list[str] = []
-    broken: list[str] = []
-    first = [OWN_DATA] if OWN_DATA in file else []  # it has another name too
-    queue, links = [(name, stored) for name in (*first, "/")], list[str]()
-    seen: set[tuple[str, int]] = set()
-    while (queue or links) and len(seen) < MAX_NODES:
-        name, found = queue.pop(0) if queue else (links.pop(0), linked)
-        try:
-            node = file[name]
-        except UNREADABLE:
-            broken.append(_link_text(file, name))
-            continue
-        if _identity(node) in seen:
-            continue
-        seen.add(_identity(node))
-        if isinstance(node, h5py.Dataset) and node.ndim == 3 and node.dtype.kind in "biuf":
-            found.append(name)
-        for key in node if isinstance(node, h5py.Group) else ():
-            child = f"{name.rstrip('/')}/{key}"
-            if isinstance(node.get(key, getlink=True), h5py.SoftLink | h5py.ExternalLink):
-                links.append(child)
-            else:
-                queue.append((child, found))
-    return sorted(stored), sorted(linked), broken
-
-
-def _identity(node: Any) -> tuple[str, int]:
-    return node.file.filename, int(h5py.h5o.get_info(node.id).addr)
-
-
-def _link_text(file: h5py.File, name: str) -> str:
-    """`/a/b leads to far.h5::/data, which cannot be opened`, of the first link on the way."""
-    parts = name.strip("/").split("/")
-    link = None
-    for count in range(1, len(parts) + 1):
-        part = "/" + "/".join(parts[:count])
-        try:
-            link = file.get(part, getlink=True)
-            if file[part] is not None:
-                continue
-        except UNREADABLE:
-            if isinstance(link, h5py.ExternalLink):
-                return f"{part} points to {link.filename}::{link.path}, which cannot be opened"
-            if isinstance(link, h5py.SoftLink):
-                return f"{part} points to {link.path}, which cannot be opened"
-            break
-    return f"{name} cannot be opened"
 
 
 def _dataset(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
@@ -161,7 +100,7 @@ def _dataset(file: h5py.File, name: str, path: Path) -> h5py.Dataset:
     except UNREADABLE:
         node = None
     if not isinstance(node, h5py.Dataset):
-        why = f" ({_link_text(file, name)})" if node is None else ""
+        why = f" ({link_text(file, name)})" if node is None else ""
         raise SourceError(f"{path}: has no dataset {name}{why}; check the path behind '::'")
     if node.ndim != 3 or 0 in node.shape:
         why = ": are its source files missing?" if node.is_virtual and 0 in node.shape else ""
@@ -177,6 +116,9 @@ def axis_order(file: h5py.File, data: h5py.Dataset, name: str, path: Path) -> Or
     names = [part.strip() for part in _axis_names(file, data, name)]
     if len(names) != 3:
         return IN_ORDER
+    if sorted(names) == SAVU_AXES:
+        along, row, column = sorted(range(3), key=lambda axis: names[axis] != "voxel_y")
+        return (along, row, column)
     letters = [match[1].lower() if (match := AXIS_NAME.fullmatch(part)) else "" for part in names]
     if sorted(letters) == ["x", "y", "z"]:
         return (letters.index("z"), letters.index("y"), letters.index("x"))
@@ -213,36 +155,19 @@ def _texts(value: Any) -> list[str]:
     ]
 
 
-def _order_note(path: Path, name: str, order: Order) -> tuple[str, ...]:
-    if order == IN_ORDER:
-        return ()
-    axes = ["", "", ""]
-    for axis, letter in zip(order, "zyx", strict=True):
-        axes[axis] = letter
-    return (f"{path}::{name}: its axes are ({', '.join(axes)}): read as (z, y, x)",)
-
-
-def check_no_projections(file: h5py.File, data: h5py.Dataset, name: str, path: Path) -> None:
-    """Projections have an angle, or NXtomo's key, for each image; a volume has neither."""
-    if NABU_DATA.fullmatch(name) or name == OWN_DATA:
-        return
-    entry = "/" + name.strip("/").partition("/")[0]
-    holders = (name.rpartition("/")[0], f"{entry}/sample", f"{entry}/instrument/detector")
-    for holder in holders:
-        for key in PER_PROJECTION:
-            angles = _readable_node(file, f"{holder}/{key}")
-            if isinstance(angles, h5py.Dataset) and angles.shape == data.shape[:1]:
-                raise SourceError(
-                    f"{path}::{name}: contains projections ({angles.name} has one value for each), "
-                    "expected a reconstructed volume; reconstruct it first, or name the volume"
-                )
-
-
-def _readable_node(file: h5py.File, name: str) -> Any:
-    try:
-        return file.get(name)
-    except UNREADABLE:
-        return None
+def notes_on(file: h5py.File, data: h5py.Dataset, name: str, order: Order) -> tuple[str, ...]:
+    """Lines for the operator: axes in another order, a scale that is not applied."""
+    what = f"{Path(file.filename)}::{name}"
+    lines = []
+    if order != IN_ORDER:
+        axes = [re.split(r"[ \[(/]", part.strip())[0] for part in _axis_names(file, data, name)]
+        wanted = [axes[axis] for axis in order]
+        lines.append(f"{what}: its axes are ({', '.join(axes)}): read as ({', '.join(wanted)})")
+    beside = name.rpartition("/")[0]
+    scales = [key for key in SCALES if key in data.attrs or f"{beside}/{key}" in file]
+    if scales:
+        lines.append(f"{what}: has {' and '.join(scales)}: grey levels are used as they are stored")
+    return tuple(lines)
 
 
 def _check_ledger(file: h5py.File, name: str, path: Path) -> None:
@@ -280,19 +205,23 @@ def _planes(path: Path, name: str, order: Order) -> Iterator[NDArray[Any]]:
         for z in range(0, data.shape[order[0]], step):
             part = [slice(None)] * 3
             part[order[0]] = slice(z, z + step)
-            try:
-                slab = data[tuple(part)].transpose(order)
-            except (OSError, RuntimeError, ValueError) as error:
-                raise SourceError(
-                    f"{path}::{name}: slice {z} cannot be read ({one_line(error)}); the file is "
-                    "damaged there, copy it again"
-                ) from None
-            yield from slab
+            yield from read_part(data, tuple(part), z).transpose(order)
+
+
+def read_part(data: h5py.Dataset, part: Any, index: int) -> Any:
+    """Pixels of a dataset from slice `index` on. Raises SourceError if they are damaged."""
+    try:
+        return data[part]
+    except (OSError, RuntimeError, ValueError) as error:
+        raise SourceError(
+            f"{data.file.filename}::{data.name}: slice {index} cannot be read ({one_line(error)}); "
+            "the file is damaged there, copy it again"
+        ) from None
 
 
 def voxel_size_of(file: h5py.File, name: str) -> tuple[float, float, float] | None:
-    if NABU_DATA.fullmatch(name):
-        options = name.replace("/results/data", "/configuration/processing_options/reconstruction/")
+    if name.endswith(RESULTS):
+        options = name.removesuffix(RESULTS) + OPTIONS
         for key in ("voxel_size_cm", "pixel_size_cm"):
             if options + key in file:
                 return voxel_size_from_cm(file[options + key][()])

@@ -9,7 +9,7 @@ from monitor.errors import SourceError
 from monitor.sources.formats import Reader, head_of, is_pattern, listed
 from monitor.sources.volumes import hdf5, npy, ome_zarr, tiff, vol
 from monitor.sources.volumes.planes import Planes
-from monitor.sources.volumes.stacks import stack
+from monitor.sources.volumes.stacks import edf, jpeg2000, stack
 
 
 class VolumeReader(Reader, Protocol):
@@ -34,6 +34,11 @@ def reader_of(path: Path) -> VolumeReader:
     for reader in READERS:
         if reader.recognises(path, head):
             return reader
+    if path.suffix.lower() in (*edf.SUFFIXES, *jpeg2000.SUFFIXES):
+        raise SourceError(
+            f"{path}: is one slice of a stack; name its folder, or a quoted pattern such as "
+            f"'name_*{path.suffix}'"
+        )
     raise SourceError(
         f"{path}: type {path.suffix or '(none)'} is not known, expected {listed(READERS)}"
     )

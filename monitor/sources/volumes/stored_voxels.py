@@ -115,6 +115,11 @@ def _check_source_dataset(
         source = None
     if not isinstance(source, h5py.Dataset):
         raise SourceError(f"{what} has no dataset {mapping.dataset}; {WAIT}")
+    if not _keeps_values(source.dtype, data.dtype):
+        raise SourceError(
+            f"{what} has {source.dtype} pixels, which HDF5 would cut to the {data.dtype} of the "
+            "virtual dataset; write the virtual dataset with the type of its sources"
+        )
     bounds = mapping.source
     if bounds is None:
         if source.size < mapping.points:
@@ -130,6 +135,11 @@ def _check_source_dataset(
             f"{what} has {source.shape} in {mapping.dataset}, expected {expected} or more; {WAIT}"
         )
     return check_stored(source, bounds, above)
+
+
+def _keeps_values(source: np.dtype[Any], virtual: np.dtype[Any]) -> bool:
+    """float64 may be rounded to float32, as it is for the engine."""
+    return np.can_cast(source, virtual) or source.kind == virtual.kind == "f"
 
 
 def _check_filters(data: h5py.Dataset) -> None:

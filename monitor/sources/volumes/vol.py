@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,11 @@ SUFFIXES = (".vol",)
 FORMAT = Format("vol", ", ".join(SUFFIXES))
 NOT_SET_UM = 40.0
 """What nabu writes if it does not know the voxel size."""
+SMALLEST, LARGEST, MOST_ODD = 1e-20, 1e33, 0.05
+"""Grey levels are between these, whatever their unit, but for a share of the pixels; of bytes that
+are taken for float32, at least a tenth are not."""
+SAMPLE = 2**20
+"""About so many pixels of a slice are looked at."""
 ORDERS = {"lowbytefirst": "<f4", "highbytefirst": ">f4"}
 
 _ENTRY = re.compile(r"^[ \t]*(\w+)[ \t]*=([^#\n]*)", re.MULTILINE)
@@ -47,12 +53,9 @@ def read(path: Path, dataset: str) -> Planes:
     """The volume in `NAME.vol`, as `NAME.vol.info` describes it. Raises SourceError if the text is
     missing or does not fit the size of the file."""
     info = read_info(path)
-    size, there = info.plane_bytes * info.shape[0], path.stat().st_size
-    if size != there:
-        raise SourceError(
-            f"{path}: has {there} bytes, expected {size} for {info.shape} as in its .info; wait "
-            "until the reconstruction is complete, or copy it again"
-        )
+    check_size(path, info)
+    for at in {0, info.shape[0] // 2}:
+        check_pixels(path, info, at)
     return Planes(info.shape, info.dtype, info.voxel_size_um, lambda: _planes(path, info))
 
 
@@ -73,6 +76,34 @@ def read_info(path: Path) -> VolInfo:
         )
     nz, ny, nx = map(int, sides)
     return VolInfo((nz, ny, nx), np.dtype(order), _voxel_size(names.get("VOXELSIZE", "")))
+
+
+def check_size(path: Path, info: VolInfo, growing: bool = False) -> None:
+    """Raises SourceError for a file that does not have the size that its text says; if it is
+    `growing`, for one that is larger."""
+    voxels, there = math.prod(info.shape), path.stat().st_size
+    size = voxels * info.dtype.itemsize
+    if there > size or (there < size and not growing):
+        raise SourceError(
+            f"{path}: has {there} bytes, expected {size} for {info.shape} as in its .info "
+            f"({there / voxels:.3g} bytes a voxel, float32 has 4); wait until the reconstruction "
+            "is complete, copy it again, or save it as float32"
+        )
+
+
+def check_pixels(path: Path, info: VolInfo, at: int) -> None:
+    """Nothing in the file says its type: bytes of another type, or in another order, are read as
+    numbers of any size. Raises SourceError if that is what slice `at` looks like."""
+    plane = np.memmap(path, info.dtype, "r", at * info.plane_bytes, info.shape[1:])
+    sizes = np.abs(plane[:: 1 + plane.size // SAMPLE])
+    sizes = sizes[sizes != 0]
+    odd = np.count_nonzero(~((sizes > SMALLEST) & (sizes < LARGEST) | np.isnan(sizes)))
+    if odd > MOST_ODD * sizes.size:
+        raise SourceError(
+            f"{path}: in slice {at}, {100 * odd / sizes.size:.0f} % of the pixels are not between "
+            f"{SMALLEST:g} and {LARGEST:g}: they are not float32, or BYTEORDER in the .info is "
+            "wrong; save the volume as float32, or correct the .info"
+        )
 
 
 def _voxel_size(text: str) -> Size | None:

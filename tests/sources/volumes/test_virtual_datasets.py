@@ -281,6 +281,24 @@ def test_the_union_of_what_is_mapped_counts(parts: Any, tmp_path: Path) -> None:
         read(tmp_path / "master.h5")
 
 
+@pytest.mark.parametrize(
+    ("source", "virtual", "kept"),
+    [("f4", "u2", False), ("u4", "u2", False), ("i2", "u2", False), ("u2", "u1", False),
+     ("f8", "f4", True), (">u2", "<u2", True), ("u1", "f4", True)],
+)  # fmt: skip
+def test_pixels_that_hdf5_would_cut_to_another_type_are_refused(
+    source: str, virtual: str, kept: bool, tmp_path: Path
+) -> None:
+    data = (DATA % 100).astype(source)
+    write_parts(tmp_path, data)
+    map_parts(tmp_path / "master.h5", [f"part{k}.h5" for k in range(3)], SHAPE, virtual)
+    if kept:
+        np.testing.assert_array_equal(read(tmp_path / "master.h5"), data)
+    else:
+        with pytest.raises(SourceError, match=r"part0\.h5 has \w+ pixels, which HDF5 would cut"):
+            read(tmp_path / "master.h5")
+
+
 def test_a_gap_within_slices_is_found(tmp_path: Path) -> None:
     path = slice_by_slice(tmp_path)
     layout = h5py.VirtualLayout(SHAPE, "u2")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from monitor.sources.volumes.planes import PlaneKind
 
 SUFFIXES = (".jp2",)
 HEAD_BYTES = 4096
+BOX_BYTES = 8
+"""Of the head of a box; a length of 0 stands for all that is left of the file."""
 END = b"\xff\xd9"
 """The marker that ends a codestream (ISO/IEC 15444-1, annex A)."""
 TYPES = {7: "u1", 15: "u2"}
@@ -30,8 +33,8 @@ class Jpeg2000File:
         try:
             with path.open("rb") as file:
                 head = file.read(HEAD_BYTES)
-                file.seek(-len(END), 2)
-                end = file.read()
+                file.seek(max(0, _end_of_image(file) - len(END)))
+                end = file.read(len(END))
         except OSError as error:
             raise SourceError(
                 f"{path}: cannot be read ({error.strerror}); check the file"
@@ -46,8 +49,9 @@ class Jpeg2000File:
             )
         if channels != 1 or bits not in TYPES or 0 in (ny, nx):
             raise SourceError(
-                f"{path}: has {channels} channels of {(bits & 0x7F) + 1} bits, expected grey "
-                "levels of 8 or 16 bits"
+                f"{path}: has {channels} channels of {(bits & 0x7F) + 1} bits"
+                f"{' with a sign' if bits & 0x80 else ''}, expected grey levels of 8 or 16 bits "
+                "without a sign"
             )
         return PlaneKind((ny, nx), np.dtype(TYPES[bits])), True
 
@@ -68,3 +72,16 @@ class Jpeg2000File:
                 "short: copy it again"
             ) from None
         return plane
+
+
+def _end_of_image(file: BinaryIO) -> int:
+    """Where the box of the codestream ends (annex I.4); others may be behind it, with metadata."""
+    end, kind = 0, b""
+    size = file.seek(0, os.SEEK_END)
+    while kind != b"jp2c" and end < size:
+        file.seek(end)
+        length, kind = struct.unpack(">I4s", file.read(8).ljust(8, b"\0"))
+        if length == 1:
+            (length,) = struct.unpack(">Q", file.read(8).ljust(8, b"\0"))
+        end = end + length if length >= BOX_BYTES else size
+    return end
