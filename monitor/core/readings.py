@@ -75,6 +75,7 @@ class Readings:
             self._out.time = max(self._out.time, reading.time)
             self.counts["readings"] += 1
             self._reading(self._cells[reading.cell], reading)
+        self._check_channels()
         return list(dict.fromkeys(point.reading.cell for point in self.points))
 
     def _take_channels(self, document: CyclerDocument) -> None:
@@ -84,6 +85,10 @@ class Readings:
         for value in taken.values:
             self._channels.add(value)
         self.channel_values = taken.values
+
+    def _check_channels(self) -> None:
+        """Reports channels that have had no value."""
+        self._out.news(self._channel_documents.missing.news(self._out.time))
 
     def _reading(self, cell: Cell, reading: CyclerReading) -> None:
         try:
@@ -115,6 +120,7 @@ class Readings:
     def concluded(self, result: ScanResult) -> None:
         """A scan was concluded just now, or its numbers corrected."""
         cell = self._cells[result.key.cell]
+        self._check_channels()
         signs = cell.times.concluded(result.start.time, cell.history.times)
         self._out.news(cell.watch.times(signs, scan=result.key.scan))
         self._concluded[result.key.cell] = result.start

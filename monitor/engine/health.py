@@ -23,6 +23,7 @@ WRONG_READINGS = {
     "clock_behind": "the cycler's clock is behind",
     "scan_clock": "the times of the scans are wrong",
     "no_current": "readings are received, but without current or charge",
+    "run_failed": "the run that reads the cycler has failed",
     "two_cyclers": "two runs send readings at the same time",
 }
 """Why received readings cannot be used as they are, by the condition of the alarm."""

@@ -22,7 +22,7 @@ from monitor.recording.read.experiment import Experiment, Scan, open_experiment
 from monitor.recording.replay import replay_records
 from monitor.records import CyclerDocument, Output, ScanKey, ScanResult, ScanStart
 from monitor.settings import Settings, as_table, parse
-from monitor.time_units import MAX_TIME_S
+from monitor.units import MAX_TIME_S
 
 SLICES_AT_ONCE = 64
 STEP_S = 0.05

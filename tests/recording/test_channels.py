@@ -14,7 +14,7 @@ from monitor.errors import RecordingError
 from monitor.playback.opened import Recorded, serving_settings
 from monitor.recording.read.experiment import open_experiment
 from monitor.recording.replay import replay_records
-from monitor.recording.resume.interrupted import interrupted
+from monitor.recording.resume.interrupted import as_begun, interrupted, kept
 from monitor.recording.verify.experiment import verify
 from monitor.recording.verify.repair import repair
 from monitor.records import CyclerDocument
@@ -178,13 +178,31 @@ def test_a_recording_that_is_resumed_has_all_values(tmp_path, at):
     assert sound(copy)
 
 
-def test_a_recording_is_not_resumed_with_other_channels(tmp_path):
+@pytest.mark.parametrize("channels", [{"ring": "other"}, {"ring": {"key": "sr"}, "more": "x"}])
+def test_a_recording_is_resumed_with_the_channels_that_it_has(tmp_path, channels):
     recorder, _ = record(tmp_path / "first", documents()[:9])
     assert recorder.drain()
     copy = shutil.copytree(recorder.folder, tmp_path / "second" / recorder.folder.name)
     recorder.close()
-    found, why_not = interrupted(settings(copy.parent, ring="other"), copy.parent)
-    assert found is None and "[channels] has changed" in why_not
+    given = settings(copy.parent, **channels)
+    found, why_not = interrupted(given, copy.parent)
+    assert found is not None and why_not == ""
+    used = as_begun(given, found)
+    assert used.all_channels == settings(copy.parent).all_channels
+    assert kept(given, used) == ["the channels remain ring, shut, tc"]
+    assert kept(used, as_begun(used, found)) == []
+
+
+def test_a_recording_is_not_resumed_with_another_cell_and_it_is_said_how(tmp_path):
+    recorder, _ = record(tmp_path / "first", documents()[:9])
+    assert recorder.drain()
+    copy = shutil.copytree(recorder.folder, tmp_path / "second" / recorder.folder.name)
+    recorder.close()
+    made = settings(copy.parent)
+    cells = (made.cells[0].model_copy(update={"clock_offset_s": 7.0}), *made.cells[1:])
+    found, why_not = interrupted(made.model_copy(update={"cells": cells}), copy.parent)
+    assert found is None and "[cells] has changed" in why_not
+    assert f"set [cells] as in {copy}" in why_not
 
 
 def test_a_recording_that_is_opened_shows_them(folder):

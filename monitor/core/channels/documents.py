@@ -11,15 +11,16 @@ from typing import Any
 import numpy as np
 
 from monitor.bounded import Bounded
+from monitor.core.channels.missing import MissingChannels
 from monitor.core.channels.value_times import ValueTimes, time_of
+from monitor.core.cycler.data_keys import data_keys, external, unit_of
 from monitor.core.cycler.measured_values import number
 from monitor.errors import BadMessage
-from monitor.plain_text import is_plain
 from monitor.records import ChannelValue, CyclerDocument
 from monitor.settings import ChannelSettings, Settings
 
 MAX_RUNS = 10_000
-MAX_TEXT, MAX_UNIT = 200, 40
+MAX_TEXT = 200
 MANGLED = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
 
 
@@ -63,6 +64,7 @@ class ChannelDocuments:
             _Declared(cell, name, one, ValueTimes(name), one.unit)
             for cell, name, one in settings.all_channels
         )
+        self.missing = MissingChannels(settings)
         self._run_cells: Bounded[str, str] = Bounded(MAX_RUNS)
         self._streams: Bounded[str, _Stream] = Bounded(MAX_RUNS)
 
@@ -80,7 +82,7 @@ class ChannelDocuments:
             cell = doc.get("cell")
             self._run_cells[_text(doc["uid"])] = "" if cell is None else _text(cell)
         elif name == "descriptor":
-            stream = self._stream(doc)
+            stream = self._stream(doc, taken)
             if stream.channels:
                 self._streams[_text(doc["uid"])] = stream
         elif name in ("event", "event_page"):
@@ -89,22 +91,24 @@ class ChannelDocuments:
                 for channel, unit in known.channels:
                     for row in _rows(name, doc, channel, taken):
                         _value(channel, unit, row, taken)
+            for value in taken.values:
+                self.missing.arrived((value.cell, value.name))
 
-    def _stream(self, doc: Mapping[str, Any]) -> _Stream:
+    def _stream(self, doc: Mapping[str, Any], taken: ChannelsTaken) -> _Stream:
         """The channels of the stream that a descriptor begins."""
-        run, name = _text(doc["run_start"]), doc.get("name")
+        run, name, keys = _text(doc["run_start"]), doc.get("name"), data_keys(doc)
         cell = self._run_cells.get(run)
         if cell is None:
             return _Stream(())
-        keys = doc.get("data_keys")
-        keys = keys if isinstance(keys, Mapping) else {}
-        return _Stream(
-            tuple(
-                (one, _unit_of(keys.get(one.settings.key)))
-                for one in self._channels
-                if one.settings.stream in ("", name) and (not one.cell or cell in ("", one.cell))
-            )
-        )
+        found = []
+        for one in self._channels:
+            key = one.settings.key
+            if key in keys:
+                self.missing.described((one.cell, one.name), one.settings, doc, cell)
+            if one.settings.stream in ("", name) and (not one.cell or cell in ("", one.cell)):
+                found.append((one, unit_of(keys.get(key))))
+                taken.problems += external(f"channel {one.name}", keys, (key,))
+        return _Stream(tuple(found))
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,12 +216,6 @@ def _time(value: Any) -> float:
         return number(value)
     except ValueError:
         return math.nan
-
-
-def _unit_of(key: object) -> str:
-    """The unit that a descriptor states of a data key, if it is one that can be shown."""
-    unit = key.get("units") if isinstance(key, Mapping) else None
-    return unit if isinstance(unit, str) and len(unit) <= MAX_UNIT and is_plain(unit) else ""
 
 
 def _text(value: object) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from monitor.errors import BadMessage
-from monitor.time_units import seconds
+from monitor.units import seconds
 
 AHEAD_S, OLD_S = 600.0, 86_400.0
 """A timestamp may be so much later, or earlier, than the event that it is of. Control systems keep

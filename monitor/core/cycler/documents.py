@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monitor.bounded import Bounded
+from monitor.core.cycler.data_keys import data_keys, external, factors, unit_of, without_cell
 from monitor.core.cycler.measured_values import number
 from monitor.core.cycler.stream_times import Placed, Row, StreamTimes
 from monitor.core.cycler.two_cyclers import InterleavedRuns
 from monitor.errors import BadMessage
+from monitor.plain_text import one_line
 from monitor.records import CyclerDocument, CyclerReading
 from monitor.settings import CellSettings, Settings
-from monitor.time_units import seconds
+from monitor.units import seconds
 
 MAX_RUNS = 10_000
 """Only the newest are known; an experiment has few."""
@@ -23,14 +25,14 @@ KEYS_AFTER = 3
 """So many events of a run without any of the cell's data keys are reported."""
 DOCUMENT_NAMES = {
     "start", "descriptor", "event", "event_page", "stop",
-    "resource", "datum", "datum_page", "stream_resource", "stream_datum", "bulk_events",
+    "resource", "datum", "datum_page", "stream_resource", "stream_datum",
 }  # fmt: skip
 Document = Mapping[str, Any]
 """As it arrived: what of it is used is checked where it is read."""
 Values = Mapping[str, object]
 MANGLED = (LookupError, TypeError, ValueError, ArithmeticError, AttributeError)
-TIME_UNIT, TIME_STILL, CLOCK_SET, TWO_CYCLERS = (
-    "time_unit", "time_still", "clock_set", "two_cyclers",
+TIME_UNIT, TIME_STILL, CLOCK_SET, TWO_CYCLERS, RUN_FAILED = (
+    "time_unit", "time_still", "clock_set", "two_cyclers", "run_failed",
 )  # fmt: skip
 """Conditions that a feed of readings can be in."""
 
@@ -60,11 +62,19 @@ class Taken:
 
 @dataclass(slots=True)
 class _Run:
-    """A run of a cell: its events without any of the cell's keys, until one has some."""
+    """A run of a cell: its events without any of the cell's keys, until one has some (-1)."""
 
     uid: str
     cell: CellSettings
     without_keys: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Descriptor:
+    """A stream of the run `run`. `units`: those that it states, by data key of a cell."""
+
+    run: str
+    units: Mapping[str, str]
 
 
 class Documents:
@@ -73,8 +83,8 @@ class Documents:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._run_cell: Bounded[str, str] = Bounded(MAX_RUNS)
-        self._other_runs: Bounded[str, None] = Bounded(MAX_RUNS)
-        self._descriptor_run: Bounded[str, str] = Bounded(MAX_RUNS)
+        self._other_runs: Bounded[str, bool] = Bounded(MAX_RUNS)
+        self._descriptors: Bounded[str, _Descriptor] = Bounded(MAX_RUNS)
         self._streams: Bounded[str, StreamTimes] = Bounded(MAX_RUNS)
         self._runs: Bounded[str, _Run] = Bounded(MAX_RUNS)
         self._turns = {cell.name: InterleavedRuns() for cell in settings.cells}
@@ -83,6 +93,11 @@ class Documents:
             cell.name: frozenset(one.key for _, one in settings.channels_of(cell.name).values())
             for cell in settings.cells
         }
+
+    @property
+    def _has_readings(self) -> bool:
+        """Whether a run of a cell has brought readings."""
+        return any(run.without_keys < 0 for run in self._runs.values())
 
     @property
     def ended(self) -> frozenset[str]:
@@ -108,7 +123,7 @@ class Documents:
         if name == "start":
             self._start(doc, taken)
         elif name == "descriptor":
-            self._descriptor_run[_text(doc["uid"])] = _text(doc["run_start"])
+            self._descriptor(doc, taken)
         elif name == "stop":
             self._stop(doc, taken)
         elif name in ("event", "event_page"):
@@ -119,10 +134,12 @@ class Documents:
             if self._is_of_channels(run.cell, doc["data"]):
                 return  # says nothing of the cycler
             taken.heard.add(run.cell.name)
+            scales, wrong = factors(run.cell, self._descriptors[descriptor].units, doc["data"])
+            taken.problems += wrong
             rows = _event(doc) if name == "event" else _page(doc, run.cell, taken.problems)
             for data, stamps, when, count in rows:
                 try:
-                    row = _row_of(run.cell, data, stamps, when, count, taken)
+                    row = _row_of(run.cell, scales, data, stamps, when, count, taken)
                     self._row(run, descriptor, row, taken)
                 except BadMessage as error:
                     taken.problems.append(error)
@@ -131,22 +148,36 @@ class Documents:
 
     def _start(self, doc: Document, taken: Taken) -> None:
         cell, uid = doc.get("cell"), _text(doc["uid"])
-        if cell is None or self._settings.cell(_text(cell)) is None:
-            self._other_runs[uid] = None
         if cell is None:
+            self._other_runs[uid] = True
             return
-        if uid in self._other_runs:
+        if not isinstance(cell, str) or self._settings.cell(cell) is None:
+            self._other_runs[uid] = False
             raise BadMessage(
                 "unknown_cell",
-                f"documents: run of cell {cell[:40]!r}, which is not in the settings; ignored",
+                f"documents: run of cell {str(cell)[:40]!r}, which is not in the settings; ignored",
             )
         if uid not in self._run_cell:
             text = f"another run of cell {cell} has begun"
             taken.notices += [
                 Notice(cell, condition, text, over=True)
-                for condition in (TIME_UNIT, TIME_STILL, CLOCK_SET)
+                for condition in (TIME_UNIT, TIME_STILL, CLOCK_SET, RUN_FAILED)
             ]
         self._run_cell[uid] = cell
+
+    def _descriptor(self, doc: Document, taken: Taken) -> None:
+        """A stream begins. Readings that will not be found in its events are reported."""
+        run, keys = _text(doc["run_start"]), data_keys(doc)
+        known = {key for cell in self._settings.cells for key in cell.keys.values()}
+        units = {key: unit_of(keys[key]) for key in known if key in keys}
+        self._descriptors[_text(doc["uid"])] = _Descriptor(run, units)
+        cell = self._settings.cell(self._run_cell.get(run, ""))
+        if cell is not None:
+            taken.problems += external(f"cell {cell.name}", keys, cell.keys.values())
+        elif self._other_runs.get(run) and not self._has_readings:
+            used = frozenset().union(*self._channel_keys.values())
+            problem = without_cell(keys.keys() - used, self._settings.cells)
+            taken.problems += [] if problem is None else [problem]
 
     def _stop(self, doc: Document, taken: Taken) -> None:
         """What was held of the run's streams is let go."""
@@ -157,13 +188,21 @@ class Documents:
         if run is None:
             return
         taken.heard.add(run.cell.name)
-        for descriptor, uid in self._descriptor_run.items():
-            if uid == run.uid and descriptor in self._streams:
+        for descriptor, one in self._descriptors.items():
+            if one.run == run.uid and descriptor in self._streams:
                 self._place(run.cell, self._streams[descriptor].end(), taken)
+        if doc.get("exit_status") == "fail" and run.without_keys < 0:
+            why = one_line(doc.get("reason") or "no reason given")[:MAX_TEXT]
+            text = (
+                f"the run that reads the cycler of cell {run.cell.name} has failed ({why}): its "
+                "readings end here; start it again"
+            )
+            taken.notices.append(Notice(run.cell.name, RUN_FAILED, text))
 
     def _run_of(self, descriptor: str) -> _Run | None:
         """The run of a cell that an event belongs to; None if it is of no cell of ours."""
-        uid = self._descriptor_run.get(descriptor)
+        stream = self._descriptors.get(descriptor)
+        uid = None if stream is None else stream.run
         name = None if uid is None else self._run_cell.get(uid)
         cell = self._settings.cell(name) if name else None
         if uid is not None and cell is not None:
@@ -191,7 +230,10 @@ class Documents:
         run.without_keys = -1
         if not row.values:
             return
-        self._ended.discard(run.cell.name)
+        if run.cell.name in self._ended:
+            self._ended.remove(run.cell.name)
+            text = f"readings of cell {run.cell.name} are received again"
+            taken.notices.append(Notice(run.cell.name, RUN_FAILED, text, over=True))
         turn = self._turns[run.cell.name].heard(run.uid)
         if turn is not None:
             text = (
@@ -269,6 +311,7 @@ def _page(doc: Document, cell: CellSettings, problems: list[BadMessage]) -> Iter
 
 def _row_of(
     cell: CellSettings,
+    scales: Mapping[str, float],
     data: Values,
     stamps: Values,
     when: Any,
@@ -276,7 +319,8 @@ def _row_of(
     taken: Taken,
 ) -> Row | None:
     """The values and times of one event; None if it has none of the cell's keys. A value that
-    is not a number is left out and reported. Raises BadMessage if it has no time."""
+    is not a number is left out and reported. `scales`: by quantity, what turns its values into our
+    units; one without is not used. Raises BadMessage if it has no time."""
     keys = {quantity: key for quantity, key in cell.keys.items() if key in data}
     if not keys:
         return None
@@ -284,7 +328,8 @@ def _row_of(
     wrong = []
     for quantity, key in keys.items():
         try:
-            values[quantity] = number(data[key])
+            if quantity in scales:
+                values[quantity] = number(data[key]) * scales[quantity]
         except ValueError:
             wrong.append(key)
     if wrong:

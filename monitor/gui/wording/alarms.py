@@ -171,6 +171,17 @@ CONDITIONS: dict[str, Help] = {
         "not reliable.",
         "Stop one of the feeds, or give it the name of its own cell.",
     ),
+    "run_failed": Help(
+        "The bluesky run that reads the cycler has ended with an error: no readings are received, "
+        "and charge and current of later scans are not known.",
+        "Start the run again. The alarm states the error; the terminal of its RunEngine has more.",
+    ),
+    "channel_missing": Help(
+        "A channel that is declared in the settings has had no value since the beginning of the "
+        "recording.",
+        "The alarm says what is known of its data key. If it is not needed, remove it from the "
+        "settings before the next experiment.",
+    ),
     "no_current": Help(
         "Readings of this cell are received, but the newest ones contain neither current nor "
         "charge: charge, coulometry and closure are missing.",

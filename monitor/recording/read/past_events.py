@@ -13,7 +13,7 @@ from monitor.errors import RecordingError
 from monitor.recording import files, format
 from monitor.recording.read.experiment import Experiment
 from monitor.records import Event, ScanRequest
-from monitor.time_units import MAX_TIME_S
+from monitor.units import MAX_TIME_S
 from monitor.wire.fields import MAX_WHOLE
 
 MAX_LINE_BYTES = 2**20

@@ -25,7 +25,7 @@ from monitor.settings import Settings
 __all__ = ["LOCK_FILE", "FolderLock", "held", "interrupted", "is_growing", "is_interrupted", "mend"]
 
 OLD, KEPT = format.OLD, ".kept"
-MUST_AGREE = ("cells", "channels", "pits", "onset", "schedule")
+MUST_AGREE = ("cells", "pits", "onset", "schedule")
 """Sections of the settings on which results depend: with others, a recording cannot continue."""
 
 
@@ -52,17 +52,43 @@ def interrupted(settings: Settings, data_dir: Path) -> tuple[Experiment | None, 
     mine = as_begun(pictures.of_recording(settings, folder), experiment)
     for section in MUST_AGREE:
         if getattr(experiment.settings, section) != getattr(mine, section):
-            return None, f"{folder} was interrupted, but [{section}] has changed: a new one begins"
+            return None, _changed(folder, f"[{section}]")
     if experiment.settings.feeds.resend != settings.feeds.resend:  # it decides what is waited for
-        return None, f"{folder} was interrupted, but feeds.resend has changed: a new one begins"
+        return None, _changed(folder, "feeds.resend")
     return experiment, ""
+
+
+def _changed(folder: Path, what: str) -> str:
+    return (
+        f"{folder} was interrupted, but {what} has changed: a new one begins. To resume it "
+        f"instead, end the engine, remove the folder of the new one, set {what} as in "
+        f"{folder / format.SETTINGS_FILE}, and start again"
+    )
 
 
 def as_begun(settings: Settings, experiment: Experiment) -> Settings:
     """The settings for a recording that is resumed: its scans are judged as early as those before,
-    also if an older version began it."""
-    early = {"early_verdict": experiment.settings.onset.early_verdict}
-    return settings.model_copy(update={"onset": settings.onset.model_copy(update=early)})
+    also if an older version began it, and its channels are those that it has."""
+    begun = experiment.settings
+    early = {"early_verdict": begun.onset.early_verdict}
+    channels = {cell.name: cell.channels for cell in begun.cells}
+    cells = tuple(
+        cell.model_copy(update={"channels": channels.get(cell.name, cell.channels)})
+        for cell in settings.cells
+    )
+    onset = settings.onset.model_copy(update=early)
+    return settings.model_copy(update={"onset": onset, "channels": begun.channels, "cells": cells})
+
+
+def kept(given: Settings, settings: Settings) -> list[str]:
+    """What of the given settings does not apply to the recording that is resumed, in words."""
+    texts = []
+    if settings.onset != given.onset:
+        texts.append(f"onset.early_verdict remains {str(settings.onset.early_verdict).lower()}")
+    if settings.all_channels != given.all_channels:
+        named = ", ".join(dict.fromkeys(name for _, name, _ in settings.all_channels)) or "none"
+        texts.append(f"the channels remain {named}")
+    return texts
 
 
 def _number(folder: str, name: str) -> int | None:

@@ -6,26 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from monitor.faraday import COULOMB_PER_MAH
 from monitor.settings.cells import DEFAULT_KEYS
 from monitor.sources.bliss.scan import BlissScan, Channel
 from monitor.sources.feeds.documents import UNITS
+from monitor.units import EXAMPLES, FACTORS, factor
 
 Quantity = Literal["potential_V", "current_mA", "charge_mAh", "cycle", "step"]
-FACTORS: Mapping[Quantity, Mapping[str, float]] = {
-    "potential_V": {"V": 1.0, "mV": 1e-3, "uV": 1e-6},
-    "current_mA": {"A": 1e3, "mA": 1.0, "uA": 1e-3, "nA": 1e-6},
-    "charge_mAh": {
-        "Ah": 1e3,
-        "mAh": 1.0,
-        "uAh": 1e-3,
-        "C": 1.0 / COULOMB_PER_MAH,
-        "mC": 1e-3 / COULOMB_PER_MAH,
-    },
-    "cycle": {},
-    "step": {},
-}
-"""What a value in a unit is multiplied by; units as `_plain` writes them."""
 MAX_NAMED = 12
 
 
@@ -123,21 +109,16 @@ def _column(quantity: Quantity | None, channel: Channel) -> tuple[Column, str]:
     if quantity is None:
         return Column(channel.name, channel, channel.unit), ""
     key = DEFAULT_KEYS[quantity]
-    units, factors = UNITS[key], FACTORS[quantity]
-    if not factors:
+    units = UNITS[key]
+    if quantity not in FACTORS:
         return Column(key, channel, units), ""
     if not channel.unit:
         note = f"counter {channel.name} has no unit: it is taken to be {units}"
         return Column(key, channel, units), note
-    factor = factors.get(_plain(channel.unit))
-    if factor is None:
-        raise _NotPublished(f"is in {channel.unit[:20]}, expected {', '.join(factors)}")
-    return Column(key, channel, units, factor), ""
-
-
-def _plain(unit: str) -> str:
-    """Without blanks and signs of multiplication, micro as u."""
-    return unit.translate(str.maketrans({"µ": "u", "μ": "u", **dict.fromkeys(" .*·⋅")}))
+    scale = factor(quantity, channel.unit)
+    if scale is None:
+        raise _NotPublished(f"is in {channel.unit[:20]}, expected {EXAMPLES[quantity]}")
+    return Column(key, channel, units, scale), ""
 
 
 def _times(scan: BlissScan, beside: Channel, name: str) -> Channel:

@@ -17,7 +17,7 @@ import numpy as np
 from monitor.errors import BadMessage
 from monitor.plain_text import is_plain
 from monitor.records import Reason, ScanEnd, ScanKey, ScanStart, SliceFrame
-from monitor.time_units import seconds
+from monitor.units import seconds
 from monitor.wire.fields import MAX_SIDE as MAX_SIDE
 from monitor.wire.fields import Frame as Frame
 from monitor.wire.slices.limits import (

@@ -225,6 +225,80 @@ def test_nothing_is_raised_for_what_a_document_holds(name, doc):
     assert feed.event(T0, {"sr_current": 1.0}, descriptor="d").found or name == "descriptor"
 
 
+# --- channels without a value ---------------------------------------------------------------------
+
+
+def alarms(session, *documents):
+    """(kind, cell, condition, text) of the alarms of documents (name, content)."""
+    told = [o for name, doc in documents for o in session.feed(CyclerDocument(name, doc))]
+    return [
+        (o.kind, o.cell, o.data["condition"], o.data["text"])
+        for o in told
+        if isinstance(o, Event) and str(o.data.get("condition")).startswith("channel_missing")
+    ]
+
+
+def cycler(first, last):
+    """Readings of cell A in minutes `first` to `last`."""
+    yield "start", {"uid": "c", "cell": "A", "time": T0}
+    yield "descriptor", {"uid": "cd", "run_start": "c", "name": "primary", "data_keys": {}}
+    for at in range(first, last):
+        event = {"descriptor": "cd", "data": {"vmp_current": -1.0}, "time": T0 + 60.0 * at}
+        yield "event", event
+
+
+def run(cell=None, stream="primary", **keys):
+    yield "start", {"uid": "r", "time": T0, **({} if cell is None else {"cell": cell})}
+    named = {"uid": "d", "run_start": "r", "name": stream}
+    yield "descriptor", {**named, "data_keys": keys}
+
+
+@pytest.mark.parametrize(
+    ("channel", "documents", "cause"),
+    [
+        ("ring", (), "no run whose start was received has its data key 'sr_current'"),
+        ("ring", run(sr_curent={}), "no run whose start was received"),
+        ("ring", run(sr_current={}), "'sr_current' is announced, but no event"),
+        ("shutter", run(shut={}), "'shut' is in the stream 'primary', not in 'baseline'"),
+        ("temperature", run("B", tc={}), "'tc' is in a run of cell 'B'"),
+    ],
+)
+def test_a_channel_that_never_has_a_value_is_an_alarm_that_says_why(channel, documents, cause):
+    session = Session(parse(TABLE))
+    assert alarms(session, *documents, *cycler(0, 10)) == []
+    found = alarms(session, *cycler(10, 30))
+    assert len(found) == 3, "one for each channel, once"
+    assert {kind for kind, *_ in found} == {"alarm"}
+    (mine,) = [one for one in found if one[2] == f"channel_missing {channel}"]
+    assert mine[1] == ("A" if channel == "temperature" else "") and cause in mine[3]
+
+
+def test_the_alarm_of_a_channel_ends_with_its_first_value():
+    session = Session(parse(TABLE))
+    seen = {"descriptor": "d", "data": {"sr_current": 200.0}, "time": T0}
+    assert alarms(session, *run(stream="baseline"), ("event", seen)) == []
+    found = alarms(session, *cycler(0, 12))
+    assert [one[2] for one in found] == ["channel_missing shutter", "channel_missing temperature"]
+    late = {"descriptor": "d", "data": {"shut": 1, "tc": 25.0}, "time": T0 + 900.0}
+    ended = alarms(session, ("event", late))
+    assert [one[:3] for one in ended] == [
+        ("alarm_ended", "", "channel_missing shutter"),
+        ("alarm_ended", "A", "channel_missing temperature"),
+    ]
+
+
+def test_without_the_watch_there_is_no_alarm_of_a_channel():
+    session = Session(parse({**TABLE, "watch": {"enabled": False}}))
+    assert alarms(session, *cycler(0, 30)) == []
+
+
+def test_a_channel_whose_values_are_in_files_is_named():
+    feed = Feed().take("start", uid="r", time=T0)
+    keys = {"sr_current": {"external": "STREAM:"}, "det_image": {"external": "STREAM:"}}
+    feed.take("descriptor", uid="d", run_start="r", name="primary", data_keys=keys, time=T0)
+    assert feed.kinds == ["external_data"] and "channel ring" in str(feed.problems[0])
+
+
 # --- beside the readings of the cycler ------------------------------------------------------------
 
 

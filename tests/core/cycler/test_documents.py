@@ -14,7 +14,7 @@ from monitor.errors import BadMessage
 from monitor.recording.journal import _tagged, parse_line
 from monitor.records import CyclerDocument, CyclerReading
 from monitor.settings import CellSettings, Settings
-from monitor.time_units import seconds
+from monitor.units import seconds
 from monitor.wire import documents as wire
 
 NAN = math.nan
@@ -39,9 +39,9 @@ class Feed:
             mine += new
         return taken
 
-    def begin(self, run="r", cell="A", descriptor="d", **more):
-        self.take("start", uid=run, time=0.0, cell=cell, **more)
-        self.take("descriptor", uid=descriptor, run_start=run, data_keys={}, time=0.0)
+    def begin(self, run="r", cell="A", descriptor="d", keys=None, **more):
+        self.take("start", uid=run, time=0.0, **({} if cell is None else {"cell": cell}), **more)
+        self.take("descriptor", uid=descriptor, run_start=run, data_keys=keys or {}, time=0.0)
         self.notices.clear()
         return self
 
@@ -379,6 +379,98 @@ def test_runs_that_follow_each_other_or_have_several_streams_are_one_cycler():
     turns = InterleavedRuns()
     assert [turns.heard(run) for run in "aaabababbb"].count(True) == 1
     assert [turns.heard(run) for run in "xxxyxyyy"] == [None] * 8, "one reading came late"
+
+
+def test_a_run_without_a_cell_that_has_its_data_keys_is_reported_until_a_run_has_the_cell():
+    keys = {"vmp_current": {"units": "mA"}, "other": {}}
+    feed = Feed().begin(cell=None, keys=keys)
+    assert feed.event(T0).readings == [] and feed.kinds == ["no_cell"]
+    assert "cell='A'" in str(feed.problems[0])
+    feed.begin("mine", descriptor="m", keys=keys).event(T0, descriptor="m")
+    feed.begin("beside", cell=None, descriptor="b", keys=keys)
+    feed.begin("others", cell=None, descriptor="o", keys={"det": {}})
+    assert feed.kinds == ["no_cell"] and len(feed.readings) == 1
+
+
+@pytest.mark.parametrize("cell", [1, 1.5, ["A"], {"name": "A"}, "a", "A "])
+def test_what_is_not_the_name_of_a_cell_is_named(cell):
+    feed = Feed().begin(cell=cell)
+    assert feed.event(T0).problems == [] and feed.kinds == ["unknown_cell"]
+    assert repr(str(cell)) in str(feed.problems[0])
+
+
+@pytest.mark.parametrize("external", ["STREAM:", "FILESTORE:", "OLD:x"])
+def test_values_that_are_in_files_are_named(external):
+    keys = {"vmp_current": {"external": external}, "vmp_potential": {}, "image": {"external": "x"}}
+    feed = Feed().begin(keys=keys)
+    assert feed.kinds == ["external_data"] and "'vmp_current'" in str(feed.problems[0])
+    assert feed.event(T0, {"vmp_potential": 3.7}).readings[0].potential_V == 3.7
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"), [("fail", [("run_failed", False)]), ("success", []), ("abort", [])]
+)
+@pytest.mark.parametrize("again", ["readings of another run", "a start"])
+def test_a_run_that_fails_is_told_until_there_is_another(status, expected, again):
+    feed = Feed().begin()
+    feed.event(T0)
+    feed.take("stop", run_start="r", exit_status=status, reason="FailedStatus(\n)", time=T0)
+    assert feed.conditions == expected
+    assert all("FailedStatus( )" in notice.text for notice in feed.notices)
+    feed.take("start", uid="s", cell="A", time=T0)
+    if again == "readings of another run":
+        feed.notices.clear()
+        feed.take("descriptor", uid="e", run_start="s", data_keys={}, time=0.0)
+        feed.event(T0 + 10, descriptor="e")
+    assert ("run_failed", True) in feed.conditions
+
+
+def test_a_run_that_fails_before_its_first_reading_ends_no_readings():
+    feed = Feed().begin()
+    feed.take("stop", run_start="r", exit_status="fail", reason="", time=T0)
+    assert feed.conditions == []
+
+
+# --- units ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("quantity", "unit", "expected"),
+    [
+        ("current_mA", "A", 1000.0), ("current_mA", "mA", 1.0), ("current_mA", "uA", 1e-3),
+        ("current_mA", "µA", 1e-3), ("current_mA", "μA", 1e-3), ("current_mA", " mA ", 1.0),
+        ("current_mA", "Amps", 1000.0), ("current_mA", "milliampere", 1.0), ("current_mA", "", 1.0),
+        ("current_mA", None, 1.0), ("potential_V", "mV", 1e-3), ("potential_V", "Volts", 1.0),
+        ("potential_V", "V vs. Li/Li+", 1.0), ("charge_mAh", "Ah", 1000.0),
+        ("charge_mAh", "mA.h", 1.0), ("charge_mAh", "mA·h", 1.0), ("charge_mAh", "C", 1 / 3.6),
+        ("cycle", "none", 1.0), ("step", "1", 1.0),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("page", [False, True])
+def test_values_are_converted_from_the_unit_of_their_data_key(quantity, unit, expected, page):
+    feed = Feed(keys={quantity: "k"}).begin(keys={"k": {} if unit is None else {"units": unit}})
+    if page:
+        feed.take("event_page", descriptor="d", data={"k": [2.0]}, time=[T0])
+    else:
+        feed.event(T0, {"k": 2.0})
+    assert getattr(feed.readings[0], quantity) == 2.0 * expected and feed.problems == []
+
+
+@pytest.mark.parametrize("unit", ["W", "mA/cm2", "V", "A/h", "counts", "%", "mAh"])
+def test_values_in_a_unit_that_is_none_of_theirs_are_not_used_and_named(unit):
+    feed = Feed().begin(keys={"vmp_current": {"units": unit}, "vmp_potential": {"units": "V"}})
+    feed.event(T0, {"vmp_current": -1.0, "vmp_potential": 3.7})
+    assert math.isnan(feed.readings[0].current_mA) and feed.readings[0].potential_V == 3.7
+    assert feed.kinds == ["reading_unit"]
+    assert f"'vmp_current' is in {unit}, expected A, mA" in str(feed.problems[0])
+
+
+def test_each_stream_has_its_own_units():
+    feed = Feed().begin(keys={"vmp_current": {"units": "A"}})
+    feed.begin("r", descriptor="e", keys={"vmp_current": {"units": "mA"}})
+    feed.event(T0, {"vmp_current": -1.0})
+    feed.event(T0 + 10, {"vmp_current": -1000.0}, descriptor="e")
+    assert [reading.current_mA for reading in feed.readings] == [-1000.0, -1000.0]
 
 
 # --- one instant ----------------------------------------------------------------------------------

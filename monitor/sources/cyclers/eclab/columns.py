@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from monitor.sources.cyclers.table import Column
+from monitor.units import FACTORS
 
-VOLTS = {"v": 1.0, "mv": 1e-3, "µv": 1e-6, "uv": 1e-6}
-MILLIAMPERES = {"ma": 1.0, "a": 1e3, "µa": 1e-3, "ua": 1e-3, "na": 1e-6, "pa": 1e-9}
-MILLIAMPERE_HOURS = {
-    "mah": 1.0, "ah": 1e3, "µah": 1e-3, "uah": 1e-3, "c": 1 / 3.6, "mc": 1 / 3600, "kc": 1e3 / 3.6,
-}  # fmt: skip
+VOLTS, MILLIAMPERES, MILLIAMPERE_HOURS = (
+    FACTORS[quantity] for quantity in ("potential_V", "current_mA", "charge_mAh")
+)
 SECONDS = {"s": 1.0, "ms": 1e-3, "min": 60.0, "h": 3600.0}
 NO_UNIT = {"": 1.0}
 
@@ -39,7 +38,8 @@ MEAN_FIRST = ("current",)
 
 def role(name: str) -> tuple[str, float] | None:
     """What a column is to us and the factor to our unit (s, V, mA, mA·h); None if not used."""
-    text = name.replace("<", "").replace(">", "").strip().casefold().replace("μ", "µ")
+    text = name.replace("<", "").replace(">", "").strip().casefold()
+    text = text.replace("μ", "u").replace("µ", "u")
     quantity, slash, unit = text.rpartition("/")
     kind, units = QUANTITIES.get((quantity if slash else text).strip(), ("", NO_UNIT))
     factor = units.get((unit if slash else "").strip().replace(".", "").replace("·", ""))
