@@ -42,7 +42,7 @@ IGNORED = str.maketrans({"µ": "u", "μ": "u", **dict.fromkeys(" .*·⋅-_")})
 
 def factor(quantity: str, unit: str) -> float | None:
     """What a value of a quantity in a unit is multiplied by to be in ours; 1 if no unit is given,
-    or the quantity has none; None if it is no unit of the quantity.
+    or the quantity has none; None if the quantity is not measured in it.
 
     A potential may be against an electrode: V vs. Li/Li+.
     """

@@ -110,6 +110,7 @@ def test_every_event_of_the_code_has_its_entry_and_no_other_has() -> None:
 
 def test_every_alarm_of_the_code_has_its_entry_and_a_line_on_begin_and_end() -> None:
     conditions = first_texts("Sign", "Notice", "Verdict") | set(get_args(TroublePart))
-    watched = {"slices_late", "slices_dead", "cycler_dead", "scan_late", "scan_dead", "connection"}
+    watched = {"slices_late", "slices_dead", "cycler_dead", "scan_late", "scan_dead"}
+    watched |= {"connection", "channel_missing"}
     assert rows("alarms.md") == conditions | watched == set(CONDITIONS)
     assert set(CONDITIONS) - rows("watchdog.md") == set()
