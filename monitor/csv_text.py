@@ -14,6 +14,12 @@ DIGITS = 5
 """Significant digits of numbers in tables: more than any of them is certain to."""
 
 
+def csv_time(seconds: float) -> str:
+    """UTC seconds as ISO 8601, always with microseconds: pandas takes a column of times for text if
+    some of them have no fraction."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="microseconds")
+
+
 def csv_text(
     cells: Sequence[str],
     scans: Sequence[int | None],
@@ -26,7 +32,7 @@ def csv_text(
     writer = csv.writer(text)
     writer.writerow(["cell", "scan", "time", *map(csv_field, columns)])
     for cell, scan, seconds, *values in zip(cells, scans, begun, *columns.values(), strict=True):
-        time = "" if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()
+        time = "" if seconds is None else csv_time(seconds)
         writer.writerow(map(csv_field, (cell, scan, time, *map(_rounded, values))))
     return text.getvalue()
 

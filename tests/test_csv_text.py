@@ -17,7 +17,7 @@ def test_each_row_says_cell_scan_and_time() -> None:
     text = csv_text(["A", "B"], [3, None], [1.7e9, None], {"depth_um": [1.0, None]})
     assert rows(text) == [
         ["cell", "scan", "time", "depth_um"],
-        ["A", "3", "2023-11-14T22:13:20+00:00", "1.0"],
+        ["A", "3", "2023-11-14T22:13:20.000000+00:00", "1.0"],
         ["B", "", "", ""],
     ]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ def outputs(cells: Sequence[RecordedCell]) -> list[Output]:
     """One image for the scans of a cell that have the same shape and voxel size: all, but for
     rare exceptions."""
     wanted = []
+    taken = {cell.name for cell in cells}
     for cell in cells:
         alike: dict[object, list[RecordedScan]] = {}
         for scan in cell.scans:
@@ -34,8 +35,9 @@ def outputs(cells: Sequence[RecordedCell]) -> list[Output]:
             if scan.result.maps:
                 key = start.volume_shape[1:], scan.voxel_size, scan.length_unit
                 alike.setdefault(key, []).append(scan)
-        for number, scans in zip(count(1), alike.values(), strict=False):
-            name = cell.name if number == 1 else f"{cell.name}-{number}"
+        numbered = (f"{cell.name}-{number}" for number in count(2))
+        names = chain([cell.name], (name for name in numbered if name not in taken))
+        for name, scans in zip(names, alike.values(), strict=False):
             wanted.append(Output(Path(f"{name}.ome.zarr"), partial(_write, scans=scans)))
     return wanted
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from monitor.csv_text import csv_text
+from monitor.csv_text import csv_text, csv_time
 from monitor.export.recorded import Output, RecordedCell, RecordedScan
 from monitor.plain_text import csv_field
 from monitor.quantities.quantity import LENGTH, Quantity
@@ -68,8 +67,7 @@ def _write_channels(path: Path, *, cells: Sequence[RecordedCell]) -> None:
             for one in cell.cell.channels():
                 facts = [csv_field(text) for text in (cell.name, one.name, one.unit)]
                 for time, value in zip(one.times.tolist(), one.values.tolist(), strict=True):
-                    told = datetime.fromtimestamp(time, UTC).isoformat()
-                    writer.writerow((*facts, told, f"{time:.6f}", repr(value)))
+                    writer.writerow((*facts, csv_time(time), f"{time:.6f}", repr(value)))
 
 
 def _columns(quantities: Sequence[Quantity], rows: Sequence[Row]) -> list[tuple[Quantity, str]]:

@@ -10,7 +10,6 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from monitor.errors import RecordingError
 from monitor.export.recorded import Output, RecordedCell, RecordedScan
 from monitor.quantities.table import MAPS
 from monitor.sources.formats import Software
@@ -37,16 +36,13 @@ def outputs(cells: Sequence[RecordedCell]) -> list[Output]:
 
 
 def _surface(path: Path, *, scan: RecordedScan) -> None:
-    """A quad between four neighbouring pixels, if all are measured."""
+    """A quad between four neighbouring pixels, if all are measured; none in a scan without
+    heights, so that it keeps its place in the series."""
     import meshio
 
     height = scan.map(HEIGHT)
     measured = np.isfinite(height)
     whole = measured[:-1, :-1] & measured[:-1, 1:] & measured[1:, 1:] & measured[1:, :-1]
-    if not whole.any():
-        raise RecordingError(
-            f"cell {scan.result.key.cell}, {scan.name}: no height is measured: there is no surface"
-        )
     numbers = (np.cumsum(measured) - 1).reshape(height.shape)
     corners = [numbers[:-1, :-1], numbers[:-1, 1:], numbers[1:, 1:], numbers[1:, :-1]]
     quads = np.stack([one[whole] for one in corners], axis=1)

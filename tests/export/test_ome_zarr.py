@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import tensorstore
 import yaozarrs
 
+from monitor.export import ome_zarr
 from tests.export.made_up import SHAPE, UNMEASURED, VOXEL_UM, export, recorded
 
 
@@ -56,3 +58,21 @@ def test_an_unknown_voxel_size_has_no_unit(in_voxels: Path, tmp_path: Path) -> N
     (scales,) = yaozarrs.open_group(out / "A.ome.zarr").ome_metadata().multiscales
     assert scales.axes[3].unit is None
     assert scales.datasets[0].scale_transform.scale == [1.0] * 4
+
+
+def test_images_of_two_shapes_have_the_name_of_no_other_cell() -> None:
+    def cell(name: str, *sizes: int) -> Any:
+        scans = [
+            SimpleNamespace(
+                result=SimpleNamespace(start=SimpleNamespace(volume_shape=(1, n, n)), maps="maps"),
+                voxel_size=(1.0, 1.0, 1.0),
+                length_unit="µm",
+            )
+            for n in sizes
+        ]
+        return SimpleNamespace(name=name, scans=scans)
+
+    made = ome_zarr.outputs([cell("A", 8, 9, 8, 7), cell("A-2", 8, 9)])
+    assert [str(one.path).removesuffix(".ome.zarr") for one in made] == [
+        "A", "A-3", "A-4", "A-2", "A-2-2",
+    ]  # fmt: skip

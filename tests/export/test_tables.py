@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from monitor.csv_text import csv_text
 from monitor.quantities.table import PIT_COLUMNS, SCALARS
 from tests.export.made_up import BEGUN, export, recorded
 from tests.recording.synthetic import HOUR
@@ -49,3 +50,11 @@ def test_cells_with_and_without_a_voxel_size(in_voxels: Path, tmp_path: Path) ->
     assert scans["averaged_voxel"][0] > 0 and "averaged_um" not in scans
     assert "pit_depth_growth_voxel_cm2_mAh" in scans
     assert pits["depth_max_voxel"][0] == 9.0 and "depth_max_um" not in pits
+
+
+def test_times_with_and_without_a_fraction_are_times_to_pandas(tmp_path: Path) -> None:
+    begun = [BEGUN, BEGUN + 0.5, BEGUN + 1.25, None]
+    (tmp_path / "t.csv").write_text(csv_text(["A"] * 4, [0, 1, 2, 3], begun, {}), "utf-8")
+    times = pd.read_csv(tmp_path / "t.csv", parse_dates=["time"])["time"]
+    assert list((times - times[0]).dt.total_seconds())[:3] == [0.0, 0.5, 1.25]
+    assert str(times[0]) == "2023-11-14 22:13:20+00:00" and times.isna()[3]

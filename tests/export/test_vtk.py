@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from vtkmodules.util.numpy_support import vtk_to_numpy
 from vtkmodules.vtkIOXML import vtkXMLUnstructuredGridReader
 
+from monitor.export import vtk
 from tests.export.made_up import SHAPE, UNMEASURED, VOXEL_UM, export, recorded
 
 
@@ -71,3 +74,16 @@ def test_lengths_are_in_voxels_if_their_size_is_unknown(in_voxels: Path, tmp_pat
     surface = Surface(out / "A" / "scan_0000.vtu")
     assert "height_voxel" in surface.data and "height_um" not in surface.data
     assert surface.points[:, 0].max() == SHAPE[1] - 1
+
+
+@pytest.mark.parametrize("measured", [0, 1])
+def test_a_scan_without_heights_is_an_empty_surface(tmp_path: Path, measured: int) -> None:
+    """It is nothing damaged, and the series names its file."""
+    height = np.full(SHAPE, np.nan, np.float32)
+    height.flat[:measured] = 3.0
+    scan: Any = SimpleNamespace(
+        map=lambda _: height, maps=lambda: {"height_um": vtk.HEIGHT}, voxel_size=VOXEL_UM
+    )
+    vtk._surface(tmp_path / "scan.vtu", scan=scan)
+    surface = Surface(tmp_path / "scan.vtu")
+    assert len(surface.points) == measured and len(surface.quads) == 0

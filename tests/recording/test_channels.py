@@ -306,4 +306,4 @@ def test_channels_are_exported_as_a_table(folder, tmp_path):
             assert np.allclose([float(row["time_s"]) for row in mine], times, atol=1e-6)
             assert [float(row["value"]) for row in mine] == values
             assert {row["unit"] for row in mine} == {unit}
-    assert rows[0]["time"] == "2020-09-13T12:26:40+00:00"
+    assert rows[0]["time"] == "2020-09-13T12:26:40.000000+00:00"
