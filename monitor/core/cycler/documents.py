@@ -86,6 +86,7 @@ class Documents:
         self._other_runs: Bounded[str, bool] = Bounded(MAX_RUNS)
         self._descriptors: Bounded[str, _Descriptor] = Bounded(MAX_RUNS)
         self._streams: Bounded[str, StreamTimes] = Bounded(MAX_RUNS)
+        self._ended_stream: dict[str, StreamTimes] = {}
         self._runs: Bounded[str, _Run] = Bounded(MAX_RUNS)
         self._turns = {cell.name: InterleavedRuns() for cell in settings.cells}
         self._ended: set[str] = set()
@@ -191,6 +192,7 @@ class Documents:
         for descriptor, one in self._descriptors.items():
             if one.run == run.uid and descriptor in self._streams:
                 self._place(run.cell, self._streams[descriptor].end(), taken)
+                self._ended_stream[run.cell.name] = self._streams[descriptor]
         if doc.get("exit_status") == "fail" and run.without_keys < 0:
             why = one_line(doc.get("reason") or "no reason given")[:MAX_TEXT]
             text = (
@@ -245,7 +247,7 @@ class Documents:
             taken.notices.append(Notice(run.cell.name, TWO_CYCLERS, text, over=not turn))
         stream = self._streams.get(descriptor)
         if stream is None:
-            stream = self._streams[descriptor] = StreamTimes()
+            stream = self._streams[descriptor] = StreamTimes(self._ended_stream.get(run.cell.name))
         self._place(run.cell, stream.place(row), taken)
 
     def _place(self, cell: CellSettings, placed: Placed, taken: Taken) -> None:

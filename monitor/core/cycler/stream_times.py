@@ -52,7 +52,12 @@ class Placed:
 class StreamTimes:
     """Gives the events of one stream their times."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: StreamTimes | None = None) -> None:
+        """`before`: the stream of the cell that ended last. Its last values may be read again, in
+        one short run after another."""
+        self._again = None if before is None else before.newest
+        self.newest: Row | None = None
+        """The last event."""
         self._still = False
         self._same: list[Row] = []
         self._held: list[Row] = []
@@ -65,6 +70,12 @@ class StreamTimes:
     def place(self, row: Row) -> Placed:
         """Takes an event. While its timestamp may not advance, it is held for a moment."""
         placed = Placed()
+        self.newest = row
+        if self._again is not None and _is_read_again(row, self._again):
+            self._again = row
+            placed.rows.append((row.when, row.values))
+            return placed
+        self._again = None
         for ready in self._moving(row, placed):
             time = ready.when if self._still else ready.time
             placed.rows.append((self._set(ready, time, placed), ready.values))
@@ -72,9 +83,11 @@ class StreamTimes:
         return placed
 
     def end(self) -> Placed:
-        """Nothing follows: what was held has the timestamp that it came with."""
+        """Nothing follows: what was held are values that had not changed, at the time of the
+        event."""
         held, self._held = self._held, []
-        return Placed(rows=[(row.time + self._shift_s, row.values) for row in held])
+        rows = [(max(row.when, row.time) + self._shift_s, row.values) for row in held]
+        return Placed(rows=rows)
 
     # --- timestamps that do not advance ----------------------------------------------------------
 
@@ -134,6 +147,12 @@ class StreamTimes:
         if shifted > before:
             self._last, self._time = row, shifted
         return shifted
+
+
+def _is_read_again(row: Row, before: Row) -> bool:
+    """Whether the values of an event are those of the one before, which has no newer timestamp."""
+    same = row.stamp is not None and row.stamp == before.stamp and row.values == before.values
+    return same and row.when > max(before.when, before.time)
 
 
 def _follows(last: Row, row: Row) -> bool:

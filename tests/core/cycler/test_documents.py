@@ -202,13 +202,36 @@ def test_a_device_that_is_asked_more_often_than_it_measures_keeps_its_timestamps
     assert feed.notices == [] and set(feed.times) == {10.0 * n for n in range(6)}
 
 
+@pytest.mark.parametrize("events", [1, 3])
+def test_values_that_are_read_again_in_short_runs_have_the_times_of_their_events(events):
+    """Control systems keep the time of the last change; at rest, nothing changes for hours."""
+    feed, expected = Feed(), []
+    for run in range(4):
+        feed.begin(f"r{run}", descriptor=f"d{run}")
+        for n in range(events):
+            expected.append(T0 + 60.0 * run + 2.0 * n)
+            stamp = T0 if run < 3 else expected[-1]
+            feed.event(expected[-1], stamp=stamp, descriptor=f"d{run}")
+        feed.take("stop", run_start=f"r{run}", exit_status="success", time=0.0)
+    assert feed.times == expected and feed.problems == feed.withdrawn == []
+
+
+def test_a_run_that_is_sent_again_has_the_times_that_it_had():
+    feed = Feed()
+    for _ in range(2):
+        feed.begin().event(T0 + 1.0, stamp=T0)
+        feed.take("stop", run_start="r", time=0.0)
+    feed.begin("s", descriptor="e").event(T0 + 1.0, stamp=T0, descriptor="e")
+    assert feed.times == [T0] * 3
+
+
 def test_what_was_held_when_the_run_ends_is_counted():
     feed = Feed().begin()
     for n in range(3):
         feed.event(float(n), stamp=0.0)
     assert feed.times == [0.0]
     feed.take("stop", run_start="r", uid="s", time=9.0)
-    assert feed.times == [0.0, 0.0, 0.0], "refused as repetitions, and told"
+    assert feed.times == [0.0, 1.0, 2.0], "the values had not changed until then"
 
 
 # --- clocks that are set --------------------------------------------------------------------------
