@@ -2,7 +2,8 @@
 readings out.
 
 Lines end with CRLF or LF; the text is windows-1252 or UTF-8; fields are separated by tabs,
-semicolons or commas; numbers have a decimal point or comma; the header has any number of lines, or
+semicolons or commas; numbers have a decimal point or comma, and the other one may separate
+thousands; the header has any number of lines, or
 there is none. Its electrode area is never used: it is often an untouched default.
 """
 
@@ -41,6 +42,12 @@ SPARE_LINES = 8
 makes it longer."""
 
 _TITLES = ("EC-Lab ASCII FILE", "BT-Lab ASCII FILE")
+_ONE_SIGN = re.compile(r"(?=.*\d)[+-]?\d*([.,])\d*(?:[eE][+-]?\d+)?")
+_THOUSANDS = {
+    sign: re.compile(rf"[+-]?[1-9]\d{{0,2}}(?:{re.escape(other)}\d{{3}})+(?:{re.escape(sign)}\d*)?")
+    for sign, other in (".,", ",.")
+}
+"""Numbers with this decimal sign whose thousands are separated by the other one."""
 _NUMBER_OF_LINES = re.compile(r"Nb header lines\s*:?\s*(\d*)")
 _STARTED = re.compile(r"^Acquisition started on\s*:\s*(.*?)[\s;,]*$")
 
@@ -73,6 +80,7 @@ class MptParser:
         self._width = 0
         self._last_length = 0
         self._started = ""
+        self._decimal = ""
         self._zone_said = False
         self._day_first: bool | None = None
         self._origin: float | None = None
@@ -133,6 +141,7 @@ class MptParser:
     def _columns(self, rows: list[list[str]]) -> dict[str, Column]:
         """The columns that are used, time as `time/s`; names without any value are left out."""
         columns: dict[str, Column] = {}
+        self._find_decimal(rows)
         for index, name in enumerate((self._names or [])[: self._width or None]):
             known = role(name)
             if known is None or name in columns:
@@ -144,9 +153,33 @@ class MptParser:
                 columns["time/s"] = self._times(texts, known[1])
         return columns
 
+    def _find_decimal(self, rows: list[list[str]]) -> None:
+        """The sign in a number that has one, and no thousands: "2.5", but not "1,234"."""
+        for text in (text for row in rows for text in row if not self._decimal):
+            found = _ONE_SIGN.fullmatch(text)
+            if found is not None and not any(one.fullmatch(text) for one in _THOUSANDS.values()):
+                self._decimal = found[1]
+
+    def _number(self, text: str) -> float:
+        """NaN for what is not a number. Until a number has shown what the decimal sign is, point
+        and comma both are."""
+        thousands = _THOUSANDS.get(self._decimal)
+        if thousands is not None and thousands.fullmatch(text):
+            other = "," if self._decimal == "." else "."
+            if other in text:
+                plain = text.replace(other, "")
+                self._carry.notes.setdefault(
+                    "thousands", f"'{text}' is read as {plain}: decimals have a {self._decimal!r}"
+                )
+                text = plain
+        try:
+            return float(text.replace(",", "."))
+        except ValueError:
+            return float("nan")
+
     def _numbers(self, name: str, texts: list[str]) -> Column:
         """NaN, which is reported, for what is not a number."""
-        values = np.array([_number(text) for text in texts], float)
+        values = np.array([self._number(text) for text in texts], float)
         bad = np.flatnonzero(~np.isfinite(values))
         values[bad] = np.nan
         for index in bad:
@@ -160,7 +193,7 @@ class MptParser:
 
     def _times(self, texts: list[str], factor: float) -> Column:
         """Seconds since the start: numbers, absolute dates, or hours:minutes:seconds."""
-        times = np.array([_number(text) for text in texts], float) * factor
+        times = np.array([self._number(text) for text in texts], float) * factor
         stamped = [i for i, text in enumerate(texts) if dates.STAMP.fullmatch(text)]
         if stamped and self._day_first is None:
             self._day_first = dates.day_first([self._started, *(texts[i] for i in stamped)])
@@ -301,10 +334,3 @@ def _split(text: str, separator: str) -> list[str]:
     if separator == "\t":
         return [field.strip() for field in text.split("\t")]
     return [field.strip() for field in next(csv.reader([text], delimiter=separator), [])]
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text.replace(",", "."))
-    except ValueError:
-        return float("nan")

@@ -203,6 +203,39 @@ def test_commas_for_both_are_refused() -> None:
         parsed(text(values, separator=","))
 
 
+@pytest.mark.parametrize("decimal", [".", ","])
+@pytest.mark.parametrize(
+    ("sent", "expected", "told"),
+    [("-1,234", -1234.0, True), ("-1,234.5", -1234.5, True), ("-1,234,567", -1234567.0, True),
+     ("-1.5", -1.5, False), ("-234.567", -234.567, False), ("-12", -12.0, False),
+     ("-1.234E+003", -1234.0, False)],
+)  # fmt: skip
+def test_thousands_are_told_from_decimals_by_the_other_numbers(
+    sent: str, expected: float, told: bool, decimal: str
+) -> None:
+    """The numbers of a file agree on the decimal sign, and some have no other."""
+    if decimal == ",":
+        sent = sent.translate(str.maketrans(".,", ",."))
+    values = [[field.replace(".", decimal) for field in row] for row in rows()]
+    table = parsed(text(column(values, "<I>/mA", [sent] * 6)))
+    np.testing.assert_allclose(table.current_mA, expected)
+    np.testing.assert_allclose(table.potential_V, 2.0 - 0.001 * np.arange(6))
+    assert any("is read as" in note for note in table.notes) == told
+
+
+def test_a_time_with_thousands_is_a_time() -> None:
+    times = ["0", "500.5", "1,000", "1,500.25", "12,000"]
+    table = parsed(text(rows(times)))
+    np.testing.assert_allclose(table.time_s, [0.0, 500.5, 1000.0, 1500.25, 12000.0])
+
+
+def test_a_file_that_does_not_show_its_decimal_sign_has_decimals() -> None:
+    values = [["1", "2", str(60 * i), f"3,{700 - i}", "-1,384", "0", "1"] for i in range(6)]
+    table = parsed(text(values))
+    np.testing.assert_allclose(table.potential_V, 3.7 - 0.001 * np.arange(6))
+    np.testing.assert_allclose(table.current_mA, -1.384)
+
+
 # dates
 
 
