@@ -23,6 +23,23 @@ def refusal(table):
     return text
 
 
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        (
+            {"feeds": {"documents": "tcp://a:1"}},
+            "feeds.documents: got 'tcp://a:1', expected a list",
+        ),
+        ({"feeds": 3}, "feeds: got 3, expected a section"),
+        ({"cells": [3]}, "cells.0: got 3, expected a section"),
+        ({"cells": [{"name": 3}]}, "cells.0.name: got 3, expected text in quotes"),
+        ({"channels": {"ring": 3}}, "channels.ring: got 3, expected a section"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_said_in_the_words_of_toml(table, expected):
+    assert expected in refusal(table)
+
+
 def marked(name):
     """Keys of a config file whose comment says that they are no default."""
     keys, section = set(), ""

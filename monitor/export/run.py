@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import uuid
@@ -16,6 +17,8 @@ from monitor.export.recorded import Exporter, Output, choose
 from monitor.recording import files
 from monitor.recording.read.experiment import open_experiment
 
+NO_SPACE = (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""numpy gives none."""
 Progress = Callable[[str, int, int], None]
 """Text, files that are written, and how many there will be; 0 for a line of its own."""
 
@@ -70,9 +73,10 @@ def run_export(
         except RecordingError as error:
             problems.append(str(error))
         except OSError as error:
+            space = "free some space, or " if error.errno in NO_SPACE else ""
             raise RecordingError(
-                f"{folder / output.path}: cannot be written ({error.strerror or error}); free some "
-                "space, or name another folder with --out"
+                f"{folder / output.path}: cannot be written ({error.strerror or error}); {space}"
+                "name another folder with --out"
             ) from None
     if wanted:
         progress("", len(wanted), len(wanted))

@@ -18,6 +18,15 @@ from monitor.settings.section import Section
 
 Table = dict[str, Any]
 """Settings as TOML has them, nested, before they are checked."""
+EXPECTED = {
+    "tuple_type": "a list in brackets",
+    "list_type": "a list in brackets",
+    "model_type": "a section",
+    "dict_type": "a section",
+    "string_type": "text in quotes",
+    "bool_type": "true or false",
+}
+"""What is expected, by pydantic's type of the error, in the words of TOML."""
 
 
 def load(path: Path) -> Settings:
@@ -94,6 +103,7 @@ def _worded(error: ValidationError, named: Callable[[str], str] = str) -> Settin
     if first["type"] == "missing":
         return SettingError(where, got=None, expected="a value", todo="add the setting")
     expected = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    expected = EXPECTED.get(first["type"], expected)
     return SettingError(where, got=first["input"], expected=expected, todo="correct the setting")
 
 

@@ -62,15 +62,24 @@ def factors(
     return found, problems
 
 
-def without_cell(keys: Container[str], cells: Iterable[CellSettings]) -> BadMessage | None:
-    """A run that names no cell has one of the keys of a cell's readings."""
-    for cell in cells:
-        for key in cell.keys.values():
-            if key in keys:
-                return BadMessage(
-                    "no_cell",
-                    "documents: a run without `cell` in its start document has the data key "
-                    f"{key[:60]!r}: it is not used. If this run reads the cycler, add the cell to "
-                    f"the metadata of its plan, such as cell={cell.name!r}",
-                )
-    return None
+def unassigned(
+    keys: Container[str], owner: CellSettings | None, others: Iterable[CellSettings]
+) -> BadMessage | None:
+    """A run of the cell `owner`, or of none, has one of the keys of a cell that has no readings
+    (`others`)."""
+    found = next(((c.name, key) for c in others for key in c.keys.values() if key in keys), None)
+    if found is None:
+        return None
+    name, key = found
+    if owner is None:
+        text = (
+            f"a run without `cell` in its start document has the data key {key[:60]!r}: it is not "
+            "used. If this run reads the cycler, add the cell to the metadata of its plan, such as "
+            f"cell={name!r}"
+        )
+    else:
+        text = (
+            f"the run of cell {owner.name} has the data key {key[:60]!r} of cell {name}: it is not "
+            f"used. A run has the readings of one cell: publish another one with cell={name!r}"
+        )
+    return BadMessage("no_cell", f"documents: {text}")

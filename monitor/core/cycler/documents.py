@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from monitor.bounded import Bounded
-from monitor.core.cycler.data_keys import data_keys, external, factors, unit_of, without_cell
+from monitor.core.cycler.data_keys import data_keys, external, factors, unassigned, unit_of
 from monitor.core.cycler.measured_values import number
 from monitor.core.cycler.stream_times import Placed, Row, StreamTimes
 from monitor.core.cycler.two_cyclers import InterleavedRuns
@@ -96,11 +96,6 @@ class Documents:
         }
 
     @property
-    def _has_readings(self) -> bool:
-        """Whether a run of a cell has brought readings."""
-        return any(run.without_keys < 0 for run in self._runs.values())
-
-    @property
     def ended(self) -> frozenset[str]:
         """Cells whose newest run has ended: no reading is expected before another one begins."""
         return frozenset(self._ended)
@@ -175,10 +170,16 @@ class Documents:
         cell = self._settings.cell(self._run_cell.get(run, ""))
         if cell is not None:
             taken.problems += external(f"cell {cell.name}", keys, cell.keys.values())
-        elif self._other_runs.get(run) and not self._has_readings:
-            used = frozenset().union(*self._channel_keys.values())
-            problem = without_cell(keys.keys() - used, self._settings.cells)
+        if cell is not None or self._other_runs.get(run):
+            problem = unassigned(keys.keys() - self._used_keys(cell), cell, self._settings.cells)
             taken.problems += [] if problem is None else [problem]
+
+    def _used_keys(self, cell: CellSettings | None) -> set[str]:
+        """Data keys that are those of this cell, of one that has readings, or of a channel."""
+        known = {run.cell.name: run.cell for run in self._runs.values() if run.without_keys < 0}
+        cells = [*known.values(), *([] if cell is None else [cell])]
+        keys = {key for one in cells for key in one.keys.values()}
+        return keys.union(*self._channel_keys.values())
 
     def _stop(self, doc: Document, taken: Taken) -> None:
         """What was held of the run's streams is let go."""

@@ -415,6 +415,29 @@ def test_a_run_without_a_cell_that_has_its_data_keys_is_reported_until_a_run_has
     assert feed.kinds == ["no_cell"] and len(feed.readings) == 1
 
 
+def test_a_run_of_one_cell_that_has_the_data_keys_of_another_is_reported():
+    table = Settings(
+        cells=[CellSettings(name=n, keys={"current_mA": f"vmp_{n}"}) for n in ("A", "B", "C")]
+    )
+    documents, kinds = Documents(table), []
+    for n in ("A", "B"):
+        documents.take(CyclerDocument("start", {"uid": n, "cell": n}))
+        for stream in ("first", "second"):
+            keys = {"vmp_A": {}, "vmp_B": {}} if n == "A" else {"vmp_B": {}, "det": {}}
+            descriptor = {"uid": n + stream, "run_start": n, "data_keys": keys}
+            kinds.append([
+                (one.kind, "'vmp_B' of cell B" in str(one))
+                for one in documents.take(CyclerDocument("descriptor", descriptor)).problems
+            ])  # fmt: skip
+            data = {"vmp_A": -1.0, "vmp_B": -2.0}
+            event = {"descriptor": n + stream, "data": data, "time": T0 + len(kinds)}
+            readings = documents.take(CyclerDocument("event", event)).readings
+            assert [(one.cell, one.current_mA) for one in readings] == [
+                (n, data[f"vmp_{n}"])
+            ]  # fmt: skip
+    assert kinds == [[("no_cell", True)], [("no_cell", True)], [], []]
+
+
 @pytest.mark.parametrize("cell", [1, 1.5, ["A"], {"name": "A"}, "a", "A "])
 def test_what_is_not_the_name_of_a_cell_is_named(cell):
     feed = Feed().begin(cell=cell)
