@@ -11,9 +11,11 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import tifffile
 
 from monitor.records import ScanStart
 from monitor.sources.folder.hdf5_files import opened
+from tests.helpers.waiting import eventually
 from tests.sources.nabu_files import ENTRY, Reconstruction
 from tests.sources.test_publish_folder import NZ, RULES, STEP, Watched, volume
 from tests.sources.test_publish_folder import watched as watched  # a fixture
@@ -147,6 +149,34 @@ def test_npy_that_is_filled_slice_by_slice(watched: Watched) -> None:
             made[start : start + STEP] = data[start : start + STEP]
             made.flush()
             received.wait_for(7, start + STEP - (start + STEP < NZ))
+        received.wait_for_end(7)
+    assert received.frames(7) == list(range(NZ))
+    np.testing.assert_array_equal(received.volume(7), data)
+
+
+def vol_in_place(folder: Path) -> Any:
+    text = f"NUM_X = 8\nNUM_Y = 10\nNUM_Z = {NZ}\nvoxelSize = 0.65\n"
+    (folder / "rec_0007.vol.info").write_text(text)
+    return np.memmap(folder / "rec_0007.vol", "<f4", "w+", shape=(NZ, 10, 8))
+
+
+def tiff_in_place(folder: Path) -> Any:
+    path = folder / "rec_0007.tif"
+    return tifffile.memmap(path, shape=(NZ, 10, 8), dtype="f4", photometric="minisblack")
+
+
+@pytest.mark.parametrize("make", [vol_in_place, tiff_in_place])
+def test_a_file_that_has_its_full_size_before_it_is_filled(
+    make: Callable[[Path], Any], watched: Watched
+) -> None:
+    data = volume(7)
+    with watched.publishing() as received:
+        pixels = make(watched.folder)
+        eventually(lambda: received.records(ScanStart) or received.failed)
+        for z in range(NZ):
+            pixels[z] = data[z]
+            pixels.flush()
+            received.wait_for(7, z)  # all but the last one
         received.wait_for_end(7)
     assert received.frames(7) == list(range(NZ))
     np.testing.assert_array_equal(received.volume(7), data)

@@ -24,7 +24,9 @@ def complete_planes(
     """The slices among `indices` that are complete. Once the files are `done`, None stands for one
     that cannot be read, which is said. Raises SourceError and OSError before."""
     planes = _read(volume, indices, done, say)
-    return _written(now, planes) if now.in_place and not done else planes
+    if done or now.written or not indices:
+        return planes
+    return _written(now, planes) if now.in_place or _ends_blank(volume, now) else planes
 
 
 def sent_pixels(
@@ -38,8 +40,8 @@ def sent_pixels(
     """A slice as `publish` sends it, None if it is left out, which is said."""
     if now.blank(plane) and not now.written and not keep_blank:
         say(
-            f"{known.name}: slices contain a single value, {index} is the first: never written, or "
-            "padding; they are left out and count as missing; if they are padding, use --keep-blank"
+            f"{known.name}: slices contain a single value: never written, or padding; they are "
+            "left out and count as missing; if they are padding, use --keep-blank"
         )
         return None
     try:
@@ -69,6 +71,16 @@ def _read(
             say(f"{error}; the slice is left out")
             yield indices[place], None
             place += 1
+
+
+def _ends_blank(volume: Growing, now: Progress) -> bool:
+    """Whether the last slice there is blank, as in a file that is filled after it was given its
+    full size."""
+    try:
+        (plane,) = volume.planes([now.ready[-1]])
+    except (PitwatchError, OSError):
+        return False
+    return now.blank(plane)
 
 
 def _written(now: Progress, planes: Planes) -> Planes:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 
 from monitor.errors import SourceError
+from monitor.sources.volumes.planes import looks_coloured
 
 NABU_DATA = re.compile(r"/[^/]+/reconstruction/results/data")
 OWN_DATA = "/entry/reconstruction/data"
@@ -18,8 +20,6 @@ PER_PROJECTION = ("theta", "rotation_angle", "image_key", "image_key_control")
 """Datasets of DXchange and NXtomo beside projections, with one value for each."""
 REFERENCE_IMAGES = ("data_white", "data_dark")
 """Datasets of DXchange beside projections."""
-COLOURS, LEAST_SIDE = (3, 4), 16
-"""Values a pixel, and pixels along the sides, of an image in colours."""
 UNREADABLE = (KeyError, OSError, RuntimeError, ValueError)
 
 
@@ -103,7 +103,7 @@ def _default(file: h5py.File, broken: list[str]) -> str:
     node, name = file["/"], ""
     for _ in range(MAX_DEEP):
         key = "default" if "default" in node.attrs else "signal"
-        part = node.attrs.get(key, "")
+        part = next(iter(np.ravel(node.attrs.get(key, ""))), "")  # DAWN writes an array
         part = part.decode("utf-8", "replace") if isinstance(part, bytes) else part
         if not isinstance(part, str) or not part:
             return ""
@@ -156,7 +156,7 @@ def check_is_volume(file: h5py.File, data: h5py.Dataset, name: str, path: Path) 
             f"{path}::{name}: contains projections ({why[0]}), expected a reconstructed volume; "
             "reconstruct it first, or name the volume"
         )
-    if data.shape[2] in COLOURS and min(data.shape[:2]) >= LEAST_SIDE:
+    if looks_coloured(data.shape):
         raise SourceError(
             f"{path}::{name}: is {data.shape}, which looks like a colour image; expected a volume "
             "of grey levels"

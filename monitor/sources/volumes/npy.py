@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from monitor.errors import SourceError
 from monitor.sources.formats import Format, one_line
-from monitor.sources.volumes.planes import Planes
+from monitor.sources.volumes.planes import Planes, looks_coloured
 
 SUFFIXES = (".npy",)
 FORMAT = Format("NumPy", ", ".join(SUFFIXES))
@@ -53,6 +53,10 @@ def read_header(path: Path) -> tuple[tuple[int, int, int], np.dtype[Any], int]:
         raise SourceError(
             f"{path}: contains {shape} of {dtype}{' in Fortran order' if fortran else ''}, "
             "expected a volume (nz, ny, nx) of numbers in C order"
+        )
+    if looks_coloured(shape):
+        raise SourceError(
+            f"{path}: is {shape}, which looks like a colour image; expected a volume of grey levels"
         )
     nz, ny, nx = shape
     return (nz, ny, nx), dtype, offset

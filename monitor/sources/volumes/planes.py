@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from monitor.errors import SourceError
 
 WIRE_DTYPES = ("uint8", "uint16", "float32")
+COLOURS, LEAST_SIDE = (3, 4), 16
+"""Values a pixel, and pixels along the sides, of an image in colours."""
 FLOAT32_EXACT = 2**24
 """Integers up to this size keep their exact value as float32."""
 
@@ -75,6 +77,11 @@ class Planes:
                 # Not the plane itself: a chunk may be as deep as the volume.
                 blanks.append(np.broadcast_to(plane.flat[0], plane.shape))
         yield from ((waiting, True, True) for waiting in blanks)
+
+
+def looks_coloured(shape: tuple[int, ...]) -> bool:
+    """Whether a volume of this shape is rather one image in colours."""
+    return shape[2] in COLOURS and min(shape[:2]) >= LEAST_SIDE
 
 
 def wire_dtype(source: np.dtype[Any], what: str) -> str:

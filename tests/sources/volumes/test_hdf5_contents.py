@@ -46,6 +46,13 @@ def plotted_far_down(file: h5py.File) -> None:
     file["entry/process/volume"].attrs["signal"] = b"data"
 
 
+def plotted_by_arrays_of_one_name(file: h5py.File) -> None:
+    """As DAWN writes them."""
+    plotted(file)
+    file.attrs["default"] = np.array(["b"], h5py.string_dtype())
+    file["b"].attrs["signal"] = np.array([b"data"])
+
+
 def plotted_by_a_link(file: h5py.File) -> None:
     file["raw/a"], file["raw/b"] = OTHER, DATA
     file["plot/data"] = h5py.SoftLink("/raw/b")
@@ -60,14 +67,22 @@ def plotted_in_another_file(file: h5py.File) -> None:
 
 
 @pytest.mark.parametrize(
-    "write", [plotted, plotted_far_down, plotted_by_a_link, plotted_in_another_file]
+    "write",
+    [
+        plotted,
+        plotted_far_down,
+        plotted_by_arrays_of_one_name,
+        plotted_by_a_link,
+        plotted_in_another_file,
+    ],
 )
 def test_of_several_the_default_of_nexus_is_read(write: Write, tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(opened(tmp_path, write)), DATA)
 
 
 @pytest.mark.parametrize(
-    ("default", "signal"), [("gone", "data"), ("b", "gone"), ("b", 1), ("", "data"), ("/", "")]
+    ("default", "signal"),
+    [("gone", "data"), ("b", "gone"), ("b", 1), ("b", []), ("", "data"), ("/", "")],
 )
 def test_a_default_that_names_nothing_decides_nothing(
     default: str, signal: Any, tmp_path: Path
@@ -128,6 +143,9 @@ def test_an_image_in_colours_is_no_volume(channels: int, tmp_path: Path) -> None
     image = np.zeros((20, 30, channels), np.uint8)
     with pytest.raises(SourceError, match="looks like a colour image"):
         opened(tmp_path, lambda file: file.__setitem__("data", image))
+    np.save(tmp_path / "image.npy", image)
+    with pytest.raises(SourceError, match="looks like a colour image"):
+        open_volumes([tmp_path / "image.npy"])
 
 
 @pytest.mark.parametrize("where", ["attribute", "NXdata"])
