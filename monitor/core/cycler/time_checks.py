@@ -28,6 +28,7 @@ OLD_SCAN_S, OLD_READINGS_S = 2 * DAY_S, DAY_S
 SMALL_S = 3e8
 """Times below are counted from a start: no measurement is of before 1979."""
 QUARTER_S, QUARTER_TOLERANCE_S = 900.0, 150.0
+LEAST_BEHIND_S = 0.5
 REFUSED_IN_ROW = 5
 GAP_STEPS, STEPS = 10.0, 10
 EPOCHS = {"1904": -2_082_844_800.0, "1990": 631_152_000.0, "1980": 315_964_800.0,
@@ -120,11 +121,18 @@ class TimeChecks:
             if self._refused_place
             else ""
         )
+        cause = (
+            f"they are up to {behind:.0f} s earlier. {late}If its clock was set back (local time), "
+            f"set `clock_offset_s` = {self._cell.clock_offset_s + back:g}; if they"
+        )
+        if max(behind, newest - reading.time) < LEAST_BEHIND_S:
+            cause = (
+                "all have its time. If their values differ, make the feed send the time of each "
+                "reading; if they"
+            )
         text = (
             f"the last {self._refused} readings of cell {name} are not later than its newest and "
-            f"are not used: they are up to {behind:.0f} s earlier. {late}If its clock was set back "
-            f"(local time), set `clock_offset_s` = {self._cell.clock_offset_s + back:g}; if they "
-            "were sent twice, nothing needs to be done"
+            f"are not used: {cause} were sent twice, nothing needs to be done"
         )
         facts: Facts = {"value": behind, "unit": "s"}
         return [Sign(REFUSED, bad=True, good=False, text=text, facts=facts)]

@@ -216,6 +216,15 @@ def test_readings_far_from_the_clock_only_begin_and_end_one_alarm():
     assert [s.condition for s in first if s.bad] == ["clock_ahead"]
 
 
+@pytest.mark.parametrize(("earlier_s", "still"), [(0.0, True), (0.2, True), (3600.0, False)])
+def test_readings_that_all_have_one_time_are_not_said_to_be_of_a_clock_set_back(earlier_s, still):
+    checks, times = TimeChecks(CellSettings(name="A")), [990.0, 1000.0]
+    reading = CyclerReading("A", 1000.0 - earlier_s)
+    (sign,) = [s for _ in range(5) for s in checks.refused(reading, times)]
+    assert ("all have its time" in sign.text) == still
+    assert ("clock was set back" in sign.text) != still
+
+
 @pytest.mark.parametrize(
     ("refused", "place"),
     [
