@@ -32,9 +32,9 @@ def watched(tmp_path: Path) -> Iterator[Watched]:
     made.listener.close()
 
 
-def sent(watched: Watched, scans: int = 1, rules: FolderRules = RULES) -> Received:
+def sent(watched: Watched, scans: int = 1, rules: FolderRules = RULES, first: int = 0) -> Received:
     with watched.publishing(rules) as received:
-        for scan in range(scans):
+        for scan in range(first, scans):
             received.wait_for_end(scan)
     return received
 
@@ -120,6 +120,25 @@ def test_fields_of_the_detector_in_stacks_are_no_volumes(name: str, watched: Wat
         received.wait_for_end(0)
     assert len(received.records(ScanStart)) == 1
     np.testing.assert_array_equal(received.volume(0), DATA)
+
+
+@pytest.mark.parametrize("digits", [3, 4])
+def test_volumes_named_like_their_folder_are_not_joined(digits: int, watched: Watched) -> None:
+    for number in (1, 2):
+        with h5py.File(watched.folder / f"recs_{number:0{digits}d}.h5", "w") as file:
+            file["data"] = DATA + number
+    received = sent(watched, scans=3, rules=RULES.model_copy(update={"slices": 6}), first=1)
+    for number in (1, 2):
+        np.testing.assert_array_equal(received.volume(number), DATA + number)
+
+
+def test_files_that_cannot_be_parts_of_one_volume_are_named(watched: Watched) -> None:
+    for number in (1, 2):
+        with h5py.File(watched.folder / f"recs_{number:05d}.h5", "w") as file:
+            file["data"] = DATA + number
+    with watched.publishing(RULES) as received:
+        watched.has_said("are these volumes of their own? Name their folder 'recs' differently")
+    assert received.records(SliceFrame) == []
 
 
 def test_the_first_slice_of_the_next_stack_does_not_wait_for_the_second(watched: Watched) -> None:

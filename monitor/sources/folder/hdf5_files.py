@@ -36,7 +36,8 @@ from monitor.sources.volumes.stored_voxels import check_stored
 from monitor.sources.volumes.virtual_datasets import SAME_FILE, mappings, source_names
 from monitor.sources.volumes.voxel_size import Size
 
-PART = re.compile(r"(.+)_(\d+)", re.DOTALL)
+PART = re.compile(r"(.+)_(\d{5,})", re.DOTALL)
+"""nabu numbers with five digits; with fewer, the files are volumes of their own."""
 
 
 def opened(path: Path) -> h5py.File:
@@ -226,11 +227,15 @@ class Hdf5Parts:
             return None
         if self._changes.stat(first) != self._stats.get(first):
             self._complete.pop(first, None)  # it is written again, and may not be complete
-        ready = [
-            number - begins + index
-            for number in sorted(self._parts)
-            for index in range(self._slices(self._parts[number]))
-        ]
+        ready: list[int] = []
+        for number, path in sorted(self._parts.items()):
+            if ready and number - begins <= ready[-1]:
+                raise SourceError(
+                    f"{path}: has the number {number}, but the files before it hold the slices up "
+                    f"to {begins + ready[-1]}: are these volumes of their own? Name their folder "
+                    f"{path.parent.name!r} differently"
+                )
+            ready += range(number - begins, number - begins + self._slices(path))
         if self._kind is None or not ready:
             return None
         plane, dtype = self._kind
