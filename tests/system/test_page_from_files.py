@@ -32,6 +32,17 @@ def terminals(tmp_path: Path) -> Iterator[Terminals]:
     made.close()
 
 
+def start_engine(terminals: Terminals, line: str, *more: str) -> Any:
+    """Its process, once it answers: `publish` gives an engine that it is told of 2 s for that."""
+    process = terminals.start(line, *more)
+    watcher = PatientWatcher(settings.load(terminals.folder / "my.toml").results.pull)
+    try:
+        watcher.until(lambda state: True, PATIENCE_S, lambda: process.poll() is None)
+    finally:
+        watcher.close()
+    return process
+
+
 def scans(
     terminals: Terminals, process: Any, count: int = SCANS, readings: int = 0
 ) -> list[dict[str, Any]]:
@@ -67,7 +78,7 @@ def test_volumes_and_cycler_files_become_tables_and_figures(terminals: Terminals
     for scan in range(SCANS):
         tifffile.imwrite(folder / f"scan_{scan}.tif", volume(60 - scan, scan))
     terminals.write_settings(SETTINGS)
-    running = terminals.start(ENGINE)
+    running = start_engine(terminals, ENGINE)
     terminals.run(PUBLISH, *places(terminals, slices=True))
     done = scans(terminals, running)
     assert [scan["complete"] for scan in done] == [True] * SCANS
@@ -87,7 +98,7 @@ def test_volumes_and_cycler_files_become_tables_and_figures(terminals: Terminals
     assert (exported / "scans.csv").is_file() and (exported / "A.pvd").is_file()
     assert open_it == "pitwatch open runs/files"  # a window: tests/system/test_open.py
 
-    running = terminals.start(ENGINE, "--new")
+    running = start_engine(terminals, ENGINE, "--new")
     terminals.run(PUBLISH_BDF, *places(terminals, slices=True))
     assert all(scan["charge_mAh"] is not None for scan in scans(terminals, running))
     terminals.end(running)
@@ -98,7 +109,7 @@ def test_a_folder_is_published_while_it_fills(named: bool, terminals: Terminals)
     texts = (SETTINGS, FOLDERS) if named else (SETTINGS,)
     path = terminals.write_settings(*texts)
     folder = terminals.folder / "recs"
-    running = terminals.start(ENGINE_AGAIN)
+    running = start_engine(terminals, ENGINE_AGAIN)
     if not named:
         folder.mkdir()
         terminals.start(FOLDER, "--endpoint", settings.load(path).feeds.slices[0])
