@@ -48,7 +48,7 @@ from monitor.wire.results.state import Kernels
 
 POLL_MS, ASKING_MS = 50, 5
 SHOW_EVERY_S = 0.05
-HOLD_S, HOLD_STEP_S = 0.5, 0.001
+HOLD_S, LOOK_BACK_S, HOLD_STEP_S = 0.5, 6.0, 0.001
 MAX_ORDERS = 100
 
 
@@ -119,6 +119,8 @@ class Engine:
         self._last_shown = 0.0
         self._new_points: list[CyclerPoint] = []
         self._resuming = False
+        self._without_scans: set[str] = set()
+        self._looks_back_until = 0.0
         self._new_channels: list[ChannelValue] = []
 
     @property
@@ -156,7 +158,8 @@ class Engine:
             text = f"{lost.setting}: a new engine connects to {lost.address}"
             self._handle(Received("connections", None, replace(lost, state="back", text=text)))
         if self._resender is not None:
-            self._resender.catch_up(self._session.outstanding.missed)
+            self._look_back(self._resender)
+            self._without_scans = self._session.outstanding.without_scans
         if self._requester is not None:
             for request in self._session.unserved:
                 self._hand_on(self._requester, request)
@@ -169,7 +172,7 @@ class Engine:
         while not stop.is_set():
             for received in self._source.take(ASKING_MS if self._is_asking else POLL_MS):
                 self._handle(received)
-                if self._resender is not None and self._session.outstanding.pressure:
+                if self._resender is not None:
                     self._hold(self._resender, stop)
             self._recover()
             if self._requester is not None:
@@ -208,17 +211,31 @@ class Engine:
         """Whether an answer is awaited, beside the feeds."""
         return bool(self._asked) or (self._resender is not None and self._resender.is_waiting)
 
+    def _look_back(self, resender: ResendRequester) -> None:
+        """Requests the scans that may have been sent while no engine ran."""
+        resender.catch_up(self._session.outstanding.missed)
+        self._looks_back_until = time.monotonic() + LOOK_BACK_S
+
+    def _is_looking_back(self, resender: ResendRequester) -> bool:
+        """Whether it is not known yet if a resumed cell has a scan before its first."""
+        is_asking = resender.is_looking_back and bool(self._session.outstanding.resend_addresses)
+        return is_asking and time.monotonic() < self._looks_back_until
+
     def _hold(self, resender: ResendRequester, stop: threading.Event) -> None:
-        """The slices behind a lost one fill the memory for that, or the scans behind one that lacks
-        slices are as many as may wait: before the next message has them given up, they are waited
-        for, a moment."""
+        """Waits a moment before the next message if it would be too early: a resumed cell's first
+        scan would be concluded before an earlier one; slices behind a missing one fill the memory
+        for that; or no more scans may wait, and the oldest would be given up."""
+        outstanding = self._session.outstanding
+        if not (outstanding.pressure or self._is_looking_back(resender)):
+            return
         end = time.monotonic() + HOLD_S
         self._recover()
-        outstanding = self._session.outstanding
-        while outstanding.pressure and resender.is_expecting and not stop.wait(HOLD_STEP_S):
-            self._recover()
-            if time.monotonic() > end:
+        while self._is_looking_back(resender) or (
+            outstanding.pressure and resender.is_expecting and time.monotonic() < end
+        ):
+            if stop.wait(HOLD_STEP_S):
                 return
+            self._recover()
 
     def _recover(self) -> None:
         """What was lost on the way is taken in, and asked for; or given up, at the end."""
@@ -283,6 +300,10 @@ class Engine:
         if self._recorder is not None:
             # first of all: what was taken in is not lost by what follows
             self._recorder.write(received.feed, received.frames or (), record, outputs)
+        if isinstance(record, ScanStart) and record.key.cell in self._without_scans:
+            self._without_scans.remove(record.key.cell)
+            if self._resender is not None:
+                self._look_back(self._resender)
         self._note_readings()
         for output in outputs:
             if self._requester is not None:

@@ -243,6 +243,40 @@ def test_a_scan_that_was_sent_while_no_engine_ran_is_asked_for(
         assert computed(line.file(number)) == computed(clean[number])
 
 
+@pytest.mark.parametrize(
+    ("late", "killed"),
+    [(0, False), (60, False), (60, True)],
+    ids=["between", "in the next", "twice"],
+)
+def test_an_engine_killed_before_the_first_scan_gets_it_before_the_next(
+    late: int, killed: bool, tmp_path: Path, clean: list[Path]
+) -> None:
+    """Else the next would be the reference. The engine goes on between the two scans, or when
+    `late` messages of the next have been sent, and may be `killed` once more in that."""
+    with beamline(tmp_path, Faults()) as line:
+        first, second, third = line.scans
+        with engine_to_kill(line.config) as (process, _):
+            line.network.joined()
+            process.kill()
+            process.wait(PATIENCE_S)
+        line.send([*first, *second[:late]])
+        if killed:
+            with engine_to_kill(line.config) as (process, watcher):
+                line.network.joined()
+                line.producer.send(second[late : late + 60], 0.0)
+                until(watcher, lambda s: s["feeds"]["slices"]["messages"] >= 60)
+                process.kill()
+                process.wait(PATIENCE_S)
+            late += 60
+        with engine(line.config) as (_, watcher):
+            line.network.joined()
+            line.producer.send([*second[late:], *third], 0.0)
+            until(watcher, all_done)
+    for number in range(SCANS):
+        assert line.ledger(number).all()
+        assert computed(line.file(number)) == computed(clean[number])
+
+
 def test_what_nobody_has_any_more_is_a_hole_and_holds_nothing_up(tmp_path: Path) -> None:
     faults = Faults(lose=0.05, seed=6, spare=lambda header: header["htype"] != "image")
     with beamline(tmp_path, faults) as line:

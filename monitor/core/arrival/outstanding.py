@@ -97,6 +97,11 @@ class Outstanding:
         return tuple(found)
 
     @property
+    def without_scans(self) -> set[str]:
+        """The cells of which no header has arrived."""
+        return {name for name, scans in self._cells.items() if not scans.starts}
+
+    @property
     def resend_addresses(self) -> tuple[str, ...]:
         """Where headers can be asked for."""
         return self._recovery.addresses

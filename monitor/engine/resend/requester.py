@@ -135,6 +135,11 @@ class ResendRequester:
         running."""
         return bool(self._missed)
 
+    @property
+    def is_looking_back(self) -> bool:
+        """Whether scans are being requested that are earlier than the first known one of a cell."""
+        return any(not one.newest for one in self._missed.values())
+
     def look(
         self,
         lacking: Sequence[Lacking],
