@@ -112,14 +112,6 @@ def test_every_command_prints_in_any_encoding(
 
 
 @pytest.mark.slow
-def test_options_of_the_demo_need_no_name(tmp_path: Path) -> None:
-    done = launch("--headless", "--scans", "1", "--speed", "50000", "--out", str(tmp_path))
-    assert done.returncode == 0, done.stderr
-    (folder,) = tmp_path.iterdir()
-    assert (folder / "A" / "scan_0000.h5").exists()
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("given", "code", "told"),
     [

@@ -1,4 +1,8 @@
-"""The demo as a new user starts it, without a display; and Table 1 of the paper."""
+"""The demo as a new user starts it, without a display; and Table 1 of the paper.
+
+Every demo takes the addresses of the shipped settings while they are free. All demos stand in this
+file, which one process runs: two that begin at the same moment would take the same.
+"""
 
 from __future__ import annotations
 
@@ -49,3 +53,10 @@ def test_without_a_display_the_demo_says_so_and_runs_through(tmp_path: Path) -> 
     assert "Coulometry" in demo.stdout
     assert "no display" in demo.stderr
     assert (tmp_path / "demo" / "A" / "scan_0001.h5").exists()
+
+
+def test_options_of_the_demo_need_no_name(tmp_path: Path) -> None:
+    done = launch("--headless", "--scans", "1", "--speed", "50000", "--out", str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    (folder,) = tmp_path.iterdir()
+    assert (folder / "A" / "scan_0000.h5").exists()
