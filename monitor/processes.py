@@ -14,11 +14,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
+from monitor.bounded import Bounded
 from monitor.program import command
 from monitor.sockets.keys import is_local
 
 STOP_S = 300.0
-FREE_PORTS = range(15000, 32000)
+FREE_PORTS = range(20000, 32000)
+GIVEN: Bounded[int, None] = Bounded(500)
+"""Ports that were given lately: whoever asked for one may not listen on it yet."""
 WANTED_ENDS = (signal.SIGTERM, signal.SIGINT)
 UNWANTED_ENDS = tuple(
     getattr(signal, name) for name in ("SIGHUP", "SIGUSR1") if hasattr(signal, name)
@@ -156,15 +159,16 @@ def free_addresses(count: int) -> list[str]:
     """`count` loopback addresses that nothing listens on at this moment.
 
     They are drawn at random, below those that systems give to outgoing connections: neither such a
-    connection nor another program that asks now is likely to take one before it is used. Raises
-    OSError if there are none.
+    connection nor another program that asks now is likely to take one before it is used. This one
+    is not given the same again soon. Raises OSError if there are none.
     """
     found: list[str] = []
     for port in random.SystemRandom().sample(FREE_PORTS, len(FREE_PORTS)):
         if len(found) == count:
             return found
-        if is_free(address := f"tcp://127.0.0.1:{port}"):
+        if port not in GIVEN and is_free(address := f"tcp://127.0.0.1:{port}"):
             found.append(address)
+            GIVEN[port] = None
     raise OSError(f"fewer than {count} ports are free")
 
 

@@ -22,13 +22,13 @@ ROOT = Path(__file__).parents[1]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Each worker draws its addresses from ports of its own: between the draw and the use of an
-    address, no other worker takes it."""
+    """Each worker draws its addresses from ports of its own, and programs that it starts from
+    others: between the draw and the use of an address, nobody else takes it."""
     if worker := getattr(config, "workerinput", None):
         from monitor import processes
 
         number = int(worker["workerid"].removeprefix("gw"))
-        processes.FREE_PORTS = processes.FREE_PORTS[number :: worker["workercount"]]
+        processes.FREE_PORTS = range(10000, 20000)[number :: worker["workercount"]]
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

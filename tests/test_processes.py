@@ -123,6 +123,11 @@ def test_free_addresses_are_free_and_differ():
     assert all(is_free(address) for address in addresses)
 
 
+def test_an_address_is_not_given_again_before_it_can_be_in_use():
+    addresses = [address for _ in range(50) for address in free_addresses(10)]
+    assert len(set(addresses)) == 500
+
+
 def test_an_address_in_use_or_none_at_all_is_not_free():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
