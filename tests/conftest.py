@@ -1,6 +1,8 @@
 """What holds for all tests, before the first of them imports anything of the program's."""
 
+import contextlib
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -23,12 +25,22 @@ ROOT = Path(__file__).parents[1]
 
 def pytest_configure(config: pytest.Config) -> None:
     """Each worker draws its addresses from ports of its own, and programs that it starts from
-    others: between the draw and the use of an address, nobody else takes it."""
+    others: between the draw and the use of an address, nobody else takes it. Nor are the addresses
+    that demos and replays take while they are free: these are in use all the time."""
     if worker := getattr(config, "workerinput", None):
         from monitor import processes
 
         number = int(worker["workerid"].removeprefix("gw"))
         processes.FREE_PORTS = range(10000, 20000)[number :: worker["workercount"]]
+        return
+    from monitor.settings import Settings
+
+    for address in (Settings().results.status, Settings().results.pull):
+        host, port = address.removeprefix("tcp://").split(":")
+        held = socket.socket()
+        config.add_cleanup(held.close)
+        with contextlib.suppress(OSError):  # in use already
+            held.bind((host, int(port)))
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
