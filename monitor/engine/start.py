@@ -20,7 +20,7 @@ from monitor.processes import stop_on_signal
 from monitor.recording import file_descriptors
 from monitor.recording.read.experiment import Experiment
 from monitor.recording.replay import replay_records
-from monitor.recording.resume.interrupted import as_begun, interrupted, kept
+from monitor.recording.resume.interrupted import as_begun, interrupted, settings_kept
 from monitor.recording.write.new_experiment import new_identity
 from monitor.settings import Settings
 
@@ -46,7 +46,7 @@ def run_engine(settings: Settings, out: Path | None, *, new: bool, say: Say) -> 
         broken = None if new else _broken_off(settings, out, say)
         if broken is not None:
             given, settings = settings, as_begun(settings, broken)
-            for text in kept(given, settings):
+            for text in settings_kept(given, settings):
                 say(
                     f"{text}, as when the recording was begun; the change applies to the next "
                     "experiment, or to a new one at once with --new"

@@ -14,7 +14,7 @@ from monitor.errors import RecordingError
 from monitor.playback.opened import Recorded, serving_settings
 from monitor.recording.read.experiment import open_experiment
 from monitor.recording.replay import replay_records
-from monitor.recording.resume.interrupted import as_begun, interrupted, kept
+from monitor.recording.resume.interrupted import as_begun, interrupted, settings_kept
 from monitor.recording.verify.experiment import verify
 from monitor.recording.verify.repair import repair
 from monitor.records import CyclerDocument
@@ -189,8 +189,8 @@ def test_a_recording_is_resumed_with_the_channels_that_it_has(tmp_path, channels
     assert found is not None and why_not == ""
     used = as_begun(given, found)
     assert used.all_channels == settings(copy.parent).all_channels
-    assert kept(given, used) == ["the channels remain ring, shut, tc"]
-    assert kept(used, as_begun(used, found)) == []
+    assert settings_kept(given, used) == ["the channels remain ring, shut, tc"]
+    assert settings_kept(used, as_begun(used, found)) == []
 
 
 def test_a_recording_is_not_resumed_with_another_cell_and_it_is_said_how(tmp_path):

@@ -80,7 +80,7 @@ def as_begun(settings: Settings, experiment: Experiment) -> Settings:
     return settings.model_copy(update={"onset": onset, "channels": begun.channels, "cells": cells})
 
 
-def kept(given: Settings, settings: Settings) -> list[str]:
+def settings_kept(given: Settings, settings: Settings) -> list[str]:
     """What of the given settings does not apply to the recording that is resumed, in words."""
     texts = []
     if settings.onset != given.onset:

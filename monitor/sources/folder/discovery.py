@@ -54,12 +54,12 @@ class Discovery:
             yield self._parts(name, folder, parts)
         taken = set(parts.values())
         stacks = stacks_in(files)
-        whole = {_kin(key) for key, stack in stacks.items() if len(stack) > 1}
+        several = {_without_numbers(key) for key, stack in stacks.items() if len(stack) > 1}
         for (before, behind, form), stack in stacks.items():
             label = before.rstrip("_-. ") + behind.rstrip("_-. ")
             name = self._name(root, folder / label if label else folder)
             alone = len(stack) == 1 and not isinstance(self._volumes.get(name), Stack)
-            if alone and whole and _kin((before, behind, form)) not in whole:
+            if alone and several and _without_numbers((before, behind, form)) not in several:
                 continue  # another image, such as a dark field
             if form == "tif" and not self._is_stack(root, name, stack):
                 continue
@@ -120,6 +120,6 @@ class Discovery:
         return fnmatch(name, self._pattern) or fnmatch(name.rpartition("/")[2], self._pattern)
 
 
-def _kin(key: tuple[str, str, str]) -> tuple[str, ...]:
+def _without_numbers(key: tuple[str, str, str]) -> tuple[str, ...]:
     """The names of files of a stack without their numbers: those of the next scan are the same."""
     return tuple(re.sub(r"\d+", "", part) for part in key)
