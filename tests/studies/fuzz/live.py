@@ -147,8 +147,7 @@ def fuzz_engine(
             say(f"{report.sent.total()} sent, the engine has {report.memory_MB[-1]:.1f} MB")
         feeder.settle(watcher)
         report.seconds = time.monotonic() - began
-        _honest_scan(sockets, watcher)
-        feeds = watcher.state()["feeds"]
+        feeds = _honest_scan(sockets, watcher, report.counted["slices"] + HONEST_MESSAGES)
     experiment = open_experiment(settings.experiment.data_dir / settings.experiment.name)
     feeder.check(_lines(experiment))
     _check_replay(experiment, feeds)
@@ -349,8 +348,9 @@ def _check_replay(experiment: Experiment, feeds: dict[str, Any]) -> None:
     assert json.loads(json.dumps(session.feeds)) == feeds
 
 
-def _honest_scan(sockets: Sockets, watcher: Watcher) -> None:
-    """After all that, a whole scan comes, and is measured."""
+def _honest_scan(sockets: Sockets, watcher: Watcher, messages: int) -> dict[str, Any]:
+    """After all that, a whole scan comes, and is measured: the counters of the feeds, once so many
+    messages are counted. A scan is whole before its end has arrived."""
     for record in scan_records(0):
         frames: Any = frames_of(record)
         header = json.loads(frames[0]) | {"scan": HONEST, "stream": "honest", "run": "honest"}
@@ -358,9 +358,11 @@ def _honest_scan(sockets: Sockets, watcher: Watcher) -> None:
 
     def measured(state: dict[str, Any]) -> bool:
         scans = state["cells"][corpus.CELL]["scans"]
-        return any(scan["scan"] == HONEST and scan["complete"] for scan in scans)
+        is_whole = any(scan["scan"] == HONEST and scan["complete"] for scan in scans)
+        return is_whole and state["feeds"]["slices"]["messages"] >= messages
 
-    watcher.until(measured, PATIENCE_S, lambda: True)
+    feeds: dict[str, Any] = watcher.until(measured, PATIENCE_S, lambda: True)["feeds"]
     header, heights = watcher.ask(MapRequest(corpus.CELL, HONEST, "height"))
     assert header["type"] == "map", header
     assert heights.shape == (48, 48)
+    return feeds
