@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
+import queue
 import random
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
@@ -19,6 +22,7 @@ from monitor.program import command
 from monitor.sockets.keys import is_local
 
 STOP_S = 300.0
+LOOK_S = 0.5
 FREE_PORTS = range(20000, 32000)
 GIVEN: Bounded[int, None] = Bounded(500)
 """Ports that were given lately: whoever asked for one may not listen on it yet."""
@@ -110,9 +114,34 @@ def own_environment() -> dict[str, str]:
 
 class Stop(threading.Event):
     """Set by a signal; `leaves_broken`: by one that does not mean that the work is over, as when a
-    terminal is closed."""
+    terminal is closed.
+
+    A signal may arrive in the midst of `wait`, in the same thread: an ordinary event would then
+    wait for its own lock for ever. `SimpleQueue.put` may interrupt `get`. A signal that arrives
+    between Python's last look for one and the wait itself is heard after LOOK_S.
+    """
 
     leaves_broken = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_set = False
+        self._told: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def is_set(self) -> bool:
+        return self._is_set
+
+    def set(self) -> None:
+        self._is_set = True
+        self._told.put(None)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        end = math.inf if timeout is None else time.monotonic() + timeout
+        while not self._is_set and (left := end - time.monotonic()) > 0:
+            with contextlib.suppress(queue.Empty):
+                self._told.get(timeout=min(left, LOOK_S))
+                self._told.put(None)  # for the others that wait
+        return self._is_set
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -87,6 +88,76 @@ def test_a_second_interrupt_interrupts():
     with pytest.raises(KeyboardInterrupt), stop_on_signal():
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGINT)
+
+
+MIDST = """
+import signal, sys
+from monitor.processes import stop_on_signal
+
+class Blocked(Exception):
+    pass
+
+def waited(stop, at, blocked_after_s):
+    done = 0
+    def trace(frame, event, argument):
+        nonlocal done
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            done += 1
+            if done == at:
+                sys.settrace(None)
+                signal.raise_signal(NUMBER)
+        return trace
+    def block(number, frame):
+        waited.steps = done
+        raise Blocked
+    signal.signal(signal.SIGALRM, block)
+    signal.setitimer(signal.ITIMER_REAL, blocked_after_s)
+    sys.settrace(trace)
+    try:
+        return stop.wait()
+    except Blocked:
+        return False
+    finally:
+        sys.settrace(None)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+NUMBER = signal.Signals[sys.argv[1]]
+with stop_on_signal() as stop:
+    assert not waited(stop, 0, 1.0)
+steps = waited.steps
+for at in range(1, steps + 1):
+    with stop_on_signal() as stop:
+        assert waited(stop, at, 100.0), at
+        assert stop.wait(0) and stop.wait() and stop.wait(), at
+print(steps, "steps")
+"""
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGINT", "SIGUSR1"])
+def test_a_signal_in_the_midst_of_beginning_to_wait_is_heard(number):
+    """At every step on the way into `wait`, in the thread that waits: as when a program is told to
+    end in the moment in which it has begun."""
+    found = subprocess.run(
+        [sys.executable, "-c", MIDST, number],
+        env=own_environment(), capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert found.returncode == 0, found.stderr
+    assert int(found.stdout.split()[0]) > 5
+
+
+def test_all_that_wait_for_a_signal_are_told():
+    with stop_on_signal() as stop, ThreadPoolExecutor(8) as pool:
+        waiting = [pool.submit(stop.wait, 60) for _ in range(8)]
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert all(one.result() for one in waiting)
+        assert stop.wait() and stop.wait(0)
+
+
+@pytest.mark.parametrize("timeout", [0, 0.05, -1])
+def test_nothing_is_heard_without_a_signal(timeout):
+    with stop_on_signal() as stop:
+        assert not stop.wait(timeout) and not stop.is_set()
 
 
 PARENT = """
