@@ -117,8 +117,8 @@ class Stop(threading.Event):
     terminal is closed.
 
     A signal may arrive in the midst of `wait`, in the same thread: an ordinary event would then
-    wait for its own lock for ever. `SimpleQueue.put` may interrupt `get`. A signal that arrives
-    between Python's last look for one and the wait itself is heard after LOOK_S.
+    wait for its own lock without end. `SimpleQueue.put` may interrupt `get`. A signal that arrives
+    between Python's last look for one and the wait itself ends the wait after LOOK_S.
     """
 
     leaves_broken = False

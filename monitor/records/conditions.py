@@ -86,8 +86,8 @@ class ConnectionChange:
 
     `setting` names it (feeds.slices, requests.endpoint, results.pull …). `reason`: "oversize": a
     message longer than the limit, or that does not end; "stranger": another kind of socket, or
-    none, answers at the address; "key": a CURVE key is refused; "silent": nothing arrives, not even
-    an answer to a heartbeat; "crowded": too many clients at a bound address; "unread": a client
+    none, answers at the address; "key": a CURVE key is refused; "silent": nothing arrives, and
+    nobody answers; "crowded": too many clients at a bound address; "unread": a client
     does not read its replies. `since`: when it was lost, UTC s by this machine's clock; `times`:
     how often it was lost until it is back; `text`: what happened, and what to do.
     """

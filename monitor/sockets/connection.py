@@ -3,8 +3,11 @@
 libzmq reconnects by itself when the other end closes the connection. It does not after what it
 takes for a breach of the protocol: a message longer than `MAXMSGSIZE`, another kind of socket, a
 mechanism or a key that does not fit. And it does not notice that a connection is dead if nobody
-closes it. Its own heartbeats would cut a healthy connection as long as messages wait unread, since
-the answers wait behind them; so they are sent, and whether anything arrives is asked of TCP.
+closes it. TCP is asked whether anything arrives; one that is silent is replaced by a new one, which
+stands before the old one is closed, so that nothing is lost in between.
+
+Heartbeats of ZMTP would do more harm (decision 0026). Only sockets in which a few small messages
+wait send them: theirs is a connection that a peer must be able to recognize.
 """
 
 from __future__ import annotations
@@ -24,6 +27,9 @@ from monitor.sockets.transport import Greeting, Probe, port_of, silence_s
 RECONNECT_MS, HANDSHAKE_MS, HEARTBEAT_MS = 100, 10_000, 2_000
 KEEPALIVE_IDLE_S, KEEPALIVE_EVERY_S, KEEPALIVE_COUNT = 10, 5, 3
 LOOK_S, SILENT_S, SILENCE_LOOK_S = 0.05, 12.0, 1.0
+RENEW_S, OVERLAP_S, NOT_RENEWED_S = 30.0, 2.0, 5.0
+"""A connection that is silent is replaced so often; so long both stand, until a subscription is
+known; after so long without a new one, the address is dead."""
 SLOW_S = 3.0
 """A handshake that takes longer is looked into."""
 GIVEN_UP_S = 0.5
@@ -60,6 +66,16 @@ class _Loss:
     told: ConnectionChange | None = None
 
 
+@dataclass(slots=True)
+class _Successor:
+    """A second connection to the same address. `stands_since`: None until it stands."""
+
+    endpoint: str
+    since: float
+    descriptor: int = -1
+    stands_since: float | None = None
+
+
 class Connection:
     """One socket to one address. All methods are for the thread that uses the socket."""
 
@@ -71,11 +87,13 @@ class Connection:
         *,
         limit: str = "",
         limit_setting: str = "",
+        heartbeats: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Connects `socket`, whose other options are set. `setting` names the address in what is
         reported; `limit`: what a message may not be longer than; `limit_setting`: by which setting
-        that can be raised, if by any.
+        that can be raised, if by any; `heartbeats`: by these it is found out whether the other end
+        is alive, for a socket that is never full of unread messages.
 
         Raises zmq.ZMQError if the address is none; the socket is then to be closed.
         """
@@ -95,10 +113,14 @@ class Connection:
         self._pause_s = REOPEN_S
         self._loss: _Loss | None = None
         self._lost_last, self._calm_s = float("-inf"), CALM_S
-        self._answers_heartbeats = True
+        self._heartbeats = self._answers_heartbeats = heartbeats
         self._silence_probe: Probe | None = None
         self._slow_probe: Probe | None = None
-        _watchable(socket)
+        self._endpoint = address
+        self._successor: _Successor | None = None
+        self._renewed = float("-inf")
+        self._is_old = False
+        _watchable(socket, heartbeats=heartbeats)
         self._events = monitored(socket, EVENTS)
         try:
             socket.connect(address)
@@ -152,7 +174,12 @@ class Connection:
         with contextlib.suppress(zmq.Again):
             while True:
                 said = parse_monitor_message(self._events.recv_multipart(zmq.DONTWAIT))
-                self._take(zmq.Event(said["event"]), said["value"], now)
+                event, value = zmq.Event(said["event"]), said["value"]
+                port = said["endpoint"].decode(errors="replace").rpartition(":")[2]
+                if port == self._endpoint.rpartition(":")[2]:
+                    self._take(event, value, now)
+                elif self._successor is not None:
+                    self._take_of(self._successor, event, value, now)
 
     def _take(self, event: zmq.Event, value: int, now: float) -> None:
         match event:
@@ -179,6 +206,16 @@ class Connection:
                     self._given_up = None
                 self._enter("retrying", now)
 
+    @staticmethod
+    def _take_of(successor: _Successor, event: zmq.Event, value: int, now: float) -> None:
+        match event:
+            case zmq.Event.CONNECTED:
+                successor.descriptor = value
+            case zmq.Event.HANDSHAKE_SUCCEEDED:
+                successor.stands_since = now
+            case zmq.Event.DISCONNECTED:
+                successor.stands_since = None
+
     def _enter(self, phase: str, now: float) -> None:
         self._phase, self._phase_since = phase, now
         self._slow_probe = None
@@ -190,7 +227,7 @@ class Connection:
         if self._phase == "cut" and (self._is_refused or waited >= GIVEN_UP_S):
             self._lose(self._given_up or self._refusal, now)
         elif self._phase == "handshake" and waited > 2 * HANDSHAKE_MS / 1000:
-            self._answers_heartbeats = False  # before ZMTP 3 nobody says that it is over
+            self._is_old = True  # before ZMTP 3 nobody says that it is over
             self._enter("ready", now)
         elif self._phase == "handshake" and waited > SLOW_S and self._speaks_no_zmtp:
             self._lose("stranger", now)
@@ -224,15 +261,49 @@ class Connection:
         return bool(self.socket.mechanism == zmq.CURVE)
 
     def _listen(self, now: float) -> None:
-        """Whether anything arrives; who is silent may be one that does not answer heartbeats."""
-        if self._port is None or self._phase != "ready" or not self._answers_heartbeats:
+        """Whether anything arrives."""
+        if self._port is None or self._phase != "ready" or self._is_old:
             self._silence_probe = None
+            self._drop_successor()
+            return
+        if self._successor is not None:
+            self._renew(self._successor, now)
             return
         if now - self._silence_looked < SILENCE_LOOK_S:
             return
         self._silence_looked = now
         silent = silence_s(self._descriptor, self._port)
-        if silent is None or silent < SILENT_S:
+        if self._heartbeats:
+            self._look_into(silent, now)
+        elif silent is not None and silent >= SILENT_S and now - self._renewed >= RENEW_S:
+            self._successor = _Successor(_respelled(self._endpoint), now)
+            with contextlib.suppress(zmq.ZMQError):  # as without a descriptor
+                self.socket.connect(self._successor.endpoint)
+
+    def _renew(self, successor: _Successor, now: float) -> None:
+        """The old connection is closed once the new one stands and all is read: it may have brought
+        something after all, and `disconnect` would drop that."""
+        if successor.stands_since is None:
+            if now - successor.since >= NOT_RENEWED_S:
+                self._drop_successor()
+                self._lose("silent", now)
+        elif now - successor.stands_since >= OVERLAP_S and not self.socket.poll(0, zmq.POLLIN):
+            self._disconnect(self._endpoint)
+            self._endpoint, self._descriptor = successor.endpoint, successor.descriptor
+            self._successor, self._renewed = None, now
+
+    def _drop_successor(self) -> None:
+        if self._successor is not None:
+            self._disconnect(self._successor.endpoint)
+            self._successor = None
+
+    def _disconnect(self, endpoint: str) -> None:
+        with contextlib.suppress(zmq.ZMQError):
+            self.socket.disconnect(endpoint)
+
+    def _look_into(self, silent: float | None, now: float) -> None:
+        """Who is silent may be one that does not answer heartbeats."""
+        if not self._answers_heartbeats or silent is None or silent < SILENT_S:
             self._silence_probe = None
         elif self._silence_probe is None:
             self._silence_probe = Probe(self.address)
@@ -265,12 +336,12 @@ class Connection:
         if self.socket.poll(0, zmq.POLLIN):
             return
         self._reopen_at, self._was_cut = None, True
-        with contextlib.suppress(zmq.ZMQError):
-            self.socket.disconnect(self.address)
+        self._drop_successor()
+        self._disconnect(self._endpoint)
         self._hear(now)
         self._enter("opening", now)
         try:
-            self.socket.connect(self.address)
+            self.socket.connect(self._endpoint)
         except zmq.ZMQError:  # as without a descriptor
             self._reopen_at = now + SLOWEST_REOPEN_S
 
@@ -318,7 +389,7 @@ class Connection:
                 )
             case "silent":
                 return (
-                    f"{what} has sent nothing for {SILENT_S:g} s, not even answers to heartbeats: "
+                    f"{what} has sent nothing for {SILENT_S:g} s, and does not answer: "
                     "reconnecting; check the machine there, the network, or the tunnel to it"
                 )
         greeting = loss.probe.greeting if loss.probe is not None else None
@@ -363,13 +434,20 @@ class Connection:
         return f"is a {kind} socket, expected {wanted}: check which program uses the port{again}"
 
 
-def _watchable(socket: zmq.Socket[bytes]) -> None:
+def _respelled(address: str) -> str:
+    """The same TCP address, written in another way: libzmq has one connection for each."""
+    host, _, port = address.rpartition(":")
+    return f"{host}:{port.lstrip('0') if port.startswith('0') else '0' + port}"
+
+
+def _watchable(socket: zmq.Socket[bytes], *, heartbeats: bool) -> None:
     """Options by which a dead connection can be told from a quiet one."""
     socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
     socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
     socket.setsockopt(zmq.CONNECT_TIMEOUT, HANDSHAKE_MS)
-    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
-    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 0)  # sent, but libzmq cuts nothing: see above
+    if heartbeats:
+        socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
+        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 0)  # sent, but libzmq cuts nothing
     keep_alive(socket)
 
 

@@ -1,6 +1,7 @@
 """Who may answer at an address that the engine connects to: the right socket, another one, none."""
 
 import contextlib
+import math
 import socket
 import threading
 import time
@@ -52,8 +53,12 @@ class Relay:
         except OSError:
             pass
 
-    def stop_forwarding(self):
-        """On the connections of now; later ones are forwarded."""
+    def stop_forwarding(self, *, later=True):
+        """On the connections of now; `later`: later ones are forwarded."""
+        self._frozen = self.connections if later else math.inf
+
+    def forward_again(self):
+        """On connections that are made from now on."""
         self._frozen = self.connections
 
     def close(self):

@@ -1,5 +1,7 @@
 """Connections that libzmq gives up, or never misses, are opened again; what happened is told."""
 
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -11,7 +13,7 @@ from monitor.engine.access import Gate
 from monitor.engine.feeds.subscribe import LARGEST_DOCUMENT, LiveFeeds, largest_message
 from monitor.engine.requests.requester import Requester
 from monitor.engine.resend.connection import Endpoint
-from monitor.processes import free_addresses
+from monitor.processes import free_addresses, own_environment
 from monitor.recording.journal import entry_of, record_of
 from monitor.records import (
     BadInput,
@@ -340,44 +342,131 @@ def impatient(monkeypatch):
     monkeypatch.setattr(module, "HEARTBEAT_MS", 200)
     monkeypatch.setattr(module, "SILENT_S", 1.5)
     monkeypatch.setattr(module, "SILENCE_LOOK_S", 0.2)
+    monkeypatch.setattr(module, "RENEW_S", 1.0)
+    monkeypatch.setattr(module, "NOT_RENEWED_S", 2.0)
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_relay_that_stops_forwarding_is_left(context, opened):
+def test_connections_that_a_relay_does_not_forward_any_more_are_replaced(context, opened):
+    (address,) = free_addresses(1)
+    producer = bound(context, zmq.XPUB, address)
+    relay = opened(Relay(address))
+    heard = feeds_at(relay.address, opened)
+    for _ in range(2):
+        heard.until_fed(producer)
+        relay.stop_forwarding()
+        heard.until_fed(producer)
+    assert heard.changes == []
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_relay_that_stops_forwarding_is_told_until_it_forwards_again(context, opened):
     (address,) = free_addresses(1)
     producer = bound(context, zmq.XPUB, address)
     relay = opened(Relay(address))
     heard = feeds_at(relay.address, opened)
     heard.until_fed(producer)
-    relay.stop_forwarding()
+    relay.stop_forwarding(later=False)
+    heard.until(lambda: heard.changes)
+    relay.forward_again()
     change = heard.lost_and_back()
     heard.until_fed(producer)
     assert change.reason == "silent"
-    assert "not even answers to heartbeats" in change.text
+    assert "does not answer" in change.text
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_quiet_producer_is_not_silent(context, opened):
+def test_a_quiet_producer_is_not_silent_and_its_messages_arrive_while_connections_are_replaced(
+    context, opened, monkeypatch
+):
+    monkeypatch.setattr(module, "SILENT_S", 0.05)
+    monkeypatch.setattr(module, "SILENCE_LOOK_S", 0.05)
+    monkeypatch.setattr(module, "RENEW_S", 0.0)
     (address,) = free_addresses(1)
     producer = bound(context, zmq.XPUB, address)
-    heard = feeds_at(address, opened)
+    relay = opened(Relay(address))
+    heard = feeds_at(relay.address, opened)
     heard.until_fed(producer)
-    end = time.monotonic() + 3 * module.SILENT_S
-    heard.until(lambda: time.monotonic() > end)
+    del heard.records[:]
+    before = relay.connections
+    for number in range(120):
+        producer.send_multipart(image(number))
+        end = time.monotonic() + 0.013 * (number % 20)
+        heard.until(lambda end=end: time.monotonic() > end)
+    heard.until(lambda: 119 in heard.frames)
+    assert relay.connections >= before + 4
+    assert sorted(set(heard.frames)) == list(range(120)), "twice if both connections stand"
     assert heard.changes == []
-    assert not producer.poll(0, zmq.POLLIN) or producer.recv()[:1] == b"\1"
+    assert producer.recv()[:1] == b"\1"
+    assert not producer.poll(0, zmq.POLLIN), "it is subscribed to all the time"
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_peer_too_old_for_heartbeats_is_left_alone(opened):
+@pytest.mark.parametrize("minor", [0, 1])
+def test_a_peer_without_heartbeats_is_not_lost(opened, minor):
     (address,) = free_addresses(1)
-    server = opened(RawServer(int(address.rpartition(":")[2]), greeting(0)))
+    server = opened(RawServer(int(address.rpartition(":")[2]), greeting(minor)))
     heard = feeds_at(address, opened)
     heard.until(lambda: server.count)
     end = time.monotonic() + 4 * module.SILENT_S
     heard.until(lambda: time.monotonic() > end)
     assert heard.changes == []
-    assert server.count == 2  # the connection, and who asked for its version
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(("minor", "answers"), [(0, False), (1, True)])
+def test_the_mailbox_is_lost_if_it_should_answer_heartbeats_and_does_not(opened, minor, answers):
+    (address,) = free_addresses(1)
+    says = greeting(minor, socket_type=b"ROUTER")
+    server = opened(RawServer(int(address.rpartition(":")[2]), says))
+    requester = opened(Requester(RequestSettings(endpoint=address)))
+    told, end = [], time.monotonic() + 4 * module.SILENT_S
+    while time.monotonic() < end and not told:
+        told += requester.poll()
+        time.sleep(0.02)
+    assert server.count
+    assert [one.reason for one in told] == ["silent"] * answers
+
+
+PRODUCER_ENDS = """
+import sys, threading, time
+import zmq
+from monitor.processes import free_addresses
+from monitor.sockets import connection
+from tests.engine.peers import bound
+from tests.engine.test_connections import feeds_at, image
+
+connection.HEARTBEAT_MS = 300
+many = int(sys.argv[1])
+context = zmq.Context()
+(address,) = free_addresses(1)
+producer = bound(context, zmq.XPUB, address, xpub_nodrop=True)
+heard = feeds_at(address, lambda made: made, receive_MB=1.0, max_slice_Mpx=1.0)
+assert producer.poll(60_000)
+for number in range(many):
+    producer.send_multipart(image(number, 160))
+ends = threading.Thread(target=context.destroy, args=(60_000,))
+ends.start()
+time.sleep(2)
+heard.until(lambda: len(heard.frames) == many)
+assert heard.frames == list(range(many))
+ends.join()
+time.sleep(1)
+heard.take()
+heard.feeds.close()
+print("all there")
+"""
+
+
+@pytest.mark.parametrize("many", [25, 40, 70, 130])
+def test_what_a_producer_sent_before_it_ended_arrives_at_an_engine_that_is_behind(many):
+    """In a process of its own: on a connection that has ended, whose messages wait unread, libzmq
+    ends the process as soon as a heartbeat is due."""
+    found = subprocess.run(
+        [sys.executable, "-c", PRODUCER_ENDS, str(many)],
+        env=own_environment(), capture_output=True, text=True, timeout=PATIENCE_S,
+    )  # fmt: skip
+    assert (found.returncode, found.stdout) == (0, "all there\n"), found.stderr
 
 
 @pytest.mark.usefixtures("impatient")

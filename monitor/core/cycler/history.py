@@ -114,7 +114,8 @@ class CyclerHistory:
             self._again(self._rewind(place)[1:])
 
     def _complete(self, reading: CyclerReading) -> bool:
-        """Adds what another reading of the same time lacks; False if there is nothing to add."""
+        """Adds what another reading of the same time lacks. False if there is nothing to add, but
+        for the same reading once more, as over two connections."""
         place = self._place_of(reading.time)
         if place is None:
             return False
@@ -122,7 +123,7 @@ class CyclerHistory:
         told = {n: getattr(reading, n) for n in QUANTITIES if math.isfinite(getattr(reading, n))}
         new = {n: v for n, v in told.items() if not math.isfinite(getattr(known, n))}
         if not new:
-            return False
+            return all(value == getattr(known, name) for name, value in told.items())
         self._again([replace(known, **new), *self._rewind(place)[1:]])
         if odd := [n for n, v in told.items() if n not in new and v != getattr(known, n)]:
             raise BadMessage(

@@ -43,7 +43,7 @@ class ManagerSocket:
         socket = _socket(address, public_key)
         self._socket: zmq.Socket[bytes] | None = socket
         try:
-            self._connection = Connection(socket, "requests.control", address)
+            self._connection = Connection(socket, "requests.control", address, heartbeats=True)
         except zmq.ZMQError as error:
             socket.close(0)
             raise SettingError(

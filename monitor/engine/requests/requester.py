@@ -222,7 +222,7 @@ def _connected(endpoint: str, gate: Gate) -> Connection:
     socket.immediate = True  # send to whoever is there, not to a queue for whoever may arrive
     try:
         gate.reach(socket, "requests.endpoint", endpoint)
-        return Connection(socket, "requests.endpoint", endpoint)
+        return Connection(socket, "requests.endpoint", endpoint, heartbeats=True)
     except SettingError:
         socket.close(0)
         raise

@@ -18,7 +18,8 @@ from monitor.wire.slices.stins import Frame
 QUEUE_BYTES = 2**28
 MOST_QUEUED = 1000
 POLL_MS = 200
-LINGER_MS = 10_000
+LINGER_MS = 600_000
+"""The engine may be behind by minutes. A signal ends the wait."""
 
 
 class Halt(Protocol):
