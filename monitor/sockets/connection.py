@@ -175,10 +175,12 @@ class Connection:
             while True:
                 said = parse_monitor_message(self._events.recv_multipart(zmq.DONTWAIT))
                 event, value = zmq.Event(said["event"]), said["value"]
-                port = said["endpoint"].decode(errors="replace").rpartition(":")[2]
-                if port == self._endpoint.rpartition(":")[2]:
+                if self._successor is None:
                     self._take(event, value, now)
-                elif self._successor is not None:
+                elif event == zmq.Event.DISCONNECTED and value == self._descriptor:
+                    self._drop_successor()  # libzmq connects the first again by itself
+                    self._take(event, value, now)
+                else:
                     self._take_of(self._successor, event, value, now)
 
     def _take(self, event: zmq.Event, value: int, now: float) -> None:
@@ -187,7 +189,7 @@ class Connection:
                 self._descriptor, self._given_up = value, None
                 self._enter("handshake", now)
             case zmq.Event.HANDSHAKE_SUCCEEDED:
-                self._failed = 0
+                self._failed, self._is_old = 0, False
                 self._enter("ready", now)
             case zmq.Event.HANDSHAKE_FAILED_PROTOCOL:
                 self._given_up = self._given_up or "stranger"
