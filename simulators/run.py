@@ -13,6 +13,7 @@ from bluesky.callbacks.zmq import Publisher
 from monitor.errors import EngineUnreachable
 from monitor.settings import Settings
 from monitor.sources.feeds.documents_proxy import DocumentsProxy
+from monitor.sources.feeds.slices import LINGER_MS
 from monitor.sources.feeds.resend_service import ResendService
 from monitor.watch import Watcher
 from monitor.wire import documents
@@ -56,11 +57,11 @@ def simulate(
             simulator.documents_out,
             "simulator.documents_in, documents_out",
         )
-        stack.callback(proxy.close)
+        stack.callback(lambda: proxy.close(_linger_ms(stop)))
         mailbox = Mailbox(simulator.requests, cells)
         stack.callback(mailbox.close, LINGER_S)
         slices = build.slice_socket(settings, stop)
-        stack.callback(slices.close, int(1000 * LINGER_S))
+        stack.callback(lambda: slices.close(_linger_ms(stop)))
         resend = None
         if simulator.resend:
             resend = ResendService(simulator.resend, setting="simulator.resend")
@@ -92,6 +93,11 @@ def simulate(
         with _suspended_no_longer_than(stop, engine):
             engine(acquire(beamline))
         wall.sleep(0.0 if stop.is_set() else LINGER_S)
+
+
+def _linger_ms(stop: threading.Event) -> int:
+    """How long what is sent may wait for an engine that is behind."""
+    return int(1000 * LINGER_S) if stop.is_set() else LINGER_MS
 
 
 def _takes_messages(engine: str, stop: threading.Event) -> bool:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from monitor.sources.cyclers.table import CyclerTable
 from monitor.sources.feeds.delivery import Taken
 from monitor.sources.feeds.documents_proxy import DocumentsProxy
+from monitor.sources.feeds.slices import LINGER_MS
 from monitor.wire.documents import Codec, serializer
 
 UNITS = {
@@ -65,6 +66,7 @@ class ReadingFeed:
         )
         self._proxy = DocumentsProxy(documents_in, documents_out)
         self._taken = taken
+        self._is_whole = False
         self._publisher = Publisher(
             documents_in.removeprefix("tcp://"), serializer=serializer(codec)
         )
@@ -75,7 +77,7 @@ class ReadingFeed:
     def __exit__(self, *_: object) -> None:
         self._publisher.close()
         self._taken.close()
-        self._proxy.close()
+        self._proxy.close(LINGER_MS if self._is_whole else 0)
 
     @property
     def uid(self) -> str:
@@ -128,6 +130,7 @@ class ReadingFeed:
         self._publish("stop", self._run.compose_stop(exit_status=exit_status, time=self._last))
         patience_s = ABORTED_S if exit_status == "abort" else math.inf
         self._taken.wait(threading.Event(), patience_s)
+        self._is_whole = exit_status == "success"
 
     def _publish(self, name: str, document: Mapping[str, object]) -> None:
         self._publisher(name, document)
