@@ -13,8 +13,8 @@ from bluesky.callbacks.zmq import Publisher
 from monitor.errors import EngineUnreachable
 from monitor.settings import Settings
 from monitor.sources.feeds.documents_proxy import DocumentsProxy
-from monitor.sources.feeds.slices import LINGER_MS
 from monitor.sources.feeds.resend_service import ResendService
+from monitor.sources.feeds.slices import LINGER_MS
 from monitor.watch import Watcher
 from monitor.wire import documents
 from simulators import build
