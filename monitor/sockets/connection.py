@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,9 +28,12 @@ from monitor.sockets.transport import Greeting, Probe, port_of, silence_s
 RECONNECT_MS, HANDSHAKE_MS, HEARTBEAT_MS = 100, 10_000, 2_000
 KEEPALIVE_IDLE_S, KEEPALIVE_EVERY_S, KEEPALIVE_COUNT = 10, 5, 3
 LOOK_S, SILENT_S, SILENCE_LOOK_S = 0.05, 12.0, 1.0
-RENEW_S, OVERLAP_S, NOT_RENEWED_S = 30.0, 2.0, 5.0
-"""A connection that is silent is replaced so often; so long both stand, until a subscription is
-known; after so long without a new one, the address is dead."""
+RENEW_S, OVERLAP_S, NOT_RENEWED_S = 30.0, 0.1, 5.0
+"""A silent connection is replaced so often; for so long, at least, both stand; after so long
+without a new one, the address is dead."""
+OVERLAP = 2.0
+"""Both stand for so many times as long as the handshake took, in which several messages went each
+way: a subscription is one."""
 SLOW_S = 3.0
 """A handshake that takes longer is looked into."""
 GIVEN_UP_S = 0.5
@@ -74,6 +78,13 @@ class _Successor:
     since: float
     descriptor: int = -1
     stands_since: float | None = None
+
+    @property
+    def known_from(self) -> float:
+        """When the other end knows of its subscription."""
+        if self.stands_since is None:
+            return math.inf
+        return self.stands_since + max(OVERLAP_S, OVERLAP * (self.stands_since - self.since))
 
 
 class Connection:
@@ -289,7 +300,7 @@ class Connection:
             if now - successor.since >= NOT_RENEWED_S:
                 self._drop_successor()
                 self._lose("silent", now)
-        elif now - successor.stands_since >= OVERLAP_S and not self.socket.poll(0, zmq.POLLIN):
+        elif now >= successor.known_from and not self.socket.poll(0, zmq.POLLIN):
             self._disconnect(self._endpoint)
             self._endpoint, self._descriptor = successor.endpoint, successor.descriptor
             self._successor, self._renewed = None, now

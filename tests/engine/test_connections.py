@@ -405,9 +405,8 @@ def test_a_quiet_producer_is_not_silent_and_its_messages_arrive_while_connection
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
 def test_a_producer_that_starts_again_is_no_loss_however_often_its_connection_was_replaced(
-    context, opened, monkeypatch, name
+    context, opened, name
 ):
-    monkeypatch.setattr(module, "OVERLAP_S", 0.1)
     (address,) = free_addresses(1)
     heard = feeds_at(address.replace("127.0.0.1", name), opened)
     (connection,) = heard.feeds._receiver._connections
