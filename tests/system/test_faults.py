@@ -245,14 +245,15 @@ def test_a_scan_that_was_sent_while_no_engine_ran_is_asked_for(
 
 @pytest.mark.parametrize(
     ("late", "killed"),
-    [(0, False), (60, False), (60, True)],
-    ids=["between", "in the next", "twice"],
+    [(0, False), (60, False), (60, True), (SHAPE[0] + 2, False)],
+    ids=["between", "in the next", "twice", "after the next"],
 )
 def test_an_engine_killed_before_the_first_scan_gets_it_before_the_next(
     late: int, killed: bool, tmp_path: Path, clean: list[Path]
 ) -> None:
     """Else the next would be the reference. The engine goes on between the two scans, or when
-    `late` messages of the next have been sent, and may be `killed` once more in that."""
+    `late` messages of the next have been sent (all of them: it was off for two scans), and may be
+    `killed` once more in that."""
     with beamline(tmp_path, Faults()) as line:
         first, second, third = line.scans
         with engine_to_kill(line.config) as (process, _):

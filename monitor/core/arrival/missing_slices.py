@@ -5,6 +5,7 @@ Nothing here asks, waits or reads a clock: the engine does.
 
 from __future__ import annotations
 
+import math
 import re
 from collections import deque
 from dataclasses import dataclass
@@ -64,14 +65,22 @@ class Unknown:
 @dataclass(frozen=True, slots=True)
 class MissedScan:
     """A scan that may have been sent while no engine listened, in whatever stream. It begins
-    `after` that, s; `newest`: there may be others after it; `skipped`: numbers just before it
-    that are not available."""
+    `after` that, s, or if it is of `run` `after_in_run`; otherwise it is of another experiment.
+    `newest`: there may be others after it; `skipped`: numbers just before it that are not
+    available."""
 
     cell: str
     scan: int
     after: float
     newest: bool = True
     skipped: int = 0
+    run: str = ""
+    after_in_run: float = math.inf
+
+    def may_be(self, start: ScanStart) -> bool:
+        """Whether a header with its number is that of it."""
+        in_run = start.key.run == self.run and start.start_time >= self.after_in_run
+        return in_run or start.start_time > self.after
 
 
 class Progress:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 from monitor.core.arrival.cell_scans import MAX_OPEN_SCANS, CellScans, few_before
 from monitor.core.arrival.message_numbers import Streams
 from monitor.core.arrival.missing_slices import Lacking, MissedScan, Recovery, Unknown
 from monitor.core.arrival.running_scan import Phase
+from monitor.records import ScanStart
 
 FIRST_SCANS_WITHIN_S = 3600.0
 """The first scans of cells that are scanned in turn begin within this of each other."""
@@ -93,7 +96,8 @@ class Outstanding:
             for number in few_before(starts[0].number if starts else 1):
                 # an earlier scan than the first of all may be of another experiment
                 after = begin - FIRST_SCANS_WITHIN_S if number == 0 else begin
-                found.append(MissedScan(name, number, after, newest=not starts))
+                missed = MissedScan(name, number, after, newest=not starts)
+                found.append(_of_the_run(missed, starts[0]) if starts else missed)
         return tuple(found)
 
     @property
@@ -105,3 +109,12 @@ class Outstanding:
     def resend_addresses(self) -> tuple[str, ...]:
         """Where headers can be asked for."""
         return self._recovery.addresses
+
+
+def _of_the_run(missed: MissedScan, first: ScanStart) -> MissedScan:
+    """An earlier scan of the same run as the first known one; where runs have no names, each is
+    within an hour of the next."""
+    numbers = first.number - missed.scan
+    after = first.start_time - numbers * FIRST_SCANS_WITHIN_S
+    run = first.key.run
+    return replace(missed, run=run, after_in_run=-math.inf if run else after)

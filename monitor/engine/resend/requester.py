@@ -202,7 +202,7 @@ class ResendRequester:
     def _looked_for(self, start: ScanStart) -> bool:
         cell, number = start.key.cell, start.number
         missed = self._missed.get(Unknown(cell, "", number))
-        if missed is not None and start.start_time > missed.after:
+        if missed is not None and missed.may_be(start):
             del self._missed[Unknown(cell, "", number)]
             if missed.newest:
                 following = MissedScan(cell, number + 1, start.start_time)

@@ -411,6 +411,54 @@ def test_a_scan_of_long_ago_under_the_next_number_is_not_taken(bench, service):
     assert one.bad().get("unasked") and not one.session.outstanding.unfinished
 
 
+def of_run(records, run):
+    """The same scan in a run of that name."""
+    first, *others = records
+    return [replace(first, key=replace(first.key, run=run)), *others]
+
+
+@pytest.mark.parametrize("run", ["", "R"])
+@pytest.mark.parametrize("first", [1, 2, 4])
+def test_all_scans_before_the_first_known_one_are_asked_for(bench, first, run):
+    """The engine was killed before its first scan, and was off for several."""
+    (address,) = free_addresses(1)
+    one, feeds = bench(), [of_run(offered(address, scan), run) for scan in range(first + 1)]
+    with closing(ResendService(address, kept_scans=9)) as service:
+        kept(service, [record for feed in feeds for record in feed])
+        one.feed(feeds[first][:50])
+        one.resender.catch_up(one.session.outstanding.missed)
+        one.until(lambda: not one.resender.is_looking_back)
+        one.feed(feeds[first][50:])
+        one.until_done(first + 1)
+    assert [result.key.scan for result in finals(one.outputs)] == list(range(first + 1))
+
+
+@pytest.mark.parametrize(
+    ("run", "seconds", "taken"),
+    [
+        ("R", -5e5, True),
+        ("other", -5e5, False),
+        ("other", 0.0, True),
+        ("", 0.0, True),
+        ("", -5e5, False),
+    ],
+)
+def test_an_earlier_scan_is_taken_if_it_is_of_the_run_or_within_the_hour(
+    bench, service, run, seconds, taken
+):
+    """A service that keeps scans of an earlier experiment has them under the same numbers."""
+    known = of_run(offered(service.address, 1), "R" if run else "")
+    before, *others = of_run(offered(service.address, 0), run)
+    before = replace(before, start_time=seconds, stop_time=seconds + 600)
+    kept(service, [before, *others])
+    one = bench()
+    one.feed(known[:50])
+    one.resender.catch_up(one.session.outstanding.missed)
+    one.until(lambda: not one.resender.is_looking_back)
+    assert bool(one.bad().get("unasked")) is not taken
+    assert len(one.session.outstanding.lacking) == 1 + taken
+
+
 @pytest.mark.parametrize("says_so", [True, False])
 def test_what_nobody_has_is_asked_for_a_few_times_and_holds_nothing_up(bench, says_so):
     def end(question):
